@@ -1,0 +1,288 @@
+r"""The coordinator: alternate the two convex steps, watch the descent, stop on the certificate, refine.
+
+Algorithm 1 of [L16], from B = 0:
+
+    repeat   W <- argmin J(., B)   (WeightStep, CVXPY)
+             B <- argmin J(W, .)   (TransferStep, CVXPY)
+
+* J never rises. An exact half-step cannot raise it and an inexact one by at most the duality gap of its own
+  result. A rise beyond that gap is an error of the run (`SolveError` with step and round); a rise within it is
+  not taken: the block keeps its previous value.
+* The run stops on the residuals and gaps of the certificate, never on a change of J or of the iterates.
+* Plain alternation is slow near the end, so at a relative residual of `handover` (or at the round limit, or when
+  neither step moves J any more) `refine` takes over from the alternation's own iterate. Without refinement the
+  alternation goes on to `tol`.
+
+Source: Lee, Yang, Hwang, ICML 2016, Algorithm 1; biconvex alternation: Gorski, Pfeuffer, Klamroth 2007.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+
+from amtl_cvx.certificate import Certificate, certify, check_tolerance, residuals, transfer_gap, weight_gap
+from amtl_cvx.errors import ModelError, SolveError
+from amtl_cvx.model import Model
+from amtl_cvx.refine import can_refine, refine
+from amtl_cvx.solution import Record, Solution, Status
+from amtl_cvx.solvers import Solved, check_solver
+from amtl_cvx.subproblems import HalfStep, TaskWeightStep, WeightStep, compile_transfer_step
+from amtl_cvx.tasks import Array, TaskSet
+
+Callback = Callable[[Record], None]
+_NOISE = 1e-13  # relative size of rounding in J
+
+
+class BlockStep(Protocol):
+    """A half-step of the alternation: `WeightStep`, `TaskWeightStep`, `TransferStep`, `ColumnTransferStep`."""
+
+    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """How a run is carried out; what is solved is the `Model`'s business.
+
+    Parameters
+    ----------
+    tol : float
+        Limit for the certificate's relative residual and relative gaps.
+    max_rounds : int
+        Rounds of alternation; refinement comes on top.
+    refine : bool
+        Refine after the alternation.
+    handover : float
+        Relative residual at which the alternation hands over to refinement.
+    sweep : {"joint", "tasks"}
+        W-step over all tasks at once, or one Gauss-Seidel sweep task by task (which can reach another point).
+    definition : bool
+        Solve the W-step in the form of its definition (exponential cones for the logistic loss); slow.
+    solver : str
+        "auto" or the solver to try first in every step.
+    callback : callable(Record), optional
+        Called after every step.
+
+    Raises
+    ------
+    ModelError, SolverUnavailableError
+    """
+
+    tol: float = 1e-8
+    max_rounds: int = 100
+    refine: bool = True
+    handover: float = 3e-3
+    sweep: Literal["joint", "tasks"] = "joint"
+    definition: bool = False
+    solver: str = "auto"
+    callback: Callback | None = None
+
+    def __post_init__(self) -> None:
+        check_tolerance(self.tol)
+        if not self.max_rounds >= 1:
+            raise ModelError(f"max_rounds must be at least 1, got {self.max_rounds!r}")
+        if self.sweep not in ("joint", "tasks"):
+            raise ModelError(f"sweep must be 'joint' or 'tasks', got {self.sweep!r}")
+        if self.definition and self.sweep == "tasks":
+            raise ModelError("the definition of the W-step is joint: choose sweep 'joint' with it")
+        object.__setattr__(self, "solver", check_solver(self.solver))
+
+
+@dataclass(kw_only=True)
+class Progress:
+    """The running record of a fit: the current point, its history and where the time went."""
+
+    tasks: TaskSet
+    model: Model
+    callback: Callback | None
+    W: Array = field(init=False)
+    B: Array = field(init=False)
+    round: int = 0
+    history: list[Record] = field(default_factory=list)
+    compile_seconds: float = 0.0
+    solver_seconds: float = 0.0
+    started: float = field(default_factory=time.perf_counter)
+
+    def __post_init__(self) -> None:
+        self.W, self.B = np.zeros((self.tasks.d, self.tasks.T)), np.zeros((self.tasks.T, self.tasks.T))
+
+    @property
+    def elapsed(self) -> float:
+        return time.perf_counter() - self.started
+
+    def note(self, step: str, solved: Solved) -> Record:
+        """Add the current point to the history."""
+        self.compile_seconds += solved.compile_seconds
+        self.solver_seconds += solved.seconds
+        found = residuals(self.tasks, self.model, self.W, self.B)
+        record = Record(
+            round=self.round,
+            step=step,
+            objective=self.model.objective(self.tasks, self.W, self.B),
+            stationarity_W=found.stationarity_W,
+            stationarity_B=found.stationarity_B,
+            relative=found.relative,
+            seconds=self.elapsed,
+            solver=solved.solver,
+            solver_status=solved.status,
+            solver_seconds=solved.seconds,
+        )
+        self.history.append(record)
+        if self.callback is not None:
+            self.callback(record)
+        return record
+
+    def seconds(self, **parts: float) -> dict[str, float]:
+        """Where the time went."""
+        return {"total": self.elapsed, "compile": self.compile_seconds, "solvers": self.solver_seconds, **parts}
+
+
+def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
+    """AMTL by alternation and refinement; see the module essay.
+
+    Returns
+    -------
+    Solution
+        With the certificate on the original rows and an honest status; `KeyboardInterrupt` gives the best point
+        so far, status "interrupted".
+
+    Raises
+    ------
+    DataError
+        Where the tasks do not fit the model.
+    SolveError
+        Where no solver answers, or J rises beyond the accuracy of a step.
+    """
+    model.check(tasks)
+    run = Progress(tasks=model.compress(tasks), model=model, callback=options.callback)
+    status, refined = Status.ROUND_LIMIT, 0.0
+    try:
+        status = _rounds(tasks, run, options)
+        if status is not Status.CERTIFIED and options.refine and can_refine(model):
+            before = run.elapsed
+            _refine(run, options)
+            refined = run.elapsed - before
+            status = Status.STALLED
+    except KeyboardInterrupt:
+        status = Status.INTERRUPTED
+    before = run.elapsed
+    certificate = certify(tasks, model, run.W, run.B, tol=options.tol)
+    if certificate.passes and status is not Status.INTERRUPTED:
+        status = Status.CERTIFIED
+    return conclude(
+        tasks,
+        run,
+        certificate,
+        status=status,
+        method="alternating",
+        seconds=run.seconds(refine=refined, certificate=run.elapsed - before),
+    )
+
+
+def conclude(
+    tasks: TaskSet,
+    run: Progress,
+    certificate: Certificate,
+    *,
+    status: Status,
+    method: str,
+    seconds: dict[str, float],
+    order: tuple[int, ...] | None = None,
+) -> Solution:
+    """The solution at the run's current point."""
+    return Solution(
+        W=run.W,
+        B=run.B,
+        losses=run.model.losses(tasks, run.W),
+        objective=certificate.objective,
+        certificate=certificate,
+        status=status,
+        history=tuple(run.history),
+        method=method,
+        model=run.model,
+        task_names=tasks.names,
+        feature_names=tasks.feature_names,
+        order=order,
+        seconds=seconds,
+    )
+
+
+def _rounds(tasks: TaskSet, run: Progress, options: Options) -> Status:
+    """The alternation; leaves the last point in `run`."""
+    weight_step, transfer_step = _compile(run, options)
+    target = max(options.tol, options.handover) if options.refine and can_refine(run.model) else options.tol
+    for run.round in range(1, options.max_rounds + 1):
+        moved_W = _half_step(run, weight_step, "W")
+        moved_B = _half_step(run, transfer_step, "B")
+        relative = run.history[-1].relative
+        if relative <= options.tol and certify(tasks, run.model, run.W, run.B, tol=options.tol).passes:
+            return Status.CERTIFIED
+        if target > options.tol and relative <= target:
+            return Status.ROUND_LIMIT
+        if not (moved_W or moved_B):
+            return Status.STALLED
+    return Status.ROUND_LIMIT
+
+
+def _compile(run: Progress, options: Options) -> tuple[BlockStep, BlockStep]:
+    weight_step: BlockStep
+    if options.definition:
+        weight_step = WeightStep.definition(run.tasks, run.model, solver=options.solver)
+    elif options.sweep == "tasks":
+        weight_step = TaskWeightStep.compile(run.tasks, run.model, solver=options.solver)
+    else:
+        weight_step = WeightStep.compile(run.tasks, run.model, solver=options.solver)
+    return weight_step, compile_transfer_step(run.tasks, run.model, solver=options.solver)
+
+
+def _half_step(run: Progress, step: BlockStep, name: Literal["W", "B"]) -> bool:
+    """One half-step: taken if J does not rise, refused within its gap, an error beyond. Whether J fell."""
+    try:
+        value, solved = step.solve(run.tasks, run.model, run.W, run.B)
+    except SolveError as error:
+        raise error.in_round(run.round) from error
+    W, B = (value, run.B) if name == "W" else (run.W, value)
+    old, new = run.model.objective(run.tasks, run.W, run.B), run.model.objective(run.tasks, W, B)
+    if new <= old + _NOISE * abs(old):
+        run.W, run.B = W, B
+    else:
+        _check_rise(run, name, (W, B), new - old, solved)
+        solved = Solved(
+            solver=solved.solver,
+            status=f"{solved.status}, not taken",
+            seconds=solved.seconds,
+            compile_seconds=solved.compile_seconds,
+        )
+    run.note(name, solved)
+    return new < old - _NOISE * abs(old)
+
+
+def _check_rise(run: Progress, name: str, point: tuple[Array, Array], rise: float, solved: Solved) -> None:
+    """Raise `SolveError` if J rose by more than the duality gap of the block that moved."""
+    gap = (weight_gap if name == "W" else transfer_gap)(run.tasks, run.model, *point)[0]
+    if gap is not None and rise > gap * (1.0 + 1e-6) + 1e-12 * abs(run.history[-1].objective if run.history else 0.0):
+        raise SolveError(
+            f"round {run.round}: the {name}-step raised the objective by {rise:.3g}, beyond its duality gap {gap:.3g}"
+            f" ({solved.solver}, {solved.status}): try another solver and report this",
+            step=name,
+            solver=solved.solver,
+            status=solved.status,
+            round=run.round,
+        )
+
+
+def _refine(run: Progress, options: Options) -> None:
+    """Refine from the alternation's iterate, recording every accepted step."""
+    base = run.round
+
+    def observe(W: Array, B: Array, method: str) -> None:
+        run.W, run.B = W, B
+        run.round += 1
+        run.note("refine", Solved(solver=method, status="accepted", seconds=0.0))
+
+    run.W, run.B = refine(run.tasks, run.model, (run.W, run.B), tol=options.tol, observe=observe)
+    run.round = max(run.round, base)

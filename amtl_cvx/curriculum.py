@@ -1,0 +1,247 @@
+r"""Curriculum learning: Algorithm 2 of [L16], and single-task learning, where it starts.
+
+From single-task W, U = all tasks, nothing learned. Repeat until U is empty:
+
+    (eq. 5) for every t in U, with r_s = w_s - sum_{j learned} B[j, s] w_j, the outgoing row over s in U \ {t}
+                B[t, s] = max(0, (r_s'w_t - price_t / (2 coupling)) / ||w_t||^2),   price_t = mu c_t l_t
+            and its cost
+                (1 + mu ||b_t^o||_1) c_t l_t + coupling sum_{s in U \ {t}} ||r_s - B[t, s] w_t||^2;
+            the t of least cost is learned next
+    (eq. 6) refit  w_t = argmin (1 + mu ||b_t^o||_1) c_t L_t(w) + coupling ||w - sum_{j learned} B[j, t] w_j||^2.
+
+The graph is acyclic and the order is part of the result. l_t in eq. 5 is taken at the not yet refitted w_t, ties go
+to the smallest index, w_t = 0 gives a zero row. Every step is convex: eq. 5 has the closed form above, eq. 6 is the
+one-task W-problem of `subproblems`. So every step has a gap, and the certificate is their sum; the result as a whole
+is not a first-order point of J.
+
+Source: Lee, Yang, Hwang, ICML 2016, section 3.2, Algorithm 2.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from amtl_cvx.certificate import Certificate, Residuals, certify, check_tolerance, conclude, infeasibility, residuals
+from amtl_cvx.coordinator import Options, Progress
+from amtl_cvx.coordinator import conclude as solution
+from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.model import Model
+from amtl_cvx.solution import Solution, Status
+from amtl_cvx.subproblems import Coupled, TaskWeightStep, WeightStep
+from amtl_cvx.tasks import Array, TaskSet, check_weights
+
+
+class Choice(NamedTuple):
+    """Eq. 5 for one task: its outgoing row (T,) and its cost."""
+
+    row: Array
+    cost: float
+
+
+def outgoing(model: Model, c: Array, losses: Array, W: Array, B: Array, t: int, learned: list[int]) -> Choice:
+    """Eq. 5 in closed form. `W` holds the learned tasks' predictors and the single-task ones of the others."""
+    others = [s for s in range(len(B)) if s != t and s not in learned]
+    price = float(_prices(model, c * losses)[t])
+    R = W - W[:, learned] @ B[learned]
+    size = float(W[:, t] @ W[:, t])
+    row = np.zeros(len(B))
+    if size > 0:
+        row[others] = np.maximum(0.0, (R[:, others].T @ W[:, t] - price / (2.0 * model.coupling)) / size)
+    return Choice(row, outgoing_cost(model, c, losses, W, B, t, learned, row))
+
+
+def outgoing_cost(
+    model: Model, c: Array, losses: Array, W: Array, B: Array, t: int, learned: list[int], row: Array
+) -> float:
+    """The objective of eq. 5 at an outgoing row of task t."""
+    others = [s for s in range(len(B)) if s != t and s not in learned]
+    R = W - W[:, learned] @ B[learned]
+    misfit = R[:, others] - np.outer(W[:, t], row[others])
+    price = float(_prices(model, c * losses)[t])
+    return float(c[t] * losses[t] + price * row.sum() + model.coupling * (misfit**2).sum())
+
+
+def refit_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int, learned: list[int]) -> Coupled:
+    """Eq. 6 as data of the one-task W-problem."""
+    c = model.task_weight(tasks)
+    row = np.zeros_like(B)
+    row[t] = B[t]
+    a = c[t : t + 1] * (1.0 + model.transfer.weights(row)[t : t + 1])
+    k = math.sqrt(model.coupling)
+    target = W[:, learned] @ B[learned, t]
+    return Coupled(model.loss, tasks.tasks[t : t + 1], a, np.array([[k]]), k * target[:, None])
+
+
+def single_task(tasks: TaskSet, model: Model, options: Options) -> Solution:
+    """Single-task learning: every task alone, ridge weight = coupling (the W-step at B = 0)."""
+    model.check(tasks)
+    run = Progress(tasks=model.compress(tasks), model=model, callback=options.callback)
+    status = Status.STALLED
+    try:
+        _start(run, options)
+    except KeyboardInterrupt:
+        status = Status.INTERRUPTED
+    certificate = certify(tasks, model, run.W, run.B, tol=options.tol, kind="single-task")
+    if certificate.passes and status is not Status.INTERRUPTED:
+        status = Status.CERTIFIED
+    return solution(tasks, run, certificate, status=status, method="stl", seconds=run.seconds())
+
+
+def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
+    """Algorithm 2; see the module essay. `Solution.order` holds the order of learning.
+
+    Raises
+    ------
+    ModelError
+        If the transfer penalty is not a price on outgoing edges (eq. 5 has no closed form then).
+    """
+    model.check(tasks)
+    _prices(model, np.zeros(tasks.T))
+    run = Progress(tasks=model.compress(tasks), model=model, callback=options.callback)
+    learned: list[int] = []
+    status = Status.STALLED
+    try:
+        _start(run, options)
+        step = TaskWeightStep.compile(run.tasks, model, solver=options.solver)
+        while len(learned) < tasks.T:
+            run.round += 1
+            _learn_next(run, step, learned)
+    except KeyboardInterrupt:
+        status = Status.INTERRUPTED
+    order = tuple(learned)
+    certificate = certify_curriculum(tasks, model, run.W, run.B, order, tol=options.tol)
+    if certificate.passes and status is not Status.INTERRUPTED:
+        status = Status.CERTIFIED
+    return solution(tasks, run, certificate, status=status, method="curriculum", seconds=run.seconds(), order=order)
+
+
+def _start(run: Progress, options: Options) -> None:
+    step = WeightStep.compile(run.tasks, run.model, solver=options.solver)
+    run.W, solved = step.solve(run.tasks, run.model, run.W, run.B)
+    run.note("stl", solved)
+
+
+def _learn_next(run: Progress, step: TaskWeightStep, learned: list[int]) -> None:
+    c, losses = run.model.task_weight(run.tasks), run.model.losses(run.tasks, run.W)
+    waiting = [t for t in range(run.tasks.T) if t not in learned]
+    choices = {t: outgoing(run.model, c, losses, run.W, run.B, t, learned) for t in waiting}
+    chosen = min(waiting, key=lambda t: choices[t].cost)
+    B, W = run.B.copy(), run.W.copy()
+    B[chosen] = choices[chosen].row
+    data = refit_step(run.tasks, run.model, W, B, chosen, learned)
+    refitted, solved = step.problem.minimise(data, W[:, chosen : chosen + 1])
+    W[:, chosen] = refitted[:, 0]
+    run.W, run.B = W, B
+    learned.append(chosen)
+    run.note(f"task {chosen}", solved)
+
+
+def certify_curriculum(
+    tasks: TaskSet, model: Model, W: Array, B: Array, order: tuple[int, ...], *, tol: float = 1e-8
+) -> Certificate:
+    """Judge a curriculum step by step, as the convex problems they are.
+
+    The single-task start is recomputed by Newton's method in NumPy (`_ridge_start`), every row is held against eq. 5
+    (gap: cost of the row minus the least cost over all waiting tasks) and every predictor against eq. 6 (gap:
+    ||gradient||^2 / (4 coupling), a bound because the refit is strongly convex with modulus 2 coupling).
+
+    Parameters
+    ----------
+    order : tuple of int
+        The order in which the tasks were learned; an incomplete one does not pass.
+
+    Raises
+    ------
+    DataError
+        For wrong shapes or an order that is not a list of different tasks.
+    """
+    check_tolerance(tol)
+    model.check(tasks)
+    W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
+    if len(set(order)) < len(order) or not set(order) <= set(range(tasks.T)):
+        raise DataError(f"order must list different tasks out of 0..{tasks.T - 1}, got {order}")
+    small = model.compress(tasks)
+    audit = _Audit(small, model, W, B, order)
+    reasons = {} if len(order) == tasks.T else {"order": f"{len(order)} of {tasks.T} tasks were learned"}
+    infeasible = max(infeasibility(B), audit.backward)
+    return conclude(
+        kind="curriculum",
+        objective=model.objective(tasks, W, B),
+        found=audit.residuals,
+        relative=audit.residuals.relative if not reasons else math.inf,
+        joint_relative=residuals(small, model, W, B).relative,
+        feasibility=infeasible,
+        gaps=(audit.gap_W, audit.gap_B),
+        gap_W_exact=False,
+        B=B,
+        tol=tol,
+        reasons=reasons,
+    )
+
+
+class _Audit:
+    """Residuals and gaps of all steps of a curriculum, in its order."""
+
+    def __init__(self, tasks: TaskSet, model: Model, W: Array, B: Array, order: tuple[int, ...]) -> None:
+        self.gap_W = self.gap_B = 0.0
+        self.worst = np.zeros(4)
+        current = _ridge_start(tasks, model)
+        c = model.task_weight(tasks)
+        learned: list[int] = []
+        partial = np.zeros_like(B)
+        for t in order:
+            losses = model.losses(tasks, current)
+            waiting = [s for s in range(tasks.T) if s not in learned]
+            best = {s: outgoing(model, c, losses, current, partial, s, learned) for s in waiting}
+            cost = outgoing_cost(model, c, losses, current, partial, t, learned, B[t])
+            self.gap_B += max(0.0, cost - min(choice.cost for choice in best.values()))
+            scale = 2.0 * model.coupling * float(current[:, t] @ current[:, t])
+            miss_B = scale * float(np.abs(B[t] - best[t].row).max())
+            partial[t] = B[t]
+            step = refit_step(tasks, model, W, partial, t, learned)
+            w = W[:, t : t + 1]
+            gradient = step.pull(w) + step.coupling(w)
+            self.gap_W += float((gradient**2).sum()) / (4.0 * model.coupling)
+            ratio_B = miss_B / (scale * max(1.0, float(best[t].row.max()))) if scale > 0 else miss_B
+            self.worst = np.maximum(self.worst, [np.abs(gradient).max(), miss_B, step.relative(w), ratio_B])
+            current[:, t] = W[:, t]
+            learned.append(t)
+        backward = [B[t, order[:i]].max(initial=0.0) for i, t in enumerate(order)]
+        self.backward = float(max(backward, default=0.0))
+
+    @property
+    def residuals(self) -> Residuals:
+        return Residuals(*(float(value) for value in self.worst))
+
+
+def _ridge_start(tasks: TaskSet, model: Model) -> Array:
+    """Single-task W by NumPy: Newton's method on each strongly convex task, damped, to rounding."""
+    columns = []
+    root = np.array([[math.sqrt(model.coupling)]])
+    for task, c in zip(tasks, model.task_weight(tasks), strict=True):
+        step = Coupled(model.loss, (task,), np.array([c]), root, np.zeros((tasks.d, 1)))
+        w = np.zeros((tasks.d, 1))
+        for _ in range(100):
+            gradient = step.pull(w) + step.coupling(w)
+            H = c * model.loss.hessian(task, w[:, 0]) + 2.0 * model.coupling * np.eye(tasks.d)
+            direction = -np.linalg.solve(H, gradient)
+            slope, value, length = float((gradient * direction).sum()), step.value(w), 1.0
+            while step.value(w + length * direction) > value + 1e-4 * length * slope + 1e-14 * abs(value):
+                length /= 2.0
+            w = w + length * direction
+            if -slope <= 1e-26 * max(abs(value), 1e-300) or step.relative(w) <= 1e-14:
+                break
+        columns.append(w[:, 0])
+    return np.column_stack(columns)
+
+
+def _prices(model: Model, weighted_losses: Array) -> Array:
+    prices = model.transfer.prices(weighted_losses)
+    if prices is None:
+        raise ModelError(
+            f"the curriculum needs a linear transfer penalty, {type(model.transfer).__name__} is not: use 'alternating'"
+        )
+    return prices

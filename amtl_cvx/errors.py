@@ -1,0 +1,47 @@
+"""Every error the toolkit raises on purpose.
+
+One base class, so that a caller can catch all of them; each child also derives from the built-in that
+describes it. A message is one line: what was expected, what came, what to try.
+"""
+
+from __future__ import annotations
+
+
+class AMTLError(Exception):
+    """Base of all errors raised on purpose by `amtl_cvx`."""
+
+
+class DataError(AMTLError, ValueError):
+    """The data cannot be used: shapes, missing values, labels, an unreadable or foreign file."""
+
+
+class ModelError(AMTLError, ValueError):
+    """A setting of the model or of the run is out of range or contradicts another one."""
+
+
+class ConvexityError(AMTLError, ValueError):
+    """A term is not convex, or not DPP, where the protocol says it must be; the message names the term."""
+
+
+class SolverUnavailableError(AMTLError, ValueError):
+    """The solver asked for is unknown or not installed."""
+
+
+class SolveError(AMTLError, RuntimeError):
+    """A subproblem could not be solved, or the objective rose beyond the solver's accuracy.
+
+    Attributes
+    ----------
+    step, solver, status : str
+        The subproblem, the solver (or the chain of solvers tried) and the status it ended with.
+    round : int or None
+        The round of the coordinator, where one is running.
+    """
+
+    def __init__(self, message: str, *, step: str, solver: str, status: str, round: int | None = None) -> None:
+        super().__init__(message)
+        self.step, self.solver, self.status, self.round = step, solver, status, round
+
+    def in_round(self, round: int) -> SolveError:
+        """The same error, naming the round it happened in."""
+        return SolveError(f"round {round}: {self}", step=self.step, solver=self.solver, status=self.status, round=round)

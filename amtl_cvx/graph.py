@@ -1,0 +1,210 @@
+"""The learned graph as data: which task helps which, and how much.
+
+`B[s, t]` is the edge s -> t, "task s helps task t". Row sums are what a task gives (outgoing), column sums
+what it takes (incoming). networkx reads a matrix the same way, `A[i, j]` is i -> j (LiNGAM reads the reverse), so
+B is handed over as it is. An entry is an edge when it exceeds the threshold; with the default 0 every positive entry
+of an exactly feasible B counts. The diagonal, which some penalties leave free, is no transfer and never an edge.
+
+    >>> graph = TransferGraph(B=B, names=("north", "south", "east"))
+    >>> graph.edges[0], graph.above(0.05).describe()
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from amtl_cvx.errors import DataError
+from amtl_cvx.tasks import Array
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+ORIENTATION = "row s \N{RIGHTWARDS ARROW} column t: task s helps task t"
+"""The reading of B that every figure and file states."""
+
+
+class Edge(NamedTuple):
+    """Task `source` helps task `target`; ``weight = B[source, target]``."""
+
+    source: int
+    target: int
+    weight: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TransferGraph:
+    """The directed graph of B.
+
+    Parameters
+    ----------
+    B : (T, T) array_like
+        Transfer, >= 0.
+    names : tuple of T str
+        Task names.
+    losses : (T,) array_like, optional
+        L_t(w_t).
+    threshold : float
+        An entry is an edge when it is larger than this.
+
+    Raises
+    ------
+    DataError
+        For a wrong shape, an entry that is negative or not finite, or a threshold that is not a number >= 0.
+    """
+
+    B: Array
+    names: tuple[str, ...]
+    losses: Array | None = None
+    threshold: float = 0.0
+
+    def __post_init__(self) -> None:
+        B = _real(self.B, "B")
+        if B.ndim != 2 or B.shape[0] != B.shape[1] or not B.size:
+            raise DataError(f"B must be a square array (T, T) with T >= 1, it has shape {B.shape}")
+        if B.min() < 0:
+            s, t = np.unravel_index(int(B.argmin()), B.shape)
+            raise DataError(f"B must be >= 0, entry ({s}, {t}) is {B[s, t]:.3g}: clip B at 0 first")
+        if isinstance(self.names, str) or len(self.names) != len(B):
+            raise DataError(f"expected {len(B)} task names for a B of shape {B.shape}, got {len(self.names)}")
+        if not (math.isfinite(self.threshold) and self.threshold >= 0):
+            raise DataError(f"threshold must be a finite number >= 0, got {self.threshold!r}")
+        object.__setattr__(self, "B", B)
+        object.__setattr__(self, "names", tuple(str(name) for name in self.names))
+        if self.losses is not None:
+            losses = _real(self.losses, "losses")
+            if losses.shape != (len(B),):
+                raise DataError(f"losses must have shape ({len(B)},), one per task, they have {losses.shape}")
+            object.__setattr__(self, "losses", losses)
+
+    @property
+    def T(self) -> int:
+        """Number of tasks."""
+        return len(self.B)
+
+    @cached_property
+    def adjacency(self) -> Array:
+        """B where it exceeds the threshold, else 0; diagonal 0. (T, T)."""
+        kept = np.where(self.B > self.threshold, self.B, 0.0)
+        np.fill_diagonal(kept, 0.0)
+        kept.flags.writeable = False
+        return kept
+
+    @cached_property
+    def edges(self) -> tuple[Edge, ...]:
+        """All edges, strongest first; ties by source, then target."""
+        sources, targets = np.nonzero(self.adjacency)
+        weights = self.adjacency[sources, targets]
+        order = np.lexsort((targets, sources, -weights))
+        return tuple(Edge(int(sources[i]), int(targets[i]), float(weights[i])) for i in order)
+
+    @property
+    def outgoing(self) -> Array:
+        """What each task gives, (T,): row sums of the kept edges."""
+        return self.adjacency.sum(axis=1)
+
+    @property
+    def incoming(self) -> Array:
+        """What each task takes, (T,): column sums of the kept edges."""
+        return self.adjacency.sum(axis=0)
+
+    def two_way(self) -> tuple[tuple[int, int], ...]:
+        """Pairs s < t with an edge in both directions."""
+        both = np.triu((self.adjacency > 0) & (self.adjacency.T > 0))
+        return tuple((int(s), int(t)) for s, t in np.argwhere(both))
+
+    def above(self, threshold: float) -> TransferGraph:
+        """The same graph with another threshold."""
+        return replace(self, threshold=threshold)
+
+    def describe(self) -> str:
+        """The graph in one or two sentences."""
+        if self.T == 1:
+            return "There is one task, so no task can help another."
+        if not self.edges:
+            return f"The graph is empty: no task helps another (no entry of B is above {self.threshold:g})."
+        teacher = int(self.outgoing.argmax())
+        pupils = int(np.count_nonzero(self.adjacency[teacher]))
+        pairs = len(self.two_way())
+        mutual = f", {_count(pairs, 'pair')} of them two-way" if pairs else ""
+        return (
+            f"{_count(len(self.edges), 'edge')} among {self.T} tasks (entries of B above {self.threshold:g}){mutual}. "
+            f"{self.names[teacher]!r} teaches most: {self.outgoing[teacher]:.3g} in total, to {_count(pupils, 'task')}."
+        )
+
+    def to_networkx(self) -> nx.DiGraph:
+        """A `networkx.DiGraph`: integer nodes with `name`, `label`, `loss`, `outgoing`, `incoming`; edges with `weight`."""
+        import networkx as nx
+
+        graph = nx.DiGraph(orientation=ORIENTATION, threshold=float(self.threshold))
+        for task in self._task_rows():
+            attributes = {key: value for key, value in task.items() if key != "index" and value is not None}
+            graph.add_node(task["index"], label=task["name"], **attributes)
+        graph.add_weighted_edges_from(self.edges)
+        return graph
+
+    def write_graphml(self, path: str | PathLike[str]) -> None:
+        """Write GraphML (Gephi, Cytoscape, networkx); characters that XML cannot hold become U+FFFD."""
+        import networkx as nx
+
+        graph = self.to_networkx()
+        for _, attributes in graph.nodes(data=True):
+            attributes["name"] = attributes["label"] = _xml_text(attributes["name"])
+        nx.write_graphml(graph, path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe: orientation, threshold, tasks and edges."""
+        edges = [edge._asdict() for edge in self.edges]
+        return {"orientation": ORIENTATION, "threshold": self.threshold, "tasks": self._task_rows(), "edges": edges}
+
+    def write_json(self, path: str | PathLike[str]) -> None:
+        """Write `to_dict` as JSON."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+    def write_dot(self, path: str | PathLike[str]) -> None:
+        """Write Graphviz DOT."""
+        lines = [f"// {ORIENTATION}", "digraph transfer {"]
+        lines += [f"  {index} [label={_quoted(name)}];" for index, name in enumerate(self.names)]
+        lines += [f"  {s} -> {t} [weight={weight:.17g}];" for s, t, weight in self.edges]
+        Path(path).write_text("\n".join([*lines, "}", ""]), encoding="utf-8")
+
+    def _task_rows(self) -> list[dict[str, Any]]:
+        losses: Sequence[float | None] = [None] * self.T if self.losses is None else self.losses.tolist()
+        rows = zip(self.names, losses, self.outgoing.tolist(), self.incoming.tolist(), strict=True)
+        return [
+            {"index": index, "name": name, "loss": loss, "outgoing": gives, "incoming": takes}
+            for index, (name, loss, gives, takes) in enumerate(rows)
+        ]
+
+
+def _real(value: Any, what: str) -> Array:
+    try:
+        array = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{what} must hold real numbers: {error}") from error
+    if not np.isfinite(array).all():
+        raise DataError(f"{what} must be finite, it holds a NaN or an infinity")
+    array.flags.writeable = False
+    return array
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _xml_text(text: str) -> str:
+    """`text` without the characters that XML 1.0 forbids."""
+    return "".join(c if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" else "\ufffd"
+                   for c in text)  # fmt: skip
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

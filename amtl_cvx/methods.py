@@ -1,0 +1,92 @@
+"""Methods: every way to learn W and B, by name, with the certificate that belongs to it.
+
+    solution = fit(tasks, model)                          AMTL, Algorithm 1 with refinement
+    solution = fit(tasks, model, method="curriculum")     Algorithm 2
+    solution = fit(tasks, model, method="stl")            single-task baseline
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from amtl_cvx.certificate import Certificate, certify
+from amtl_cvx.coordinator import Options, alternate
+from amtl_cvx.curriculum import certify_curriculum, curriculum, single_task
+from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.model import Model
+from amtl_cvx.solution import Solution
+from amtl_cvx.tasks import Array, TaskSet
+
+
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """A solver and its judge."""
+
+    run: Callable[[TaskSet, Model, Options], Solution]
+    judge: Callable[[TaskSet, Model, Array, Array, tuple[int, ...] | None, float], Certificate]
+
+
+def _judge_joint(
+    tasks: TaskSet, model: Model, W: Array, B: Array, order: tuple[int, ...] | None, tol: float
+) -> Certificate:
+    return certify(tasks, model, W, B, tol=tol)
+
+
+def _judge_single(
+    tasks: TaskSet, model: Model, W: Array, B: Array, order: tuple[int, ...] | None, tol: float
+) -> Certificate:
+    return certify(tasks, model, W, B, tol=tol, kind="single-task")
+
+
+def _judge_curriculum(
+    tasks: TaskSet, model: Model, W: Array, B: Array, order: tuple[int, ...] | None, tol: float
+) -> Certificate:
+    if order is None:
+        raise DataError("a curriculum is judged with its order of learning: the solution has no array 'order'")
+    return certify_curriculum(tasks, model, W, B, order, tol=tol)
+
+
+METHODS: Mapping[str, Method] = {
+    "alternating": Method(run=alternate, judge=_judge_joint),
+    "curriculum": Method(run=curriculum, judge=_judge_curriculum),
+    "stl": Method(run=single_task, judge=_judge_single),
+}
+"""Every method by the name that the command line and run.json use."""
+
+
+def fit(tasks: TaskSet, model: Model, *, method: str = "alternating", options: Options | None = None) -> Solution:
+    """Learn W and B.
+
+    Parameters
+    ----------
+    tasks : TaskSet
+        The data, features prepared (`Preparation.apply_tasks`) if they should be.
+    model : Model
+        What is minimised.
+    method : {"alternating", "curriculum", "stl"}
+    options : Options, optional
+        Tolerance, rounds, solver, callback.
+
+    Returns
+    -------
+    Solution
+        With its certificate. Reaching a limit is a status, not an error.
+
+    Raises
+    ------
+    ModelError
+        Unknown method, or a method that the transfer penalty does not allow.
+    DataError
+        Tasks that do not fit the loss.
+    SolveError
+        A subproblem that no solver answers.
+    """
+    return method_named(method).run(tasks, model, options or Options())
+
+
+def method_named(name: str) -> Method:
+    """The method of that name; `ModelError` lists the names."""
+    if name not in METHODS:
+        raise ModelError(f"unknown method {name!r}: choose one of {', '.join(METHODS)}")
+    return METHODS[name]

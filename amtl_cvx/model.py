@@ -1,0 +1,169 @@
+r"""The model: one loss, one transfer penalty, one coupling, and the joint objective J.
+
+    J(W, B) = sum_t c_t L_t(w_t) + R(B; c*l) + coupling ||W - W B||_F^2,      B >= 0, diag(B) = 0
+
+With the penalty of AMTL, R = mu sum_s c_s l_s sum_t B[s, t], this is [L16, eq. 1]:
+
+    J(W, B) = sum_t (1 + mu sum_u B[t, u]) c_t L_t(w_t) + coupling ||W - W B||_F^2
+
+Everything here is NumPy and exact up to rounding: J, its gradients
+
+    G_W[:, t] = a_t grad L_t(w_t) + 2 coupling (W P)_t,      a_t = c_t (1 + R(B; e_t) - R(B; 0)),  P = (I - B)(I - B)'
+    G_B       = R'(B) - 2 coupling W'(W - W B)               (off the diagonal)
+
+and nothing comes from a solver. J is biconvex: convex in W for fixed B and in B for fixed W, not jointly.
+Task weights c_t: "equal" (1), "inverse-sqrt" (1/sqrt(n_t), which with reduction "sum" is AMTL-imbalanced of
+[L16]), or T positive numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.losses import LOSSES, Loss, Squared
+from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.transfer import TRANSFERS, TransferPenalty
+
+TASK_WEIGHTS = ("equal", "inverse-sqrt")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What is minimised; see the module essay.
+
+    Parameters
+    ----------
+    loss : Loss
+        Default `Squared()`, mean over a task's rows.
+    transfer : TransferPenalty
+        The price of edges, for AMTL ``LossWeightedL1(mu=...)``.
+    coupling : float
+        Weight of ||W - W B||_F^2, > 0 (lambda in [L16]).
+    task_weights : {"equal", "inverse-sqrt"} or tuple of T positive floats
+        c_t.
+
+    Raises
+    ------
+    ModelError
+        For a coupling that is not positive or task weights that are not of the form above.
+    """
+
+    loss: Loss = field(default_factory=Squared)
+    transfer: TransferPenalty
+    coupling: float
+    task_weights: str | tuple[float, ...] = "equal"
+
+    def __post_init__(self) -> None:
+        if not (np.isscalar(self.coupling) and np.isfinite(self.coupling) and self.coupling > 0):
+            raise ModelError(f"coupling must be a finite number > 0, got {self.coupling!r}")
+        if isinstance(self.task_weights, str):
+            if self.task_weights not in TASK_WEIGHTS:
+                raise ModelError(f"task_weights must be one of {TASK_WEIGHTS} or T numbers, got {self.task_weights!r}")
+        else:
+            weights = tuple(float(c) for c in self.task_weights)
+            if not all(np.isfinite(c) and c > 0 for c in weights):
+                raise ModelError(f"task weights must be positive and finite, got {weights}")
+            object.__setattr__(self, "task_weights", weights)
+
+    @property
+    def mu(self) -> float:
+        """The price of transfer."""
+        return self.transfer.mu
+
+    def check(self, tasks: TaskSet) -> None:
+        """Raise `DataError` where the tasks do not fit the loss or the task weights."""
+        for task in tasks:
+            self.loss.check(task)
+        if not isinstance(self.task_weights, str) and len(self.task_weights) != tasks.T:
+            raise DataError(f"expected {tasks.T} task weights, one per task, got {len(self.task_weights)}")
+
+    def compress(self, tasks: TaskSet) -> TaskSet:
+        """Tasks with the same losses and at most d + 1 rows each where the loss allows it."""
+        return replace(tasks, tasks=tuple(self.loss.compress(task) for task in tasks))
+
+    def task_weight(self, tasks: TaskSet) -> Array:
+        """c (T,)."""
+        if self.task_weights == "equal":
+            return np.ones(tasks.T)
+        if self.task_weights == "inverse-sqrt":
+            return 1.0 / np.sqrt(tasks.counts.astype(float))
+        return np.array(self.task_weights, dtype=float)
+
+    def loss_weight(self, tasks: TaskSet, B: Array) -> Array:
+        """a (T,): the weight of each L_t in the W-step, ``c_t (1 + mu * sum_u B[t, u])`` for AMTL."""
+        return self.task_weight(tasks) * (1.0 + self.transfer.weights(B))
+
+    def losses(self, tasks: TaskSet, W: Array) -> Array:
+        """l (T,), l_t = L_t(w_t), without c_t."""
+        return np.array([self.loss.value(task, w) for task, w in zip(tasks, W.T, strict=True)])
+
+    def weighted_losses(self, tasks: TaskSet, W: Array) -> Array:
+        """c * l (T,): what the transfer penalty sees."""
+        return self.task_weight(tasks) * self.losses(tasks, W)
+
+    def terms(self, tasks: TaskSet, W: Array, B: Array) -> tuple[float, float, float]:
+        """The three terms of J: losses, transfer, coupling."""
+        weighted = self.weighted_losses(tasks, W)
+        residual = W - W @ B
+        return float(weighted.sum()), self.transfer.value(B, weighted), self.coupling * float((residual**2).sum())
+
+    def objective(self, tasks: TaskSet, W: Array, B: Array) -> float:
+        """J(W, B)."""
+        return sum(self.terms(tasks, W, B))
+
+    def loss_gradient(self, tasks: TaskSet, W: Array) -> Array:
+        """Column t is grad L_t(w_t), (d, T)."""
+        return np.column_stack([self.loss.gradient(task, w) for task, w in zip(tasks, W.T, strict=True)])
+
+    def coupling_gradient_W(self, W: Array, B: Array) -> Array:
+        """2 coupling W P, (d, T)."""
+        M = np.eye(len(B)) - B
+        return 2.0 * self.coupling * ((W @ M) @ M.T)
+
+    def coupling_gradient_B(self, W: Array, B: Array) -> Array:
+        """-2 coupling W'(W - W B), (T, T)."""
+        return -2.0 * self.coupling * (W.T @ (W - W @ B))
+
+    def gradient_W(self, tasks: TaskSet, W: Array, B: Array) -> Array:
+        """G_W, (d, T)."""
+        return self.loss_weight(tasks, B) * self.loss_gradient(tasks, W) + self.coupling_gradient_W(W, B)
+
+    def gradient_B(self, tasks: TaskSet, W: Array, B: Array) -> Array:
+        """G_B, (T, T), its diagonal set to 0 (B has none).
+
+        Raises
+        ------
+        ModelError
+            If the penalty is not linear in B: it has no gradient, see `TransferPenalty.prox`.
+        """
+        prices = self.transfer.prices(self.weighted_losses(tasks, W))
+        if prices is None:
+            raise ModelError(f"{type(self.transfer).__name__} has no gradient in B, only a prox")
+        gradient = prices[:, None] + self.coupling_gradient_B(W, B)
+        np.fill_diagonal(gradient, 0.0)
+        return gradient
+
+
+def make_model(
+    *,
+    loss: str = "squared",
+    reduction: str = "mean",
+    transfer: str = "loss-weighted-l1",
+    mu: float,
+    coupling: float,
+    task_weights: str | tuple[float, ...] = "equal",
+) -> Model:
+    """A model from the names that the command line and run.json use; `ModelError` names the legal ones."""
+    if loss not in LOSSES:
+        raise ModelError(f"unknown loss {loss!r}: choose one of {', '.join(LOSSES)}")
+    if transfer not in TRANSFERS:
+        raise ModelError(f"unknown transfer penalty {transfer!r}: choose one of {', '.join(TRANSFERS)}")
+    return Model(
+        loss=LOSSES[loss](reduction=reduction),  # type: ignore[arg-type]
+        transfer=TRANSFERS[transfer](mu=mu),
+        coupling=coupling,
+        task_weights=task_weights,
+    )

@@ -1,0 +1,19 @@
+"""Figures: the learned graph, how a run converged, and an estimate beside a planted truth.
+
+Every function returns a `matplotlib.figure.Figure`, takes no path and leaves pyplot and its global state alone;
+`write_png` writes one. Figures of a graph state their orientation, "row s -> column t: task s helps task t".
+Colours are distinguishable with any colour vision and never the only carrier of a meaning.
+
+    >>> from amtl_cvx.plotting import graph_figure, write_png
+    >>> write_png(graph_figure(solution.graph), "graph.png")
+
+This package imports matplotlib; `import amtl_cvx` does not import this package.
+"""
+
+from amtl_cvx.plotting.canvas import write_png
+from amtl_cvx.plotting.circle import MAX_EDGES
+#from amtl_cvx.plotting.convergence import convergence_figure
+from amtl_cvx.plotting.figures import graph_figure, heatmap, node_link
+from amtl_cvx.plotting.truth import truth_figure
+
+__all__ = ["MAX_EDGES", "graph_figure", "heatmap", "node_link", "truth_figure", "write_png"]

@@ -1,0 +1,178 @@
+"""The matrix view: B as a heatmap, and beside its rows what each task gives and its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Rectangle
+
+from amtl_cvx.graph import ORIENTATION, TransferGraph
+from amtl_cvx.plotting.canvas import (
+    BLUE,
+    BODY,
+    EDGE_COLORS,
+    INK,
+    LOSS_COLORS,
+    MUTED,
+    POINTS,
+    SMALLEST,
+    VOID,
+    Canvas,
+    heading_height,
+    heading_width,
+    number,
+    scale,
+    shortened,
+    text_width,
+    thinning,
+)
+from amtl_cvx.tasks import Array
+
+BAR, GAP = 0.85, 0.12  # inches
+_VALUES_UP_TO, _NUMBERS_UP_TO = 12, 40  # tasks up to which cells, and bars, carry their number
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Sizes in inches of a T x T matrix with names on its left and below."""
+
+    names: tuple[str, ...]
+
+    @property
+    def T(self) -> int:
+        return len(self.names)
+
+    @property
+    def side(self) -> float:
+        return max(min(0.8 * self.T, 2.6), min(0.34 * self.T, 7.0))
+
+    @property
+    def pitch(self) -> float:
+        return self.side / self.T
+
+    @property
+    def font(self) -> float:
+        return min(max(0.6 * self.pitch * POINTS, SMALLEST), BODY)
+
+    @property
+    def step(self) -> int:
+        return thinning(self.pitch, self.font)
+
+    @property
+    def labels(self) -> list[str]:
+        return [shortened(name, 22 if self.T <= 40 else 16) for name in self.names]
+
+    @property
+    def margin(self) -> float:
+        """Room for the names."""
+        return text_width(self.labels[:: self.step], self.font) + 0.08
+
+    def draw(self, axes: Axes, B: Array, *, rows: bool = True) -> None:
+        """The cells of B, zeros and the diagonal pale, and the names of every `step`-th row and column."""
+        colors = scale(B[B > 0], EDGE_COLORS, zero=True)
+        axes.imshow(np.full_like(B, np.nan), cmap=ListedColormap([VOID]).with_extremes(bad=VOID), aspect="auto")
+        axes.imshow(
+            np.ma.masked_less_equal(B, 0.0), cmap=EDGE_COLORS, norm=colors.norm, interpolation="nearest", aspect="auto"
+        )
+        self.frame(axes, rows=rows)
+
+    def frame(self, axes: Axes, *, rows: bool = True) -> None:
+        """Names, cell borders and a grey diagonal."""
+        at = np.arange(0, self.T, self.step)
+        axes.set_xticks(at, [self.labels[i] for i in at], rotation=90, fontsize=self.font, parse_math=False)
+        axes.set_yticks(at if rows else [], [self.labels[i] for i in at] if rows else [], parse_math=False)
+        axes.tick_params(axis="y", labelsize=self.font)
+        for i in range(self.T):
+            axes.add_patch(Rectangle((i - 0.5, i - 0.5), 1, 1, facecolor="#dfe4ea", linewidth=0))
+        if self.pitch * POINTS > 7:
+            lines = np.arange(-0.5, self.T)
+            axes.hlines(lines, -0.5, self.T - 0.5, color="white", linewidth=1.0)
+            axes.vlines(lines, -0.5, self.T - 0.5, color="white", linewidth=1.0)
+        axes.set(xlim=(-0.5, self.T - 0.5), ylim=(self.T - 0.5, -0.5))
+
+
+@dataclass(frozen=True)
+class MatrixPanel:
+    """The heatmap with its margins."""
+
+    graph: TransferGraph
+
+    title = "Transfer matrix B"
+
+    @property
+    def lines(self) -> list[str]:
+        notes = [ORIENTATION]
+        if self.graph.threshold > 0:
+            notes.append(f"entries above {self.graph.threshold:g}")
+        if self.grid.step > 1:
+            notes.append(f"every {self.grid.step}th task is named" if self.grid.step > 2 else "every other task is named")
+        return notes
+
+    @property
+    def grid(self) -> Grid:
+        return Grid(self.graph.names)
+
+    @property
+    def width(self) -> float:
+        columns = 1 if self.graph.losses is None else 2
+        body = self.grid.margin + self.grid.side + columns * (BAR + 2 * GAP) + 0.35
+        return max(body, heading_width(self.title, self.lines))
+
+    @property
+    def height(self) -> float:
+        return heading_height(self.lines) + 0.28 + self.grid.side + self.grid.margin + 0.55
+
+    def draw(self, canvas: Canvas, left: float, top: float) -> None:
+        """Draw with the upper left corner at (left, top) inches."""
+        grid, graph = self.grid, self.graph
+        canvas.heading(left, top, self.title, self.lines)
+        top += heading_height(self.lines) + 0.28
+        left += grid.margin
+        cells = canvas.axes(left, top, grid.side, grid.side)
+        cells.set_label("heatmap")
+        grid.draw(cells, graph.adjacency)
+        self._annotate(cells)
+        right = left + grid.side + GAP
+        self._bars(canvas, (right, top), graph.outgoing, "gives (row sum)", [BLUE] * graph.T)
+        if graph.losses is not None:
+            colors = scale(graph.losses, LOSS_COLORS).to_rgba(graph.losses)
+            self._bars(canvas, (right + BAR + 2 * GAP + 0.2, top), graph.losses, "loss", list(colors))
+        if graph.edges:
+            mappable = scale((edge.weight for edge in graph.edges), EDGE_COLORS, zero=True)
+            canvas.colorbar((left, top + grid.side + grid.margin + 0.2), mappable, "B[s, t]", width=min(1.6, grid.side))
+
+    def _annotate(self, axes: Axes) -> None:
+        graph, middle = self.graph, (self.graph.T - 1) / 2
+        if not graph.edges:
+            words = "empty graph:\nno task helps another" if graph.T > 1 else "one task"
+            box = {"facecolor": "white", "edgecolor": "none", "boxstyle": "round,pad=.4"}
+            axes.text(middle, middle, words, ha="center", va="center", size=BODY, color=INK, bbox=box)
+        elif graph.T <= _VALUES_UP_TO:
+            strongest = graph.edges[0].weight
+            for s, t, weight in graph.edges:
+                text = f"{weight:.2f}".removeprefix("0") if 0.005 <= weight < 99 else f"{weight:.0e}"
+                color = "white" if weight > 0.45 * strongest else INK
+                axes.text(t, s, text, ha="center", va="center", size=min(0.32 * self.grid.pitch * POINTS, 7.5), color=color)
+
+    def _bars(
+        self, canvas: Canvas, place: tuple[float, float], values: Array, title: str, colors: Sequence[object]
+    ) -> None:
+        """Horizontal bars in line with the rows."""
+        axes = canvas.axes(*place, BAR, self.grid.side)
+        axes.set_label(title)
+        axes.barh(np.arange(len(values)), values, height=0.72, color=colors, edgecolor=MUTED, linewidth=0.3)  # type: ignore[arg-type]
+        largest = float(np.abs(values).max()) or 1.0
+        axes.set(xlim=(min(0.0, float(values.min())), largest), ylim=(len(values) - 0.5, -0.5), yticks=[])
+        axes.set_title(title, fontsize=BODY, color=INK, loc="left", pad=6)
+        axes.axvline(0.0, color=MUTED, linewidth=0.6)
+        if self.graph.T > _NUMBERS_UP_TO:
+            axes.set_xticks([0.0, largest], ["0", number(largest)], fontsize=BODY - 1)
+            return
+        axes.set_xticks([])
+        for row, value in enumerate(values):
+            axes.annotate(number(float(value)), (max(value, 0.0), row), (2, 0), textcoords="offset points",
+                          va="center", size=min(self.grid.font, 7.5), color=MUTED)  # fmt: skip

@@ -1,0 +1,187 @@
+"""Preparation: the feature map between the users' columns and the columns the model sees.
+
+    apply(X) = [ (X - center) / scale , 1 ]
+
+`--standardize` learns `center` and `scale`, the mean and the standard deviation (divided by N) of the pooled
+rows of the training tasks; `--intercept` appends the ones, last and after standardising, so that the bias is
+penalised and transferred like any other weight, as the authors of [L16] do. There is one map for all tasks:
+the columns of W are subtracted from each other in W - W B, so feature j has to mean the same in every task.
+A column that is constant in the pooled rows, exactly or up to rounding, is left alone (center 0, scale 1).
+
+    >>> preparation = Preparation.learn(train, standardize=True, intercept=True)
+    >>> solution = fit(preparation.apply_tasks(train), model)
+    >>> scores = preparation.apply(X_new) @ solution.W
+
+Tasks that share their rows in memory (one-vs-rest) share the prepared rows too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from amtl_cvx.errors import DataError
+from amtl_cvx.tasks import Array, Task, TaskSet, check_features
+
+_ROUNDING = 100 * float(np.finfo(np.float64).eps)
+"""A column whose deviation is below this multiple of its largest entry is constant up to rounding."""
+_BLOCK = 1 << 20
+"""Numbers a temporary array may hold while the rows are streamed (8 MiB)."""
+
+_Buffer = tuple[int, tuple[int, ...], tuple[int, ...]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Preparation:
+    """The map above.
+
+    Parameters
+    ----------
+    center, scale : (d,) array_like
+        Subtracted from, then divided out of, the d columns of the raw features; scale > 0.
+    intercept : bool
+        Append a column of ones.
+
+    Raises
+    ------
+    DataError
+        If center and scale are not two finite vectors of one length, or an entry of scale is not positive.
+    """
+
+    center: Array
+    scale: Array
+    intercept: bool
+
+    def __post_init__(self) -> None:
+        if np.ndim(self.center) != 1 or np.shape(self.center) != np.shape(self.scale):
+            shapes = f"{np.shape(self.center)} and {np.shape(self.scale)}"
+            raise DataError(f"center and scale must be two vectors of one length, they have shapes {shapes}")
+        pair = check_features(np.stack([self.center, self.scale]), what="center and scale").copy()
+        if not (pair[1] > 0).all():
+            column = int(np.argmin(pair[1]))
+            raise DataError(
+                f"scale must be positive, entry {column} is {pair[1, column]:g}: use 1 to keep it"
+            )
+        pair.flags.writeable = False
+        object.__setattr__(self, "center", pair[0])
+        object.__setattr__(self, "scale", pair[1])
+        object.__setattr__(self, "intercept", bool(self.intercept))
+
+    @classmethod
+    def learn(cls, tasks: TaskSet, *, standardize: bool, intercept: bool) -> Preparation:
+        """From the training tasks; the statistics take two passes over the rows, a block at a time."""
+        center, scale = _moments(tasks) if standardize else (np.zeros(tasks.d), np.ones(tasks.d))
+        return cls(center=center, scale=scale, intercept=intercept)
+
+    @property
+    def d(self) -> int:
+        """Number of raw features."""
+        return len(self.center)
+
+    @property
+    def is_identity(self) -> bool:
+        """True where `apply` returns its argument."""
+        return not self.intercept and not self._moves
+
+    @property
+    def _moves(self) -> bool:
+        return bool(np.any(self.center)) or not np.array_equal(self.scale, np.ones(self.d))
+
+    def apply(self, X: Any) -> Array:
+        """The prepared rows, (N, d) -> (N, d) or (N, d + 1); `DataError` for another width or a NaN."""
+        rows = check_features(X, d=self.d)
+        if self.is_identity:
+            return rows
+        out = np.ones((len(rows), self.d + int(self.intercept)))
+        features = out[:, : self.d]
+        np.subtract(rows, self.center, out=features)
+        np.divide(features, self.scale, out=features)
+        return out
+
+    def apply_tasks(self, tasks: TaskSet) -> TaskSet:
+        """The prepared tasks, same names and targets; an intercept adds the feature name "intercept"."""
+        if self.is_identity and tasks.d == self.d:
+            return tasks
+        prepared: dict[_Buffer, Array] = {}
+        for task in tasks:
+            if _buffer(task.X) not in prepared:
+                prepared[_buffer(task.X)] = self.apply(_raw(task).X)
+        names = tasks.feature_names
+        if names is not None and self.intercept:
+            names = (*names, "intercept")
+        parts = tuple(replace(task, X=prepared[_buffer(task.X)]) for task in tasks)
+        return TaskSet(tasks=parts, feature_names=names)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; the numbers survive the round trip exactly."""
+        return {"center": self.center.tolist(), "scale": self.scale.tolist(), "intercept": self.intercept}
+
+    @classmethod
+    def from_dict(cls, value: Mapping[str, Any]) -> Preparation:
+        """From what `to_dict` wrote; `DataError` for anything else."""
+        try:
+            center, scale = (np.asarray(value[key], dtype=np.float64) for key in ("center", "scale"))
+            intercept = value["intercept"]
+        except (KeyError, TypeError, ValueError) as error:
+            reason = f"{type(error).__name__}: {error}"
+            raise DataError(
+                f"expected center, scale and intercept of a preparation, cannot read: {reason}"
+            ) from error
+        if not isinstance(intercept, bool):
+            raise DataError(f"intercept of a preparation must be true or false, it is {intercept!r}")
+        return cls(center=center, scale=scale, intercept=intercept)
+
+
+def _moments(tasks: TaskSet) -> tuple[Array, Array]:
+    """Mean and standard deviation of the pooled rows; (0, 1) for constant columns.
+
+    Pass 1 sums differences to the first row, which are exactly 0 in a constant column. Pass 2 sums squares of
+    deviations from that mean in units of the largest difference, so that nothing overflows.
+    """
+    first, total = tasks[0].X[0], sum(len(task.y) for task in tasks)
+    shift, span, largest = np.zeros(tasks.d), np.zeros(tasks.d), np.zeros(tasks.d)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for rows, weight in _blocks(tasks):
+            difference = rows - first
+            shift += weight * difference.sum(axis=0)
+            span = np.maximum(span, np.abs(difference).max(axis=0))
+            largest = np.maximum(largest, np.abs(rows).max(axis=0))
+        center = first + shift / total
+    if not (np.isfinite(center).all() and np.isfinite(span).all()):
+        column = int(np.argmin(np.isfinite(center) & np.isfinite(span)))
+        raise DataError(f"feature {column} is too large to standardise ({largest[column]:g}): rescale it")
+    unit = np.where(span > 0, span, 1.0)
+    squares = np.zeros(tasks.d)
+    for rows, weight in _blocks(tasks):
+        squares += weight * (((rows - center) / unit) ** 2).sum(axis=0)
+    deviation = unit * np.sqrt(squares / total)
+    constant = (span <= 0) | (deviation <= _ROUNDING * largest)
+    return np.where(constant, 0.0, center), np.where(constant, 1.0, deviation)
+
+
+def _blocks(tasks: TaskSet) -> Iterator[tuple[Array, int]]:
+    """Blocks of rows, each with the number of tasks that hold those rows."""
+    holders: dict[_Buffer, int] = {}
+    for task in tasks:
+        holders[_buffer(task.X)] = holders.get(_buffer(task.X), 0) + 1
+    step = max(1, _BLOCK // tasks.d)
+    for task in tasks:
+        weight = holders.pop(_buffer(task.X), 0)
+        if weight:
+            for start in range(0, len(_raw(task).X), step):
+                yield task.X[start : start + step], weight
+
+
+def _raw(task: Task) -> Task:
+    if task.n != len(task.y):
+        raise DataError(
+            f"{task.name!r} is compressed to {len(task.y)} of {task.n} rows: prepare the original"
+        )
+    return task
+
+
+def _buffer(X: Array) -> _Buffer:
+    return X.__array_interface__["data"][0], X.shape, X.strides

@@ -1,0 +1,143 @@
+"""What a run returns: W, B, how they were reached, and how good they are.
+
+A `Solution` is complete in itself: it predicts on raw new data (it carries the preparation of the features),
+knows its certificate, its history and an honest status. Reaching a round limit is a status, not an error.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from amtl_cvx.certificate import Certificate
+from amtl_cvx.errors import DataError
+from amtl_cvx.model import Model
+from amtl_cvx.preparation import Preparation
+from amtl_cvx.tasks import Array, task_index
+
+if TYPE_CHECKING:
+    from amtl_cvx.graph import TransferGraph
+
+
+class Status(enum.Enum):
+    """How a run ended. The value is what files store; `text` tells the user what to try."""
+
+    CERTIFIED = "certified"
+    ROUND_LIMIT = "round limit"
+    STALLED = "stalled"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def text(self) -> str:
+        return _STATUS_TEXT[self]
+
+
+_STATUS_TEXT = {
+    Status.CERTIFIED: "the certificate passes",
+    Status.ROUND_LIMIT: "the round limit came before the tolerance; try more rounds, refinement, or a larger mu",
+    Status.STALLED: "no step lowers the objective any more but the certificate does not pass; try another solver, a"
+    " larger coupling (a bounded W) or a larger tolerance",
+    Status.INTERRUPTED: "interrupted: this is the best point so far",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One line of the history: the point after a half-step ("W", "B"), a task of the curriculum, or a refinement.
+
+    `seconds` counts from the start of the run; `solver_seconds` is the solver's own time in this step.
+    """
+
+    round: int
+    step: str
+    objective: float
+    stationarity_W: float
+    stationarity_B: float
+    relative: float
+    seconds: float
+    solver: str
+    solver_status: str
+    solver_seconds: float = 0.0
+
+
+HISTORY_COLUMNS = (
+    "round", "step", "objective", "stationarity_W", "stationarity_B", "relative", "seconds", "solver", "solver_status"
+)  # fmt: skip
+"""The columns of history.csv, in order."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Solution:
+    """A fitted model.
+
+    Attributes
+    ----------
+    W : (d, T)
+        Predictors, for prepared features.
+    B : (T, T)
+        Transfer, exactly feasible; ``B[s, t]`` is the edge s -> t, "task s helps task t".
+    losses : (T,)
+        L_t(w_t), without task weights.
+    objective : float
+        J(W, B).
+    certificate, status, history, method, model
+        How good the point is, how the run ended, its steps, and what was solved.
+    task_names, feature_names
+        Names of the columns of W and (if known) of its rows.
+    preparation : Preparation or None
+        The feature map to apply to raw rows, None for the identity.
+    order : tuple of int or None
+        The order in which the curriculum learned the tasks.
+    seconds : Mapping
+        Where the time went: "compile", "solvers", "total" and the rest by name.
+    """
+
+    W: Array
+    B: Array
+    losses: Array
+    objective: float
+    certificate: Certificate
+    status: Status
+    history: tuple[Record, ...]
+    method: str
+    model: Model
+    task_names: tuple[str, ...]
+    feature_names: tuple[str, ...] | None = None
+    preparation: Preparation | None = None
+    order: tuple[int, ...] | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def graph(self) -> TransferGraph:
+        """The learned directed graph."""
+        from amtl_cvx.graph import TransferGraph
+
+        return TransferGraph(B=self.B, names=self.task_names, losses=self.losses)
+
+    def scores(self, X: ArrayLike) -> Array:
+        """Scores of every task for raw rows X (N, d_raw): (N, T).
+
+        Raises
+        ------
+        DataError
+            If X does not have the features the model was fitted on.
+        """
+        rows = np.asarray(X, dtype=np.float64)
+        if rows.ndim == 1:
+            rows = rows[None, :]
+        prepared = rows if self.preparation is None else self.preparation.apply(rows)
+        if prepared.ndim != 2 or prepared.shape[1] != len(self.W):
+            raise DataError(f"expected rows with {len(self.W)} features, got an array of shape {rows.shape}")
+        return prepared @ self.W
+
+    def predict(self, task: int | str, X: ArrayLike) -> Array:
+        """Predictions of one task, by number or name, for raw rows X (N, d_raw): (N,), in the units of y.
+
+        A regression loss gives numbers, a classification loss labels -1/+1.
+        """
+        return self.model.loss.decide(self.scores(X)[:, task_index(self.task_names, task)])

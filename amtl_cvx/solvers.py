@@ -1,0 +1,206 @@
+"""Solvers: which are here, with which options, in which order, and how one problem is solved with them.
+
+The choice is measured (2 cores, CVXPY 1.9.3; accuracy is the gradient or KKT residual relative to its terms):
+
+    W-step (a QP without inequalities): Clarabel solves it in its initial KKT step, to 1e-15 and with any
+        tolerance; with its multifrontal factorisation ("faer") from T*d = 1000 on (T d = 3892: 0.6 s against
+        8 s with qdldl, 11 s SCS, 20 s OSQP).
+    W-step with exponential cones: Clarabel, then SCS (OSQP has no such cone).
+    B-step (a QP with bounds): OSQP with polishing is exact (1e-16) where its polish succeeds; Clarabel at 1e-12
+        is at 1e-7 for T = 139; columns one by one from T = 60 on.
+
+Fallback chain: the chosen solver first, then the others of the step in the order of `CHAINS`. A status other
+than "optimal" sends the problem to the next solver. If no solver reaches "optimal", the last answer that exists
+is used under its own status ("optimal_inaccurate", "user_limit"), which the history shows and a warning is
+logged for; the coordinator then judges it by its duality gap like every other answer. No answer at all is a
+`SolveError`. Solvers are started cold each time, so that a result does not depend on earlier calls.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import logging
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import cvxpy as cp
+
+from amtl_cvx.errors import ConvexityError, SolveError, SolverUnavailableError
+
+Step = Literal["W", "W-cone", "B"]
+
+CHAINS: Mapping[Step, tuple[str, ...]] = {
+    "W": ("CLARABEL", "SCS", "OSQP"),
+    "W-cone": ("CLARABEL", "SCS"),
+    "B": ("OSQP", "CLARABEL", "SCS"),
+}
+"""Solvers of each step, the default first."""
+
+FAER_SIZE = 1000
+"""Number of unknowns from which Clarabel's multifrontal factorisation is the faster one."""
+
+_PACKAGES = {"CLARABEL": "clarabel", "OSQP": "osqp", "SCS": "scs"}
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "CLARABEL": {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12, "max_threads": 1},
+    "OSQP": {"eps_abs": 1e-9, "eps_rel": 1e-9, "polishing": True, "max_iter": 50_000},
+    "SCS": {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 50_000},
+}
+_STATUS_INTERRUPTED = ("interrupted", "sigint")
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolverInfo:
+    """One row of `amtl-cvx solvers`."""
+
+    name: str
+    usable: bool
+    version: str
+    role: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solved:
+    """How a problem was solved: the solver that answered, its status, its own seconds, and compile seconds."""
+
+    solver: str
+    status: str
+    seconds: float
+    compile_seconds: float = 0.0
+
+    @classmethod
+    def none(cls) -> Solved:
+        """Nothing solved yet: the neutral element of addition."""
+        return cls(solver="", status="", seconds=0.0)
+
+    def __add__(self, other: Solved) -> Solved:
+        """Several solves as one: seconds add up, every solver is named, a status besides "optimal" survives."""
+        names = dict.fromkeys(name for name in (*self.solver.split("+"), *other.solver.split("+")) if name)
+        return Solved(
+            solver="+".join(names),
+            status=other.status if self.status in ("", "optimal") else self.status,
+            seconds=self.seconds + other.seconds,
+            compile_seconds=self.compile_seconds + other.compile_seconds,
+        )
+
+
+def available() -> tuple[SolverInfo, ...]:
+    """What is installed, and for what is not, why not."""
+    rows = []
+    for name, package in _PACKAGES.items():
+        steps = ", ".join(
+            f"{step}{' (default)' if chain[0] == name else ''}" for step, chain in CHAINS.items() if name in chain
+        )
+        found = importlib.util.find_spec(package) is not None and name in cp.installed_solvers()
+        rows.append(
+            SolverInfo(
+                name=name,
+                usable=found,
+                version=importlib.metadata.version(package) if found else "",
+                role=steps,
+                reason="" if found else f"the package {package!r} is not installed: pip install {package}",
+            )
+        )
+    return tuple(rows)
+
+
+def check_solver(name: str) -> str:
+    """The solver's canonical name ("auto" included).
+
+    Raises
+    ------
+    SolverUnavailableError
+        If the name is unknown or the solver is not installed.
+    """
+    canonical = "auto" if name.lower() == "auto" else name.upper()
+    if canonical == "auto":
+        return canonical
+    if canonical not in _PACKAGES:
+        raise SolverUnavailableError(f"unknown solver {name!r}: choose auto, {', '.join(_PACKAGES)}")
+    if canonical not in cp.installed_solvers():
+        raise SolverUnavailableError(
+            f"solver {canonical} is not installed: pip install {_PACKAGES[canonical]}, or choose auto"
+        )
+    return canonical
+
+
+def chain(step: Step, solver: str) -> tuple[str, ...]:
+    """The solvers to try, in order: `solver` first where it can do the step."""
+    usable = tuple(name for name in CHAINS[step] if name in cp.installed_solvers())
+    return tuple(sorted(usable, key=lambda name: name != solver)) if solver in usable else usable
+
+
+def check_dpp(problem: cp.Problem, what: str) -> cp.Problem:
+    """The problem itself, or `ConvexityError` naming it if it is not convex or not DPP."""
+    if not problem.is_dcp(dpp=True):
+        kind = "not DPP (it would be compiled at every solve)" if problem.is_dcp() else "not convex"
+        raise ConvexityError(f"{what} is {kind}: {problem.objective.expr}")
+    return problem
+
+
+def solve(problem: cp.Problem, *, step: Step, solver: str = "auto") -> Solved:
+    """Solve a compiled problem along the fallback chain; the answer is in the problem's variables.
+
+    Raises
+    ------
+    SolveError
+        If no solver of the chain gives an answer; the message lists what each said.
+    """
+    tried: list[str] = []
+    inexact: tuple[Solved, dict[cp.Variable, Any]] | None = None
+    compile_seconds = 0.0
+    for name in chain(step, solver):
+        options = _options(name, problem)
+        before = problem.compilation_time
+        status, seconds = _attempt(problem, name, options)
+        if problem.compilation_time is not None and problem.compilation_time != before:
+            compile_seconds += problem.compilation_time
+        if status == cp.OPTIMAL:
+            return Solved(solver=name, status=status, seconds=seconds, compile_seconds=compile_seconds)
+        tried.append(f"{name}: {status}")
+        if status in (cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) and all(v.value is not None for v in problem.variables()):
+            answer = Solved(solver=name, status=status, seconds=seconds, compile_seconds=compile_seconds)
+            inexact = answer, {v: v.value for v in problem.variables()}
+    if inexact is None:
+        raise SolveError(
+            f"the {step}-step could not be solved ({'; '.join(tried)}): rescale the data or choose another solver",
+            step=step,
+            solver=", ".join(chain(step, solver)),
+            status="; ".join(tried),
+        )
+    answer, values = inexact
+    log.warning("%s-step: no solver reached its accuracy (%s)", step, "; ".join(tried))
+    for variable, value in values.items():
+        variable.save_value(value)
+    return answer
+
+
+def _options(name: str, problem: cp.Problem) -> Mapping[str, Any]:
+    options = dict(_OPTIONS[name])
+    if name == "CLARABEL":
+        size = sum(variable.size for variable in problem.variables())
+        options["direct_solve_method"] = "faer" if size >= FAER_SIZE else "qdldl"
+    return options
+
+
+def _attempt(problem: cp.Problem, name: str, options: Mapping[str, Any]) -> tuple[str, float]:
+    """One solver's status and seconds. A solver that swallowed Ctrl-C gives it back."""
+    started = time.perf_counter()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # "may be inaccurate": the status says so, and is looked at
+            problem.solve(solver=name, warm_start=False, enforce_dpp=True, **options)
+    except cp.error.SolverError as error:
+        if any(word in str(error).lower() for word in _STATUS_INTERRUPTED):
+            raise KeyboardInterrupt from error
+        return f"failed ({' '.join(str(error).split())[:80]})", time.perf_counter() - started
+    wall = time.perf_counter() - started
+    stats = problem.solver_stats
+    own = (stats.solve_time or 0.0) + (stats.setup_time or 0.0 if name == "SCS" else 0.0)
+    return str(problem.status), min(own, wall)

@@ -1,0 +1,107 @@
+r"""Transfer penalties: what an edge of B costs.
+
+B (T, T) holds the directed graph of transfer, ``B[s, t]`` is how much of w_s enters the reconstruction of
+w_t: edge s -> t, "task s helps task t". A penalty is a function R(B; l) that is
+
+    convex in B over its feasible set {B >= 0, diag(B) = 0},
+    affine and non-decreasing in the losses l >= 0, and proportional to its weight mu,
+
+and that is all the rest of the toolkit needs: the B-step is ``coupling ||W - W B||_F^2 + R(B; c*l)``, and in
+the W-step loss t carries the weight ``c_t (1 + R(B; e_t) - R(B; 0))``. The penalty of [L16] is
+
+    LossWeightedL1   R = mu * sum_s l_s sum_t B[s, t]        an edge out of s costs mu times the loss of s
+
+so that unreliable tasks (high loss) find it dear to teach. Source: Lee, Yang, Hwang, ICML 2016, eq. 1.
+
+A new penalty is one frozen dataclass with a field `mu`, the three methods `expression`, `value` and `prox`,
+an entry in `TRANSFERS`, and an instance in ``tests/cases.py``, where one battery checks it.
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import ClassVar, cast
+
+import cvxpy as cp
+import numpy as np
+
+from amtl_cvx.errors import ModelError
+from amtl_cvx.tasks import Array
+
+
+class TransferPenalty(abc.ABC):
+    """R(B; l); see the module essay. `losses` is (T,), B is (T, T)."""
+
+    name: ClassVar[str]
+    mu: float
+
+    @abc.abstractmethod
+    def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
+        """R as a convex CVXPY scalar, DPP when `losses` is a `cp.Parameter(nonneg=True)`."""
+
+    @abc.abstractmethod
+    def value(self, B: Array, losses: Array) -> float:
+        """R in NumPy, written apart from `expression`."""
+
+    @abc.abstractmethod
+    def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
+        """argmin over the feasible set of ``R(B; losses) + sum (B - V)^2 / (2 step)``.
+
+        `step` is a positive number, or (T, 1): one step for each row of B (each source). A penalty whose
+        prox does not split by rows may refuse the latter with `ModelError`.
+        """
+
+    def prices(self, losses: Array) -> Array | None:
+        """Row prices p (T,) if ``R(B; losses) = sum_s p_s sum_t B[s, t]``, else None.
+
+        A linear penalty has a gradient and a duality gap in closed form (certificate), splits into columns
+        (B-step by column) and can be refined by Newton's method.
+        """
+        return None
+
+    def weights(self, B: Array) -> Array:
+        """R(B; e_t) - R(B; 0) for every t, (T,): how much each loss is raised by what its task gives."""
+        zero = np.zeros(len(B))
+        base = self.value(B, zero)
+        return np.array([self.value(B, unit) - base for unit in np.eye(len(B))])
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossWeightedL1(TransferPenalty):
+    """``mu * sum_s losses[s] * sum_t B[s, t]``: the AMTL penalty [L16, eq. 1]."""
+
+    name: ClassVar[str] = "loss-weighted-l1"
+    mu: float
+
+    def __post_init__(self) -> None:
+        check_mu(self.mu)
+
+    def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
+        return self.mu * (losses @ cp.sum(B, axis=1))
+
+    def value(self, B: Array, losses: Array) -> float:
+        return self.mu * float(losses @ B.sum(axis=1))
+
+    def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
+        return project_transfer(V - step * self.mu * losses[:, None])
+
+    def prices(self, losses: Array) -> Array:
+        return self.mu * losses
+
+
+TRANSFERS: dict[str, type[LossWeightedL1]] = {cls.name: cls for cls in (LossWeightedL1,)}
+"""Every transfer penalty by the name that the command line and run.json use."""
+
+
+def project_transfer(V: Array) -> Array:
+    """The nearest matrix with B >= 0 and diag(B) = 0."""
+    B = np.maximum(V, 0.0)
+    np.fill_diagonal(B, 0.0)
+    return B
+
+
+def check_mu(mu: float) -> None:
+    """Raise `ModelError` unless mu is a finite number >= 0."""
+    if not (np.isscalar(mu) and np.isfinite(cast(float, mu)) and mu >= 0):
+        raise ModelError(f"mu (the price of transfer) must be a finite number >= 0, got {mu!r}")
