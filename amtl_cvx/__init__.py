@@ -1,0 +1,46 @@
+"""Asymmetric multi-task learning as convex optimization.
+
+    tasks = TaskSet.from_arrays([X0, X1], [y0, y1])
+    model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=1.0)
+    solution = fit(tasks, model)
+    print(solution.certificate.verdict(), solution.graph.describe())
+
+The modules in the order in which they build on each other: errors, tasks, losses, transfer, model, certificate,
+preparation, solution, solvers, subproblems, refine, coordinator, curriculum, methods, experiment, graph, plotting,
+report, data, runfolder, commands, cli.
+"""
+
+from amtl_cvx.certificate import Certificate, certify
+from amtl_cvx.coordinator import Options
+from amtl_cvx.data import Dataset, read
+from amtl_cvx.errors import AMTLError
+from amtl_cvx.graph import TransferGraph
+from amtl_cvx.losses import Logistic, Squared
+from amtl_cvx.methods import fit
+from amtl_cvx.model import Model
+from amtl_cvx.preparation import Preparation
+from amtl_cvx.solution import Solution, Status
+from amtl_cvx.tasks import Task, TaskSet
+from amtl_cvx.transfer import LossWeightedL1
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AMTLError",
+    "Certificate",
+    "Dataset",
+    "Logistic",
+    "LossWeightedL1",
+    "Model",
+    "Options",
+    "Preparation",
+    "Solution",
+    "Squared",
+    "Status",
+    "Task",
+    "TaskSet",
+    "TransferGraph",
+    "certify",
+    "fit",
+    "read",
+]

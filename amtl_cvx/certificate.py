@@ -125,7 +125,9 @@ class Certificate:
         lines = [_KIND_WORDS[self.kind]]
         bound = "can gain exactly" if self.gap_W_exact else "can gain at most"
         if self.gap_W is not None:
-            lines.append(f"A move of W alone {bound} {self.gap_W:.2g} in an objective of {self.objective:.6g}.")
+            lines.append(
+                f"A move of W alone {bound} {self.gap_W:.2g} in an objective of {self.objective:.6g}."
+            )
         if self.gap_B is not None:
             lines.append(f"A move of B alone can gain at most {self.gap_B:.2g}.")
         compared = "at most" if self.relative <= self.tol else "more than"
@@ -134,7 +136,9 @@ class Certificate:
             f" {self.tol:.0e}."
         )
         lines += [f"{name}: {reason}." for name, reason in self.reasons.items()]
-        lines.append("The graph is empty: no task helps another." if self.edges == 0 else f"{self.edges} edges.")
+        lines.append(
+            "The graph is empty: no task helps another." if self.edges == 0 else f"{self.edges} edges."
+        )
         return lines
 
 
@@ -314,7 +318,11 @@ def weight_gap(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[float 
     M = np.eye(tasks.T) - B
     singular = np.linalg.svd(M, compute_uv=False)
     if singular[-1] <= tasks.T * np.finfo(float).eps * singular[0]:
-        return None, False, f"I - B is singular (smallest singular value {singular[-1]:.1e}), the bound is infinite"
+        return (
+            None,
+            False,
+            f"I - B is singular (smallest singular value {singular[-1]:.1e}), the bound is infinite",
+        )
     return float((np.linalg.solve(M, gradient.T) ** 2).sum()) / (4.0 * model.coupling), False, ""
 
 

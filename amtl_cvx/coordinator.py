@@ -9,8 +9,9 @@ Algorithm 1 of [L16], from B = 0:
   result. A rise beyond that gap is an error of the run (`SolveError` with step and round); a rise within it is
   not taken: the block keeps its previous value.
 * The run stops on the residuals and gaps of the certificate, never on a change of J or of the iterates.
-* Plain alternation is slow near the end, so at a relative residual of `handover` (or at the round limit, or when
-  neither step moves J any more) `refine` takes over from the alternation's own iterate. Without refinement the
+* Plain alternation is slow near the end, so `refine` takes over from the alternation's own iterate, once the relative
+  residual is below `handover` and the edges have been the same for `SETTLED` rounds (before that, another basin
+  may be the nearer one), or at the round limit, or when neither step moves J any more. Without refinement the
   alternation goes on to `tol`.
 
 Source: Lee, Yang, Hwang, ICML 2016, Algorithm 1; biconvex alternation: Gorski, Pfeuffer, Klamroth 2007.
@@ -35,6 +36,8 @@ from amtl_cvx.subproblems import HalfStep, TaskWeightStep, WeightStep, compile_t
 from amtl_cvx.tasks import Array, TaskSet
 
 Callback = Callable[[Record], None]
+SETTLED = 3
+"""Rounds without a change of the edge set before the alternation hands over to refinement."""
 _NOISE = 1e-13  # relative size of rounding in J
 
 
@@ -138,7 +141,12 @@ class Progress:
 
     def seconds(self, **parts: float) -> dict[str, float]:
         """Where the time went."""
-        return {"total": self.elapsed, "compile": self.compile_seconds, "solvers": self.solver_seconds, **parts}
+        return {
+            "total": self.elapsed,
+            "compile": self.compile_seconds,
+            "solvers": self.solver_seconds,
+            **parts,
+        }
 
 
 def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
@@ -214,14 +222,16 @@ def conclude(
 def _rounds(tasks: TaskSet, run: Progress, options: Options) -> Status:
     """The alternation; leaves the last point in `run`."""
     weight_step, transfer_step = _compile(run, options)
-    target = max(options.tol, options.handover) if options.refine and can_refine(run.model) else options.tol
+    refining = options.refine and can_refine(run.model)
+    steady, edges = 0, run.B > 0
     for run.round in range(1, options.max_rounds + 1):
         moved_W = _half_step(run, weight_step, "W")
         moved_B = _half_step(run, transfer_step, "B")
-        relative = run.history[-1].relative
+        steady = steady + 1 if np.array_equal(edges, run.B > 0) else 0
+        edges, relative = run.B > 0, run.history[-1].relative
         if relative <= options.tol and certify(tasks, run.model, run.W, run.B, tol=options.tol).passes:
             return Status.CERTIFIED
-        if target > options.tol and relative <= target:
+        if refining and relative <= options.handover and steady >= SETTLED:
             return Status.ROUND_LIMIT
         if not (moved_W or moved_B):
             return Status.STALLED
@@ -264,7 +274,9 @@ def _half_step(run: Progress, step: BlockStep, name: Literal["W", "B"]) -> bool:
 def _check_rise(run: Progress, name: str, point: tuple[Array, Array], rise: float, solved: Solved) -> None:
     """Raise `SolveError` if J rose by more than the duality gap of the block that moved."""
     gap = (weight_gap if name == "W" else transfer_gap)(run.tasks, run.model, *point)[0]
-    if gap is not None and rise > gap * (1.0 + 1e-6) + 1e-12 * abs(run.history[-1].objective if run.history else 0.0):
+    if gap is not None and rise > gap * (1.0 + 1e-6) + 1e-12 * abs(
+        run.history[-1].objective if run.history else 0.0
+    ):
         raise SolveError(
             f"round {run.round}: the {name}-step raised the objective by {rise:.3g}, beyond its duality gap {gap:.3g}"
             f" ({solved.solver}, {solved.status}): try another solver and report this",

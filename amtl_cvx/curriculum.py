@@ -24,7 +24,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate import Certificate, Residuals, certify, check_tolerance, conclude, infeasibility, residuals
+from amtl_cvx.certificate import (
+    Certificate,
+    Residuals,
+    certify,
+    check_tolerance,
+    conclude,
+    infeasibility,
+    residuals,
+)
 from amtl_cvx.coordinator import Options, Progress
 from amtl_cvx.coordinator import conclude as solution
 from amtl_cvx.errors import DataError, ModelError
@@ -115,7 +123,9 @@ def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
     certificate = certify_curriculum(tasks, model, run.W, run.B, order, tol=options.tol)
     if certificate.passes and status is not Status.INTERRUPTED:
         status = Status.CERTIFIED
-    return solution(tasks, run, certificate, status=status, method="curriculum", seconds=run.seconds(), order=order)
+    return solution(
+        tasks, run, certificate, status=status, method="curriculum", seconds=run.seconds(), order=order
+    )
 
 
 def _start(run: Progress, options: Options) -> None:

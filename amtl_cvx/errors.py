@@ -38,10 +38,14 @@ class SolveError(AMTLError, RuntimeError):
         The round of the coordinator, where one is running.
     """
 
-    def __init__(self, message: str, *, step: str, solver: str, status: str, round: int | None = None) -> None:
+    def __init__(
+        self, message: str, *, step: str, solver: str, status: str, round: int | None = None
+    ) -> None:
         super().__init__(message)
         self.step, self.solver, self.status, self.round = step, solver, status, round
 
     def in_round(self, round: int) -> SolveError:
         """The same error, naming the round it happened in."""
-        return SolveError(f"round {round}: {self}", step=self.step, solver=self.solver, status=self.status, round=round)
+        return SolveError(
+            f"round {round}: {self}", step=self.step, solver=self.solver, status=self.status, round=round
+        )

@@ -134,7 +134,7 @@ class TransferGraph:
         teacher = int(self.outgoing.argmax())
         pupils = int(np.count_nonzero(self.adjacency[teacher]))
         pairs = len(self.two_way())
-        mutual = f", {_count(pairs, 'pair')} of them two-way" if pairs else ""
+        mutual = f", with {_count(pairs, 'two-way pair')}" if pairs else ""
         return (
             f"{_count(len(self.edges), 'edge')} among {self.T} tasks (entries of B above {self.threshold:g}){mutual}. "
             f"{self.names[teacher]!r} teaches most: {self.outgoing[teacher]:.3g} in total, to {_count(pupils, 'task')}."

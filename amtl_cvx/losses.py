@@ -44,6 +44,8 @@ class Loss(abc.ABC):
     name: ClassVar[str]
     quadratic: ClassVar[bool] = False
     """True when L_t is a quadratic function of w: its Newton model is exact and its rows can be compressed."""
+    classification: ClassVar[bool] = False
+    """True when y holds the labels -1/+1 (or 0/1) and a score is decided by its sign."""
     reduction: Reduction
 
     @abc.abstractmethod
@@ -131,6 +133,7 @@ class Logistic(Loss):
     """``phi(z; y) = log(1 + exp(-y z))``: binary classification, labels {-1, +1} or {0, 1}."""
 
     name: ClassVar[str] = "logistic"
+    classification: ClassVar[bool] = True
     reduction: Reduction = "mean"
 
     def __post_init__(self) -> None:

@@ -3,12 +3,17 @@
     solution = fit(tasks, model)                          AMTL, Algorithm 1 with refinement
     solution = fit(tasks, model, method="curriculum")     Algorithm 2
     solution = fit(tasks, model, method="stl")            single-task baseline
+
+BLAS runs on one thread inside a fit: its matrices are many and small, and on a busy machine threads that wait for
+each other cost more than they give (measured on digits with two of two cores taken: 3 s on one thread, 60 s on two).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+
+from threadpoolctl import threadpool_limits
 
 from amtl_cvx.certificate import Certificate, certify
 from amtl_cvx.coordinator import Options, alternate
@@ -43,7 +48,9 @@ def _judge_curriculum(
     tasks: TaskSet, model: Model, W: Array, B: Array, order: tuple[int, ...] | None, tol: float
 ) -> Certificate:
     if order is None:
-        raise DataError("a curriculum is judged with its order of learning: the solution has no array 'order'")
+        raise DataError(
+            "a curriculum is judged with its order of learning: the solution has no array 'order'"
+        )
     return certify_curriculum(tasks, model, W, B, order, tol=tol)
 
 
@@ -55,7 +62,9 @@ METHODS: Mapping[str, Method] = {
 """Every method by the name that the command line and run.json use."""
 
 
-def fit(tasks: TaskSet, model: Model, *, method: str = "alternating", options: Options | None = None) -> Solution:
+def fit(
+    tasks: TaskSet, model: Model, *, method: str = "alternating", options: Options | None = None
+) -> Solution:
     """Learn W and B.
 
     Parameters
@@ -82,7 +91,9 @@ def fit(tasks: TaskSet, model: Model, *, method: str = "alternating", options: O
     SolveError
         A subproblem that no solver answers.
     """
-    return method_named(method).run(tasks, model, options or Options())
+    chosen = method_named(method)
+    with threadpool_limits(limits=1, user_api="blas"):
+        return chosen.run(tasks, model, options or Options())
 
 
 def method_named(name: str) -> Method:

@@ -61,7 +61,9 @@ class Model:
             raise ModelError(f"coupling must be a finite number > 0, got {self.coupling!r}")
         if isinstance(self.task_weights, str):
             if self.task_weights not in TASK_WEIGHTS:
-                raise ModelError(f"task_weights must be one of {TASK_WEIGHTS} or T numbers, got {self.task_weights!r}")
+                raise ModelError(
+                    f"task_weights must be one of {TASK_WEIGHTS} or T numbers, got {self.task_weights!r}"
+                )
         else:
             weights = tuple(float(c) for c in self.task_weights)
             if not all(np.isfinite(c) and c > 0 for c in weights):
@@ -108,7 +110,11 @@ class Model:
         """The three terms of J: losses, transfer, coupling."""
         weighted = self.weighted_losses(tasks, W)
         residual = W - W @ B
-        return float(weighted.sum()), self.transfer.value(B, weighted), self.coupling * float((residual**2).sum())
+        return (
+            float(weighted.sum()),
+            self.transfer.value(B, weighted),
+            self.coupling * float((residual**2).sum()),
+        )
 
     def objective(self, tasks: TaskSet, W: Array, B: Array) -> float:
         """J(W, B)."""

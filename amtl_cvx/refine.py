@@ -45,7 +45,13 @@ Observer = Callable[[Array, Array, str], None]
 
 
 def refine(
-    tasks: TaskSet, model: Model, start: Point, *, tol: float, max_steps: int = 300, observe: Observer | None = None
+    tasks: TaskSet,
+    model: Model,
+    start: Point,
+    *,
+    tol: float,
+    max_steps: int = 300,
+    observe: Observer | None = None,
 ) -> Point:
     """Lower J from `start` until the relative residual is far below `tol` or nothing improves.
 
@@ -167,7 +173,9 @@ def _accepted(tasks: TaskSet, model: Model, point: Point, local: Derivatives, sh
             continue
         step = -sl.cho_solve(factor, local.gradient / root) / root
         trial_B = B.copy()
-        trial_B[local.sources, local.targets] = np.maximum(B[local.sources, local.targets] + step[d * T :], 0.0)
+        trial_B[local.sources, local.targets] = np.maximum(
+            B[local.sources, local.targets] + step[d * T :], 0.0
+        )
         step[d * T :] = trial_B[local.sources, local.targets] - B[local.sources, local.targets]
         trial_W = W + step[: d * T].reshape(T, d).T
         predicted = -float(local.gradient @ step + 0.5 * step @ local.hessian @ step)

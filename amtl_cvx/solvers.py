@@ -95,7 +95,9 @@ def available() -> tuple[SolverInfo, ...]:
     rows = []
     for name, package in _PACKAGES.items():
         steps = ", ".join(
-            f"{step}{' (default)' if chain[0] == name else ''}" for step, chain in CHAINS.items() if name in chain
+            f"{step}{' (default)' if chain[0] == name else ''}"
+            for step, chain in CHAINS.items()
+            if name in chain
         )
         found = importlib.util.find_spec(package) is not None and name in cp.installed_solvers()
         rows.append(
@@ -164,7 +166,9 @@ def solve(problem: cp.Problem, *, step: Step, solver: str = "auto") -> Solved:
         if status == cp.OPTIMAL:
             return Solved(solver=name, status=status, seconds=seconds, compile_seconds=compile_seconds)
         tried.append(f"{name}: {status}")
-        if status in (cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) and all(v.value is not None for v in problem.variables()):
+        if status in (cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) and all(
+            v.value is not None for v in problem.variables()
+        ):
             answer = Solved(solver=name, status=status, seconds=seconds, compile_seconds=compile_seconds)
             inexact = answer, {v: v.value for v in problem.variables()}
     if inexact is None:

@@ -147,7 +147,9 @@ class WeightProblem:
             total = total + solved
             direction = minimum - W
             slope = float(((step.pull(W) + step.coupling(W)) * direction).sum())
-            settled = -slope <= 1e-13 * abs(value)  # from here on the value is rounding noise, the residual decides
+            settled = -slope <= 1e-13 * abs(
+                value
+            )  # from here on the value is rounding noise, the residual decides
             length = 1.0
             while step.value(W + length * direction) > value + 1e-4 * length * slope + 1e-14 * abs(value):
                 length /= 2.0
@@ -237,14 +239,18 @@ class TaskWeightStep:
 class TransferStep:
     """The whole B-step for any transfer penalty, compiled for T tasks."""
 
-    def __init__(self, penalty: TransferPenalty, *, T: int, d: int, unit: float, solver: str = "auto") -> None:
+    def __init__(
+        self, penalty: TransferPenalty, *, T: int, d: int, unit: float, solver: str = "auto"
+    ) -> None:
         self.solver, self.T, self.free = solver, T, penalty.mu <= 0.0
         self.unit, self.penalty = unit, replace(penalty, mu=1.0 / unit)  # type: ignore[type-var]
         self.A = cp.Parameter((min(d, T), T))
         self.losses = cp.Parameter(T, nonneg=True)
         places = np.flatnonzero(~np.eye(T, dtype=bool).ravel(order="F"))
         self.b = cp.Variable(max(len(places), 1))
-        spread = sp.csc_array((np.ones(len(places)), (places, np.arange(len(places)))), shape=(T * T, self.b.size))
+        spread = sp.csc_array(
+            (np.ones(len(places)), (places, np.arange(len(places)))), shape=(T * T, self.b.size)
+        )
         B = cp.reshape(spread @ self.b, (T, T), order="F")
         objective = cp.sum_squares(self.A - self.A @ B)
         if not self.free:
@@ -258,7 +264,9 @@ class TransferStep:
         if self.T == 1:
             return HalfStep(np.zeros((1, 1)), Solved(solver="closed form", status="optimal", seconds=0.0))
         if self.free != (model.mu <= 0.0) or replace(model.transfer, mu=1.0 / self.unit) != self.penalty:  # type: ignore[type-var]
-            raise ModelError(f"this B-step was compiled for {self.penalty}, not for {model.transfer}: compile another")
+            raise ModelError(
+                f"this B-step was compiled for {self.penalty}, not for {model.transfer}: compile another"
+            )
         factor = W if W.shape[0] <= self.T else np.linalg.qr(W, mode="r")
         weight = model.coupling / (self.unit * (1.0 if self.free else model.mu))
         self.A.value = np.sqrt(weight) * factor
@@ -276,13 +284,17 @@ class ColumnTransferStep:
         self.prices = cp.Parameter(T - 1, nonneg=True)
         self.b = cp.Variable(T - 1)
         objective = cp.sum_squares(self.target - self.A @ self.b) + self.prices @ self.b
-        self.problem = solvers.check_dpp(cp.Problem(cp.Minimize(objective), [self.b >= 0]), "a column of the B-step")
+        self.problem = solvers.check_dpp(
+            cp.Problem(cp.Minimize(objective), [self.b >= 0]), "a column of the B-step"
+        )
 
     def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
         """argmin over B of J(W, .), (T, T), exactly feasible; columns in units of ||w_t||."""
         prices = model.transfer.prices(model.weighted_losses(tasks, W))
         if prices is None:
-            raise ModelError(f"{type(model.transfer).__name__} does not split into columns: use the whole B-step")
+            raise ModelError(
+                f"{type(model.transfer).__name__} does not split into columns: use the whole B-step"
+            )
         factor = W if W.shape[0] <= tasks.T else np.linalg.qr(W, mode="r")
         result, total = np.zeros((tasks.T, tasks.T)), Solved.none()
         for t in range(tasks.T):
@@ -316,7 +328,9 @@ def exactly_feasible(tasks: TaskSet, model: Model, W: Array, B: Array) -> Array:
     """
     B = project_transfer(B)
     h = prox_steps(model, W, 1.0)
-    moved = model.transfer.prox(B - model.coupling_gradient_B(W, B) / h, 1.0 / h, model.weighted_losses(tasks, W))
+    moved = model.transfer.prox(
+        B - model.coupling_gradient_B(W, B) / h, 1.0 / h, model.weighted_losses(tasks, W)
+    )
     return np.where(moved > 0.0, B, 0.0)
 
 
@@ -346,4 +360,3 @@ def _newton_data(step: Coupled, W: Array, rows: int) -> tuple[Array, Array, Arra
         F[t, : len(factor)] = factor
         f[t] = F[t] @ W[:, t]
     return F, f, step.pull(W)
-

@@ -88,7 +88,7 @@ def test_the_scale_of_the_data_does_not_matter(rng: np.random.Generator) -> None
 
 
 def test_a_range_beyond_float64_is_refused() -> None:
-    tasks = TaskSet.from_arrays([[[1e308, 0.0], [-1e308, 1.0]]], [[0.0, 1.0]])  # type: ignore[list-item]
+    tasks = TaskSet.from_arrays([[[1e308, 0.0], [-1e308, 1.0]]], [[0.0, 1.0]])
     with pytest.raises(DataError, match="feature 0 is too large"):
         Preparation.learn(tasks, standardize=True, intercept=False)
 

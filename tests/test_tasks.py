@@ -1,4 +1,4 @@
-"""Task and TaskSet: what they accept, what they refuse, and that nothing is reordered or copied in silence."""
+"""Task and TaskSet: what they accept, what they refuse, what they keep in order and share."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_bad_task_is_refused_in_one_line(X: Any, y: Any, said: str) -> None:
         (lambda: TaskSet.from_arrays([X2, X2], [Y2, Y2], names=["a", "a"]), "'a' occurs more than once"),
         (lambda: TaskSet.from_arrays([X2], [Y2], names=["a", "b"]), "expected 1 task names, got 2"),
         (lambda: TaskSet.from_arrays([X2], [Y2], feature_names=["u"]), "expected 2 feature names"),
-        (lambda: TaskSet.from_arrays([[[1.0, 2.0], [3.0]]], [Y2]), "rectangular"),  # type: ignore[list-item]
+        (lambda: TaskSet.from_arrays([[[1.0, 2.0], [3.0]]], [Y2]), "rectangular"),
         (lambda: TaskSet.from_stacked(X2, Y2[:2], [0, 0, 1]), "expected X"),
         (lambda: TaskSet.from_stacked(X2, Y2, [0, 0, 2]), "without gaps: no row has task 1"),
         (lambda: TaskSet.from_stacked(X2, Y2, [-1, 0, 1]), "the smallest is -1"),
@@ -101,6 +101,12 @@ def test_one_vs_rest_tasks_share_their_rows(dtype: Any) -> None:
     assert tasks.names == ("1 vs rest", "2 vs rest", "10 vs rest")
     assert all(np.shares_memory(task.X, tasks[0].X) for task in tasks)
     np.testing.assert_array_equal([task.y for task in tasks], [[1, -1, -1], [-1, -1, 1], [-1, 1, -1]])
+
+
+def test_tasks_that_share_whole_numbers_share_the_converted_rows() -> None:
+    X = X2.astype(np.uint8)
+    tasks = TaskSet.from_arrays([X, X, X.copy()], [Y2, Y2, Y2])
+    assert np.shares_memory(tasks[0].X, tasks[1].X) and not np.shares_memory(tasks[0].X, tasks[2].X)
 
 
 def test_one_vs_rest_keeps_the_classes_of_the_training_part() -> None:

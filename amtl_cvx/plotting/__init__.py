@@ -2,7 +2,7 @@
 
 Every function returns a `matplotlib.figure.Figure`, takes no path and leaves pyplot and its global state alone;
 `write_png` writes one. Figures of a graph state their orientation, "row s -> column t: task s helps task t".
-Colours are distinguishable with any colour vision and never the only carrier of a meaning.
+Colours differ in lightness too, so that they are told apart with any colour vision and in a grey print.
 
     >>> from amtl_cvx.plotting import graph_figure, write_png
     >>> write_png(graph_figure(solution.graph), "graph.png")
@@ -12,8 +12,8 @@ This package imports matplotlib; `import amtl_cvx` does not import this package.
 
 from amtl_cvx.plotting.canvas import write_png
 from amtl_cvx.plotting.circle import MAX_EDGES
-#from amtl_cvx.plotting.convergence import convergence_figure
+from amtl_cvx.plotting.convergence import convergence_figure
 from amtl_cvx.plotting.figures import graph_figure, heatmap, node_link
 from amtl_cvx.plotting.truth import truth_figure
 
-__all__ = ["MAX_EDGES", "graph_figure", "heatmap", "node_link", "truth_figure", "write_png"]
+__all__ = ["MAX_EDGES", "convergence_figure", "graph_figure", "heatmap", "node_link", "truth_figure", "write_png"]

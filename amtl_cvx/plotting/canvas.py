@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import PathLike
+from typing import IO
 
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
@@ -21,7 +22,7 @@ from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
 INK, MUTED, LINE, PAPER, VOID = "#1c2733", "#5b6875", "#c9d1d9", "#ffffff", "#f1f4f7"
-BLUE, ORANGE, VERMILLION = "#0072b2", "#e69f00", "#d55e00"  # Okabe and Ito
+BLUE, ORANGE, CRIMSON = "#0072b2", "#e69f00", "#8c1d40"  # of different lightness: they survive a grey print
 EDGE_COLORS: Colormap = LinearSegmentedColormap.from_list("edges", ["#c3ddf0", "#5fa8d6", "#1f6fae", "#0b2f5c"])
 LOSS_COLORS: Colormap = LinearSegmentedColormap.from_list("losses", ["#fff3d6", "#f6b64f", "#c4571a", "#5a1f0c"])
 SMALLEST, BODY, HEADING = 6.5, 8.5, 11.0  # font sizes in points
@@ -126,8 +127,8 @@ def text_width(texts: Sequence[str], size: float) -> float:
     return max(widths, default=0.0) / POINTS
 
 
-def write_png(figure: Figure, path: str | PathLike[str], dpi: float = 150) -> None:
-    """Write a figure as PNG. A character that the font lacks is drawn as a box, without a warning."""
+def write_png(figure: Figure, path: str | PathLike[str] | IO[bytes], dpi: float = 150) -> None:
+    """Write a figure as PNG, to a path or an open binary file. A character that the font lacks is drawn as a box, without a warning."""
     with _missing_glyphs_allowed():
         figure.savefig(path, format="png", dpi=dpi)
 

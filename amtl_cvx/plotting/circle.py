@@ -71,7 +71,7 @@ class CirclePanel:
     def radius(self) -> float:
         if self.graph.T == 1:
             return 0.0
-        return min(max(1.1 * 1.2 * SMALLEST / POINTS * self.graph.T / (2 * math.pi), 1.75), 3.4)
+        return min(max(1.75, 1.3 + 0.05 * self.graph.T), 3.45)
 
     @property
     def pitch(self) -> float:
@@ -110,7 +110,7 @@ class CirclePanel:
 
     @property
     def width(self) -> float:
-        return max(2 * self.reach[0], heading_width(self.title, self.lines))
+        return max(2 * self.reach[0], heading_width(self.title, self.lines), 3.2)
 
     @property
     def height(self) -> float:

@@ -18,7 +18,7 @@ from amtl_cvx.plotting.canvas import (
     MUTED,
     ORANGE,
     POINTS,
-    VERMILLION,
+    CRIMSON,
     Canvas,
     heading_height,
     scale,
@@ -27,7 +27,7 @@ from amtl_cvx.plotting.matrix import Grid
 from amtl_cvx.tasks import Array
 
 _PAD, _BETWEEN = 0.25, 0.35  # inches
-_KINDS = (("hit", BLUE, "s"), ("miss", ORANGE, "o"), ("false edge", VERMILLION, "X"))
+_KINDS = (("hit", BLUE, "s"), ("miss", ORANGE, "o"), ("false edge", CRIMSON, "X"))
 
 
 def truth_figure(graph: TransferGraph, truth_B: ArrayLike) -> Figure:
@@ -113,7 +113,7 @@ def _agreement(axes: Axes, grid: Grid, kinds: tuple[Array, Array, Array], side: 
     for kind, (name, color, mark) in zip(kinds, _KINDS, strict=True):
         sources, targets = np.nonzero(kind)
         if pitch >= 7:
-            axes.scatter(targets, sources, s=(0.55 * pitch) ** 2, marker=mark, color=color, linewidth=0, zorder=3, label=name)
+            axes.scatter(targets, sources, s=min(0.55 * pitch, 24.0) ** 2, marker=mark, color=color, linewidth=0, zorder=3, label=name)
             continue
         for s, t in zip(sources, targets, strict=True):
             axes.add_patch(Rectangle((t - 0.5, s - 0.5), 1, 1, facecolor=color, linewidth=0, zorder=3))

@@ -4,10 +4,15 @@
 
 Group 1 is tasks 0 to 5, group 2 tasks 6 to 11. The weights of group 1 are zero on features 10 to 19. The
 paper says "one mean, different variances" without sizes; here the standard deviation of the deviations rises
-evenly inside a group, sd = 1.0, 1.4, 1.8, 2.2, 2.6, 3.0. Noise is 5 for the first three tasks of a group, else
-25 (standard deviations). Each part, train, validation, test, has 30 rows per task.
+evenly inside a group, sd = 1.0, 1.4, 1.8, 2.2, 2.6, 3.0. Noise is 5 for the first three tasks of a group, 25
+for the others (standard deviations). Each part, train, validation, test, has 30 rows per task.
 
 `truth_B` is "who can teach whom": 1 at [s, t] where s is a reliable task of the group of t and s != t.
+
+Measured over seeds 0 to 19: single-task ridge, its weight chosen on validation data, has test RMSE 20.34
+(mean over tasks). AMTL at coupling 1, mu 1 has 18.32, with 91 % of the mass of B on `truth_B` (plain NumPy
+alternation from B = 0, at most 60 rounds, not certified). That setting comes from a grid of 20 on the same
+seeds, for its margin, not as the best (18.05 at 1, 1.4): at 1.5, 1.4 some seeds fall to the empty graph.
 """
 
 from __future__ import annotations

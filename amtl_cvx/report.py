@@ -1,0 +1,251 @@
+"""The report of a run: one self-contained HTML file.
+
+Pictures are embedded as PNG, style and script are inline, and a content security policy forbids the page to load
+anything, so a report can be mailed, archived and opened anywhere. Names of tasks and everything else that comes from
+users' files is escaped.
+
+    >>> write_report("report.html", solution=solution, arguments={"mu": 0.1}, versions={"numpy": "2.4"},
+    ...              data={"name": "pilot", "T": 15, "d": 20, "rows": 600, "source": "generated", "fingerprint": "9f..."})
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import importlib.resources
+import io
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jinja2
+import numpy as np
+from numpy.typing import ArrayLike
+
+from amtl_cvx.certificate import LEVELS, Certificate
+from amtl_cvx.graph import ORIENTATION, TransferGraph
+from amtl_cvx.plotting import convergence_figure, heatmap, node_link, truth_figure, write_png
+from amtl_cvx.solution import Solution
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MAX_ROWS = 2000
+"""How many edges, the strongest, the edge table lists."""
+_DPI = 180
+
+_MEANING = {
+    "kind": "the problem the point is judged against",
+    "objective": "J(W, B)",
+    "stationarity_W": "largest entry of the gradient in W",
+    "stationarity_B": "largest violation of the conditions on B, in units of its gradient",
+    "relative_W": "the same over the size of its terms, worst task",
+    "relative_B": "the same over the size of its terms, worst row of B",
+    "relative": "the residual that is held against the tolerance",
+    "joint_relative": "the residual of the joint objective",
+    "feasibility": "violation of B >= 0 and diag(B) = 0; must be 0",
+    "gap_W": "what a move of W alone can still gain",
+    "gap_B": "what a move of B alone can still gain",
+    "gap_W_exact": "whether gap_W is exact or an upper bound",
+    "sigma_min": "smallest singular value of I - B; near 0 it inflates an upper bound gap_W",
+    "tol": "the tolerance for the residual, and for the gaps relative to J",
+    "passes": "feasible, residual and gaps within the tolerance",
+    "level": "rung on the ladder C0 (evaluated) to C5 (global)",
+    "edges": "positive entries of B",
+}
+
+
+class Picture(NamedTuple):
+    """An embedded figure; `width` in CSS pixels at its natural size."""
+
+    uri: str
+    alt: str
+    caption: str
+    width: int
+
+
+class Fact(NamedTuple):
+    """One line of the certificate table; `missing` says why there is no value."""
+
+    name: str
+    value: str
+    meaning: str
+    missing: str | None
+
+
+def write_report(
+    path: str | PathLike[str],
+    *,
+    solution: Solution,
+    arguments: Mapping[str, Any],
+    versions: Mapping[str, str],
+    data: Mapping[str, Any],
+    scores: Mapping[str, Any] | None = None,
+    truth_B: ArrayLike | None = None,
+) -> None:
+    """Write the HTML report of a run.
+
+    Parameters
+    ----------
+    path : path
+        The file to write.
+    solution : Solution
+        The result.
+    arguments, versions : Mapping
+        The run's arguments, and the versions of the software.
+    data : Mapping
+        What was learned from: name, source, T, d, rows, fingerprint (any other entry is listed too).
+    scores : Mapping, optional
+        Per method a number, or a mapping from metric to number; e.g. test errors.
+    truth_B : (T, T) array_like, optional
+        The planted B, where it is known.
+
+    Raises
+    ------
+    DataError
+        If truth_B has another shape than B.
+    """
+    graph = solution.graph
+    page = _template().render(
+        solution=solution,
+        certificate=solution.certificate,
+        level_word=LEVELS.get(solution.certificate.level or "", ""),
+        sentences=solution.certificate.sentences(),
+        headline=_headline(solution),
+        numbers=_numbers(solution, data),
+        graph=graph,
+        orientation=ORIENTATION,
+        pictures=_graph_pictures(graph),
+        convergence=_convergence_picture(solution),
+        truth=None if truth_B is None else _truth_picture(graph, truth_B),
+        facts=_facts(solution.certificate),
+        edges=_edge_rows(graph),
+        tasks=graph.to_dict()["tasks"],
+        score_table=_score_table(scores or {}),
+        run_tables=[("Arguments", arguments), ("Data", data), ("Versions", versions), ("Seconds", solution.seconds)],
+    )
+    Path(path).write_text(page, encoding="utf-8")
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["shown"] = _shown
+    environment.filters["digits"] = _digits
+    source = importlib.resources.files("amtl_cvx").joinpath("report.html.jinja").read_text(encoding="utf-8")
+    return environment.from_string(source)
+
+
+def _headline(solution: Solution) -> str:
+    """The verdict in one line, without claiming more than was shown."""
+    certificate = solution.certificate
+    if certificate.level is None:
+        return "Not feasible: B violates its constraints"
+    if not certificate.passes:
+        return "The certificate does not pass"
+    return {
+        "joint": "A verified first-order point",
+        "single-task": "Verified single-task solutions",
+        "curriculum": "Every step of the curriculum is verified",
+    }.get(certificate.kind, "The certificate passes")
+
+
+def _numbers(solution: Solution, data: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """The tiles under the headline."""
+    certificate = solution.certificate
+    d, T = solution.W.shape
+    tiles = [
+        ("objective J", f"{solution.objective:.8g}"),
+        ("relative residual", f"{certificate.relative:.1e}"),
+        ("edges", f"{certificate.edges} of {T * (T - 1)}"),
+        ("tasks", str(T)),
+        ("features", str(d)),
+    ]
+    if data.get("rows") is not None:
+        tiles.append(("rows", _shown(data["rows"])))
+    if "total" in solution.seconds:
+        tiles.append(("seconds", f"{solution.seconds['total']:.3g}"))
+    return tiles
+
+
+def _graph_pictures(graph: TransferGraph) -> list[Picture]:
+    words = graph.describe()
+    return [
+        _picture(heatmap(graph), f"Heatmap of B, {ORIENTATION}. {words}", "Bars: what each task gives, and its loss."),
+        _picture(node_link(graph), f"The graph as nodes and arrows. {words}", "Tasks clockwise in their order."),
+    ]
+
+
+def _convergence_picture(solution: Solution) -> Picture:
+    figure = convergence_figure(solution.history, tol=solution.certificate.tol)
+    words = f"Objective and residuals over the {len(solution.history)} steps of the run"
+    return _picture(figure, words, f"{words}. Hollow marks on the lowest line are zeros.")
+
+
+def _truth_picture(graph: TransferGraph, truth_B: ArrayLike) -> Picture:
+    words = "The estimated graph beside the planted truth, with hits, misses and false edges"
+    return _picture(truth_figure(graph, truth_B), words, f"{words}.")
+
+
+def _picture(figure: Figure, alt: str, caption: str) -> Picture:
+    buffer = io.BytesIO()
+    write_png(figure, buffer, dpi=_DPI)
+    uri = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return Picture(uri, alt, caption, width=round(96 * figure.get_figwidth()))
+
+
+def _facts(certificate: Certificate) -> list[Fact]:
+    """Every field of the certificate, in its order; where there is no value, the reason."""
+    reasons = certificate.reasons
+    facts = []
+    for entry in dataclasses.fields(certificate):
+        if entry.name == "reasons":
+            continue
+        value = getattr(certificate, entry.name)
+        missing = reasons.get(entry.name, "not available") if value is None else None
+        shown = f"{value:.12g}" if entry.name == "objective" else _shown(value)
+        facts.append(Fact(entry.name, shown, _MEANING.get(entry.name, ""), missing))
+    known = {fact.name for fact in facts}
+    return facts + [Fact(name, "", "", reason) for name, reason in reasons.items() if name not in known]
+
+
+def _edge_rows(graph: TransferGraph) -> list[dict[str, Any]]:
+    incoming = graph.incoming
+    return [
+        {"source": graph.names[s], "target": graph.names[t], "weight": weight, "share": weight / float(incoming[t])}
+        for s, t, weight in graph.edges[:MAX_ROWS]
+    ]
+
+
+def _score_table(scores: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, list[Any]]]]:
+    """Columns, and one row per method."""
+    columns: list[str] = []
+    for value in scores.values():
+        columns += [name for name in (value if isinstance(value, Mapping) else ["score"]) if name not in columns]
+    rows = [
+        (method, [(value if isinstance(value, Mapping) else {"score": value}).get(name) for name in columns])
+        for method, value in scores.items()
+    ]
+    return columns, rows
+
+
+def _shown(value: Any) -> str:
+    """A value as the tables print it."""
+    if value is None:
+        return "\N{EM DASH}"
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, float | np.floating):
+        return f"{float(value):.6g}"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{key}: {_shown(entry)}" for key, entry in value.items())
+    if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str | bytes):
+        return ", ".join(_shown(entry) for entry in value)
+    return str(value)
+
+
+def _digits(value: Any) -> str:
+    """A number with four significant digits, so that a column of them lines up."""
+    return f"{value:#.4g}".rstrip(".") if isinstance(value, float) and value else _shown(value)

@@ -1,0 +1,102 @@
+"""Two hundred random small problems: J never rises, and nearly every answer is certified at 1e-8.
+
+Both losses, both reductions, unequal n_t, n_t < d and single tasks among them; coupling and mu (in units of the
+mu from which the graph is empty) are log-uniform. A problem that is not certified is printed with its cause.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from cases import mu_max, random_tasks
+
+from amtl_cvx.coordinator import Options
+from amtl_cvx.losses import LOSSES
+from amtl_cvx.methods import fit
+from amtl_cvx.model import Model, make_model
+from amtl_cvx.solution import Solution, Status
+from amtl_cvx.tasks import TaskSet
+
+COUNT, GROUP = 200, 20
+NEEDED = 195
+NOISE = 1e-12  # relative size of the rounding that J may pick up in a step
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One random instance; the seed is its name."""
+
+    seed: int
+    tasks: TaskSet
+    model: Model
+
+    @property
+    def label(self) -> str:
+        counts = "/".join(str(n) for n in self.tasks.counts)
+        return (
+            f"seed {self.seed}: {self.model.loss.name} {self.model.loss.reduction}, T {self.tasks.T}, d {self.tasks.d},"
+            f" n {counts}, coupling {self.model.coupling:.2e}, mu {self.model.mu:.2e}"
+        )
+
+
+def problem(seed: int) -> Problem:
+    rng = np.random.default_rng([20160619, seed])
+    loss = ("squared", "logistic")[seed % 2]
+    T = 1 if seed % 20 in (6, 7) else int(rng.integers(2, 6))
+    d = int(rng.integers(1, 13))
+    wide = seed % 5 == 0  # fewer rows than features
+    counts = rng.integers(2, max(d, 3), size=T) if wide else rng.integers(2, 40, size=T)
+    tasks = random_tasks(rng, loss=loss, d=d, counts=counts, scale=10.0 ** rng.uniform(-2, 2))
+    settings = {"loss": loss, "reduction": ("mean", "sum")[int(rng.integers(2))]}
+    coupling = float(10.0 ** rng.uniform(-2, 1.5))
+    weights = ("equal", "inverse-sqrt")[int(rng.integers(2))]
+    model = make_model(mu=0.0, coupling=coupling, task_weights=weights, **settings)
+    mu = (mu_max(tasks, model) or 1.0) * float(10.0 ** rng.uniform(-2.5, 0.2))
+    return Problem(
+        seed=seed, tasks=tasks, model=make_model(mu=mu, coupling=coupling, task_weights=weights, **settings)
+    )
+
+
+def highest_rise(solution: Solution) -> float:
+    """The largest relative rise of J from one record to the next."""
+    objectives = np.array([record.objective for record in solution.history])
+    return float((np.diff(objectives) / np.abs(objectives[:-1])).max(initial=0.0))
+
+
+@pytest.fixture(scope="module")
+def failures() -> list[str]:
+    """Causes, gathered over the groups; judged by the last test of this file."""
+    return []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", range(COUNT // GROUP))
+def test_a_group_of_random_problems_descends(group: int, failures: list[str]) -> None:
+    for seed in range(group * GROUP, (group + 1) * GROUP):
+        case = problem(seed)
+        solution = fit(case.tasks, case.model, options=Options(tol=1e-8))
+        assert highest_rise(solution) <= NOISE, case.label
+        assert solution.certificate.feasibility <= 0.0, case.label
+        if solution.status is not Status.CERTIFIED:
+            why = solution.certificate
+            failures.append(
+                f"{case.label}: {solution.status.value}, relative_W {why.relative_W:.1e}, relative_B"
+                f" {why.relative_B:.1e}, gap_W {why.gap_W}, gap_B {why.gap_B}, J {why.objective:.3e}, sigma_min"
+                f" {why.sigma_min:.1e}, edges {why.edges}, records {len(solution.history)}"
+            )
+
+
+@pytest.mark.slow
+def test_nearly_all_random_problems_are_certified(failures: list[str]) -> None:
+    print("\n".join(failures) or "all certified")
+    assert len(failures) <= COUNT - NEEDED, "\n".join(failures)
+
+
+def test_the_random_problems_cover_the_hard_shapes() -> None:
+    cases = [problem(seed) for seed in range(COUNT)]
+    assert {case.model.loss.name for case in cases} == set(LOSSES)
+    assert sum(case.tasks.T == 1 for case in cases) >= 10
+    assert sum(bool((case.tasks.counts < case.tasks.d).all()) for case in cases) >= 20
+    assert sum(case.tasks.T > case.tasks.d for case in cases) >= 10
