@@ -22,7 +22,7 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Loss
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
-from amtl_cvx.solution import Solution
+from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import Array, Task, TaskSet
 
 COUPLING_PATH = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
@@ -86,7 +86,7 @@ def choose(
         model = replace(model, coupling=best.coupling)
     largest = None
     if mu:
-        largest = mu_max(tasks, model, fit(tasks, model, method="stl", options=options).W)
+        largest = mu_max(tasks, model, _fitted(tasks, model, "stl", options).W)
         model = _with_mu(model, largest)
     return Choice(model=model, trials=trials, mu_max=largest)
 
@@ -176,14 +176,22 @@ def _path(
     for factor in COUPLING_PATH:
         candidate = replace(model, coupling=factor * _curvature(train, model))
         if mu:
-            single = fit(train, candidate, method="stl", options=options).W
+            single = _fitted(train, candidate, "stl", options).W
             candidate = _with_mu(candidate, mu_max(train, candidate, single))
-        W = fit(train, candidate, options=options).W
+        W = _fitted(train, candidate, "alternating", options).W
         loss = np.mean([mean_loss.value(task, W[:, t]) for task, t in zip(held, index, strict=True)])
         trials.append(Trial(coupling=candidate.coupling, mu=candidate.mu, held_out_loss=float(loss)))
         if observe is not None:
             observe(trials[-1])
     return tuple(trials)
+
+
+def _fitted(tasks: TaskSet, model: Model, method: str, options: Options) -> Solution:
+    """A fit whose interrupt ends the experiment too."""
+    solution = fit(tasks, model, method=method, options=options)
+    if solution.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    return solution
 
 
 def _with_mu(model: Model, largest: float) -> Model:

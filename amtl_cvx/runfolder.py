@@ -25,16 +25,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from amtl_cvx.data import Dataset
+from amtl_cvx.data import Dataset, read_arrays
 from amtl_cvx.errors import DataError
 from amtl_cvx.model import Model, make_model
 from amtl_cvx.preparation import Preparation
-from amtl_cvx.solution import HISTORY_COLUMNS, Solution
-from amtl_cvx.tasks import Array
+from amtl_cvx.solution import HISTORY_COLUMNS, Record, Solution
+from amtl_cvx.tasks import Array, check_weights
 
 PROGRAM = "amtl_cvx"
 SCHEMA = 1
@@ -179,26 +179,38 @@ def read_run(path: Path) -> StoredRun:
         For a missing, truncated or foreign file.
     """
     numbers = path / "solution.npz" if path.is_dir() else path
-    arrays = _read_arrays(numbers)
+    arrays = read_arrays(numbers, required=("W", "B"), optional=("losses", "order"))
+    if arrays["W"].ndim != 2:
+        raise DataError(f"{numbers}: W must have two dimensions (d, T), it has shape {arrays['W'].shape}")
+    d, T = arrays["W"].shape
+    W, B = check_weights(arrays["W"], arrays["B"], d=d, T=T)
     order = arrays.get("order")
     return StoredRun(
-        W=arrays["W"],
-        B=arrays["B"],
+        W=W,
+        B=B,
         losses=arrays.get("losses"),
         order=None if order is None else tuple(int(t) for t in np.ravel(order)),
         run=_read_json(numbers.parent / "run.json"),
     )
 
 
-def read_history(folder: Path) -> list[dict[str, str]]:
-    """The rows of history.csv; `DataError` if there is none."""
+def read_history(folder: Path) -> tuple[Record, ...]:
+    """The records of history.csv; `DataError` if there is none or it is damaged."""
+    path = folder / "history.csv"
     try:
-        with (folder / "history.csv").open(newline="") as file:
-            return list(csv.DictReader(file))
+        with path.open(newline="") as file:
+            return tuple(_record(row) for row in csv.DictReader(file))
     except OSError as error:
-        raise DataError(
-            f"cannot read {folder / 'history.csv'}: {error.strerror}: give a run folder"
-        ) from error
+        raise DataError(f"cannot read {path}: {error.strerror}: give a run folder") from error
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{path} is not a history that fit wrote ({type(error).__name__}: {error})") from error
+
+
+def _record(row: Mapping[str, str]) -> Record:
+    numbers = ("objective", "stationarity_W", "stationarity_B", "relative", "seconds")
+    texts = ("step", "solver", "solver_status")
+    values: dict[str, Any] = {name: float(row[name]) for name in numbers} | {name: row[name] for name in texts}
+    return Record(round=int(row["round"]), **values)
 
 
 def describe(
@@ -313,12 +325,6 @@ def _write_pictures(folder: Path, solution: Solution, dataset: Dataset, run: Map
         scores=run["scores"] or None,
         truth_B=dataset.truth_B,
     )
-
-
-def _read_arrays(path: Path) -> dict[str, Array]:
-    from amtl_cvx.data import read_arrays
-
-    return cast(dict[str, Array], read_arrays(path, required=("W", "B"), optional=("losses", "order")))
 
 
 def _read_json(path: Path) -> Mapping[str, Any]:

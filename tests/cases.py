@@ -92,10 +92,8 @@ def random_tasks(
     y = [Xt @ w + s * rng.normal(size=len(Xt)) for Xt, w, s in zip(X, W.T, noise, strict=True)]
     if loss == "squared":
         return TaskSet.from_arrays(X, [scale * yt for yt in y])
-    labels = [np.where(yt > 0, 1.0, -1.0) for yt in y]
-    for label in labels:
-        if np.abs(label.sum()) == len(label):
-            label[0] = -label[0]
+    signs = [np.where(yt / np.std(yt) + rng.logistic(size=len(yt)) > 0, 1.0, -1.0) for yt in y]
+    labels = [np.concatenate([[1.0, -1.0], sign[2:]]) for sign in signs]
     return TaskSet.from_arrays(X, labels)
 
 

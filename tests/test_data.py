@@ -15,8 +15,16 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-import amtl_cvx.data as data_module
-from amtl_cvx.data import Dataset, problem_names, problems_folder, read, read_features
+from amtl_cvx.data import (
+    Dataset,
+    problem_names,
+    problems,
+    problems_folder,
+    read,
+    read_arrays,
+    read_features,
+    untrusted,
+)
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Logistic
 from amtl_cvx.tasks import TaskSet
@@ -360,7 +368,7 @@ def test_matlab_7_3_is_named(tmp_path: Path) -> None:
 def test_mat_sizes_are_checked_before_memory_is_taken(
     tmp_path: Path, authors: Arrays, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data_module, "MAX_BYTES", 8 * 13)
+    monkeypatch.setattr(untrusted, "MAX_BYTES", 8 * 13)
     refused(save(tmp_path / "a.mat", authors), r"train_x claims the shape \(7, 2\)")
     huge = scipy.sparse.csc_matrix(np.eye(2)[:, :1] @ np.ones((1, 7)))
     refused(
@@ -459,7 +467,7 @@ def test_every_problem_is_complete() -> None:
 def test_an_installed_package_has_its_problems_inside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(data_module, "__file__", str(tmp_path / "amtl_cvx" / "data.py"))
+    monkeypatch.setattr(problems, "__file__", str(tmp_path / "amtl_cvx" / "data" / "problems.py"))
     assert problem_names() == ()
     folder = tmp_path / "amtl_cvx" / "problems" / "mine"
     folder.mkdir(parents=True)
@@ -475,6 +483,10 @@ def test_an_installed_package_has_its_problems_inside(
     dataset = read("mine")
     assert (dataset.name, dataset.source, dataset.settings) == ("mine", "here", {"mu": 2})
     np.testing.assert_array_equal(dataset.train[0].y, [41, 42])
+
+
+def test_a_checkout_has_its_problems_beside_the_package() -> None:
+    assert problems_folder() == Path(__file__).resolve().parents[1] / "problems"
 
 
 def test_digits() -> None:
@@ -527,6 +539,100 @@ def test_nothing_slow_is_imported_with_the_module() -> None:
     code = "import sys, amtl_cvx.data; print(sorted({'pandas', 'scipy.io', 'sklearn'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# arrays of any .npz
+
+
+def arrays_refused(path: Path | str, said: str) -> None:
+    """`read_arrays` raises a DataError whose message is one line and matches `said`."""
+    with pytest.raises(DataError, match=said) as caught:
+        read_arrays(path, required=("W", "B"), optional=("losses",))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["solution.npz", "solution"])
+def test_arrays_come_back_as_they_were_written(tmp_path: Path, rng: np.random.Generator, name: str) -> None:
+    content: Arrays = {
+        "W": np.asfortranarray(rng.standard_normal((3, 2)).astype(np.float32)),
+        "B": np.array([[0, 1], [0, 0]], dtype=np.uint8),
+        "objective": np.float64(1.5),
+        "names": np.array(["u", "vw"]),
+        "bytes": np.array([b"p", b"qr"]),
+        "empty": np.zeros((0, 4)),
+    }
+    for write in (np.savez, np.savez_compressed):
+        with (tmp_path / name).open("wb") as stream:
+            write(stream, **content, unasked=np.ones(3))
+        got = read_arrays(
+            tmp_path / name, required=("W", "B"), optional=("objective", "names", "bytes", "empty", "order")
+        )
+        assert set(got) == set(content)
+        for key, value in content.items():
+            np.testing.assert_array_equal(got[key], value, strict=True)
+    assert set(read_arrays(tmp_path / name, required=["B"])) == {"B"}
+    assert read_arrays(str(tmp_path / name), required=(), optional=("order",)) == {}
+
+
+def test_arrays_of_no_file(tmp_path: Path) -> None:
+    arrays_refused(tmp_path / "a.npz", r"expected a \.npz file with W, B, there is no file '.*a\.npz'")
+    arrays_refused("x" * 5000, "there is no file")
+    arrays_refused("\0", "there is no file")
+    arrays_refused(tmp_path, "is not a file: give the file itself")
+    (tmp_path / "a.npz").touch()
+    arrays_refused(tmp_path / "a.npz", r"'a\.npz' is empty \(0 bytes\)")
+
+
+def test_arrays_of_another_file(tmp_path: Path, rng: np.random.Generator) -> None:
+    path = tmp_path / "a.npz"
+    for body in (b"hello\n", b"\0" * 600, rng.bytes(700), b"PK\x03\x04" + rng.bytes(50)):
+        path.write_bytes(body)
+        arrays_refused(path, r"^a\.npz: expected a \.npz archive.*numpy\.savez\(file, W=W, B=B\)$")
+    np.save(tmp_path / "a.npy", np.eye(2))
+    arrays_refused(tmp_path / "a.npy", r"^a\.npy: expected a \.npz archive")
+    np.savez(path, W=np.eye(2), losses=np.ones(2))
+    arrays_refused(path, r"^a\.npz: expected the arrays W, B, the file has W, losses: add B$")
+    np.savez(path, **{"two\nlines": np.eye(2)})  # type: ignore[arg-type]
+    arrays_refused(path, "the file has two lines: add W, B")
+
+
+def test_arrays_of_objects_are_never_read(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", W=np.eye(2), B=np.array([{"a": 1}], dtype=object))
+    arrays_refused(tmp_path / "a.npz", r"^a\.npz: B holds Python objects")
+    np.savez(tmp_path / "a.npz", W=np.eye(2), B=np.eye(2), losses=np.array([None]))
+    arrays_refused(tmp_path / "a.npz", r"^a\.npz: losses holds Python objects")
+    np.savez(tmp_path / "a.npz", W=np.eye(2), B=np.eye(2), other=np.array([None]))
+    assert set(read_arrays(tmp_path / "a.npz", required=("W", "B"))) == {"W", "B"}
+
+
+def test_arrays_of_a_damaged_file(tmp_path: Path) -> None:
+    """Every truncation is refused; a wrong byte is refused or changes nothing that was asked for."""
+    content = {"W": np.arange(6.0).reshape(3, 2), "B": np.eye(2)}
+    np.savez(tmp_path / "a.npz", **content)  # type: ignore[arg-type]
+    whole, broken = (tmp_path / "a.npz").read_bytes(), tmp_path / "broken.npz"
+    for place in range(0, len(whole), 7):
+        broken.write_bytes(whole[:place])
+        arrays_refused(broken, "truncated" if place else "empty")
+        broken.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        try:
+            got = read_arrays(broken, required=("W", "B"))
+        except DataError as error:
+            assert str(error).startswith("broken.npz: ") and "\n" not in str(error)
+        else:
+            for key, value in content.items():
+                np.testing.assert_array_equal(got[key], value)
+
+
+def test_arrays_claim_no_more_than_is_there(tmp_path: Path) -> None:
+    for shape, said in (
+        ("(10000000000, 100)", "expected at most 8 GiB"),
+        ("(1000, 1000)", "claims 8000000 bytes"),
+    ):
+        np.savez(tmp_path / "a.npz", B=np.eye(2))
+        with zipfile.ZipFile(tmp_path / "a.npz", "a") as archive:
+            header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}"
+            archive.writestr("W.npy", member(header, bytes(100)))
+        arrays_refused(tmp_path / "a.npz", rf"^a\.npz: W .*{said}")
 
 
 # the real files

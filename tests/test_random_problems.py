@@ -45,18 +45,22 @@ def problem(seed: int) -> Problem:
     rng = np.random.default_rng([20160619, seed])
     loss = ("squared", "logistic")[seed % 2]
     T = 1 if seed % 20 in (6, 7) else int(rng.integers(2, 6))
-    d = int(rng.integers(1, 13))
-    wide = seed % 5 == 0  # fewer rows than features
-    counts = rng.integers(2, max(d, 3), size=T) if wide else rng.integers(2, 40, size=T)
+    d = int(rng.integers(1, 13 if loss == "squared" else 6))
+    if seed % 10 == 0:  # fewer rows than features
+        d = max(d, 3)
+        counts = rng.integers(2, d, size=T)
+    else:
+        counts = rng.integers(2 * d + 2, 10 * d + 20, size=T)
     tasks = random_tasks(rng, loss=loss, d=d, counts=counts, scale=10.0 ** rng.uniform(-2, 2))
-    settings = {"loss": loss, "reduction": ("mean", "sum")[int(rng.integers(2))]}
-    coupling = float(10.0 ** rng.uniform(-2, 1.5))
-    weights = ("equal", "inverse-sqrt")[int(rng.integers(2))]
-    model = make_model(mu=0.0, coupling=coupling, task_weights=weights, **settings)
-    mu = (mu_max(tasks, model) or 1.0) * float(10.0 ** rng.uniform(-2.5, 0.2))
-    return Problem(
-        seed=seed, tasks=tasks, model=make_model(mu=mu, coupling=coupling, task_weights=weights, **settings)
-    )
+    settings = {
+        "loss": loss,
+        "reduction": ("mean", "sum")[int(rng.integers(2))],
+        "task_weights": ("equal", "inverse-sqrt")[int(rng.integers(2))],
+        "coupling": float(10.0 ** rng.uniform(-1.5, 1.0)),
+    }
+    share = 10.0 ** rng.uniform(-1.5, 0.2)
+    mu = share * (mu_max(tasks, make_model(mu=0.0, **settings)) or 1.0)  # type: ignore[arg-type]
+    return Problem(seed=seed, tasks=tasks, model=make_model(mu=mu, **settings))  # type: ignore[arg-type]
 
 
 def highest_rise(solution: Solution) -> float:

@@ -176,15 +176,21 @@ def _log_axis(axes: Axes, values: Array) -> float:
     first, high = low, max(high, low + 1)
     low -= max(1.0, 0.14 * (high - low)) if zeros else 0.0
     axes.set_yscale("log")
-    axes.set_ylim(10.0 ** (low - 0.03 * (high - low)), 10.0 ** (high + 0.03 * (high - low)))
+    margin = 0.03 * (high - low)
+    axes.set_ylim(_power(low - margin), _power(high + margin))
     decades = max(1, int(np.ceil((high - low) / 6)))
     ticks = 10.0 ** np.arange(first, high + 1, decades)
     axes.set_yticks(ticks, [f"1e{round(np.log10(tick))}" for tick in ticks])
     axes.set_yticks([], minor=True)
     if zeros:
-        axes.annotate("0", (0, 10.0**low), (-3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
+        axes.annotate("0", (0, _power(low)), (-3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
                       ha="right", va="center", size=BODY, color=INK)  # fmt: skip
-    return float(10.0**low)
+    return _power(low)
+
+
+def _power(exponent: float) -> float:
+    """10 to a power, within the range of doubles."""
+    return float(10.0 ** min(max(float(exponent), -307.0), 308.0))
 
 
 def _line(axes: Axes, values: Array, floor: float, *, color: str, width: float, label: str) -> None:

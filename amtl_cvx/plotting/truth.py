@@ -50,7 +50,7 @@ def truth_figure(graph: TransferGraph, truth_B: ArrayLike) -> Figure:
     truth = TransferGraph(B=np.asarray(truth_B), names=graph.names)
     grid = Grid(graph.names)
     side = max(grid.side, 2.9)
-    top = _PAD + heading_height(["", ""]) + 0.1
+    top = _PAD + heading_height(["", "", ""]) + 0.1
     width = 2 * _PAD + grid.margin + 3 * side + 2 * _BETWEEN
     canvas = Canvas(width, top + side + grid.margin + 0.6 + _PAD)
     kinds = _kinds(graph.adjacency > 0, truth.adjacency > 0)
@@ -92,7 +92,8 @@ def _summary(kinds: tuple[Array, Array, Array]) -> list[str]:
     recall = f"recall {hits / (hits + misses):.2f}" if hits + misses else "recall undefined (no true edge)"
     return [
         f"{hits} hit{'s' * (hits != 1)}, {misses} miss{'es' * (misses != 1)}, {false} false edge{'s' * (false != 1)}",
-        f"{precision}, {recall}",
+        precision,
+        recall,
     ]
 
 

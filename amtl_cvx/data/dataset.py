@@ -1,0 +1,89 @@
+"""Dataset: tasks with what is known about them; FeatureTable: raw rows to predict on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtl_cvx.errors import DataError
+from amtl_cvx.tasks import Array, TaskSet, check_weights
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Dataset:
+    """Tasks with what is known about them.
+
+    Parameters
+    ----------
+    name : str
+        The name of the problem, or of the file without its suffix.
+    train, validation, test : TaskSet
+        The same T tasks over the same d features; validation and test may be missing.
+    truth_W : (d, T) ndarray, optional
+        The weights the data were generated from.
+    truth_B : (T, T) ndarray, optional
+        1 at [s, t] where task s can teach task t, else 0.
+    classes : tuple of str, optional
+        For one-vs-rest tasks: task t is class t, so that the class of a row is the argmax over the tasks.
+    settings : mapping
+        Recommended command-line settings; empty for a file.
+    source : str
+        Where the data come from.
+
+    Raises
+    ------
+    DataError
+        If the parts do not fit each other.
+    """
+
+    name: str
+    train: TaskSet
+    validation: TaskSet | None = None
+    test: TaskSet | None = None
+    truth_W: Array | None = None
+    truth_B: Array | None = None
+    classes: tuple[str, ...] | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        d, T = self.train.d, self.train.T
+        for part, tasks in (("validation", self.validation), ("test", self.test)):
+            if tasks is not None and (tasks.d, tasks.T) != (d, T):
+                raise DataError(
+                    f"the {part} part must have {T} tasks with {d} features, like the training part, it has"
+                    f" {tasks.T} with {tasks.d}"
+                )
+        if self.truth_W is not None or self.truth_B is not None:
+            check_weights(
+                np.zeros((d, T)) if self.truth_W is None else self.truth_W,
+                np.zeros((T, T)) if self.truth_B is None else self.truth_B,
+                d=d,
+                T=T,
+            )
+        if self.classes is not None and len(self.classes) != T:
+            raise DataError(f"expected one class per task, got {len(self.classes)} classes for {T} tasks")
+        object.__setattr__(self, "settings", dict(self.settings))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FeatureTable:
+    """Raw rows to predict on.
+
+    Parameters
+    ----------
+    X : (N, d) ndarray
+        Features in the users' units, in the order of the file.
+    task : (N,) int64 ndarray or tuple of N str, optional
+        The task of each row: its number (.npz) or its name (.csv).
+    feature_names : tuple of str, optional
+        The names of the columns of X.
+    """
+
+    X: Array
+    task: NDArray[np.int64] | tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None

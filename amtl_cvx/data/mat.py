@@ -1,0 +1,163 @@
+"""The .mat files, up to version 7: one cell per task (MALSAR), or stacked rows with the start of each task.
+
+The second layout is the AMTL authors'; without `trindex` its targets are class labels and every class is a
+task, one against the rest. A validation or test part that does not fit the training rows is left out with a
+warning.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtl_cvx.data.dataset import Dataset
+from amtl_cvx.data.untrusted import check_size
+from amtl_cvx.errors import DataError
+from amtl_cvx.tasks import Array, TaskSet, check_features
+
+MAX_CLASSES = 1000
+"""Whole-number targets with more different values than this are not read as class labels."""
+
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+_PARTS = {
+    "train": ("train_x", "train_y", "trindex"),
+    "validation": ("val_x", "val_y", "valindex"),
+    "test": ("test_x", "test_y", "teindex"),
+}
+_log = logging.getLogger(__name__)
+
+
+def read_mat(path: Path) -> Dataset:
+    """Either layout, told apart by the names of the variables."""
+    variables, present = _variables(path)
+    source = f"file {path.name}"
+    if "X" in variables and "Y" in variables:
+        return Dataset(name=path.stem, train=_malsar(variables["X"], variables["Y"]), source=source)
+    if "train_x" in variables and "train_y" in variables:
+        classes = None if "trindex" in variables else _class_labels(variables["train_y"])
+        train = _part(variables, "train", classes)
+        validation, test = (_other_part(variables, part, train, classes) for part in ("validation", "test"))
+        labels = None if classes is None else tuple(f"{label:g}" for label in classes.tolist())
+        return Dataset(
+            name=path.stem, train=train, validation=validation, test=test, classes=labels, source=source
+        )
+    raise DataError(
+        "expected the variables X, Y (cells, one per task) or train_x, train_y, trindex, the file has"
+        f" {', '.join(present[:12]) or 'none'}: rename them"
+    )
+
+
+def _variables(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
+    """The non-empty variables of both layouts, and the names of all variables in the file."""
+    from scipy.io import loadmat, whosmat
+
+    with path.open("rb") as stream:
+        head = stream.read(520)
+    if _HDF5 in (head[:8], head[512:520]):
+        raise DataError(
+            "expected a MATLAB file up to version 7, this is v7.3 (HDF5): save it with save(..., '-v7')"
+        )
+    listing = whosmat(str(path), appendmat=False)
+    wanted = [key for key in ("X", "Y", *(key for keys in _PARTS.values() for key in keys))]
+    for name, shape, _ in listing:
+        if name in wanted:
+            check_size(name, shape)
+    loaded = loadmat(str(path), appendmat=False, variable_names=wanted)
+    dense = {key: _dense(loaded[key], key) for key in wanted if key in loaded}
+    return {key: value for key, value in dense.items() if value.size}, [name for name, _, _ in listing]
+
+
+def _dense(value: Any, what: str) -> NDArray[Any]:
+    from scipy import sparse
+
+    if sparse.issparse(value):
+        matrix: Any = value
+        check_size(what, matrix.shape)
+        return np.asarray(matrix.toarray())
+    if not isinstance(value, np.ndarray):  # scipy puts a text where it could not read a variable
+        raise DataError(f"{what} cannot be read: the file is damaged, write or download it again")
+    return value
+
+
+def _malsar(X: NDArray[Any], Y: NDArray[Any]) -> TaskSet:
+    """Cells of (n_t, d), or all of (d, n_t), with targets of n_t entries."""
+    if X.dtype != object or Y.dtype != object or X.size != Y.size:
+        raise DataError(
+            f"expected cell arrays X and Y with one cell per task, got X {X.shape} {X.dtype} and Y {Y.shape}"
+            f" {Y.dtype}: use num2cell, or train_x, train_y, trindex"
+        )
+    features = [_dense(cell, f"X of task {t}") for t, cell in enumerate(X.ravel(order="F"))]
+    targets = [_vector(_dense(cell, f"Y of task {t}")) for t, cell in enumerate(Y.ravel(order="F"))]
+    pairs = list(zip(features, targets, strict=True))
+    by_rows = all(x.ndim == 2 and x.shape[0] == len(y) for x, y in pairs)
+    if not by_rows and all(x.ndim == 2 and x.shape[1] == len(y) for x, y in pairs):
+        features = [x.T for x in features]
+    return TaskSet.from_arrays(features, targets)
+
+
+def _other_part(
+    variables: Mapping[str, NDArray[Any]], part: str, train: TaskSet, classes: Array | None
+) -> TaskSet | None:
+    """Validation or test; None, with a warning where something is there, if it cannot serve as such."""
+    needed = _PARTS[part][: 3 if classes is None else 2]
+    absent = [key for key in needed if key not in variables]
+    if len(absent) == len(needed):
+        return None
+    if absent:
+        _log.warning("no %s part: the file has no %s", part, ", ".join(absent))
+        return None
+    width = variables[needed[0]].shape[-1]
+    if width != train.d:
+        _log.warning("no %s part: %s has %d columns, train_x %d", part, needed[0], width, train.d)
+        return None
+    return _part(variables, part, classes)
+
+
+def _part(variables: Mapping[str, NDArray[Any]], part: str, classes: Array | None) -> TaskSet:
+    x_key, y_key, index_key = _PARTS[part]
+    X, y = check_features(variables[x_key], what=x_key), _vector(variables[y_key])
+    if y.shape != (len(X),):
+        raise DataError(f"{y_key} must hold one target per row of {x_key}, {len(X)}, it has shape {y.shape}")
+    if classes is not None:
+        return TaskSet.one_vs_rest(X, y.astype(np.float64), classes=classes.tolist())
+    starts = _starts(variables[index_key], len(X), index_key)
+    ends = [*starts[1:], len(X)]
+    spans = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
+    return TaskSet.from_arrays([X[span] for span in spans], [y[span] for span in spans])
+
+
+def _starts(index: NDArray[Any], rows: int, key: str) -> list[int]:
+    """1-based starts as 0-based ones."""
+    starts = _vector(index)
+    if starts.ndim != 1 or starts.dtype.kind not in "iuf":
+        raise DataError(f"{key} must hold the first row of each task, it has {index.shape} of {index.dtype}")
+    values = starts.astype(np.float64)
+    if not np.array_equal(values, np.round(values)) or (np.diff(values) <= 0).any() or values[0] != 1:
+        shown = ", ".join(f"{value:g}" for value in values[:4])
+        raise DataError(f"{key} must hold increasing 1-based starts that begin with 1, it has {shown}, ...")
+    if values[-1] > rows:
+        raise DataError(f"{key} starts the last task at row {values[-1]:g}, there are only {rows} rows")
+    return [int(value) - 1 for value in values]
+
+
+def _class_labels(labels: NDArray[Any]) -> Array:
+    """The classes of one-vs-rest tasks, sorted, if the targets are class labels."""
+    if labels.dtype.kind not in "iufb":
+        raise DataError(f"train_y must hold numbers, it has dtype {labels.dtype}: number the classes")
+    present = np.unique(labels.astype(np.float64))
+    whole = bool(np.isfinite(present).all()) and np.array_equal(present, np.round(present))
+    if not whole or not 2 <= len(present) <= MAX_CLASSES:
+        raise DataError(
+            f"expected trindex (1-based task starts), or class labels in train_y: it has"
+            f" {len(present)} different values that are not class labels: add trindex"
+        )
+    return present
+
+
+def _vector(values: NDArray[Any]) -> NDArray[Any]:
+    return values.ravel() if values.ndim == 2 and 1 in values.shape else values

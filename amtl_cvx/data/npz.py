@@ -1,0 +1,130 @@
+"""The .npz files: named arrays, of numbers or strings, never of Python objects.
+
+An archive is opened member by member: the header of an array is read first, and what it claims must fit both
+the limit on sizes and the bytes that are there.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtl_cvx.data.dataset import Dataset, FeatureTable
+from amtl_cvx.data.untrusted import check_size, existing_file, reading
+from amtl_cvx.errors import DataError
+from amtl_cvx.tasks import TaskSet, check_features
+
+
+def read_arrays(
+    path: str | Path, *, required: Sequence[str], optional: Sequence[str] = ()
+) -> dict[str, NDArray[Any]]:
+    """The named arrays of any .npz, as they were written; nothing else in the file is looked at.
+
+    Shapes, dtypes and values are for the caller to check.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file; its suffix does not matter.
+    required, optional : sequence of str
+        Names of arrays; an optional one that the file has not is absent from the result.
+
+    Raises
+    ------
+    DataError
+        For a file that is absent, a folder, damaged or no .npz, for a required array it has not, and for one
+        that holds Python objects; the message is one line.
+    """
+    names = f" with {', '.join(required)}" if required else ""
+    file = existing_file(path, f"a .npz file{names}")
+    with reading(file, ".npz"):
+        return _arrays(file, required, optional)
+
+
+def read_npz(path: Path) -> Dataset:
+    """Stacked rows: `X`, `y`, `task` and optionally `task_names`, `feature_names`."""
+    arrays = _arrays(path, ("X", "y", "task"), ("task_names", "feature_names"))
+    tasks = TaskSet.from_stacked(
+        arrays["X"],
+        arrays["y"],
+        arrays["task"],
+        names=_labels(arrays, "task_names"),
+        feature_names=_labels(arrays, "feature_names"),
+    )
+    return Dataset(name=path.stem, train=tasks, source=f"file {path.name}")
+
+
+def features_npz(path: Path) -> FeatureTable:
+    """Raw rows: `X` and optionally `task`, `feature_names`."""
+    arrays = _arrays(path, ("X",), ("task", "feature_names"))
+    X, names, task = check_features(arrays["X"]), _labels(arrays, "feature_names"), arrays.get("task")
+    if names is not None and len(names) != X.shape[1]:
+        raise DataError(f"expected {X.shape[1]} feature names, got {len(names)}")
+    if task is None:
+        return FeatureTable(X=X, feature_names=names)
+    if task.ndim == 2 and 1 in task.shape:
+        task = task.ravel()
+    if task.shape != (len(X),) or task.dtype.kind not in "iufb":
+        raise DataError(
+            f"task must hold one integer per row of X, {len(X)}, it has {task.shape} of {task.dtype}"
+        )
+    if not (np.isfinite(task).all() and np.array_equal(task, np.round(task)) and (task >= 0).all()):
+        raise DataError("task must hold integers 0..T-1, it has fractions, negative numbers or NaN")
+    return FeatureTable(X=X, task=task.astype(np.int64), feature_names=names)
+
+
+def _arrays(path: Path, required: Sequence[str], optional: Sequence[str]) -> dict[str, NDArray[Any]]:
+    if not zipfile.is_zipfile(path):
+        call = ", ".join(("file", *(f"{key}={key}" for key in required)))
+        raise DataError(
+            f"expected a .npz archive, this is none, or truncated: write it with numpy.savez({call})"
+        )
+    with zipfile.ZipFile(path) as archive:
+        present = [member.removesuffix(".npy") for member in archive.namelist() if member.endswith(".npy")]
+        missing = [key for key in required if key not in present]
+        if missing:
+            raise DataError(
+                f"expected the arrays {', '.join(required)}, the file has {', '.join(present) or 'none'}: add"
+                f" {', '.join(missing)}"
+            )
+        return {key: _member(archive, key) for key in (*required, *optional) if key in present}
+
+
+def _member(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
+    """One array, after its header was checked against the limit and against the size of the member."""
+    info = archive.getinfo(f"{key}.npy")
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    with archive.open(info) as stream:
+        version = np.lib.format.read_magic(stream)
+        if version not in readers:
+            raise DataError(f"{key} has an unknown array format {version}: write it with numpy.savez")
+        shape, _, dtype = readers[version](stream)
+    if dtype.hasobject:
+        raise DataError(
+            f"{key} holds Python objects, expected plain numbers or strings: convert it, then save again"
+        )
+    check_size(key, shape, dtype.itemsize)
+    stored = math.prod(shape) * dtype.itemsize
+    if stored > info.file_size:
+        raise DataError(
+            f"{key} claims {stored} bytes, the file holds {info.file_size}: damaged, write it again"
+        )
+    with archive.open(info) as stream:
+        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
+
+
+def _labels(arrays: Mapping[str, NDArray[Any]], key: str) -> tuple[str, ...] | None:
+    if key not in arrays:
+        return None
+    labels = np.atleast_1d(arrays[key])
+    if labels.ndim != 1:
+        raise DataError(f"{key} must have one dimension, it has shape {labels.shape}")
+    texts = labels.astype(str) if labels.dtype.kind == "S" else labels
+    return tuple(str(label) for label in texts.tolist())

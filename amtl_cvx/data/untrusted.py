@@ -1,0 +1,63 @@
+"""Untrusted files: the checks every reader makes, and the one line a reader fails with.
+
+A file may be absent, a folder, cut off, damaged on purpose or of another kind. `existing_file` looks before
+anything is opened, `check_size` before memory is taken for what a header claims, and `reading` turns whatever
+a parser raises into one `DataError` line that starts with the name of the file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from amtl_cvx.errors import AMTLError, DataError
+
+MAX_BYTES = 8 * 2**30
+"""Largest array, as float64, that is read from a file."""
+
+
+def existing_file(
+    data: str | Path, expected: str, *, noun: str = "file", suffixes: Sequence[str] = ()
+) -> Path:
+    """The path of an existing, non-empty file, with one of the suffixes if any are given."""
+    path = Path(data)
+    try:
+        exists, regular = path.exists(), path.is_file()
+    except (OSError, ValueError):
+        exists = regular = False
+    if not exists:
+        raise DataError(f"expected {expected}, there is no {noun} {str(data)!r}: check the name")
+    if not regular:
+        raise DataError(f"expected {expected}, but {str(data)!r} is not a file: give the file itself")
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise DataError(
+            f"expected {expected}, but {path.name!r} ends in {path.suffix!r}: convert or rename it"
+        )
+    if path.stat().st_size == 0:
+        raise DataError(f"expected {expected}, but {path.name!r} is empty (0 bytes): write it again")
+    return path
+
+
+@contextmanager
+def reading(path: Path, kind: str) -> Iterator[None]:
+    """One `DataError` line that starts with the file's name, whatever goes wrong; `kind`: .npz, for one."""
+    try:
+        yield
+    except AMTLError as error:
+        message = f"{path.name}: {error}"
+        raise DataError(" ".join(message.splitlines())) from error  # names inside a file may hold anything
+    except Exception as error:  # a damaged file makes a parser raise anything
+        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
+        message = f"{path.name}: expected a readable {kind} file, it is damaged or of another kind ({reason})"
+        raise DataError(f"{message}: write or download it again") from error
+
+
+def check_size(key: str, shape: Sequence[int], itemsize: int = 8) -> None:
+    """Refuse a shape that is negative or would take more than `MAX_BYTES` as float64."""
+    if any(length < 0 for length in shape) or math.prod(shape) * max(itemsize, 8) > MAX_BYTES:
+        limit = f"{MAX_BYTES / 2**30:g} GiB"
+        raise DataError(
+            f"{key} claims the shape {tuple(shape)}, expected at most {limit}: damaged, or split it"
+        )

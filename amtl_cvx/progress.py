@@ -1,0 +1,75 @@
+"""Progress on the console: what a fit is doing, on stderr, never in the way of results.
+
+On a terminal one live line: phase, step, objective, residual, and a bar that fills as the relative residual falls
+from 1 to the tolerance (on a logarithmic scale). Elsewhere a plain line at each phase and every few seconds.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from amtl_cvx.experiment import Trial
+from amtl_cvx.solution import Record
+
+_SILENCE = 3.0
+"""Seconds between plain lines where there is no terminal."""
+
+
+class Progress:
+    """Shows phases and records; `quiet` shows nothing."""
+
+    def __init__(self, *, quiet: bool, tol: float) -> None:
+        self._quiet, self._tol = quiet, tol
+        self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
+        self._live = self._console.is_terminal and not quiet
+        self._spoke = -math.inf
+        self._bar = Bar(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TimeElapsedColumn(),
+            console=self._console,
+            transient=True,
+            disable=not self._live,
+        )
+        self._task = self._bar.add_task("starting", total=1.0)
+
+    def __enter__(self) -> Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def phase(self, text: str) -> None:
+        """Something new begins."""
+        self._show(text, 0.0, spoken=True)
+
+    def record(self, record: Record) -> None:
+        """A step of the fit is done."""
+        residual = f"J {record.objective:.10g}  residual {record.relative:.1e}"
+        done = math.log(max(record.relative, self._tol)) / math.log(self._tol) if record.relative > 0 else 1.0
+        self._show(f"{record.step} {record.round}  {residual}", min(max(done, 0.0), 1.0))
+
+    def trial(self, trial: Trial) -> None:
+        """A setting was tried."""
+        self._show(f"coupling {trial.coupling:.3g}, mu {trial.mu:.3g}: held-out loss {trial.held_out_loss:.5g}", 0.0)
+
+    def stop(self, record: Record) -> None:
+        """A callback that ends the fit after its first step."""
+        raise KeyboardInterrupt
+
+    def _show(self, text: str, done: float, *, spoken: bool = False) -> None:
+        if self._live:
+            self._bar.update(self._task, description=escape(text), completed=done)
+        elif spoken or time.monotonic() - self._spoke > _SILENCE:
+            self._console.print(text, markup=False)
+            self._spoke = time.monotonic()

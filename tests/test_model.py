@@ -1,0 +1,151 @@
+"""The model: J against a literal transcription of SPEC section 2, its gradients against differences of J."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from cases import (
+    LOSS_CASES,
+    PENALTY_CASES,
+    WEIGHT_CASES,
+    Array,
+    central_gradient,
+    loss_id,
+    penalty_id,
+    random_transfer,
+    tasks_for,
+    weight_id,
+)
+
+from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.losses import Logistic, Loss, Squared
+from amtl_cvx.model import Model, make_model
+from amtl_cvx.tasks import TaskSet
+from amtl_cvx.transfer import LossWeightedL1, TransferPenalty
+
+every_loss = pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
+every_weight = pytest.mark.parametrize("weights", WEIGHT_CASES, ids=weight_id)
+
+
+def literal_loss(tasks: TaskSet, model: Model, W: Array, t: int) -> float:
+    """L_t(w_t) row by row, as SPEC section 2 writes it."""
+    total = 0.0
+    for i in range(len(tasks[t].y)):
+        z = math.fsum(tasks[t].X[i, j] * W[j, t] for j in range(tasks.d))
+        y = tasks[t].y[i]
+        total += (y - z) ** 2 if isinstance(model.loss, Squared) else math.log(1.0 + math.exp(-y * z))
+    return total / len(tasks[t].y) if model.loss.reduction == "mean" else total
+
+
+def literal_weight(tasks: TaskSet, model: Model, t: int) -> float:
+    if isinstance(model.task_weights, tuple):
+        return model.task_weights[t]
+    return 1.0 if model.task_weights == "equal" else 1.0 / math.sqrt(len(tasks[t].y))
+
+
+def literal_objective(tasks: TaskSet, model: Model, W: Array, B: Array) -> float:
+    """sum_t (1 + mu sum_u B[t, u]) c_t L_t(w_t) + coupling ||W - W B||_F^2 with loops."""
+    total = 0.0
+    for t in range(tasks.T):
+        gives = sum(B[t, u] for u in range(tasks.T))
+        total += (1.0 + model.mu * gives) * literal_weight(tasks, model, t) * literal_loss(tasks, model, W, t)
+        for j in range(tasks.d):
+            total += model.coupling * (W[j, t] - sum(W[j, s] * B[s, t] for s in range(tasks.T))) ** 2
+    return total
+
+
+@every_loss
+@every_weight
+def test_objective_is_the_literal_sum(
+    loss: Loss, weights: str | tuple[float, ...], rng: np.random.Generator
+) -> None:
+    tasks = tasks_for(loss, rng, counts=(4, 9, 14, 3))
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.7), coupling=1.3, task_weights=weights)
+    W, B = rng.normal(size=(tasks.d, tasks.T)), random_transfer(rng, tasks.T)
+    expected = literal_objective(tasks, model, W, B)
+    assert model.objective(tasks, W, B) == pytest.approx(expected, rel=1e-13)
+    assert sum(model.terms(tasks, W, B)) == pytest.approx(expected, rel=1e-13)
+    assert model.losses(tasks, W) == pytest.approx([literal_loss(tasks, model, W, t) for t in range(4)], rel=1e-13)
+    assert model.objective(model.compress(tasks), W, B) == pytest.approx(expected, rel=1e-12)
+
+
+@every_loss
+@every_weight
+def test_gradients_are_differences_of_the_objective(
+    loss: Loss, weights: str | tuple[float, ...], rng: np.random.Generator
+) -> None:
+    tasks = tasks_for(loss, rng, counts=(4, 9, 14, 3))
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.7), coupling=1.3, task_weights=weights)
+    W, B = rng.normal(size=(tasks.d, tasks.T)), random_transfer(rng, tasks.T)
+    slope_W = central_gradient(lambda V: literal_objective(tasks, model, V, B), W, 1e-3)
+    assert np.abs(model.gradient_W(tasks, W, B) - slope_W).max() <= 1e-7 * np.abs(slope_W).max()
+    slope_B = central_gradient(lambda C: literal_objective(tasks, model, W, C), B, 1e-3)
+    np.fill_diagonal(slope_B, 0.0)
+    assert np.abs(model.gradient_B(tasks, W, B) - slope_B).max() <= 1e-7 * np.abs(slope_B).max()
+
+
+@pytest.mark.parametrize("penalty", PENALTY_CASES, ids=penalty_id)
+@every_loss
+def test_the_gradient_in_W_holds_for_every_penalty(
+    loss: Loss, penalty: TransferPenalty, rng: np.random.Generator
+) -> None:
+    tasks = tasks_for(loss, rng)
+    model = Model(loss=loss, transfer=penalty, coupling=0.6, task_weights="inverse-sqrt")
+    W, B = rng.normal(size=(tasks.d, tasks.T)), random_transfer(rng, tasks.T)
+    slope = central_gradient(lambda V: model.objective(tasks, V, B), W, 1e-3)
+    assert np.abs(model.gradient_W(tasks, W, B) - slope).max() <= 1e-7 * np.abs(slope).max()
+
+
+def test_one_edge_from_s_to_t_is_charged_to_s_and_helps_t(rng: np.random.Generator) -> None:
+    tasks = tasks_for(Squared(), rng)
+    model = make_model(mu=0.7, coupling=1.3)
+    W, b = rng.normal(size=(tasks.d, tasks.T)), 0.4
+    B = np.zeros((4, 4))
+    B[0, 1] = b
+    losses, squares = model.losses(tasks, W), (W**2).sum(axis=0)
+    helped = ((W[:, 1] - b * W[:, 0]) ** 2).sum()
+    expected = losses.sum() + 0.7 * b * losses[0] + 1.3 * (squares.sum() - squares[1] + helped)
+    assert model.objective(tasks, W, B) == pytest.approx(expected, rel=1e-13)
+    helped = ((W[:, 0] - b * W[:, 1]) ** 2).sum()
+    turned = losses.sum() + 0.7 * b * losses[1] + 1.3 * (squares.sum() - squares[0] + helped)
+    assert model.objective(tasks, W, B.T) == pytest.approx(turned, rel=1e-13)
+    assert turned != pytest.approx(expected, rel=1e-3)
+    assert model.loss_weight(tasks, B) == pytest.approx([1.0 + 0.7 * b, 1.0, 1.0, 1.0])
+
+
+def test_inverse_sqrt_on_sums_is_amtl_imbalanced(rng: np.random.Generator) -> None:
+    tasks = tasks_for(Squared(), rng, counts=(4, 25))
+    model = make_model(mu=0.0, coupling=1.0, reduction="sum", task_weights="inverse-sqrt")
+    assert model.task_weight(tasks) == pytest.approx([1 / 2, 1 / 5])
+    assert model.task_weight(model.compress(tasks)) == pytest.approx([1 / 2, 1 / 5])
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"coupling": 0.0}, "coupling"),
+        ({"coupling": -1.0}, "coupling"),
+        ({"coupling": math.nan}, "coupling"),
+        ({"mu": -0.1}, "mu"),
+        ({"loss": "hinge2"}, "unknown loss"),
+        ({"transfer": "none"}, "unknown transfer"),
+        ({"reduction": "median"}, "reduction"),
+        ({"task_weights": "sqrt"}, "task_weights"),
+        ({"task_weights": (1.0, 0.0)}, "positive"),
+        ({"task_weights": (1.0, math.inf)}, "finite"),
+    ],
+)
+def test_settings_out_of_range_are_refused(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        make_model(**({"mu": 0.1, "coupling": 1.0} | settings))  # type: ignore[arg-type]
+
+
+def test_the_model_checks_labels_and_the_number_of_task_weights(rng: np.random.Generator) -> None:
+    tasks = tasks_for(Squared(), rng)
+    with pytest.raises(DataError, match="expected 4 task weights"):
+        make_model(mu=0.1, coupling=1.0, task_weights=(1.0, 2.0)).check(tasks)
+    with pytest.raises(DataError, match="labels"):
+        make_model(mu=0.1, coupling=1.0, loss="logistic").check(tasks)
+    make_model(mu=0.1, coupling=1.0, loss="logistic").check(tasks_for(Logistic(), rng))

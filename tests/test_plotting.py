@@ -1,0 +1,330 @@
+"""Figures, judged by their geometry and their words; no picture is compared with a stored one."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyArrowPatch
+from matplotlib.text import Text
+from numpy.typing import NDArray
+
+from amtl_cvx.errors import DataError
+from amtl_cvx.graph import ORIENTATION, TransferGraph
+from amtl_cvx.plotting import (
+    MAX_EDGES,
+    convergence_figure,
+    graph_figure,
+    heatmap,
+    node_link,
+    truth_figure,
+    write_png,
+)
+from amtl_cvx.plotting.canvas import shortened
+from amtl_cvx.solution import Record
+
+Array = NDArray[np.float64]
+
+
+def example(T: int, edges: int, *, names: tuple[str, ...] | None = None, losses: bool = True) -> TransferGraph:
+    rng = np.random.default_rng(T)
+    places = [(s, t) for s in range(T) for t in range(T) if s != t]
+    B = np.zeros((T, T))
+    for place in rng.choice(len(places), edges, replace=False) if edges else []:
+        B[places[place]] = rng.uniform(0.05, 1.0)
+    labels = names or tuple(f"task {t}" for t in range(T))
+    return TransferGraph(B=B, names=labels, losses=rng.uniform(0.1, 0.5, T) if losses else None)
+
+
+def panel(figure: Figure, label: str) -> Axes:
+    return next(axes for axes in figure.axes if axes.get_label() == label)
+
+
+def words(figure: Figure) -> str:
+    return "\n".join(text.get_text() for text in figure.findobj(Text))
+
+
+def arrows(figure: Figure) -> dict[str, FancyArrowPatch]:
+    patches = [patch for patch in panel(figure, "node-link").patches if isinstance(patch, FancyArrowPatch)]
+    return {str(patch.get_gid()): patch for patch in patches}
+
+
+def nodes(figure: Figure) -> dict[str, Circle]:
+    return {str(p.get_gid()): p for p in panel(figure, "node-link").patches if isinstance(p, Circle)}
+
+
+def course(patch: FancyArrowPatch, points: int = 60) -> Array:
+    """Points along the arrow's curve between the centres of its nodes, in inches."""
+    (start, end), style = patch._posA_posB, patch.get_connectionstyle()  # type: ignore[attr-defined]
+    p0, p1, p2 = np.asarray(style.connect(start, end).vertices)
+    u = np.linspace(0.0, 1.0, points)[:, None]
+    return np.asarray((1 - u) ** 2 * p0 + 2 * u * (1 - u) * p1 + u**2 * p2)
+
+
+def boxes(texts: list[Text], figure: Figure) -> list[Array]:
+    """The (rotated) corners of each text, shrunk a little, so that touching is allowed."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    corners = []
+    for text in texts:
+        angle = np.radians(text.get_rotation())
+        text.set_rotation(0)
+        box = text.get_window_extent(renderer)
+        text.set_rotation(float(np.degrees(angle)))
+        anchor = text.get_transform().transform(text.get_position())
+        corner = np.array([[box.x0, box.y0], [box.x1, box.y0], [box.x1, box.y1], [box.x0, box.y1]]) - anchor
+        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        corner = corner @ turn.T + anchor
+        corners.append(corner.mean(axis=0) + 0.85 * (corner - corner.mean(axis=0)))
+    return corners
+
+
+def apart(a: Array, b: Array) -> bool:
+    """Separating axes of two rectangles."""
+    for rectangle in (a, b):
+        for side in (rectangle[1] - rectangle[0], rectangle[3] - rectangle[0]):
+            if (a @ side).max() < (b @ side).min() or (b @ side).max() < (a @ side).min():
+                return True
+    return False
+
+
+def test_the_heatmap_shows_an_edge_in_the_row_of_its_source() -> None:
+    B = np.zeros((3, 3))
+    B[0, 2] = 0.5
+    figure = heatmap(TransferGraph(B=B, names=("a", "b", "c")))
+    axes = panel(figure, "heatmap")
+    shown = np.ma.getmaskarray(axes.images[-1].get_array())
+    assert np.argwhere(~shown).tolist() == [[0, 2]]
+    assert axes.get_ylim() == (2.5, -0.5) and axes.get_xlim() == (-0.5, 2.5)  # row 0 on top, column 0 left
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a", "b", "c"]
+
+
+def test_the_margins_are_in_line_with_the_rows() -> None:
+    graph = example(7, 12)
+    figure = heatmap(graph)
+    cells = panel(figure, "heatmap")
+    for label, values in (("gives (row sum)", graph.outgoing), ("loss", graph.losses)):
+        axes = panel(figure, label)
+        assert axes.get_ylim() == cells.get_ylim()
+        assert axes.get_position().intervaly == pytest.approx(cells.get_position().intervaly)
+        np.testing.assert_allclose([bar.get_width() for bar in axes.patches], values)
+
+
+@pytest.mark.parametrize("edge", [(0, 2), (2, 0), (1, 3)])
+def test_an_arrow_runs_from_the_border_of_its_source_to_the_border_of_its_target(edge: tuple[int, int]) -> None:
+    B = np.zeros((4, 4))
+    B[edge] = 0.5
+    figure = node_link(TransferGraph(B=B, names=("a", "b", "c", "d")))
+    FigureCanvasAgg(figure).draw()
+    arrow = arrows(figure)[f"edge {edge[0]} -> {edge[1]}"]
+    paths, fillable = arrow._get_path_in_displaycoord()  # type: ignore[attr-defined]
+    scale = panel(figure, "node-link").transData
+    inch = scale.transform((1, 0))[0] - scale.transform((0, 0))[0]
+    source, target = (nodes(figure)[f"node {t}"] for t in edge)
+    start = np.linalg.norm(paths[0].vertices[0] - scale.transform(source.center)) / inch
+    tip = np.linalg.norm(paths[1].vertices - scale.transform(target.center), axis=1).min() / inch
+    assert list(fillable) == [False, True]  # the head is at the end, none at the start
+    assert start == pytest.approx(source.radius, abs=0.02)
+    assert target.radius < tip < target.radius + 0.08  # its mitred corner reaches further than its vertices
+
+
+@pytest.mark.parametrize("T", [2, 3, 4, 5, 8, 12, 13])
+def test_the_two_arrows_of_a_pair_never_lie_on_each_other_nor_cross_a_node(T: int) -> None:
+    figure = node_link(example(T, min(T * (T - 1), MAX_EDGES)))
+    found = arrows(figure)
+    for name, arrow in found.items():
+        _, source, _, target = name.split()
+        line = course(arrow)
+        back = found.get(f"edge {target} -> {source}")
+        if back is not None:
+            assert np.linalg.norm(line - course(back)[::-1], axis=1).max() > 0.05
+        for other, node in nodes(figure).items():
+            if other not in (f"node {source}", f"node {target}"):
+                assert np.linalg.norm(line - node.center, axis=1).min() > node.radius
+
+
+def test_width_and_colour_follow_weight_and_strong_edges_lie_on_top() -> None:
+    graph = example(9, 30)
+    found = arrows(node_link(graph))
+    ordered = [found[f"edge {e.source} -> {e.target}"] for e in graph.edges]
+    for strong, weak in itertools.pairwise(ordered):
+        assert strong.get_linewidth() > weak.get_linewidth() and strong.get_zorder() > weak.get_zorder()
+
+
+def test_node_colours_order_as_losses() -> None:
+    graph = example(8, 10)
+    assert graph.losses is not None
+    found = nodes(node_link(graph))
+    brightness = [sum(found[f"node {t}"].get_facecolor()[:3]) for t in np.argsort(graph.losses)]
+    assert brightness == sorted(brightness, reverse=True)  # a high loss is dark
+
+
+def test_a_picture_of_many_edges_draws_the_strongest_and_says_so() -> None:
+    graph = example(20, 150)
+    figure = node_link(graph)
+    assert set(arrows(figure)) == {f"edge {e.source} -> {e.target}" for e in graph.edges[:MAX_EDGES]}
+    assert f"the {MAX_EDGES} strongest of 150 edges" in words(figure)
+    assert "strongest" not in words(node_link(example(20, MAX_EDGES)))
+
+
+@pytest.mark.parametrize("T", [1, 2, 7, 139])
+def test_every_figure_of_a_graph_states_its_orientation(T: int) -> None:
+    graph = example(T, 0 if T == 1 else 2)
+    arrow = "arrow s \N{RIGHTWARDS ARROW} t: task s helps task t"
+    assert ORIENTATION in words(heatmap(graph)) and arrow in words(node_link(graph))
+    assert {ORIENTATION, arrow} <= set(words(graph_figure(graph, title="a title")).splitlines())
+    assert ORIENTATION in words(truth_figure(graph, graph.B))
+
+
+def test_an_empty_graph_says_so() -> None:
+    for figure in (heatmap(example(5, 0)), node_link(example(5, 0))):
+        assert "empty graph" in words(figure)
+
+
+@pytest.mark.parametrize("T", [1, 2, 5, 10, 12, 13, 30, 60, 139, 200])
+def test_names_never_overlap(T: int) -> None:
+    figure = graph_figure(example(T, min(T * (T - 1), 3 * T), names=tuple(f"school {t} of the north side" for t in range(T))))
+    write_png(figure, io.BytesIO(), dpi=100)
+    cells, circle = panel(figure, "heatmap"), panel(figure, "node-link")
+    for texts in (cells.get_xticklabels(), cells.get_yticklabels(), circle.texts):
+        corners = boxes([text for text in texts if text.get_text()], figure)
+        assert corners
+        assert all(apart(a, b) for a, b in itertools.combinations(corners, 2))
+
+
+@pytest.mark.parametrize("T", [1, 2, 10, 139])
+@pytest.mark.parametrize("losses", [True, False])
+def test_no_text_leaves_the_figure(T: int, losses: bool) -> None:
+    graph = example(T, min(T * (T - 1), 30), names=tuple(f"{t} a rather long name, part {t}" for t in range(T)), losses=losses)
+    for figure in (graph_figure(graph), truth_figure(graph, graph.B)):
+        write_png(figure, io.BytesIO(), dpi=100)
+        width, height = figure.bbox.size
+        for text in figure.findobj(Text):
+            if text.get_text() and text.get_visible():
+                box = text.get_window_extent()
+                assert box.x0 >= 0 and box.y0 >= 0 and box.x1 <= width and box.y1 <= height, text.get_text()
+
+
+def test_names_are_drawn_as_they_are() -> None:
+    names = ("a $x$ b", r"\frac{1}", "$\\nonsense{", "tab\tline\nbreak", "\u5b66\u6821", "")
+    graph = example(6, 8, names=names)
+    figure = graph_figure(graph, title="costs $5 or $6")
+    write_png(figure, io.BytesIO())  # neither mathtext nor a missing glyph raises or warns
+    assert "a $x$ b" in words(figure) and "tab line break" in words(figure)
+
+
+def test_long_names_keep_their_beginning_and_end() -> None:
+    short = shortened("inner london boys, cohort of 1985, group B", 20)
+    assert len(short) <= 20 and short.startswith("inner") and short.endswith("group B")
+
+
+def test_equal_losses_and_large_numbers_are_drawn() -> None:
+    B = np.array([[0, 1e6, 0], [1e-9, 0, 0], [0, 0, 0]])
+    for losses in (np.zeros(3), np.full(3, 2.5), np.array([1e-12, 1.0, 1e9])):
+        write_png(graph_figure(TransferGraph(B=B, names=("a", "b", "c"), losses=losses)), io.BytesIO())
+
+
+def record(step: str, objective: float, residual: float, number: int = 1) -> Record:
+    return Record(
+        round=number, step=step, objective=objective, stationarity_W=residual, stationarity_B=0.0, relative=residual,
+        seconds=0.1 * number, solver="CLARABEL", solver_status="optimal",
+    )  # fmt: skip
+
+
+def run(rounds: int, refinements: int) -> list[Record]:
+    steps = [step for _ in range(rounds) for step in ("W", "B")] + ["refine"] * refinements
+    return [record(step, 3.0 + 0.5**k, 0.3**k, k + 1) for k, step in enumerate(steps)]
+
+
+def test_the_objective_panel_shows_the_distance_to_the_smallest() -> None:
+    history = run(6, 4)
+    figure = convergence_figure(history, tol=1e-8)
+    drawn = panel(figure, "objective").lines[-1].get_ydata()
+    expected = [r.objective - history[-1].objective for r in history[:-1]]
+    np.testing.assert_allclose(drawn[:-1], expected)  # type: ignore[index]
+    assert np.isnan(drawn[-1])  # type: ignore[index]
+    assert panel(figure, "objective").get_yscale() == "log"
+    assert f"{history[-1].objective:.10g}" in words(figure)
+
+
+def test_residuals_and_tolerance_are_labelled_and_share_the_axis() -> None:
+    figure = convergence_figure(run(5, 3), tol=1e-6)
+    lower = panel(figure, "residuals")
+    lines = {line.get_label(): line for line in lower.lines}
+    np.testing.assert_allclose(lines["relative"].get_ydata(), [r.relative for r in run(5, 3)])
+    assert lines["relative"].get_linewidth() > 2 * lines["stationarity_W"].get_linewidth()
+    assert lines["tol = 1e-6"].get_ydata() == [1e-6, 1e-6] and lines["tol = 1e-6"].get_linestyle() != "-"
+    assert lower.get_shared_x_axes().joined(lower, panel(figure, "objective"))
+    marks = np.vstack([np.asarray(marks.get_offsets()) for marks in lower.collections])
+    assert len(marks) == len(run(5, 3))  # stationarity_B is 0 throughout
+    assert (marks[:, 1] >= lower.get_ylim()[0]).all()
+
+
+def test_the_phases_are_named() -> None:
+    both = words(convergence_figure(run(10, 10), tol=1e-8))
+    assert "alternation" in both and "refinement" in both
+    assert "refinement" not in words(convergence_figure(run(10, 0), tol=1e-8))
+
+
+@pytest.mark.parametrize(
+    ("history", "sentence"),
+    [
+        ([], "no step was recorded"),
+        ([record("stl", 3.25, 1e-12)], "J = 3.25"),
+        ([record("stl", 3.25, 0.0)], "J = 3.25"),
+        ([record("W", 3.25, 0.0), record("B", 3.25, 0.0)], "J is constant: 3.25"),
+        ([record("W", float("nan"), float("inf"))], "nothing to draw"),
+        ([record("stl", 9.0, 0.1), record("task $1$", 8.0, 0.2), record("task 0", 8.5, 0.2)], "task $1$"),
+        ([record("stl", 9.0, 0.1), *(record(f"task {t}", 9.0 - t / 99, 0.1) for t in range(80))], "not required"),
+        ([record("W", 0.0, 1e-300), record("B", -1e-9, 1e300)], "smallest J = -1e-09"),
+    ],
+)
+def test_unusual_histories_are_drawn(history: list[Record], sentence: str) -> None:
+    figure = convergence_figure(history, tol=1e-8)
+    write_png(figure, io.BytesIO())
+    assert sentence in words(figure)
+
+
+def test_truth_counts_hits_misses_and_false_edges() -> None:
+    B, truth = np.zeros((4, 4)), np.zeros((4, 4))
+    B[0, 1] = B[0, 2] = B[3, 0] = 0.4
+    B[1, 2] = 0.01
+    truth[0, 1] = truth[0, 2] = truth[2, 3] = truth[1, 2] = 1.0
+    figure = truth_figure(TransferGraph(B=B, names=tuple("abcd"), threshold=0.1), truth)
+    assert "2 hits, 2 misses, 1 false edge" in words(figure)
+    assert {"precision 0.67", "recall 0.50"} <= set(words(figure).splitlines())
+    marks = panel(figure, "Estimate against truth").collections
+    found = {m.get_label(): {(int(s), int(t)) for t, s in np.asarray(m.get_offsets())} for m in marks}
+    assert found["hit"] == {(0, 1), (0, 2)} and found["miss"] == {(1, 2), (2, 3)} and found["false edge"] == {(3, 0)}
+
+
+def test_truth_without_edges_is_put_in_words() -> None:
+    text = words(truth_figure(example(3, 0), np.zeros((3, 3))))
+    assert "precision undefined" in text and "recall undefined" in text
+
+
+def test_truth_of_another_shape_is_refused() -> None:
+    with pytest.raises(DataError, match=r"shape \(3, 3\), got \(2, 2\)"):
+        truth_figure(example(3, 2), np.zeros((2, 2)))
+
+
+def test_png_has_the_size_asked_for(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    figure = node_link(example(4, 3))
+    write_png(figure, tmp_path / "graph.png", dpi=100)
+    content = (tmp_path / "graph.png").read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    assert int.from_bytes(content[16:20], "big") == pytest.approx(100 * figure.get_figwidth(), abs=1)
+
+
+def test_pyplot_stays_out_and_the_graph_needs_no_plotting() -> None:
+    code = "import sys, amtl_cvx.plotting as p; assert 'matplotlib.pyplot' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    unwanted = "{'matplotlib', 'networkx', 'amtl_cvx.plotting', 'amtl_cvx.report'}"
+    code = f"import sys, amtl_cvx, amtl_cvx.graph; assert not {unwanted} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
