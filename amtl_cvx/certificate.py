@@ -379,7 +379,7 @@ def _column_gap(A: Array, w: Array, b: Array, p: Array, coupling: float) -> floa
     if (slope > 0).any():
         scale = min(scale, float((p[slope > 0] / slope[slope > 0]).min()))
     scaled = coupling * (1.0 - scale) ** 2 * rr + float(b @ np.maximum(p - scale * slope, 0.0))
-    if scale >= 1.0 or (p > 0).all():
+    if scale >= 1.0:
         return scaled
     excess = np.maximum(slope - p, 0.0)
     bound = np.divide(coupling * float(w @ w), p, out=np.full_like(p, np.inf), where=p > 0)

@@ -6,16 +6,18 @@
     amtl-cvx plot DIR                  draw a stored run again
     amtl-cvx solvers                   what is installed, and why something is not
 
-Exit codes: 0 done and certified, 1 done but the certificate does not pass, 2 bad usage or bad data, 3 a solver
-failed, 130 interrupted. A user's mistake is one line on stderr, `error: what was expected, what came, what to try`.
+Exit codes: 0 done and certified, 1 done but the certificate does not pass, 2 bad usage or bad data, 3 a
+solver failed, 130 interrupted. A user's mistake is one line on stderr, `error: what was expected, what came,
+what to try`.
 
-This module only parses and dispatches; `commands` does the work (it imports CVXPY, which takes a second, so progress
-is shown before).
+This module only parses and dispatches; `commands` does the work (it imports CVXPY, which takes a second).
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,12 +30,16 @@ class _Parser(argparse.ArgumentParser):
     """Bad usage is one line, like every other error."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_USAGE, f"error: {message}; see {self.prog} --help\n")
+        self.exit(EXIT_USAGE, f"error: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     arguments = build_parser().parse_args(argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(
+            errors="backslashreplace"
+        )  # a name that the terminal cannot show is no failure
     try:
         from amtl_cvx import commands
         from amtl_cvx.errors import AMTLError, SolveError
@@ -41,14 +47,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _interrupted("before anything was computed")
     try:
         code: int = getattr(commands, arguments.command)(arguments)
+        sys.stdout.flush()
     except SolveError as error:
         return _fail(error, EXIT_SOLVER)
     except AMTLError as error:
         return _fail(error, EXIT_USAGE)
     except MemoryError:
         return _fail("this needs more memory than there is: fewer tasks or features", EXIT_USAGE)
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # the reader of our output left; nothing may be flushed into the pipe at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return EXIT_DONE
     except KeyboardInterrupt:
         return _interrupted("nothing was written")
@@ -59,8 +66,8 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = _Parser(
         prog="amtl-cvx",
-        description="Asymmetric multi-task learning as convex optimization: certified predictors and the directed"
-        " graph of who helps whom.",
+        description="Asymmetric multi-task learning as convex optimization: certified predictors and the"
+        " directed graph of who helps whom.",
     )
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
@@ -76,16 +83,27 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
     fit = commands.add_parser("fit", help="learn W and B, certify, draw the graph, write a report")
     _add_data(fit)
-    fit.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write, all files or none")
-    fit.add_argument("--method", default="alternating", metavar="NAME", help="alternating (default), curriculum, stl")
+    fit.add_argument(
+        "--out", type=_path, required=True, metavar="DIR", help="folder to write, all files or none"
+    )
+    fit.add_argument(
+        "--method", default="alternating", metavar="NAME", help="alternating (default), curriculum, stl"
+    )
     _add_model(fit)
-    fit.add_argument("--tol", type=float, default=1e-8, metavar="X", help="tolerance of the certificate (1e-8)")
+    fit.add_argument(
+        "--tol", type=float, default=1e-8, metavar="X", help="tolerance of the certificate (1e-8)"
+    )
     fit.add_argument("--max-rounds", type=int, default=100, metavar="N", help="rounds of alternation (100)")
     fit.add_argument("--no-refine", action="store_true", help="alternation only, no refinement after it")
     fit.add_argument(
-        "--sweep", choices=("joint", "tasks"), default="joint", help="W-step over all tasks at once, or one by one"
+        "--sweep",
+        choices=("joint", "tasks"),
+        default="joint",
+        help="W-step over all tasks at once, or one by one",
     )
-    fit.add_argument("--definition", action="store_true", help="solve the W-step in its defining, conic form (slow)")
+    fit.add_argument(
+        "--definition", action="store_true", help="solve the W-step in its defining, conic form (slow)"
+    )
     fit.add_argument("--solver", default="auto", metavar="NAME", help="auto (default), CLARABEL, OSQP, SCS")
     fit.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the held-out rows of auto (0)")
     fit.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -94,27 +112,37 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _add_certify(commands: argparse._SubParsersAction[_Parser]) -> None:
     certify = commands.add_parser("certify", help="judge a W, B from any source")
     _add_data(certify)
-    certify.add_argument("solution", type=Path, metavar="SOLUTION", help="solution.npz with W and B, or a run folder")
-    certify.add_argument("--method", metavar="NAME", help="what the point claims to solve (default: run.json's)")
+    certify.add_argument(
+        "solution", type=_path, metavar="SOLUTION", help="solution.npz with W and B, or a run folder"
+    )
+    certify.add_argument(
+        "--method", metavar="NAME", help="what the point claims to solve (default: run.json's)"
+    )
     _add_model(certify)
-    certify.add_argument("--tol", type=float, default=None, metavar="X", help="tolerance (default: run.json's, 1e-8)")
+    certify.add_argument(
+        "--tol", type=float, default=None, metavar="X", help="tolerance (default: run.json's, 1e-8)"
+    )
     certify.add_argument("--level", default="C2", metavar="C2", help="level to reach: C0, C1 or C2 (default)")
     certify.add_argument("--json", action="store_true", help="print the certificate as JSON")
 
 
 def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> None:
     predict = commands.add_parser("predict", help="predictions on raw new rows")
-    predict.add_argument("run", type=Path, metavar="DIR", help="run folder that fit wrote")
-    predict.add_argument("rows", type=Path, metavar="ROWS", help=".npz with X (and task), or .csv of raw features")
+    predict.add_argument("run", type=_path, metavar="DIR", help="run folder that fit wrote")
+    predict.add_argument(
+        "rows", type=_path, metavar="ROWS", help=".npz with X (and task), or .csv of raw features"
+    )
     predict.add_argument("--task", metavar="COLUMN", help="column of the .csv that names each row's task")
     predict.add_argument("--target", metavar="COLUMN", help="column of the .csv to leave out")
-    predict.add_argument("--out", type=Path, metavar="FILE.csv", help="file to write (default: standard output)")
+    predict.add_argument(
+        "--out", type=_path, metavar="FILE.csv", help="file to write (default: standard output)"
+    )
 
 
 def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> None:
     plot = commands.add_parser("plot", help="draw a stored run again")
-    plot.add_argument("run", type=Path, metavar="DIR", help="run folder that fit wrote")
-    plot.add_argument("--out", type=Path, required=True, metavar="FILE", help=".png, .svg or .pdf to write")
+    plot.add_argument("run", type=_path, metavar="DIR", help="run folder that fit wrote")
+    plot.add_argument("--out", type=_path, required=True, metavar="FILE", help=".png, .svg or .pdf to write")
     plot.add_argument(
         "--kind",
         choices=("graph", "heatmap", "node-link", "convergence", "truth"),
@@ -125,7 +153,9 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("data", metavar="DATA", help="a problem (digits, paper-synthetic), or a .npz, .csv, .mat file")
+    parser.add_argument(
+        "data", metavar="DATA", help="a problem (digits, paper-synthetic), or a .npz, .csv, .mat file"
+    )
     parser.add_argument("--task", metavar="COLUMN", help="task column of a .csv")
     parser.add_argument("--target", metavar="COLUMN", help="target column of a .csv")
 
@@ -138,8 +168,21 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--mu", metavar="X", help="price of transfer, >= 0, or auto")
     group.add_argument("--transfer", metavar="NAME", help="transfer penalty (loss-weighted-l1)")
     group.add_argument("--task-weights", metavar="NAME", help="equal or inverse-sqrt")
-    group.add_argument("--standardize", action="store_true", default=None, help="centre and scale the features")
-    group.add_argument("--intercept", action="store_true", default=None, help="append a column of ones")
+    for flag, words in (
+        ("--standardize", "centre and scale the features"),
+        ("--intercept", "append a column of ones"),
+    ):
+        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=words)
+
+
+def _path(text: str) -> Path:
+    """A path; `~` counts also where the shell leaves it alone (`--out=~/run`)."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got nothing")
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:  # "~somebody" without such a user
+        return Path(text)
 
 
 def _version() -> str:

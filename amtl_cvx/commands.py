@@ -1,19 +1,24 @@
 """The commands behind `amtl-cvx`: each takes the parsed arguments and returns an exit code.
 
-What a user asked for is resolved in one place (`_settings`): an option given on the command line wins over the
-recommended setting of a problem, which wins over the default, which for coupling and mu is "auto".
+What a user asked for is resolved in one place (`_settings`): an option given on the command line wins over
+the recommended setting of a problem, which wins over the default, which for coupling and mu is "auto".
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import io
 import json
+import os
+import signal
 import sys
 import tempfile
+import threading
+import warnings
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +29,7 @@ from amtl_cvx import solvers as solver_table
 from amtl_cvx.certificate import LEVELS, Certificate
 from amtl_cvx.cli import EXIT_DONE, EXIT_INTERRUPTED, EXIT_UNCERTIFIED
 from amtl_cvx.coordinator import Options
-from amtl_cvx.data import Dataset, FeatureTable, read, read_features
+from amtl_cvx.data import Dataset, FeatureTable, problem_names, read, read_features
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.experiment import Choice, choose, score, suggest_loss
 from amtl_cvx.graph import TransferGraph
@@ -33,7 +38,15 @@ from amtl_cvx.methods import method_named
 from amtl_cvx.model import Model, make_model
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.progress import Progress
-from amtl_cvx.runfolder import RunFolder, StoredRun, model_from_dict, model_to_dict, read_history, read_run
+from amtl_cvx.runfolder import (
+    RunFolder,
+    StoredRun,
+    model_from_dict,
+    model_to_dict,
+    read_history,
+    read_run,
+    umask,
+)
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import Array, TaskSet, task_index
 
@@ -69,9 +82,7 @@ def fit(arguments: Namespace) -> int:
         progress.phase(f"reading {arguments.data}")
         dataset = read(arguments.data, task=arguments.task, target=arguments.target)
         settings = _settings(arguments, dataset.settings)
-        preparation = Preparation.learn(
-            dataset.train, standardize=settings["standardize"], intercept=settings["intercept"]
-        )
+        preparation = _preparation(settings, dataset)
         train = preparation.apply_tasks(dataset.train)
         model, auto = _model(settings, train)
         model.check(train)
@@ -81,26 +92,58 @@ def fit(arguments: Namespace) -> int:
         options = dataclasses.replace(options, callback=progress.stop if stopped else progress.record)
         solution = fit_method(train, choice.model, method=arguments.method, options=options)
         solution = dataclasses.replace(solution, preparation=None if preparation.is_identity else preparation)
-        progress.phase("drawing the graph and writing the report")
-        scores = _scores(solution, dataset, preparation, options)
-        folder.write(
-            solution,
-            dataset=dataset,
-            arguments={**_recorded(arguments), **settings},
-            seed=arguments.seed,
-            scores=scores,
-            choice=_choice_dict(choice) if any(auto.values()) else None,
-        )
+        with _no_interrupts():  # the point is there, and DIR is written whole
+            progress.phase("drawing the graph and writing the report")
+            scores = _scores(solution, dataset, preparation, options)
+            folder.write(
+                solution,
+                dataset=dataset,
+                arguments={**_recorded(arguments), **settings},
+                seed=arguments.seed,
+                scores=scores,
+                choice=_choice_dict(choice) if any(auto.values()) else None,
+            )
     if not arguments.quiet:
-        _print_fit(solution, choice, auto, dataset, scores, arguments.out)
+        _print_fit(solution, choice, dataset, scores, arguments)
     if solution.status is Status.INTERRUPTED:
+        what = (
+            "before coupling and mu were chosen, the single-task point"
+            if stopped
+            else "the best point so far"
+        )
+        print(f"interrupted: {what} is in {arguments.out}", file=sys.stderr)  # noqa: T201
         return EXIT_INTERRUPTED
     return EXIT_DONE if solution.certificate.passes else EXIT_UNCERTIFIED
 
 
+@contextlib.contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """Ctrl-C waits for nothing here and does nothing; only the main thread can say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _preparation(settings: Mapping[str, Any], dataset: Dataset) -> Preparation:
+    return Preparation.learn(
+        dataset.train, standardize=bool(settings["standardize"]), intercept=bool(settings["intercept"])
+    )
+
+
 def _settings(arguments: Namespace, recommended: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: getattr(arguments, name) for name in MODEL_DEFAULTS if getattr(arguments, name) is not None}
-    return {**MODEL_DEFAULTS, **{name: recommended[name] for name in MODEL_DEFAULTS if name in recommended}, **given}
+    given = {
+        name: getattr(arguments, name) for name in MODEL_DEFAULTS if getattr(arguments, name) is not None
+    }
+    return {
+        **MODEL_DEFAULTS,
+        **{name: recommended[name] for name in MODEL_DEFAULTS if name in recommended},
+        **given,
+    }
 
 
 def _model(settings: Mapping[str, Any], train: TaskSet) -> tuple[Model, dict[str, bool]]:
@@ -170,28 +213,48 @@ def _choice_dict(choice: Choice) -> dict[str, Any]:
 def _print_fit(
     solution: Solution,
     choice: Choice,
-    auto: Mapping[str, bool],
     dataset: Dataset,
     scores: Mapping[str, Mapping[str, float]],
-    out: Path,
+    arguments: Namespace,
 ) -> None:
-    out_console = Console(highlight=False, soft_wrap=True)
-    train = dataset.train
-    model = solution.model
-    out_console.print(
+    train, model, certificate = dataset.train, solution.model, solution.certificate
+    lines = [
         f"{dataset.name}: {train.T} tasks, {train.d} features, {int(train.counts.sum())} rows;"
-        f" {model.loss.name} loss ({model.loss.reduction}), coupling {model.coupling:.4g}, mu {model.mu:.4g}",
-        markup=False,
-    )
-    if any(auto.values()) and (choice.trials or choice.mu_max is not None):
-        out_console.print(choice.sentence(), markup=False)
-    out_console.print(f"status: {solution.status.value}, {solution.status.text}", markup=False)
-    out_console.print(f"objective {solution.objective:.12g}; {solution.certificate.verdict()}", markup=False)
-    out_console.print(solution.graph.describe(), markup=False)
+        f" {model.loss.name} loss ({model.loss.reduction}), coupling {model.coupling:.4g}, mu {model.mu:.4g}"
+    ]
+    if choice.trials or choice.mu_max is not None:
+        lines.append(choice.sentence())
+    lines += [
+        f"status: {solution.status.value}, {solution.status.text}",
+        f"objective {solution.objective:.12g}; {certificate.verdict()}",
+    ]
+    if not certificate.passes and solution.status is not Status.INTERRUPTED:
+        lines += _shortfall(certificate, arguments)
+    lines.append(solution.graph.describe())
     for name, values in scores.items():
-        figures = ", ".join(f"{key} {value:.4g}" for key, value in values.items())
-        out_console.print(f"test, {name}: {figures}", markup=False)
-    out_console.print(f"wrote {out} in {solution.seconds.get('total', 0.0):.1f} s of fitting; open {out / 'report.html'}")
+        lines.append(f"test, {name}: {', '.join(f'{key} {value:.4g}' for key, value in values.items())}")
+    spent, report = solution.seconds.get("total", 0.0), arguments.out / "report.html"
+    lines.append(f"wrote {arguments.out} in {spent:.1f} s of fitting; open {report}")
+    print("\n".join(lines))  # noqa: T201
+
+
+def _shortfall(certificate: Certificate, arguments: Namespace) -> list[str]:
+    """What misses which limit, and the next thing to try."""
+    missed = []
+    if certificate.relative > certificate.tol:
+        missed.append(f"the relative residual is {certificate.relative:.1e}, its limit {certificate.tol:.0e}")
+    gaps = (certificate.gap_W if certificate.gap_W_exact else None, certificate.gap_B)
+    gap, limit = sum(value or 0.0 for value in gaps), certificate.tol * abs(certificate.objective)
+    if gap > limit:
+        missed.append(f"the duality gaps sum to {gap:.1e}, their limit (tol times objective) is {limit:.1e}")
+    rounds = f"--max-rounds above {arguments.max_rounds}"
+    if arguments.method != "alternating":
+        rounds = "another --solver, or a larger --tol"
+    elif arguments.no_refine:
+        rounds = f"leave out --no-refine, or {rounds}"
+    else:
+        rounds = f"{rounds}, a larger --coupling, another --solver, or a larger --tol"
+    return [f"not certified: {'; '.join(missed) or 'B is not feasible'}", f"next: {rounds}"]
 
 
 # certify
@@ -202,31 +265,35 @@ def certify(arguments: Namespace) -> int:
     if arguments.level not in LEVELS:
         raise ModelError(f"--level must be one of {', '.join(LEVELS)}, got {arguments.level!r}")
     stored = read_run(arguments.solution)
-    dataset = read(arguments.data, task=arguments.task, target=arguments.target)
+    recorded = stored.arguments
+    columns = {name: getattr(arguments, name) for name in ("task", "target")}
+    if arguments.data.lower().endswith(".csv"):
+        columns = {name: value or recorded.get(name) for name, value in columns.items()}
+    dataset = read(arguments.data, **columns)
     model, tasks = _stored_problem(arguments, stored, dataset)
-    recorded = stored.run.get("arguments") or {}
-    tol = arguments.tol if arguments.tol is not None else float(recorded.get("tol", 1e-8))
+    tol = arguments.tol if arguments.tol is not None else _number("tol", recorded.get("tol", 1e-8))
     method = arguments.method or str(stored.run.get("method", "alternating"))
     certificate = method_named(method).judge(tasks, model, stored.W, stored.B, stored.order, tol)
     if arguments.json:
         print(json.dumps(certificate.to_dict(), indent=2))  # noqa: T201
     else:
         _print_certificate(certificate, model)
+        if stored.data.get("fingerprint", dataset.train.fingerprint()) != dataset.train.fingerprint():
+            print("note: these are not the data of the run (their hash differs)")  # noqa: T201
     reached = certificate.level is not None and certificate.level >= arguments.level
     return EXIT_DONE if reached else EXIT_UNCERTIFIED
 
 
 def _stored_problem(arguments: Namespace, stored: StoredRun, dataset: Dataset) -> tuple[Model, TaskSet]:
     """The model and the prepared tasks: options given now, else those of run.json, else the problem's own."""
-    recorded = dict(stored.run.get("model") or {})
-    settings = _settings(arguments, {**dataset.settings, **recorded})
+    flags = {
+        name: stored.arguments[name] for name in ("standardize", "intercept") if name in stored.arguments
+    }
+    settings = _settings(arguments, {**dataset.settings, **flags, **(stored.run.get("model") or {})})
     if arguments.standardize is None and arguments.intercept is None and stored.run:
         tasks = dataset.train if stored.preparation is None else stored.preparation.apply_tasks(dataset.train)
     else:
-        learned = Preparation.learn(
-            dataset.train, standardize=bool(settings["standardize"]), intercept=bool(settings["intercept"])
-        )
-        tasks = learned.apply_tasks(dataset.train)
+        tasks = _preparation(settings, dataset).apply_tasks(dataset.train)
     for name in ("coupling", "mu"):
         if str(settings[name]).lower() == "auto":
             raise ModelError(f"--{name} is not known: give a number, or keep run.json beside the solution")
@@ -240,20 +307,21 @@ _MODEL_KEYS = ("loss", "reduction", "transfer", "task_weights")
 
 
 def _print_certificate(certificate: Certificate, model: Model) -> None:
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(certificate.verdict(), markup=False)
-    for sentence in certificate.sentences():
-        console.print(sentence, markup=False)
+    lines = [
+        certificate.verdict(),
+        *(line for line in certificate.sentences() if line != certificate.verdict()),
+    ]
     if not certificate.passes:
-        console.print(_next_thing(certificate, model), markup=False)
+        lines.append(_next_thing(certificate, model))
+    print("\n".join(lines))  # noqa: T201
 
 
 def _next_thing(certificate: Certificate, model: Model) -> str:
     if certificate.feasibility > 0:
         return "next: clip B at 0 and clear its diagonal, then judge again"
     return (
-        f"next: check the model (loss {model.loss.name}, {model.loss.reduction}, coupling {model.coupling:g}, mu"
-        f" {model.mu:g}), then run the solver longer; `amtl-cvx fit` gives a reference point"
+        f"next: check the model (loss {model.loss.name}, {model.loss.reduction}, coupling {model.coupling:g},"
+        f" mu {model.mu:g}), then run the solver longer; `amtl-cvx fit` gives a reference point"
     )
 
 
@@ -277,22 +345,27 @@ def predict(arguments: Namespace) -> int:
     if arguments.out is None:
         sys.stdout.write(text.getvalue())
     else:
-        _write_whole(arguments.out, text.getvalue())
+        _write_whole(arguments.out, text.getvalue().encode())
     return EXIT_DONE
 
 
 def _check_columns(table: FeatureTable, stored: StoredRun) -> None:
     known = stored.feature_names
     if known is not None and table.feature_names is not None and table.feature_names != known:
-        different = next((pair for pair in zip(known, table.feature_names, strict=False) if pair[0] != pair[1]), None)
+        different = next(
+            (pair for pair in zip(known, table.feature_names, strict=False) if pair[0] != pair[1]), None
+        )
         what = f"{different[0]!r} came as {different[1]!r}" if different else f"{len(known)} were expected"
-        raise DataError(f"the columns are not those of the fit: {what}; keep their names and order")
+        raise DataError(
+            f"the columns are not those of the fit: {what}; keep their names and order, and name the columns of"
+            " the task and the target with --task and --target"
+        )
 
 
 def _predictions(
     stored: StoredRun, model: Model, scores: Array, task: Sequence[Any] | np.ndarray | None
 ) -> tuple[list[str], list[list[Any]]]:
-    """One prediction per row where each row has a task, else one column per task (and the class, one-vs-rest)."""
+    """One prediction per row where each row has a task, else one column per task (and the class)."""
     names = stored.task_names
     if task is not None:
         index = [task_index(names, value if isinstance(value, str) else int(value)) for value in task]
@@ -309,14 +382,24 @@ def _predictions(
     ]
 
 
-def _write_whole(path: Path, text: str) -> None:
-    """Write a file at once or not at all."""
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file at once or not at all; what a symbolic link points to is replaced, not the link."""
+    work = None
     try:
-        with tempfile.NamedTemporaryFile("w", dir=path.absolute().parent, delete=False) as file:
-            file.write(text)
-        Path(file.name).replace(path)
+        target = path.resolve()
+        if not target.exists() or target.is_file():
+            handle, work = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(work, target.stat().st_mode if target.exists() else 0o666 & ~umask())
+            os.replace(work, target)
+        else:  # a device, such as /dev/stdout
+            target.write_bytes(content)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}: choose another --out") from error
+    finally:
+        if work is not None:
+            Path(work).unlink(missing_ok=True)
 
 
 # plot
@@ -329,23 +412,28 @@ def plot(arguments: Namespace) -> int:
     if arguments.out.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ModelError(f"--out must end in .png, .svg or .pdf, got {arguments.out.name!r}")
     stored = read_run(arguments.run)
-    graph = TransferGraph(B=stored.B, names=stored.task_names, losses=stored.losses, threshold=arguments.threshold)
-    name = str((stored.run.get("data") or {}).get("name", arguments.run.name))
+    graph = TransferGraph(
+        B=stored.B, names=stored.task_names, losses=stored.losses, threshold=arguments.threshold
+    )
+    name = str(stored.data.get("name", arguments.run.name))
     if arguments.kind == "convergence":
-        tol = float((stored.run.get("arguments") or {}).get("tol", 1e-8))
+        tol = _number("tol", stored.arguments.get("tol", 1e-8))
         figure = plotting.convergence_figure(read_history(arguments.run), tol=tol)
     elif arguments.kind == "truth":
-        truth = read(name).truth_B
+        truth = read(name).truth_B if name in problem_names() else None
         if truth is None:
-            raise DataError(f"no truth is known for {name}: --kind truth needs a problem with a planted graph")
+            raise DataError(
+                f"no truth is known for {name}: --kind truth needs a problem with a planted graph"
+            )
         figure = plotting.truth_figure(graph, truth)
     else:
         draw = {"graph": plotting.graph_figure, "heatmap": plotting.heatmap, "node-link": plotting.node_link}
         figure = draw[arguments.kind](graph, title=name)
-    try:
-        plotting.write_png(figure, arguments.out)
-    except OSError as error:
-        raise DataError(f"cannot write {arguments.out}: {error.strerror}: choose another --out") from error
+    content = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a character that the font lacks is drawn as a box
+        figure.savefig(content, format=arguments.out.suffix[1:].lower(), dpi=150)
+    _write_whole(arguments.out, content.getvalue())
     return EXIT_DONE
 
 
@@ -365,8 +453,15 @@ def solvers(arguments: Namespace) -> int:
         table.add_column(column)
     for row in rows:
         table.add_row(row.name, "yes" if row.usable else "no", row.version, row.role, row.reason)
-    Console().print(table)
+    _Console().print(table)
     return EXIT_DONE
+
+
+class _Console(Console):
+    """A console that leaves a closed pipe to `main`."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 def _recorded(arguments: Namespace) -> dict[str, Any]:

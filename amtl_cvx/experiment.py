@@ -3,11 +3,12 @@
 `--coupling auto` and `--mu auto` mean, for a given data set (SPEC section 10):
 
     mu        a tenth of mu_max, the price from which the graph stays empty, at the single-task W
-    coupling  from a short path of ridge weights (the mean curvature of the losses times 1e-4 ... 10), each tried
-              with its own mu for a few rounds of the alternation, judged on a held-out fifth of every task's rows
+    coupling  from a short path of ridge weights (the mean curvature of the losses times 1e-4 ... 10), each
+              tried with its own mu for a few rounds of the alternation, judged on a held-out fifth of every
+              task's rows
 
-mu_max = max over edges s -> t of 2 coupling w_s'w_t / (c_s l_s) at the W of B = 0: from there on the first B-step gives
-B = 0 (SPEC section 3). It is defined for the loss-weighted L1 penalty and used as a scale for the others.
+mu_max = max over edges s -> t of 2 coupling w_s'w_t / (c_s l_s) at the W of B = 0: from there on the first
+B-step gives B = 0 (SPEC section 3). It is defined for the loss-weighted L1 penalty and used as a scale for the others.
 """
 
 from __future__ import annotations
@@ -55,9 +56,9 @@ class Choice:
             tried = f"{len(self.trials)} values on a held-out fifth of every task's rows"
             parts.append(f"coupling {self.model.coupling:.4g} (best of {tried})")
         if self.mu_max is not None:
-            parts.append(
-                f"mu {self.model.mu:.4g} (a tenth of mu_max {self.mu_max:.4g} of the single-task fit)"
-            )
+            how = f"a tenth of mu_max {self.mu_max:.4g} of the single-task fit"
+            none = "any price: no task can help another at the single-task fit"
+            parts.append(f"mu {self.model.mu:.4g} ({how if self.mu_max > 0 else none})")
         return "chose " + ", ".join(parts)
 
 
@@ -134,9 +135,9 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
     Returns
     -------
     mapping
-        For a classification loss "accuracy", the mean over tasks, and with `classes` (one-vs-rest over shared rows)
-        "class accuracy", the share of rows whose largest score is that of their class. Otherwise "rmse", the mean over
-        tasks of the root mean squared error, and "pooled rmse" over all rows.
+        For a classification loss "accuracy", the mean over tasks, and with `classes` (one-vs-rest over shared
+        rows) "class accuracy", the share of rows whose largest score is that of their class. Otherwise "rmse",
+        the mean over tasks of the root mean squared error, and "pooled rmse" over all rows.
     """
     scores = [task.X @ w for task, w in zip(tasks, solution.W.T, strict=True)]
     if solution.model.loss.classification:
@@ -154,7 +155,7 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
 
 
 def suggest_loss(tasks: TaskSet) -> str:
-    """ "logistic" if every task has labels -1/+1 or 0/1, else "squared": what `--loss auto` means."""
+    """What `--loss auto` means: "logistic" if every task has labels -1/+1 or 0/1, else "squared"."""
     labels = [set(np.unique(task.y).tolist()) for task in tasks]
     binary = all(found <= {-1.0, 1.0} or found <= {0.0, 1.0} for found in labels)
     return "logistic" if binary else "squared"
@@ -199,7 +200,7 @@ def _with_mu(model: Model, largest: float) -> Model:
 
 
 def _curvature(tasks: TaskSet, model: Model) -> float:
-    """Mean over tasks and features of half the second derivative of c_t L_t at 0: the natural unit of a ridge."""
+    """Mean over tasks and features of half the second derivative of c_t L_t at 0: the unit of a ridge."""
     zero = np.zeros(tasks.d)
     traces = [
         c * np.trace(model.loss.hessian(task, zero))

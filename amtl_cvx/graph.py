@@ -1,9 +1,10 @@
 """The learned graph as data: which task helps which, and how much.
 
 `B[s, t]` is the edge s -> t, "task s helps task t". Row sums are what a task gives (outgoing), column sums
-what it takes (incoming). networkx reads a matrix the same way, `A[i, j]` is i -> j (LiNGAM reads the reverse), so
-B is handed over as it is. An entry is an edge when it exceeds the threshold; with the default 0 every positive entry
-of an exactly feasible B counts. The diagonal, which some penalties leave free, is no transfer and never an edge.
+what it takes (incoming). networkx reads a matrix the same way, `A[i, j]` is i -> j (LiNGAM reads the
+reverse), so B is handed over as it is. An entry is an edge when it exceeds the threshold; with the default 0
+every positive entry of an exactly feasible B counts. The diagonal, which some penalties leave free, is no
+transfer and never an edge.
 
     >>> graph = TransferGraph(B=B, names=("north", "south", "east"))
     >>> graph.edges[0], graph.above(0.05).describe()
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -73,7 +75,7 @@ class TransferGraph:
         if B.min() < 0:
             s, t = np.unravel_index(int(B.argmin()), B.shape)
             raise DataError(f"B must be >= 0, entry ({s}, {t}) is {B[s, t]:.3g}: clip B at 0 first")
-        if isinstance(self.names, str) or len(self.names) != len(B):
+        if not isinstance(self.names, tuple | list) or len(self.names) != len(B):
             raise DataError(f"expected {len(B)} task names for a B of shape {B.shape}, got {len(self.names)}")
         if not (math.isfinite(self.threshold) and self.threshold >= 0):
             raise DataError(f"threshold must be a finite number >= 0, got {self.threshold!r}")
@@ -93,7 +95,7 @@ class TransferGraph:
     @cached_property
     def adjacency(self) -> Array:
         """B where it exceeds the threshold, else 0; diagonal 0. (T, T)."""
-        kept = np.where(self.B > self.threshold, self.B, 0.0)
+        kept = np.where(self.threshold < self.B, self.B, 0.0)
         np.fill_diagonal(kept, 0.0)
         kept.flags.writeable = False
         return kept
@@ -109,12 +111,12 @@ class TransferGraph:
     @property
     def outgoing(self) -> Array:
         """What each task gives, (T,): row sums of the kept edges."""
-        return self.adjacency.sum(axis=1)
+        return np.asarray(self.adjacency.sum(axis=1))
 
     @property
     def incoming(self) -> Array:
         """What each task takes, (T,): column sums of the kept edges."""
-        return self.adjacency.sum(axis=0)
+        return np.asarray(self.adjacency.sum(axis=0))
 
     def two_way(self) -> tuple[tuple[int, int], ...]:
         """Pairs s < t with an edge in both directions."""
@@ -135,13 +137,17 @@ class TransferGraph:
         pupils = int(np.count_nonzero(self.adjacency[teacher]))
         pairs = len(self.two_way())
         mutual = f", with {_count(pairs, 'two-way pair')}" if pairs else ""
+        edges, name, given = _count(len(self.edges), "edge"), self.names[teacher], self.outgoing[teacher]
         return (
-            f"{_count(len(self.edges), 'edge')} among {self.T} tasks (entries of B above {self.threshold:g}){mutual}. "
-            f"{self.names[teacher]!r} teaches most: {self.outgoing[teacher]:.3g} in total, to {_count(pupils, 'task')}."
+            f"{edges} among {self.T} tasks (entries of B above {self.threshold:g}){mutual}. "
+            f"{name!r} teaches most: {given:.3g} in total, to {_count(pupils, 'task')}."
         )
 
     def to_networkx(self) -> nx.DiGraph:
-        """A `networkx.DiGraph`: integer nodes with `name`, `label`, `loss`, `outgoing`, `incoming`; edges with `weight`."""
+        """Nodes 0..T-1 with `name`, `label`, `loss`, `outgoing`, `incoming`; edges: `weight`.
+
+        A graph without losses has no `loss`.
+        """
         import networkx as nx
 
         graph = nx.DiGraph(orientation=ORIENTATION, threshold=float(self.threshold))
@@ -163,11 +169,18 @@ class TransferGraph:
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe: orientation, threshold, tasks and edges."""
         edges = [edge._asdict() for edge in self.edges]
-        return {"orientation": ORIENTATION, "threshold": self.threshold, "tasks": self._task_rows(), "edges": edges}
+        return {
+            "orientation": ORIENTATION,
+            "threshold": self.threshold,
+            "tasks": self._task_rows(),
+            "edges": edges,
+        }
 
     def write_json(self, path: str | PathLike[str]) -> None:
         """Write `to_dict` as JSON."""
-        Path(path).write_text(json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        Path(path).write_text(
+            json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
+        )
 
     def write_dot(self, path: str | PathLike[str]) -> None:
         """Write Graphviz DOT."""
@@ -202,8 +215,7 @@ def _count(number: int, noun: str) -> str:
 
 def _xml_text(text: str) -> str:
     """`text` without the characters that XML 1.0 forbids."""
-    return "".join(c if c in "\t\n\r" or " " <= c <= "\ud7ff" or "\ue000" <= c <= "\ufffd" or c > "\uffff" else "\ufffd"
-                   for c in text)  # fmt: skip
+    return re.sub("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
 
 
 def _quoted(text: str) -> str:

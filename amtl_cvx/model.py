@@ -19,6 +19,7 @@ Task weights c_t: "equal" (1), "inverse-sqrt" (1/sqrt(n_t), which with reduction
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from numbers import Real
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class Model:
     task_weights: str | tuple[float, ...] = "equal"
 
     def __post_init__(self) -> None:
-        if not (np.isscalar(self.coupling) and np.isfinite(self.coupling) and self.coupling > 0):
+        if not (isinstance(self.coupling, Real) and np.isfinite(float(self.coupling)) and self.coupling > 0):
             raise ModelError(f"coupling must be a finite number > 0, got {self.coupling!r}")
         if isinstance(self.task_weights, str):
             if self.task_weights not in TASK_WEIGHTS:

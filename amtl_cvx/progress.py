@@ -1,12 +1,14 @@
 """Progress on the console: what a fit is doing, on stderr, never in the way of results.
 
-On a terminal one live line: phase, step, objective, residual, and a bar that fills as the relative residual falls
-from 1 to the tolerance (on a logarithmic scale). Elsewhere a plain line at each phase and every few seconds.
+On a terminal one live line: phase, step, objective, residual, and a bar that fills as the relative residual
+falls from 1 to the tolerance (on a logarithmic scale). Elsewhere a plain line at each phase and every few
+seconds, from the third second on, so that a mistake that shows at once is one line on stderr.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 import time
 from types import TracebackType
 
@@ -20,6 +22,8 @@ from amtl_cvx.solution import Record
 
 _SILENCE = 3.0
 """Seconds between plain lines where there is no terminal."""
+_DELAY = 2.0
+"""Seconds before the first of them."""
 
 
 class Progress:
@@ -29,7 +33,10 @@ class Progress:
         self._quiet, self._tol = quiet, tol
         self._console = Console(stderr=True, quiet=quiet, highlight=False, soft_wrap=True)
         self._live = self._console.is_terminal and not quiet
-        self._spoke = -math.inf
+        self._latest, self._spoke, self._awake = "", -math.inf, False
+        self._lock = threading.Lock()
+        self._timer = threading.Timer(_DELAY, self._wake)
+        self._timer.daemon = True
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -42,11 +49,16 @@ class Progress:
 
     def __enter__(self) -> Progress:
         self._bar.start()
+        if not (self._quiet or self._live):
+            self._timer.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._timer.cancel()
+        if self._timer.is_alive():
+            self._timer.join()
         self._bar.stop()
 
     def phase(self, text: str) -> None:
@@ -61,7 +73,9 @@ class Progress:
 
     def trial(self, trial: Trial) -> None:
         """A setting was tried."""
-        self._show(f"coupling {trial.coupling:.3g}, mu {trial.mu:.3g}: held-out loss {trial.held_out_loss:.5g}", 0.0)
+        self._show(
+            f"coupling {trial.coupling:.3g}, mu {trial.mu:.3g}: held-out loss {trial.held_out_loss:.5g}", 0.0
+        )
 
     def stop(self, record: Record) -> None:
         """A callback that ends the fit after its first step."""
@@ -70,6 +84,18 @@ class Progress:
     def _show(self, text: str, done: float, *, spoken: bool = False) -> None:
         if self._live:
             self._bar.update(self._task, description=escape(text), completed=done)
-        elif spoken or time.monotonic() - self._spoke > _SILENCE:
-            self._console.print(text, markup=False)
-            self._spoke = time.monotonic()
+            return
+        with self._lock:
+            self._latest = text
+            if self._awake and (spoken or time.monotonic() - self._spoke > _SILENCE):
+                self._speak()
+
+    def _wake(self) -> None:
+        with self._lock:
+            self._awake = True
+            if self._latest:
+                self._speak()
+
+    def _speak(self) -> None:
+        self._console.print(self._latest, markup=False)
+        self._spoke = time.monotonic()

@@ -1,11 +1,12 @@
 """The report of a run: one self-contained HTML file.
 
-Pictures are embedded as PNG, style and script are inline, and a content security policy forbids the page to load
-anything, so a report can be mailed, archived and opened anywhere. Names of tasks and everything else that comes from
-users' files is escaped.
+Pictures are embedded as PNG, style and script are inline, and a content security policy forbids the page to
+load anything, so a report can be mailed, archived and opened anywhere. Names of tasks and everything else
+that comes from users' files is escaped.
 
-    >>> write_report("report.html", solution=solution, arguments={"mu": 0.1}, versions={"numpy": "2.4"},
-    ...              data={"name": "pilot", "T": 15, "d": 20, "rows": 600, "source": "generated", "fingerprint": "9f..."})
+    >>> data = {"name": "pilot", "source": "generated", "T": 15, "d": 20, "rows": 600, "fingerprint": "9f"}
+    >>> run = {"arguments": {"mu": 0.1}, "versions": {"numpy": "2.4"}, "data": data}
+    >>> write_report("report.html", solution=solution, **run)
 """
 
 from __future__ import annotations
@@ -123,7 +124,12 @@ def write_report(
         edges=_edge_rows(graph),
         tasks=graph.to_dict()["tasks"],
         score_table=_score_table(scores or {}),
-        run_tables=[("Arguments", arguments), ("Data", data), ("Versions", versions), ("Seconds", solution.seconds)],
+        run_tables=[
+            ("Arguments", arguments),
+            ("Data", data),
+            ("Versions", versions),
+            ("Seconds", solution.seconds),
+        ],
     )
     Path(path).write_text(page, encoding="utf-8")
 
@@ -172,9 +178,10 @@ def _numbers(solution: Solution, data: Mapping[str, Any]) -> list[tuple[str, str
 
 def _graph_pictures(graph: TransferGraph) -> list[Picture]:
     words = graph.describe()
+    bars, order = "Bars: what each task gives, and its loss.", "Tasks clockwise in their order."
     return [
-        _picture(heatmap(graph), f"Heatmap of B, {ORIENTATION}. {words}", "Bars: what each task gives, and its loss."),
-        _picture(node_link(graph), f"The graph as nodes and arrows. {words}", "Tasks clockwise in their order."),
+        _picture(heatmap(graph), f"Heatmap of B, {ORIENTATION}. {words}", bars),
+        _picture(node_link(graph), f"The graph as nodes and arrows. {words}", order),
     ]
 
 
@@ -214,7 +221,12 @@ def _facts(certificate: Certificate) -> list[Fact]:
 def _edge_rows(graph: TransferGraph) -> list[dict[str, Any]]:
     incoming = graph.incoming
     return [
-        {"source": graph.names[s], "target": graph.names[t], "weight": weight, "share": weight / float(incoming[t])}
+        {
+            "source": graph.names[s],
+            "target": graph.names[t],
+            "weight": weight,
+            "share": weight / float(incoming[t]),
+        }
         for s, t, weight in graph.edges[:MAX_ROWS]
     ]
 
@@ -223,7 +235,9 @@ def _score_table(scores: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, 
     """Columns, and one row per method."""
     columns: list[str] = []
     for value in scores.values():
-        columns += [name for name in (value if isinstance(value, Mapping) else ["score"]) if name not in columns]
+        columns += [
+            name for name in (value if isinstance(value, Mapping) else ["score"]) if name not in columns
+        ]
     rows = [
         (method, [(value if isinstance(value, Mapping) else {"score": value}).get(name) for name in columns])
         for method, value in scores.items()

@@ -6,9 +6,9 @@
     graph.png, graph.graphml, report.html
     run.json           arguments, model, preparation, versions, seed, timings, hash of the data
 
-A folder is written beside its place under a temporary name and moved there when it is complete, so DIR is whole or
-absent, also after an interrupt. An existing folder is replaced only if it is empty or holds a run.json of ours;
-anything else in it is somebody's work.
+A folder is written beside its place under a temporary name and moved there when it is complete, so DIR is
+whole or absent, also after an interrupt. An existing folder is replaced only if it is empty or holds a
+run.json of ours; anything else in it is somebody's work.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from amtl_cvx.data import Dataset, read_arrays
-from amtl_cvx.errors import DataError
+from amtl_cvx.errors import AMTLError, DataError
 from amtl_cvx.model import Model, make_model
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.solution import HISTORY_COLUMNS, Record, Solution
@@ -55,16 +55,20 @@ class RunFolder:
         self.place = place
         self._created: list[Path] = []
         check_replaceable(place)
-        missing = [parent for parent in place.absolute().parents if not parent.exists()]
         try:
+            self._target = place.resolve()  # what a symbolic link points to is replaced, not the link
+            missing = [parent for parent in self._target.parents if not parent.exists()]
             for parent in reversed(missing):
                 parent.mkdir()
                 self._created.append(parent)
-            prefix = f".{place.absolute().name}."
-            self.work = Path(tempfile.mkdtemp(prefix=prefix, dir=place.absolute().parent))
+            prefix = f".{self._target.name[:40]}."
+            self.work = Path(tempfile.mkdtemp(prefix=prefix, dir=self._target.parent))
         except OSError as error:
             self._remove_parents()
             raise DataError(f"cannot write to {place}: {error.strerror}: choose another --out") from error
+        except KeyboardInterrupt:
+            self._remove_parents()
+            raise
 
     def __enter__(self) -> RunFolder:
         return self
@@ -95,7 +99,7 @@ class RunFolder:
             )
             _write_pictures(self.work, solution, dataset, run)
             (self.work / "run.json").write_text(_json(run))
-            self.work.chmod(0o777 & ~_umask())
+            self.work.chmod(0o777 & ~umask())
             self._move()
         except OSError as error:
             raise DataError(
@@ -106,13 +110,13 @@ class RunFolder:
         """Swap the finished folder in; the old one goes only once the new one is there."""
         check_replaceable(self.place)
         old = self.work.with_name(self.work.name + ".old")
-        if self.place.exists():
-            os.replace(self.place, old)
+        if self._target.exists():
+            os.replace(self._target, old)
         try:
-            os.replace(self.work, self.place)
+            os.replace(self.work, self._target)
         except OSError:
             if old.exists():
-                os.replace(old, self.place)
+                os.replace(old, self._target)
             raise
         shutil.rmtree(old, ignore_errors=True)
 
@@ -123,15 +127,20 @@ class RunFolder:
 
 
 def check_replaceable(place: Path) -> None:
-    """Raise `DataError` unless `place` is free, an empty folder, or a folder with our run.json."""
+    """Raise `DataError` unless `place` is free, an empty folder, or a folder with our run.json.
+
+    The current folder cannot be replaced either: whoever stands in it would be left in a deleted one.
+    """
     try:
         if not place.exists() and not place.is_symlink():
             return
         if place.is_dir() and (not any(place.iterdir()) or _is_ours(place / "run.json")):
+            if Path.cwd().is_relative_to(place.resolve()):
+                raise DataError(f"--out {place} is where you are: give a new folder, such as {place / 'run'}")
             return
+        what = "a folder without a run.json of ours" if place.is_dir() else "a file"
     except OSError as error:
         raise DataError(f"cannot write to {place}: {error.strerror}: choose another --out") from error
-    what = "a folder without a run.json of ours" if place.is_dir() else "a file"
     raise DataError(
         f"--out {place} exists and is {what}: it is left alone, choose another folder or remove it"
     )
@@ -146,6 +155,16 @@ class StoredRun:
     losses: Array | None = None
     order: tuple[int, ...] | None = None
     run: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def arguments(self) -> Mapping[str, Any]:
+        """The arguments that run.json records; empty without one."""
+        return _mapping(self.run.get("arguments"))
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """What run.json records of the data; empty without one."""
+        return _mapping(self.run.get("data"))
 
     @property
     def preparation(self) -> Preparation | None:
@@ -184,32 +203,45 @@ def read_run(path: Path) -> StoredRun:
         raise DataError(f"{numbers}: W must have two dimensions (d, T), it has shape {arrays['W'].shape}")
     d, T = arrays["W"].shape
     W, B = check_weights(arrays["W"], arrays["B"], d=d, T=T)
-    order = arrays.get("order")
-    return StoredRun(
-        W=W,
-        B=B,
-        losses=arrays.get("losses"),
-        order=None if order is None else tuple(int(t) for t in np.ravel(order)),
-        run=_read_json(numbers.parent / "run.json"),
-    )
+    run = _read_json(numbers.parent / "run.json")
+    names = run.get("task_names")
+    if run and not (isinstance(names, list) and len(names) == T):
+        raise DataError(
+            f"{numbers} has {T} tasks, the run.json beside it names others: keep the files of a run together"
+        )
+    return StoredRun(W=W, B=B, losses=arrays.get("losses"), order=_order(arrays.get("order")), run=run)
+
+
+def _order(array: np.ndarray | None) -> tuple[int, ...] | None:
+    if array is None:
+        return None
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise DataError(
+            f"order must hold the numbers of the tasks, it has shape {array.shape} of {array.dtype}"
+        )
+    return tuple(int(t) for t in array)
 
 
 def read_history(folder: Path) -> tuple[Record, ...]:
-    """The records of history.csv; `DataError` if there is none or it is damaged."""
-    path = folder / "history.csv"
+    """The records of history.csv, of a run folder or beside a solution.npz; `DataError` if there is none."""
+    path = (folder if folder.is_dir() else folder.parent) / "history.csv"
     try:
         with path.open(newline="") as file:
             return tuple(_record(row) for row in csv.DictReader(file))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}: give a run folder") from error
     except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"{path} is not a history that fit wrote ({type(error).__name__}: {error})") from error
+        raise DataError(
+            f"{path} is not a history that fit wrote ({type(error).__name__}: {error})"
+        ) from error
 
 
 def _record(row: Mapping[str, str]) -> Record:
     numbers = ("objective", "stationarity_W", "stationarity_B", "relative", "seconds")
     texts = ("step", "solver", "solver_status")
-    values: dict[str, Any] = {name: float(row[name]) for name in numbers} | {name: row[name] for name in texts}
+    values: dict[str, Any] = {name: float(row[name]) for name in numbers} | {
+        name: row[name] for name in texts
+    }
     return Record(round=int(row["round"]), **values)
 
 
@@ -254,7 +286,7 @@ def describe(
 
 def versions() -> dict[str, str]:
     """Python, the platform and the packages that matter."""
-    found = {"python": platform.python_version(), "platform": platform.platform()}
+    found = {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
     for package in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             found[package] = importlib.metadata.version(package)
@@ -286,6 +318,8 @@ def model_from_dict(stored: Mapping[str, Any]) -> Model:
             coupling=float(stored["coupling"]),
             task_weights=weights if isinstance(weights, str) else tuple(float(c) for c in weights),
         )
+    except AMTLError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"run.json does not describe a model ({type(error).__name__}: {error})") from error
 
@@ -344,11 +378,16 @@ def _is_ours(path: Path) -> bool:
         return False
 
 
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
 def _json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, allow_nan=False) + "\n"
 
 
-def _umask() -> int:
+def umask() -> int:
+    """The permissions that new files go without."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -39,16 +39,17 @@ class Status(enum.Enum):
 
 _STATUS_TEXT = {
     Status.CERTIFIED: "the certificate passes",
-    Status.ROUND_LIMIT: "the round limit came before the tolerance; try more rounds, refinement, or a larger mu",
-    Status.STALLED: "no step lowers the objective any more but the certificate does not pass; try another solver, a"
-    " larger coupling (a bounded W) or a larger tolerance",
+    Status.ROUND_LIMIT: "the round limit came before the tolerance; try more rounds, refinement, or a larger"
+    " mu",
+    Status.STALLED: "no step lowers the objective any more but the certificate does not pass; try another"
+    " solver, a larger coupling (a bounded W) or a larger tolerance",
     Status.INTERRUPTED: "interrupted: this is the best point so far",
 }
 
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One line of the history: the point after a half-step ("W", "B"), a task of the curriculum, or a refinement.
+    """One line of the history: the point after a half-step ("W", "B"), a curriculum task or a refinement.
 
     `seconds` counts from the start of the run; `solver_seconds` is the solver's own time in this step.
     """
@@ -66,7 +67,8 @@ class Record:
 
 
 HISTORY_COLUMNS = (
-    "round", "step", "objective", "stationarity_W", "stationarity_B", "relative", "seconds", "solver", "solver_status"
+    "round", "step", "objective", "stationarity_W", "stationarity_B", "relative", "seconds", "solver",
+    "solver_status",
 )  # fmt: skip
 """The columns of history.csv, in order."""
 

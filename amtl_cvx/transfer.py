@@ -21,7 +21,8 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from numbers import Real
+from typing import ClassVar
 
 import cvxpy as cp
 import numpy as np
@@ -103,5 +104,5 @@ def project_transfer(V: Array) -> Array:
 
 def check_mu(mu: float) -> None:
     """Raise `ModelError` unless mu is a finite number >= 0."""
-    if not (np.isscalar(mu) and np.isfinite(cast(float, mu)) and mu >= 0):
+    if not (isinstance(mu, Real) and np.isfinite(float(mu)) and mu >= 0):
         raise ModelError(f"mu (the price of transfer) must be a finite number >= 0, got {mu!r}")

@@ -47,7 +47,9 @@ def test_networkx_reads_the_adjacency_the_same_way() -> None:
     graph = named(sparse(6, 11))
     expected = nx.from_numpy_array(graph.adjacency, create_using=nx.DiGraph)
     found = graph.to_networkx()
-    assert {(s, t): w for s, t, w in found.edges(data="weight")} == {(s, t): w for s, t, w in expected.edges(data="weight")}
+    assert {(s, t): w for s, t, w in found.edges(data="weight")} == {
+        (s, t): w for s, t, w in expected.edges(data="weight")
+    }
     out = dict(found.out_degree(weight="weight"))
     np.testing.assert_allclose([out[t] for t in range(6)], graph.outgoing)
 
@@ -119,7 +121,12 @@ def test_sentences() -> None:
     assert "empty" in named(np.zeros((3, 3))).describe()
     assert "one task" in named(np.zeros((1, 1))).describe()
     words = named(np.array([[0, 0.2, 0.2], [0.3, 0, 0], [0, 0, 0]])).above(0.1).describe()
-    assert "3 edges" in words and "'task 0' teaches most" in words and "0.1" in words and "1 two-way pair" in words
+    assert (
+        "3 edges" in words
+        and "'task 0' teaches most" in words
+        and "0.1" in words
+        and "1 two-way pair" in words
+    )
 
 
 def test_what_comes_in_is_copied() -> None:

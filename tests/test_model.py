@@ -128,6 +128,7 @@ def test_inverse_sqrt_on_sums_is_amtl_imbalanced(rng: np.random.Generator) -> No
         ({"coupling": 0.0}, "coupling"),
         ({"coupling": -1.0}, "coupling"),
         ({"coupling": math.nan}, "coupling"),
+        ({"coupling": "1"}, "coupling"),
         ({"mu": -0.1}, "mu"),
         ({"loss": "hinge2"}, "unknown loss"),
         ({"transfer": "none"}, "unknown transfer"),

@@ -78,8 +78,8 @@ def solved(*, T: int = 4, names: tuple[str, ...] | None = None, empty: bool = Fa
     certificate = certify(tasks, model, W, B, tol=1e-8)
     history = tuple(
         Record(
-            round=k, step=step, objective=certificate.objective + 3 - k, stationarity_W=0.1**k, stationarity_B=0.1,
-            relative=0.1**k, seconds=k / 10, solver="CLARABEL", solver_status="optimal",
+            round=k, step=step, objective=certificate.objective + 3 - k, stationarity_W=0.1**k,
+            stationarity_B=0.1, relative=0.1**k, seconds=k / 10, solver="CLARABEL", solver_status="optimal",
         )
         for k, step in ((1, "W"), (2, "B"), (3, "refine"))
     )  # fmt: skip
@@ -104,7 +104,9 @@ def written(path: Path, solution: Solution, **more: object) -> tuple[str, Page]:
 def test_the_page_is_well_formed_and_loads_nothing(tmp_path: Path) -> None:
     solution = solved()
     text, page = written(tmp_path, solution, truth_B=solution.B)
-    loads = [value for _, name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")]
+    loads = [
+        value for _, name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")
+    ]
     assert len(loads) == 4 and all(value.startswith("data:image/png;base64,") for value in loads)
     assert not re.search(r"https?:|//[a-z]|@import|url\(", re.sub(r"base64,[^\"]*", "", text))
     assert "link" not in page.tags and page.tags.count("script") == 1
@@ -129,7 +131,9 @@ def test_the_edge_table_has_a_row_per_edge(tmp_path: Path) -> None:
     graph = solution.graph
     rows = page.tables["edges"][1:]
     assert [(row[0], row[1]) for row in rows] == [(graph.names[s], graph.names[t]) for s, t, _ in graph.edges]
-    exact = [float(v) for tag, name, v in page.attributes if (tag, name) == ("td", "data-value")][: 2 * len(rows)]
+    exact = [float(v) for tag, name, v in page.attributes if (tag, name) == ("td", "data-value")][
+        : 2 * len(rows)
+    ]
     assert exact[::2] == [edge.weight for edge in graph.edges]
     shares = np.zeros_like(graph.B)
     for (s, t, _), share in zip(graph.edges, exact[1::2], strict=True):
@@ -161,7 +165,9 @@ def test_the_certificate_is_told_in_full(tmp_path: Path) -> None:
 def test_what_is_missing_comes_with_its_reason(tmp_path: Path) -> None:
     solution = solved()
     reason = "I - B is singular, the bound is infinite"
-    certificate = dataclasses.replace(solution.certificate, gap_W=None, reasons={"gap_W": reason, "level C3": "not tried"})
+    certificate = dataclasses.replace(
+        solution.certificate, gap_W=None, reasons={"gap_W": reason, "level C3": "not tried"}
+    )
     _, page = written(tmp_path, dataclasses.replace(solution, certificate=certificate))
     rows = {row[0]: row[1] for row in page.tables["certificate"][1:]}
     assert rows["gap_W"] == reason and rows["level C3"] == "not tried"
@@ -187,7 +193,11 @@ def test_the_headline_claims_what_was_shown(tmp_path: Path, change: dict[str, ob
 
 def test_scores_may_be_numbers_or_metrics(tmp_path: Path) -> None:
     _, page = written(tmp_path, solved(), scores={"AMTL": {"rmse": 1.5, "r2": 0.25}, "stl": {"rmse": 2.0}})
-    assert page.tables["scores"] == [["method", "rmse", "r2"], ["AMTL", "1.500", "0.2500"], ["stl", "2.000", "\N{EM DASH}"]]
+    assert page.tables["scores"] == [
+        ["method", "rmse", "r2"],
+        ["AMTL", "1.500", "0.2500"],
+        ["stl", "2.000", "\N{EM DASH}"],
+    ]
     _, page = written(tmp_path, solved(), scores={"AMTL": 1.5})
     assert page.tables["scores"] == [["method", "score"], ["AMTL", "1.500"]]
     _, page = written(tmp_path, solved())

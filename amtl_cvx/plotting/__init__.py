@@ -1,8 +1,8 @@
 """Figures: the learned graph, how a run converged, and an estimate beside a planted truth.
 
-Every function returns a `matplotlib.figure.Figure`, takes no path and leaves pyplot and its global state alone;
-`write_png` writes one. Figures of a graph state their orientation, "row s -> column t: task s helps task t".
-Colours differ in lightness too, so that they are told apart with any colour vision and in a grey print.
+Every function returns a `matplotlib.figure.Figure`, takes no path and leaves pyplot and its global state
+alone; `write_png` writes one. Figures of a graph state their orientation, "row s -> column t: task s helps
+task t". Colours differ in lightness too, so that they are told apart with any colour vision and in grey.
 
     >>> from amtl_cvx.plotting import graph_figure, write_png
     >>> write_png(graph_figure(solution.graph), "graph.png")
@@ -16,4 +16,12 @@ from amtl_cvx.plotting.convergence import convergence_figure
 from amtl_cvx.plotting.figures import graph_figure, heatmap, node_link
 from amtl_cvx.plotting.truth import truth_figure
 
-__all__ = ["MAX_EDGES", "convergence_figure", "graph_figure", "heatmap", "node_link", "truth_figure", "write_png"]
+__all__ = [
+    "MAX_EDGES",
+    "convergence_figure",
+    "graph_figure",
+    "heatmap",
+    "node_link",
+    "truth_figure",
+    "write_png",
+]

@@ -6,6 +6,7 @@ meets another one: where a row is too low for a line of text, names are thinned 
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,8 +24,12 @@ from matplotlib.textpath import text_to_path
 
 INK, MUTED, LINE, PAPER, VOID = "#1c2733", "#5b6875", "#c9d1d9", "#ffffff", "#f1f4f7"
 BLUE, ORANGE, CRIMSON = "#0072b2", "#e69f00", "#8c1d40"  # of different lightness: they survive a grey print
-EDGE_COLORS: Colormap = LinearSegmentedColormap.from_list("edges", ["#c3ddf0", "#5fa8d6", "#1f6fae", "#0b2f5c"])
-LOSS_COLORS: Colormap = LinearSegmentedColormap.from_list("losses", ["#fff3d6", "#f6b64f", "#c4571a", "#5a1f0c"])
+EDGE_COLORS: Colormap = LinearSegmentedColormap.from_list(
+    "edges", ["#c3ddf0", "#5fa8d6", "#1f6fae", "#0b2f5c"]
+)
+LOSS_COLORS: Colormap = LinearSegmentedColormap.from_list(
+    "losses", ["#fff3d6", "#f6b64f", "#c4571a", "#5a1f0c"]
+)
 SMALLEST, BODY, HEADING = 6.5, 8.5, 11.0  # font sizes in points
 POINTS = 72.0
 
@@ -52,7 +57,14 @@ class Canvas:
         return axes
 
     def text(
-        self, left: float, top: float, text: str, *, size: float = BODY, color: str = INK, weight: str = "normal"
+        self,
+        left: float,
+        top: float,
+        text: str,
+        *,
+        size: float = BODY,
+        color: str = INK,
+        weight: str = "normal",
     ) -> Text:
         """A line of text whose upper left corner is at (left, top)."""
         at = (left / self.width, 1.0 - top / self.height)
@@ -64,15 +76,17 @@ class Canvas:
         for number, line in enumerate(lines):
             self.text(left, top + 0.23 + 0.17 * number, line, color=MUTED)
 
-    def colorbar(self, place: tuple[float, float], mappable: ScalarMappable, label: str, *, width: float = 1.6) -> None:
+    def colorbar(
+        self, place: tuple[float, float], mappable: ScalarMappable, label: str, *, width: float = 1.6
+    ) -> None:
         """A thin horizontal bar of colours with its label on the left."""
         left, top = place
         shift = text_width([label], BODY) + 0.15
         self.text(left, top - 0.03, label)
         axes = self.axes(left + shift, top, width, 0.1)
         bar = self.figure.colorbar(mappable, cax=axes, orientation="horizontal")
-        bar.outline.set_visible(False)  # type: ignore[operator]
-        low, high = mappable.norm.vmin or 0.0, mappable.norm.vmax or 0.0
+        bar.outline.set_visible(False)
+        low, high = mappable.get_clim()
         bar.set_ticks([low, high], labels=[number(low), number(high)])
         axes.tick_params(length=0, labelsize=BODY - 1, pad=2)
 
@@ -99,7 +113,7 @@ def scale(values: Iterable[float], colors: Colormap, *, zero: bool = False) -> S
 
 
 def shortened(name: str, limit: int) -> str:
-    """`name` on one line with at most `limit` characters; the middle goes, because names often differ at the end."""
+    """`name` on one line with at most `limit` characters; the middle goes: names often differ at the end."""
     line = "".join(c if c.isprintable() else " " for c in " ".join(name.split()))
     if len(line) <= limit:
         return line
@@ -121,14 +135,21 @@ def thinning(pitch: float, size: float) -> int:
 
 def text_width(texts: Sequence[str], size: float) -> float:
     """Width of the widest text, in inches."""
-    font = FontProperties(size=size)
+    return max((_width(text, size) for text in texts), default=0.0) / POINTS
+
+
+@functools.lru_cache(maxsize=4096)
+def _width(text: str, size: float) -> float:
     with _missing_glyphs_allowed():
-        widths = [text_to_path.get_text_width_height_descent(text, font, ismath=False)[0] for text in texts]
-    return max(widths, default=0.0) / POINTS
+        extent = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)
+    return float(extent[0])
 
 
 def write_png(figure: Figure, path: str | PathLike[str] | IO[bytes], dpi: float = 150) -> None:
-    """Write a figure as PNG, to a path or an open binary file. A character that the font lacks is drawn as a box, without a warning."""
+    """Write a figure as PNG, to a path or an open binary file.
+
+    A character that the font lacks is drawn as a box, without a warning.
+    """
     with _missing_glyphs_allowed():
         figure.savefig(path, format="png", dpi=dpi)
 

@@ -3,9 +3,10 @@
 One-way arrows bend slightly towards the centre. The two arrows of a two-way pair bend by different amounts,
 so that they never lie on each other:
 
-    bend = c (one-way),  c - DELTA and c + DELTA (two-way),   c = CURVE * (distance of the chord from the centre) / radius
+    bend = c (one-way),  c - DELTA and c + DELTA (two-way),   c = CURVE * (distance chord - centre) / radius
 
-For neighbours both arcs bend inwards (a bend outwards could cross the next node); for a diameter they form a lens.
+For neighbours both arcs bend inwards (a bend outwards could cross the next node); for a diameter they form a
+lens.
 """
 
 from __future__ import annotations
@@ -58,14 +59,21 @@ class CirclePanel:
         lines = ["arrow s \N{RIGHTWARDS ARROW} t: task s helps task t"]
         count = len(self.graph.edges)
         if not count:
-            lines.append("empty graph: no task helps another" if self.graph.T > 1 else "one task: nothing to transfer")
+            many = self.graph.T > 1
+            lines.append("empty graph: no task helps another" if many else "one task: nothing to transfer")
         elif count > MAX_EDGES:
-            lines.append(f"the {MAX_EDGES} strongest of {count} edges; width = B[s, t], at most {number(self.drawn[0].weight)}")
+            lines.append(f"the {MAX_EDGES} strongest of {count} edges; {self._width_words}")
         else:
-            lines.append(f"width = B[s, t], at most {number(self.drawn[0].weight)}")
+            lines.append(self._width_words)
         if self.step > 1:
-            lines.append(f"names: at most every {self.step}th task" if self.step > 2 else "names: every other task")
+            lines.append(
+                f"names: at most every {self.step}th task" if self.step > 2 else "names: every other task"
+            )
         return lines
+
+    @property
+    def _width_words(self) -> str:
+        return f"width = B[s, t], at most {number(self.drawn[0].weight)}"
 
     @property
     def radius(self) -> float:
@@ -151,14 +159,23 @@ class CirclePanel:
         self._arrows(axes, nodes)
         self._names(axes)
         if self.graph.losses is not None:
-            canvas.colorbar((left + inset, top + 2 * up + 0.2), scale(self.graph.losses, LOSS_COLORS), "node colour: loss")
+            below = (left + inset, top + 2 * up + 0.2)
+            canvas.colorbar(below, scale(self.graph.losses, LOSS_COLORS), "node colour: loss")
 
     def _nodes(self, axes: Axes) -> list[Circle]:
         losses, T = self.graph.losses, self.graph.T
         fill = ["#aeb8c2"] * T if losses is None else list(scale(losses, LOSS_COLORS).to_rgba(losses))
         width = 0.9 if self.node > 0.08 else 0.5
         nodes = [
-            Circle(self.position(t), self.node, facecolor=fill[t], edgecolor=INK, linewidth=width, zorder=3, gid=f"node {t}")
+            Circle(
+                self.position(t),
+                self.node,
+                facecolor=fill[t],
+                edgecolor=INK,
+                linewidth=width,
+                zorder=3,
+                gid=f"node {t}",
+            )
             for t in range(T)
         ]
         for node in nodes:
@@ -177,9 +194,11 @@ class CirclePanel:
                 FancyArrowPatch(
                     self.position(source), self.position(target), patchA=nodes[source], patchB=nodes[target],
                     shrinkA=0.0, shrinkB=0.8, connectionstyle=f"arc3,rad={self.bend(source, target):.6g}",
-                    arrowstyle="-|>,head_length=.55,head_width=.26", mutation_scale=7.0 + 6.0 * share * thick / 3.4,
-                    linewidth=0.7 + (thick - 0.7) * share, color=EDGE_COLORS(0.15 + 0.85 * share), capstyle="butt",
-                    joinstyle="miter", zorder=2 + order / 1000, gid=f"edge {source} -> {target}",
+                    arrowstyle="-|>,head_length=.55,head_width=.26",
+                    mutation_scale=7.0 + 6.0 * share * thick / 3.4,
+                    linewidth=0.7 + (thick - 0.7) * share, color=EDGE_COLORS(0.15 + 0.85 * share),
+                    capstyle="butt", joinstyle="miter",
+                    zorder=2 + order / 1000, gid=f"edge {source} -> {target}",
                 )
             )  # fmt: skip
 
@@ -187,15 +206,22 @@ class CirclePanel:
         far = self.radius + self.node + 0.06
         for t in range(0, self.graph.T, self.step):
             angle = self.angle(t)
-            x, y = (self.node + 0.08, 0.0) if self.graph.T == 1 else (far * math.cos(angle), far * math.sin(angle))
+            x, y = (
+                (self.node + 0.08, 0.0)
+                if self.graph.T == 1
+                else (far * math.cos(angle), far * math.sin(angle))
+            )
             style = {"size": self.font, "color": INK if self.graph.T <= 40 else MUTED, "parse_math": False}
             if self.graph.T <= _UPRIGHT_UP_TO:
                 across = "center" if abs(x) < 0.02 * far else "left" if x > 0 else "right"
-                upright = "center" if abs(y) < 0.3 * far or self.graph.T == 1 else "bottom" if y > 0 else "top"
+                upright = (
+                    "center" if abs(y) < 0.3 * far or self.graph.T == 1 else "bottom" if y > 0 else "top"
+                )
                 axes.text(x, y, self.labels[t], ha=across, va=upright, **style)  # type: ignore[arg-type]
                 continue
             flipped = math.cos(angle) < -1e-9
             axes.text(
-                x, y, self.labels[t], rotation=math.degrees(angle) + (180 if flipped else 0), rotation_mode="anchor",
+                x, y, self.labels[t],
+                rotation=math.degrees(angle) + (180 if flipped else 0), rotation_mode="anchor",
                 ha="right" if flipped else "left", va="center", **style,  # type: ignore[arg-type]
             )  # fmt: skip

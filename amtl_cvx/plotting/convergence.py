@@ -1,7 +1,8 @@
 """How a run converged: the objective above its smallest value, and the residuals, step by step.
 
-Both panels share the x axis, the number of the step in the history. A logarithmic axis has no place for 0: zeros
-(the best objective itself, a residual that is exactly 0) sit on the lowest line of the panel as hollow marks.
+Both panels share the x axis, the number of the step in the history. A logarithmic axis has no place for 0:
+zeros (the best objective itself, a residual that is exactly 0) sit on the lowest line of the panel as hollow
+marks.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def convergence_figure(history: Sequence[Record], *, tol: float) -> Figure:
     foot = 0.5 + (0.9 if named else 0.0)
     lines = [_summary(history)]
     if spans and all(span.phase == STEPS for span in spans):
-        lines.append("the residuals are those of the joint objective: reported here, not required of this method")
+        lines.append("the residuals are those of the joint objective: reported, not required of this method")
     top = 0.25 + heading_height(lines) + 0.3
     canvas = Canvas(_WIDTH, top + 2 * _PANEL + _BETWEEN + foot + 0.15)
     canvas.heading(0.25, 0.25, "Convergence", lines)
@@ -144,7 +145,9 @@ def _objective(axes: Axes, history: Sequence[Record]) -> None:
     best = float(values[finite].min())
     above = np.where(values - best > 4 * np.finfo(float).eps * abs(best), values - best, 0.0)
     if not (above[finite] > 0).any():
-        axes.scatter(np.arange(1, len(values) + 1)[finite], np.full(finite.sum(), 0.5), s=16, color=INK, zorder=3)
+        axes.scatter(
+            np.arange(1, len(values) + 1)[finite], np.full(finite.sum(), 0.5), s=16, color=INK, zorder=3
+        )
         axes.set(ylim=(0, 1), yticks=[])
         _words(axes, f"J = {best:.10g}" if len(values) == 1 else f"J is constant: {best:.10g}", height=0.66)
         return
@@ -163,7 +166,14 @@ def _residuals(axes: Axes, history: Sequence[Record], tol: float) -> None:
     floor = _log_axis(axes, everything)
     for name, values, color, width in series:
         _line(axes, np.array(values, dtype=float), floor, color=color, width=width, label=name)
-    axes.axhline(tol, color=INK, linewidth=1.0, linestyle=(0, (5, 3)), label=f"tol = {tol:g}".replace("e-0", "e-"), zorder=2)
+    axes.axhline(
+        tol,
+        color=INK,
+        linewidth=1.0,
+        linestyle=(0, (5, 3)),
+        label=f"tol = {tol:g}".replace("e-0", "e-"),
+        zorder=2,
+    )
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=BODY, labelcolor=INK,
                 borderaxespad=0, handlelength=1.4)  # fmt: skip
 
@@ -183,8 +193,8 @@ def _log_axis(axes: Axes, values: Array) -> float:
     axes.set_yticks(ticks, [f"1e{round(np.log10(tick))}" for tick in ticks])
     axes.set_yticks([], minor=True)
     if zeros:
-        axes.annotate("0", (0, _power(low)), (-3, 0), xycoords=("axes fraction", "data"), textcoords="offset points",
-                      ha="right", va="center", size=BODY, color=INK)  # fmt: skip
+        axes.annotate("0", (0, _power(low)), (-3, 0), xycoords=("axes fraction", "data"),
+                      textcoords="offset points", ha="right", va="center", size=BODY, color=INK)  # fmt: skip
     return _power(low)
 
 
@@ -196,12 +206,14 @@ def _power(exponent: float) -> float:
 def _line(axes: Axes, values: Array, floor: float, *, color: str, width: float, label: str) -> None:
     """Positive values as a line, zeros as hollow marks on the floor; what is not finite leaves a gap."""
     at = np.arange(1, len(values) + 1)
-    mark = {"marker": "o", "markersize": 2.0 + width} if len(values) <= 40 else {}
-    axes.plot(at, np.where(values > 0, values, np.nan), color=color, linewidth=width, label=label, zorder=3, **mark)  # type: ignore[arg-type]
+    marker = "o" if len(values) <= 40 else ""
+    positive = np.where(values > 0, values, np.nan)
+    (line,) = axes.plot(at, positive, color=color, linewidth=width, label=label, zorder=3)
+    line.set(marker=marker, markersize=2.0 + width)
     zero = values == 0
     if zero.any():
-        axes.scatter(at[zero], np.full(zero.sum(), floor), s=16 + 8 * width, facecolor="white", edgecolor=color,
-                     linewidth=0.8 + 0.3 * width, zorder=4, clip_on=False)  # fmt: skip
+        axes.scatter(at[zero], np.full(zero.sum(), floor), s=16 + 8 * width, facecolor="white",
+                     edgecolor=color, linewidth=0.8 + 0.3 * width, zorder=4, clip_on=False)  # fmt: skip
 
 
 def _words(axes: Axes, text: str, *, height: float = 0.5) -> None:
@@ -212,7 +224,9 @@ def _steps(axes: Axes, history: Sequence[Record], named: bool) -> None:
     total = max(len(history), 1)
     if named:
         labels = [shortened(record.step, 18) for record in history]
-        axes.set_xticks(range(1, total + 1), labels, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
+        axes.set_xticks(range(1, total + 1), labels, rotation=45, ha="right", parse_math=False)
+        for text in axes.get_xticklabels():
+            text.set_rotation_mode("anchor")
         return
     every = next(k * 10**e for e in range(9) for k in (1, 2, 5) if total <= 10 * k * 10**e)
     axes.set_xticks([1, *range(every, total + 1, every)] if every > 1 else range(1, total + 1))

@@ -23,7 +23,7 @@ def heatmap(graph: TransferGraph, *, title: str | None = None) -> Figure:
 
 
 def node_link(graph: TransferGraph, *, title: str | None = None) -> Figure:
-    """Tasks on a circle, node colour = loss, arrow width = B[s, t], at most the `MAX_EDGES` strongest edges."""
+    """Tasks on a circle, node colour = loss, arrow width = B[s, t]; at most the `MAX_EDGES` strongest."""
     return _figure([CirclePanel(graph)], title)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -74,10 +75,12 @@ class Grid:
     def draw(self, axes: Axes, B: Array, *, rows: bool = True) -> None:
         """The cells of B, zeros and the diagonal pale, and the names of every `step`-th row and column."""
         colors = scale(B[B > 0], EDGE_COLORS, zero=True)
-        axes.imshow(np.full_like(B, np.nan), cmap=ListedColormap([VOID]).with_extremes(bad=VOID), aspect="auto")
         axes.imshow(
-            np.ma.masked_less_equal(B, 0.0), cmap=EDGE_COLORS, norm=colors.norm, interpolation="nearest", aspect="auto"
+            np.full_like(B, np.nan), cmap=ListedColormap([VOID]).with_extremes(bad=VOID), aspect="auto"
         )
+        low, high = colors.get_clim()
+        shown = np.ma.masked_less_equal(B, 0.0)
+        axes.imshow(shown, cmap=EDGE_COLORS, vmin=low, vmax=high, interpolation="nearest", aspect="auto")
         self.frame(axes, rows=rows)
 
     def frame(self, axes: Axes, *, rows: bool = True) -> None:
@@ -109,7 +112,8 @@ class MatrixPanel:
         if self.graph.threshold > 0:
             notes.append(f"entries above {self.graph.threshold:g}")
         if self.grid.step > 1:
-            notes.append(f"every {self.grid.step}th task is named" if self.grid.step > 2 else "every other task is named")
+            which = f"every {self.grid.step}th" if self.grid.step > 2 else "every other"
+            notes.append(f"{which} task is named")
         return notes
 
     @property
@@ -143,7 +147,9 @@ class MatrixPanel:
             self._bars(canvas, (right + BAR + 2 * GAP + 0.2, top), graph.losses, "loss", list(colors))
         if graph.edges:
             mappable = scale((edge.weight for edge in graph.edges), EDGE_COLORS, zero=True)
-            canvas.colorbar((left, top + grid.side + grid.margin + 0.2), mappable, "B[s, t]", width=min(1.6, grid.side))
+            canvas.colorbar(
+                (left, top + grid.side + grid.margin + 0.2), mappable, "B[s, t]", width=min(1.6, grid.side)
+            )
 
     def _annotate(self, axes: Axes) -> None:
         graph, middle = self.graph, (self.graph.T - 1) / 2
@@ -156,15 +162,16 @@ class MatrixPanel:
             for s, t, weight in graph.edges:
                 text = f"{weight:.2f}".removeprefix("0") if 0.005 <= weight < 99 else f"{weight:.0e}"
                 color = "white" if weight > 0.45 * strongest else INK
-                axes.text(t, s, text, ha="center", va="center", size=min(0.32 * self.grid.pitch * POINTS, 7.5), color=color)
+                size = min(0.32 * self.grid.pitch * POINTS, 7.5)
+                axes.text(t, s, text, ha="center", va="center", size=size, color=color)
 
     def _bars(
-        self, canvas: Canvas, place: tuple[float, float], values: Array, title: str, colors: Sequence[object]
+        self, canvas: Canvas, place: tuple[float, float], values: Array, title: str, colors: Sequence[Any]
     ) -> None:
         """Horizontal bars in line with the rows."""
         axes = canvas.axes(*place, BAR, self.grid.side)
         axes.set_label(title)
-        axes.barh(np.arange(len(values)), values, height=0.72, color=colors, edgecolor=MUTED, linewidth=0.3)  # type: ignore[arg-type]
+        axes.barh(np.arange(len(values)), values, height=0.72, color=colors, edgecolor=MUTED, linewidth=0.3)
         largest = float(np.abs(values).max()) or 1.0
         axes.set(xlim=(min(0.0, float(values.min())), largest), ylim=(len(values) - 0.5, -0.5), yticks=[])
         axes.set_title(title, fontsize=BODY, color=INK, loc="left", pad=6)

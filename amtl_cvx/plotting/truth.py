@@ -7,25 +7,25 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from amtl_cvx.errors import DataError
 from amtl_cvx.graph import ORIENTATION, TransferGraph
 from amtl_cvx.plotting.canvas import (
     BLUE,
     BODY,
+    CRIMSON,
     EDGE_COLORS,
     MUTED,
     ORANGE,
     POINTS,
-    CRIMSON,
     Canvas,
     heading_height,
     scale,
 )
 from amtl_cvx.plotting.matrix import Grid
-from amtl_cvx.tasks import Array
 
+Mask = NDArray[np.bool_]
 _PAD, _BETWEEN = 0.25, 0.35  # inches
 _KINDS = (("hit", BLUE, "s"), ("miss", ORANGE, "o"), ("false edge", CRIMSON, "X"))
 
@@ -73,7 +73,7 @@ def truth_figure(graph: TransferGraph, truth_B: ArrayLike) -> Figure:
     return canvas.figure
 
 
-def _kinds(estimate: Array, truth: Array) -> tuple[Array, Array, Array]:
+def _kinds(estimate: Mask, truth: Mask) -> tuple[Mask, Mask, Mask]:
     return estimate & truth, ~estimate & truth, estimate & ~truth
 
 
@@ -85,16 +85,17 @@ def _counted(graph: TransferGraph) -> str:
     return f"{count} edge{'s' if count > 1 else ''}{above}"
 
 
-def _summary(kinds: tuple[Array, Array, Array]) -> list[str]:
+def _summary(kinds: tuple[Mask, Mask, Mask]) -> list[str]:
     """Counts, precision and recall in words."""
     hits, misses, false = (int(kind.sum()) for kind in kinds)
-    precision = f"precision {hits / (hits + false):.2f}" if hits + false else "precision undefined (no edge estimated)"
+    precision = (
+        f"precision {hits / (hits + false):.2f}"
+        if hits + false
+        else "precision undefined (no edge estimated)"
+    )
     recall = f"recall {hits / (hits + misses):.2f}" if hits + misses else "recall undefined (no true edge)"
-    return [
-        f"{hits} hit{'s' * (hits != 1)}, {misses} miss{'es' * (misses != 1)}, {false} false edge{'s' * (false != 1)}",
-        precision,
-        recall,
-    ]
+    found = f"{hits} hit{'s' * (hits != 1)}, {misses} miss{'es' * (misses != 1)}"
+    return [f"{found}, {false} false edge{'s' * (false != 1)}", precision, recall]
 
 
 def _weights(
@@ -106,7 +107,7 @@ def _weights(
         canvas.colorbar(below, mappable, "B[s, t]")
 
 
-def _agreement(axes: Axes, grid: Grid, kinds: tuple[Array, Array, Array], side: float, below: float) -> None:
+def _agreement(axes: Axes, grid: Grid, kinds: tuple[Mask, Mask, Mask], side: float, below: float) -> None:
     """Every kind has its colour and its mark; cells too small for marks are filled."""
     axes.set_facecolor("#f1f4f7")
     grid.frame(axes, rows=False)
@@ -114,10 +115,17 @@ def _agreement(axes: Axes, grid: Grid, kinds: tuple[Array, Array, Array], side: 
     for kind, (name, color, mark) in zip(kinds, _KINDS, strict=True):
         sources, targets = np.nonzero(kind)
         if pitch >= 7:
-            axes.scatter(targets, sources, s=min(0.55 * pitch, 24.0) ** 2, marker=mark, color=color, linewidth=0, zorder=3, label=name)
+            area = min(0.55 * pitch, 24.0) ** 2
+            axes.scatter(
+                targets, sources, s=area, marker=mark, color=color, linewidth=0, zorder=3, label=name
+            )
             continue
         for s, t in zip(sources, targets, strict=True):
             axes.add_patch(Rectangle((t - 0.5, s - 0.5), 1, 1, facecolor=color, linewidth=0, zorder=3))
-    keys = [Line2D([], [], color=color, marker=mark, linestyle="", label=name) for name, color, mark in _KINDS]
-    axes.legend(handles=keys, loc="upper left", bbox_to_anchor=(0, -below / side), ncols=3, frameon=False,
-                fontsize=BODY, labelcolor=MUTED, borderaxespad=0, handletextpad=0.2, columnspacing=1.2)  # fmt: skip
+    keys = [
+        Line2D([], [], color=color, marker=mark, linestyle="", label=name) for name, color, mark in _KINDS
+    ]
+    axes.legend(
+        handles=keys, loc="upper left", bbox_to_anchor=(0, -below / side), ncols=3, frameon=False,
+        fontsize=BODY, labelcolor=MUTED, borderaxespad=0, handletextpad=0.2, columnspacing=1.2,
+    )  # fmt: skip

@@ -1,0 +1,418 @@
+"""The certificate: its figures against literal loops and second solvers, and above all what it must reject."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from cases import LOSS_CASES, Array, loss_id, random_tasks, random_transfer, ridge, single_task_W, tasks_for
+from scipy.optimize import minimize, nnls
+
+from amtl_cvx import certificate
+from amtl_cvx.certificate import Certificate, certify, conclude, residuals, transfer_gap, weight_gap
+from amtl_cvx.coordinator import Options, alternate
+from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.losses import Loss, Squared
+from amtl_cvx.model import Model, make_model
+from amtl_cvx.subproblems import WeightStep, compile_transfer_step
+from amtl_cvx.tasks import TaskSet
+from amtl_cvx.transfer import LossWeightedL1
+
+every_loss = pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
+Point = tuple[TaskSet, Model, Array, Array]
+
+
+def amtl(loss: Loss, mu: float = 0.05, coupling: float = 0.7) -> Model:
+    return Model(loss=loss, transfer=LossWeightedL1(mu=mu), coupling=coupling, task_weights=(0.5, 2.0, 1.0, 0.25))
+
+
+def literal_residuals(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[float, float, float, float]:
+    """SPEC section 4 entry by entry (all w_s != 0)."""
+    T, d, lam = tasks.T, tasks.d, model.coupling
+    c, losses = np.array(model.task_weights), model.losses(tasks, W)
+    P = (np.eye(T) - B) @ (np.eye(T) - B).T
+    worst_W = worst_B = relative_W = relative_B = 0.0
+    for t in range(T):
+        a = c[t] * (1 + model.mu * sum(B[t, u] for u in range(T)))
+        pull, start = a * model.loss.gradient(tasks[t], W[:, t]), a * model.loss.gradient(tasks[t], np.zeros(d))
+        drag = np.array([2 * lam * sum(W[j, u] * P[u, t] for u in range(T)) for j in range(d)])
+        miss = np.abs(pull + drag).max()
+        worst_W = max(worst_W, miss)
+        relative_W = max(relative_W, miss / max(np.abs(v).max() for v in (pull, start, drag)))
+    for s in range(T):
+        price, miss, inner = model.mu * c[s] * losses[s], 0.0, 0.0
+        for t in range(T):
+            if t != s:
+                r = [W[j, t] - sum(W[j, u] * B[u, t] for u in range(T)) for j in range(d)]
+                gradient = price - 2 * lam * sum(W[j, s] * r[j] for j in range(d))
+                miss = max(miss, abs(min(2 * lam * (W[:, s] @ W[:, s]) * B[s, t], gradient)))
+                inner = max(inner, abs(2 * lam * (W[:, s] @ W[:, t])))
+        worst_B, relative_B = max(worst_B, miss), max(relative_B, miss / (price + inner))
+    return worst_W, worst_B, relative_W, relative_B
+
+
+@every_loss
+def test_residuals_are_the_literal_loops(loss: Loss, rng: np.random.Generator) -> None:
+    tasks, model = tasks_for(loss, rng, counts=(4, 9, 14, 3)), amtl(loss)
+    W, B = rng.normal(size=(6, 4)), random_transfer(rng, 4)
+    assert tuple(residuals(tasks, model, W, B)) == pytest.approx(literal_residuals(tasks, model, W, B), rel=1e-10)
+
+
+def column_dual(model: Model, W: Array, B: Array, prices: Array, t: int) -> tuple[float, float, Array]:
+    """Primal and dual value of one column as CERTIFICATES section 2 defines them, and the dual point."""
+    lam, others = model.coupling, [s for s in range(len(B)) if s != t]
+    A, w, b, p = W[:, others], W[:, t], B[others, t], prices[others]
+    r = w - A @ b
+    pull = A.T @ r
+    s = min([max(0.0, r @ w / (r @ r))] + [p[j] / (2 * lam * pull[j]) for j in range(len(b)) if pull[j] > 0])
+    theta = s * 2 * lam * r
+    assert (A.T @ theta <= p * (1 + 1e-12)).all()
+    return lam * (r @ r) + p @ b, float(theta @ w - theta @ theta / (4 * lam)), theta
+
+
+@every_loss
+def test_gap_B_is_primal_minus_dual_and_bounds_the_distance_to_the_optimum(
+    loss: Loss, rng: np.random.Generator
+) -> None:
+    tasks, model = tasks_for(loss, rng), amtl(loss, mu=0.3)
+    for _ in range(5):
+        W, B = rng.normal(size=(6, 4)) + 1.0, random_transfer(rng, 4, 0.2)
+        prices = model.mu * model.weighted_losses(tasks, W)
+        total, least = 0.0, 0.0
+        for t in range(4):
+            primal, dual, _ = column_dual(model, W, B, prices, t)
+            others = np.arange(4) != t
+            b = cp.Variable(3)
+            objective = model.coupling * cp.sum_squares(W[:, t] - W[:, others] @ b) + prices[others] @ b
+            optimum = cp.Problem(cp.Minimize(objective), [b >= 0]).solve(solver="CLARABEL")
+            assert dual <= optimum * (1 + 1e-7)
+            total, least = total + primal - dual, least + primal - optimum
+        gap, reason = transfer_gap(tasks, model, W, B)
+        assert gap is not None and reason == ""
+        assert least * (1 - 1e-6) <= gap <= total * (1 + 1e-9)  # the better of two bounds, the first of which is this
+
+
+def test_weak_duality_of_the_b_step_at_random_points(rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng), amtl(Squared(), mu=0.2)
+    W = rng.normal(size=(6, 4)) + 1.0
+    step = compile_transfer_step(tasks, model)
+    best = model.objective(tasks, W, step.solve(tasks, model, W, np.zeros((4, 4))).value)
+    for _ in range(50):
+        B = random_transfer(rng, 4, 10.0 ** rng.uniform(-3, 1))
+        gap, _ = transfer_gap(tasks, model, W, B)
+        assert gap is not None and model.objective(tasks, W, B) - gap <= best * (1 + 1e-10)
+
+
+@pytest.mark.parametrize("free", [(0,), (0, 2), (0, 1, 2, 3)])
+def test_free_edges_have_a_finite_bound_that_holds(free: tuple[int, ...], rng: np.random.Generator) -> None:
+    """Tasks without loss make p_s = 0: the scaled dual point is 0 there, the box bound is not."""
+    W = rng.normal(size=(6, 4)) + 1.0
+    tasks = random_tasks(rng)
+    fitted = [replace(task, y=task.X @ W[:, t]) if t in free else task for t, task in enumerate(tasks)]
+    tasks, model = TaskSet(tasks=tuple(fitted)), amtl(Squared(), mu=0.2)
+    prices = model.mu * model.weighted_losses(tasks, W)
+    assert (prices[list(free)] <= 1e-25).all()
+    best = compile_transfer_step(tasks, model).solve(tasks, model, W, np.zeros((4, 4))).value
+    gap, _ = transfer_gap(tasks, model, W, best)
+    assert gap is not None and gap <= 1e-7 * model.objective(tasks, W, best)
+    for _ in range(20):
+        B = random_transfer(rng, 4, 10.0 ** rng.uniform(-2, 0.5))
+        gap, _ = transfer_gap(tasks, model, W, B)
+        rise = model.objective(tasks, W, B) - model.objective(tasks, W, best)
+        assert gap is not None and gap >= rise * (1 - 1e-9)
+
+
+def test_collinear_free_edges_have_only_the_trivial_bound(rng: np.random.Generator) -> None:
+    """T - 1 > d and mu = 0: theta = 0 is all that is known to be feasible, D(0) = 0, the gap is the whole term."""
+    tasks = random_tasks(rng, d=2, counts=(9, 9, 9, 9))
+    model, W = make_model(mu=0.0, coupling=0.7), rng.normal(size=(2, 4)) + 1.0
+    gap, _ = transfer_gap(tasks, model, W, np.zeros((4, 4)))
+    assert gap == pytest.approx(0.7 * (W**2).sum(), rel=1e-12)
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_gap_W_of_the_squared_loss_is_the_exact_distance_to_the_optimum(
+    reduction: str, rng: np.random.Generator
+) -> None:
+    tasks = random_tasks(rng, counts=(4, 14, 20, 8))
+    model = make_model(mu=0.3, coupling=0.7, reduction=reduction)
+    B = random_transfer(rng, 4)
+    best = literal_minimum(tasks, model, B)
+    for _ in range(5):
+        W = best + 10.0 ** rng.uniform(-3, 0) * rng.normal(size=best.shape)
+        gap, exact, _ = weight_gap(tasks, model, W, B)
+        rise = model.objective(tasks, W, B) - model.objective(tasks, best, B)
+        assert exact and gap == pytest.approx(rise, rel=1e-6)
+
+
+def literal_minimum(tasks: TaskSet, model: Model, B: Array) -> Array:
+    """argmin over W by least squares on the stacked rows of every term of J."""
+    T, d = tasks.T, tasks.d
+    rows, right = [], []
+    for t, task in enumerate(tasks):
+        weight = 1.0 + model.mu * B[t].sum()
+        weight /= len(task.y) if model.loss.reduction == "mean" else 1
+        block = np.zeros((len(task.y), T * d))
+        block[:, t * d : (t + 1) * d] = task.X
+        rows.append(math.sqrt(weight) * block)
+        right.append(math.sqrt(weight) * task.y)
+    rows.append(math.sqrt(model.coupling) * np.kron((np.eye(T) - B).T, np.eye(d)))
+    right.append(np.zeros(T * d))
+    return np.linalg.lstsq(np.vstack(rows), np.concatenate(right))[0].reshape(T, d).T
+
+
+def test_gap_W_of_a_large_squared_problem_is_a_bound(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks, model, B = random_tasks(rng), make_model(mu=0.3, coupling=0.7), random_transfer(rng, 4)
+    best = literal_minimum(tasks, model, B)
+    W = best + 0.1 * rng.normal(size=best.shape)
+    exact, was_exact, _ = weight_gap(tasks, model, W, B)
+    monkeypatch.setattr(certificate, "DENSE_LIMIT", 0)
+    bound, is_exact, _ = weight_gap(tasks, model, W, B)
+    assert was_exact and not is_exact and exact is not None and bound is not None and bound >= exact
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_gap_W_of_the_logistic_loss_bounds_the_distance_to_the_optimum(
+    reduction: str, rng: np.random.Generator
+) -> None:
+    tasks = random_tasks(rng, loss="logistic")
+    model = make_model(loss="logistic", reduction=reduction, mu=0.3, coupling=0.7)
+    B = random_transfer(rng, 4)
+
+    def value(x: Array) -> float:
+        return model.objective(tasks, x.reshape(6, 4), B)
+
+    def slope(x: Array) -> Array:
+        return model.gradient_W(tasks, x.reshape(6, 4), B).ravel()
+
+    best = minimize(value, np.zeros(24), jac=slope, method="BFGS", options={"gtol": 1e-6}).fun
+    for _ in range(10):
+        W = 10.0 ** rng.uniform(-2, 1) * rng.normal(size=(6, 4))
+        gap, exact, _ = weight_gap(tasks, model, W, B)
+        assert not exact and gap is not None and gap >= (value(W.ravel()) - best) * (1 - 1e-9)
+        M = np.eye(4) - B
+        G = model.gradient_W(tasks, W, B)
+        assert gap == pytest.approx(np.trace(G @ np.linalg.inv(M @ M.T) @ G.T) / (4 * model.coupling), rel=1e-9)
+
+
+def test_a_singular_graph_has_no_bound_for_the_logistic_loss(rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng, loss="logistic", counts=(9, 9)), make_model(loss="logistic", mu=0.3, coupling=0.7)
+    gap, _, reason = weight_gap(tasks, model, np.ones((6, 2)), np.array([[0.0, 1.0], [1.0, 0.0]]))
+    assert gap is None and "singular" in reason
+
+
+@pytest.fixture(scope="module", params=LOSS_CASES, ids=loss_id)
+def certified(request: pytest.FixtureRequest) -> Point:
+    """A first-order point with edges."""
+    loss = request.param
+    tasks = tasks_for(loss, np.random.default_rng(7))
+    mu, coupling = (0.02, 0.7) if loss.name == "squared" else (0.003, 0.2)
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=mu), coupling=coupling)
+    solution = alternate(tasks, model, Options(tol=1e-8, max_rounds=25))
+    assert solution.certificate.passes and solution.certificate.edges >= 2
+    return tasks, model, solution.W, solution.B
+
+
+def on_an_edge(B: Array, change: Callable[[float], float]) -> Array:
+    C = B.copy()
+    place = np.unravel_index(np.argmax(C), C.shape)
+    C[place] = change(float(C[place]))
+    return C
+
+
+def test_the_certificate_of_a_first_order_point(certified: Point) -> None:
+    tasks, model, W, B = certified
+    found = certify(tasks, model, W, B)
+    assert found.passes and found.level == "C2" and found.kind == "joint"
+    assert found.objective == pytest.approx(model.objective(tasks, W, B), rel=1e-14)
+    assert found.sigma_min == pytest.approx(np.linalg.norm(np.eye(4) - B, -2), rel=1e-9)
+    assert found.gap_W_exact == (model.loss.name == "squared")
+    assert "passes" in found.verdict()
+
+
+REJECTED: dict[str, Callable[[Array, Array], tuple[Array, Array]]] = {
+    "W moved": lambda W, B: (W * (1 + 1e-5), B),
+    "one weight moved": lambda W, B: (W + 1e-5 * np.eye(*W.shape) * np.abs(W).max(), B),
+    "sign of W flipped": lambda W, B: (-W, B),
+    "sign of a predictor flipped": lambda W, B: (W * np.array([1, -1, 1, 1]), B),
+    "B moved": lambda W, B: (W, B * (1 + 1e-5)),
+    "one edge moved": lambda W, B: (W, on_an_edge(B, lambda b: b * (1 + 1e-4))),
+    "one edge dropped": lambda W, B: (W, on_an_edge(B, lambda b: 0.0)),
+    "sign of an edge flipped": lambda W, B: (W, on_an_edge(B, lambda b: -b)),
+    "B transposed": lambda W, B: (W, B.T),
+    "no edges": lambda W, B: (W, 0 * B),
+    "negative entry": lambda W, B: (W, on_an_edge(B, lambda b: b) - 1e-12 * (B <= 0) * (1 - np.eye(4))),
+    "diagonal": lambda W, B: (W, B + 1e-12 * np.eye(4)),
+    "tasks of W exchanged": lambda W, B: (W[:, [1, 0, 2, 3]], B),
+    "zero": lambda W, B: (0 * W, 0 * B),
+}
+
+
+@pytest.mark.parametrize("change", list(REJECTED))
+def test_a_changed_point_is_rejected(certified: Point, change: str) -> None:
+    tasks, model, W, B = certified
+    V, C = REJECTED[change](W, B)
+    found = certify(tasks, model, V, C)
+    assert not found.passes and found.level != "C2"
+    if change in ("negative entry", "diagonal", "sign of an edge flipped"):
+        assert found.feasibility > 0 and found.level is None and found.gap_B is None
+        assert "not feasible" in found.verdict()
+
+
+def test_another_problem_is_rejected(certified: Point) -> None:
+    tasks, model, W, B = certified
+    other = "sum" if model.loss.reduction == "mean" else "mean"
+    changed = [
+        replace(model, coupling=1.01 * model.coupling),
+        replace(model, transfer=LossWeightedL1(mu=1.01 * model.mu)),
+        replace(model, task_weights="inverse-sqrt"),
+        replace(model, loss=replace(model.loss, reduction=other)),  # type: ignore[type-var]
+    ]
+    for another in changed:
+        assert not certify(tasks, another, W, B).passes
+
+
+def test_prices_of_stale_losses_are_rejected(certified: Point) -> None:
+    """B solved with the losses of the single-task W, W solved for that B: both steps right, the pair wrong."""
+    tasks, model, _, _ = certified
+    start = single_task_W(tasks, model)
+    B = compile_transfer_step(tasks, model).solve(tasks, model, start, np.zeros((4, 4))).value
+    W = WeightStep.compile(tasks, model).solve(tasks, model, start, B).value
+    found = certify(tasks, model, W, B)
+    assert found.relative_W <= 1e-8 < found.relative_B and not found.passes
+
+
+def test_permuting_the_tasks_changes_nothing(certified: Point) -> None:
+    tasks, model, W, B = certified
+    order = np.array([2, 0, 3, 1])
+    permuted = TaskSet(tasks=tuple(tasks[t] for t in order))
+    for V, C in ((W, B), (W * 1.1, B), (W, B * 1.1)):
+        before, after = certify(tasks, model, V, C), certify(permuted, model, V[:, order], C[np.ix_(order, order)])
+        assert after.passes == before.passes and after.edges == before.edges
+        assert after.objective == pytest.approx(before.objective, rel=1e-12)
+        assert after.relative == pytest.approx(before.relative, rel=1e-3, abs=1e-12)
+        assert after.gap_B == pytest.approx(before.gap_B, rel=1e-3, abs=1e-12)
+
+
+@pytest.mark.parametrize("scale", [1e-5, 1e5])
+def test_scaling_y_changes_no_verdict(scale: float, rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng), make_model(mu=0.02, coupling=0.7)
+    scaled = TaskSet(tasks=tuple(replace(task, y=scale * task.y) for task in tasks))
+    solution = alternate(tasks, model, Options(max_rounds=25))
+    for W, B in ((solution.W, solution.B), (solution.W * (1 + 1e-6), solution.B), (solution.W, solution.B * 1.01)):
+        before, after = certify(tasks, model, W, B), certify(scaled, model, scale * W, B)
+        assert after.passes == before.passes and after.level == before.level
+        assert after.relative == pytest.approx(before.relative, rel=1e-4, abs=1e-12)
+
+
+def test_an_edge_out_of_a_task_without_predictor_is_rejected(rng: np.random.Generator) -> None:
+    """w_s = 0, p_s > 0: the edge costs p_s B[s, t] and helps nobody."""
+    tasks, model = random_tasks(rng, counts=(9, 14)), make_model(mu=10.0, coupling=0.7)
+    X, y = np.round(tasks[0].X[:6]), np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
+    balanced = replace(tasks[0], X=np.vstack([X, X]), y=np.concatenate([y, -y]), count=12)  # X'y = 0, so w = 0
+    tasks = TaskSet(tasks=(balanced, tasks[1]))
+    W = ridge(tasks, model)
+    assert np.abs(W[:, 0]).max() <= 1e-15
+    W[:, 0] = 0.0
+    assert certify(tasks, model, W, np.zeros((2, 2))).passes
+    found = certify(tasks, model, W, np.array([[0.0, 0.1], [0.0, 0.0]]))
+    assert not found.passes and found.relative_B > 1e-3 and found.gap_B is not None
+    assert found.gap_B >= 0.1 * model.mu * model.losses(tasks, W)[0] * (1 - 1e-9)
+
+
+@pytest.mark.parametrize(
+    ("W", "B"),
+    [
+        (np.full((6, 4), np.nan), np.zeros((4, 4))),
+        (np.zeros((6, 4)), np.full((4, 4), np.inf)),
+        (np.zeros((4, 6)), np.zeros((4, 4))),
+        (np.zeros((6, 4)), np.zeros((3, 3))),
+        (np.zeros(24), np.zeros((4, 4))),
+    ],
+)
+def test_wrong_shapes_and_numbers_are_bad_data(W: Array, B: Array, rng: np.random.Generator) -> None:
+    with pytest.raises(DataError):
+        certify(random_tasks(rng), make_model(mu=0.1, coupling=1.0), W, B)
+
+
+def test_settings_out_of_range_are_refused(rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng), make_model(mu=0.1, coupling=1.0)
+    with pytest.raises(ModelError, match="tol"):
+        certify(tasks, model, np.zeros((6, 4)), np.zeros((4, 4)), tol=0.0)
+    with pytest.raises(ModelError, match="kind"):
+        certify(tasks, model, np.zeros((6, 4)), np.zeros((4, 4)), kind="global")
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+def test_single_task_is_judged_as_ridge(reduction: str, rng: np.random.Generator) -> None:
+    tasks, zero = random_tasks(rng), np.zeros((4, 4))
+    model = make_model(mu=0.001, coupling=0.7, reduction=reduction)
+    W = ridge(tasks, model)
+    found = certify(tasks, model, W, zero, kind="single-task")
+    assert found.passes and found.level == "C2" and found.gap_B is None and "fixed at 0" in found.reasons["gap_B"]
+    assert found.relative <= 1e-12 < found.joint_relative
+    assert not certify(tasks, model, W, zero, kind="joint").passes
+    assert not certify(tasks, model, W * (1 + 1e-6), zero, kind="single-task").passes
+    edge = zero.copy()
+    edge[0, 1] = 1e-9
+    assert not certify(tasks, model, W, edge, kind="single-task").passes
+
+
+def concluded(**changed: object) -> Certificate:
+    figures = {
+        "kind": "joint", "objective": 10.0, "found": certificate.Residuals(0.0, 0.0, 1e-9, 1e-9), "relative": 1e-9,
+        "joint_relative": 1e-9, "feasibility": 0.0, "gaps": (1e-9, 1e-9), "gap_W_exact": True, "B": np.zeros((2, 2)),
+        "tol": 1e-8, "reasons": {},
+    }  # fmt: skip
+    return conclude(**(figures | changed))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("changed", "level", "passes"),
+    [
+        ({}, "C2", True),
+        ({"feasibility": 1e-300}, None, False),
+        ({"relative": 2e-8}, "C1", False),
+        ({"relative": math.inf}, "C1", False),
+        ({"relative": math.nan}, "C1", False),
+        ({"gaps": (9e-8, 2e-8)}, "C0", False),
+        ({"gaps": (1.0, 1e-9)}, "C0", False),
+        ({"gaps": (1.0, 1e-9), "gap_W_exact": False}, "C2", True),
+        ({"gaps": (None, 1e-9)}, "C2", True),
+        ({"gaps": (None, 1e-9), "relative": 1.0}, "C0", False),
+        ({"gaps": (1e-9, None), "relative": 1.0}, "C0", False),
+        ({"gaps": (1e-9, None), "relative": 1.0, "kind": "single-task"}, "C1", False),
+        ({"gaps": (1e-9, math.nan)}, "C0", False),
+    ],
+)
+def test_levels(changed: dict[str, object], level: str | None, passes: bool) -> None:
+    found = concluded(**changed)
+    assert (found.level, found.passes) == (level, passes)
+
+
+def test_the_dictionary_is_json(certified: Point) -> None:
+    tasks, model, W, B = certified
+    for found in (certify(tasks, model, W, B), certify(tasks, model, W, -B), concluded(relative=math.inf)):
+        data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+        assert {"kind", "objective", "stationarity_W", "stationarity_B", "relative_W", "relative_B", "relative",
+                "feasibility", "gap_W", "gap_B", "tol", "passes", "level", "edges"} <= set(data)  # fmt: skip
+    assert data["relative"] is None
+
+
+def test_a_perfect_fit_at_mu_zero_is_judged(rng: np.random.Generator) -> None:
+    """J is small but no figure divides by zero: every column is the non-negative least-squares solution."""
+    tasks, model = random_tasks(rng), make_model(mu=0.0, coupling=0.7)
+    W, B = ridge(tasks, model), np.zeros((4, 4))
+    for t in range(4):
+        others = np.arange(4) != t
+        B[others, t] = nnls(W[:, others], W[:, t])[0]
+    gap, _ = transfer_gap(tasks, model, W, B)
+    assert gap is not None and gap <= 1e-10
+    assert residuals(tasks, model, W, B).relative_B <= 1e-12

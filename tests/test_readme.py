@@ -1,0 +1,56 @@
+"""The README is true: its Python example runs, its commands exist, its file links lead somewhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from amtl_cvx.cli import build_parser, main
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, flags=re.DOTALL)
+PYTHON = [code for language, code in BLOCKS if language == "python"]
+SHELL = [code for language, code in BLOCKS if language == "sh"]
+
+
+def test_the_python_example_runs_and_is_certified(capsys: pytest.CaptureFixture[str]) -> None:
+    exec(compile(PYTHON[0], "README.md", "exec"), {})
+    assert capsys.readouterr().out.startswith("C2 first-order-verified")
+
+
+def test_the_example_of_a_penalty_is_the_tested_one() -> None:
+    import inspect
+
+    from cases import SourceGroupL2
+
+    for method in ("prox", "value", "expression"):
+        body = inspect.getsource(getattr(SourceGroupL2, method)).split(":\n", 1)[1]
+        assert body.strip() in PYTHON[1]
+
+
+def test_the_first_command_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = SHELL[0].split("amtl-cvx ")[1].replace("out/digits", str(tmp_path / "digits")).split()
+    assert words[:2] == ["fit", "digits"]
+    assert main(words) == 0
+    assert (tmp_path / "digits" / "report.html").is_file()
+
+
+def test_every_command_is_named_and_no_other() -> None:
+    parser = build_parser()
+    actions = [action for action in parser._actions if action.dest == "command"]
+    assert set(re.findall(r"^amtl-cvx (\w+)", SHELL[2], flags=re.MULTILINE)) == set(actions[0].choices or ())
+
+
+@pytest.mark.parametrize("link", re.findall(r"\]\(([^)]+)\)", README))
+def test_links_lead_to_files(link: str) -> None:
+    assert (ROOT / link).is_file()
+
+
+def test_the_order_of_modules_is_complete() -> None:
+    modules = {path.stem for path in (ROOT / "amtl_cvx").iterdir() if not path.stem.startswith("_")}
+    modules -= {"report.html", "py"}
+    house = README.split("## The house")[1]
+    assert {name for name in modules if f"`{name}`" not in house} == set()
