@@ -5,9 +5,9 @@
     solution = fit(tasks, model)
     print(solution.certificate.verdict(), solution.graph.describe())
 
-The modules in the order in which they build on each other: errors, tasks, losses, transfer, model, certificate,
-preparation, solution, solvers, subproblems, refine, coordinator, curriculum, methods, experiment, graph, plotting,
-report, data, runfolder, commands, cli.
+The modules in the order in which they build on each other: errors, tasks, losses, transfer, model,
+certificate, preparation, solution, solvers, subproblems, refine, coordinator, curriculum, methods,
+experiment, graph, plotting, report, data, runfolder, commands, cli.
 """
 
 from amtl_cvx.certificate import Certificate, certify

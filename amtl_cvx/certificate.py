@@ -7,7 +7,7 @@ losses and p the prices of edges (p_s = mu c_s l_s for AMTL)
 
     stationarity_W = max |G_W|                    G_W[:, t] = a_t grad L_t(w_t) + 2 coupling (W P)_t
     stationarity_B = max |min(h_s B, G_B)|        G_B[s, t] = p_s - 2 coupling w_s'(w_t - W b_t)
-    relative_W, relative_B                        the same over the size of their terms, per column of W and row of B
+    relative_W, relative_B                        the same over the size of their terms, by column and row
 
 duality gaps (CERTIFICATES sections 1 and 2)
 
@@ -16,8 +16,8 @@ duality gaps (CERTIFICATES sections 1 and 2)
     gap_B  per column, r = w_t - W b, q = p - 2 s coupling W'r >= 0 for a feasible scaling s >= 0:
            coupling (1 - s)^2 ||r||^2 + b'q,   a sum of non-negative terms (no cancellation)
 
-so J(W, B) - gap_W <= min over W of J(., B) and J(W, B) - gap_B <= min over B of J(W, .). J is biconvex: a point
-that passes is a first-order point and a partial optimum, never "the optimum".
+so J(W, B) - gap_W <= min over W of J(., B) and J(W, B) - gap_B <= min over B of J(W, .). J is biconvex: a
+point that passes is a first-order point and a partial optimum, never "the optimum".
 
 Levels: C0 evaluated; C1 eps-partial-optimum (both gaps small); C2 first-order-verified (`passes`).
 
@@ -132,8 +132,8 @@ class Certificate:
             lines.append(f"A move of B alone can gain at most {self.gap_B:.2g}.")
         compared = "at most" if self.relative <= self.tol else "more than"
         lines.append(
-            f"The first-order residual is {self.relative:.2g} of the size of its terms, {compared} the tolerance"
-            f" {self.tol:.0e}."
+            f"The first-order residual is {self.relative:.2g} of the size of its terms,"
+            f" {compared} the tolerance {self.tol:.0e}."
         )
         lines += [f"{name}: {reason}." for name, reason in self.reasons.items()]
         lines.append(
@@ -143,12 +143,12 @@ class Certificate:
 
 
 _KIND_WORDS = {
-    "joint": "The point is judged as a first-order point of the joint objective J; J is not convex, other such"
-    " points can exist.",
-    "single-task": "The point is judged as the minimum of the single-task problems (the W-step at B = 0), which is"
-    " convex.",
-    "curriculum": "Every step of the curriculum is judged as the convex problem it is; the result as a whole is not"
-    " a first-order point of J.",
+    "joint": "The point is judged as a first-order point of the joint objective J;"
+    " J is not convex, other such points can exist.",
+    "single-task": "The point is judged as the minimum of the single-task problems (the W-step at B = 0),"
+    " which is convex.",
+    "curriculum": "Every step of the curriculum is judged as the convex problem it is;"
+    " the result as a whole is not a first-order point of J.",
 }
 
 
@@ -235,7 +235,7 @@ def conclude(
     tol: float,
     reasons: Mapping[str, str],
 ) -> Certificate:
-    """The verdict and the level from the figures: the one place where they are compared with the tolerance."""
+    """The verdict and the level: the one place where figures are compared with the tolerance."""
     limit = tol * abs(objective)
     gap_W, gap_B = gaps
     judged = [gap for gap, counts in ((gap_W, gap_W_exact), (gap_B, True)) if gap is not None and counts]
@@ -309,7 +309,7 @@ def prox_steps(model: Model, W: Array, fallback: float) -> Array:
 
 
 def weight_gap(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[float | None, bool, str]:
-    """How much a move of W alone can gain: the gap, whether it is exact, and the reason where there is none."""
+    """How much a move of W alone can gain: the gap, whether it is exact, the reason where there is none."""
     gradient = model.gradient_W(tasks, W, B)
     if model.loss.quadratic and tasks.T * tasks.d <= DENSE_LIMIT:
         exact = _quadratic_gap(tasks, model, W, B, gradient)
@@ -346,7 +346,7 @@ def weight_hessian(tasks: TaskSet, model: Model, W: Array, B: Array) -> Array:
     """Hessian of J in vec(W), tasks stacked: blockdiag(a_t Hess L_t) + 2 coupling P (x) I_d, (T d, T d)."""
     d, T = W.shape
     M = np.eye(T) - B
-    H = np.kron(2.0 * model.coupling * (M @ M.T), np.eye(d))
+    H: Array = np.kron(2.0 * model.coupling * (M @ M.T), np.eye(d)).astype(np.float64)
     for t, (task, a) in enumerate(zip(tasks, model.loss_weight(tasks, B), strict=True)):
         block = slice(t * d, (t + 1) * d)
         H[block, block] += a * model.loss.hessian(task, W[:, t])

@@ -357,8 +357,8 @@ def _check_columns(table: FeatureTable, stored: StoredRun) -> None:
         )
         what = f"{different[0]!r} came as {different[1]!r}" if different else f"{len(known)} were expected"
         raise DataError(
-            f"the columns are not those of the fit: {what}; keep their names and order, and name the columns of"
-            " the task and the target with --task and --target"
+            f"the columns are not those of the fit: {what}; keep their names and order, and name the columns"
+            " of the task and the target with --task and --target"
         )
 
 

@@ -6,13 +6,13 @@ Algorithm 1 of [L16], from B = 0:
              B <- argmin J(W, .)   (TransferStep, CVXPY)
 
 * J never rises. An exact half-step cannot raise it and an inexact one by at most the duality gap of its own
-  result. A rise beyond that gap is an error of the run (`SolveError` with step and round); a rise within it is
-  not taken: the block keeps its previous value.
+  result. A rise beyond that gap is an error of the run (`SolveError` with step and round); a rise within it
+  is not taken: the block keeps its previous value.
 * The run stops on the residuals and gaps of the certificate, never on a change of J or of the iterates.
-* Plain alternation is slow near the end, so `refine` takes over from the alternation's own iterate, once the relative
-  residual is below `handover` and the edges have been the same for `SETTLED` rounds (before that, another basin
-  may be the nearer one), or at the round limit, or when neither step moves J any more. Without refinement the
-  alternation goes on to `tol`.
+* Plain alternation is slow near the end, so `refine` takes over from the alternation's own iterate, once the
+  relative residual is below `handover` and the edges have been the same for `SETTLED` rounds (before that,
+  another basin may be the nearer one), or at the round limit, or when neither step moves J any more. Without
+  refinement the alternation goes on to `tol`.
 
 Source: Lee, Yang, Hwang, ICML 2016, Algorithm 1; biconvex alternation: Gorski, Pfeuffer, Klamroth 2007.
 """
@@ -38,11 +38,13 @@ from amtl_cvx.tasks import Array, TaskSet
 Callback = Callable[[Record], None]
 SETTLED = 3
 """Rounds without a change of the edge set before the alternation hands over to refinement."""
+REFINE_STEPS = 300
+"""Limit for the accepted steps of refinement."""
 _NOISE = 1e-13  # relative size of rounding in J
 
 
 class BlockStep(Protocol):
-    """A half-step of the alternation: `WeightStep`, `TaskWeightStep`, `TransferStep`, `ColumnTransferStep`."""
+    """A half-step of the alternation, on W or on B (the steps of `subproblems`)."""
 
     def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep: ...
 
@@ -155,8 +157,8 @@ def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
     Returns
     -------
     Solution
-        With the certificate on the original rows and an honest status; `KeyboardInterrupt` gives the best point
-        so far, status "interrupted".
+        With the certificate on the original rows and an honest status; `KeyboardInterrupt` gives the best
+        point so far, status "interrupted".
 
     Raises
     ------
@@ -172,9 +174,9 @@ def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
         status = _rounds(tasks, run, options)
         if status is not Status.CERTIFIED and options.refine and can_refine(model):
             before = run.elapsed
-            _refine(run, options)
+            limited = _refine(run, options)
             refined = run.elapsed - before
-            status = Status.STALLED
+            status = Status.ROUND_LIMIT if limited else Status.STALLED
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
     before = run.elapsed
@@ -274,12 +276,11 @@ def _half_step(run: Progress, step: BlockStep, name: Literal["W", "B"]) -> bool:
 def _check_rise(run: Progress, name: str, point: tuple[Array, Array], rise: float, solved: Solved) -> None:
     """Raise `SolveError` if J rose by more than the duality gap of the block that moved."""
     gap = (weight_gap if name == "W" else transfer_gap)(run.tasks, run.model, *point)[0]
-    if gap is not None and rise > gap * (1.0 + 1e-6) + 1e-12 * abs(
-        run.history[-1].objective if run.history else 0.0
-    ):
+    noise = 1e-12 * abs(run.history[-1].objective if run.history else 0.0)
+    if gap is not None and rise > gap * (1.0 + 1e-6) + noise:
         raise SolveError(
-            f"round {run.round}: the {name}-step raised the objective by {rise:.3g}, beyond its duality gap {gap:.3g}"
-            f" ({solved.solver}, {solved.status}): try another solver and report this",
+            f"round {run.round}: the {name}-step raised the objective by {rise:.3g}, beyond its duality gap"
+            f" {gap:.3g} ({solved.solver}, {solved.status}): try another solver and report this",
             step=name,
             solver=solved.solver,
             status=solved.status,
@@ -287,8 +288,8 @@ def _check_rise(run: Progress, name: str, point: tuple[Array, Array], rise: floa
         )
 
 
-def _refine(run: Progress, options: Options) -> None:
-    """Refine from the alternation's iterate, recording every accepted step."""
+def _refine(run: Progress, options: Options) -> bool:
+    """Refine from the iterate, recording every accepted step; whether the step limit ended it."""
     base = run.round
 
     def observe(W: Array, B: Array, method: str) -> None:
@@ -296,5 +297,8 @@ def _refine(run: Progress, options: Options) -> None:
         run.round += 1
         run.note("refine", Solved(solver=method, status="accepted", seconds=0.0))
 
-    run.W, run.B = refine(run.tasks, run.model, (run.W, run.B), tol=options.tol, observe=observe)
-    run.round = max(run.round, base)
+    start = run.W, run.B
+    run.W, run.B = refine(
+        run.tasks, run.model, start, tol=options.tol, max_steps=REFINE_STEPS, observe=observe
+    )
+    return run.round - base >= REFINE_STEPS

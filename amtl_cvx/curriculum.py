@@ -7,12 +7,13 @@ From single-task W, U = all tasks, nothing learned. Repeat until U is empty:
             and its cost
                 (1 + mu ||b_t^o||_1) c_t l_t + coupling sum_{s in U \ {t}} ||r_s - B[t, s] w_t||^2;
             the t of least cost is learned next
-    (eq. 6) refit  w_t = argmin (1 + mu ||b_t^o||_1) c_t L_t(w) + coupling ||w - sum_{j learned} B[j, t] w_j||^2.
+    (eq. 6) refit
+                w_t = argmin (1 + mu ||b_t^o||_1) c_t L_t(w) + coupling ||w - sum_{j learned} B[j, t] w_j||^2.
 
-The graph is acyclic and the order is part of the result. l_t in eq. 5 is taken at the not yet refitted w_t, ties go
-to the smallest index, w_t = 0 gives a zero row. Every step is convex: eq. 5 has the closed form above, eq. 6 is the
-one-task W-problem of `subproblems`. So every step has a gap, and the certificate is their sum; the result as a whole
-is not a first-order point of J.
+The graph is acyclic and the order is part of the result. l_t in eq. 5 is taken at the not yet refitted w_t,
+ties go to the smallest index, w_t = 0 gives a zero row. Every step is convex: eq. 5 has the closed form
+above, eq. 6 is the one-task W-problem of `subproblems`. So every step has a gap, and the certificate is their
+sum; the result as a whole is not a first-order point of J.
 
 Source: Lee, Yang, Hwang, ICML 2016, section 3.2, Algorithm 2.
 """
@@ -42,6 +43,10 @@ from amtl_cvx.subproblems import Coupled, TaskWeightStep, WeightStep
 from amtl_cvx.tasks import Array, TaskSet, check_weights
 
 
+_TIE = 1e-12
+"""Costs of eq. 5 that differ by less than this, relatively, are a tie."""
+
+
 class Choice(NamedTuple):
     """Eq. 5 for one task: its outgoing row (T,) and its cost."""
 
@@ -50,7 +55,7 @@ class Choice(NamedTuple):
 
 
 def outgoing(model: Model, c: Array, losses: Array, W: Array, B: Array, t: int, learned: list[int]) -> Choice:
-    """Eq. 5 in closed form. `W` holds the learned tasks' predictors and the single-task ones of the others."""
+    """Eq. 5 in closed form; columns of `W` are refitted for learned tasks, single-task for others."""
     others = [s for s in range(len(B)) if s != t and s not in learned]
     price = float(_prices(model, c * losses)[t])
     R = W - W[:, learned] @ B[learned]
@@ -138,7 +143,8 @@ def _learn_next(run: Progress, step: TaskWeightStep, learned: list[int]) -> None
     c, losses = run.model.task_weight(run.tasks), run.model.losses(run.tasks, run.W)
     waiting = [t for t in range(run.tasks.T) if t not in learned]
     choices = {t: outgoing(run.model, c, losses, run.W, run.B, t, learned) for t in waiting}
-    chosen = min(waiting, key=lambda t: choices[t].cost)
+    least = min(choice.cost for choice in choices.values())
+    chosen = next(t for t in waiting if choices[t].cost <= least + _TIE * abs(least))
     B, W = run.B.copy(), run.W.copy()
     B[chosen] = choices[chosen].row
     data = refit_step(run.tasks, run.model, W, B, chosen, learned)
@@ -154,12 +160,15 @@ def certify_curriculum(
 ) -> Certificate:
     """Judge a curriculum step by step, as the convex problems they are.
 
-    The single-task start is recomputed by Newton's method in NumPy (`_ridge_start`), every row is held against eq. 5
-    (gap: cost of the row minus the least cost over all waiting tasks) and every predictor against eq. 6 (gap:
-    ||gradient||^2 / (4 coupling), a bound because the refit is strongly convex with modulus 2 coupling).
+    The single-task start is recomputed by Newton's method in NumPy (`_ridge_start`), every row is held
+    against eq. 5 (gap: cost of the row minus the least cost over all waiting tasks) and every predictor
+    against eq. 6 (gap: ||gradient||^2 / (4 coupling), a bound because the refit is strongly convex with
+    modulus 2 coupling).
 
     Parameters
     ----------
+    tasks, model, W, B, tol
+        As in `certify`.
     order : tuple of int
         The order in which the tasks were learned; an incomplete one does not pass.
 
@@ -252,6 +261,7 @@ def _prices(model: Model, weighted_losses: Array) -> Array:
     prices = model.transfer.prices(weighted_losses)
     if prices is None:
         raise ModelError(
-            f"the curriculum needs a linear transfer penalty, {type(model.transfer).__name__} is not: use 'alternating'"
+            f"the curriculum needs a linear transfer penalty, {type(model.transfer).__name__} is not:"
+            " use 'alternating'"
         )
     return prices

@@ -8,7 +8,8 @@
               task's rows
 
 mu_max = max over edges s -> t of 2 coupling w_s'w_t / (c_s l_s) at the W of B = 0: from there on the first
-B-step gives B = 0 (SPEC section 3). It is defined for the loss-weighted L1 penalty and used as a scale for the others.
+B-step gives B = 0 (SPEC section 3). It is defined for the loss-weighted L1 penalty and used as a scale for
+the others.
 """
 
 from __future__ import annotations
@@ -136,8 +137,8 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
     -------
     mapping
         For a classification loss "accuracy", the mean over tasks, and with `classes` (one-vs-rest over shared
-        rows) "class accuracy", the share of rows whose largest score is that of their class. Otherwise "rmse",
-        the mean over tasks of the root mean squared error, and "pooled rmse" over all rows.
+        rows) "class accuracy", the share of rows whose largest score is that of their class. Otherwise
+        "rmse", the mean over tasks of the root mean squared error, and "pooled rmse" over all rows.
     """
     scores = [task.X @ w for task, w in zip(tasks, solution.W.T, strict=True)]
     if solution.model.loss.classification:

@@ -30,7 +30,7 @@ import numpy as np
 from scipy.special import expit
 
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.tasks import Array, Task
+from amtl_cvx.tasks import Array, Task, triangular_factor
 
 Reduction = Literal["mean", "sum"]
 
@@ -43,7 +43,7 @@ class Loss(abc.ABC):
 
     name: ClassVar[str]
     quadratic: ClassVar[bool] = False
-    """True when L_t is a quadratic function of w: its Newton model is exact and its rows can be compressed."""
+    """True when L_t is quadratic in w: its Newton model is exact and its rows can be compressed."""
     classification: ClassVar[bool] = False
     """True when y holds the labels -1/+1 (or 0/1) and a score is decided by its sign."""
     reduction: Reduction
@@ -100,7 +100,7 @@ class Loss(abc.ABC):
         """
         if not self.quadratic or len(task.y) <= task.X.shape[1] + 1:
             return task
-        factor = np.linalg.qr(np.column_stack([task.X, task.y]), mode="r")
+        factor = triangular_factor(np.column_stack([task.X, task.y]))
         return replace(task, X=factor[:, :-1], y=factor[:, -1], count=task.n)
 
 
@@ -144,10 +144,12 @@ class Logistic(Loss):
 
     def slopes(self, z: Array, y: Array) -> Array:
         signs = _signs(y)
-        return -signs * expit(-signs * z)
+        slopes: Array = -signs * expit(-signs * z)
+        return slopes
 
     def curvatures(self, z: Array, y: Array) -> Array:
-        return expit(z) * expit(-z)
+        curvatures: Array = expit(z) * expit(-z)
+        return curvatures
 
     def total(self, z: cp.Expression, y: Array) -> cp.Expression:
         return cp.sum(cp.logistic(cp.multiply(-_signs(y), z)))

@@ -4,8 +4,9 @@
     solution = fit(tasks, model, method="curriculum")     Algorithm 2
     solution = fit(tasks, model, method="stl")            single-task baseline
 
-BLAS runs on one thread inside a fit: its matrices are many and small, and on a busy machine threads that wait for
-each other cost more than they give (measured on digits with two of two cores taken: 3 s on one thread, 60 s on two).
+BLAS runs on one thread inside a fit: its matrices are many and small, and on a busy machine threads that wait
+for each other cost more than they give (measured on digits with both cores taken: 3 s on
+one thread, 60 s on two).
 """
 
 from __future__ import annotations
@@ -74,6 +75,7 @@ def fit(
     model : Model
         What is minimised.
     method : {"alternating", "curriculum", "stl"}
+        See the module essay.
     options : Options, optional
         Tolerance, rounds, solver, callback.
 

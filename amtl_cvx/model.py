@@ -8,8 +8,8 @@ With the penalty of AMTL, R = mu sum_s c_s l_s sum_t B[s, t], this is [L16, eq. 
 
 Everything here is NumPy and exact up to rounding: J, its gradients
 
-    G_W[:, t] = a_t grad L_t(w_t) + 2 coupling (W P)_t,      a_t = c_t (1 + R(B; e_t) - R(B; 0)),  P = (I - B)(I - B)'
-    G_B       = R'(B) - 2 coupling W'(W - W B)               (off the diagonal)
+    G_W[:, t] = a_t grad L_t(w_t) + 2 coupling (W P)_t      a_t = c_t (1 + R(B; e_t) - R(B; 0))
+    G_B       = R'(B) - 2 coupling W'(W - W B)              P = (I - B)(I - B)',  G_B off the diagonal
 
 and nothing comes from a solver. J is biconvex: convex in W for fixed B and in B for fixed W, not jointly.
 Task weights c_t: "equal" (1), "inverse-sqrt" (1/sqrt(n_t), which with reduction "sum" is AMTL-imbalanced of
@@ -58,8 +58,9 @@ class Model:
     task_weights: str | tuple[float, ...] = "equal"
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.coupling, Real) and np.isfinite(float(self.coupling)) and self.coupling > 0):
-            raise ModelError(f"coupling must be a finite number > 0, got {self.coupling!r}")
+        coupling: object = self.coupling
+        if not (isinstance(coupling, Real) and np.isfinite(float(coupling)) and float(coupling) > 0):
+            raise ModelError(f"coupling must be a finite number > 0, got {coupling!r}")
         if isinstance(self.task_weights, str):
             if self.task_weights not in TASK_WEIGHTS:
                 raise ModelError(
@@ -92,7 +93,7 @@ class Model:
         if self.task_weights == "equal":
             return np.ones(tasks.T)
         if self.task_weights == "inverse-sqrt":
-            return 1.0 / np.sqrt(tasks.counts.astype(float))
+            return np.asarray(1.0 / np.sqrt(tasks.counts), dtype=np.float64)
         return np.array(self.task_weights, dtype=float)
 
     def loss_weight(self, tasks: TaskSet, B: Array) -> Array:

@@ -5,11 +5,11 @@ blocks together form one bound-constrained problem, min J(W, B) over W and B >= 
 smooth loss and a linear penalty. Two methods, both monotone in J, so that the point stays in the basin of the
 alternation's iterate:
 
-* projected Newton with a Levenberg-Marquardt shift, on the free variables F (all of W; B[s, t] > 0, or
-  G_B[s, t] < 0): solve (H_FF + shift D) step = -g_F, D = diag(H_FF), project B onto B >= 0, accept on the ratio of
-  actual to predicted decrease, raise the shift otherwise (also where H_FF + shift D is indefinite; for a large
-  shift the step is a projected scaled gradient step, which descends). With strict complementarity it ends as
-  Newton's method on the right active set: quadratic.
+* projected Newton with a Levenberg-Marquardt shift, on the free variables F (all of W; B[s, t] > 0, or G_B[s,
+  t] < 0): solve (H_FF + shift D) step = -g_F, D = diag(H_FF), project B onto B >= 0, accept on the ratio of
+  actual to predicted decrease, raise the shift otherwise (also where H_FF + shift D is indefinite; for a
+  large shift the step is a projected scaled gradient step, which descends). With strict complementarity it
+  ends as Newton's method on the right active set: quadratic.
 * L-BFGS-B on (W, B >= 0) where the Hessian would not fit (more than `NEWTON_LIMIT` unknowns); linear, honest.
 
 Second derivatives (CERTIFICATES section 3), M = I - B, r_t = (W M)_t, rate[s, u] = d p_s / d(c_u l_u):
@@ -18,8 +18,8 @@ Second derivatives (CERTIFICATES section 3), M = I - B, r_t = (W M)_t, rate[s, u
     B_st-w_u  rate[s, u] c_u grad l_u - 2 coupling (r_t [u = s] + M_ut w_s)
     B_st-B_pt 2 coupling w_s'w_p,   0 for different targets
 
-Measured on the instances of `tests/cases.py`: a quasi-Newton stage before Newton saved no Newton step, so there
-is none below the limit.
+Measured on the instances of `tests/cases.py`: a quasi-Newton stage before Newton saved no Newton step, so
+there is none below the limit.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ import scipy.linalg as sl
 
 from amtl_cvx.certificate import residuals, weight_hessian
 from amtl_cvx.model import Model
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
 NEWTON_LIMIT = 5000
-"""Largest number of unknowns (T d + T (T - 1)) for the dense Newton method; its memory grows with the square."""
+"""Largest number of unknowns, T d + T (T - 1), for the dense Newton method (memory: its square)."""
 _TRUST_RATIO = 1e-10  # below this predicted relative decrease, J is rounding noise and the residual decides
 _NOISE = 1e-13  # relative rise of J that counts as rounding
 
@@ -97,11 +97,11 @@ class Derivatives(NamedTuple):
 
     gradient: Array
     hessian: Array
-    sources: Array
-    targets: Array
+    sources: Indices
+    targets: Indices
 
 
-def derivatives(tasks: TaskSet, model: Model, W: Array, B: Array, free: Array) -> Derivatives:
+def derivatives(tasks: TaskSet, model: Model, W: Array, B: Array, free: Mask) -> Derivatives:
     """Second-order model of J on vec(W) and the entries of B where `free` (T, T) is True."""
     d, T = W.shape
     s, t = np.nonzero(free)
@@ -159,7 +159,7 @@ def _newton(tasks: TaskSet, model: Model, W: Array, B: Array) -> Iterator[Point]
 
 
 def _accepted(tasks: TaskSet, model: Model, point: Point, local: Derivatives, shift: _Shift) -> Point | None:
-    """The first trial point that lowers J (or, at rounding level, the residual); None when no shift gives one."""
+    """The first trial point that lowers J (at rounding level: the residual); None if no shift gives one."""
     W, B = point
     d, T = W.shape
     J = model.objective(tasks, W, B)

@@ -355,7 +355,7 @@ def _write_pictures(folder: Path, solution: Solution, dataset: Dataset, run: Map
         solution=solution,
         arguments=run["arguments"],
         versions=run["versions"],
-        data=run["data"],
+        data={**run["data"], "rows": sum(run["data"]["rows"])},
         scores=run["scores"] or None,
         truth_B=dataset.truth_B,
     )

@@ -6,15 +6,16 @@ The choice is measured (2 cores, CVXPY 1.9.3; accuracy is the gradient or KKT re
         tolerance; with its multifrontal factorisation ("faer") from T*d = 1000 on (T d = 3892: 0.6 s against
         8 s with qdldl, 11 s SCS, 20 s OSQP).
     W-step with exponential cones: Clarabel, then SCS (OSQP has no such cone).
-    B-step (a QP with bounds): OSQP with polishing is exact (1e-16) on small ones. Column by column from T = 60
-        on, where Clarabel takes 4 ms a column and OSQP, on School, runs into its limit of iterations. The
+    B-step (a QP with bounds): OSQP with polishing is exact (1e-16) on small ones. Column by column from T =
+        60 on, where Clarabel takes 4 ms a column and OSQP, on School, runs into its limit of iterations. The
         support of either answer is solved once more in NumPy (`subproblems.polished`).
+    B-step with second-order cones (penalties with norms): Clarabel, then SCS.
 
 Fallback chain: the chosen solver first, then the others of the step in the order of `CHAINS`. A status other
-than "optimal" sends the problem to the next solver. If no solver reaches "optimal", the last answer that exists
-is used under its own status ("optimal_inaccurate", "user_limit"), which the history shows and a warning is
-logged for; the coordinator then judges it by its duality gap like every other answer. No answer at all is a
-`SolveError`. Solvers are started cold each time, so that a result does not depend on earlier calls.
+than "optimal" sends the problem to the next solver. If no solver reaches "optimal", the last answer that
+exists is used under its own status ("optimal_inaccurate", "user_limit"), which the history shows and a
+warning is logged for; the coordinator then judges it by its duality gap like every other answer. No answer at
+all is a `SolveError`. Solvers are started cold each time, so that a result does not depend on earlier calls.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ import cvxpy as cp
 
 from amtl_cvx.errors import ConvexityError, SolveError, SolverUnavailableError
 
-Step = Literal["W", "W-cone", "B", "B-cone"]
+Step = Literal["W", "W-cone", "B", "B-column", "B-cone"]
 
 CHAINS: Mapping[Step, tuple[str, ...]] = {
     "W": ("CLARABEL", "SCS", "OSQP"),
@@ -70,7 +71,7 @@ class SolverInfo:
 
 @dataclass(frozen=True, kw_only=True)
 class Solved:
-    """How a problem was solved: the solver that answered, its status, its own seconds, and compile seconds."""
+    """How a problem was solved: the solver that answered, its status, its own and the compile seconds."""
 
     solver: str
     status: str
@@ -83,7 +84,7 @@ class Solved:
         return cls(solver="", status="", seconds=0.0)
 
     def __add__(self, other: Solved) -> Solved:
-        """Several solves as one: seconds add up, every solver is named, a status besides "optimal" survives."""
+        """Several solves as one: seconds add up, solvers are named, a status but "optimal" survives."""
         names = dict.fromkeys(name for name in (*self.solver.split("+"), *other.solver.split("+")) if name)
         return Solved(
             solver="+".join(names),
@@ -95,7 +96,7 @@ class Solved:
 
 @functools.cache
 def installed() -> frozenset[str]:
-    """CVXPY's installed solvers; asked once, because CVXPY searches the disk at every call (20 ms, measured)."""
+    """CVXPY's installed solvers; asked once, because CVXPY searches the disk at every call (20 ms)."""
     return frozenset(cp.installed_solvers())
 
 
@@ -180,7 +181,8 @@ def solve(problem: cp.Problem, *, step: Step, solver: str = "auto") -> Solved:
             inexact = answer, {v: v.value for v in problem.variables()}
     if inexact is None:
         raise SolveError(
-            f"the {step}-step could not be solved ({'; '.join(tried)}): rescale the data or choose another solver",
+            f"the {step}-step could not be solved ({'; '.join(tried)}):"
+            " rescale the data or choose another solver",
             step=step,
             solver=", ".join(chain(step, solver)),
             status="; ".join(tried),
@@ -194,7 +196,7 @@ def solve(problem: cp.Problem, *, step: Step, solver: str = "auto") -> Solved:
 
 def _options(name: str, step: Step, problem: cp.Problem) -> Mapping[str, Any]:
     options = dict(_OPTIONS[name])
-    if (name, step) == ("CLARABEL", "B-cone"):  # second-order cones end at 1e-10; asking for more costs a fallback
+    if (name, step) == ("CLARABEL", "B-cone"):  # these end at 1e-10; asking for more costs a fallback
         options |= dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9)
     if name == "CLARABEL":
         size = sum(variable.size for variable in problem.variables())
@@ -209,10 +211,12 @@ def _attempt(problem: cp.Problem, name: str, options: Mapping[str, Any]) -> tupl
     """
     compiled, started = 0.0, time.perf_counter()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # back end chosen, sparse value read, accuracy: the last is in the status
+        warnings.simplefilter("ignore")  # back end, sparse value, accuracy: the last is in the status
         before = problem.compilation_time
         try:  # a solver without the cones of the problem says so while compiling
-            data, chain_, inverse = problem.get_problem_data(name, enforce_dpp=True, solver_opts=dict(options))
+            data, chain_, inverse = problem.get_problem_data(
+                name, enforce_dpp=True, solver_opts=dict(options)
+            )
             compiled = (problem.compilation_time or 0.0) if problem.compilation_time != before else 0.0
             started = time.perf_counter()
             raw = chain_.solve_via_data(problem, data, False, False, dict(options))

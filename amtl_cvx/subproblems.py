@@ -6,7 +6,7 @@ W-step, B fixed, one problem for the joint step and for a single task (SPEC sect
 
     joint      Q = sqrt(coupling) (I - B),  O = 0                          all tasks, T d variables
     one task   Q = k,  O = k v_t,  k = sqrt(coupling kappa_t),  kappa_t = 1 + sum_u B[t, u]^2,
-               v_t = w_t - (W P)_t / kappa_t,  P = (I - B)(I - B)'         d variables, one compiled shape for all
+               v_t = w_t - (W P)_t / kappa_t,  P = (I - B)(I - B)'         d variables, one shape for all
 
 B-step, W fixed, whole or by column (W_-t is W without w_t; linear penalties only):
 
@@ -14,16 +14,16 @@ B-step, W fixed, whole or by column (W_-t is W without w_t; linear penalties onl
     min_b  coupling ||w_t - W_-t b||^2 + p'b        b >= 0
 
 All are DPP: what changes between rounds or along a tuning grid is a `cp.Parameter`, so a problem is compiled
-once. `WeightProblem` holds the quadratic form  sum_t ||F_t w_t - f_t||^2 + <G, W> + ||W Q - O||_F^2. For the squared
-loss it is the W-step (F_t the triangular factor of sqrt(a_t / n_t) [X_t y_t]: nothing grows with n_t); for another
-smooth loss it is a Newton step, F_t'F_t half the weighted Hessian, iterated with a line search to the W-step's own
-minimum. `WeightDefinition` is the same step written with the loss's CVXPY atom (exponential cones for the logistic
-loss), which tests hold against it.
+once. `WeightProblem` holds the quadratic form  sum_t ||F_t w_t - f_t||^2 + <G, W> + ||W Q - O||_F^2. For the
+squared loss it is the W-step (F_t the triangular factor of sqrt(a_t / n_t) [X_t y_t]: nothing grows with
+n_t); for another smooth loss it is a Newton step, F_t'F_t half the weighted Hessian, iterated with a line
+search to the W-step's own minimum. `WeightDefinition` is the same step written with the loss's CVXPY atom
+(exponential cones for the logistic loss), which tests hold against it.
 
 Scaling: with unit = the mean loss at W = 0, problems are posed in W / sqrt(unit) and J / unit, so that solver
-tolerances mean the same for every scale of y. The B-step is divided by mu (a penalty is proportional to it) and its
-W replaced by a triangular factor when d > T. A diagonal fixed by an equality would leave B >= 0 without interior
-point (Clarabel fails, OSQP cannot polish; measured), hence off-diagonal variables only.
+tolerances mean the same for every scale of y. The B-step is divided by mu (a penalty is proportional to it)
+and its W replaced by a triangular factor when d > T. A diagonal fixed by an equality would leave B >= 0
+without interior point (Clarabel fails, OSQP cannot polish; measured), hence off-diagonal variables only.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from amtl_cvx.errors import ModelError
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model
 from amtl_cvx.solvers import Solved
-from amtl_cvx.tasks import Array, Task, TaskSet
+from amtl_cvx.tasks import Array, Task, TaskSet, triangular_factor
 from amtl_cvx.transfer import TransferPenalty, project_transfer
 
 COLUMN_SIZE = 60
@@ -131,7 +131,7 @@ class WeightProblem:
         self.problem = solvers.check_dpp(cp.Problem(cp.Minimize(fit + linear + coupling)), "the W-step")
 
     def minimise(self, step: Coupled, start: Array) -> HalfStep:
-        """The W-step's minimum; `start` (d, T) begins Newton's method and is not used for a quadratic loss."""
+        """The W-step's minimum; `start` (d, T) begins Newton's method, a quadratic loss needs none."""
         self._set_coupling(step)
         if step.loss.quadratic:
             return self._model_minimum(*_quadratic_data(step, self.rows))
@@ -172,7 +172,7 @@ class WeightProblem:
 
 
 class WeightDefinition:
-    """The W-step written with the loss's own CVXPY atom, on the rows as they are; slow, and the definition."""
+    """The W-step with the loss's own CVXPY atom, on the rows as they are: slow, and the definition."""
 
     def __init__(self, tasks: Sequence[Task], loss: Loss, *, solver: str = "auto") -> None:
         d, T = tasks[0].X.shape[1], len(tasks)
@@ -268,7 +268,7 @@ class TransferStep:
             raise ModelError(
                 f"this B-step was compiled for {self.penalty}, not for {model.transfer}: compile another"
             )
-        factor = W if W.shape[0] <= self.T else np.linalg.qr(W, mode="r")
+        factor = W if W.shape[0] <= self.T else triangular_factor(W)
         weight = model.coupling / (self.unit * (1.0 if self.free else model.mu))
         self.A.value = np.sqrt(weight) * factor
         self.losses.value = model.weighted_losses(tasks, W)
@@ -296,7 +296,7 @@ class ColumnTransferStep:
             raise ModelError(
                 f"{type(model.transfer).__name__} does not split into columns: use the whole B-step"
             )
-        factor = W if W.shape[0] <= tasks.T else np.linalg.qr(W, mode="r")
+        factor = W if W.shape[0] <= tasks.T else triangular_factor(W)
         result, total = np.zeros((tasks.T, tasks.T)), Solved.none()
         for t in range(tasks.T):
             others = np.arange(tasks.T) != t
@@ -313,7 +313,7 @@ class ColumnTransferStep:
 def compile_transfer_step(
     tasks: TaskSet, model: Model, *, solver: str = "auto", columns: bool | None = None
 ) -> TransferStep | ColumnTransferStep:
-    """The B-step for the tasks' shapes: by column for a linear penalty from `COLUMN_SIZE` tasks on, else whole."""
+    """The B-step for the tasks' shapes: by column from `COLUMN_SIZE` tasks on if linear, else whole."""
     if columns is None:
         columns = tasks.T >= COLUMN_SIZE and model.transfer.prices(np.zeros(tasks.T)) is not None
     if columns and tasks.T > 1:
@@ -330,7 +330,8 @@ def exactly_feasible(tasks: TaskSet, model: Model, W: Array, B: Array) -> Array:
     B = project_transfer(B)
     losses, h = model.weighted_losses(tasks, W), prox_steps(model, W, 1.0)
     moved = model.transfer.prox(B - model.coupling_gradient_B(W, B) / h, 1.0 / h, losses)
-    B = np.where(moved > 0.0, B, 0.0)
+    useful = np.abs(W).max(axis=0)[:, None] > 0.0  # w_s = 0 helps nobody, even where its edges are free
+    B = np.where((moved > 0.0) & useful, B, 0.0)
     prices = model.transfer.prices(losses)
     return B if prices is None else polished(W, B, prices, model.coupling)
 
@@ -383,7 +384,7 @@ def _newton_data(step: Coupled, W: Array, rows: int) -> tuple[Array, Array, Arra
     F, f = np.zeros((T, rows, d)), np.zeros((T, rows))
     for t, (task, a) in enumerate(zip(step.tasks, step.a, strict=True)):
         curvature = 0.5 * a * step.loss.scale(task) * step.loss.curvatures(task.X @ W[:, t], task.y)
-        factor = np.linalg.qr(np.sqrt(curvature)[:, None] * task.X, mode="r")
+        factor = triangular_factor(np.sqrt(curvature)[:, None] * task.X)
         F[t, : len(factor)] = factor
         f[t] = F[t] @ W[:, t]
     return F, f, step.pull(W)

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -268,6 +270,12 @@ class TaskSet:
             digest.update(np.ascontiguousarray(task.X, dtype="<f8").tobytes())
             digest.update(np.ascontiguousarray(task.y, dtype="<f8").tobytes())
         return digest.hexdigest()
+
+
+def triangular_factor(rows: Array) -> Array:
+    """R of rows = Q R, (min(n, d), d): the same Gram matrix in the fewest rows."""
+    factor: Array = np.linalg.qr(rows, mode="r")  # type: ignore[assignment]
+    return factor
 
 
 def task_index(names: Sequence[str], task: int | str) -> int:

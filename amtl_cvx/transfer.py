@@ -102,7 +102,7 @@ def project_transfer(V: Array) -> Array:
     return B
 
 
-def check_mu(mu: float) -> None:
+def check_mu(mu: object) -> None:
     """Raise `ModelError` unless mu is a finite number >= 0."""
-    if not (isinstance(mu, Real) and np.isfinite(float(mu)) and mu >= 0):
+    if not (isinstance(mu, Real) and np.isfinite(float(mu)) and float(mu) >= 0):
         raise ModelError(f"mu (the price of transfer) must be a finite number >= 0, got {mu!r}")

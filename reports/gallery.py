@@ -2,8 +2,8 @@
 
     python reports/gallery.py
 
-writes <problem>-graph.png, <problem>-convergence.png, paper-synthetic-truth.png and gallery.json beside itself, in
-gallery/.
+writes <problem>-graph.png, <problem>-convergence.png, paper-synthetic-truth.png and gallery.json beside
+itself, in gallery/.
 """
 
 from __future__ import annotations
@@ -34,7 +34,10 @@ def draw(name: str) -> dict[str, object]:
     write_png(convergence_figure(solution.history, tol=1e-8), HERE / f"{name}-convergence.png")
     if dataset.truth_B is not None:
         write_png(truth_figure(solution.graph, dataset.truth_B), HERE / f"{name}-truth.png")
-    result: dict[str, object] = {"verdict": solution.certificate.verdict(), "edges": solution.certificate.edges}
+    result: dict[str, object] = {
+        "verdict": solution.certificate.verdict(),
+        "edges": solution.certificate.edges,
+    }
     if dataset.test is not None:
         test, classes = preparation.apply_tasks(dataset.test), dataset.classes is not None
         single = fit(train, model, method="stl")

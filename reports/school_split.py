@@ -1,9 +1,10 @@
-"""Write a School split of Argyriou et al. as .npz: 139 tasks, the training rows of one of the ten fixed splits.
+"""Write a School split of Argyriou et al. as .npz: 139 tasks, the training rows of one of the ten fixed
+splits.
 
     python reports/school_split.py SCHOOL_FOLDER SPLIT OUT.npz
 
-SCHOOL_FOLDER holds school_b.mat and school_<SPLIT>_indexes.mat. The data are not ours to publish: OUT.npz belongs
-outside the project.
+SCHOOL_FOLDER holds school_b.mat and school_<SPLIT>_indexes.mat. The data are not ours to publish: OUT.npz
+belongs outside the project.
 """
 
 from __future__ import annotations

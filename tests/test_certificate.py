@@ -28,7 +28,9 @@ Point = tuple[TaskSet, Model, Array, Array]
 
 
 def amtl(loss: Loss, mu: float = 0.05, coupling: float = 0.7) -> Model:
-    return Model(loss=loss, transfer=LossWeightedL1(mu=mu), coupling=coupling, task_weights=(0.5, 2.0, 1.0, 0.25))
+    return Model(
+        loss=loss, transfer=LossWeightedL1(mu=mu), coupling=coupling, task_weights=(0.5, 2.0, 1.0, 0.25)
+    )
 
 
 def literal_residuals(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[float, float, float, float]:
@@ -39,7 +41,10 @@ def literal_residuals(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple
     worst_W = worst_B = relative_W = relative_B = 0.0
     for t in range(T):
         a = c[t] * (1 + model.mu * sum(B[t, u] for u in range(T)))
-        pull, start = a * model.loss.gradient(tasks[t], W[:, t]), a * model.loss.gradient(tasks[t], np.zeros(d))
+        pull, start = (
+            a * model.loss.gradient(tasks[t], W[:, t]),
+            a * model.loss.gradient(tasks[t], np.zeros(d)),
+        )
         drag = np.array([2 * lam * sum(W[j, u] * P[u, t] for u in range(T)) for j in range(d)])
         miss = np.abs(pull + drag).max()
         worst_W = max(worst_W, miss)
@@ -60,7 +65,9 @@ def literal_residuals(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple
 def test_residuals_are_the_literal_loops(loss: Loss, rng: np.random.Generator) -> None:
     tasks, model = tasks_for(loss, rng, counts=(4, 9, 14, 3)), amtl(loss)
     W, B = rng.normal(size=(6, 4)), random_transfer(rng, 4)
-    assert tuple(residuals(tasks, model, W, B)) == pytest.approx(literal_residuals(tasks, model, W, B), rel=1e-10)
+    assert tuple(residuals(tasks, model, W, B)) == pytest.approx(
+        literal_residuals(tasks, model, W, B), rel=1e-10
+    )
 
 
 def column_dual(model: Model, W: Array, B: Array, prices: Array, t: int) -> tuple[float, float, Array]:
@@ -94,7 +101,9 @@ def test_gap_B_is_primal_minus_dual_and_bounds_the_distance_to_the_optimum(
             total, least = total + primal - dual, least + primal - optimum
         gap, reason = transfer_gap(tasks, model, W, B)
         assert gap is not None and reason == ""
-        assert least * (1 - 1e-6) <= gap <= total * (1 + 1e-9)  # the better of two bounds, the first of which is this
+        assert (
+            least * (1 - 1e-6) <= gap <= total * (1 + 1e-9)
+        )  # the better of two bounds, the first of which is this
 
 
 def test_weak_duality_of_the_b_step_at_random_points(rng: np.random.Generator) -> None:
@@ -128,11 +137,12 @@ def test_free_edges_have_a_finite_bound_that_holds(free: tuple[int, ...], rng: n
 
 
 def test_collinear_free_edges_have_only_the_trivial_bound(rng: np.random.Generator) -> None:
-    """T - 1 > d and mu = 0: theta = 0 is all that is known to be feasible, D(0) = 0, the gap is the whole term."""
+    """T - 1 > d and mu = 0: nothing bounds B, so theta is 0 in a column with a useful source, and P - D(0) = P."""
     tasks = random_tasks(rng, d=2, counts=(9, 9, 9, 9))
     model, W = make_model(mu=0.0, coupling=0.7), rng.normal(size=(2, 4)) + 1.0
     gap, _ = transfer_gap(tasks, model, W, np.zeros((4, 4)))
-    assert gap == pytest.approx(0.7 * (W**2).sum(), rel=1e-12)
+    helped = [t for t in range(4) if max(W[:, s] @ W[:, t] for s in range(4) if s != t) > 0]
+    assert helped and gap == pytest.approx(0.7 * (W[:, helped] ** 2).sum(), rel=1e-12)
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -199,11 +209,16 @@ def test_gap_W_of_the_logistic_loss_bounds_the_distance_to_the_optimum(
         assert not exact and gap is not None and gap >= (value(W.ravel()) - best) * (1 - 1e-9)
         M = np.eye(4) - B
         G = model.gradient_W(tasks, W, B)
-        assert gap == pytest.approx(np.trace(G @ np.linalg.inv(M @ M.T) @ G.T) / (4 * model.coupling), rel=1e-9)
+        assert gap == pytest.approx(
+            np.trace(G @ np.linalg.inv(M @ M.T) @ G.T) / (4 * model.coupling), rel=1e-9
+        )
 
 
 def test_a_singular_graph_has_no_bound_for_the_logistic_loss(rng: np.random.Generator) -> None:
-    tasks, model = random_tasks(rng, loss="logistic", counts=(9, 9)), make_model(loss="logistic", mu=0.3, coupling=0.7)
+    tasks, model = (
+        random_tasks(rng, loss="logistic", counts=(9, 9)),
+        make_model(loss="logistic", mu=0.3, coupling=0.7),
+    )
     gap, _, reason = weight_gap(tasks, model, np.ones((6, 2)), np.array([[0.0, 1.0], [1.0, 0.0]]))
     assert gap is None and "singular" in reason
 
@@ -294,7 +309,10 @@ def test_permuting_the_tasks_changes_nothing(certified: Point) -> None:
     order = np.array([2, 0, 3, 1])
     permuted = TaskSet(tasks=tuple(tasks[t] for t in order))
     for V, C in ((W, B), (W * 1.1, B), (W, B * 1.1)):
-        before, after = certify(tasks, model, V, C), certify(permuted, model, V[:, order], C[np.ix_(order, order)])
+        before, after = (
+            certify(tasks, model, V, C),
+            certify(permuted, model, V[:, order], C[np.ix_(order, order)]),
+        )
         assert after.passes == before.passes and after.edges == before.edges
         assert after.objective == pytest.approx(before.objective, rel=1e-12)
         assert after.relative == pytest.approx(before.relative, rel=1e-3, abs=1e-12)
@@ -306,7 +324,11 @@ def test_scaling_y_changes_no_verdict(scale: float, rng: np.random.Generator) ->
     tasks, model = random_tasks(rng), make_model(mu=0.02, coupling=0.7)
     scaled = TaskSet(tasks=tuple(replace(task, y=scale * task.y) for task in tasks))
     solution = alternate(tasks, model, Options(max_rounds=25))
-    for W, B in ((solution.W, solution.B), (solution.W * (1 + 1e-6), solution.B), (solution.W, solution.B * 1.01)):
+    for W, B in (
+        (solution.W, solution.B),
+        (solution.W * (1 + 1e-6), solution.B),
+        (solution.W, solution.B * 1.01),
+    ):
         before, after = certify(tasks, model, W, B), certify(scaled, model, scale * W, B)
         assert after.passes == before.passes and after.level == before.level
         assert after.relative == pytest.approx(before.relative, rel=1e-4, abs=1e-12)
@@ -316,7 +338,9 @@ def test_an_edge_out_of_a_task_without_predictor_is_rejected(rng: np.random.Gene
     """w_s = 0, p_s > 0: the edge costs p_s B[s, t] and helps nobody."""
     tasks, model = random_tasks(rng, counts=(9, 14)), make_model(mu=10.0, coupling=0.7)
     X, y = np.round(tasks[0].X[:6]), np.array([1.0, -1.0, 1.0, -1.0, 1.0, -1.0])
-    balanced = replace(tasks[0], X=np.vstack([X, X]), y=np.concatenate([y, -y]), count=12)  # X'y = 0, so w = 0
+    balanced = replace(
+        tasks[0], X=np.vstack([X, X]), y=np.concatenate([y, -y]), count=12
+    )  # X'y = 0, so w = 0
     tasks = TaskSet(tasks=(balanced, tasks[1]))
     W = ridge(tasks, model)
     assert np.abs(W[:, 0]).max() <= 1e-15
@@ -356,7 +380,12 @@ def test_single_task_is_judged_as_ridge(reduction: str, rng: np.random.Generator
     model = make_model(mu=0.001, coupling=0.7, reduction=reduction)
     W = ridge(tasks, model)
     found = certify(tasks, model, W, zero, kind="single-task")
-    assert found.passes and found.level == "C2" and found.gap_B is None and "fixed at 0" in found.reasons["gap_B"]
+    assert (
+        found.passes
+        and found.level == "C2"
+        and found.gap_B is None
+        and "fixed at 0" in found.reasons["gap_B"]
+    )
     assert found.relative <= 1e-12 < found.joint_relative
     assert not certify(tasks, model, W, zero, kind="joint").passes
     assert not certify(tasks, model, W * (1 + 1e-6), zero, kind="single-task").passes

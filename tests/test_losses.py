@@ -16,7 +16,9 @@ every_loss = pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
 
 def test_every_loss_and_reduction_has_a_case() -> None:
     assert not missing(LOSSES, LOSS_CASES)
-    assert {(loss.name, loss.reduction) for loss in LOSS_CASES} == {(n, r) for n in LOSSES for r in ("mean", "sum")}
+    assert {(loss.name, loss.reduction) for loss in LOSS_CASES} == {
+        (n, r) for n in LOSSES for r in ("mean", "sum")
+    }
 
 
 @every_loss
@@ -26,7 +28,10 @@ def test_gradient_and_hessian_are_central_differences(loss: Loss, rng: np.random
         gradient, hessian = loss.gradient(task, w), loss.hessian(task, w)
         slope = central_gradient(lambda v, task=task: loss.value(task, v), w, 1e-3)
         assert np.abs(gradient - slope).max() <= 1e-7 * np.abs(gradient).max()
-        rows = [central_gradient(lambda v, i=i, task=task: loss.gradient(task, v)[i], w, 1e-3) for i in range(len(w))]
+        rows = [
+            central_gradient(lambda v, i=i, task=task: loss.gradient(task, v)[i], w, 1e-3)
+            for i in range(len(w))
+        ]
         assert np.abs(hessian - np.array(rows)).max() <= 1e-7 * np.abs(hessian).max()
 
 
@@ -88,7 +93,9 @@ def test_compression_keeps_value_and_gradient(loss: Loss, n: int, rng: np.random
     for _ in range(5):
         w = rng.normal(size=6)
         assert loss.value(small, w) == pytest.approx(loss.value(task, w), rel=1e-12)
-        assert np.abs(loss.gradient(small, w) - loss.gradient(task, w)).max() <= 1e-12 * loss.value(task, w) * n
+        assert (
+            np.abs(loss.gradient(small, w) - loss.gradient(task, w)).max() <= 1e-12 * loss.value(task, w) * n
+        )
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])

@@ -67,7 +67,9 @@ def test_objective_is_the_literal_sum(
     expected = literal_objective(tasks, model, W, B)
     assert model.objective(tasks, W, B) == pytest.approx(expected, rel=1e-13)
     assert sum(model.terms(tasks, W, B)) == pytest.approx(expected, rel=1e-13)
-    assert model.losses(tasks, W) == pytest.approx([literal_loss(tasks, model, W, t) for t in range(4)], rel=1e-13)
+    assert model.losses(tasks, W) == pytest.approx(
+        [literal_loss(tasks, model, W, t) for t in range(4)], rel=1e-13
+    )
     assert model.objective(model.compress(tasks), W, B) == pytest.approx(expected, rel=1e-12)
 
 

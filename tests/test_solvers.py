@@ -46,7 +46,9 @@ def test_every_solver_of_a_chain_solves_it(step: solvers.Step) -> None:
 
 
 def test_the_first_that_is_optimal_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = answers(monkeypatch, {"CLARABEL": ("failed (x)", None), "SCS": ("optimal", 2.0), "OSQP": ("optimal", 3.0)})
+    asked = answers(
+        monkeypatch, {"CLARABEL": ("failed (x)", None), "SCS": ("optimal", 2.0), "OSQP": ("optimal", 3.0)}
+    )
     qp = problem()
     assert solve(qp, step="W") == Solved(solver="SCS", status="optimal", seconds=0.5, compile_seconds=0.5)
     assert asked == ["CLARABEL", "SCS"] and qp.variables()[0].value == pytest.approx([2.0, 2.0])

@@ -43,7 +43,9 @@ every_weight = pytest.mark.parametrize("weights", WEIGHT_CASES, ids=weight_id)
 both_reductions = pytest.mark.parametrize("reduction", ["mean", "sum"])
 both_losses = pytest.mark.parametrize("loss", ["squared", "logistic"])
 every_solver = pytest.mark.parametrize("solver", list(TOLERANCE))
-shapes = pytest.mark.parametrize(("d", "counts"), [(6, (9, 14, 20, 8)), (3, (9, 2, 20, 8, 5)), (12, (5, 30, 8))])
+shapes = pytest.mark.parametrize(
+    ("d", "counts"), [(6, (9, 14, 20, 8)), (3, (9, 2, 20, 8, 5)), (12, (5, 30, 8))]
+)
 
 
 def close(found: Array, expected: Array, tol: float) -> bool:
@@ -180,7 +182,8 @@ def test_b_step_by_column_is_the_whole_b_step(rng: np.random.Generator) -> None:
     model, W = make_model(mu=0.05, coupling=1.5), correlated(rng, tasks.d, tasks.T)
     zero = np.zeros((tasks.T, tasks.T))
     whole, columns = (
-        compile_transfer_step(tasks, model, columns=flag).solve(tasks, model, W, zero).value for flag in (False, True)
+        compile_transfer_step(tasks, model, columns=flag).solve(tasks, model, W, zero).value
+        for flag in (False, True)
     )
     assert np.abs(whole - columns).max() <= 1e-8
     assert np.array_equal(whole > 0, columns > 0)
@@ -262,7 +265,9 @@ def test_the_newton_path_does_not_depend_on_its_start(rng: np.random.Generator) 
 
 
 @both_losses
-def test_a_step_is_compiled_once(loss: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_is_compiled_once(
+    loss: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tasks = random_tasks(rng, loss=loss)
     compiled = []
     original = SolvingChain.apply
@@ -294,7 +299,9 @@ def parameter_sizes(step: WeightStep) -> list[tuple[int, ...]]:
 def test_no_problem_grows_with_the_number_of_rows(loss: str, rng: np.random.Generator) -> None:
     model = make_model(loss=loss, mu=0.05, coupling=0.7)
     small, large = (random_tasks(rng, loss=loss, counts=(n, n)) for n in (10, 1000))
-    assert parameter_sizes(WeightStep.compile(small, model)) == parameter_sizes(WeightStep.compile(large, model))
+    assert parameter_sizes(WeightStep.compile(small, model)) == parameter_sizes(
+        WeightStep.compile(large, model)
+    )
 
 
 def test_free_transfer_works(rng: np.random.Generator) -> None:
@@ -321,7 +328,9 @@ def test_the_scale_of_y_changes_neither_B_nor_the_verdict(
     for data in (tasks, scaled):
         W = WeightStep.compile(data, model).solve(data, model, np.zeros((6, 4)), zero).value
         B = compile_transfer_step(data, model, columns=columns).solve(data, model, W, zero).value
-        found.append((W, B, residuals(data, model, W, B), certify(data, model, W, zero, kind="single-task").passes))
+        found.append(
+            (W, B, residuals(data, model, W, B), certify(data, model, W, zero, kind="single-task").passes)
+        )
     (W, B, before, passes), (V, C, after, verdict) = found
     assert np.count_nonzero(B) > 0 and passes and verdict
     assert close(V / scale, W, 1e-10)

@@ -54,7 +54,9 @@ def test_prox_is_the_conic_solution(penalty: TransferPenalty, by_row: bool, rng:
 
 
 @every_penalty
-def test_prox_is_feasible_and_leaves_its_argument_alone(penalty: TransferPenalty, rng: np.random.Generator) -> None:
+def test_prox_is_feasible_and_leaves_its_argument_alone(
+    penalty: TransferPenalty, rng: np.random.Generator
+) -> None:
     V, losses = rng.normal(size=(T, T)), rng.random(T)
     before = V.copy()
     B = penalty.prox(V, 0.3, losses)
@@ -97,7 +99,9 @@ def test_relabelling_tasks_changes_nothing(penalty: TransferPenalty, rng: np.ran
     B, V, losses, order = random_transfer(rng, T), rng.normal(size=(T, T)), rng.random(T), rng.permutation(T)
     place = np.ix_(order, order)
     assert penalty.value(B[place], losses[order]) == pytest.approx(penalty.value(B, losses), rel=1e-13)
-    assert penalty.prox(V[place], 0.4, losses[order]) == pytest.approx(penalty.prox(V, 0.4, losses)[place], rel=1e-13)
+    assert penalty.prox(V[place], 0.4, losses[order]) == pytest.approx(
+        penalty.prox(V, 0.4, losses)[place], rel=1e-13
+    )
 
 
 @every_penalty
@@ -158,7 +162,11 @@ def test_a_penalty_without_prices_goes_through_the_whole_alternation(rng: np.ran
 def test_a_penalty_without_prices_is_judged_by_its_prox(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), group_model()
     W = rng.normal(size=(tasks.d, tasks.T))
-    B = TransferStep(model.transfer, T=tasks.T, d=tasks.d, unit=1.0, solver="CLARABEL").solve(tasks, model, W, 0 * W).value
+    B = (
+        TransferStep(model.transfer, T=tasks.T, d=tasks.d, unit=1.0, solver="CLARABEL")
+        .solve(tasks, model, W, 0 * W)
+        .value
+    )
     found = certificate.residuals(tasks, model, W, B)
     h = 2.0 * model.coupling * (W**2).sum(axis=0)[:, None]
     smooth = -2.0 * model.coupling * W.T @ (W - W @ B)

@@ -2,9 +2,9 @@
 
     python reports/acceptance/measure.py [CHECK ...]
 
-writes figures.json and README.md beside itself. Each check returns rows (what, limit, figure, holds); a check that
-needs the real data (`AMTL_CVX_DATA`, else ../shared/data beside the repository) is listed as not measured where they
-are absent. Named checks are measured again and replace their rows; without names all are.
+writes figures.json and README.md beside itself. Each check returns rows (what, limit, figure, holds); a check
+that needs the real data (`AMTL_CVX_DATA`, else ../shared/data beside the repository) is listed as not
+measured where they are absent. Named checks are measured again and replace their rows; without names all are.
 """
 
 from __future__ import annotations
@@ -97,7 +97,12 @@ def digits() -> list[Row]:
                     holds=ours >= single,
                 ),
                 Row(what=f"{name}: seconds", limit="<= 60", figure=f"{seconds:.1f}", holds=seconds <= 60),
-                Row(what=f"{name}: memory", limit="<= 1.5 GiB", figure=f"{memory:.2f} GiB", holds=memory <= 1.5),
+                Row(
+                    what=f"{name}: memory",
+                    limit="<= 1.5 GiB",
+                    figure=f"{memory:.2f} GiB",
+                    holds=memory <= 1.5,
+                ),
                 Row(what=f"{name}: files", limit="7", figure=", ".join(files), holds=len(files) == 7),
             ]
     return rows
@@ -174,7 +179,12 @@ def authors() -> list[Row]:
             figure=f"passes {judged.passes}, relative {judged.relative:.2f}",
             holds=not judged.passes and round(judged.relative, 2) == 0.83,
         ),
-        Row(what="exact W-step at the saved B: J", limit="4607.8073", figure=f"{J:.4f}", holds=round(J, 4) == 4607.8073),
+        Row(
+            what="exact W-step at the saved B: J",
+            limit="4607.8073",
+            figure=f"{J:.4f}",
+            holds=round(J, 4) == 4607.8073,
+        ),
         Row(
             what="exact W-step at the saved B: test RMSE against the saved W",
             limit="16.531 against 18.249",
@@ -217,7 +227,14 @@ def mathematics() -> list[Row]:
     step = WeightStep.compile(tasks, model)
     W, _ = step.solve(tasks, model, zero_W, zero_B)
     error = float(np.abs(W - ridge(tasks, model)).max())
-    rows.append(Row(what="W-step at B = 0 against ridge", limit="<= 1e-10", figure=f"{error:.1e}", holds=error <= 1e-10))
+    rows.append(
+        Row(
+            what="W-step at B = 0 against ridge",
+            limit="<= 1e-10",
+            figure=f"{error:.1e}",
+            holds=error <= 1e-10,
+        )
+    )
     B, _ = compile_transfer_step(tasks, model).solve(tasks, model, W, zero_B)
     prices = model.transfer.prices(model.weighted_losses(tasks, W))
     assert prices is not None
@@ -226,7 +243,13 @@ def mathematics() -> list[Row]:
         others = np.arange(tasks.T) != t
         p = prices[others]
         # weights through column scaling; sklearn minimises ||y - X b||^2 / (2 n) + alpha |b|
-        lasso = Lasso(alpha=1.0 / (2.0 * model.coupling * tasks.d), positive=True, fit_intercept=False, tol=1e-15, max_iter=10**6)
+        lasso = Lasso(
+            alpha=1.0 / (2.0 * model.coupling * tasks.d),
+            positive=True,
+            fit_intercept=False,
+            tol=1e-15,
+            max_iter=10**6,
+        )
         b = lasso.fit(W[:, others] / p, W[:, t]).coef_ / p
         error = max(error, float(np.abs(b - B[others, t]).max()))
     rows.append(
@@ -314,7 +337,12 @@ def random_problems() -> list[Row]:
         if solution.status is not Status.CERTIFIED:
             failed.append(f"{case.label}: {solution.status.value}, {solution.certificate.verdict()}")
     return [
-        Row(what=f"{COUNT} random problems: largest relative rise of J", limit="rounding", figure=f"{rise:.1e}", holds=rise <= 1e-12),
+        Row(
+            what=f"{COUNT} random problems: largest relative rise of J",
+            limit="rounding",
+            figure=f"{rise:.1e}",
+            holds=rise <= 1e-12,
+        ),
         Row(
             what=f"{COUNT} random problems: certified at 1e-8",
             limit=f">= {NEEDED}",
@@ -345,13 +373,17 @@ def start_up() -> list[Row]:
     seconds: dict[str, list[float]] = {"cvxpy": [], "amtl_cvx": []}
     for _ in range(7):
         for name in seconds:
-            code = f"import time; t = time.perf_counter(); import cvxpy, {name}; print(time.perf_counter() - t)"
+            code = (
+                f"import time; t = time.perf_counter(); import cvxpy, {name}; print(time.perf_counter() - t)"
+            )
             seconds[name].append(float(subprocess.check_output([sys.executable, "-c", code])))
     extra = float(np.median(seconds["amtl_cvx"]) - np.median(seconds["cvxpy"]))
     code = "import sys, amtl_cvx; print('matplotlib' in sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
     started = time.perf_counter()
-    done = subprocess.run([sys.executable, "-m", "pytest"], capture_output=True, text=True, check=False, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest"], capture_output=True, text=True, check=False, cwd=ROOT
+    )
     tests = time.perf_counter() - started
     last = done.stdout.strip().splitlines()[-1]
     return [
@@ -381,7 +413,9 @@ def main(names: list[str]) -> None:
         print(f"measuring {name}", flush=True)
         stored["checks"][name] = [asdict(row) for row in CHECKS[name]()]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    stored["machine"] = f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GiB, Python {platform.python_version()}"
+    stored["machine"] = (
+        f"{os.cpu_count()} cores ({platform.machine()}), {memory:.0f} GiB, Python {platform.python_version()}"
+    )
     stored["versions"], stored["seed"] = versions(), SEED
     stored["peak_of_this_script_GiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     path.write_text(json.dumps(stored, indent=1) + "\n")
@@ -392,7 +426,9 @@ def main(names: list[str]) -> None:
 
 
 def _table(stored: dict[str, Any]) -> str:
-    packages = ", ".join(f"{name} {version}" for name, version in stored["versions"].items() if name != "platform")
+    packages = ", ".join(
+        f"{name} {version}" for name, version in stored["versions"].items() if name != "platform"
+    )
     lines = [
         "# What this release promises, measured",
         "",
@@ -407,7 +443,9 @@ def _table(stored: dict[str, Any]) -> str:
     words = {True: "yes", False: "**no**", None: "not measured"}
     for rows in stored["checks"].values():
         lines += [
-            "| " + " | ".join(str(row[key]).replace("|", "\\|") for key in ("what", "limit", "figure")) + f" | {words[row['holds']]} |"
+            "| "
+            + " | ".join(str(row[key]).replace("|", "\\|") for key in ("what", "limit", "figure"))
+            + f" | {words[row['holds']]} |"
             for row in rows
         ]
     return "\n".join(lines) + "\n"

@@ -1,0 +1,70 @@
+"""Every method by name: it runs, it is judged by its own certificate, and unknown names are refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import METHOD_CASES, missing, random_tasks
+
+from amtl_cvx.coordinator import Options
+from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.methods import METHODS, fit
+from amtl_cvx.model import make_model
+from amtl_cvx.solution import Status
+
+KINDS = {"alternating": "joint", "curriculum": "curriculum", "stl": "single-task"}
+
+
+def test_every_method_has_a_case() -> None:
+    assert not missing(METHODS, METHOD_CASES)
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("method", METHOD_CASES)
+def test_a_method_is_certified_by_its_own_judge(method: str, loss: str, rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng, loss=loss), make_model(loss=loss, mu=0.02, coupling=0.3)
+    solution = fit(tasks, model, method=method, options=Options(max_rounds=20))
+    assert solution.status is Status.CERTIFIED and solution.method == method
+    assert solution.certificate.kind == KINDS[method]
+    judge = METHODS[method].judge
+    again = judge(tasks, model, solution.W, solution.B, solution.order, 1e-8)
+    assert again.to_dict() == solution.certificate.to_dict()
+    assert not judge(tasks, model, solution.W * (1 + 1e-4), solution.B, solution.order, 1e-8).passes
+
+
+@pytest.mark.parametrize("method", METHOD_CASES)
+def test_a_solution_predicts(method: str, rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng), make_model(mu=0.02, coupling=0.3)
+    solution = fit(tasks, model, method=method, options=Options(max_rounds=20))
+    rows = rng.normal(size=(3, 6))
+    assert solution.scores(rows) == pytest.approx(rows @ solution.W)
+    assert solution.predict("task 1", rows) == pytest.approx(rows @ solution.W[:, 1])
+    assert solution.predict(1, rows[0]) == pytest.approx(rows[:1] @ solution.W[:, 1])
+    with pytest.raises(DataError, match="6 features"):
+        solution.scores(rows[:, :5])
+
+
+def test_alternating_is_not_above_the_others(rng: np.random.Generator) -> None:
+    """Its first half-step is the single-task solution, and J never rises from there."""
+    tasks, model = random_tasks(rng), make_model(mu=0.02, coupling=0.3)
+    start = fit(tasks, model, method="stl")
+    solution = fit(tasks, model, options=Options(max_rounds=20))
+    assert solution.history[0].objective == pytest.approx(start.objective, rel=1e-12)
+    assert solution.objective < start.objective
+
+
+def test_an_unknown_method_is_refused(rng: np.random.Generator) -> None:
+    with pytest.raises(ModelError, match="choose one of alternating, curriculum, stl"):
+        fit(random_tasks(rng), make_model(mu=0.1, coupling=1.0), method="amtl")
+
+
+def test_a_curriculum_without_its_order_is_bad_data(rng: np.random.Generator) -> None:
+    with pytest.raises(DataError, match="order"):
+        METHODS["curriculum"].judge(
+            random_tasks(rng),
+            make_model(mu=0.1, coupling=1.0),
+            np.zeros((6, 4)),
+            np.zeros((4, 4)),
+            None,
+            1e-8,
+        )

@@ -1,0 +1,127 @@
+"""Refinement: its second derivatives, its descent, and the same point by both methods."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import LOSS_CASES, Array, SourceGroupL2, loss_id, random_tasks, random_transfer, ridge, tasks_for
+
+from amtl_cvx import refine as module
+from amtl_cvx.certificate import certify, residuals
+from amtl_cvx.coordinator import Options, alternate
+from amtl_cvx.losses import Loss
+from amtl_cvx.model import Model, make_model
+from amtl_cvx.refine import can_refine, derivatives, refine
+from amtl_cvx.transfer import LossWeightedL1
+
+every_loss = pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
+
+
+@every_loss
+def test_hessian_and_gradient_are_central_differences(loss: Loss, rng: np.random.Generator) -> None:
+    tasks = tasks_for(loss, rng, d=3, counts=(4, 9, 14, 3))
+    model = Model(
+        loss=loss, transfer=LossWeightedL1(mu=0.7), coupling=1.3, task_weights=(0.5, 2.0, 1.0, 0.25)
+    )
+    W, B = rng.normal(size=(3, 4)), random_transfer(rng, 4)
+    free = B > 0
+    found = derivatives(tasks, model, W, B, free)
+    size = W.size
+
+    def unpack(x: Array) -> tuple[Array, Array]:
+        C = B.copy()
+        C[found.sources, found.targets] = x[size:]
+        return x[:size].reshape(4, 3).T, C
+
+    def slope(x: Array) -> Array:
+        V, C = unpack(x)
+        return np.concatenate(
+            [
+                model.gradient_W(tasks, V, C).T.ravel(),
+                model.gradient_B(tasks, V, C)[found.sources, found.targets],
+            ]
+        )
+
+    x, step = np.concatenate([W.T.ravel(), B[found.sources, found.targets]]), 1e-3
+    assert found.gradient == pytest.approx(slope(x), rel=1e-13)
+    columns = []
+    for i in range(len(x)):
+        e = step * np.eye(len(x))[i]
+        columns.append(
+            (8 * (slope(x + e) - slope(x - e)) - (slope(x + 2 * e) - slope(x - 2 * e))) / (12 * step)
+        )
+    assert np.abs(found.hessian - np.column_stack(columns)).max() <= 1e-7 * np.abs(found.hessian).max()
+
+
+@every_loss
+@pytest.mark.parametrize("limit", [5000, 0], ids=["newton", "quasi-newton"])
+def test_the_objective_never_rises_from_any_start(
+    loss: Loss, limit: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "NEWTON_LIMIT", limit)
+    tasks = tasks_for(loss, rng)
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.05), coupling=0.7)
+    for scale in (0.0, 0.1, 1.0):
+        start = scale * rng.normal(size=(6, 4)), random_transfer(rng, 4, 0.3)
+        seen = [model.objective(tasks, *start)]
+
+        def observe(W: Array, B: Array, method: str, seen: list[float] = seen) -> None:
+            assert B.min() >= 0.0 and not np.diag(B).any()
+            assert method == ("newton" if limit else "l-bfgs-b")
+            seen.append(model.objective(tasks, W, B))
+
+        W, B = refine(tasks, model, start, tol=1e-8, max_steps=40, observe=observe)
+        assert len(seen) > 1 and model.objective(tasks, W, B) == seen[-1]
+        assert all(new <= old * (1 + 1e-12) for old, new in zip(seen, seen[1:], strict=False))
+        assert seen[-1] < 0.99 * seen[0]
+
+
+def test_newton_ends_at_a_first_order_point(rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
+    W, B = refine(tasks, model, (ridge(tasks, model), np.zeros((4, 4))), tol=1e-8)
+    assert certify(tasks, model, W, B).passes
+    assert residuals(tasks, model, W, B).relative <= 1e-10
+
+
+def test_both_methods_reach_the_same_point(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
+    near = alternate(tasks, model, Options(max_rounds=30, refine=False))
+    newton = refine(tasks, model, (near.W, near.B), tol=1e-6)
+    monkeypatch.setattr(module, "NEWTON_LIMIT", 0)
+    slow = refine(tasks, model, (near.W, near.B), tol=1e-6)
+    J = model.objective(tasks, *newton)
+    assert model.objective(tasks, *slow) == pytest.approx(J, rel=1e-6)
+    assert np.abs(newton[1] - slow[1]).max() <= 1e-2
+
+
+def test_a_first_order_point_stays_where_it_is(rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
+    W, B = refine(tasks, model, (ridge(tasks, model), np.zeros((4, 4))), tol=1e-8)
+    V, C = refine(tasks, model, (W, B), tol=1e-8)
+    assert np.abs(V - W).max() <= 1e-8 and np.array_equal(C > 0, B > 0)
+
+
+def test_the_step_limit_holds(rng: np.random.Generator) -> None:
+    tasks, model, steps = random_tasks(rng), make_model(mu=0.05, coupling=0.7), []
+    refine(
+        tasks, model, (np.zeros((6, 4)), np.zeros((4, 4))), tol=1e-8, max_steps=3,
+        observe=lambda W, B, name: steps.append(name),
+    )  # fmt: skip
+    assert len(steps) == 3
+
+
+def test_a_penalty_without_prices_is_left_alone(rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng), Model(transfer=SourceGroupL2(mu=0.1), coupling=0.7)
+    start = rng.normal(size=(6, 4)), random_transfer(rng, 4)
+    assert not can_refine(model)
+    assert refine(tasks, model, start, tol=1e-8) is start
+
+
+def test_an_interruption_passes_through(rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
+
+    def stop(W: Array, B: Array, name: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        refine(tasks, model, (ridge(tasks, model), np.zeros((4, 4))), tol=1e-8, observe=stop)
