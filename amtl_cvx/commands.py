@@ -81,6 +81,7 @@ def fit(arguments: Namespace) -> int:
     with RunFolder(arguments.out) as folder, Progress(quiet=arguments.quiet, tol=options.tol) as progress:
         progress.phase(f"reading {arguments.data}")
         dataset = read(arguments.data, task=arguments.task, target=arguments.target)
+        dataset = dataclasses.replace(dataset, name=_text(dataset.name), source=_text(dataset.source))
         settings = _settings(arguments, dataset.settings)
         preparation = _preparation(settings, dataset)
         train = preparation.apply_tasks(dataset.train)
@@ -248,6 +249,9 @@ def _shortfall(certificate: Certificate, arguments: Namespace) -> list[str]:
     if gap > limit:
         missed.append(f"the duality gaps sum to {gap:.1e}, their limit (tol times objective) is {limit:.1e}")
     rounds = f"--max-rounds above {arguments.max_rounds}"
+    if certificate.relative <= certificate.tol:  # gaps are held against J, which is 0 by now
+        advice = "more rows, fewer features or a larger --mu keep the objective from 0, or a larger --tol"
+        return [f"not certified: {'; '.join(missed)}", f"next: {advice}"]
     if arguments.method != "alternating":
         rounds = "another --solver, or a larger --tol"
     elif arguments.no_refine:
@@ -465,7 +469,15 @@ class _Console(Console):
 
 
 def _recorded(arguments: Namespace) -> dict[str, Any]:
-    return {name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()}
+    values = {
+        name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()
+    }
+    return {name: _text(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _text(value: str) -> str:
+    """A name that every file can hold; bytes of a path that are no UTF-8 become "?"."""
+    return value.encode("utf-8", "replace").decode()
 
 
 __all__ = ["certify", "fit", "model_to_dict", "plot", "predict", "solvers"]

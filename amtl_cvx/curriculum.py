@@ -42,7 +42,6 @@ from amtl_cvx.solution import Solution, Status
 from amtl_cvx.subproblems import Coupled, TaskWeightStep, WeightStep
 from amtl_cvx.tasks import Array, TaskSet, check_weights
 
-
 _TIE = 1e-12
 """Costs of eq. 5 that differ by less than this, relatively, are a tie."""
 

@@ -199,7 +199,7 @@ def read_run(path: Path) -> StoredRun:
     """
     numbers = path / "solution.npz" if path.is_dir() else path
     arrays = read_arrays(numbers, required=("W", "B"), optional=("losses", "order"))
-    if arrays["W"].ndim != 2:
+    if arrays["W"].ndim != 2 or not arrays["W"].size:
         raise DataError(f"{numbers}: W must have two dimensions (d, T), it has shape {arrays['W'].shape}")
     d, T = arrays["W"].shape
     W, B = check_weights(arrays["W"], arrays["B"], d=d, T=T)

@@ -1,7 +1,7 @@
 """Instances for the whole suite: one per loss, penalty, method and task-weight choice, and small task sets.
 
 A new loss, penalty or method needs one line here and gets its battery for free; `missing` tells a test which
-entry of a registry has no line. Every number is drawn from a seeded generator; nothing here is expected output.
+entry of a registry has no line. Every number is drawn from a seeded generator and none is expected output.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True)
 class SourceGroupL2(TransferPenalty):
-    r"""``mu * sum_s ||B[s, :]||_2``: a task teaches several others or none. The example of STYLE.md, as it is."""
+    r"""``mu * sum_s ||B[s, :]||_2``: a task teaches several others or none. The example of STYLE.md."""
 
     name = "source-group-l2"
     mu: float
@@ -84,7 +84,7 @@ def random_tasks(
     counts: Sequence[int] | NDArray[np.int64] = (9, 14, 20, 8),
     scale: float = 1.0,
 ) -> TaskSet:
-    """Related tasks: parameters of rank two plus a little of their own, noise that differs from task to task."""
+    """Related tasks: parameters of rank two plus a little of their own, and unequal noise."""
     T = len(counts)
     W = rng.normal(size=(d, 2)) @ rng.normal(size=(2, T)) + 0.3 * rng.normal(size=(d, T))
     X = [rng.normal(size=(int(n), d)) for n in counts]
@@ -110,7 +110,7 @@ def random_transfer(rng: np.random.Generator, T: int, size: float = 0.4) -> Arra
 
 
 def ridge(tasks: TaskSet, model: Model) -> Array:
-    """Single-task W of the squared loss, normal equations written out: (c_t s_t X'X + coupling I) w = c_t s_t X'y."""
+    """Single-task W of the squared loss: (c_t s_t X'X + coupling I) w = c_t s_t X'y, s_t = 1/n_t or 1."""
     columns = []
     for task, c in zip(tasks, task_weights(tasks, model), strict=True):
         s = c / len(task.y) if model.loss.reduction == "mean" else c
@@ -150,7 +150,7 @@ def single_task_W(tasks: TaskSet, model: Model) -> Array:
 
 
 def mu_max(tasks: TaskSet, model: Model) -> float:
-    """SPEC section 3: from this mu on the alternation from B = 0 stays at the empty graph (0 if it always does)."""
+    """SPEC section 3: from this mu on the alternation from B = 0 stays empty (0 if it always does)."""
     W = single_task_W(tasks, model)
     c = task_weights(tasks, model)
     found = [0.0]

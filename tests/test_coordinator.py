@@ -1,4 +1,4 @@
-"""The alternation: descent, honest statuses, known limits, and instances whose value two schemes agreed on."""
+"""The alternation: descent, honest statuses, known limits, and instances of known value."""
 
 from __future__ import annotations
 
@@ -171,17 +171,24 @@ def test_noise_in_the_w_step_within_its_gap_is_not_taken(
 def test_a_rise_beyond_the_gap_is_an_error_with_round_and_step(
     name: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """J and the gap are recomputed, so a gap smaller than the rise means that a step solved another problem."""
+    """J and the gap are recomputed, so a rise beyond the gap means a step of another problem."""
     monkeypatch.setattr(coordinator, "weight_gap", lambda *args: (1e-9, True, ""))
     monkeypatch.setattr(coordinator, "transfer_gap", lambda *args: (1e-9, ""))
     if name == "W":
         original = WeightStep.compile
-        spoiled = lambda *args, **kw: Sabotaged(original(*args, **kw), lambda W: W + rng.normal(size=W.shape))  # noqa: E731
+        noise = rng.normal(size=(6, 4))
+
+        def spoiled(*args: Any, **settings: Any) -> Sabotaged:
+            return Sabotaged(original(*args, **settings), lambda W: W + noise)
+
         monkeypatch.setattr(WeightStep, "compile", spoiled)
     else:
         compile_ = coordinator.compile_transfer_step
-        spoiled = lambda *args, **kw: Sabotaged(compile_(*args, **kw), lambda B: B + 1.0 - np.eye(4))  # noqa: E731
-        monkeypatch.setattr(coordinator, "compile_transfer_step", spoiled)
+
+        def denser(*args: Any, **settings: Any) -> Sabotaged:
+            return Sabotaged(compile_(*args, **settings), lambda B: B + 1.0 - np.eye(4))
+
+        monkeypatch.setattr(coordinator, "compile_transfer_step", denser)
     with pytest.raises(SolveError, match=f"round 2: the {name}-step raised the objective") as caught:
         alternate(random_tasks(rng), make_model(mu=0.02, coupling=0.7), Options(max_rounds=5))
     assert (caught.value.step, caught.value.round) == (name, 2)
@@ -217,7 +224,7 @@ def test_a_fit_can_be_repeated(rng: np.random.Generator) -> None:
 
 def test_a_task_of_zeros_neither_gives_nor_takes(rng: np.random.Generator) -> None:
     tasks = random_tasks(rng)
-    y = [task.y for task in tasks[:3]] if isinstance(tasks, list) else [task.y for task in tasks.tasks[:3]]
+    y = [task.y for task in tasks.tasks[:3]]
     tasks = TaskSet.from_arrays([task.X for task in tasks], [*y, np.zeros(8)])
     solution = alternate(tasks, make_model(mu=0.05, coupling=0.7), QUICK)
     assert solution.status is Status.CERTIFIED

@@ -34,8 +34,8 @@ from amtl_cvx.transfer import LossWeightedL1
 every_loss = pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
 
 
-def literal(tasks: TaskSet, model: Model) -> tuple[Array, Array, list[int]]:
-    """SPEC section 6 for the squared loss, with loops; the refit is its normal equations."""
+def literal(tasks: TaskSet, model: Model, forced: tuple[int, ...] = ()) -> tuple[Array, Array, list[int]]:
+    """SPEC section 6 for the squared loss, with loops; `forced` overrides the choice of the first tasks."""
     T, lam, mu = tasks.T, model.coupling, model.mu
     c = task_weights(tasks, model)
     scale = [1.0 / len(task.y) if model.loss.reduction == "mean" else 1.0 for task in tasks]
@@ -63,6 +63,8 @@ def literal(tasks: TaskSet, model: Model) -> tuple[Array, Array, list[int]]:
         for t in waiting:
             if costs[t] < costs[chosen]:
                 chosen = t
+        if len(learned) < len(forced):
+            chosen = forced[len(learned)]
         B[chosen] = rows[chosen]
         a = (1 + mu * sum(B[chosen])) * c[chosen] * scale[chosen]
         target = np.zeros(tasks.d)
@@ -135,8 +137,9 @@ def change(solution: Solution, name: str) -> tuple[Array, Array, tuple[int, ...]
 
 
 CHANGES = (
-    "row moved", "edge dropped", "edge added", "negative edge", "edge into an earlier task", "predictor moved",
-    "last predictor moved", "order swapped", "order reversed", "order incomplete", "B transposed",
+    "row moved", "edge dropped", "edge added", "negative edge", "edge into an earlier task",
+    "predictor moved", "last predictor moved", "order swapped", "order reversed", "order incomplete",
+    "B transposed",
 )  # fmt: skip
 
 
@@ -146,6 +149,18 @@ def test_a_changed_result_is_rejected(name: str, learned: tuple[TaskSet, Model, 
     assert certify_curriculum(tasks, model, solution.W, solution.B, solution.order or ()).passes
     found = certify_curriculum(tasks, model, *change(solution, name))
     assert not found.passes and found.level != "C2"
+
+
+def test_a_wrong_choice_of_the_next_task_is_rejected(rng: np.random.Generator) -> None:
+    """Every row and predictor is right for the order, only the order is not the one of least cost."""
+    tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
+    W, B, order = literal(tasks, model)
+    assert certify_curriculum(tasks, model, W, B, tuple(order)).passes
+    for first in order[1:]:
+        W, B, other = literal(tasks, model, (first,))
+        found = certify_curriculum(tasks, model, W, B, tuple(other))
+        assert other[0] == first and not found.passes and found.relative <= 1e-8
+        assert found.gap_B is not None and found.gap_B > 1e-6 * found.objective
 
 
 def test_another_price_or_coupling_is_rejected(learned: tuple[TaskSet, Model, Solution]) -> None:
@@ -209,7 +224,7 @@ def test_single_task_is_scikit_learns_ridge(reduction: str, rng: np.random.Gener
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_single_task_is_scikit_learns_logistic_regression(reduction: str, rng: np.random.Generator) -> None:
-    """LogisticRegression minimises C sum_i log(1 + exp(-z_i)) + ||w||^2 / 2, so C = 1 / (2 coupling n_t) or without n_t."""
+    """LogisticRegression minimises C sum_i log(1 + exp(-z_i)) + ||w||^2 / 2, C = 1 / (2 coupling n_t)."""
     tasks = random_tasks(rng, loss="logistic", counts=(14, 20, 9))
     model = make_model(loss="logistic", mu=0.05, coupling=0.1, reduction=reduction)
     solution = single_task(tasks, model, Options())

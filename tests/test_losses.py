@@ -1,4 +1,4 @@
-"""Losses: derivatives against central differences, values against CVXPY, relations that define the reductions."""
+"""Losses: derivatives against central differences, values against CVXPY, and what the reductions mean."""
 
 from __future__ import annotations
 

@@ -1,9 +1,10 @@
-"""The two convex steps: closed forms of SPEC section 3, scikit-learn, a second solver, and one compilation per fit."""
+"""The two convex steps: closed forms of SPEC section 3, scikit-learn, a second solver, one compilation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -130,7 +131,7 @@ def test_the_joint_minimum_is_a_fixed_point_of_the_sweep(loss: Loss, rng: np.ran
 
 @pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
 def test_the_step_data_is_the_model(loss: Loss, rng: np.random.Generator) -> None:
-    """`Coupled` of the joint step is J without the B-only part; that of one task differs from J by a constant."""
+    """`Coupled` of the joint step is J; that of one task differs from J by a constant."""
     tasks = tasks_for(loss, rng)
     model = Model(loss=loss, transfer=make_model(mu=0.3, coupling=1.0).transfer, coupling=0.7)
     W, V, B = rng.normal(size=(6, 4)), rng.normal(size=(6, 4)), random_transfer(rng, 4)
@@ -239,7 +240,8 @@ def test_solvers_agree(loss: str, solver: str, kind: str, rng: np.random.Generat
         "whole": lambda name: compile_transfer_step(tasks, model, solver=name, columns=False),
         "columns": lambda name: compile_transfer_step(tasks, model, solver=name, columns=True),
     }
-    found, reference = (build[kind](name).solve(tasks, model, W, B) for name in (solver, "CLARABEL"))  # type: ignore[attr-defined]
+    steps: list[Any] = [build[kind](name) for name in (solver, "CLARABEL")]
+    found, reference = (step.solve(tasks, model, W, B) for step in steps)
     assert solver in found.solved.solver
     assert close(found.value, reference.value, TOLERANCE[solver])
 
