@@ -139,6 +139,16 @@ class Model:
         """G_W, (d, T)."""
         return self.loss_weight(tasks, B) * self.loss_gradient(tasks, W) + self.coupling_gradient_W(W, B)
 
+    def hessian_W(self, tasks: TaskSet, W: Array, B: Array) -> Array:
+        """Hessian in vec(W), tasks stacked: blockdiag(a_t Hess L_t) + 2 coupling P (x) I_d, (T d, T d)."""
+        d, T = W.shape
+        M = np.eye(T) - B
+        H: Array = np.kron(2.0 * self.coupling * (M @ M.T), np.eye(d)).astype(np.float64)
+        for t, (task, a) in enumerate(zip(tasks, self.loss_weight(tasks, B), strict=True)):
+            block = slice(t * d, (t + 1) * d)
+            H[block, block] += a * self.loss.hessian(task, W[:, t])
+        return H
+
     def gradient_B(self, tasks: TaskSet, W: Array, B: Array) -> Array:
         """G_B, (T, T), its diagonal set to 0 (B has none).
 

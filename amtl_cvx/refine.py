@@ -31,7 +31,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as sl
 
-from amtl_cvx.certificate import residuals, weight_hessian
+from amtl_cvx.certificate import residuals
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
@@ -113,7 +113,7 @@ def derivatives(tasks: TaskSet, model: Model, W: Array, B: Array, free: Mask) ->
     cross[np.arange(len(s)), s] -= 2.0 * model.coupling * R.T[t]
     size = d * T
     H = np.empty((size + len(s), size + len(s)))
-    H[:size, :size] = weight_hessian(tasks, model, W, B)
+    H[:size, :size] = model.hessian_W(tasks, W, B)
     H[size:, :size] = cross.reshape(len(s), size)
     H[:size, size:] = H[size:, :size].T
     H[size:, size:] = 2.0 * model.coupling * (W.T @ W)[np.ix_(s, s)] * (t[:, None] == t)
