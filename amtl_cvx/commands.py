@@ -67,17 +67,7 @@ MODEL_DEFAULTS: Mapping[str, Any] = {
 
 def fit(arguments: Namespace) -> int:
     """`amtl-cvx fit`."""
-    options = Options(
-        tol=arguments.tol,
-        max_rounds=arguments.max_rounds,
-        refine=not arguments.no_refine,
-        sweep=arguments.sweep,
-        definition=arguments.definition,
-        solver=arguments.solver,
-    )
-    method_named(arguments.method)
-    if arguments.seed < 0:
-        raise ModelError(f"--seed must be a whole number >= 0, got {arguments.seed}")
+    options = _options(arguments)
     with RunFolder(arguments.out) as folder, Progress(quiet=arguments.quiet, tol=options.tol) as progress:
         progress.phase(f"reading {arguments.data}")
         dataset = read(arguments.data, task=arguments.task, target=arguments.target)
@@ -115,6 +105,21 @@ def fit(arguments: Namespace) -> int:
         print(f"interrupted: {what} is in {arguments.out}", file=sys.stderr)  # noqa: T201
         return EXIT_INTERRUPTED
     return EXIT_DONE if solution.certificate.passes else EXIT_UNCERTIFIED
+
+
+def _options(arguments: Namespace) -> Options:
+    """How to run; `AMTLError` for a method, seed or option that is none."""
+    method_named(arguments.method)
+    if arguments.seed < 0:
+        raise ModelError(f"--seed must be a whole number >= 0, got {arguments.seed}")
+    return Options(
+        tol=arguments.tol,
+        max_rounds=arguments.max_rounds,
+        refine=not arguments.no_refine,
+        sweep=arguments.sweep,
+        definition=arguments.definition,
+        solver=arguments.solver,
+    )
 
 
 @contextlib.contextmanager

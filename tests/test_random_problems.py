@@ -47,7 +47,7 @@ def problem(seed: int) -> Problem:
     T = 1 if seed % 20 in (6, 7) else int(rng.integers(2, 6))
     d = int(rng.integers(1, 13 if loss == "squared" else 6))
     counts = rng.integers(2 * d + 2, 10 * d + 20, size=T)
-    if seed % 10 == 0:  # a task with fewer rows than features
+    if seed % 5 == 0:  # a task with fewer rows than features
         d = max(d, 3)
         counts[int(rng.integers(T))] = rng.integers(2, d)
     tasks = random_tasks(rng, loss=loss, d=d, counts=counts, scale=10.0 ** rng.uniform(-2, 2))
@@ -60,6 +60,18 @@ def problem(seed: int) -> Problem:
     share = 10.0 ** rng.uniform(-1.5, 0.2)
     mu = share * (mu_max(tasks, make_model(mu=0.0, **settings)) or 1.0)  # type: ignore[arg-type]
     return Problem(seed=seed, tasks=tasks, model=make_model(mu=mu, **settings))  # type: ignore[arg-type]
+
+
+def scarce_problem(seed: int) -> Problem:
+    """Three to thirty rows a task whatever d is: many separable tasks, for which J need not have a minimum."""
+    rng = np.random.default_rng([20160621, seed])
+    loss = ("squared", "logistic")[seed % 2]
+    T, d = (1 if seed % 20 == 0 else int(rng.integers(2, 6))), int(rng.integers(2, 9))
+    tasks = random_tasks(rng, loss=loss, d=d, counts=rng.integers(3, 31, size=T))
+    mu, coupling = 10.0 ** rng.uniform(-2.0, 0.0), 10.0 ** rng.uniform(-1.5, 1.0)
+    return Problem(
+        seed=seed, tasks=tasks, model=make_model(loss=loss, mu=float(mu), coupling=float(coupling))
+    )
 
 
 def highest_rise(solution: Solution) -> float:
@@ -103,6 +115,16 @@ def test_the_random_problems_cover_the_hard_shapes() -> None:
     assert sum(case.tasks.T == 1 for case in cases) >= 10
     assert sum(bool((case.tasks.counts < case.tasks.d).any()) for case in cases) >= 20
     assert sum(case.tasks.d < case.tasks.T for case in cases) >= 10
+
+
+@pytest.mark.slow
+def test_a_scarce_problem_is_certified_or_says_why_not() -> None:
+    for seed in range(60):
+        case = scarce_problem(seed)
+        solution = fit(case.tasks, case.model)
+        assert highest_rise(solution) <= NOISE, case.label
+        said = solution.certificate.reasons.get("relative", "")
+        assert solution.certificate.passes or "no minimum" in said, case.label
 
 
 @pytest.mark.slow
