@@ -14,8 +14,7 @@ from cases import LOSS_CASES, Array, loss_id, random_tasks, random_transfer, rid
 from scipy.optimize import minimize, nnls
 
 from amtl_cvx import certificate
-from amtl_cvx.certificate import gaps
-from amtl_cvx.certificate import Certificate, certify, conclude, residuals, transfer_gap, weight_gap
+from amtl_cvx.certificate import Certificate, certify, conclude, gaps, residuals, transfer_gap, weight_gap
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, Squared

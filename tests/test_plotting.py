@@ -191,7 +191,7 @@ def test_an_empty_graph_says_so() -> None:
         assert "empty graph" in words(figure)
 
 
-@pytest.mark.parametrize("T", [1, 10, 12, 13, 139, 200])
+@pytest.mark.parametrize("T", [1, 10, 12, 13, 139, pytest.param(200, marks=pytest.mark.slow)])
 def test_names_never_overlap(T: int) -> None:
     figure = graph_figure(
         example(T, min(T * (T - 1), 3 * T), names=tuple(f"school {t} of the north side" for t in range(T)))

@@ -63,7 +63,7 @@ def problem(seed: int) -> Problem:
 
 
 def scarce_problem(seed: int) -> Problem:
-    """Three to thirty rows a task whatever d is: many separable tasks, for which J need not have a minimum."""
+    """Three to thirty rows a task whatever d is: with separable tasks J need not have a minimum."""
     rng = np.random.default_rng([20160621, seed])
     loss = ("squared", "logistic")[seed % 2]
     T, d = (1 if seed % 20 == 0 else int(rng.integers(2, 6))), int(rng.integers(2, 9))
