@@ -7,7 +7,7 @@
 
 The modules in the order in which they build on each other: errors, tasks, losses, transfer, model,
 certificate, preparation, solution, solvers, subproblems, refine, coordinator, curriculum, methods,
-experiment, graph, plotting, report, data, runfolder, commands, cli.
+experiment, graph, plotting, report, data, runfolder, progress, commands, cli.
 """
 
 from amtl_cvx.certificate import Certificate, certify

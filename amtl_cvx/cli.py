@@ -4,13 +4,14 @@
     amtl-cvx certify DATA SOLUTION     judge a W, B from any source
     amtl-cvx predict DIR ROWS          predictions on raw new rows
     amtl-cvx plot DIR                  draw a stored run again
-    amtl-cvx solvers                   what is installed, and why something is not
+    amtl-cvx solvers                   what is installed, GPU or not, and why not
 
-Exit codes: 0 done and certified, 1 done but the certificate does not pass, 2 bad usage or bad data, 3 a
-solver failed, 130 interrupted. A user's mistake is one line on stderr, `error: what was expected, what came,
-what to try`.
+Exit codes (`errors.Exit`): 0 done and certified, 1 done but the certificate does not pass, 2 bad usage or bad
+data, 3 a solver failed, 70 a bug, 130 interrupted. A user's mistake is one line on stderr, `error: what was
+expected, what came, what to try`. A bug, that is any exception which is not an `AMTLError`, is a traceback
+and after it one such line, which asks for a report.
 
-This module only parses and dispatches; `commands` does the work (it imports CVXPY, which takes a second).
+This module only parses and dispatches; `commands` does the work.
 """
 
 from __future__ import annotations
@@ -18,48 +19,66 @@ from __future__ import annotations
 import argparse
 import io
 import os
+import re
 import sys
+import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-EXIT_DONE, EXIT_UNCERTIFIED, EXIT_USAGE, EXIT_SOLVER, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
+from amtl_cvx import commands
+from amtl_cvx.errors import AMTLError, Exit, SolveError
+
+_NEGATIVE = re.compile(r"-(\d+\.|(\d+\.?\d*|\.\d+)e[+-]?\d+|inf|nan)", re.IGNORECASE)
+"""Negative numbers that argparse takes for options."""
 
 
 class _Parser(argparse.ArgumentParser):
     """Bad usage is one line, like every other error."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_USAGE, f"error: {' '.join(message.split())}; see {self.prog} --help\n")
+        self.exit(Exit.USAGE, f"error: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    arguments = build_parser().parse_args(argv)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(
-            errors="backslashreplace"
-        )  # a name that the terminal cannot show is no failure
     try:
-        from amtl_cvx import commands
-        from amtl_cvx.errors import AMTLError, SolveError
-    except KeyboardInterrupt:
-        return _interrupted("before anything was computed")
-    try:
-        code: int = getattr(commands, arguments.command)(arguments)
-        sys.stdout.flush()
+        return _run(sys.argv[1:] if argv is None else argv)
     except SolveError as error:
-        return _fail(error, EXIT_SOLVER)
+        return _fail(error, Exit.SOLVER)
     except AMTLError as error:
-        return _fail(error, EXIT_USAGE)
+        return _fail(error, Exit.USAGE)
     except MemoryError:
-        return _fail("this needs more memory than there is: fewer tasks or features", EXIT_USAGE)
+        return _fail("this needs more memory than there is: fewer tasks or features", Exit.USAGE)
     except BrokenPipeError:  # the reader of our output left; nothing may be flushed into the pipe at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return EXIT_DONE
+        return Exit.DONE
     except KeyboardInterrupt:
-        return _interrupted("nothing was written")
+        print("interrupted: nothing was written", file=sys.stderr)  # noqa: T201
+        return Exit.INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        return _fail("a bug in amtl_cvx, please report it with the lines above", Exit.BUG)
+
+
+def _run(argv: Sequence[str]) -> int:
+    arguments = build_parser().parse_args(_joined(argv))
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal cannot show is no failure
+        sys.stdout.reconfigure(errors="backslashreplace")
+    code: int = getattr(commands, arguments.command)(arguments)
+    sys.stdout.flush()
     return code
+
+
+def _joined(argv: Sequence[str]) -> list[str]:
+    """`--mu -1e-3` as `--mu=-1e-3`, so that the number reaches the check of mu."""
+    words: list[str] = []
+    for word in argv:
+        if words and re.fullmatch(r"--[\w-]+", words[-1]) and _NEGATIVE.fullmatch(word):
+            words[-1] += f"={word}"
+        else:
+            words.append(word)
+    return words
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -194,11 +213,6 @@ def _version() -> str:
         return "amtl-cvx (not installed)"
 
 
-def _fail(error: object, code: int) -> int:
+def _fail(error: object, code: Exit) -> Exit:
     print("error: " + " ".join(str(error).split()), file=sys.stderr)  # noqa: T201
     return code
-
-
-def _interrupted(what: str) -> int:
-    print(f"interrupted: {what}", file=sys.stderr)  # noqa: T201
-    return EXIT_INTERRUPTED

@@ -1,10 +1,29 @@
-"""Every error the toolkit raises on purpose.
+"""Every error the toolkit raises on purpose, and the exit codes of its commands.
 
 One base class, so that a caller can catch all of them; each child also derives from the built-in that
 describes it. A message is one line: what was expected, what came, what to try.
 """
 
 from __future__ import annotations
+
+import enum
+
+
+class Exit(enum.IntEnum):
+    """How a command ended, as the shell sees it."""
+
+    DONE = 0
+    """Done, and what was to be certified is certified."""
+    UNCERTIFIED = 1
+    """Done, but the certificate does not pass."""
+    USAGE = 2
+    """Bad usage or bad data: every `AMTLError` but `SolveError`."""
+    SOLVER = 3
+    """A subproblem could not be solved: `SolveError`."""
+    BUG = 70
+    """An exception that nobody raised on purpose (EX_SOFTWARE of sysexits.h)."""
+    INTERRUPTED = 130
+    """Ctrl-C: 128 + SIGINT."""
 
 
 class AMTLError(Exception):

@@ -12,6 +12,7 @@ import sys
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,13 +21,15 @@ import numpy as np
 import pytest
 import scipy.io
 
-from amtl_cvx import commands, runfolder
 from amtl_cvx.cli import main
 from amtl_cvx.data import read
-from amtl_cvx.errors import SolveError
+from amtl_cvx.errors import Exit, SolveError
 from amtl_cvx.progress import Progress
+from amtl_cvx.runfolder import folder as run_folder
 from amtl_cvx.runfolder import model_from_dict
-from amtl_cvx.solution import Record
+from amtl_cvx.solution import Record, Solution
+
+FIT = import_module("amtl_cvx.commands.fit")  # the module; `commands.fit` is its function
 
 T, D, ROWS = 3, 4, 12
 SEVEN = {
@@ -56,15 +59,16 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> Run:
-    """Runs one command inside an empty folder; pictures are empty files unless `pictures` is asked for."""
+    """Runs one command inside an empty folder; picture and report are empty without `pictures`."""
 
-    def sketch(folder: Path, *what: Any) -> None:
-        for name in ("graph.png", "graph.graphml", "report.html"):
+    def sketch(folder: Path, solution: Solution, *what: Any) -> None:
+        solution.graph.write_graphml(folder / "graph.graphml")
+        for name in ("graph.png", "report.html"):
             (folder / name).touch()
 
     monkeypatch.chdir(tmp_path)
     if "pictures" not in request.fixturenames:
-        monkeypatch.setattr(runfolder, "_write_pictures", sketch)
+        monkeypatch.setattr(run_folder, "write_pictures", sketch)
 
     def call(*argv: object) -> Answer:
         capsys.readouterr()
@@ -201,6 +205,10 @@ def test_wrong_labels(run: Run, tmp_path: Path, y: np.ndarray, word: str) -> Non
     "options, word",
     [
         (["--mu", "-1"], "mu"),
+        (["--mu", "-1e-3"], "-0.001"),
+        (["--mu", "-.5E+2"], "-50"),
+        (["--mu", "-inf"], "got -inf"),
+        (["--coupling", "-3."], "got -3"),
         (["--mu", "nan"], "mu"),
         (["--mu", "inf"], "mu"),
         (["--mu", "abc"], "abc"),
@@ -218,7 +226,8 @@ def test_wrong_labels(run: Run, tmp_path: Path, y: np.ndarray, word: str) -> Non
         (["--sweep", "tasks", "--definition"], "joint"),
         (["--tol", "0"], "tol"),
         (["--tol", "nan"], "tol"),
-        (["--tol", "-1e-8"], "--tol"),
+        (["--tol", "-1e-8"], "got -1e-08"),
+        (["--quiet", "-1e-8"], "-1e-8"),
         (["--tol", "small"], "small"),
         (["--max-rounds", "0"], "max_rounds"),
         (["--max-rounds", "2.5"], "2.5"),
@@ -374,7 +383,7 @@ def test_certify_says_when_the_data_are_others(run: Run, fitted: Path) -> None:
 # fit
 
 
-def assert_consistent(folder: Path, data: str, **columns: str) -> None:
+def assert_consistent(folder: Path, data: str, pictures: bool = True, **columns: str) -> None:
     """The seven files tell one story, and its figures are those of NumPy."""
     assert {path.name for path in folder.iterdir()} == SEVEN
     stored = {key: value for key, value in np.load(folder / "solution.npz").items()}
@@ -396,7 +405,7 @@ def assert_consistent(folder: Path, data: str, **columns: str) -> None:
     }
     assert drawn == set(zip(*(index.tolist() for index in np.nonzero(B)), strict=True))
     assert certificate["edges"] == len(drawn)
-    assert (folder / "graph.png").read_bytes().startswith(b"\x89PNG")
+    assert not pictures or (folder / "graph.png").read_bytes().startswith(b"\x89PNG")
     model, preparation = model_from_dict(described["model"]), described["preparation"]
     losses = []
     for task, w in zip(dataset.train, W.T, strict=True):
@@ -426,7 +435,6 @@ def test_fit_csv_names_the_tasks(run: Run) -> None:
     assert run("certify", "a.csv", "run").code == 0  # the columns are those of run.json
 
 
-@pytest.mark.usefixtures("pictures")
 def test_fit_mat(run: Run) -> None:
     data = arrays()
     cells = {key: np.empty((1, T), dtype=object) for key in ("X", "Y")}
@@ -437,7 +445,7 @@ def test_fit_mat(run: Run) -> None:
         )
     scipy.io.savemat("a.mat", cells)
     assert run("fit", "a.mat", "--out", "run", *GIVEN, "--quiet").code == 0
-    assert_consistent(Path("run"), "a.mat")
+    assert_consistent(Path("run"), "a.mat", pictures=False)
 
 
 def test_refit_replaces_our_folder_and_no_other(run: Run, fitted: Path, tmp_path: Path) -> None:
@@ -470,7 +478,7 @@ def test_odd_places(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     Path("link").symlink_to("target")
     Path("target").mkdir()
     for out, place in (("link", "target"), ("~/run", "home/run"), ("y" * 250, "y" * 250)):
-        assert run("fit", "a.npz", "--out", out, *GIVEN).code == 0
+        assert run("fit", "a.npz", "--out", out, "--method", "stl", *GIVEN).code == 0
         assert {path.name for path in Path(place).iterdir()} == SEVEN
     assert Path("link").is_symlink()
     assert not [name for name in os.listdir() if name.startswith(".")]
@@ -480,11 +488,15 @@ def test_odd_places(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_a_path_that_is_no_utf8(run: Run) -> None:
     np.savez("a.npz", **arrays())
     os.rename("a.npz", b"a\xff.npz")
-    answer = run("fit", os.fsdecode(b"a\xff.npz"), "--out", os.fsdecode(b"run\xff"), *GIVEN)
+    names = os.fsdecode(b"a\xff.npz"), "--out", os.fsdecode(b"run\xff")
+    answer = run("fit", *names, "--method", "stl", *GIVEN)
     assert answer.code == 0 and {os.fsdecode(name) for name in os.listdir(b"run\xff")} == SEVEN
 
 
-def test_auto_says_what_it_chose_and_depends_on_the_seed_only(run: Run) -> None:
+def test_auto_says_what_it_chose_and_depends_on_the_seed_only(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("amtl_cvx.experiment.COUPLING_PATH", (1e-3, 1e-1, 10.0))
     np.savez("a.npz", **arrays())
     said, found = [], []
     for out in ("one", "two"):
@@ -511,17 +523,15 @@ def test_an_empty_graph_is_said_in_words(run: Run) -> None:
     assert "The graph is empty" in run("certify", "a.npz", "run").out
 
 
-@pytest.mark.usefixtures("pictures")
 @pytest.mark.parametrize("method", ["curriculum", "stl"])
 def test_other_methods_certify_again_from_their_folder(run: Run, method: str) -> None:
     np.savez("a.npz", **arrays())
     assert run("fit", "a.npz", "--out", "run", "--method", method, *GIVEN).code == 0
-    assert_consistent(Path("run"), "a.npz")
+    assert_consistent(Path("run"), "a.npz", pictures=False)
     assert run("certify", "a.npz", "run").code == 0
     assert run("certify", "a.npz", "run", "--method", "alternating").code == 1  # not a first-order point of J
 
 
-@pytest.mark.usefixtures("pictures")
 def test_a_failing_certificate_says_why_the_limit_and_what_to_try(run: Run) -> None:
     np.savez("a.npz", **arrays())
     answer = run("fit", "a.npz", "--out", "run", "--no-refine", "--max-rounds", "1", *GIVEN)
@@ -532,7 +542,7 @@ def test_a_failing_certificate_says_why_the_limit_and_what_to_try(run: Run) -> N
     assert f"residual is {certificate['relative']:.1e}" in why and "limit 1e-08" in why
     assert "--no-refine" in after and "--max-rounds above 1" in after
     assert "status: round limit" in answer.out
-    assert_consistent(Path("run"), "a.npz")
+    assert_consistent(Path("run"), "a.npz", pictures=False)
     assert run("fit", "a.npz", "--out", "run", "--no-refine", "--max-rounds", "1", *GIVEN, "--quiet") == (
         1,
         "",
@@ -578,7 +588,7 @@ def test_a_solver_that_fails_is_exit_3(run: Run, tmp_path: Path, monkeypatch: py
         raise SolveError("round 2: the W-step\nwas not solved", step="W", solver="SCS", status="infeasible")
 
     np.savez("a.npz", **arrays())
-    monkeypatch.setattr(commands, "fit_method", fail)
+    monkeypatch.setattr(FIT, "fit_method", fail)
     answer = run("fit", "a.npz", "--out", "run", *GIVEN)
     assert answer == (3, "", "error: round 2: the W-step was not solved\n")
     assert listing(tmp_path) == {"a.npz"}
@@ -591,10 +601,29 @@ def test_reading_that_ends_early_leaves_nothing(
     def end(*args: Any, **settings: Any) -> None:
         raise error
 
-    monkeypatch.setattr(commands, "read", end)
+    monkeypatch.setattr(FIT, "read", end)
     answer = run("fit", "a.npz", "--out", "new/run", *GIVEN)
     assert answer.code == (130 if isinstance(error, KeyboardInterrupt) else 2)
     assert len(answer.err.splitlines()) == 1 and not listing(tmp_path)
+
+
+def test_a_bug_shows_its_traceback_and_is_exit_70(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(*args: Any, **settings: Any) -> None:
+        raise KeyError("W")
+
+    monkeypatch.setattr(FIT, "read", stumble)
+    answer = run("fit", "a.npz", "--out", "new/run", *GIVEN)
+    assert answer.code == Exit.BUG == 70 and answer.out == "" and not listing(tmp_path)
+    *trace, last = answer.err.splitlines()
+    assert trace[0].startswith("Traceback") and "in stumble" in answer.err and trace[-1] == "KeyError: 'W'"
+    assert last == "error: a bug in amtl_cvx, please report it with the lines above"
+
+
+def test_an_interrupt_before_the_command_is_exit_130(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amtl_cvx.cli.build_parser", lambda: signal.raise_signal(signal.SIGINT))
+    assert run("solvers") == (130, "", "interrupted: nothing was written\n")
 
 
 # predict, plot, solvers
@@ -712,12 +741,16 @@ def test_plot_refuses(run: Run, fitted: Path, tmp_path: Path) -> None:
     assert listing(tmp_path) == before
 
 
-def test_solvers(run: Run) -> None:
+def test_solvers(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     rows = json.loads(run("solvers", "--json").out)
     assert {"CLARABEL", "OSQP", "SCS"} <= {row["name"] for row in rows}
     assert all(row["usable"] or row["reason"] for row in rows)
     answer = run("solvers")
     assert answer.code == 0 and all(row["name"] in answer.out for row in rows)
+    assert all(row["gpu"].startswith(("yes (", "no: ")) for row in rows)
+    assert "GPU" in answer.out and "B-cone (default)" in answer.out and "…" not in answer.out
+    assert max(map(len, answer.out.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("name", ["CLARABEL", "OSQP", "SCS"])
@@ -847,14 +880,14 @@ def test_an_interrupt_of_the_choice_leaves_the_single_task_point(
 def test_an_interrupt_while_the_files_are_written_waits(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = runfolder.describe
+    write = run_folder.describe
 
     def describe(*args: Any, **settings: Any) -> dict[str, Any]:
         signal.raise_signal(signal.SIGINT)
         return write(*args, **settings)
 
     np.savez("a.npz", **arrays())
-    monkeypatch.setattr(runfolder, "describe", describe)
+    monkeypatch.setattr(run_folder, "describe", describe)
     assert run("fit", "a.npz", "--out", "run", *GIVEN, "--quiet") == (0, "", "")
     assert {path.name for path in Path("run").iterdir()} == SEVEN
     with pytest.raises(KeyboardInterrupt):

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, root_mean_squared_error
 
+from amtl_cvx import experiment
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError
-from amtl_cvx.experiment import COUPLING_PATH, Choice, choose, hold_out, mu_max, score, suggest_loss
+from amtl_cvx.experiment import Choice, choose, hold_out, mu_max, score, suggest_loss
 from amtl_cvx.losses import Logistic, Loss, Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
@@ -126,6 +127,13 @@ def test_suggest_loss(labels: list[list[float]], loss: str) -> None:
     assert suggest_loss(tasks) == loss
 
 
+@pytest.fixture
+def short_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Three couplings are tried, which takes half the time."""
+    monkeypatch.setattr(experiment, "COUPLING_PATH", (1e-3, 1e-1, 10.0))
+
+
+@pytest.mark.usefixtures("short_path")
 @pytest.mark.parametrize("loss", [Squared(), Squared(reduction="sum"), Logistic()], ids=cases.loss_id)
 def test_choice(loss: Loss, rng: np.random.Generator) -> None:
     tasks = cases.tasks_for(loss, rng, counts=(12, 14, 11))
@@ -133,7 +141,7 @@ def test_choice(loss: Loss, rng: np.random.Generator) -> None:
     found = choose(
         tasks, model_for(loss), coupling=True, mu=True, rng=np.random.default_rng(4), observe=seen.append
     )
-    assert tuple(seen) == found.trials and len(found.trials) == len(COUPLING_PATH)
+    assert tuple(seen) == found.trials and len(found.trials) == len(experiment.COUPLING_PATH) == 3
     best = min(found.trials, key=lambda trial: trial.held_out_loss)
     assert found.model.coupling == best.coupling
     assert found.mu_max == pytest.approx(cases.mu_max(tasks, found.model), rel=1e-6)
@@ -142,6 +150,7 @@ def test_choice(loss: Loss, rng: np.random.Generator) -> None:
     assert again.trials == found.trials and again.model == found.model
 
 
+@pytest.mark.usefixtures("short_path")
 def test_the_path_does_not_depend_on_the_units_of_X(rng: np.random.Generator) -> None:
     tasks = cases.random_tasks(rng, counts=(12, 14, 11))
     scaled = TaskSet.from_arrays([1e3 * task.X for task in tasks], [task.y for task in tasks])
@@ -155,6 +164,7 @@ def test_the_path_does_not_depend_on_the_units_of_X(rng: np.random.Generator) ->
     )
 
 
+@pytest.mark.usefixtures("short_path")
 def test_what_is_given_is_kept(rng: np.random.Generator) -> None:
     tasks, model = cases.random_tasks(rng), model_for(Squared())
     only_mu = choose(tasks, model, coupling=False, mu=True, rng=rng)

@@ -13,6 +13,7 @@ import sys
 import pytest
 
 import amtl_cvx
+from amtl_cvx.cli import main
 
 MODULES = sorted(
     module.name
@@ -46,22 +47,27 @@ def test_every_module_imports_and_says_what_it_is(name: str) -> None:
         assert hasattr(module, public)
 
 
-def loaded(statement: str) -> set[str]:
-    """The top-level packages that a fresh interpreter has after a statement."""
+def loaded(*names: str) -> list[set[str]]:
+    """The top-level packages that a fresh interpreter has after each of some imports."""
     code = (
-        f"import json, sys; {statement}; print(json.dumps(sorted({{m.split('.')[0] for m in sys.modules}})))"
+        "import importlib, json, sys\n"
+        "for name in sys.argv[1:]:\n"
+        "    importlib.import_module(name)\n"
+        "    print(json.dumps(sorted({module.split('.')[0] for module in sys.modules})))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(json.loads(done.stdout))
+    done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True)
+    return [set(json.loads(line)) for line in done.stdout.splitlines()]
 
 
 def test_import_is_light() -> None:
-    assert not (loaded("import amtl_cvx") - loaded("import cvxpy")) & LATE
+    cvxpy, package, command_line = loaded("cvxpy", "amtl_cvx", "amtl_cvx.cli")
+    assert "amtl_cvx" in package - cvxpy
+    assert not (package - cvxpy) & LATE
+    assert not (command_line - cvxpy) & {"matplotlib", "networkx", "pandas", "sklearn"}
 
 
-def test_version() -> None:
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert amtl_cvx.__version__ == importlib.metadata.version("amtl-cvx")
-    done = subprocess.run(
-        [sys.executable, "-m", "amtl_cvx", "--version"], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == f"amtl-cvx {amtl_cvx.__version__}\n"
+    with pytest.raises(SystemExit) as stop:
+        main(["--version"])
+    assert not stop.value.code and capsys.readouterr().out == f"amtl-cvx {amtl_cvx.__version__}\n"

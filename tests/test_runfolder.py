@@ -42,6 +42,12 @@ def run() -> tuple[Solution, Dataset]:
     return dataclasses.replace(solution, preparation=preparation), Dataset(name="a <b>", train=tasks)
 
 
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders without pictures and report, which take most of the second that a folder takes."""
+    monkeypatch.setattr("amtl_cvx.runfolder.folder.write_pictures", lambda *what: None)
+
+
 def write(folder: RunFolder, run: tuple[Solution, Dataset], **changes: Any) -> None:
     given: dict[str, Any] = {"dataset": run[1], "arguments": {"tol": 1e-8}, "seed": 5, "scores": {}}
     folder.write(run[0], **{**given, **changes})
@@ -64,6 +70,7 @@ def test_leaving_early_leaves_nothing(tmp_path: Path, error: BaseException) -> N
     assert os.listdir(tmp_path) == ["here"] and not os.listdir(tmp_path / "here")
 
 
+@pytest.mark.usefixtures("plain")
 def test_a_failure_while_writing_keeps_the_old_run(
     tmp_path: Path, run: tuple[Solution, Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -80,6 +87,7 @@ def test_a_failure_while_writing_keeps_the_old_run(
     assert (place / "run.json").read_text() == OURS and os.listdir(tmp_path) == ["run"]
 
 
+@pytest.mark.usefixtures("plain")
 def test_a_failing_move_puts_the_old_run_back(
     tmp_path: Path, run: tuple[Solution, Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +107,7 @@ def test_a_failing_move_puts_the_old_run_back(
     assert (place / "run.json").read_text() == OURS and os.listdir(tmp_path) == ["run"]
 
 
+@pytest.mark.usefixtures("plain")
 def test_work_that_appears_meanwhile_is_left_alone(tmp_path: Path, run: tuple[Solution, Dataset]) -> None:
     place = tmp_path / "run"
     with RunFolder(place) as folder:
@@ -136,6 +145,7 @@ def test_what_may_be_replaced(tmp_path: Path, content: dict[str, str], ours: boo
         check_replaceable(place)
 
 
+@pytest.mark.usefixtures("plain")
 def test_a_run_reads_back(tmp_path: Path, run: tuple[Solution, Dataset], rng: np.random.Generator) -> None:
     solution, dataset = run
     with RunFolder(tmp_path / "run") as folder:
@@ -161,6 +171,7 @@ def test_a_run_reads_back(tmp_path: Path, run: tuple[Solution, Dataset], rng: np
     assert described["seconds"]["total"] > 0
 
 
+@pytest.mark.usefixtures("plain")
 def test_a_file_of_another_run_is_noticed(tmp_path: Path, run: tuple[Solution, Dataset]) -> None:
     with RunFolder(tmp_path / "run") as folder:
         write(folder, run)

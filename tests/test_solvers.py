@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -67,12 +68,22 @@ def test_an_inaccurate_answer_is_used_under_its_own_status(
     assert all(f"{name}: {status}" in caplog.text for name, (status, _) in said.items())
 
 
+def test_an_inaccurate_answer_is_preferred_to_one_at_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second, third = CHAINS["B"]
+    answers(
+        monkeypatch,
+        {first: ("user_limit", 1.0), second: ("optimal_inaccurate", 2.0), third: ("user_limit", 3.0)},
+    )
+    qp = problem()
+    assert solve(qp, step="B").solver == second and qp.variables()[0].value == pytest.approx([2.0, 2.0])
+
+
 def test_no_answer_is_an_error_that_names_what_each_said(monkeypatch: pytest.MonkeyPatch) -> None:
     said = {"OSQP": ("user_limit", None), "CLARABEL": ("failed (bang)", None), "SCS": ("unbounded", None)}
     answers(monkeypatch, said)
     with pytest.raises(SolveError) as caught:
         solve(problem(), step="B")
-    assert caught.value.step == "B" and caught.value.solver == "OSQP, CLARABEL, SCS"
+    assert caught.value.step == "B" and caught.value.solver == ", ".join(CHAINS["B"])
     for name, (status, _) in said.items():
         assert f"{name}: {status}" in str(caught.value) and f"{name}: {status}" in caught.value.status
     assert "round 7" in str(caught.value.in_round(7)) and caught.value.in_round(7).round == 7
@@ -81,7 +92,7 @@ def test_no_answer_is_an_error_that_names_what_each_said(monkeypatch: pytest.Mon
 def test_a_real_failure_falls_through_the_chain() -> None:
     x = cp.Variable()
     cone = cp.Problem(cp.Minimize(cp.logistic(x) - 0.5 * x))  # OSQP has no exponential cone
-    solved = solve(cone, step="B")
+    solved = solve(cone, step="B", solver="OSQP")
     assert solved.solver in ("CLARABEL", "SCS") and x.value == pytest.approx(0.0, abs=1e-4)
 
 
@@ -120,6 +131,29 @@ def test_unknown_and_missing_solvers_are_refused(monkeypatch: pytest.MonkeyPatch
     assert chain("B", "auto") == ("CLARABEL",)
     rows = {row.name: row for row in available()}
     assert rows["CLARABEL"].usable and not rows["OSQP"].usable and "pip install" in rows["OSQP"].reason
+
+
+@pytest.mark.parametrize(
+    "built, said",
+    [
+        ((), "no: built without a GPU back end (the PyPI wheel has none)"),
+        (("scs._scs_gpu",), "yes (gpu_indirect)"),
+        (("scs._scs_cudss",), "yes (cudss)"),
+        (("scs._scs_gpu", "scs._scs_cudss"), "yes (gpu_indirect, cudss)"),
+    ],
+)
+def test_gpu_or_why_not(monkeypatch: pytest.MonkeyPatch, built: tuple[str, ...], said: str) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: name in built if name.startswith("scs.") else find(name)
+    )
+    assert {row.name: row.gpu for row in available()} == {
+        "CLARABEL": "no: CPU code",
+        "OSQP": "no: the installed build is for the CPU",
+        "SCS": said,
+    }
+    monkeypatch.setattr(solvers, "installed", frozenset)
+    assert {row.gpu for row in available()} == {"no: not installed"}
 
 
 @pytest.fixture

@@ -90,7 +90,7 @@ class ColumnTransferStep:
                 continue
             self.A.value, self.target.value = factor[:, others] / size, factor[:, t] / size
             self.prices.value = prices[others] / (model.coupling * size**2)
-            total = total + solvers.solve(self.problem, step="B-column", solver=self.solver)
+            total = total + solvers.solve(self.problem, step="B", solver=self.solver)
             result[others, t] = self.b.value
         return HalfStep(exactly_feasible(tasks, model, W, result), total)
 

@@ -471,8 +471,8 @@ def _table(stored: dict[str, Any]) -> str:
     lines = [
         "# What this release promises, measured",
         "",
-        "Written by `python reports/acceptance/measure.py`; do not edit. Times are of one run on a machine that"
-        " may be shared: read them as orders of magnitude.",
+        "Written by `python reports/acceptance/measure.py`; do not edit. Times are of one run on a machine"
+        " that may be shared: read them as orders of magnitude.",
         "",
         f"Machine: {stored['machine']}. Seed {stored['seed']}. {packages}.",
         "",

@@ -1,0 +1,80 @@
+"""`amtl-cvx certify`: judge a W, B from any source against data and a model."""
+
+from __future__ import annotations
+
+import json
+from argparse import Namespace
+
+from amtl_cvx.certificate import LEVELS, Certificate
+from amtl_cvx.commands.settings import learn_preparation, number, resolve
+from amtl_cvx.data import Dataset, read
+from amtl_cvx.errors import Exit, ModelError
+from amtl_cvx.experiment import suggest_loss
+from amtl_cvx.methods import method_named
+from amtl_cvx.model import Model
+from amtl_cvx.runfolder import StoredRun, model_from_dict, read_run
+from amtl_cvx.tasks import TaskSet
+
+_MODEL_KEYS = ("loss", "reduction", "transfer", "task_weights")
+
+
+def certify(arguments: Namespace) -> Exit:
+    """`amtl-cvx certify`."""
+    if arguments.level not in LEVELS:
+        raise ModelError(f"--level must be one of {', '.join(LEVELS)}, got {arguments.level!r}")
+    stored = read_run(arguments.solution)
+    recorded = stored.arguments
+    columns = {name: getattr(arguments, name) for name in ("task", "target")}
+    if arguments.data.lower().endswith(".csv"):
+        columns = {name: value or recorded.get(name) for name, value in columns.items()}
+    dataset = read(arguments.data, **columns)
+    model, tasks = _stored_problem(arguments, stored, dataset)
+    tol = arguments.tol if arguments.tol is not None else number("tol", recorded.get("tol", 1e-8))
+    method = arguments.method or str(stored.run.get("method", "alternating"))
+    certificate = method_named(method).judge(tasks, model, stored.W, stored.B, stored.order, tol)
+    if arguments.json:
+        print(json.dumps(certificate.to_dict(), indent=2))  # noqa: T201
+    else:
+        _print_certificate(certificate, model)
+        if stored.data.get("fingerprint", dataset.train.fingerprint()) != dataset.train.fingerprint():
+            print("note: these are not the data of the run (their hash differs)")  # noqa: T201
+    reached = certificate.level is not None and certificate.level >= arguments.level
+    return Exit.DONE if reached else Exit.UNCERTIFIED
+
+
+def _stored_problem(arguments: Namespace, stored: StoredRun, dataset: Dataset) -> tuple[Model, TaskSet]:
+    """The model and the prepared tasks: options given now, else those of run.json, else the problem's own."""
+    flags = {
+        name: stored.arguments[name] for name in ("standardize", "intercept") if name in stored.arguments
+    }
+    settings = resolve(arguments, {**dataset.settings, **flags, **(stored.run.get("model") or {})})
+    if arguments.standardize is None and arguments.intercept is None and stored.run:
+        tasks = dataset.train if stored.preparation is None else stored.preparation.apply_tasks(dataset.train)
+    else:
+        tasks = learn_preparation(settings, dataset).apply_tasks(dataset.train)
+    for name in ("coupling", "mu"):
+        if str(settings[name]).lower() == "auto":
+            raise ModelError(f"--{name} is not known: give a number, or keep run.json beside the solution")
+    if settings["loss"] == "auto":
+        settings["loss"] = suggest_loss(tasks)
+    values = {name: number(name, settings[name]) for name in ("coupling", "mu")}
+    return model_from_dict({**{key: settings[key] for key in _MODEL_KEYS}, **values}), tasks
+
+
+def _print_certificate(certificate: Certificate, model: Model) -> None:
+    lines = [
+        certificate.verdict(),
+        *(line for line in certificate.sentences() if line != certificate.verdict()),
+    ]
+    if not certificate.passes:
+        lines.append(_next_thing(certificate, model))
+    print("\n".join(lines))  # noqa: T201
+
+
+def _next_thing(certificate: Certificate, model: Model) -> str:
+    if certificate.feasibility > 0:
+        return "next: clip B at 0 and clear its diagonal, then judge again"
+    return (
+        f"next: check the model (loss {model.loss.name}, {model.loss.reduction}, coupling {model.coupling:g},"
+        f" mu {model.mu:g}), then run the solver longer; `amtl-cvx fit` gives a reference point"
+    )

@@ -1,0 +1,39 @@
+"""What commands write besides run folders: files whole or not at all, and a console for tables."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from amtl_cvx.errors import DataError
+from amtl_cvx.runfolder import umask
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file at once or not at all; what a symbolic link points to is replaced, not the link."""
+    work = None
+    try:
+        target = path.resolve()
+        if not target.exists() or target.is_file():
+            handle, work = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+            os.chmod(work, target.stat().st_mode if target.exists() else 0o666 & ~umask())
+            os.replace(work, target)
+        else:  # a device, such as /dev/stdout
+            target.write_bytes(content)
+    except OSError as error:
+        raise DataError(f"cannot write {path}: {error.strerror}: choose another --out") from error
+    finally:
+        if work is not None:
+            Path(work).unlink(missing_ok=True)
+
+
+class OutputConsole(Console):
+    """A console that leaves a closed pipe to `main`."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError

@@ -1,0 +1,46 @@
+"""`amtl-cvx plot`: one figure of a stored run."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from argparse import Namespace
+
+from amtl_cvx.commands.output import write_whole
+from amtl_cvx.commands.settings import number
+from amtl_cvx.data import problem_names, read
+from amtl_cvx.errors import DataError, Exit, ModelError
+from amtl_cvx.graph import TransferGraph
+from amtl_cvx.runfolder import read_history, read_run
+
+
+def plot(arguments: Namespace) -> Exit:
+    """`amtl-cvx plot`."""
+    from amtl_cvx import plotting
+
+    if arguments.out.suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise ModelError(f"--out must end in .png, .svg or .pdf, got {arguments.out.name!r}")
+    stored = read_run(arguments.run)
+    graph = TransferGraph(
+        B=stored.B, names=stored.task_names, losses=stored.losses, threshold=arguments.threshold
+    )
+    name = str(stored.data.get("name", arguments.run.name))
+    if arguments.kind == "convergence":
+        tol = number("tol", stored.arguments.get("tol", 1e-8))
+        figure = plotting.convergence_figure(read_history(arguments.run), tol=tol)
+    elif arguments.kind == "truth":
+        truth = read(name).truth_B if name in problem_names() else None
+        if truth is None:
+            raise DataError(
+                f"no truth is known for {name}: --kind truth needs a problem with a planted graph"
+            )
+        figure = plotting.truth_figure(graph, truth)
+    else:
+        draw = {"graph": plotting.graph_figure, "heatmap": plotting.heatmap, "node-link": plotting.node_link}
+        figure = draw[arguments.kind](graph, title=name)
+    content = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a character that the font lacks is drawn as a box
+        figure.savefig(content, format=arguments.out.suffix[1:].lower(), dpi=150)
+    write_whole(arguments.out, content.getvalue())
+    return Exit.DONE

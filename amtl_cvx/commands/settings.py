@@ -1,0 +1,73 @@
+"""Settings of the model: what was asked for, resolved in one place.
+
+An option given on the command line wins over the recommended setting of a problem (or of the run.json beside
+a solution), which wins over the default, which for the loss, coupling and mu is "auto".
+"""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Mapping
+from typing import Any
+
+from amtl_cvx.data import Dataset
+from amtl_cvx.errors import ModelError
+from amtl_cvx.experiment import suggest_loss
+from amtl_cvx.model import Model, make_model
+from amtl_cvx.preparation import Preparation
+from amtl_cvx.tasks import TaskSet
+
+MODEL_DEFAULTS: Mapping[str, Any] = {
+    "loss": "auto",
+    "reduction": "mean",
+    "coupling": "auto",
+    "mu": "auto",
+    "transfer": "loss-weighted-l1",
+    "task_weights": "equal",
+    "standardize": False,
+    "intercept": False,
+}
+
+
+def resolve(arguments: Namespace, recommended: Mapping[str, Any]) -> dict[str, Any]:
+    """Every setting of `MODEL_DEFAULTS`: given, else recommended, else the default."""
+    given = {
+        name: getattr(arguments, name) for name in MODEL_DEFAULTS if getattr(arguments, name) is not None
+    }
+    return {
+        **MODEL_DEFAULTS,
+        **{name: recommended[name] for name in MODEL_DEFAULTS if name in recommended},
+        **given,
+    }
+
+
+def learn_preparation(settings: Mapping[str, Any], dataset: Dataset) -> Preparation:
+    """The preparation that the settings ask for, learned from the training rows."""
+    return Preparation.learn(
+        dataset.train, standardize=bool(settings["standardize"]), intercept=bool(settings["intercept"])
+    )
+
+
+def build_model(settings: Mapping[str, Any], train: TaskSet) -> tuple[Model, dict[str, bool]]:
+    """The model with a stand-in where a setting is "auto", and which those are."""
+    values, auto = {}, {}
+    for name in ("coupling", "mu"):
+        auto[name] = str(settings[name]).lower() == "auto"
+        values[name] = 1.0 if auto[name] else number(name, settings[name])
+    loss = suggest_loss(train) if settings["loss"] == "auto" else settings["loss"]
+    model = make_model(
+        loss=loss,
+        reduction=settings["reduction"],
+        transfer=settings["transfer"],
+        task_weights=settings["task_weights"],
+        **values,
+    )
+    return model, auto
+
+
+def number(name: str, text: Any) -> float:
+    """The value of an option; `ModelError` for what is no number."""
+    try:
+        return float(text)
+    except (TypeError, ValueError) as error:
+        raise ModelError(f"--{name} must be a number or auto, got {text!r}") from error

@@ -1,0 +1,161 @@
+"""What the files of a run hold: run.json, the numbers, the history and the pictures.
+
+run.json names a model by the words of the command line, so that a run can be repeated by hand and
+`model_from_dict(model_to_dict(model)) == model`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amtl_cvx.data import Dataset
+from amtl_cvx.errors import AMTLError, DataError
+from amtl_cvx.model import Model, make_model
+from amtl_cvx.solution import HISTORY_COLUMNS, Solution
+
+PROGRAM = "amtl_cvx"
+SCHEMA = 1
+_PACKAGES = ("amtl-cvx", "cvxpy", "numpy", "scipy", "clarabel", "osqp", "scs", "matplotlib", "scikit-learn")
+
+
+def describe(
+    solution: Solution,
+    *,
+    dataset: Dataset,
+    arguments: Mapping[str, Any],
+    seed: int,
+    scores: Mapping[str, Mapping[str, float]],
+    choice: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """The content of run.json."""
+    train = dataset.train
+    return {
+        "program": PROGRAM,
+        "schema": SCHEMA,
+        "arguments": dict(arguments),
+        "method": solution.method,
+        "status": solution.status.value,
+        "model": model_to_dict(solution.model),
+        "chosen": choice,
+        "seed": seed,
+        "scores": {name: dict(values) for name, values in scores.items()},
+        "data": {
+            "name": dataset.name,
+            "source": dataset.source,
+            "T": train.T,
+            "d": train.d,
+            "rows": [int(n) for n in train.counts],
+            "fingerprint": train.fingerprint(),
+        },
+        "preparation": None if solution.preparation is None else solution.preparation.to_dict(),
+        "task_names": list(solution.task_names),
+        "feature_names": None if train.feature_names is None else list(train.feature_names),
+        "classes": None if dataset.classes is None else list(dataset.classes),
+        "order": None if solution.order is None else list(solution.order),
+        "seconds": dict(solution.seconds),
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Python, the platform and the packages that matter."""
+    found = {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
+    for package in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found
+
+
+def model_to_dict(model: Model) -> dict[str, Any]:
+    """A model by the names of the command line."""
+    weights = model.task_weights
+    return {
+        "loss": model.loss.name,
+        "reduction": model.loss.reduction,
+        "transfer": model.transfer.name,
+        "mu": model.mu,
+        "coupling": model.coupling,
+        "task_weights": weights if isinstance(weights, str) else list(weights),
+    }
+
+
+def model_from_dict(stored: Mapping[str, Any]) -> Model:
+    """The model that `model_to_dict` wrote; `DataError` for anything else."""
+    try:
+        weights = stored["task_weights"]
+        return make_model(
+            loss=stored["loss"],
+            reduction=stored["reduction"],
+            transfer=stored["transfer"],
+            mu=float(stored["mu"]),
+            coupling=float(stored["coupling"]),
+            task_weights=weights if isinstance(weights, str) else tuple(float(c) for c in weights),
+        )
+    except AMTLError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"run.json does not describe a model ({type(error).__name__}: {error})") from error
+
+
+def write_numbers(folder: Path, solution: Solution) -> None:
+    """solution.npz, certificate.json and history.csv."""
+    arrays = {
+        "W": solution.W,
+        "B": solution.B,
+        "losses": solution.losses,
+        "objective": np.float64(solution.objective),
+    }
+    if solution.order is not None:
+        arrays["order"] = np.array(solution.order, dtype=np.int64)
+    np.savez(folder / "solution.npz", **arrays)  # type: ignore[arg-type]
+    (folder / "certificate.json").write_text(to_json(solution.certificate.to_dict()))
+    with (folder / "history.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(HISTORY_COLUMNS)
+        writer.writerows(
+            [getattr(record, column) for column in HISTORY_COLUMNS] for record in solution.history
+        )
+
+
+def write_pictures(folder: Path, solution: Solution, dataset: Dataset, run: Mapping[str, Any]) -> None:
+    """graph.png, graph.graphml and report.html; matplotlib is loaded here."""
+    from amtl_cvx.plotting import graph_figure, write_png
+    from amtl_cvx.report import write_report
+
+    graph = solution.graph
+    write_png(graph_figure(graph, title=dataset.name), folder / "graph.png")
+    graph.write_graphml(folder / "graph.graphml")
+    write_report(
+        folder / "report.html",
+        solution=solution,
+        arguments=run["arguments"],
+        versions=run["versions"],
+        data={**run["data"], "rows": sum(run["data"]["rows"])},
+        scores=run["scores"] or None,
+        truth_B=dataset.truth_B,
+    )
+
+
+def read_run_json(path: Path) -> Mapping[str, Any]:
+    """The content of a run.json; empty where there is none, or another program's."""
+    if not path.is_file():
+        return {}
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path}: {error}: it should be the run.json that fit wrote") from error
+    return content if isinstance(content, dict) and content.get("program") == PROGRAM else {}
+
+
+def to_json(content: Mapping[str, Any]) -> str:
+    """The text of a JSON file; NaN and infinity, which JSON does not have, are refused."""
+    return json.dumps(content, indent=2, allow_nan=False) + "\n"
