@@ -7,15 +7,16 @@ The choice is measured (2 cores, CVXPY 1.9.3; accuracy is the gradient or KKT re
         8 s with qdldl, 11 s SCS, 20 s OSQP).
     W-step with exponential cones: Clarabel, then SCS (OSQP has no such cone).
     B-step (a QP with bounds): Clarabel (T = 15: 5 ms against 50 ms OSQP and 14 ms SCS; School, column by
-        column: 4 ms a column, where OSQP runs into its limit of iterations). The support of any solver's answer is
-        solved once more in NumPy (`subproblems.polished`), which makes B exact.
+        column: 4 ms a column, where OSQP runs into its limit of iterations). The support of any solver's
+        answer is solved once more in NumPy (`subproblems.polished`), which makes B exact.
     B-step with second-order cones (penalties with norms): Clarabel, then SCS.
 
 Fallback chain: the chosen solver first, then the others of the step in the order of `CHAINS`. A status other
 than "optimal" sends the problem to the next solver. If no solver reaches "optimal", the first
 "optimal_inaccurate" answer, else the first "user_limit", is used under that status, which the history shows
-and a warning is logged for; the coordinator then judges it by its duality gap like every other answer. No answer at
-all is a `SolveError`. Solvers are started cold each time, so that a result does not depend on earlier calls.
+and a warning is logged for; the coordinator then judges it by its duality gap like every other answer. No
+answer at all is a `SolveError`. Solvers are started cold each time, so that a result does not depend on
+earlier calls.
 """
 
 from __future__ import annotations
