@@ -8,20 +8,26 @@
 The modules in the order in which they build on each other: errors, tasks, losses, transfer, model,
 certificate, preparation, solution, solvers, subproblems, refine, coordinator, curriculum, methods,
 experiment, graph, plotting, report, data, runfolder, progress, commands, cli.
+
+A name is imported when it is first used (PEP 562): CVXPY takes two seconds, and `amtl-cvx --help` needs none.
 """
 
-from amtl_cvx.certificate import Certificate, certify
-from amtl_cvx.coordinator import Options
-from amtl_cvx.data import Dataset, read
-from amtl_cvx.errors import AMTLError
-from amtl_cvx.graph import TransferGraph
-from amtl_cvx.losses import Logistic, Squared
-from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
-from amtl_cvx.preparation import Preparation
-from amtl_cvx.solution import Solution, Status
-from amtl_cvx.tasks import Task, TaskSet
-from amtl_cvx.transfer import LossWeightedL1
+import importlib
+import typing
+
+if typing.TYPE_CHECKING:
+    from amtl_cvx.certificate import Certificate, certify
+    from amtl_cvx.coordinator import Options
+    from amtl_cvx.data import Dataset, read
+    from amtl_cvx.errors import AMTLError
+    from amtl_cvx.graph import TransferGraph
+    from amtl_cvx.losses import Logistic, Squared
+    from amtl_cvx.methods import fit
+    from amtl_cvx.model import Model
+    from amtl_cvx.preparation import Preparation
+    from amtl_cvx.solution import Solution, Status
+    from amtl_cvx.tasks import Task, TaskSet
+    from amtl_cvx.transfer import LossWeightedL1
 
 __version__ = "0.1.0"
 
@@ -44,3 +50,36 @@ __all__ = [
     "fit",
     "read",
 ]
+
+_MODULES = {
+    "AMTLError": "errors",
+    "Certificate": "certificate",
+    "Dataset": "data",
+    "Logistic": "losses",
+    "LossWeightedL1": "transfer",
+    "Model": "model",
+    "Options": "coordinator",
+    "Preparation": "preparation",
+    "Solution": "solution",
+    "Squared": "losses",
+    "Status": "solution",
+    "Task": "tasks",
+    "TaskSet": "tasks",
+    "TransferGraph": "graph",
+    "certify": "certificate",
+    "fit": "methods",
+    "read": "data",
+}
+"""Where each public name lives."""
+
+
+def __getattr__(name: str) -> object:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value: object = getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

@@ -11,22 +11,26 @@ data, 3 a solver failed, 70 a bug, 130 interrupted. A user's mistake is one line
 expected, what came, what to try`. A bug, that is any exception which is not an `AMTLError`, is a traceback
 and after it one such line, which asks for a report.
 
-This module only parses and dispatches; `commands` does the work.
+A warning of the package is shown once, as one line `warning: ...` on stderr, and not with --quiet.
+
+This module only parses and dispatches; `commands` does the work and is imported once there is some, so that
+--help is quick and Ctrl-C is heard while NumPy and CVXPY load.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import io
+import logging
 import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from amtl_cvx import commands
 from amtl_cvx.errors import AMTLError, Exit, SolveError
 
 _NEGATIVE = re.compile(r"-(\d+\.|(\d+\.?\d*|\.\d+)e[+-]?\d+|inf|nan)", re.IGNORECASE)
@@ -38,6 +42,20 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         self.exit(Exit.USAGE, f"error: {' '.join(message.split())}; see {self.prog} --help\n")
+
+
+class _Warnings(logging.Handler):
+    """Shows each distinct warning once, on what stderr is at that moment: a live line stays below it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._shown: set[str] = set()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = "warning: " + " ".join(record.getMessage().split())
+        if line not in self._shown:
+            self._shown.add(line)
+            print(line, file=sys.stderr)  # noqa: T201
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,9 +83,35 @@ def _run(argv: Sequence[str]) -> int:
     arguments = build_parser().parse_args(_joined(argv))
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal cannot show is no failure
         sys.stdout.reconfigure(errors="backslashreplace")
-    code: int = getattr(commands, arguments.command)(arguments)
+    quiet = getattr(arguments, "quiet", False)
+    with _warnings(logging.NullHandler() if quiet else _Warnings()):
+        with _loading(quiet=quiet or arguments.command != "fit"):
+            from amtl_cvx import commands
+        code: int = getattr(commands, arguments.command)(arguments)
     sys.stdout.flush()
     return code
+
+
+@contextlib.contextmanager
+def _warnings(handler: logging.Handler) -> Iterator[None]:
+    """Give the warnings of the package to `handler` for a while; without one, logging prints each of them."""
+    logger = logging.getLogger("amtl_cvx")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+def _loading(*, quiet: bool) -> contextlib.AbstractContextManager[object]:
+    """A first sign of life on a terminal, while the imports take their seconds."""
+    if quiet or not sys.stderr.isatty():
+        return contextlib.nullcontext()
+    from amtl_cvx.progress import Progress
+
+    progress = Progress(quiet=False, tol=1e-8)
+    progress.phase("loading CVXPY")
+    return progress
 
 
 def _joined(argv: Sequence[str]) -> list[str]:
@@ -110,6 +154,9 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     _add_model(fit)
     fit.add_argument(
+        "--ridge", type=float, metavar="X", help="single-task start of the curriculum (coupling)"
+    )
+    fit.add_argument(
         "--tol", type=float, default=1e-8, metavar="X", help="tolerance of the certificate (1e-8)"
     )
     fit.add_argument("--max-rounds", type=int, default=100, metavar="N", help="rounds of alternation (100)")
@@ -138,6 +185,9 @@ def _add_certify(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--method", metavar="NAME", help="what the point claims to solve (default: run.json's)"
     )
     _add_model(certify)
+    certify.add_argument(
+        "--ridge", type=float, metavar="X", help="start of a curriculum (default: run.json's)"
+    )
     certify.add_argument(
         "--tol", type=float, default=None, metavar="X", help="tolerance (default: run.json's, 1e-8)"
     )

@@ -11,7 +11,7 @@ Algorithm 1 of [L16], from B = 0:
 * The run stops on the residuals and gaps of the certificate, never on a change of J or of the iterates.
 * Plain alternation is slow near the end, so `refine` takes over from the alternation's own iterate, once the
   relative residual is below `handover` and the edges have been the same for `SETTLED` rounds (before that,
-  another basin may be the nearer one), or at the round limit, or when neither step moves J any more. Without
+  another basin may be the nearer one), or at the round limit, or when neither step is taken any more. Without
   refinement the alternation goes on to `tol`.
 
 Source: Lee, Yang, Hwang, ICML 2016, Algorithm 1; biconvex alternation: Gorski, Pfeuffer, Klamroth 2007.
@@ -67,6 +67,8 @@ class Options:
         W-step over all tasks at once, or one Gauss-Seidel sweep task by task (which can reach another point).
     definition : bool
         Solve the W-step in the form of its definition (exponential cones for the logistic loss); slow.
+    ridge : float, optional
+        Ridge weight of the curriculum's single-task start; default: the model's coupling.
     solver : str
         "auto" or the solver to try first in every step.
     callback : callable(Record), optional
@@ -83,13 +85,19 @@ class Options:
     handover: float = 3e-3
     sweep: Literal["joint", "tasks"] = "joint"
     definition: bool = False
+    ridge: float | None = None
     solver: str = "auto"
     callback: Callback | None = None
 
     def __post_init__(self) -> None:
         check_tolerance(self.tol)
-        if not self.max_rounds >= 1:
-            raise ModelError(f"max_rounds must be at least 1, got {self.max_rounds!r}")
+        rounds: object = self.max_rounds
+        if not (isinstance(rounds, int) and rounds >= 1):
+            raise ModelError(f"max_rounds must be a whole number >= 1, got {rounds!r}")
+        if not self.handover > 0:
+            raise ModelError(f"handover must be a number > 0, got {self.handover!r}")
+        if self.ridge is not None and not self.ridge > 0:
+            raise ModelError(f"ridge must be a number > 0, got {self.ridge!r}")
         if self.sweep not in ("joint", "tasks"):
             raise ModelError(f"sweep must be 'joint' or 'tasks', got {self.sweep!r}")
         if self.definition and self.sweep == "tasks":
@@ -98,7 +106,7 @@ class Options:
 
 
 @dataclass(kw_only=True)
-class Progress:
+class Run:
     """The running record of a fit: the current point, its history and where the time went."""
 
     tasks: TaskSet
@@ -168,7 +176,7 @@ def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
         Where no solver answers, or J rises beyond the accuracy of a step.
     """
     model.check(tasks)
-    run = Progress(tasks=model.compress(tasks), model=model, callback=options.callback)
+    run = Run(tasks=model.compress(tasks), model=model, callback=options.callback)
     status, refined = Status.ROUND_LIMIT, 0.0
     try:
         status = _rounds(tasks, run, options)
@@ -183,7 +191,7 @@ def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
     certificate = certify(tasks, model, run.W, run.B, tol=options.tol)
     if certificate.passes and status is not Status.INTERRUPTED:
         status = Status.CERTIFIED
-    return conclude(
+    return finish(
         tasks,
         run,
         certificate,
@@ -193,9 +201,9 @@ def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
     )
 
 
-def conclude(
+def finish(
     tasks: TaskSet,
-    run: Progress,
+    run: Run,
     certificate: Certificate,
     *,
     status: Status,
@@ -221,7 +229,7 @@ def conclude(
     )
 
 
-def _rounds(tasks: TaskSet, run: Progress, options: Options) -> Status:
+def _rounds(tasks: TaskSet, run: Run, options: Options) -> Status:
     """The alternation; leaves the last point in `run`."""
     weight_step, transfer_step = _compile(run, options)
     refining = options.refine and can_refine(run.model)
@@ -240,7 +248,7 @@ def _rounds(tasks: TaskSet, run: Progress, options: Options) -> Status:
     return Status.ROUND_LIMIT
 
 
-def _compile(run: Progress, options: Options) -> tuple[BlockStep, BlockStep]:
+def _compile(run: Run, options: Options) -> tuple[BlockStep, BlockStep]:
     weight_step: BlockStep
     if options.definition:
         weight_step = WeightStep.definition(run.tasks, run.model, solver=options.solver)
@@ -251,12 +259,13 @@ def _compile(run: Progress, options: Options) -> tuple[BlockStep, BlockStep]:
     return weight_step, compile_transfer_step(run.tasks, run.model, solver=options.solver)
 
 
-def _half_step(run: Progress, step: BlockStep, name: Literal["W", "B"]) -> bool:
-    """One half-step: taken if J does not rise, refused within its gap, an error beyond. Whether J fell."""
+def _half_step(run: Run, step: BlockStep, name: Literal["W", "B"]) -> bool:
+    """One half-step: taken if J does not rise, refused within its gap, an error beyond. Whether it moved."""
     try:
         value, solved = step.solve(run.tasks, run.model, run.W, run.B)
     except SolveError as error:
         raise error.in_round(run.round) from error
+    before = run.W, run.B
     W, B = (value, run.B) if name == "W" else (run.W, value)
     old, new = run.model.objective(run.tasks, run.W, run.B), run.model.objective(run.tasks, W, B)
     if new <= old + _NOISE * abs(old):
@@ -270,10 +279,10 @@ def _half_step(run: Progress, step: BlockStep, name: Literal["W", "B"]) -> bool:
             compile_seconds=solved.compile_seconds,
         )
     run.note(name, solved)
-    return new < old - _NOISE * abs(old)
+    return not (np.array_equal(run.W, before[0]) and np.array_equal(run.B, before[1]))
 
 
-def _check_rise(run: Progress, name: str, point: tuple[Array, Array], rise: float, solved: Solved) -> None:
+def _check_rise(run: Run, name: str, point: tuple[Array, Array], rise: float, solved: Solved) -> None:
     """Raise `SolveError` if J rose by more than the duality gap of the block that moved."""
     gap = (weight_gap if name == "W" else transfer_gap)(run.tasks, run.model, *point)[0]
     noise = 1e-12 * abs(run.history[-1].objective if run.history else 0.0)
@@ -288,7 +297,7 @@ def _check_rise(run: Progress, name: str, point: tuple[Array, Array], rise: floa
         )
 
 
-def _refine(run: Progress, options: Options) -> bool:
+def _refine(run: Run, options: Options) -> bool:
     """Refine from the iterate, recording every accepted step; whether the step limit ended it."""
     base = run.round
 

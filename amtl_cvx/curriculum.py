@@ -1,6 +1,7 @@
 r"""Curriculum learning: Algorithm 2 of [L16], and single-task learning, where it starts.
 
-From single-task W, U = all tasks, nothing learned. Repeat until U is empty:
+From single-task W (ridge weight `Options.ridge`, by default the coupling), U = all tasks, nothing learned.
+Repeat until U is empty:
 
     (eq. 5) for every t in U, with r_s = w_s - sum_{j learned} B[j, s] w_j, the outgoing row over s in U \ {t}
                 B[t, s] = max(0, (r_s'w_t - price_t / (2 coupling)) / ||w_t||^2),   price_t = mu c_t l_t
@@ -21,6 +22,7 @@ Source: Lee, Yang, Hwang, ICML 2016, section 3.2, Algorithm 2.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +36,7 @@ from amtl_cvx.certificate import (
     infeasibility,
     residuals,
 )
-from amtl_cvx.coordinator import Options, Progress
-from amtl_cvx.coordinator import conclude as solution
+from amtl_cvx.coordinator import Options, Run, finish
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
 from amtl_cvx.solution import Solution, Status
@@ -90,7 +91,7 @@ def refit_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int, learned
 def single_task(tasks: TaskSet, model: Model, options: Options) -> Solution:
     """Single-task learning: every task alone, ridge weight = coupling (the W-step at B = 0)."""
     model.check(tasks)
-    run = Progress(tasks=model.compress(tasks), model=model, callback=options.callback)
+    run = Run(tasks=model.compress(tasks), model=model, callback=options.callback)
     status = Status.STALLED
     try:
         _start(run, options)
@@ -99,7 +100,7 @@ def single_task(tasks: TaskSet, model: Model, options: Options) -> Solution:
     certificate = certify(tasks, model, run.W, run.B, tol=options.tol, kind="single-task")
     if certificate.passes and status is not Status.INTERRUPTED:
         status = Status.CERTIFIED
-    return solution(tasks, run, certificate, status=status, method="stl", seconds=run.seconds())
+    return finish(tasks, run, certificate, status=status, method="stl", seconds=run.seconds())
 
 
 def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
@@ -112,11 +113,11 @@ def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
     """
     model.check(tasks)
     _prices(model, np.zeros(tasks.T))
-    run = Progress(tasks=model.compress(tasks), model=model, callback=options.callback)
+    run = Run(tasks=model.compress(tasks), model=model, callback=options.callback)
     learned: list[int] = []
     status = Status.STALLED
     try:
-        _start(run, options)
+        _start(run, options, ridge=options.ridge)
         step = TaskWeightStep.compile(run.tasks, model, solver=options.solver)
         while len(learned) < tasks.T:
             run.round += 1
@@ -124,21 +125,23 @@ def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
     order = tuple(learned)
-    certificate = certify_curriculum(tasks, model, run.W, run.B, order, tol=options.tol)
+    certificate = certify_curriculum(tasks, model, run.W, run.B, order, ridge=options.ridge, tol=options.tol)
     if certificate.passes and status is not Status.INTERRUPTED:
         status = Status.CERTIFIED
-    return solution(
+    return finish(
         tasks, run, certificate, status=status, method="curriculum", seconds=run.seconds(), order=order
     )
 
 
-def _start(run: Progress, options: Options) -> None:
-    step = WeightStep.compile(run.tasks, run.model, solver=options.solver)
-    run.W, solved = step.solve(run.tasks, run.model, run.W, run.B)
+def _start(run: Run, options: Options, *, ridge: float | None = None) -> None:
+    """Single-task W with the ridge weight given, or with the coupling."""
+    model = run.model if ridge is None else replace(run.model, coupling=ridge)
+    step = WeightStep.compile(run.tasks, model, solver=options.solver)
+    run.W, solved = step.solve(run.tasks, model, run.W, run.B)
     run.note("stl", solved)
 
 
-def _learn_next(run: Progress, step: TaskWeightStep, learned: list[int]) -> None:
+def _learn_next(run: Run, step: TaskWeightStep, learned: list[int]) -> None:
     c, losses = run.model.task_weight(run.tasks), run.model.losses(run.tasks, run.W)
     waiting = [t for t in range(run.tasks.T) if t not in learned]
     choices = {t: outgoing(run.model, c, losses, run.W, run.B, t, learned) for t in waiting}
@@ -155,7 +158,14 @@ def _learn_next(run: Progress, step: TaskWeightStep, learned: list[int]) -> None
 
 
 def certify_curriculum(
-    tasks: TaskSet, model: Model, W: Array, B: Array, order: tuple[int, ...], *, tol: float = 1e-8
+    tasks: TaskSet,
+    model: Model,
+    W: Array,
+    B: Array,
+    order: tuple[int, ...],
+    *,
+    ridge: float | None = None,
+    tol: float = 1e-8,
 ) -> Certificate:
     """Judge a curriculum step by step, as the convex problems they are.
 
@@ -170,6 +180,8 @@ def certify_curriculum(
         As in `certify`.
     order : tuple of int
         The order in which the tasks were learned; an incomplete one does not pass.
+    ridge : float, optional
+        Ridge weight of the single-task start; default: the coupling.
 
     Raises
     ------
@@ -182,9 +194,10 @@ def certify_curriculum(
     if len(set(order)) < len(order) or not set(order) <= set(range(tasks.T)):
         raise DataError(f"order must list different tasks out of 0..{tasks.T - 1}, got {order}")
     small = model.compress(tasks)
-    audit = _Audit(small, model, W, B, order)
+    start = _ridge_start(small, model if ridge is None else replace(model, coupling=ridge))
+    audit = _Audit(small, model, start, W, B, order)
     reasons = {} if len(order) == tasks.T else {"order": f"{len(order)} of {tasks.T} tasks were learned"}
-    infeasible = max(infeasibility(B), audit.backward)
+    infeasible = max(infeasibility(model, B), audit.backward)
     return conclude(
         kind="curriculum",
         objective=model.objective(tasks, W, B),
@@ -194,6 +207,7 @@ def certify_curriculum(
         feasibility=infeasible,
         gaps=(audit.gap_W, audit.gap_B),
         gap_W_exact=False,
+        gain_W=audit.gap_W,
         B=B,
         tol=tol,
         reasons=reasons,
@@ -203,10 +217,12 @@ def certify_curriculum(
 class _Audit:
     """Residuals and gaps of all steps of a curriculum, in its order."""
 
-    def __init__(self, tasks: TaskSet, model: Model, W: Array, B: Array, order: tuple[int, ...]) -> None:
+    def __init__(
+        self, tasks: TaskSet, model: Model, start: Array, W: Array, B: Array, order: tuple[int, ...]
+    ) -> None:
         self.gap_W = self.gap_B = 0.0
         self.worst = np.zeros(4)
-        current = _ridge_start(tasks, model)
+        current = start.copy()
         c = model.task_weight(tasks)
         learned: list[int] = []
         partial = np.zeros_like(B)

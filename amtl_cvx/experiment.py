@@ -55,7 +55,10 @@ class Choice:
         parts = []
         if self.trials:
             tried = f"{len(self.trials)} values on a held-out fifth of every task's rows"
-            parts.append(f"coupling {self.model.coupling:.4g} (best of {tried})")
+            ends = self.trials[0].coupling, self.trials[-1].coupling
+            further = ", at the end of the path: give --coupling a value beyond it to look further"
+            where = further if self.model.coupling in ends else ""
+            parts.append(f"coupling {self.model.coupling:.4g} (best of {tried}{where})")
         if self.mu_max is not None:
             how = f"a tenth of mu_max {self.mu_max:.4g} of the single-task fit"
             none = "any price: no task can help another at the single-task fit"
@@ -156,10 +159,14 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
 
 
 def suggest_loss(tasks: TaskSet) -> str:
-    """What `--loss auto` means: "logistic" if every task has labels -1/+1 or 0/1, else "squared"."""
+    """What `--loss auto` means.
+
+    "logistic" if every task has labels -1/+1 or 0/1 and one of them has both, else "squared". A task of one
+    class among others is left to the error of the logistic loss.
+    """
     labels = [set(np.unique(task.y).tolist()) for task in tasks]
     binary = all(found <= {-1.0, 1.0} or found <= {0.0, 1.0} for found in labels)
-    return "logistic" if binary else "squared"
+    return "logistic" if binary and any(len(found) == 2 for found in labels) else "squared"
 
 
 def _path(

@@ -21,8 +21,8 @@ from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.curriculum import certify_curriculum, curriculum, single_task
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
-from amtl_cvx.solution import Solution
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.solution import Point, Solution
+from amtl_cvx.tasks import TaskSet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,29 +30,23 @@ class Method:
     """A solver and its judge."""
 
     run: Callable[[TaskSet, Model, Options], Solution]
-    judge: Callable[[TaskSet, Model, Array, Array, tuple[int, ...] | None, float], Certificate]
+    judge: Callable[[TaskSet, Model, Point, float], Certificate]
 
 
-def _judge_joint(
-    tasks: TaskSet, model: Model, W: Array, B: Array, order: tuple[int, ...] | None, tol: float
-) -> Certificate:
-    return certify(tasks, model, W, B, tol=tol)
+def _judge_joint(tasks: TaskSet, model: Model, point: Point, tol: float) -> Certificate:
+    return certify(tasks, model, point.W, point.B, tol=tol)
 
 
-def _judge_single(
-    tasks: TaskSet, model: Model, W: Array, B: Array, order: tuple[int, ...] | None, tol: float
-) -> Certificate:
-    return certify(tasks, model, W, B, tol=tol, kind="single-task")
+def _judge_single(tasks: TaskSet, model: Model, point: Point, tol: float) -> Certificate:
+    return certify(tasks, model, point.W, point.B, tol=tol, kind="single-task")
 
 
-def _judge_curriculum(
-    tasks: TaskSet, model: Model, W: Array, B: Array, order: tuple[int, ...] | None, tol: float
-) -> Certificate:
-    if order is None:
+def _judge_curriculum(tasks: TaskSet, model: Model, point: Point, tol: float) -> Certificate:
+    if point.order is None:
         raise DataError(
             "a curriculum is judged with its order of learning: the solution has no array 'order'"
         )
-    return certify_curriculum(tasks, model, W, B, order, tol=tol)
+    return certify_curriculum(tasks, model, point.W, point.B, point.order, ridge=point.ridge, tol=tol)
 
 
 METHODS: Mapping[str, Method] = {

@@ -11,14 +11,16 @@ import math
 import threading
 import time
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from amtl_cvx.experiment import Trial
-from amtl_cvx.solution import Record
+if TYPE_CHECKING:
+    from amtl_cvx.experiment import Trial
+    from amtl_cvx.solution import Record
 
 _SILENCE = 3.0
 """Seconds between plain lines where there is no terminal."""

@@ -49,9 +49,10 @@ _MEANING = {
     "gap_W": "what a move of W alone can still gain",
     "gap_B": "what a move of B alone can still gain",
     "gap_W_exact": "whether gap_W is exact or an upper bound",
+    "gain_W": "what a move of W alone can still gain, to second order, without the slack of a bound",
     "sigma_min": "smallest singular value of I - B; near 0 it inflates an upper bound gap_W",
-    "tol": "the tolerance for the residual, and for the gaps relative to J",
-    "passes": "feasible, residual and gaps within the tolerance",
+    "tol": "the tolerance for the residual, and for gains and gaps relative to J",
+    "passes": "feasible, residual, gain_W and gap_B within the tolerance",
     "level": "rung on the ladder C0 (evaluated) to C5 (global)",
     "edges": "positive entries of B",
 }

@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -41,10 +41,19 @@ _STATUS_TEXT = {
     Status.CERTIFIED: "the certificate passes",
     Status.ROUND_LIMIT: "the round limit came before the tolerance; try more rounds, refinement, or a larger"
     " mu",
-    Status.STALLED: "no step lowers the objective any more but the certificate does not pass; try another"
+    Status.STALLED: "no step is taken any more but the certificate does not pass; try another"
     " solver, a larger coupling (a bounded W) or a larger tolerance",
     Status.INTERRUPTED: "interrupted: this is the best point so far",
 }
+
+
+class Point(NamedTuple):
+    """What a method's certificate judges: the arrays, and for a curriculum how it was learned."""
+
+    W: Array
+    B: Array
+    order: tuple[int, ...] | None = None
+    ridge: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

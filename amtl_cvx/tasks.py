@@ -279,13 +279,14 @@ def triangular_factor(rows: Array) -> Array:
 
 
 def task_index(names: Sequence[str], task: int | str) -> int:
-    """The position of `task`, a number or a name, among `names`; `DataError` if there is no such task."""
+    """The position of `task` among `names`; `DataError` if there is no such task.
+
+    A string is always a name, also "0", and an integer always a number: tasks may be called 1, 2, 3.
+    """
     if isinstance(task, str):
-        if task in names:
-            return list(names).index(task)
-        if not task.isdecimal():
+        if task not in names:
             raise DataError(f"no task is called {task!r}; the first names are {', '.join(names[:5])}")
-        task = int(task)
+        return list(names).index(task)
     if not 0 <= task < len(names):
         raise DataError(f"task {task} does not exist: the tasks are 0 to {len(names) - 1}")
     return int(task)

@@ -3,8 +3,8 @@ r"""Transfer penalties: what an edge of B costs.
 B (T, T) holds the directed graph of transfer, ``B[s, t]`` is how much of w_s enters the reconstruction of
 w_t: edge s -> t, "task s helps task t". A penalty is a function R(B; l) that is
 
-    convex in B over its feasible set {B >= 0, diag(B) = 0},
-    affine and non-decreasing in the losses l >= 0, and proportional to its weight mu,
+    convex in B over its feasible set ({B >= 0, diag(B) = 0}, or a part of it),
+    affine and non-decreasing in the losses l >= 0
 
 and that is all the rest of the toolkit needs: the B-step is ``coupling ||W - W B||_F^2 + R(B; c*l)``, and in
 the W-step loss t carries the weight ``c_t (1 + R(B; e_t) - R(B; 0))``. The penalty of [L16] is
@@ -14,7 +14,8 @@ the W-step loss t carries the weight ``c_t (1 + R(B; e_t) - R(B; 0))``. The pena
 so that unreliable tasks (high loss) find it dear to teach. Source: Lee, Yang, Hwang, ICML 2016, eq. 1.
 
 A new penalty is one frozen dataclass with a field `mu`, the three methods `expression`, `value` and `prox`,
-an entry in `TRANSFERS`, and an instance in ``tests/cases.py``, where one battery checks it.
+an entry in `TRANSFERS`, and an instance in ``tests/cases.py``, where one battery checks it. A penalty with
+another feasible set (symmetric B, say) adds `constraints` and `project`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class TransferPenalty(abc.ABC):
     """R(B; l); see the module essay. `losses` is (T,), B is (T, T)."""
 
     name: ClassVar[str]
+    row_steps: ClassVar[bool] = False
+    """True where `prox` takes one step per row, which makes the residual of section 4 sharper."""
     mu: float
 
     @abc.abstractmethod
@@ -49,9 +52,16 @@ class TransferPenalty(abc.ABC):
     def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
         """argmin over the feasible set of ``R(B; losses) + sum (B - V)^2 / (2 step)``.
 
-        `step` is a positive number, or (T, 1): one step for each row of B (each source). A penalty whose
-        prox does not split by rows may refuse the latter with `ModelError`.
+        `step` is a positive number or, with `row_steps`, (T, 1): one step for each row of B (each source).
         """
+
+    def constraints(self, B: cp.Expression) -> list[cp.Constraint]:
+        """Constraints on B besides B >= 0 and diag(B) = 0."""
+        return []
+
+    def project(self, V: Array) -> Array:
+        """The nearest point of the feasible set, (T, T)."""
+        return project_transfer(V)
 
     def prices(self, losses: Array) -> Array | None:
         """Row prices p (T,) if ``R(B; losses) = sum_s p_s sum_t B[s, t]``, else None.
@@ -73,6 +83,7 @@ class LossWeightedL1(TransferPenalty):
     """``mu * sum_s losses[s] * sum_t B[s, t]``: the AMTL penalty [L16, eq. 1]."""
 
     name: ClassVar[str] = "loss-weighted-l1"
+    row_steps: ClassVar[bool] = True
     mu: float
 
     def __post_init__(self) -> None:

@@ -1,14 +1,24 @@
-"""Fixtures of all tests: one seeded generator, and the real data beside the project."""
+"""Fixtures of all tests: one seeded generator, the real data beside the project, a command line."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # tests run side by side, and before NumPy is there
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
+
+pytest.register_assert_rewrite("command_line")
+
+from command_line import GIVEN, Answer, Run, arrays  # noqa: E402
+
+from amtl_cvx.cli import main  # noqa: E402
+from amtl_cvx.runfolder import folder as run_folder  # noqa: E402
+from amtl_cvx.solution import Solution  # noqa: E402
 
 
 @pytest.fixture
@@ -25,3 +35,54 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no real data: AMTL_CVX_DATA is {named!r} and {folder} does not exist")
     return folder
+
+
+@pytest.fixture
+def pictures() -> None:
+    """Asks `run` for real pictures and a real report, a second a run."""
+
+
+@pytest.fixture
+def run(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest,
+) -> Run:
+    """Runs one command inside an empty folder; picture and report are empty without `pictures`."""
+
+    def sketch(folder: Path, solution: Solution, *what: Any) -> None:
+        solution.graph.write_graphml(folder / "graph.graphml")
+        for name in ("graph.png", "report.html"):
+            (folder / name).touch()
+
+    monkeypatch.chdir(tmp_path)
+    if "pictures" not in request.fixturenames:
+        monkeypatch.setattr(run_folder, "write_pictures", sketch)
+
+    def call(*argv: object) -> Answer:
+        capsys.readouterr()
+        try:
+            code = main([str(word) for word in argv])
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        return Answer(code, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the run `run` and its data `a.npz`, of real files; not to be changed."""
+    folder = tmp_path_factory.mktemp("once")
+    np.savez(folder / "a.npz", **arrays())
+    options = (*GIVEN, "--standardize", "--intercept", "--quiet")
+    assert main(["fit", str(folder / "a.npz"), "--out", str(folder / "run"), *options]) == 0
+    return folder
+
+
+@pytest.fixture
+def fitted(run: Run, once: Path) -> Path:
+    """A run folder `run` beside its data `a.npz`, both in the current folder."""
+    shutil.copytree(once, ".", dirs_exist_ok=True)
+    return Path("run")

@@ -399,6 +399,7 @@ def concluded(**changed: object) -> Certificate:
         "kind": "joint", "objective": 10.0, "tol": 1e-8, "reasons": {}, "B": np.zeros((2, 2)),
         "found": certificate.Residuals(0.0, 0.0, 1e-9, 1e-9), "relative": 1e-9,
         "joint_relative": 1e-9, "feasibility": 0.0, "gaps": (1e-9, 1e-9), "gap_W_exact": True,
+        "gain_W": 1e-9,
     }  # fmt: skip
     return conclude(**(figures | changed))  # type: ignore[arg-type]
 
@@ -411,9 +412,11 @@ def concluded(**changed: object) -> Certificate:
         ({"relative": 2e-8}, "C1", False),
         ({"relative": math.inf}, "C1", False),
         ({"relative": math.nan}, "C1", False),
-        ({"gaps": (9e-8, 2e-8)}, "C0", False),
-        ({"gaps": (1.0, 1e-9)}, "C0", False),
+        ({"gaps": (9e-8, 2e-8), "gain_W": 9e-8}, "C0", False),
+        ({"gaps": (1.0, 1e-9), "gain_W": 1.0}, "C0", False),
         ({"gaps": (1.0, 1e-9), "gap_W_exact": False}, "C2", True),
+        ({"gain_W": None}, "C2", True),
+        ({"gain_W": math.inf}, "C1", False),
         ({"gaps": (None, 1e-9)}, "C2", True),
         ({"gaps": (None, 1e-9), "relative": 1.0}, "C0", False),
         ({"gaps": (1e-9, None), "relative": 1.0}, "C0", False),
@@ -439,6 +442,7 @@ def test_the_dictionary_is_json(certified: Point) -> None:
             "feasibility",
             "gap_W",
             "gap_B",
+            "gain_W",
         ]
         assert {"kind", "objective", "tol", "passes", "level", "edges", *figures} <= set(data)
     assert data["relative"] is None
@@ -454,3 +458,26 @@ def test_a_perfect_fit_at_mu_zero_is_judged(rng: np.random.Generator) -> None:
     gap, _ = transfer_gap(tasks, model, W, B)
     assert gap is not None and gap <= 1e-10
     assert residuals(tasks, model, W, B).relative_B <= 1e-12
+
+
+def test_a_vanishing_gradient_without_a_minimum_is_rejected(rng: np.random.Generator) -> None:
+    """Two separable tasks in a free cycle: a longer W lowers J by nearly all of it, so the point is none."""
+    w = rng.normal(size=3)
+    X = [rng.normal(size=(20, 3)) for _ in range(2)]
+    X = [Xt[np.abs(Xt @ w) > 0.3 * np.linalg.norm(w)] for Xt in X]
+    tasks = TaskSet.from_arrays(X, [np.sign(Xt @ w) for Xt in X])
+    model = make_model(loss="logistic", mu=0.0, coupling=1.0)
+    W, B = np.column_stack([w, w]) * 60.0 / np.linalg.norm(w), np.array([[0.0, 1.0], [1.0, 0.0]])
+    found = certify(tasks, model, W, B)
+    assert found.relative <= 1e-6  # the residual alone does not see it
+    assert model.objective(tasks, 2.0 * W, B) < 0.01 * found.objective
+    assert not found.passes and found.gain_W is not None and found.gain_W > 0.1 * found.objective
+    assert not alternate(tasks, model, Options()).certificate.passes
+
+
+def test_a_stationary_point_with_free_edges_is_not_rejected_by_a_loose_bound(
+    rng: np.random.Generator,
+) -> None:
+    tasks, model = random_tasks(rng, d=9, counts=(30, 40, 25)), make_model(mu=0.0, coupling=0.7)
+    solution = alternate(tasks, model, Options())
+    assert solution.certificate.relative <= 1e-8 and solution.certificate.passes

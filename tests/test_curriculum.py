@@ -23,7 +23,7 @@ from cases import (
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from amtl_cvx.coordinator import Options
-from amtl_cvx.curriculum import certify_curriculum, curriculum, single_task
+from amtl_cvx.curriculum import certify_curriculum, curriculum, outgoing, single_task
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model, make_model
@@ -244,3 +244,20 @@ def test_single_task_is_the_minimum_of_every_task(loss: Loss, rng: np.random.Gen
     solution = single_task(tasks, model, Options())
     assert solution.certificate.kind == "single-task" and solution.certificate.passes
     assert np.abs(solution.W - single_task_W(tasks, model)).max() <= 1e-8
+
+
+def test_the_start_may_have_another_ridge_weight(rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
+    solution = curriculum(tasks, model, Options(ridge=0.1))
+    assert solution.history[0].step == "stl" and solution.certificate.passes
+    first = solution.order[0] if solution.order else -1
+    start = ridge(tasks, replace(model, coupling=0.1))
+    costs = {
+        t: outgoing(model, np.ones(4), model.losses(tasks, start), start, np.zeros((4, 4)), t, [])
+        for t in range(4)
+    }
+    assert first == min(costs, key=lambda t: costs[t].cost)
+    assert solution.B[first] == pytest.approx(costs[first].row, abs=1e-9)
+    order = solution.order or ()
+    assert not certify_curriculum(tasks, model, solution.W, solution.B, order).passes
+    assert certify_curriculum(tasks, model, solution.W, solution.B, order, ridge=0.1).passes

@@ -12,7 +12,7 @@ from sklearn.metrics import accuracy_score, root_mean_squared_error
 from amtl_cvx import experiment
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError
-from amtl_cvx.experiment import Choice, choose, hold_out, mu_max, score, suggest_loss
+from amtl_cvx.experiment import Choice, Trial, choose, hold_out, mu_max, score, suggest_loss
 from amtl_cvx.losses import Logistic, Loss, Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
@@ -120,6 +120,9 @@ def test_score_of_a_classification(zero: float, rng: np.random.Generator) -> Non
         ([[1, 2], [1, 2]], "squared"),
         ([[0, 1], [0.5, 1]], "squared"),
         ([[-1, 0, 1], [1, -1, 1]], "squared"),
+        ([[1, 1], [1, 1]], "squared"),
+        ([[0, 0], [1, 1]], "squared"),
+        ([[1, 1], [1, -1]], "logistic"),
     ],
 )
 def test_suggest_loss(labels: list[list[float]], loss: str) -> None:
@@ -179,3 +182,10 @@ def test_the_sentence_says_what_was_chosen_only(rng: np.random.Generator) -> Non
     assert "a tenth of mu_max 10 " in Choice(model=model, mu_max=10.0).sentence()
     assert "coupling" not in Choice(model=model, mu_max=10.0).sentence()
     assert "no task can help" in Choice(model=model, mu_max=0.0).sentence()
+
+
+@pytest.mark.parametrize("coupling, end", [(0.1, True), (1.0, False), (10.0, True)])
+def test_the_sentence_says_when_the_path_ended(coupling: float, end: bool) -> None:
+    trials = tuple(Trial(coupling=value, mu=1.0, held_out_loss=0.0) for value in (0.1, 1.0, 10.0))
+    sentence = Choice(model=model_for(Squared(), coupling=coupling), trials=trials).sentence()
+    assert ("at the end of the path: give --coupling a value beyond it to look further" in sentence) is end

@@ -10,7 +10,7 @@ from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.methods import METHODS, fit
 from amtl_cvx.model import make_model
-from amtl_cvx.solution import Status
+from amtl_cvx.solution import Point, Status
 
 KINDS = {"alternating": "joint", "curriculum": "curriculum", "stl": "single-task"}
 
@@ -27,9 +27,10 @@ def test_a_method_is_certified_by_its_own_judge(method: str, loss: str, rng: np.
     assert solution.status is Status.CERTIFIED and solution.method == method
     assert solution.certificate.kind == KINDS[method]
     judge = METHODS[method].judge
-    again = judge(tasks, model, solution.W, solution.B, solution.order, 1e-8)
+    again = judge(tasks, model, Point(solution.W, solution.B, solution.order), 1e-8)
     assert again.to_dict() == solution.certificate.to_dict()
-    assert not judge(tasks, model, solution.W * (1 + 1e-4), solution.B, solution.order, 1e-8).passes
+    moved = Point(solution.W * (1 + 1e-4), solution.B, solution.order)
+    assert not judge(tasks, model, moved, 1e-8).passes
 
 
 @pytest.mark.parametrize("method", METHOD_CASES)
@@ -60,11 +61,5 @@ def test_an_unknown_method_is_refused(rng: np.random.Generator) -> None:
 
 def test_a_curriculum_without_its_order_is_bad_data(rng: np.random.Generator) -> None:
     with pytest.raises(DataError, match="order"):
-        METHODS["curriculum"].judge(
-            random_tasks(rng),
-            make_model(mu=0.1, coupling=1.0),
-            np.zeros((6, 4)),
-            np.zeros((4, 4)),
-            None,
-            1e-8,
-        )
+        point = Point(np.zeros((6, 4)), np.zeros((4, 4)))
+        METHODS["curriculum"].judge(random_tasks(rng), make_model(mu=0.1, coupling=1.0), point, 1e-8)

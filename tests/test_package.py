@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.metadata
 import inspect
@@ -30,13 +31,21 @@ def test_public_names_have_docstrings(name: str) -> None:
 
 
 def test_all_is_sorted_and_complete() -> None:
-    assert list(amtl_cvx.__all__) == sorted(amtl_cvx.__all__)
-    public = {
-        name
-        for name, value in vars(amtl_cvx).items()
-        if not name.startswith("_") and not inspect.ismodule(value)
+    assert list(amtl_cvx.__all__) == sorted(amtl_cvx.__all__) == sorted(amtl_cvx._MODULES)
+    assert {name for name in dir(amtl_cvx) if not name.startswith("_")} == set(amtl_cvx.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'fti'"):
+        _ = amtl_cvx.fti
+
+
+def test_type_checkers_see_the_names_where_they_are() -> None:
+    imports = [node for node in ast.walk(ast.parse(inspect.getsource(amtl_cvx)))]
+    seen = {
+        alias.name: node.module
+        for node in imports
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
     }
-    assert public == set(amtl_cvx.__all__)
+    assert seen == {name: f"amtl_cvx.{module}" for name, module in amtl_cvx._MODULES.items()}
 
 
 @pytest.mark.parametrize("name", MODULES)
@@ -47,23 +56,27 @@ def test_every_module_imports_and_says_what_it_is(name: str) -> None:
         assert hasattr(module, public)
 
 
-def loaded(*names: str) -> list[set[str]]:
+def loaded(*statements: str) -> list[set[str]]:
     """The top-level packages that a fresh interpreter has after each of some imports."""
     code = (
-        "import importlib, json, sys\n"
-        "for name in sys.argv[1:]:\n"
-        "    importlib.import_module(name)\n"
+        "import json, sys\n"
+        "for statement in sys.argv[1:]:\n"
+        "    exec(statement)\n"
         "    print(json.dumps(sorted({module.split('.')[0] for module in sys.modules})))"
     )
-    done = subprocess.run([sys.executable, "-c", code, *names], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *statements], capture_output=True, text=True, check=True
+    )
     return [set(json.loads(line)) for line in done.stdout.splitlines()]
 
 
 def test_import_is_light() -> None:
-    cvxpy, package, command_line = loaded("cvxpy", "amtl_cvx", "amtl_cvx.cli")
-    assert "amtl_cvx" in package - cvxpy
-    assert not (package - cvxpy) & LATE
-    assert not (command_line - cvxpy) & {"matplotlib", "networkx", "pandas", "sklearn"}
+    start, cvxpy, names, commands = loaded(
+        "import amtl_cvx.cli", "import cvxpy", "from amtl_cvx import *", "import amtl_cvx.commands"
+    )
+    assert "amtl_cvx" in start and not start & {"numpy", "cvxpy", *LATE}
+    assert not (names - cvxpy) & LATE
+    assert not (commands - cvxpy) & {"matplotlib", "networkx", "pandas", "sklearn"}
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,9 +16,13 @@ PYTHON = [code for language, code in BLOCKS if language == "python"]
 SHELL = [code for language, code in BLOCKS if language == "sh"]
 
 
-def test_the_python_example_runs_and_is_certified(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_example_runs_and_is_certified(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     exec(compile(PYTHON[0], "README.md", "exec"), {})
     assert capsys.readouterr().out.startswith("C2 first-order-verified")
+    assert (tmp_path / "out" / "towns" / "report.html").is_file()
 
 
 def test_the_example_of_a_penalty_is_the_tested_one() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -101,9 +102,36 @@ def written(path: Path, solution: Solution, **more: object) -> tuple[str, Page]:
     return text, Page(text)
 
 
-def test_the_page_is_well_formed_and_loads_nothing(tmp_path: Path) -> None:
-    solution = solved()
-    text, page = written(tmp_path, solution, truth_B=solution.B)
+@pytest.fixture(scope="module", autouse=True)
+def coarse_pictures() -> Iterator[None]:
+    """What is tested is the page; its pictures are drawn with few pixels."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "_DPI", 30)
+        yield
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of words that do not depend on the pictures."""
+    picture = report.Picture("data:image/png;base64,", "a picture", "", 100)
+    monkeypatch.setattr(report, "_graph_pictures", lambda graph: [picture, picture])
+    monkeypatch.setattr(report, "_convergence_picture", lambda solution: picture)
+
+
+words_only = pytest.mark.usefixtures("no_pictures")
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Solution, str, Page]:
+    """A report with everything in it: truth, scores, order."""
+    solution = dataclasses.replace(solved(), order=(2, 0, 1, 3))
+    scores = {"AMTL": {"rmse": 1.5, "r2": 0.25}, "stl": {"rmse": 2.0}}
+    folder = tmp_path_factory.mktemp("report")
+    return solution, *written(folder, solution, truth_B=solution.B, scores=scores)
+
+
+def test_the_page_is_well_formed_and_loads_nothing(whole: tuple[Solution, str, Page]) -> None:
+    _, text, page = whole
     loads = [
         value for _, name, value in page.attributes if name in ("src", "href", "srcset", "action", "data")
     ]
@@ -125,15 +153,13 @@ def test_names_are_escaped_everywhere(tmp_path: Path) -> None:
     assert [row[1] for row in page.tables["tasks"][1:]] == list(solution.task_names)
 
 
-def test_the_edge_table_has_a_row_per_edge(tmp_path: Path) -> None:
-    solution = solved()
-    _, page = written(tmp_path, solution)
+def test_the_edge_table_has_a_row_per_edge(whole: tuple[Solution, str, Page]) -> None:
+    solution, _, page = whole
     graph = solution.graph
     rows = page.tables["edges"][1:]
     assert [(row[0], row[1]) for row in rows] == [(graph.names[s], graph.names[t]) for s, t, _ in graph.edges]
-    exact = [float(v) for tag, name, v in page.attributes if (tag, name) == ("td", "data-value")][
-        : 2 * len(rows)
-    ]
+    values = [v for tag, name, v in page.attributes if (tag, name) == ("td", "data-value")]
+    exact = [float(value) for value in values[: 2 * len(rows)]]
     assert exact[::2] == [edge.weight for edge in graph.edges]
     shares = np.zeros_like(graph.B)
     for (s, t, _), share in zip(graph.edges, exact[1::2], strict=True):
@@ -142,17 +168,16 @@ def test_the_edge_table_has_a_row_per_edge(tmp_path: Path) -> None:
     np.testing.assert_allclose(shares.sum(axis=0)[taken], 1.0)
 
 
-def test_headings_that_sort_are_buttons_with_a_state(tmp_path: Path) -> None:
-    text, page = written(tmp_path, solved(), scores={"AMTL": 1.0})
+def test_headings_that_sort_are_buttons_with_a_state(whole: tuple[Solution, str, Page]) -> None:
+    _, text, page = whole
     states = [value for tag, name, value in page.attributes if (tag, name) == ("th", "aria-sort")]
-    assert len(states) == page.tags.count("button") == 4 + 5 + 2
+    assert len(states) == page.tags.count("button") == 4 + 5 + 3
     assert states.count("descending") == 1
     assert re.search(r'data-numeric aria-sort="descending"><button type="button">weight', text)
 
 
-def test_the_certificate_is_told_in_full(tmp_path: Path) -> None:
-    solution = solved()
-    _, page = written(tmp_path, solution)
+def test_the_certificate_is_told_in_full(whole: tuple[Solution, str, Page]) -> None:
+    solution, _, page = whole
     fields = [row[0] for row in page.tables["certificate"][1:]]
     expected = [entry.name for entry in dataclasses.fields(Certificate) if entry.name != "reasons"]
     assert fields == expected
@@ -162,6 +187,7 @@ def test_the_certificate_is_told_in_full(tmp_path: Path) -> None:
     assert "does not pass" in page.text and "biconvex" in page.text and "the optimum" not in page.text
 
 
+@words_only
 def test_what_is_missing_comes_with_its_reason(tmp_path: Path) -> None:
     solution = solved()
     reason = "I - B is singular, the bound is infinite"
@@ -173,6 +199,7 @@ def test_what_is_missing_comes_with_its_reason(tmp_path: Path) -> None:
     assert rows["gap_W"] == reason and rows["level C3"] == "not tried"
 
 
+@words_only
 @pytest.mark.parametrize(
     ("change", "headline"),
     [
@@ -191,8 +218,9 @@ def test_the_headline_claims_what_was_shown(tmp_path: Path, change: dict[str, ob
     assert ("C2 first-order-verified" in page.text) == (change["level"] == "C2")
 
 
-def test_scores_may_be_numbers_or_metrics(tmp_path: Path) -> None:
-    _, page = written(tmp_path, solved(), scores={"AMTL": {"rmse": 1.5, "r2": 0.25}, "stl": {"rmse": 2.0}})
+@words_only
+def test_scores_may_be_numbers_or_metrics(tmp_path: Path, whole: tuple[Solution, str, Page]) -> None:
+    _, _, page = whole
     assert page.tables["scores"] == [
         ["method", "rmse", "r2"],
         ["AMTL", "1.500", "0.2500"],
@@ -204,9 +232,8 @@ def test_scores_may_be_numbers_or_metrics(tmp_path: Path) -> None:
     assert "scores" not in page.tables
 
 
-def test_arguments_versions_timings_and_order_are_listed(tmp_path: Path) -> None:
-    solution = dataclasses.replace(solved(), order=(2, 0, 1, 3))
-    _, page = written(tmp_path, solution)
+def test_arguments_versions_timings_and_order_are_listed(whole: tuple[Solution, str, Page]) -> None:
+    _, _, page = whole
     for words in ("fingerprint", "ab" * 32, "numpy", "9.8.7", "standardize", "solvers", "1.25"):
         assert words in page.text
     assert "Order of learning: task 2, task 0, task 1, task 3" in page.text
@@ -219,6 +246,7 @@ def test_an_empty_graph_and_a_single_task_are_put_in_words(tmp_path: Path) -> No
     assert "There is one task" in page.text
 
 
+@words_only
 def test_a_long_edge_table_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(report, "MAX_ROWS", 3)
     solution = solved()
@@ -227,6 +255,7 @@ def test_a_long_edge_table_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytes
     assert f"The 3 strongest of {len(solution.graph.edges)} edges are listed" in page.text
 
 
+@words_only
 def test_a_truth_of_another_shape_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="true B"):
         written(tmp_path, solved(), truth_B=np.zeros((2, 2)))

@@ -12,6 +12,7 @@ import cases
 import numpy as np
 import pytest
 
+from amtl_cvx.cli import main
 from amtl_cvx.coordinator import Options
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import DataError, ModelError
@@ -26,6 +27,7 @@ from amtl_cvx.runfolder import (
     model_to_dict,
     read_history,
     read_run,
+    save,
 )
 from amtl_cvx.solution import HISTORY_COLUMNS, Solution
 from amtl_cvx.transfer import LossWeightedL1
@@ -235,3 +237,37 @@ def test_what_is_no_model(change: dict[str, Any]) -> None:
         model_from_dict({})
     with pytest.raises(ModelError, match="unknown loss"):
         model_from_dict({**model, "loss": "x"})
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_a_python_user_saves_reads_back_and_certifies(
+    tmp_path: Path, prepared: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tasks = cases.random_tasks(np.random.default_rng(3), d=3, counts=(7, 9, 8))
+    model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.05), coupling=0.5)
+    preparation = Preparation.learn(tasks, standardize=prepared, intercept=prepared)
+    solution = fit(preparation.apply_tasks(tasks), model)
+    solution = dataclasses.replace(solution, preparation=preparation if prepared else None)
+    save(solution, str(tmp_path / "run"), tasks=tasks, name="towns")
+    stored = read_run(str(tmp_path / "run"))
+    np.testing.assert_array_equal(stored.W, solution.W)
+    np.testing.assert_array_equal(stored.B, solution.B)
+    assert stored.model == model and stored.data["name"] == "towns" and stored.arguments == {}
+    assert stored.run["scores"] == {} and "towns" in (tmp_path / "run" / "report.html").read_text()
+    X, y, task = tasks.stacked()
+    np.savez(tmp_path / "a.npz", X=X, y=y, task=task, task_names=tasks.names)
+    assert main(["certify", str(tmp_path / "a.npz"), str(tmp_path / "run")]) == 0
+    assert "note:" not in capsys.readouterr().out
+
+
+def test_save_refuses_the_tasks_of_another_fit(tmp_path: Path, run: tuple[Solution, Dataset]) -> None:
+    solution, dataset = run
+    assert solution.preparation is not None
+    renamed = [dataclasses.replace(task, name=f"x{task.name}") for task in dataset.train]
+    for tasks in (
+        solution.preparation.apply_tasks(dataset.train),
+        dataclasses.replace(dataset.train, tasks=tuple(renamed)),
+    ):
+        with pytest.raises(DataError):
+            save(solution, tmp_path / "run", tasks=tasks)
+    assert not os.listdir(tmp_path)

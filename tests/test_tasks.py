@@ -124,8 +124,8 @@ def test_a_three_dimensional_array_is_one_task_per_slice(rng: np.random.Generato
 
 def test_tasks_are_found_by_number_and_name() -> None:
     names = ["a", "7", "b"]
-    assert [task_index(names, key) for key in ("b", 1, "0", "7")] == [2, 1, 0, 1]
-    for key in ("c", 3, -1, "12", "²"):
+    assert [task_index(names, key) for key in ("b", 1, "7", np.int64(0))] == [2, 1, 1, 0]
+    for key in ("c", 3, -1, "12", "0", "²"):
         with pytest.raises(DataError):
             task_index(names, key)
 

@@ -16,10 +16,9 @@ DENSE_LIMIT = 6000
 
 def weight_gap(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[float | None, bool, str]:
     """How much a move of W alone can gain: the gap, whether it is exact, the reason where there is none."""
-    gradient = model.gradient_W(tasks, W, B)
-    if model.loss.quadratic and tasks.T * tasks.d <= DENSE_LIMIT:
-        exact = _quadratic_gap(tasks, model, W, B, gradient)
-        if exact is not None:
+    if model.loss.quadratic:
+        exact = weight_gain(tasks, model, W, B)
+        if exact is not None and math.isfinite(exact):
             return exact, True, ""
     M = np.eye(tasks.T) - B
     singular = np.linalg.svd(M, compute_uv=False)
@@ -29,13 +28,19 @@ def weight_gap(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[float 
             False,
             f"I - B is singular (smallest singular value {singular[-1]:.1e}), the bound is infinite",
         )
+    gradient = model.gradient_W(tasks, W, B)
     return float((np.linalg.solve(M, gradient.T) ** 2).sum()) / (4.0 * model.coupling), False, ""
 
 
-def _quadratic_gap(tasks: TaskSet, model: Model, W: Array, B: Array, gradient: Array) -> float | None:
-    """(1/2) g'H^-1 g; None when H is numerically singular along g."""
+def weight_gain(tasks: TaskSet, model: Model, W: Array, B: Array) -> float | None:
+    """(1/2) g'H^-1 g: what a move of W alone gains, exact for a quadratic loss, else to second order.
+
+    Infinite where H is numerically singular along g; None above `DENSE_LIMIT`.
+    """
+    if tasks.T * tasks.d > DENSE_LIMIT:
+        return None
     H = model.hessian_W(tasks, W, B)
-    g = gradient.T.ravel()
+    g = model.gradient_W(tasks, W, B).T.ravel()
     try:
         return 0.5 * float(g @ sl.cho_solve(sl.cho_factor(H, lower=True), g))
     except sl.LinAlgError:
@@ -44,7 +49,7 @@ def _quadratic_gap(tasks: TaskSet, model: Model, W: Array, B: Array, gradient: A
         kept = values > len(g) * np.finfo(float).eps * values[-1]
         noise = len(g) * np.finfo(float).eps * float(np.abs(H @ W.T.ravel()).max())
         if np.abs(parts[~kept]).max(initial=0.0) > noise:
-            return None
+            return math.inf
         return 0.5 * float((parts[kept] ** 2 / values[kept]).sum())
 
 
@@ -57,13 +62,17 @@ def transfer_gap(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[floa
     for t in range(tasks.T):
         others = np.arange(tasks.T) != t
         total += _column_gap(W[:, others], W[:, t], B[others, t], prices[others], model.coupling)
-    if not math.isfinite(total):
-        return None, "a task without loss makes an edge free and the other tasks are collinear"
     return total, ""
 
 
 def _column_gap(A: Array, w: Array, b: Array, p: Array, coupling: float) -> float:
-    """Gap of one B-step column, the better of two dual bounds (CERTIFICATES section 2)."""
+    """Gap of one B-step column, the best of three dual bounds.
+
+    Two are those of CERTIFICATES section 2: the residual scaled until it is dual feasible, and the unscaled
+    one with a box for b. The third moves theta = 2 coupling r by the shortest delta with A'delta = v, v the
+    excess of A'theta over p: theta - delta is feasible, and with q = p - A'theta
+    P - D = b'max(q, 0) + ||delta||^2 / (4 coupling).
+    """
     if not len(b):
         return 0.0
     b = np.maximum(b, 0.0)
@@ -78,12 +87,14 @@ def _column_gap(A: Array, w: Array, b: Array, p: Array, coupling: float) -> floa
         return scaled
     excess = np.maximum(slope - p, 0.0)
     bound = np.divide(coupling * float(w @ w), p, out=np.full_like(p, np.inf), where=p > 0)
+    shifted = math.inf
     if len(b) <= len(w):
-        smallest = float(np.linalg.svd(A, compute_uv=False)[-1])
-        if smallest > 0:
-            bound = np.minimum(bound, float(np.linalg.norm(w)) / smallest)
+        delta, _, rank, singular = np.linalg.lstsq(A.T, excess, rcond=None)
+        if rank == len(b):
+            bound = np.minimum(bound, float(np.linalg.norm(w)) / float(singular[-1]))
+            shifted = float(b @ np.maximum(p - slope, 0.0)) + float(delta @ delta) / (4.0 * coupling)
     boxed = float(b @ (p - slope)) + float((bound[excess > 0] * excess[excess > 0]).sum())
-    return min(scaled, max(boxed, 0.0))
+    return min(scaled, max(boxed, 0.0), shifted)
 
 
 def free_edges(tasks: TaskSet, model: Model, W: Array, B: Array) -> str:

@@ -56,16 +56,19 @@ def _transfer_residual(tasks: TaskSet, model: Model, W: Array, B: Array) -> tupl
     return miss.max(axis=1), prices + inner.max(axis=1)
 
 
-def prox_steps(model: Model, W: Array, fallback: float) -> Array:
-    """h (T, 1): 2 coupling ||w_s||^2, and the largest of them (or `fallback`) for a row with w_s = 0."""
+def prox_steps(model: Model, W: Array, fallback: float) -> float | Array:
+    """h (T, 1): 2 coupling ||w_s||^2, and the largest of them (or `fallback`) for a row with w_s = 0.
+
+    The largest alone, a number, for a penalty whose prox takes one step for all rows.
+    """
     h = 2.0 * model.coupling * (W**2).sum(axis=0)
     largest = float(h.max()) or fallback or 1.0
-    return np.where(h > 0, h, largest)[:, None]
+    return np.where(h > 0, h, largest)[:, None] if model.transfer.row_steps else largest
 
 
-def infeasibility(B: Array) -> float:
-    """max(0, -min B, max |diag B|)."""
-    return max(0.0, -float(B.min()), float(np.abs(np.diag(B)).max()))
+def infeasibility(model: Model, B: Array) -> float:
+    """Largest entry of B - project(B): max(0, -min B, max |diag B|) for B >= 0, diag(B) = 0."""
+    return float(np.abs(B - model.transfer.project(B)).max())
 
 
 def _largest_ratio(miss: Array, size: Array) -> float:

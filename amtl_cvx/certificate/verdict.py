@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class Certificate:
         Duality gaps in units of J; None where not available, with the reason in `reasons`.
     gap_W_exact : bool
         True when gap_W is the exact sub-optimality, False when it is an upper bound.
+    gain_W : float or None
+        What a move of W alone gains, exactly (squared loss) or to second order; judged. None if too large.
     sigma_min : float
         Smallest singular value of I - B; near 0 it inflates an upper bound gap_W.
     tol : float
@@ -64,6 +67,7 @@ class Certificate:
     gap_W: float | None
     gap_B: float | None
     gap_W_exact: bool
+    gain_W: float | None
     sigma_min: float
     tol: float
     passes: bool
@@ -82,8 +86,12 @@ class Certificate:
 
     def verdict(self) -> str:
         """One line: level, word and the figures that decide."""
+        if self.level is None and self.kind == "single-task":
+            return f"not a single-task point: B must be 0 there, its largest entry is {self.feasibility:.2g}"
         if self.level is None:
-            return f"not feasible: B violates B >= 0 or diag(B) = 0 by {self.feasibility:.2g}"
+            return (
+                f"not feasible: B is {self.feasibility:.2g} away from its feasible set (B >= 0, diag(B) = 0)"
+            )
         word = f"{self.level} {LEVELS[self.level]}"
         figures = f"relative residual {self.relative:.1e}"
         for name, gap in (("gap_W", self.gap_W), ("gap_B", self.gap_B)):
@@ -135,6 +143,7 @@ def conclude(
     feasibility: float,
     gaps: tuple[float | None, float | None],
     gap_W_exact: bool,
+    gain_W: float | None,
     B: Array,
     tol: float,
     reasons: Mapping[str, str],
@@ -142,7 +151,7 @@ def conclude(
     """The verdict and the level: the one place where figures are compared with the tolerance."""
     limit = tol * abs(objective)
     gap_W, gap_B = gaps
-    judged = [gap for gap, counts in ((gap_W, gap_W_exact), (gap_B, True)) if gap is not None and counts]
+    judged = [gain for gain in (gain_W, gap_B) if gain is not None]
     feasible = feasibility <= 0.0
     passes = feasible and relative <= tol and sum(judged) <= limit
     known = [gap for gap in gaps if gap is not None]
@@ -158,6 +167,7 @@ def conclude(
         gap_W=gap_W,
         gap_B=gap_B,
         gap_W_exact=gap_W_exact,
+        gain_W=gain_W,
         sigma_min=float(np.linalg.svd(np.eye(len(B)) - B, compute_uv=False)[-1]),
         tol=tol,
         passes=bool(passes),
@@ -167,7 +177,7 @@ def conclude(
     )
 
 
-def check_tolerance(tol: float) -> None:
+def check_tolerance(tol: object) -> None:
     """Raise `ModelError` unless 0 < tol < 1."""
-    if not 0.0 < tol < 1.0:
+    if not isinstance(tol, Real) or not 0.0 < float(tol) < 1.0:
         raise ModelError(f"tol must lie between 0 and 1, got {tol!r}")

@@ -13,6 +13,7 @@ from amtl_cvx.experiment import suggest_loss
 from amtl_cvx.methods import method_named
 from amtl_cvx.model import Model
 from amtl_cvx.runfolder import StoredRun, model_from_dict, read_run
+from amtl_cvx.solution import Point
 from amtl_cvx.tasks import TaskSet
 
 _MODEL_KEYS = ("loss", "reduction", "transfer", "task_weights")
@@ -31,11 +32,13 @@ def certify(arguments: Namespace) -> Exit:
     model, tasks = _stored_problem(arguments, stored, dataset)
     tol = arguments.tol if arguments.tol is not None else number("tol", recorded.get("tol", 1e-8))
     method = arguments.method or str(stored.run.get("method", "alternating"))
-    certificate = method_named(method).judge(tasks, model, stored.W, stored.B, stored.order, tol)
+    ridge = arguments.ridge if arguments.ridge is not None else recorded.get("ridge")
+    point = Point(stored.W, stored.B, stored.order, None if ridge is None else float(ridge))
+    certificate = method_named(method).judge(tasks, model, point, tol)
     if arguments.json:
         print(json.dumps(certificate.to_dict(), indent=2))  # noqa: T201
     else:
-        _print_certificate(certificate, model)
+        _print_certificate(certificate, model, stored)
         if stored.data.get("fingerprint", dataset.train.fingerprint()) != dataset.train.fingerprint():
             print("note: these are not the data of the run (their hash differs)")  # noqa: T201
     reached = certificate.level is not None and certificate.level >= arguments.level
@@ -61,17 +64,19 @@ def _stored_problem(arguments: Namespace, stored: StoredRun, dataset: Dataset) -
     return model_from_dict({**{key: settings[key] for key in _MODEL_KEYS}, **values}), tasks
 
 
-def _print_certificate(certificate: Certificate, model: Model) -> None:
+def _print_certificate(certificate: Certificate, model: Model, stored: StoredRun) -> None:
     lines = [
         certificate.verdict(),
         *(line for line in certificate.sentences() if line != certificate.verdict()),
     ]
     if not certificate.passes:
-        lines.append(_next_thing(certificate, model))
+        lines.append(_next_thing(certificate, model, stored))
     print("\n".join(lines))  # noqa: T201
 
 
-def _next_thing(certificate: Certificate, model: Model) -> str:
+def _next_thing(certificate: Certificate, model: Model, stored: StoredRun) -> str:
+    if certificate.kind == "single-task" and stored.B.any():
+        return "next: judge it with --method alternating, or set B to 0"
     if certificate.feasibility > 0:
         return "next: clip B at 0 and clear its diagonal, then judge again"
     return (

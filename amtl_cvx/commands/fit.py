@@ -8,8 +8,9 @@ import signal
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,11 @@ from amtl_cvx.tasks import TaskSet
 def fit(arguments: Namespace) -> Exit:
     """`amtl-cvx fit`."""
     options = _options(arguments)
-    with RunFolder(arguments.out) as folder, Progress(quiet=arguments.quiet, tol=options.tol) as progress:
+    with (
+        _handling(signal.default_int_handler, signal.SIGTERM),  # it ends a fit as Ctrl-C does
+        RunFolder(arguments.out) as folder,
+        Progress(quiet=arguments.quiet, tol=options.tol) as progress,
+    ):
         progress.phase(f"reading {arguments.data}")
         dataset = read(arguments.data, task=arguments.task, target=arguments.target)
         dataset = dataclasses.replace(dataset, name=_text(dataset.name), source=_text(dataset.source))
@@ -48,7 +53,7 @@ def fit(arguments: Namespace) -> Exit:
         options = dataclasses.replace(options, callback=progress.stop if stopped else progress.record)
         solution = fit_method(train, choice.model, method=arguments.method, options=options)
         solution = dataclasses.replace(solution, preparation=None if preparation.is_identity else preparation)
-        with _no_interrupts():  # the point is there, and DIR is written whole
+        with _handling(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):  # the point is there: DIR is written
             progress.phase("drawing the graph and writing the report")
             scores = _scores(solution, dataset, preparation, options)
             folder.write(
@@ -75,21 +80,23 @@ def _options(arguments: Namespace) -> Options:
         refine=not arguments.no_refine,
         sweep=arguments.sweep,
         definition=arguments.definition,
+        ridge=arguments.ridge,
         solver=arguments.solver,
     )
 
 
 @contextlib.contextmanager
-def _no_interrupts() -> Iterator[None]:
-    """Ctrl-C waits for nothing here and does nothing; only the main thread can say so."""
+def _handling(action: Callable[[int, FrameType | None], Any] | int, *signals: int) -> Iterator[None]:
+    """Do `action` on signals for a while; only the main thread can say so."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = {number: signal.signal(number, action) for number in signals}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _choice(
@@ -109,7 +116,11 @@ def _choice(
 def _scores(
     solution: Solution, dataset: Dataset, preparation: Preparation, options: Options
 ) -> dict[str, Mapping[str, float]]:
-    """Test scores of the solution and, beside them, of single-task learning; empty without a test part."""
+    """Test scores of the solution; empty without a test part.
+
+    Beside them those of single-task learning at the model's coupling, which is the weight of its ridge and
+    was not chosen for it.
+    """
     if dataset.test is None or solution.status is Status.INTERRUPTED:
         return {}
     test, classes = preparation.apply_tasks(dataset.test), dataset.classes is not None
@@ -119,7 +130,7 @@ def _scores(
         single = fit_method(
             train, solution.model, method="stl", options=dataclasses.replace(options, callback=None)
         )
-        scores["stl"] = score(single, test, classes=classes)
+        scores["stl at the same coupling"] = score(single, test, classes=classes)
     return scores
 
 

@@ -190,7 +190,7 @@ class CirclePanel:
         thick = 3.4 if self.graph.T <= 40 else 2.2
         for order, (source, target, weight) in enumerate(reversed(self.drawn)):
             share = weight / strongest
-            axes.add_patch(
+            axes.add_artist(  # add_patch would compute data limits, slow for arrows
                 FancyArrowPatch(
                     self.position(source), self.position(target), patchA=nodes[source], patchB=nodes[target],
                     shrinkA=0.0, shrinkB=0.8, connectionstyle=f"arc3,rad={self.bend(source, target):.6g}",

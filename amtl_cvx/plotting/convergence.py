@@ -1,8 +1,13 @@
 """How a run converged: the objective above its smallest value, and the residuals, step by step.
 
-Both panels share the x axis, the number of the step in the history. A logarithmic axis has no place for 0:
-zeros (the best objective itself, a residual that is exactly 0) sit on the lowest line of the panel as hollow
-marks.
+Both panels share the x axis, the number of the step in the history. A half-step makes its own block
+stationary, so its own residual is rounding error; what it tells is the residual of the other block:
+
+    stationarity_W    after every step but W        relative    at the end of every round,
+    stationarity_B    after every step but B                    and after the first step
+
+J is drawn after every step. A logarithmic axis has no place for 0: zeros (the best objective itself, a
+residual that is exactly 0) sit on the lowest line of the panel as hollow marks.
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ if TYPE_CHECKING:
 ALTERNATION = "alternation"
 REFINEMENT = "refinement"
 STEPS = "steps"
-_WIDTH, _LEFT, _RIGHT, _PANEL, _BETWEEN = 8.6, 0.85, 1.55, 2.1, 0.55  # inches
+_WIDTH, _LEFT, _RIGHT, _PANEL, _BETWEEN = 9.0, 0.85, 1.95, 2.1, 0.55  # inches
 _NAMED_UP_TO = 30  # steps of a curriculum up to which each is named on the axis
 
 
@@ -55,12 +60,17 @@ def convergence_figure(history: Sequence[Record], *, tol: float) -> Figure:
     history : sequence of Record
         The run's steps; may hold one record, or none.
     tol : float
-        The certificate's tolerance, drawn as a dashed line.
+        The certificate's tolerance, drawn as a dashed line: a limit on `relative` alone.
     """
     spans = _spans(history)
     named = bool(spans) and spans[0].phase == STEPS and len(history) <= _NAMED_UP_TO
     foot = 0.5 + (0.9 if named else 0.0)
     lines = [_summary(history)]
+    if any(span.phase == ALTERNATION for span in spans):
+        lines.append(
+            "residuals: of B after each W-step, of W after each B-step (a step zeroes its own), relative"
+            " after each round"
+        )
     if spans and all(span.phase == STEPS for span in spans):
         lines.append("the residuals are those of the joint objective: reported, not required of this method")
     top = 0.25 + heading_height(lines) + 0.3
@@ -152,28 +162,24 @@ def _objective(axes: Axes, history: Sequence[Record]) -> None:
         _words(axes, f"J = {best:.10g}" if len(values) == 1 else f"J is constant: {best:.10g}", height=0.66)
         return
     floor = _log_axis(axes, above)
-    _line(axes, above, floor, color=INK, width=1.8, label="J")
+    _line(axes, above, floor, at=np.arange(1.0, len(above) + 1), color=INK, width=1.8, label="J")
 
 
 def _residuals(axes: Axes, history: Sequence[Record], tol: float) -> None:
     axes.set_ylabel("residual", fontsize=BODY, color=INK)
+    steps = [record.step for record in history]
+    last = len(history) - 1
     series = (
-        ("stationarity_W", [record.stationarity_W for record in history], BLUE, 0.8),
-        ("stationarity_B", [record.stationarity_B for record in history], ORANGE, 0.8),
-        ("relative", [record.relative for record in history], CRIMSON, 2.4),
+        ("stationarity_W", [i for i, step in enumerate(steps) if step != "W"], BLUE, 0.8),
+        ("stationarity_B", [i for i, step in enumerate(steps) if step != "B"], ORANGE, 0.8),
+        ("relative", [i for i, step in enumerate(steps) if step != "W" or i in (0, last)], CRIMSON, 2.4),
     )
-    everything = np.array([value for _, values, _, _ in series for value in values] + [tol], dtype=float)
-    floor = _log_axis(axes, everything)
-    for name, values, color, width in series:
-        _line(axes, np.array(values, dtype=float), floor, color=color, width=width, label=name)
-    axes.axhline(
-        tol,
-        color=INK,
-        linewidth=1.0,
-        linestyle=(0, (5, 3)),
-        label=f"tol = {tol:g}".replace("e-0", "e-"),
-        zorder=2,
-    )
+    drawn = [np.array([getattr(history[i], name) for i in at], dtype=float) for name, at, _, _ in series]
+    floor = _log_axis(axes, np.concatenate([*drawn, [tol]]))
+    for (name, at, color, width), values in zip(series, drawn, strict=True):
+        _line(axes, values, floor, at=np.array(at, dtype=float) + 1, color=color, width=width, label=name)
+    words = f"tol for relative = {tol:g}".replace("e-0", "e-")
+    axes.axhline(tol, color=INK, linewidth=1.0, linestyle=(0, (5, 3)), label=words, zorder=2)
     axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=BODY, labelcolor=INK,
                 borderaxespad=0, handlelength=1.4)  # fmt: skip
 
@@ -203,9 +209,10 @@ def _power(exponent: float) -> float:
     return float(10.0 ** min(max(float(exponent), -307.0), 308.0))
 
 
-def _line(axes: Axes, values: Array, floor: float, *, color: str, width: float, label: str) -> None:
+def _line(
+    axes: Axes, values: Array, floor: float, *, at: Array, color: str, width: float, label: str
+) -> None:
     """Positive values as a line, zeros as hollow marks on the floor; what is not finite leaves a gap."""
-    at = np.arange(1, len(values) + 1)
     marker = "o" if len(values) <= 40 else ""
     positive = np.where(values > 0, values, np.nan)
     (line,) = axes.plot(at, positive, color=color, linewidth=width, label=label, zorder=3)

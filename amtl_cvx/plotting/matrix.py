@@ -98,6 +98,13 @@ class Grid:
         axes.set(xlim=(-0.5, self.T - 0.5), ylim=(self.T - 0.5, -0.5))
 
 
+def _in_cell(weight: float) -> str:
+    """At most five characters."""
+    if weight < 0.005:
+        return "<.01"
+    return f"{weight:.2f}".removeprefix("0") if weight < 99 else f"{weight:.0e}"
+
+
 @dataclass(frozen=True)
 class MatrixPanel:
     """The heatmap with its margins."""
@@ -160,7 +167,7 @@ class MatrixPanel:
         elif graph.T <= _VALUES_UP_TO:
             strongest = graph.edges[0].weight
             for s, t, weight in graph.edges:
-                text = f"{weight:.2f}".removeprefix("0") if 0.005 <= weight < 99 else f"{weight:.0e}"
+                text = _in_cell(weight)
                 color = "white" if weight > 0.45 * strongest else INK
                 size = min(0.32 * self.grid.pitch * POINTS, 7.5)
                 axes.text(t, s, text, ha="center", va="center", size=size, color=color)

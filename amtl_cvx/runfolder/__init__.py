@@ -9,10 +9,13 @@
 A folder is written beside its place under a temporary name and moved there when it is complete, so DIR is
 whole or absent, also after an interrupt. An existing folder is replaced only if it is empty or holds a
 run.json of ours; anything else in it is somebody's work.
+
+    >>> save(solution, "out", tasks=tasks)      # from Python: without arguments, seed and scores
+    >>> read_run("out").W
 """
 
 from amtl_cvx.runfolder.content import describe, model_from_dict, model_to_dict, versions
-from amtl_cvx.runfolder.folder import RunFolder, check_replaceable, umask
+from amtl_cvx.runfolder.folder import RunFolder, check_replaceable, save, umask
 from amtl_cvx.runfolder.stored import StoredRun, read_history, read_run
 
 __all__ = [
@@ -24,6 +27,7 @@ __all__ = [
     "model_to_dict",
     "read_history",
     "read_run",
+    "save",
     "umask",
     "versions",
 ]

@@ -15,6 +15,7 @@ from amtl_cvx.data import Dataset
 from amtl_cvx.errors import DataError
 from amtl_cvx.runfolder.content import describe, read_run_json, to_json, write_numbers, write_pictures
 from amtl_cvx.solution import Solution
+from amtl_cvx.tasks import TaskSet, check_weights
 
 
 class RunFolder:
@@ -100,6 +101,34 @@ class RunFolder:
         for parent in reversed(self._created):
             with contextlib.suppress(OSError):
                 parent.rmdir()
+
+
+def save(solution: Solution, folder: str | Path, *, tasks: TaskSet, name: str = "data") -> None:
+    """Write a solution as a run folder; `read_run` and the commands read it back.
+
+    Parameters
+    ----------
+    solution : Solution
+        What `fit` returned.
+    folder : str or Path
+        The folder to write; only an empty folder or an earlier run of ours is replaced.
+    tasks : TaskSet
+        The data of the fit, in the users' units: before `solution.preparation`, where there is one.
+    name : str
+        What titles call the data.
+
+    Raises
+    ------
+    DataError
+        If the tasks are not those of the solution, or the folder cannot be written or is not ours.
+    """
+    if tasks.names != solution.task_names:
+        raise DataError("the tasks have other names than those of the solution: give the data of the fit")
+    prepared = tasks if solution.preparation is None else solution.preparation.apply_tasks(tasks)
+    check_weights(solution.W, solution.B, d=prepared.d, T=prepared.T)
+    dataset = Dataset(name=name, train=tasks, source="Python")
+    with RunFolder(Path(folder)) as new:
+        new.write(solution, dataset=dataset, arguments={}, seed=0, scores={})
 
 
 def check_replaceable(place: Path) -> None:

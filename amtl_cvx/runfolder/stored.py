@@ -62,7 +62,7 @@ class StoredRun:
         return model_from_dict(stored)
 
 
-def read_run(path: Path) -> StoredRun:
+def read_run(path: str | Path) -> StoredRun:
     """A run folder, or a solution.npz with or without a run.json beside it.
 
     Raises
@@ -70,6 +70,7 @@ def read_run(path: Path) -> StoredRun:
     DataError
         For a missing, truncated or foreign file.
     """
+    path = Path(path)
     numbers = path / "solution.npz" if path.is_dir() else path
     arrays = read_arrays(numbers, required=("W", "B"), optional=("losses", "order"))
     if arrays["W"].ndim != 2 or not arrays["W"].size:

@@ -21,9 +21,10 @@ search to the W-step's own minimum. `WeightDefinition` is the same step written 
 (exponential cones for the logistic loss), which tests hold against it.
 
 Scaling: with unit = the mean loss at W = 0, problems are posed in W / sqrt(unit) and J / unit, so that solver
-tolerances mean the same for every scale of y. The B-step is divided by mu (a penalty is proportional to it)
-and its W replaced by a triangular factor when d > T. A diagonal fixed by an equality would leave B >= 0
-without interior point (Clarabel fails, OSQP cannot polish; measured), hence off-diagonal variables only.
+tolerances mean the same for every scale of y. The B-step is divided by mu where the penalty is proportional
+to it, and its W replaced by a triangular factor when d > T. A diagonal fixed by an equality would leave
+B >= 0 without interior point (Clarabel fails, OSQP cannot polish; measured), hence off-diagonal variables
+only.
 """
 
 from amtl_cvx.subproblems.halfstep import HalfStep, unit_of

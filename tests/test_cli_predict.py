@@ -1,0 +1,107 @@
+"""`amtl-cvx predict`: the scores that NumPy finds, and refusal of rows that are not the run's."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.io
+from command_line import GIVEN, D, Run, T, arrays, assert_error, listing, point, write_csv
+
+
+def by_hand(X: np.ndarray) -> np.ndarray:
+    """Scores of `fitted` for raw rows: standardised with the training mean and deviation, and a one."""
+    train = arrays()["X"]
+    prepared = (X - train.mean(axis=0)) / train.std(axis=0)
+    return np.column_stack([prepared, np.ones(len(X))]) @ point()["W"]
+
+
+def test_predict_on_raw_rows(run: Run, fitted: Path, rng: np.random.Generator) -> None:
+    X, task = 3.0 * rng.normal(size=(6, D)) + 1.0, np.array([2, 0, 1, 1, 0, 2])
+    np.savez("rows.npz", X=X)
+    table = list(csv.DictReader(run("predict", "run", "rows.npz").out.splitlines()))
+    found = [[float(row[f"task {t}"]) for t in range(T)] for row in table]
+    np.testing.assert_allclose(found, by_hand(X), rtol=1e-12)
+    np.savez("rows.npz", X=X, task=task)
+    assert run("predict", "run", "rows.npz", "--out", "p.csv") == (0, "", "")
+    with Path("p.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [row["task"] for row in table] == [f"task {t}" for t in task]
+    np.testing.assert_allclose(
+        [float(row["prediction"]) for row in table], by_hand(X)[np.arange(6), task], rtol=1e-12
+    )
+    umask = os.umask(0)
+    os.umask(umask)
+    assert Path("p.csv").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_predict_csv_by_task_name(run: Run) -> None:
+    write_csv(Path("a.csv"), arrays())
+    columns = ("--task", "kind", "--target", "price")
+    assert run("fit", "a.csv", *columns, "--out", "run", *GIVEN, "--quiet").code == 0
+    table = list(csv.DictReader(run("predict", "run", "a.csv", *columns).out.splitlines()))
+    scores = np.einsum("ij,ji->i", arrays()["X"], point()["W"][:, arrays()["task"]])
+    np.testing.assert_allclose([float(row["prediction"]) for row in table], scores, rtol=1e-12)
+    assert_error(run("predict", "run", "a.csv", "--task", "kind"), "--target")
+    assert_error(run("predict", "run", "a.csv", "--task", "sort", "--target", "price"), "sort")
+    write_csv(Path("b.csv"), arrays(), names=("ash", "birch", "yew"))
+    assert_error(run("predict", "run", "b.csv", *columns), "yew")
+    Path("c.csv").write_text(Path("a.csv").read_text().replace("x1", "z1"))
+    assert_error(run("predict", "run", "c.csv", *columns), "z1")
+
+
+def test_a_label_of_a_csv_is_a_name_and_never_a_number(run: Run) -> None:
+    write_csv(Path("a.csv"), arrays(), names=("1", "2", "3"))
+    columns = ("--task", "kind", "--target", "price")
+    assert run("fit", "a.csv", *columns, "--out", "run", *GIVEN, "--quiet").code == 0
+    table = csv.DictReader(run("predict", "run", "a.csv", *columns).out.splitlines())
+    assert [row["task"] for row in table] == [("1", "2", "3")[t] for t in arrays()["task"]]
+    write_csv(Path("b.csv"), arrays(), names=("1", "2", "0"))
+    assert_error(run("predict", "run", "b.csv", *columns), "no task is called '0'", "1, 2, 3")
+
+
+@pytest.mark.parametrize(
+    "rows, word",
+    [
+        ({"X": np.ones((2, D + 1))}, "features"),
+        ({"X": np.ones(D)}, "X"),
+        ({"X": np.full((2, D), np.nan)}, "nan"),
+        ({"X": np.ones((2, D)), "task": [0, T]}, "task"),
+        ({"X": np.ones((2, D)), "task": [0, -1]}, "task"),
+        ({"X": np.ones((2, D)), "task": [0]}, "task"),
+        ({"Y": np.ones((2, D))}, "X"),
+    ],
+)
+def test_predict_refuses_other_rows(run: Run, fitted: Path, rows: dict[str, Any], word: str) -> None:
+    np.savez("rows.npz", **rows)
+    assert_error(run("predict", "run", "rows.npz", "--out", "p.csv"), word)
+    assert not Path("p.csv").exists()
+
+
+def test_predict_refuses_other_places(run: Run, fitted: Path, tmp_path: Path) -> None:
+    np.savez("bare.npz", **point())
+    before = listing(tmp_path)
+    assert_error(run("predict", "nowhere", "a.npz"), "nowhere")
+    assert_error(run("predict", "bare.npz", "a.npz"), "run.json")
+    for out in ("run", "no/such/p.csv", "a.npz/p.csv", "/proc/p.csv"):
+        assert_error(run("predict", "run", "a.npz", "--out", out), "cannot write")
+    assert listing(tmp_path) == before
+
+
+def test_class_of_one_vs_rest_is_the_argmax(run: Run, rng: np.random.Generator) -> None:
+    centers = 4.0 * np.eye(3, D)
+    label = np.repeat([1, 2, 3], 15)
+    X = centers[label - 1] + rng.normal(size=(45, D))
+    scipy.io.savemat("c.mat", {"train_x": X, "train_y": label[:, None].astype(float)})
+    assert run("fit", "c.mat", "--out", "run", "--coupling", "0.01", "--mu", "0.3", "--quiet").code == 0
+    np.savez("rows.npz", X=X)
+    table = list(csv.DictReader(run("predict", "run", "rows.npz").out.splitlines()))
+    classes = json.loads(Path("run/run.json").read_text())["classes"]
+    winner = np.argmax(X @ point()["W"], axis=1)
+    assert [row["class"] for row in table] == [classes[t] for t in winner]
+    assert np.mean(winner == label - 1) > 0.9
