@@ -26,13 +26,14 @@ EVIL = "<script>alert(1)</script>"
 
 
 class Page(HTMLParser):
-    """Tags in balance, table cells, and every attribute."""
+    """Tags in balance, table cells and the values they sort by, and every attribute."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.open: list[str] = []
         self.attributes: list[tuple[str, str, str]] = []
         self.tables: dict[str, list[list[str]]] = {}
+        self.values: dict[str, list[str]] = {}
         self.tags: list[str] = []
         self.words: list[str] = []
         self._table = ""
@@ -47,11 +48,12 @@ class Page(HTMLParser):
             self.open.append(tag)
         if tag == "table":
             self._table = dict(attrs).get("id") or f"table {len(self.tables)}"
-            self.tables[self._table] = []
+            self.tables[self._table], self.values[self._table] = [], []
         elif tag == "tr":
             self.tables[self._table].append([])
         elif tag in ("td", "th"):
             self.tables[self._table][-1].append("")
+            self.values[self._table] += [value or "" for name, value in attrs if name == "data-value"]
 
     def handle_endtag(self, tag: str) -> None:
         assert self.open and self.open[-1] == tag, f"</{tag}> closes {self.open[-1:]}"
@@ -158,8 +160,7 @@ def test_the_edge_table_has_a_row_per_edge(whole: tuple[Solution, str, Page]) ->
     graph = solution.graph
     rows = page.tables["edges"][1:]
     assert [(row[0], row[1]) for row in rows] == [(graph.names[s], graph.names[t]) for s, t, _ in graph.edges]
-    values = [v for tag, name, v in page.attributes if (tag, name) == ("td", "data-value")]
-    exact = [float(value) for value in values[: 2 * len(rows)]]
+    exact = [float(value) for value in page.values["edges"]]
     assert exact[::2] == [edge.weight for edge in graph.edges]
     shares = np.zeros_like(graph.B)
     for (s, t, _), share in zip(graph.edges, exact[1::2], strict=True):

@@ -1,4 +1,4 @@
-"""Regularizer variants as a user writes them: one class each, through the whole alternation to a certificate."""
+"""Regularizer variants as a user writes them: one class each, from the alternation to a certificate."""
 
 from __future__ import annotations
 
