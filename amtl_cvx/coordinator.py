@@ -210,6 +210,7 @@ def finish(
     method: str,
     seconds: dict[str, float],
     order: tuple[int, ...] | None = None,
+    ridge: float | None = None,
 ) -> Solution:
     """The solution at the run's current point."""
     return Solution(
@@ -225,6 +226,7 @@ def finish(
         task_names=tasks.names,
         feature_names=tasks.feature_names,
         order=order,
+        ridge=ridge,
         seconds=seconds,
     )
 

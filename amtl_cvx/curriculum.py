@@ -129,7 +129,14 @@ def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
     if certificate.passes and status is not Status.INTERRUPTED:
         status = Status.CERTIFIED
     return finish(
-        tasks, run, certificate, status=status, method="curriculum", seconds=run.seconds(), order=order
+        tasks,
+        run,
+        certificate,
+        status=status,
+        method="curriculum",
+        seconds=run.seconds(),
+        order=order,
+        ridge=options.ridge,
     )
 
 

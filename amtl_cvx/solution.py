@@ -104,6 +104,8 @@ class Solution:
         The feature map to apply to raw rows, None for the identity.
     order : tuple of int or None
         The order in which the curriculum learned the tasks.
+    ridge : float or None
+        The ridge weight of the curriculum's start where it is not the coupling.
     seconds : Mapping
         Where the time went: "compile", "solvers", "total" and the rest by name.
     """
@@ -121,6 +123,7 @@ class Solution:
     feature_names: tuple[str, ...] | None = None
     preparation: Preparation | None = None
     order: tuple[int, ...] | None = None
+    ridge: float | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
     @property

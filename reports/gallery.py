@@ -42,7 +42,7 @@ def draw(name: str) -> dict[str, object]:
         test, classes = preparation.apply_tasks(dataset.test), dataset.classes is not None
         single = fit(train, model, method="stl")
         result["test"] = dict(score(solution, test, classes=classes))
-        result["test, single-task"] = dict(score(single, test, classes=classes))
+        result["test, single-task at the same coupling"] = dict(score(single, test, classes=classes))
     return result
 
 

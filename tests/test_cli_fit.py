@@ -240,7 +240,7 @@ def test_single_task_learning_is_said_to_be_at_the_same_coupling(run: Run) -> No
 
 def test_constant_targets_are_no_labels(run: Run) -> None:
     np.savez("a.npz", **arrays(y=np.ones(T * ROWS)))
-    answer = run("fit", "a.npz", "--out", "run", *GIVEN)
-    assert answer.code in (0, 1) and "squared loss" in answer.out and answer.err == ""
+    answer = run("fit", "a.npz", "--out", "run", "--coupling", "1", "--mu", "100")
+    assert answer.code == 0 and "squared loss" in answer.out
     np.savez("a.npz", **arrays(y=np.repeat([1.0, 1.0, 0.0], ROWS) * np.tile([1.0, 0.0], T * ROWS // 2)))
     assert run("fit", "a.npz", "--out", "run", *GIVEN).code == 2  # one class in one task of several

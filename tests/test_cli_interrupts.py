@@ -47,7 +47,8 @@ def test_an_interrupt_while_packages_load_is_one_line(loading: str) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     said = [line for line in err.splitlines() if not line.startswith("import time:")]
-    assert (process.returncode, out, said) == (130, "", ["interrupted: nothing was written"])
+    assert (out, said) == ("", ["interrupted: nothing was written"])
+    assert process.returncode in (130, -signal.SIGINT)  # the shell says 130 for both
 
 
 @pytest.mark.slow

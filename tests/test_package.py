@@ -38,10 +38,9 @@ def test_all_is_sorted_and_complete() -> None:
 
 
 def test_type_checkers_see_the_names_where_they_are() -> None:
-    imports = [node for node in ast.walk(ast.parse(inspect.getsource(amtl_cvx)))]
     seen = {
         alias.name: node.module
-        for node in imports
+        for node in ast.walk(ast.parse(inspect.getsource(amtl_cvx)))
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }

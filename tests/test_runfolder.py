@@ -271,3 +271,15 @@ def test_save_refuses_the_tasks_of_another_fit(tmp_path: Path, run: tuple[Soluti
         with pytest.raises(DataError):
             save(solution, tmp_path / "run", tasks=tasks)
     assert not os.listdir(tmp_path)
+
+
+def test_a_saved_curriculum_remembers_its_start(tmp_path: Path, rng: np.random.Generator) -> None:
+    tasks = cases.random_tasks(rng)
+    model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.05), coupling=0.7)
+    learned = fit(tasks, model, method="curriculum", options=Options(ridge=0.1, tol=1e-6))
+    save(learned, tmp_path / "run", tasks=tasks)
+    assert dict(read_run(tmp_path / "run").arguments) == {"tol": 1e-6, "ridge": 0.1}
+    X, y, task = tasks.stacked()
+    np.savez(tmp_path / "data.npz", X=X, y=y, task=task)
+    assert main(["certify", str(tmp_path / "data.npz"), str(tmp_path / "run")]) == 0
+    assert main(["certify", str(tmp_path / "data.npz"), str(tmp_path / "run"), "--ridge", "0.2"]) == 1

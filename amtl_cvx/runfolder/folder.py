@@ -127,8 +127,9 @@ def save(solution: Solution, folder: str | Path, *, tasks: TaskSet, name: str = 
     prepared = tasks if solution.preparation is None else solution.preparation.apply_tasks(tasks)
     check_weights(solution.W, solution.B, d=prepared.d, T=prepared.T)
     dataset = Dataset(name=name, train=tasks, source="Python")
+    arguments = {"tol": solution.certificate.tol, "ridge": solution.ridge}
     with RunFolder(Path(folder)) as new:
-        new.write(solution, dataset=dataset, arguments={}, seed=0, scores={})
+        new.write(solution, dataset=dataset, arguments=arguments, seed=0, scores={})
 
 
 def check_replaceable(place: Path) -> None:

@@ -400,15 +400,16 @@ def bad_input() -> list[Row]:
 
 
 def start_up() -> list[Row]:
-    seconds: dict[str, list[float]] = {"cvxpy": [], "amtl_cvx": []}
+    everything = "from amtl_cvx import *"  # the names are lazy: this loads every module behind them
+    seconds: dict[str, list[float]] = {"import cvxpy": [], everything: []}
     for _ in range(7):
         for name in seconds:
             code = (
-                f"import time; t = time.perf_counter(); import cvxpy, {name}; print(time.perf_counter() - t)"
+                f"import time; t = time.perf_counter(); import cvxpy; {name}; print(time.perf_counter() - t)"
             )
             seconds[name].append(float(subprocess.check_output([sys.executable, "-c", code])))
-    extra = float(np.median(seconds["amtl_cvx"]) - np.median(seconds["cvxpy"]))
-    code = "import sys, amtl_cvx; print('matplotlib' in sys.modules)"
+    extra = float(np.median(seconds[everything]) - np.median(seconds["import cvxpy"]))
+    code = f"import sys; {everything}; print('matplotlib' in sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
     started = time.perf_counter()
     done = subprocess.run(
@@ -418,12 +419,17 @@ def start_up() -> list[Row]:
     last = done.stdout.strip().splitlines()[-1]
     return [
         Row(
-            what="import amtl_cvx over import cvxpy, median of 7",
+            what="import of every public name over import cvxpy, median of 7",
             limit="<= 0.3 s",
             figure=f"{extra:.2f} s",
             holds=extra <= 0.3,
         ),
-        Row(what="import amtl_cvx loads matplotlib", limit="False", figure=loaded, holds=loaded == "False"),
+        Row(
+            what="import of every public name loads matplotlib",
+            limit="False",
+            figure=loaded,
+            holds=loaded == "False",
+        ),
         Row(
             what="test command of the README",
             limit="< 120 s",
