@@ -384,7 +384,7 @@ def _random_failures(draw: Callable[[int], Any]) -> tuple[list[str], float]:
 
 def bad_input() -> list[Row]:
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", str(ROOT / "tests" / "test_cli_bad_input.py")],
+        [sys.executable, "-m", "pytest", str(ROOT / "tests" / "test_cli_bad_input.py")],
         capture_output=True, text=True, check=False, cwd=ROOT,
     )  # fmt: skip
     passed = re.findall(r"(\d+) passed", done.stdout)
