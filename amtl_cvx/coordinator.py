@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
@@ -274,12 +274,7 @@ def _half_step(run: Run, step: BlockStep, name: Literal["W", "B"]) -> bool:
         run.W, run.B = W, B
     else:
         _check_rise(run, name, (W, B), new - old, solved)
-        solved = Solved(
-            solver=solved.solver,
-            status=f"{solved.status}, not taken",
-            seconds=solved.seconds,
-            compile_seconds=solved.compile_seconds,
-        )
+        solved = replace(solved, status=f"{solved.status}, not taken")
     run.note(name, solved)
     return not (np.array_equal(run.W, before[0]) and np.array_equal(run.B, before[1]))
 

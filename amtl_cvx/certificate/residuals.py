@@ -25,8 +25,9 @@ class Residuals(NamedTuple):
 
 def residuals(tasks: TaskSet, model: Model, W: Array, B: Array) -> Residuals:
     """The residuals of SPEC section 4, absolute and relative."""
-    pull = model.loss_weight(tasks, B) * model.loss_gradient(tasks, W)
-    at_zero = model.loss_weight(tasks, B) * model.loss_gradient(tasks, np.zeros_like(W))
+    weight = model.loss_weight(tasks, B)
+    pull = weight * model.loss_gradient(tasks, W)
+    at_zero = weight * model.loss_gradient(tasks, np.zeros_like(W))
     coupling = model.coupling_gradient_W(W, B)
     miss_W = np.abs(pull + coupling).max(axis=0)
     size_W = np.max([np.abs(term).max(axis=0) for term in (pull, at_zero, coupling)], axis=0)
