@@ -31,7 +31,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from amtl_cvx.errors import AMTLError, Exit, SolveError
+from amtl_cvx.errors import AMTLError, Exit, SolveError, WorkerError
 
 _NEGATIVE = re.compile(r"-(\d+\.|(\d+\.?\d*|\.\d+)e[+-]?\d+|inf|nan)", re.IGNORECASE)
 """Negative numbers that argparse takes for options."""
@@ -62,7 +62,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
     try:
         return _run(sys.argv[1:] if argv is None else argv)
-    except SolveError as error:
+    except (SolveError, WorkerError) as error:
         return _fail(error, Exit.SOLVER)
     except AMTLError as error:
         return _fail(error, Exit.USAGE)
@@ -170,7 +170,25 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
     fit.add_argument(
         "--definition", action="store_true", help="solve the W-step in its defining, conic form (slow)"
     )
+    fit.add_argument(
+        "--engine",
+        choices=("cvxpy", "fast"),
+        default="cvxpy",
+        help="steps as CVXPY problems (default) or in NumPy",
+    )
     fit.add_argument("--solver", default="auto", metavar="NAME", help="auto (default), CLARABEL, OSQP, SCS")
+    fit.add_argument(
+        "--gpu",
+        choices=("auto", "on", "off"),
+        default="auto",
+        help="SCS on a GPU for the large inner solves: where measured to pay (auto), always, never",
+    )
+    fit.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="work in N processes: auto's path, large B-steps (1)"
+    )
+    fit.add_argument(
+        "--scheduler", metavar="ADDRESS", help="work on a Dask cluster: the address of its scheduler"
+    )
     fit.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the held-out rows of auto (0)")
     fit.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
@@ -199,10 +217,13 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> None:
     predict = commands.add_parser("predict", help="predictions on raw new rows")
     predict.add_argument("run", type=_path, metavar="DIR", help="run folder that fit wrote")
     predict.add_argument(
-        "rows", type=_path, metavar="ROWS", help=".npz with X (and task), or .csv of raw features"
+        "rows",
+        type=_path,
+        metavar="ROWS",
+        help=".npz or folder with X (and task), .csv or .parquet of raw features",
     )
-    predict.add_argument("--task", metavar="COLUMN", help="column of the .csv that names each row's task")
-    predict.add_argument("--target", metavar="COLUMN", help="column of the .csv to leave out")
+    predict.add_argument("--task", metavar="COLUMN", help="column of the table that names each row's task")
+    predict.add_argument("--target", metavar="COLUMN", help="column of the table to leave out")
     predict.add_argument(
         "--out", type=_path, metavar="FILE.csv", help="file to write (default: standard output)"
     )
@@ -223,10 +244,13 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "data", metavar="DATA", help="a problem (digits, paper-synthetic), or a .npz, .csv, .mat file"
+        "data",
+        metavar="DATA",
+        help="a problem (digits, paper-synthetic), a .npz, .csv, .mat or .parquet file, or a"
+        " folder with X.npy, y.npy, task.npy",
     )
-    parser.add_argument("--task", metavar="COLUMN", help="task column of a .csv")
-    parser.add_argument("--target", metavar="COLUMN", help="target column of a .csv")
+    parser.add_argument("--task", metavar="COLUMN", help="task column of a .csv or .parquet")
+    parser.add_argument("--target", metavar="COLUMN", help="target column of a .csv or .parquet")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

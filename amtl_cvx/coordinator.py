@@ -11,8 +11,14 @@ Algorithm 1 of [L16], from B = 0:
 * The run stops on the residuals and gaps of the certificate, never on a change of J or of the iterates.
 * Plain alternation is slow near the end, so `refine` takes over from the alternation's own iterate, once the
   relative residual is below `handover` and the edges have been the same for `SETTLED` rounds (before that,
-  another basin may be the nearer one), or at the round limit, or when neither step is taken any more. Without
+  another basin may be the nearer one), or at the round limit, or when neither step is taken any more. Where
+  T - 1 > d the columns of W are dependent: the first B-step rebuilds each from the others almost exactly,
+  and from there the alternation crawls for hundreds of rounds, past basins that change with the round (T =
+  20, d = 10, coupling 10, mu 1e-3: five different ones from rounds 1 to 50). There refinement takes over
+  after the first W-step, at B = 0, as long as all T (T - 1) edges fit into one of its steps. Without
   refinement the alternation goes on to `tol`.
+* The engine is "cvxpy", the compiled problems, or "fast", the NumPy steps of `subproblems.direct`, which
+  tests hold against them.
 
 Source: Lee, Yang, Hwang, ICML 2016, Algorithm 1; biconvex alternation: Gorski, Pfeuffer, Klamroth 2007.
 """
@@ -21,19 +27,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 import numpy as np
 
-from amtl_cvx.certificate import Certificate, certify, check_tolerance, residuals, transfer_gap, weight_gap
+from amtl_cvx.certificate import (
+    Certificate,
+    certify,
+    check_tolerance,
+    infeasibility,
+    residuals,
+    transfer_gap,
+    weight_gap,
+)
 from amtl_cvx.errors import ModelError, SolveError
 from amtl_cvx.model import Model
-from amtl_cvx.refine import can_refine, refine
-from amtl_cvx.solution import Record, Solution, Status
-from amtl_cvx.solvers import Solved, check_solver
-from amtl_cvx.subproblems import HalfStep, TaskWeightStep, WeightStep, compile_transfer_step
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.refine import WORKING_LIMIT, can_refine, refine
+from amtl_cvx.solution import Point, Record, Solution, Status
+from amtl_cvx.solvers import Backend, GpuChoice, Solved, check_solver, gpu_for
+from amtl_cvx.subproblems import HalfStep, Problems, TaskWeightStep, WeightStep, compile_transfer_step, kept
+from amtl_cvx.subproblems.direct import DirectTransferStep, DirectWeightStep
+from amtl_cvx.tasks import Array, TaskSet, check_weights
 
 Callback = Callable[[Record], None]
 SETTLED = 3
@@ -71,8 +87,19 @@ class Options:
         Ridge weight of the curriculum's single-task start; default: the model's coupling.
     solver : str
         "auto" or the solver to try first in every step.
+    gpu : {"auto", "on", "off"}
+        Whether SCS solves on a GPU where a step is large enough (see `solvers.gpu`).
+    engine : {"cvxpy", "fast"}
+        Who solves the two steps: CVXPY problems, or NumPy (smooth loss, linear penalty, joint sweep).
     callback : callable(Record), optional
         Called after every step.
+    problems : Problems, optional
+        Where compiled problems are kept, for several fits in one thread; by default each fit has its own.
+    executor : concurrent.futures.Executor, optional
+        Workers for the columns of the B-step and the Hessians of the W-step, where these are large (see
+        `parallel`).
+    start : Point, optional
+        W (d, T) and a feasible B (T, T) from which the alternation begins, with the W-step; default: zeros.
 
     Raises
     ------
@@ -87,7 +114,12 @@ class Options:
     definition: bool = False
     ridge: float | None = None
     solver: str = "auto"
+    gpu: GpuChoice = "auto"
+    engine: Literal["cvxpy", "fast"] = "cvxpy"
     callback: Callback | None = None
+    problems: Problems | None = None
+    executor: Executor | None = None
+    start: Point | None = None
 
     def __post_init__(self) -> None:
         check_tolerance(self.tol)
@@ -102,7 +134,22 @@ class Options:
             raise ModelError(f"sweep must be 'joint' or 'tasks', got {self.sweep!r}")
         if self.definition and self.sweep == "tasks":
             raise ModelError("the definition of the W-step is joint: choose sweep 'joint' with it")
+        if self.engine not in ("cvxpy", "fast"):
+            raise ModelError(f"engine must be 'cvxpy' or 'fast', got {self.engine!r}")
+        if self.engine == "fast" and (self.definition or self.sweep == "tasks" or self.solver != "auto"):
+            raise ModelError(
+                "the fast engine has its own joint steps: leave out solver, sweep and definition, or choose"
+                " engine 'cvxpy'"
+            )
         object.__setattr__(self, "solver", check_solver(self.solver))
+        gpu_for(self.gpu, self.solver)
+        if self.engine == "fast" and self.gpu == "on":
+            raise ModelError("the fast engine does not use a GPU: choose gpu 'auto' or engine 'cvxpy'")
+
+    @property
+    def backend(self) -> Backend:
+        """The solver to try first and the GPU's part: a new one for each fit, it remembers a failure."""
+        return Backend(solver=self.solver, gpu=gpu_for(self.gpu, self.solver))
 
 
 @dataclass(kw_only=True)
@@ -112,8 +159,10 @@ class Run:
     tasks: TaskSet
     model: Model
     callback: Callback | None
+    backend: Backend
     W: Array = field(init=False)
     B: Array = field(init=False)
+    at_zero: Array = field(init=False)
     round: int = 0
     history: list[Record] = field(default_factory=list)
     compile_seconds: float = 0.0
@@ -122,20 +171,23 @@ class Run:
 
     def __post_init__(self) -> None:
         self.W, self.B = np.zeros((self.tasks.d, self.tasks.T)), np.zeros((self.tasks.T, self.tasks.T))
+        self.at_zero = self.model.loss_gradient(self.tasks, self.W)
 
     @property
     def elapsed(self) -> float:
         return time.perf_counter() - self.started
 
-    def note(self, step: str, solved: Solved) -> Record:
-        """Add the current point to the history."""
+    def note(self, step: str, solved: Solved, objective: float | None = None) -> Record:
+        """Add the current point to the history; its objective is computed where it is not given."""
         self.compile_seconds += solved.compile_seconds
         self.solver_seconds += solved.seconds
-        found = residuals(self.tasks, self.model, self.W, self.B)
+        found = residuals(self.tasks, self.model, self.W, self.B, at_zero=self.at_zero)
+        if objective is None:
+            objective = self.model.objective(self.tasks, self.W, self.B)
         record = Record(
             round=self.round,
             step=step,
-            objective=self.model.objective(self.tasks, self.W, self.B),
+            objective=objective,
             stationarity_W=found.stationarity_W,
             stationarity_B=found.stationarity_B,
             relative=found.relative,
@@ -171,12 +223,14 @@ def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
     Raises
     ------
     DataError
-        Where the tasks do not fit the model.
+        Where the tasks or the start do not fit the model.
     SolveError
         Where no solver answers, or J rises beyond the accuracy of a step.
     """
     model.check(tasks)
-    run = Run(tasks=model.compress(tasks), model=model, callback=options.callback)
+    run = Run(tasks=model.compress(tasks), model=model, callback=options.callback, backend=options.backend)
+    if options.start is not None:
+        run.W, run.B = _checked(options.start, tasks, model)
     status, refined = Status.ROUND_LIMIT, 0.0
     try:
         status = _rounds(tasks, run, options)
@@ -228,16 +282,31 @@ def finish(
         order=order,
         ridge=ridge,
         seconds=seconds,
+        gpu=run.backend.gpu.sentence(),
     )
+
+
+def _checked(start: Point, tasks: TaskSet, model: Model) -> tuple[Array, Array]:
+    """W and B of a start, or an error where they do not fit."""
+    W, B = check_weights(start.W, start.B, d=tasks.d, T=tasks.T)
+    if infeasibility(model, B) > 0.0:
+        raise ModelError(
+            f"B of the start is not feasible (by {infeasibility(model, B):.3g}): it must be >= 0 off a zero"
+            " diagonal"
+        )
+    return W, B
 
 
 def _rounds(tasks: TaskSet, run: Run, options: Options) -> Status:
     """The alternation; leaves the last point in `run`."""
     weight_step, transfer_step = _compile(run, options)
     refining = options.refine and can_refine(run.model)
+    at_once = refining and tasks.d < tasks.T - 1 and tasks.T * (tasks.T - 1) <= WORKING_LIMIT
     steady, edges = 0, run.B > 0
     for run.round in range(1, options.max_rounds + 1):
         moved_W = _half_step(run, weight_step, "W")
+        if at_once:
+            return Status.ROUND_LIMIT
         moved_B = _half_step(run, transfer_step, "B")
         steady = steady + 1 if np.array_equal(edges, run.B > 0) else 0
         edges, relative = run.B > 0, run.history[-1].relative
@@ -251,14 +320,31 @@ def _rounds(tasks: TaskSet, run: Run, options: Options) -> Status:
 
 
 def _compile(run: Run, options: Options) -> tuple[BlockStep, BlockStep]:
+    tasks, model = run.tasks, run.model
+    backend, problems = run.backend, kept(options.problems)
     weight_step: BlockStep
+    if options.engine == "fast":
+        return DirectWeightStep(), _direct_transfer_step(model)
     if options.definition:
-        weight_step = WeightStep.definition(run.tasks, run.model, solver=options.solver)
+        weight_step = WeightStep.definition(tasks, model, backend=backend)
     elif options.sweep == "tasks":
-        weight_step = TaskWeightStep.compile(run.tasks, run.model, solver=options.solver)
+        weight_step = TaskWeightStep.compile(tasks, model, backend=backend, problems=problems)
     else:
-        weight_step = WeightStep.compile(run.tasks, run.model, solver=options.solver)
-    return weight_step, compile_transfer_step(run.tasks, run.model, solver=options.solver)
+        weight_step = WeightStep.compile(
+            tasks, model, backend=backend, problems=problems, executor=options.executor
+        )
+    return weight_step, compile_transfer_step(
+        tasks, model, backend=backend, problems=problems, executor=options.executor
+    )
+
+
+def _direct_transfer_step(model: Model) -> DirectTransferStep:
+    if not can_refine(model):
+        raise ModelError(
+            f"the fast engine needs a penalty with row prices, {type(model.transfer).__name__} has none:"
+            " choose engine 'cvxpy'"
+        )
+    return DirectTransferStep()
 
 
 def _half_step(run: Run, step: BlockStep, name: Literal["W", "B"]) -> bool:
@@ -269,13 +355,16 @@ def _half_step(run: Run, step: BlockStep, name: Literal["W", "B"]) -> bool:
         raise error.in_round(run.round) from error
     before = run.W, run.B
     W, B = (value, run.B) if name == "W" else (run.W, value)
-    old, new = run.model.objective(run.tasks, run.W, run.B), run.model.objective(run.tasks, W, B)
+    last = run.history[-1].objective if run.history else None
+    old = run.model.objective(run.tasks, run.W, run.B) if last is None else last
+    new = run.model.objective(run.tasks, W, B)
     if new <= old + _NOISE * abs(old):
-        run.W, run.B = W, B
+        run.W, run.B, objective = W, B, new
     else:
         _check_rise(run, name, (W, B), new - old, solved)
+        objective = old
         solved = replace(solved, status=f"{solved.status}, not taken")
-    run.note(name, solved)
+    run.note(name, solved, objective)
     return not (np.array_equal(run.W, before[0]) and np.array_equal(run.B, before[1]))
 
 

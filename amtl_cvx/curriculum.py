@@ -91,7 +91,9 @@ def refit_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int, learned
 def single_task(tasks: TaskSet, model: Model, options: Options) -> Solution:
     """Single-task learning: every task alone, ridge weight = coupling (the W-step at B = 0)."""
     model.check(tasks)
-    run = Run(tasks=model.compress(tasks), model=model, callback=options.callback)
+    run = Run(
+        tasks=model.compress(tasks), model=model, callback=options.callback, backend=options.backend
+    )
     status = Status.STALLED
     try:
         _start(run, options)
@@ -113,12 +115,14 @@ def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
     """
     model.check(tasks)
     _prices(model, np.zeros(tasks.T))
-    run = Run(tasks=model.compress(tasks), model=model, callback=options.callback)
+    run = Run(
+        tasks=model.compress(tasks), model=model, callback=options.callback, backend=options.backend
+    )
     learned: list[int] = []
     status = Status.STALLED
     try:
         _start(run, options, ridge=options.ridge)
-        step = TaskWeightStep.compile(run.tasks, model, solver=options.solver)
+        step = TaskWeightStep.compile(run.tasks, model, backend=run.backend, problems=options.problems)
         while len(learned) < tasks.T:
             run.round += 1
             _learn_next(run, step, learned)
@@ -143,7 +147,7 @@ def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
 def _start(run: Run, options: Options, *, ridge: float | None = None) -> None:
     """Single-task W with the ridge weight given, or with the coupling."""
     model = run.model if ridge is None else replace(run.model, coupling=ridge)
-    step = WeightStep.compile(run.tasks, model, solver=options.solver)
+    step = WeightStep.compile(run.tasks, model, backend=run.backend, problems=options.problems)
     run.W, solved = step.solve(run.tasks, model, run.W, run.B)
     run.note("stl", solved)
 
@@ -157,7 +161,7 @@ def _learn_next(run: Run, step: TaskWeightStep, learned: list[int]) -> None:
     B, W = run.B.copy(), run.W.copy()
     B[chosen] = choices[chosen].row
     data = refit_step(run.tasks, run.model, W, B, chosen, learned)
-    refitted, solved = step.problem.minimise(data, W[:, chosen : chosen + 1])
+    refitted, solved = step.minimise(data, W[:, chosen : chosen + 1])
     W[:, chosen] = refitted[:, 0]
     run.W, run.B = W, B
     learned.append(chosen)

@@ -7,6 +7,8 @@ describes it. A message is one line: what was expected, what came, what to try.
 from __future__ import annotations
 
 import enum
+import functools
+from typing import Any
 
 
 class Exit(enum.IntEnum):
@@ -17,9 +19,9 @@ class Exit(enum.IntEnum):
     UNCERTIFIED = 1
     """Done, but the certificate does not pass."""
     USAGE = 2
-    """Bad usage or bad data: every `AMTLError` but `SolveError`."""
+    """Bad usage or bad data: every other `AMTLError`."""
     SOLVER = 3
-    """A subproblem could not be solved: `SolveError`."""
+    """A subproblem could not be solved: `SolveError`; or a worker was lost again and again: `WorkerError`."""
     BUG = 70
     """An exception that nobody raised on purpose (EX_SOFTWARE of sysexits.h)."""
     INTERRUPTED = 130
@@ -63,8 +65,19 @@ class SolveError(AMTLError, RuntimeError):
         super().__init__(message)
         self.step, self.solver, self.status, self.round = step, solver, status, round
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (
+            functools.partial(SolveError, step=self.step, solver=self.solver, status=self.status),
+            self.args,
+            self.__dict__,
+        )
+
     def in_round(self, round: int) -> SolveError:
         """The same error, naming the round it happened in."""
         return SolveError(
             f"round {round}: {self}", step=self.step, solver=self.solver, status=self.status, round=round
         )
+
+
+class WorkerError(AMTLError, RuntimeError):
+    """A job was lost with its worker as often as it may be begun."""

@@ -1,4 +1,9 @@
-"""Experiments: hold out rows, choose coupling and mu, score predictions.
+"""Experiments: many fits, hold out rows, choose coupling and mu, score predictions.
+
+Starts, grids and folds are lists of fits that know nothing of each other:
+
+    jobs = [Job(tasks=tasks, model=replace(model, coupling=coupling)) for coupling in (0.1, 1.0, 10.0)]
+    solutions = fit_many(jobs, executor=executor)
 
 `--coupling auto` and `--mu auto` mean, for a given data set (SPEC section 10):
 
@@ -14,8 +19,10 @@ the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,13 +31,32 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Loss
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
+from amtl_cvx.parallel import ordered_map
 from amtl_cvx.solution import Solution, Status
-from amtl_cvx.tasks import Array, Task, TaskSet
+from amtl_cvx.solvers import GpuChoice
+from amtl_cvx.subproblems import Problems
+from amtl_cvx.tasks import Array, Task, TaskSet, binary
+
+Split = tuple[TaskSet, TaskSet | None, tuple[int, ...]]
+"""Training part, held-out part, numbers of the tasks in it: what `hold_out` returns."""
 
 COUPLING_PATH = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Couplings that are tried, in units of the mean curvature of the weighted losses."""
 PATH_ROUNDS = 5
 """Rounds of alternation that each of them gets."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Job:
+    """One fit among many: a start, a point of a grid, a fold.
+
+    Neither the callback nor the registry of problems nor the executor of its options is used.
+    """
+
+    tasks: TaskSet
+    model: Model
+    method: str = "alternating"
+    options: Options = field(default_factory=Options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +92,40 @@ class Choice:
         return "chose " + ", ".join(parts)
 
 
+def fit_many(
+    jobs: Sequence[Job],
+    *,
+    executor: Executor | None = None,
+    observe: Callable[[int, Solution], None] | None = None,
+) -> list[Solution]:
+    """The fit of every job, in their order and the same with any executor.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        Tasks that several jobs share go to each worker once; compiled problems are kept between jobs.
+    executor : concurrent.futures.Executor, optional
+        See `parallel`; None fits one after another in this process.
+    observe : callable(number, Solution), optional
+        Called after each fit, in the order in which they finish.
+
+    Raises
+    ------
+    KeyboardInterrupt
+        At Ctrl-C; `observe` has seen what was finished.
+    ModelError, DataError, SolveError, WorkerError
+        Those of `fit` and of `parallel.ordered_map`.
+    """
+    sets = list({id(job.tasks): job.tasks for job in jobs}.values())
+    places = {id(tasks): place for place, tasks in enumerate(sets)}
+    bare = [
+        replace(job, options=replace(job.options, callback=None, problems=None, executor=None))
+        for job in jobs
+    ]
+    items = [(places[id(job.tasks)], job.model, job.method, job.options) for job in bare]
+    return ordered_map(_fit_job, items, shared=(tuple(sets), Problems()), executor=executor, observe=observe)
+
+
 def choose(
     tasks: TaskSet,
     model: Model,
@@ -75,18 +135,24 @@ def choose(
     rng: np.random.Generator,
     observe: Callable[[Trial], None] | None = None,
     solver: str = "auto",
+    gpu: GpuChoice = "auto",
+    split: Callable[[TaskSet, Loss, np.random.Generator], Split] | None = None,
+    executor: Executor | None = None,
 ) -> Choice:
     """Choose coupling and/or mu for `model` from the data; what is not chosen keeps its value.
+
+    `split` draws the held-out part where the tasks do not hold the rows themselves; default: `hold_out`.
+    The couplings are tried side by side where there is an `executor` (see `parallel`).
 
     Raises
     ------
     DataError
         If no task has a row to spare for the held-out part.
     """
-    options = Options(max_rounds=PATH_ROUNDS, refine=False, solver=solver)
+    options = Options(max_rounds=PATH_ROUNDS, refine=False, solver=solver, gpu=gpu, problems=Problems())
     trials: tuple[Trial, ...] = ()
     if coupling:
-        trials = _path(tasks, model, mu, rng, options, observe)
+        trials = _path((split or hold_out)(tasks, model.loss, rng), model, mu, options, observe, executor)
         best = min(trials, key=lambda trial: trial.held_out_loss)
         model = replace(model, coupling=best.coupling)
     largest = None
@@ -105,9 +171,7 @@ def mu_max(tasks: TaskSet, model: Model, W: Array) -> float:
     return float((gain[usable] / losses[usable, None]).max(initial=0.0))
 
 
-def hold_out(
-    tasks: TaskSet, loss: Loss, rng: np.random.Generator
-) -> tuple[TaskSet, TaskSet | None, tuple[int, ...]]:
+def hold_out(tasks: TaskSet, loss: Loss, rng: np.random.Generator) -> Split:
     """A fifth of every task's rows, drawn within classes for a classification loss.
 
     Returns
@@ -121,6 +185,8 @@ def hold_out(
     """
     kept, held, index = [], [], []
     for t, task in enumerate(tasks):
+        if task.compressed:
+            raise DataError(f"{task.name!r} has a factor of its rows: hold them out with data.hold_out")
         groups = [task.y > 0, task.y <= 0] if loss.classification else [np.ones(len(task.y), dtype=bool)]
         out = np.concatenate([_fifth(np.flatnonzero(group), rng) for group in groups])
         mask = np.zeros(len(task.y), dtype=bool)
@@ -151,10 +217,10 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
             winner, label = np.argmax(scores, axis=0), np.argmax([task.y for task in tasks], axis=0)
             result = {"class accuracy": float(np.mean(winner == label)), **result}
         return result
-    errors = [z - task.y for z, task in zip(scores, tasks, strict=True)]
+    squares = np.array([((z - task.y) ** 2).sum() for z, task in zip(scores, tasks, strict=True)])
     return {
-        "rmse": float(np.mean([np.sqrt(np.mean(error**2)) for error in errors])),
-        "pooled rmse": float(np.sqrt(np.mean(np.concatenate(errors) ** 2))),
+        "rmse": float(np.sqrt(squares / tasks.counts).mean()),
+        "pooled rmse": float(np.sqrt(squares.sum() / tasks.counts.sum())),
     }
 
 
@@ -164,35 +230,54 @@ def suggest_loss(tasks: TaskSet) -> str:
     "logistic" if every task has labels -1/+1 or 0/1 and one of them has both, else "squared". A task of one
     class among others is left to the error of the logistic loss.
     """
-    labels = [set(np.unique(task.y).tolist()) for task in tasks]
-    binary = all(found <= {-1.0, 1.0} or found <= {0.0, 1.0} for found in labels)
-    return "logistic" if binary and any(len(found) == 2 for found in labels) else "squared"
+    return "logistic" if binary(np.unique(task.y).tolist() for task in tasks) else "squared"
+
+
+class _Path(NamedTuple):
+    """What every point of the path needs."""
+
+    split: Split
+    model: Model
+    mu: bool
+    options: Options
 
 
 def _path(
-    tasks: TaskSet,
+    split: Split,
     model: Model,
     mu: bool,
-    rng: np.random.Generator,
     options: Options,
     observe: Callable[[Trial], None] | None,
+    executor: Executor | None,
 ) -> tuple[Trial, ...]:
-    train, held, index = hold_out(tasks, model.loss, rng)
+    train, held, index = split
     if held is None:
         raise DataError("no task has a row to hold out: give --coupling a number")
+    model.check(train)
+    path = _Path((model.compress(train), held, index), model, mu, options)
+    unit = _curvature(train, model)
+    couplings = [factor * unit for factor in COUPLING_PATH]
+    told = None if observe is None else lambda number, trial: observe(trial)
+    return tuple(ordered_map(_try, couplings, shared=path, executor=executor, observe=told))
+
+
+def _try(path: _Path, coupling: float) -> Trial:
+    """One point of the path."""
+    (train, held, index), model, mu, options = path
+    assert held is not None
+    candidate = replace(model, coupling=coupling)
+    if mu:
+        single = _fitted(train, candidate, "stl", options).W
+        candidate = _with_mu(candidate, mu_max(train, candidate, single))
+    W = _fitted(train, candidate, "alternating", options).W
     mean_loss = replace(model.loss, reduction="mean")  # type: ignore[type-var]
-    trials = []
-    for factor in COUPLING_PATH:
-        candidate = replace(model, coupling=factor * _curvature(train, model))
-        if mu:
-            single = _fitted(train, candidate, "stl", options).W
-            candidate = _with_mu(candidate, mu_max(train, candidate, single))
-        W = _fitted(train, candidate, "alternating", options).W
-        loss = np.mean([mean_loss.value(task, W[:, t]) for task, t in zip(held, index, strict=True)])
-        trials.append(Trial(coupling=candidate.coupling, mu=candidate.mu, held_out_loss=float(loss)))
-        if observe is not None:
-            observe(trials[-1])
-    return tuple(trials)
+    loss = np.mean([mean_loss.value(task, W[:, t]) for task, t in zip(held, index, strict=True)])
+    return Trial(coupling=candidate.coupling, mu=candidate.mu, held_out_loss=float(loss))
+
+
+def _fit_job(shared: tuple[tuple[TaskSet, ...], Problems], job: tuple[int, Model, str, Options]) -> Solution:
+    (sets, problems), (place, model, method, options) = shared, job
+    return _fitted(sets[place], model, method, replace(options, problems=problems))
 
 
 def _fitted(tasks: TaskSet, model: Model, method: str, options: Options) -> Solution:

@@ -101,7 +101,7 @@ class Loss(abc.ABC):
         if not self.quadratic or len(task.y) <= task.X.shape[1] + 1:
             return task
         factor = triangular_factor(np.column_stack([task.X, task.y]))
-        return replace(task, X=factor[:, :-1], y=factor[:, -1], count=task.n)
+        return replace(task, X=factor[:, :-1], y=factor[:, -1], count=task.n, ones=None)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -80,6 +80,11 @@ class Model:
     def check(self, tasks: TaskSet) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights."""
         for task in tasks:
+            if task.compressed and not self.loss.quadratic:
+                raise DataError(
+                    f"the {self.loss.name} loss needs the rows of {task.name!r}, it has a factor of them:"
+                    " read the data with keep_rows=True"
+                )
             self.loss.check(task)
         if not isinstance(self.task_weights, str) and len(self.task_weights) != tasks.T:
             raise DataError(f"expected {tasks.T} task weights, one per task, got {len(self.task_weights)}")
@@ -102,6 +107,10 @@ class Model:
 
     def losses(self, tasks: TaskSet, W: Array) -> Array:
         """l (T,), l_t = L_t(w_t), without c_t."""
+        if tasks.block is not None:
+            X, y = tasks.block
+            sums: Array = self.loss.rows((X @ W.T[:, :, None])[:, :, 0], y).sum(axis=1)
+            return self._scales(tasks) * sums
         return np.array([self.loss.value(task, w) for task, w in zip(tasks, W.T, strict=True)])
 
     def weighted_losses(self, tasks: TaskSet, W: Array) -> Array:
@@ -124,7 +133,14 @@ class Model:
 
     def loss_gradient(self, tasks: TaskSet, W: Array) -> Array:
         """Column t is grad L_t(w_t), (d, T)."""
+        if tasks.block is not None:
+            X, y = tasks.block
+            slopes = self.loss.slopes((X @ W.T[:, :, None])[:, :, 0], y)
+            return self._scales(tasks) * (slopes[:, None, :] @ X)[:, 0, :].T
         return np.column_stack([self.loss.gradient(task, w) for task, w in zip(tasks, W.T, strict=True)])
+
+    def _scales(self, tasks: TaskSet) -> Array:
+        return np.array([self.loss.scale(task) for task in tasks])
 
     def coupling_gradient_W(self, W: Array, B: Array) -> Array:
         """2 coupling W P, (d, T)."""

@@ -12,7 +12,10 @@ A column that is constant in the pooled rows, exactly or up to rounding, is left
     >>> solution = fit(preparation.apply_tasks(train), model)
     >>> scores = preparation.apply(X_new) @ solution.W
 
-Tasks that share their rows in memory (one-vs-rest) share the prepared rows too.
+Tasks that share their rows in memory (one-vs-rest) share the prepared rows too. A factor of [1 X y]
+(`Task.ones`) is prepared like rows: with a column o in place of the ones, the map is linear in [o X].
+
+    apply(o, X) = [ (X - o center) / scale , o ]
 """
 
 from __future__ import annotations
@@ -30,6 +33,8 @@ _ROUNDING = 100 * float(np.finfo(np.float64).eps)
 """A column whose deviation is below this multiple of its largest entry is constant up to rounding."""
 _BLOCK = 1 << 20
 """Numbers a temporary array may hold while the rows are streamed (8 MiB)."""
+
+_ONES = np.ones((1, 1))
 
 _Buffer = tuple[int, tuple[int, ...], tuple[int, ...]]
 
@@ -93,12 +98,15 @@ class Preparation:
     def apply(self, X: Any) -> Array:
         """The prepared rows, (N, d) -> (N, d) or (N, d + 1); `DataError` for another width or a NaN."""
         rows = check_features(X, d=self.d)
-        if self.is_identity:
-            return rows
-        out = np.ones((len(rows), self.d + int(self.intercept)))
+        return rows if self.is_identity else self._map(rows, _ONES)
+
+    def _map(self, rows: Array, ones: Array) -> Array:
+        """The map on rows (m, d) beside what stands for their ones, (m, 1) or (1, 1)."""
+        out = np.empty((len(rows), self.d + int(self.intercept)))
         features = out[:, : self.d]
-        np.subtract(rows, self.center, out=features)
+        np.subtract(rows, ones * self.center, out=features)
         np.divide(features, self.scale, out=features)
+        out[:, self.d :] = ones
         return out
 
     def apply_tasks(self, tasks: TaskSet) -> TaskSet:
@@ -108,12 +116,12 @@ class Preparation:
         prepared: dict[_Buffer, Array] = {}
         for task in tasks:
             if _buffer(task.X) not in prepared:
-                prepared[_buffer(task.X)] = self.apply(_raw(task).X)
+                prepared[_buffer(task.X)] = self._map(check_features(task.X, d=self.d), _ones(task))
         names = tasks.feature_names
         if names is not None and self.intercept:
             names = (*names, "intercept")
         parts = tuple(replace(task, X=prepared[_buffer(task.X)]) for task in tasks)
-        return TaskSet(tasks=parts, feature_names=names)
+        return TaskSet(tasks=parts, feature_names=names, digest=tasks.digest)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; the numbers survive the round trip exactly."""
@@ -139,31 +147,32 @@ def _moments(tasks: TaskSet) -> tuple[Array, Array]:
     """Mean and standard deviation of the pooled rows; (0, 1) for constant columns.
 
     Pass 1 sums differences to the first row, which are exactly 0 in a constant column. Pass 2 sums squares of
-    deviations from that mean in units of the largest difference, so that nothing overflows.
+    deviations from that mean in units of the largest difference, so that nothing overflows. In a factor the
+    column `ones` takes the place of 1, and its first row, sqrt(n) times a mean, is the longest.
     """
-    first, total = tasks[0].X[0], sum(len(task.y) for task in tasks)
+    first, total = tasks[0].X[0] / _ones(tasks[0])[0], int(tasks.counts.sum())
     shift, span, largest = np.zeros(tasks.d), np.zeros(tasks.d), np.zeros(tasks.d)
     with np.errstate(over="ignore", invalid="ignore"):
-        for rows, weight in _blocks(tasks):
-            difference = rows - first
-            shift += weight * difference.sum(axis=0)
+        for rows, ones, weight, length in _blocks(tasks):
+            difference = rows - ones * first
+            shift += weight * (ones * difference).sum(axis=0)
             span = np.maximum(span, np.abs(difference).max(axis=0))
-            largest = np.maximum(largest, np.abs(rows).max(axis=0))
+            largest = np.maximum(largest, np.abs(rows).max(axis=0) / length)
         center = first + shift / total
     if not (np.isfinite(center).all() and np.isfinite(span).all()):
         column = int(np.argmin(np.isfinite(center) & np.isfinite(span)))
         raise DataError(f"feature {column} is too large to standardise ({largest[column]:g}): rescale it")
     unit = np.where(span > 0, span, 1.0)
     squares = np.zeros(tasks.d)
-    for rows, weight in _blocks(tasks):
-        squares += weight * (((rows - center) / unit) ** 2).sum(axis=0)
+    for rows, ones, weight, _ in _blocks(tasks):
+        squares += weight * (((rows - ones * center) / unit) ** 2).sum(axis=0)
     deviation = unit * np.sqrt(squares / total)
     constant = (span <= 0) | (deviation <= _ROUNDING * largest)
     return np.where(constant, 0.0, center), np.where(constant, 1.0, deviation)
 
 
-def _blocks(tasks: TaskSet) -> Iterator[tuple[Array, int]]:
-    """Blocks of rows, each with the number of tasks that hold those rows."""
+def _blocks(tasks: TaskSet) -> Iterator[tuple[Array, Array, int, float]]:
+    """Blocks of rows and their ones, the number of tasks that hold those rows, the length of the ones."""
     holders: dict[_Buffer, int] = {}
     for task in tasks:
         holders[_buffer(task.X)] = holders.get(_buffer(task.X), 0) + 1
@@ -171,16 +180,21 @@ def _blocks(tasks: TaskSet) -> Iterator[tuple[Array, int]]:
     for task in tasks:
         weight = holders.pop(_buffer(task.X), 0)
         if weight:
-            for start in range(0, len(_raw(task).X), step):
-                yield task.X[start : start + step], weight
+            ones, length = _ones(task), np.sqrt(task.n) if task.compressed else 1.0
+            for start in range(0, len(task.X), step):
+                block = slice(start, start + step)
+                yield task.X[block], ones[block] if len(ones) > 1 else ones, weight, length
 
 
-def _raw(task: Task) -> Task:
-    if task.n != len(task.y):
+def _ones(task: Task) -> Array:
+    """What stands for a column of ones, (m, 1), or (1, 1) for rows."""
+    if task.ones is not None:
+        return task.ones[:, None]
+    if task.compressed:
         raise DataError(
             f"{task.name!r} is compressed to {len(task.y)} of {task.n} rows: prepare the original"
         )
-    return task
+    return _ONES
 
 
 def _buffer(X: Array) -> _Buffer:

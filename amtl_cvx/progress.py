@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,11 @@ class Progress:
     def phase(self, text: str) -> None:
         """Something new begins."""
         self._show(text, 0.0, spoken=True)
+
+    def counting(self, text: str) -> Callable[[int], None]:
+        """A phase that reads rows; what comes back is told how many so far."""
+        self.phase(text)
+        return lambda seen: self._show(f"{text}: {seen:,} rows", 0.0)
 
     def record(self, record: Record) -> None:
         """A step of the fit is done."""

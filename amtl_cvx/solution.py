@@ -108,6 +108,8 @@ class Solution:
         The ridge weight of the curriculum's start where it is not the coupling.
     seconds : Mapping
         Where the time went: "compile", "solvers", "total" and the rest by name.
+    gpu : str
+        What a GPU did in the inner solves, or why it did nothing.
     """
 
     W: Array
@@ -125,6 +127,7 @@ class Solution:
     order: tuple[int, ...] | None = None
     ridge: float | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
+    gpu: str = ""
 
     @property
     def graph(self) -> TransferGraph:

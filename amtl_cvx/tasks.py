@@ -12,8 +12,9 @@ classification loss are checked by the loss itself (`Loss.check`), because only 
 
 from __future__ import annotations
 
+import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
+BLOCK_SIZE = 10**6
+"""Number of features in all rows up to which a `TaskSet` keeps them as one block too."""
 Mask = NDArray[np.bool_]
 
 
@@ -44,7 +47,9 @@ class Task:
         What figures and tables call the task.
     count : int, optional
         The number of rows a mean is taken over. It differs from ``len(y)`` only for a task whose rows were
-        replaced by a triangular factor (`Loss.compress`).
+        replaced by a triangular factor (`Loss.compress`, `data.factor`).
+    ones : array_like like y, optional
+        What a factor of [1 X y] made of a column of ones; with it a factor can still be prepared.
 
     Raises
     ------
@@ -56,6 +61,7 @@ class Task:
     y: Array
     name: str = "task"
     count: int | None = None
+    ones: Array | None = None
 
     def __post_init__(self) -> None:
         X, y = _numbers(self.X, f"X of {self.name!r}"), _numbers(self.y, f"y of {self.name!r}")
@@ -74,6 +80,18 @@ class Task:
         object.__setattr__(self, "name", str(self.name))
         if self.count is None:
             object.__setattr__(self, "count", len(y))
+        if self.ones is not None:
+            ones = _numbers(self.ones, f"ones of {self.name!r}")
+            if ones.shape != y.shape:
+                raise DataError(
+                    f"ones of {self.name!r} must have shape {y.shape} like y, it has {ones.shape}"
+                )
+            object.__setattr__(self, "ones", _frozen(ones))
+
+    @property
+    def compressed(self) -> bool:
+        """True where a factor stands for the rows."""
+        return self.n != len(self.y)
 
     @property
     def n(self) -> int:
@@ -86,6 +104,13 @@ class Task:
 class TaskSet:
     """An ordered set of tasks over the same d features.
 
+    Parameters
+    ----------
+    tasks : tuple of Task
+    feature_names : tuple of d str, optional
+    digest : str, optional
+        The fingerprint of the rows, for tasks that hold factors of them.
+
     Raises
     ------
     DataError
@@ -94,6 +119,7 @@ class TaskSet:
 
     tasks: tuple[Task, ...]
     feature_names: tuple[str, ...] | None = None
+    digest: str | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", tuple(self.tasks))
@@ -127,7 +153,7 @@ class TaskSet:
         rows: dict[int, Array] = {}  # one conversion per array: tasks that share rows keep sharing them
         for source, name in zip(sources, labels, strict=True):
             if id(source) not in rows:
-                rows[id(source)] = _numbers(source, f"X of {name!r}")
+                rows[id(source)] = _frozen(_numbers(source, f"X of {name!r}"))
         tasks = tuple(
             Task(X=rows[id(source)], y=_numbers(yt, f"y of {name!r}"), name=name)
             for source, yt, name in zip(sources, y, labels, strict=True)
@@ -155,7 +181,8 @@ class TaskSet:
             raise DataError(
                 "expected X (N, d), y (N,) and task (N,), got X {}, y {}, task {}".format(*shapes)
             )
-        present = _task_numbers(index)
+        present = whole_numbers(index)
+        check_gaps(present)
         labels = _names(names, len(present))
         order = np.argsort(index, kind="stable")
         bounds = np.searchsorted(index[order], np.arange(len(present) + 1))
@@ -234,6 +261,14 @@ class TaskSet:
         """Number of features."""
         return int(self.tasks[0].X.shape[1])
 
+    @functools.cached_property
+    def block(self) -> tuple[Array, Array] | None:
+        """X (T, n, d) and y (T, n) of tasks with n rows each, for batched products; None if it is large."""
+        rows = {len(task.y) for task in self.tasks}
+        if len(rows) > 1 or self.T * self.d * max(rows) > BLOCK_SIZE:
+            return None
+        return np.stack([task.X for task in self.tasks]), np.stack([task.y for task in self.tasks])
+
     @property
     def counts(self) -> NDArray[np.int64]:
         """Rows per task, (T,)."""
@@ -264,6 +299,8 @@ class TaskSet:
 
     def fingerprint(self) -> str:
         """sha256 over names, shapes and numbers: two runs with the same hash saw the same data."""
+        if self.digest is not None:
+            return self.digest
         digest = hashlib.sha256()
         for task in self.tasks:
             digest.update(f"{task.name}|{task.X.shape}|{task.n}".encode())
@@ -330,6 +367,32 @@ def frame_numbers(frame: pd.DataFrame) -> Array:
     return frame.to_numpy(dtype=np.float64)
 
 
+def binary(labels: Iterable[Collection[float]]) -> bool:
+    """Whether these targets, one collection a task, read as classes: -1/+1 or 0/1, some task with both."""
+    found = [set(values) for values in labels]
+    legal = all(values <= {-1.0, 1.0} or values <= {0.0, 1.0} for values in found)
+    return legal and any(len(values) == 2 for values in found)
+
+
+def whole_numbers(index: NDArray[Any]) -> NDArray[np.int64]:
+    """The different task numbers in `index`, sorted; `DataError` unless they are whole and >= 0."""
+    if index.dtype.kind not in "iufb":
+        raise DataError(f"task must hold the integers 0..T-1, it has dtype {index.dtype}")
+    if not (np.isfinite(index).all() and np.array_equal(index, np.round(index))):
+        raise DataError("task must hold the integers 0..T-1, it has fractions, infinities or NaN")
+    present = np.unique(index).astype(np.int64)
+    if len(present) and present[0] < 0:
+        raise DataError(f"task must hold the integers 0..T-1, the smallest is {present[0]}")
+    return present
+
+
+def check_gaps(present: NDArray[np.int64]) -> None:
+    """`DataError` unless the sorted task numbers are 0..T-1."""
+    if not np.array_equal(present, np.arange(len(present))):
+        gap = next(t for t in range(len(present)) if present[t] != t)
+        raise DataError(f"task must hold 0..T-1 without gaps: no row has task {gap}, one has {present[-1]}")
+
+
 def _array(value: ArrayLike, what: str) -> NDArray[Any]:
     try:
         return np.asarray(value)
@@ -349,6 +412,8 @@ def _numbers(value: ArrayLike, what: str) -> Array:
 
 
 def _frozen(array: Array) -> Array:
+    if not array.flags.writeable:
+        return array  # the same object for every task that shares it: a pickle holds it once
     view = array.view()
     view.flags.writeable = False
     return view
@@ -360,17 +425,3 @@ def _names(names: Sequence[str] | None, T: int) -> list[str]:
     if len(names) != T:
         raise DataError(f"expected {T} task names, got {len(names)}")
     return [str(name) for name in names]
-
-
-def _task_numbers(index: NDArray[Any]) -> NDArray[np.int64]:
-    if index.dtype.kind not in "iufb":
-        raise DataError(f"task must hold the integers 0..T-1, it has dtype {index.dtype}")
-    if not (np.isfinite(index).all() and np.array_equal(index, np.round(index))):
-        raise DataError("task must hold the integers 0..T-1, it has fractions, infinities or NaN")
-    present = np.unique(index).astype(np.int64)
-    if len(present) and present[0] < 0:
-        raise DataError(f"task must hold the integers 0..T-1, the smallest is {present[0]}")
-    if not np.array_equal(present, np.arange(len(present))):
-        gap = next(t for t in range(len(present)) if present[t] != t)
-        raise DataError(f"task must hold 0..T-1 without gaps: no row has task {gap}, one has {present[-1]}")
-    return present

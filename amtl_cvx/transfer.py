@@ -101,6 +101,10 @@ class LossWeightedL1(TransferPenalty):
     def prices(self, losses: Array) -> Array:
         return self.mu * losses
 
+    def weights(self, B: Array) -> Array:
+        sums: Array = B.sum(axis=1)
+        return self.mu * sums
+
 
 TRANSFERS: dict[str, type[LossWeightedL1]] = {cls.name: cls for cls in (LossWeightedL1,)}
 """Every transfer penalty by the name that the command line and run.json use."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
-from cases import Array, mu_max, random_tasks, ridge, single_task_W
+from cases import Array, SourceGroupL2, mu_max, random_tasks, ridge, single_task_W
 
 from amtl_cvx import coordinator
 from amtl_cvx.coordinator import Options, alternate
@@ -15,7 +15,7 @@ from amtl_cvx.errors import DataError, ModelError, SolveError, SolverUnavailable
 from amtl_cvx.model import Model, make_model
 from amtl_cvx.solution import HISTORY_COLUMNS, Record, Solution, Status
 from amtl_cvx.solvers import Solved
-from amtl_cvx.subproblems import HalfStep, TransferStep, WeightStep
+from amtl_cvx.subproblems import HalfStep, LinearTransferStep, WeightStep
 from amtl_cvx.tasks import TaskSet
 
 QUICK = Options(max_rounds=20)
@@ -39,26 +39,82 @@ def test_the_objective_never_rises(loss: str, settings: dict[str, Any], rng: np.
     assert [record.step for record in solution.history[:4]] == ["W", "B", "W", "B"]
 
 
+def first_steps(solution: Solution) -> list[str]:
+    return [record.step for record in solution.history[:2]]
+
+
 def bench(folder: Path, name: str) -> TaskSet:
     with np.load(folder / "bench" / f"{name}.npz", allow_pickle=False) as data:
         return TaskSet.from_stacked(data["X"], data["y"], data["task"])
 
 
 @pytest.mark.parametrize(
-    ("name", "reduction", "mu", "J", "digits"),
+    ("name", "reduction", "coupling", "mu", "J", "digits", "edges"),
     [
-        ("easy10", "sum", 0.01, 80.14315476669, 1e-12),
-        pytest.param("pilot15", "mean", 0.1, 14.304960974, 1e-10, marks=pytest.mark.slow),
+        ("easy10", "sum", 1.0, 0.01, 80.14315476669, 1e-12, 29),
+        ("pilot15", "mean", 1.0, 0.1, 14.304960974, 1e-10, None),
+        ("hard20", "sum", 10.0, 0.001, 111.57483028, 1e-10, 180),
     ],
 )
+@pytest.mark.parametrize("engine", ["cvxpy", "fast"])
 def test_the_bench_instances_reach_their_known_values(
-    name: str, reduction: str, mu: float, J: float, digits: float, shared_data: Path
+    name: str,
+    reduction: str,
+    coupling: float,
+    mu: float,
+    J: float,
+    digits: float,
+    edges: int | None,
+    engine: Literal["cvxpy", "fast"],
+    shared_data: Path,
 ) -> None:
     tasks = bench(shared_data, name)
-    solution = alternate(tasks, make_model(mu=mu, coupling=1.0, reduction=reduction), Options(tol=1e-8))
-    assert solution.status is Status.CERTIFIED and solution.certificate.passes and falls(solution)
+    model = make_model(mu=mu, coupling=coupling, reduction=reduction)
+    solution = alternate(tasks, model, Options(engine=engine))
+    assert solution.status is Status.CERTIFIED and falls(solution)
+    assert solution.certificate.relative <= 1e-12
     assert solution.objective == pytest.approx(J, rel=digits)
-    assert name != "easy10" or solution.certificate.edges == 29
+    assert edges is None or solution.certificate.edges == edges
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+def test_the_fast_engine_takes_the_steps_of_the_cvxpy_problems(loss: str, rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng, loss=loss), make_model(loss=loss, mu=0.02, coupling=0.3)
+    slow, fast = (
+        alternate(tasks, model, Options(max_rounds=6, refine=False, engine=engine))
+        for engine in ("cvxpy", "fast")
+    )
+    assert [record.step for record in fast.history] == [record.step for record in slow.history]
+    assert {record.solver for record in fast.history} == {"direct"} and falls(fast)
+    values = [[record.objective for record in solution.history] for solution in (slow, fast)]
+    assert values[1] == pytest.approx(values[0], rel=1e-9)
+    assert np.abs(fast.W - slow.W).max() <= 1e-6 and np.abs(fast.B - slow.B).max() <= 1e-6
+
+
+def test_the_fast_engine_names_what_it_cannot_do(rng: np.random.Generator) -> None:
+    for settings in ({"sweep": "tasks"}, {"definition": True}, {"solver": "SCS"}):
+        with pytest.raises(ModelError, match="leave out solver, sweep and definition"):
+            Options(engine="fast", **settings)
+    with pytest.raises(ModelError, match="engine must be"):
+        Options(engine="numpy")  # type: ignore[arg-type]
+    model = Model(transfer=SourceGroupL2(mu=0.1), coupling=0.7)
+    with pytest.raises(ModelError, match="SourceGroupL2 has none"):
+        alternate(random_tasks(rng), model, Options(engine="fast"))
+
+
+def test_dependent_predictors_are_refined_from_the_empty_graph(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks, model = random_tasks(rng, d=3, counts=(20,) * 5), make_model(mu=0.02, coupling=0.3)
+    solution = alternate(tasks, model, Options())
+    assert [record.step for record in solution.history[:2]] == ["W", "refine"]
+    assert solution.status is Status.CERTIFIED and falls(solution)
+    assert [record.step for record in alternate(tasks, model, Options(refine=False)).history[:2]] == [
+        "W",
+        "B",
+    ]
+    monkeypatch.setattr(coordinator, "WORKING_LIMIT", 19)  # 20 edges do not fit into one step
+    assert [record.step for record in alternate(tasks, model, Options()).history[:2]] == ["W", "B"]
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -197,10 +253,10 @@ def test_a_rise_beyond_the_gap_is_an_error_with_round_and_step(
 def test_a_step_that_no_solver_answers_names_the_round(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(self: TransferStep, *args: object) -> HalfStep:
+    def fail(self: LinearTransferStep, *args: object) -> HalfStep:
         raise SolveError("nothing helped", step="B", solver="OSQP", status="infeasible")
 
-    monkeypatch.setattr(TransferStep, "solve", fail)
+    monkeypatch.setattr(LinearTransferStep, "solve", fail)
     with pytest.raises(SolveError, match="round 1: nothing helped") as caught:
         alternate(random_tasks(rng), make_model(mu=0.02, coupling=0.7), QUICK)
     assert (caught.value.step, caught.value.round, caught.value.solver) == ("B", 1, "OSQP")

@@ -62,7 +62,7 @@ def member(header: str, body: bytes = b"") -> bytes:
 
 
 def test_neither_a_problem_nor_a_file(tmp_path: Path) -> None:
-    refused("no-such-thing", r"\.npz, \.csv or \.mat.*digits, paper-synthetic.*'no-such-thing'")
+    refused("no-such-thing", r"\.npz, \.csv, \.mat or \.parquet.*digits, paper-synthetic.*'no-such-thing'")
     refused("x" * 5000, "no file or problem")
     refused("\0", "no file or problem")
     refused(tmp_path, "is not a file")

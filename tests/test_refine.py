@@ -1,10 +1,12 @@
-"""Refinement: its second derivatives, its descent, and the same point by both methods."""
+"""Refinement: its second derivatives, its inner solves, its descent, and the same point by both methods."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 from cases import LOSS_CASES, Array, SourceGroupL2, loss_id, random_tasks, random_transfer, ridge, tasks_for
+from scipy.linalg import LinAlgError
+from scipy.optimize import nnls
 
 from amtl_cvx import refine as module
 from amtl_cvx.certificate import certify, residuals
@@ -12,6 +14,10 @@ from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model, make_model
 from amtl_cvx.refine import can_refine, derivatives, refine
+from amtl_cvx.refine import newton as newton_module
+from amtl_cvx.refine.boxqp import box_minimum
+from amtl_cvx.refine.newton import eliminated, working_set
+from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.transfer import LossWeightedL1
 
 every_loss = pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
@@ -43,22 +49,23 @@ def test_hessian_and_gradient_are_central_differences(loss: Loss, rng: np.random
         )
 
     x, step = np.concatenate([W.T.ravel(), B[found.sources, found.targets]]), 1e-3
-    assert found.gradient == pytest.approx(slope(x), rel=1e-13)
+    assert np.r_[found.gradient_W, found.gradient_B] == pytest.approx(slope(x), rel=1e-13)
     columns = []
     for i in range(len(x)):
         e = step * np.eye(len(x))[i]
         columns.append(
             (8 * (slope(x + e) - slope(x - e)) - (slope(x + 2 * e) - slope(x - 2 * e))) / (12 * step)
         )
-    assert np.abs(found.hessian - np.column_stack(columns)).max() <= 1e-7 * np.abs(found.hessian).max()
+    hessian = np.block([[found.WW, found.BW.T], [found.BW, found.BB]])
+    assert np.abs(hessian - np.column_stack(columns)).max() <= 1e-7 * np.abs(hessian).max()
 
 
 @every_loss
-@pytest.mark.parametrize("limit", [5000, 0], ids=["newton", "quasi-newton"])
+@pytest.mark.parametrize("limit", [6000, 0], ids=["newton", "quasi-newton"])
 def test_the_objective_never_rises_from_any_start(
     loss: Loss, limit: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "NEWTON_LIMIT", limit)
+    monkeypatch.setattr(module, "DENSE_LIMIT", limit)
     tasks = tasks_for(loss, rng)
     model = Model(loss=loss, transfer=LossWeightedL1(mu=0.05), coupling=0.7)
     for scale in (0.0, 0.1, 1.0):
@@ -76,6 +83,62 @@ def test_the_objective_never_rises_from_any_start(
         assert seen[-1] < 0.99 * seen[0]
 
 
+@every_loss
+def test_the_eliminated_hessian_is_the_derivative_of_the_reduced_gradient(
+    loss: Loss, rng: np.random.Generator
+) -> None:
+    """f(B) = min_W J(W, B) has gradient G_B at W*(B); its Hessian against central differences of that."""
+    tasks = tasks_for(loss, rng, d=3, counts=(6, 9, 14, 7))
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.3), coupling=1.3)
+    B = random_transfer(rng, 4)
+    free = B > 0
+    s, t = np.nonzero(free)
+
+    def slope(b: Array) -> Array:
+        C = B.copy()
+        C[s, t] = b
+        return model.gradient_B(tasks, minimal_weights(tasks, model, np.zeros((3, 4)), C), C)[s, t]
+
+    found = eliminated(derivatives(tasks, model, minimal_weights(tasks, model, np.zeros((3, 4)), B), B, free))
+    step, b = 1e-3, B[s, t]
+    columns = [
+        (8 * (slope(b + e) - slope(b - e)) - (slope(b + 2 * e) - slope(b - 2 * e))) / (12 * step)
+        for e in step * np.eye(len(b))
+    ]
+    assert np.abs(found - np.column_stack(columns)).max() <= 1e-6 * np.abs(found).max()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_box_minimum_is_that_of_nonnegative_least_squares(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 40))
+    A, b = rng.normal(size=(n + 5, n)), rng.normal(size=n + 5)
+    lower = -rng.uniform(size=n) * (rng.uniform(size=n) < 0.6)
+    x = box_minimum(A.T @ A, -A.T @ b, lower)
+    truth = lower + nnls(A, b - A @ lower)[0]
+    assert (x >= lower).all() and np.abs(x - truth).max() <= 1e-9 * max(1.0, np.abs(truth).max())
+
+
+def test_the_box_minimum_asks_for_a_positive_definite_matrix() -> None:
+    with pytest.raises(LinAlgError):
+        box_minimum(-np.eye(2), np.ones(2), np.full(2, -1.0))
+
+
+def test_the_working_set_keeps_every_edge_and_the_steepest_zeros(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks, model = random_tasks(rng, d=6, counts=(12,) * 16), make_model(mu=1e-3, coupling=0.7)
+    W, B = rng.normal(size=(6, 16)), np.zeros((16, 16))
+    B[3, 4] = 0.1
+    wants = (model.gradient_B(tasks, W, B) < 0) & ~np.eye(16, dtype=bool)
+    assert np.array_equal(working_set(tasks, model, W, B), wants | (B > 0))
+    monkeypatch.setattr(newton_module, "WORKING_LIMIT", 50)
+    few = working_set(tasks, model, W, B)
+    assert few[3, 4] and 100 <= few.sum() <= 101 < wants.sum() and not few[~wants & (B <= 0)].any()
+    steepness = model.gradient_B(tasks, W, B) / np.linalg.norm(W, axis=0)[:, None]
+    assert steepness[few & (B <= 0)].max() <= steepness[wants & ~few].min()
+
+
 def test_newton_ends_at_a_first_order_point(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
     W, B = refine(tasks, model, (ridge(tasks, model), np.zeros((4, 4))), tol=1e-8)
@@ -87,7 +150,7 @@ def test_both_methods_reach_the_same_point(rng: np.random.Generator, monkeypatch
     tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
     near = alternate(tasks, model, Options(max_rounds=30, refine=False))
     newton = refine(tasks, model, (near.W, near.B), tol=1e-6)
-    monkeypatch.setattr(module, "NEWTON_LIMIT", 0)
+    monkeypatch.setattr(module, "DENSE_LIMIT", 0)
     slow = refine(tasks, model, (near.W, near.B), tol=1e-6)
     J = model.objective(tasks, *newton)
     assert model.objective(tasks, *slow) == pytest.approx(J, rel=1e-6)

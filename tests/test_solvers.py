@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,7 +12,18 @@ import pytest
 
 from amtl_cvx import solvers
 from amtl_cvx.errors import ConvexityError, SolveError, SolverUnavailableError
-from amtl_cvx.solvers import CHAINS, Solved, available, chain, check_dpp, check_solver, solve
+from amtl_cvx.solvers import (
+    CHAINS,
+    Backend,
+    Solved,
+    available,
+    chain,
+    check_dpp,
+    check_solver,
+    inventory,
+    solve,
+    solving,
+)
 
 
 def problem() -> cp.Problem:
@@ -32,7 +42,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, said: Mapping[str, tuple[str, float
             variable.save_value(None if value is None else np.full(variable.shape, value))
         return status, 0.5, 0.25
 
-    monkeypatch.setattr(solvers, "_attempt", attempt)
+    monkeypatch.setattr(solving, "_attempt", attempt)
     return asked
 
 
@@ -40,7 +50,7 @@ def answers(monkeypatch: pytest.MonkeyPatch, said: Mapping[str, tuple[str, float
 def test_every_solver_of_a_chain_solves_it(step: solvers.Step) -> None:
     for name in CHAINS[step]:
         qp = problem()
-        solved = solve(qp, step=step, solver=name)
+        solved = solve(qp, step=step, backend=Backend(solver=name))
         assert (solved.solver, solved.status) == (name, "optimal")
         assert qp.variables()[0].value == pytest.approx([1.0, 0.0], abs=1e-6)
         assert solved.seconds > 0.0 and solved.compile_seconds > 0.0
@@ -92,7 +102,7 @@ def test_no_answer_is_an_error_that_names_what_each_said(monkeypatch: pytest.Mon
 def test_a_real_failure_falls_through_the_chain() -> None:
     x = cp.Variable()
     cone = cp.Problem(cp.Minimize(cp.logistic(x) - 0.5 * x))  # OSQP has no exponential cone
-    solved = solve(cone, step="B", solver="OSQP")
+    solved = solve(cone, step="B", backend=Backend(solver="OSQP"))
     assert solved.solver in ("CLARABEL", "SCS") and x.value == pytest.approx(0.0, abs=1e-4)
 
 
@@ -112,7 +122,7 @@ def test_ctrl_c_inside_osqp_comes_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(qp, "get_problem_data", lambda *a, **k: (data, chain_, inverse))
     monkeypatch.setattr(type(chain_), "solve_via_data", lambda *a, **k: Raw)
     with pytest.raises(KeyboardInterrupt):
-        solve(qp, step="B", solver="OSQP")
+        solve(qp, step="B", backend=Backend(solver="OSQP"))
 
 
 def test_the_chosen_solver_comes_first_where_it_can_do_the_step() -> None:
@@ -125,35 +135,12 @@ def test_unknown_and_missing_solvers_are_refused(monkeypatch: pytest.MonkeyPatch
     assert check_solver("auto") == "auto" and check_solver("clarabel") == "CLARABEL"
     with pytest.raises(SolverUnavailableError, match="unknown solver 'GUROBY': choose auto, CLARABEL"):
         check_solver("GUROBY")
-    monkeypatch.setattr(solvers, "installed", lambda: frozenset({"CLARABEL"}))
+    monkeypatch.setattr(inventory, "installed", lambda: frozenset({"CLARABEL"}))
     with pytest.raises(SolverUnavailableError, match="OSQP is not installed: pip install osqp"):
         check_solver("osqp")
     assert chain("B", "auto") == ("CLARABEL",)
     rows = {row.name: row for row in available()}
     assert rows["CLARABEL"].usable and not rows["OSQP"].usable and "pip install" in rows["OSQP"].reason
-
-
-@pytest.mark.parametrize(
-    "built, said",
-    [
-        ((), "no: built without a GPU back end (the PyPI wheel has none)"),
-        (("scs._scs_gpu",), "yes (gpu_indirect)"),
-        (("scs._scs_cudss",), "yes (cudss)"),
-        (("scs._scs_gpu", "scs._scs_cudss"), "yes (gpu_indirect, cudss)"),
-    ],
-)
-def test_gpu_or_why_not(monkeypatch: pytest.MonkeyPatch, built: tuple[str, ...], said: str) -> None:
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: name in built if name.startswith("scs.") else find(name)
-    )
-    assert {row.name: row.gpu for row in available()} == {
-        "CLARABEL": "no: CPU code",
-        "OSQP": "no: the installed build is for the CPU",
-        "SCS": said,
-    }
-    monkeypatch.setattr(solvers, "installed", frozenset)
-    assert {row.gpu for row in available()} == {"no: not installed"}
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from cases import (
     TOLERANCE,
     WEIGHT_CASES,
     Array,
+    SourceGroupL2,
     loss_id,
     mu_max,
     random_tasks,
@@ -30,9 +31,9 @@ from amtl_cvx.certificate import certify, residuals, transfer_gap
 from amtl_cvx.errors import ModelError
 from amtl_cvx.losses import Logistic, Loss, Squared
 from amtl_cvx.model import Model, make_model
+from amtl_cvx.solvers import Backend
 from amtl_cvx.subproblems import (
     TaskWeightStep,
-    TransferStep,
     WeightStep,
     compile_transfer_step,
     joint_step,
@@ -235,10 +236,14 @@ def test_solvers_agree(loss: str, solver: str, kind: str, rng: np.random.Generat
     model = make_model(loss=loss, mu=0.05, coupling=0.7)
     W, B = correlated(rng, 6, 4), random_transfer(rng, 4)
     build: dict[str, Callable[[str], object]] = {
-        "joint": lambda name: WeightStep.compile(tasks, model, solver=name),
-        "task": lambda name: TaskWeightStep.compile(tasks, model, solver=name),
-        "whole": lambda name: compile_transfer_step(tasks, model, solver=name, columns=False),
-        "columns": lambda name: compile_transfer_step(tasks, model, solver=name, columns=True),
+        "joint": lambda name: WeightStep.compile(tasks, model, backend=Backend(solver=name)),
+        "task": lambda name: TaskWeightStep.compile(tasks, model, backend=Backend(solver=name)),
+        "whole": lambda name: compile_transfer_step(
+            tasks, model, backend=Backend(solver=name), columns=False
+        ),
+        "columns": lambda name: compile_transfer_step(
+            tasks, model, backend=Backend(solver=name), columns=True
+        ),
     }
     steps: list[Any] = [build[kind](name) for name in (solver, "CLARABEL")]
     found, reference = (step.solve(tasks, model, W, B) for step in steps)
@@ -294,7 +299,7 @@ def test_a_step_is_compiled_once(
 
 
 def parameter_sizes(step: WeightStep) -> list[tuple[int, ...]]:
-    return [parameter.shape for parameter in step.problem.problem.parameters()]  # type: ignore[attr-defined]
+    return [p.shape for p in step.problem.compiled.problem.parameters()]  # type: ignore[attr-defined]
 
 
 @both_losses
@@ -367,11 +372,13 @@ def test_one_task_has_no_transfer(rng: np.random.Generator) -> None:
 
 
 def test_a_b_step_refuses_a_model_it_was_not_compiled_for(rng: np.random.Generator) -> None:
-    tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
-    step = compile_transfer_step(tasks, model)
-    assert isinstance(step, TransferStep)
-    with pytest.raises(ModelError, match="compile another"):
-        step.solve(tasks, make_model(mu=0.0, coupling=0.7), correlated(rng, 6, 4), np.zeros((4, 4)))
+    tasks, linear = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
+    group = Model(transfer=SourceGroupL2(mu=0.05), coupling=0.7)
+    others = Model(transfer=SourceGroupL2(mu=0.06), coupling=0.7), group
+    for compiled_for, other in zip((group, linear), others, strict=True):
+        step = compile_transfer_step(tasks, compiled_for)
+        with pytest.raises(ModelError, match="compile another"):
+            step.solve(tasks, other, correlated(rng, 6, 4), np.zeros((4, 4)))
 
 
 def test_squared_compresses_and_logistic_keeps_its_rows(rng: np.random.Generator) -> None:

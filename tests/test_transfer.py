@@ -150,7 +150,7 @@ def group_model(mu: float = 0.5) -> Model:
 def test_a_penalty_without_prices_goes_through_the_whole_alternation(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), group_model()
     step = compile_transfer_step(tasks, model)
-    assert isinstance(step, TransferStep) and step.problem.is_dcp(dpp=True)
+    assert isinstance(step, TransferStep) and step.problem.problem.is_dcp(dpp=True)
     solution = alternate(tasks, model, Options(tol=1e-5, max_rounds=60))
     objectives = [record.objective for record in solution.history]
     assert all(new <= old * (1 + 1e-12) for old, new in zip(objectives, objectives[1:], strict=False))
@@ -162,11 +162,7 @@ def test_a_penalty_without_prices_goes_through_the_whole_alternation(rng: np.ran
 def test_a_penalty_without_prices_is_judged_by_its_prox(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), group_model()
     W = rng.normal(size=(tasks.d, tasks.T))
-    B = (
-        TransferStep(model.transfer, T=tasks.T, d=tasks.d, unit=1.0, solver="CLARABEL")
-        .solve(tasks, model, W, 0 * W)
-        .value
-    )
+    B = TransferStep.compile(tasks, model).solve(tasks, model, W, np.zeros((tasks.T, tasks.T))).value
     found = certificate.residuals(tasks, model, W, B)
     h = 2.0 * model.coupling * (W**2).sum(axis=0)[:, None]
     smooth = -2.0 * model.coupling * W.T @ (W - W @ B)

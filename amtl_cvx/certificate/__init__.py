@@ -31,10 +31,13 @@ gradient at 0, cannot see that.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from amtl_cvx.certificate.gaps import free_edges, transfer_gap, weight_gain, weight_gap
 from amtl_cvx.certificate.residuals import Residuals, infeasibility, prox_steps, residuals
+from amtl_cvx.certificate.rows import RowSums, confirm
 from amtl_cvx.certificate.verdict import LEVELS, Certificate, check_tolerance, conclude
 from amtl_cvx.errors import ModelError
 from amtl_cvx.model import Model
@@ -44,9 +47,11 @@ __all__ = [
     "LEVELS",
     "Certificate",
     "Residuals",
+    "RowSums",
     "certify",
     "check_tolerance",
     "conclude",
+    "confirm",
     "free_edges",
     "infeasibility",
     "prox_steps",
@@ -101,9 +106,7 @@ def certify(
     if gap_B is None:
         reasons["gap_B"] = reason_B
     relative = found.relative if kind == "joint" else found.relative_W
-    if relative > tol and (free := free_edges(tasks, model, W, B)):
-        reasons["relative"] = free
-    return conclude(
+    certificate = conclude(
         kind=kind,
         objective=objective,
         found=found,
@@ -117,3 +120,6 @@ def certify(
         tol=tol,
         reasons=reasons,
     )
+    if not certificate.passes and (free := free_edges(tasks, model, W, B)):
+        return replace(certificate, reasons={**reasons, "minimum": free})
+    return certificate

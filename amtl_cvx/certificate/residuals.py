@@ -23,11 +23,14 @@ class Residuals(NamedTuple):
         return max(self.relative_W, self.relative_B)
 
 
-def residuals(tasks: TaskSet, model: Model, W: Array, B: Array) -> Residuals:
-    """The residuals of SPEC section 4, absolute and relative."""
+def residuals(tasks: TaskSet, model: Model, W: Array, B: Array, *, at_zero: Array | None = None) -> Residuals:
+    """The residuals of SPEC section 4, absolute and relative.
+
+    `at_zero` (d, T) are the gradients of the losses at W = 0, for who asks at many points.
+    """
     weight = model.loss_weight(tasks, B)
     pull = weight * model.loss_gradient(tasks, W)
-    at_zero = weight * model.loss_gradient(tasks, np.zeros_like(W))
+    at_zero = weight * (model.loss_gradient(tasks, np.zeros_like(W)) if at_zero is None else at_zero)
     coupling = model.coupling_gradient_W(W, B)
     miss_W = np.abs(pull + coupling).max(axis=0)
     size_W = np.max([np.abs(term).max(axis=0) for term in (pull, at_zero, coupling)], axis=0)

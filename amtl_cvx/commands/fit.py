@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from amtl_cvx.certificate import Certificate
+from amtl_cvx.commands.rows import confirmed_solution, keep_rows, split_rows
 from amtl_cvx.commands.settings import build_model, learn_preparation, resolve
 from amtl_cvx.coordinator import Options
 from amtl_cvx.data import Dataset, read
@@ -24,11 +26,11 @@ from amtl_cvx.experiment import Choice, choose, score
 from amtl_cvx.methods import fit as fit_method
 from amtl_cvx.methods import method_named
 from amtl_cvx.model import Model
+from amtl_cvx.parallel import workers
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import RunFolder
 from amtl_cvx.solution import Solution, Status
-from amtl_cvx.tasks import TaskSet
 
 
 def fit(arguments: Namespace) -> Exit:
@@ -38,20 +40,38 @@ def fit(arguments: Namespace) -> Exit:
         _handling(signal.default_int_handler, signal.SIGTERM),  # it ends a fit as Ctrl-C does
         RunFolder(arguments.out) as folder,
         Progress(quiet=arguments.quiet, tol=options.tol) as progress,
+        workers(arguments.jobs, scheduler=arguments.scheduler) as executor,
     ):
-        progress.phase(f"reading {arguments.data}")
-        dataset = read(arguments.data, task=arguments.task, target=arguments.target)
+        options = dataclasses.replace(options, executor=executor)
+        dataset = read(
+            arguments.data,
+            task=arguments.task,
+            target=arguments.target,
+            keep_rows=keep_rows(arguments.loss),
+            observe=progress.counting(f"reading {arguments.data}"),
+        )
         dataset = dataclasses.replace(dataset, name=_text(dataset.name), source=_text(dataset.source))
         settings = resolve(arguments, dataset.settings)
         preparation = learn_preparation(settings, dataset)
         train = preparation.apply_tasks(dataset.train)
         model, auto = build_model(settings, train)
         model.check(train)
-        choice, stopped = _choice(train, model, auto, options, arguments.seed, progress)
+        choosing = functools.partial(
+            choose,
+            train,
+            model,
+            rng=np.random.default_rng(arguments.seed),
+            solver=options.solver,
+            gpu=options.gpu,
+            split=split_rows(dataset, preparation, progress.counting),
+            executor=executor,
+        )
+        choice, stopped = _choice(model, auto, progress, choosing)
         if not stopped:
             progress.phase("compiling the subproblems")
         options = dataclasses.replace(options, callback=progress.stop if stopped else progress.record)
         solution = fit_method(train, choice.model, method=arguments.method, options=options)
+        solution = confirmed_solution(solution, dataset, preparation, progress.counting)
         solution = dataclasses.replace(solution, preparation=None if preparation.is_identity else preparation)
         with _handling(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):  # the point is there: DIR is written
             progress.phase("drawing the graph and writing the report")
@@ -80,8 +100,10 @@ def _options(arguments: Namespace) -> Options:
         refine=not arguments.no_refine,
         sweep=arguments.sweep,
         definition=arguments.definition,
+        engine=arguments.engine,
         ridge=arguments.ridge,
         solver=arguments.solver,
+        gpu=arguments.gpu,
     )
 
 
@@ -100,15 +122,14 @@ def _handling(action: Callable[[int, FrameType | None], Any] | int, *signals: in
 
 
 def _choice(
-    train: TaskSet, model: Model, auto: Mapping[str, bool], options: Options, seed: int, progress: Progress
+    model: Model, auto: Mapping[str, bool], progress: Progress, choosing: Callable[..., Choice]
 ) -> tuple[Choice, bool]:
     """The model with what `auto` chose, and whether the choice was interrupted."""
     if not any(auto.values()):
         return Choice(model=model), False
     progress.phase(f"choosing {' and '.join(name for name, wanted in auto.items() if wanted)}")
     try:
-        rng = np.random.default_rng(seed)
-        return choose(train, model, **auto, rng=rng, observe=progress.trial, solver=options.solver), False
+        return choosing(**auto, observe=progress.trial), False
     except KeyboardInterrupt:
         return Choice(model=model), True
 
@@ -172,6 +193,9 @@ def _print_fit(
     ]
     if not certificate.passes and solution.status is not Status.INTERRUPTED:
         lines += _shortfall(certificate, arguments)
+        lines += [certificate.reasons["rows"]] if "rows" in certificate.reasons else []
+    if arguments.gpu == "on":
+        lines.append(f"gpu: {solution.gpu}")
     lines.append(solution.graph.describe())
     for name, values in scores.items():
         lines.append(f"test, {name}: {', '.join(f'{key} {value:.4g}' for key, value in values.items())}")

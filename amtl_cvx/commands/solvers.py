@@ -6,26 +6,61 @@ import dataclasses
 import json
 from argparse import Namespace
 
+from rich.markup import escape
 from rich.table import Table
 
 from amtl_cvx.commands.output import OutputConsole
 from amtl_cvx.errors import Exit
-from amtl_cvx.solvers import available
+from amtl_cvx.solvers import GpuRoute, SolverInfo, available, gpu, gpu_routes
 
 
 def solvers(arguments: Namespace) -> Exit:
     """`amtl-cvx solvers`."""
-    rows = available()
+    rows, routes = available(), gpu_routes()
     if arguments.json:
-        print(json.dumps([dataclasses.asdict(row) for row in rows], indent=2))  # noqa: T201
+        content = {
+            "solvers": [dataclasses.asdict(row) for row in rows],
+            "gpu": {
+                "devices": list(gpu.cuda().devices),
+                "reason": gpu.cuda().reason,
+                "routes": [dataclasses.asdict(route) for route in routes],
+            },
+        }
+        print(json.dumps(content, indent=2))  # noqa: T201
         return Exit.DONE
+    console = OutputConsole()
+    console.print(_solver_table(rows))
+    console.print(_gpu_table(routes))
+    return Exit.DONE
+
+
+def _solver_table(rows: tuple[SolverInfo, ...]) -> Table:
     table = Table(title="solvers", title_justify="left", show_lines=True)
     for column in ("solver", "version"):
         table.add_column(column, no_wrap=True)
-    for column in ("usable", "GPU", "steps"):
+    for column in ("usable", "steps"):
         table.add_column(column)
     for row in rows:
-        usable = "yes" if row.usable else f"no: {row.reason}"
-        table.add_row(row.name, row.version, usable, row.gpu, row.role)
-    OutputConsole().print(table)
-    return Exit.DONE
+        table.add_row(row.name, row.version, _usable(row), row.role)
+    return table
+
+
+def _gpu_table(routes: tuple[GpuRoute, ...]) -> Table:
+    found = gpu.cuda()
+    table = Table(
+        title=f"GPU routes; CUDA devices: {', '.join(found.devices) or f'none, {found.reason}'}",
+        title_justify="left",
+        caption="CVXPY can drive them all; those with fit --gpu serve the inner solves of a fit.",
+        caption_justify="left",
+        show_lines=True,
+    )
+    table.add_column("route", no_wrap=True)
+    table.add_column("usable", overflow="fold")
+    table.add_column("with", overflow="fold", max_width=18)
+    for route in routes:
+        table.add_row(route.name, _usable(route), escape(route.use))
+    return table
+
+
+def _usable(row: SolverInfo | GpuRoute) -> str:
+    return "yes" if row.usable else escape(f"no: {row.reason}")

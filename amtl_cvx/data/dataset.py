@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amtl_cvx.data.rows import Rows
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import Array, TaskSet, check_weights
 
@@ -33,6 +34,8 @@ class Dataset:
         Recommended command-line settings; empty for a file.
     source : str
         Where the data come from.
+    rows : Rows, optional
+        The rows, where they are streamed: the training tasks hold their triangular factors.
 
     Raises
     ------
@@ -49,6 +52,7 @@ class Dataset:
     classes: tuple[str, ...] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+    rows: Rows | None = None
 
     def __post_init__(self) -> None:
         d, T = self.train.d, self.train.T

@@ -1,4 +1,4 @@
-"""The .csv files: tables in long form, one row a line, read as a pandas frame."""
+"""The .csv files: tables in long form, one row a line, read as a pandas frame; any frame to predict on."""
 
 from __future__ import annotations
 
@@ -30,8 +30,12 @@ def read_csv(path: Path, task: str | None, target: str | None) -> Dataset:
 
 
 def features_csv(path: Path, task: str | None, target: str | None) -> FeatureTable:
+    """Raw rows from a .csv file."""
+    return features_frame(_frame(path), task, target)
+
+
+def features_frame(frame: pd.DataFrame, task: str | None, target: str | None) -> FeatureTable:
     """Raw rows from a table; column `task` names the task of each row, a column `target` is dropped."""
-    frame = _frame(path)
     if target is not None and target != task:
         frame = frame.drop(columns=[column for column in frame.columns if column == target])
     check_complete(frame)

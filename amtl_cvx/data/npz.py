@@ -10,7 +10,7 @@ import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,17 +66,21 @@ def features_npz(path: Path) -> FeatureTable:
     X, names, task = check_features(arrays["X"]), _labels(arrays, "feature_names"), arrays.get("task")
     if names is not None and len(names) != X.shape[1]:
         raise DataError(f"expected {X.shape[1]} feature names, got {len(names)}")
-    if task is None:
-        return FeatureTable(X=X, feature_names=names)
+    number = None if task is None else check_task_column(task, len(X))
+    return FeatureTable(X=X, task=number, feature_names=names)
+
+
+def check_task_column(task: NDArray[Any], count: int) -> NDArray[np.int64]:
+    """The task numbers of `count` rows, or `DataError`."""
     if task.ndim == 2 and 1 in task.shape:
         task = task.ravel()
-    if task.shape != (len(X),) or task.dtype.kind not in "iufb":
+    if task.shape != (count,) or task.dtype.kind not in "iufb":
         raise DataError(
-            f"task must hold one integer per row of X, {len(X)}, it has {task.shape} of {task.dtype}"
+            f"task must hold one integer per row of X, {count}, it has {task.shape} of {task.dtype}"
         )
     if not (np.isfinite(task).all() and np.array_equal(task, np.round(task)) and (task >= 0).all()):
         raise DataError("task must hold integers 0..T-1, it has fractions, negative numbers or NaN")
-    return FeatureTable(X=X, task=task.astype(np.int64), feature_names=names)
+    return task.astype(np.int64)
 
 
 def _arrays(path: Path, required: Sequence[str], optional: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -99,25 +103,34 @@ def _arrays(path: Path, required: Sequence[str], optional: Sequence[str]) -> dic
 def _member(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
     """One array, after its header was checked against the limit and against the size of the member."""
     info = archive.getinfo(f"{key}.npy")
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     with archive.open(info) as stream:
-        version = np.lib.format.read_magic(stream)
-        if version not in readers:
-            raise DataError(f"{key} has an unknown array format {version}: write it with numpy.savez")
-        shape, _, dtype = readers[version](stream)
+        shape, _, dtype = array_header(stream, key)
+    check_size(key, shape, dtype.itemsize)
+    check_stored(key, shape, dtype, info.file_size)
+    with archive.open(info) as stream:
+        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
+
+
+def array_header(stream: IO[bytes], key: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, Fortran order and dtype that a .npy stream claims, none of them Python objects."""
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    version = np.lib.format.read_magic(stream)
+    if version not in readers:
+        raise DataError(f"{key} has an unknown array format {version}: write it with numpy.savez or save")
+    shape, fortran, dtype = readers[version](stream)
     if dtype.hasobject:
         raise DataError(
             f"{key} holds Python objects, expected plain numbers or strings: convert it, then save again"
         )
-    check_size(key, shape, dtype.itemsize)
+    return shape, fortran, dtype
+
+
+def check_stored(key: str, shape: Sequence[int], dtype: np.dtype[Any], size: int) -> None:
+    """Refuse a claim of more bytes than the `size` that are there, or of a negative number."""
     stored = math.prod(shape) * dtype.itemsize
-    if stored > info.file_size:
-        raise DataError(
-            f"{key} claims {stored} bytes, the file holds {info.file_size}: damaged, write it again"
-        )
-    with archive.open(info) as stream:
-        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    return array
+    if stored > size or any(length < 0 for length in shape):
+        raise DataError(f"{key} claims {stored} bytes, the file holds {size}: damaged, write it again")
 
 
 def _labels(arrays: Mapping[str, NDArray[Any]], key: str) -> tuple[str, ...] | None:

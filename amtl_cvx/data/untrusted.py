@@ -46,7 +46,8 @@ def reading(path: Path, kind: str) -> Iterator[None]:
     try:
         yield
     except AMTLError as error:
-        message = f"{path.name}: {error}"
+        prefix = f"{path.name}: "
+        message = prefix + str(error).removeprefix(prefix)  # a reader inside another one
         raise DataError(" ".join(message.splitlines())) from error  # names inside a file may hold anything
     except Exception as error:  # a damaged file makes a parser raise anything
         reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"

@@ -62,6 +62,7 @@ def describe(
         "classes": None if dataset.classes is None else list(dataset.classes),
         "order": None if solution.order is None else list(solution.order),
         "seconds": dict(solution.seconds),
+        "gpu": solution.gpu,
         "versions": versions(),
     }
 

@@ -13,26 +13,30 @@ B-step, W fixed, whole or by column (W_-t is W without w_t; linear penalties onl
     min_B  coupling ||W - W B||_F^2 + R(B; c*l)     B >= 0 off the diagonal (the diagonal is no variable)
     min_b  coupling ||w_t - W_-t b||^2 + p'b        b >= 0
 
-All are DPP: what changes between rounds or along a tuning grid is a `cp.Parameter`, so a problem is compiled
-once. `WeightProblem` holds the quadratic form  sum_t ||F_t w_t - f_t||^2 + <G, W> + ||W Q - O||_F^2. For the
-squared loss it is the W-step (F_t the triangular factor of sqrt(a_t / n_t) [X_t y_t]: nothing grows with
-n_t); for another smooth loss it is a Newton step, F_t'F_t half the weighted Hessian, iterated with a line
-search to the W-step's own minimum. `WeightDefinition` is the same step written with the loss's CVXPY atom
-(exponential cones for the logistic loss), which tests hold against it.
+All are DPP: what changes between rounds or along a tuning grid is a `cp.Parameter`, and `Problems` keeps
+what is compiled, so that fits share it. `WeightProblem` holds the second-order model of the losses at a
+point, plus the coupling. For the squared loss that is the W-step; for another smooth loss it is a Newton
+step, iterated with a line search to the W-step's own minimum. Nothing grows with n_t. `WeightDefinition` is
+the same step written with the loss's CVXPY atom (exponential cones for the logistic loss), which tests hold
+against it. A linear penalty has `ColumnProblem` for all its columns or for one; `TransferProblem` is the
+B-step of any other.
 
-Scaling: with unit = the mean loss at W = 0, problems are posed in W / sqrt(unit) and J / unit, so that solver
-tolerances mean the same for every scale of y. The B-step is divided by mu where the penalty is proportional
-to it, and its W replaced by a triangular factor when d > T. A diagonal fixed by an equality would leave
-B >= 0 without interior point (Clarabel fails, OSQP cannot polish; measured), hence off-diagonal variables
-only.
+Scaling: quadratic forms are posed on W'W, H and so on with a unit diagonal, where solver tolerances mean the
+same for every scale of X and y; the B-step of other penalties in J / unit, unit the order of magnitude of the
+mean loss at W = 0, and divided by mu where the penalty is proportional to it. A diagonal fixed by an equality
+would leave B >= 0 without interior point (Clarabel fails, OSQP cannot polish; measured), hence off-diagonal
+variables only.
 """
 
 from amtl_cvx.subproblems.halfstep import HalfStep, unit_of
+from amtl_cvx.subproblems.problems import Problems, kept
 from amtl_cvx.subproblems.transfer import (
-    ColumnTransferStep,
+    ColumnProblem,
+    LinearTransferStep,
     TransferStep,
     compile_transfer_step,
     exactly_feasible,
+    solve_columns,
 )
 from amtl_cvx.subproblems.weights import (
     Coupled,
@@ -45,9 +49,11 @@ from amtl_cvx.subproblems.weights import (
 )
 
 __all__ = [
-    "ColumnTransferStep",
+    "ColumnProblem",
     "Coupled",
     "HalfStep",
+    "LinearTransferStep",
+    "Problems",
     "TaskWeightStep",
     "TransferStep",
     "WeightDefinition",
@@ -56,6 +62,8 @@ __all__ = [
     "compile_transfer_step",
     "exactly_feasible",
     "joint_step",
+    "kept",
+    "solve_columns",
     "task_step",
     "unit_of",
 ]

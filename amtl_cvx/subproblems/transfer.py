@@ -2,128 +2,272 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import contextlib
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
 
 import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
-from amtl_cvx import solvers
 from amtl_cvx.certificate import prox_steps
 from amtl_cvx.errors import ModelError
 from amtl_cvx.model import Model
-from amtl_cvx.solvers import Solved
+from amtl_cvx.parallel import SharedMap
+from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved, Step, check_dpp, solve
 from amtl_cvx.subproblems.halfstep import HalfStep, unit_of
-from amtl_cvx.tasks import Array, TaskSet, triangular_factor
+from amtl_cvx.subproblems.problems import Problems, kept
+from amtl_cvx.tasks import Array, Indices, TaskSet, triangular_factor
 from amtl_cvx.transfer import TransferPenalty
+
+BoolArray = NDArray[np.bool_]
 
 COLUMN_SIZE = 60
 """Number of tasks from which the B-step is solved column by column by default (measured, see `solvers`)."""
+JOB_COLUMNS = 10
+"""Number of columns in one job for an executor."""
 _PROX_STEPS = 5000
+_SHRINKS = 4
+_DEAR = 4.0  # a price from 2 on leaves b = 0, in units of the columns' lengths
+_CHEAP = 1e-4  # smallest mean price that counts in a column's weight
 
 
-class TransferStep:
-    """The whole B-step for any transfer penalty, compiled for T tasks.
+class TransferProblem:
+    """The compiled B-step of any transfer penalty: ``min_B ||A - A B||_F^2 + R(B; losses) / unit``.
 
-    A penalty that is proportional to mu is compiled at mu = 1 and the rest of the problem divided by mu, so
-    that one problem serves every mu > 0; another one is compiled as it is.
+    The diagonal of B is no variable, and A (rows, T) holds the weight of the coupling.
     """
 
-    def __init__(
-        self, penalty: TransferPenalty, *, T: int, d: int, unit: float, solver: str = "auto"
-    ) -> None:
-        self.solver, self.T, self.unit = solver, T, unit
-        self.proportional, self.free = _proportional(penalty, T), False
-        if self.proportional:
-            self.free, penalty = penalty.mu <= 0.0, replace(penalty, mu=1.0)  # type: ignore[type-var]
-        self.penalty = penalty
-        self.A = cp.Parameter((min(d, T), T))
-        self.losses = cp.Parameter(T, nonneg=True)
+    def __init__(self, penalty: TransferPenalty, *, T: int, rows: int, unit: float) -> None:
+        self.A, self.losses = cp.Parameter((rows, T)), cp.Parameter(T, nonneg=True)
         places = np.flatnonzero(~np.eye(T, dtype=bool).ravel(order="F"))
         self.b = cp.Variable(max(len(places), 1))
         spread = sp.csc_array(
             (np.ones(len(places)), (places, np.arange(len(places)))), shape=(T * T, self.b.size)
         )
-        B = cp.reshape(spread @ self.b, (T, T), order="F")
-        objective = cp.sum_squares(self.A - self.A @ B)
-        if not self.free:
-            objective = objective + penalty.expression(B, self.losses) / unit
-        problem = cp.Problem(cp.Minimize(objective), [self.b >= 0, *penalty.constraints(B)])
-        self.problem = solvers.check_dpp(problem, f"the B-step with {type(penalty).__name__}")
-        self.step: solvers.Step = "B" if problem.is_qp() else "B-cone"
-        self.B = B
+        self.B = cp.reshape(spread @ self.b, (T, T), order="F")
+        objective = cp.sum_squares(self.A - self.A @ self.B) + penalty.expression(self.B, self.losses) / unit
+        limits = [self.b >= 0, *penalty.constraints(self.B)]
+        self.problem = check_dpp(
+            cp.Problem(cp.Minimize(objective), limits), f"the B-step with {type(penalty).__name__}"
+        )
+        self.step: Step = "B" if self.problem.is_qp() else "B-cone"
+
+
+class ColumnProblem:
+    """The compiled B-step of a linear penalty: all columns of B, or one.
+
+        min over b >= 0 of  sum_t  b_t'H_t b_t + q_t'b_t
+
+    With H = A'A, H_t is H without row and column t for all columns, H itself for one. The parameter is H or,
+    with `rows` (one column only), A (rows, T - 1): the smaller system where A has fewer rows than half its
+    columns (School, 28 x 138: a fifth of the time).
+    """
+
+    def __init__(self, *, T: int, single: bool, rows: int | None = None) -> None:
+        others = np.arange(T - 1)[None] if single else _others(T, np.arange(T))
+        self.columns, self.factor, n = len(others), rows is not None, others.size
+        self.b, self.q = cp.Variable(n), cp.Parameter(n)
+        if rows is None:
+            side = T - 1 if single else T
+            self.data = cp.Parameter((side, side))
+            t, i, j = np.indices((len(others), T - 1, T - 1)).reshape(3, -1)
+            places = ((t * (T - 1) + j) * n + t * (T - 1) + i, others[t, j] * side + others[t, i])
+            spread = sp.csc_array((np.ones(len(t)), places), shape=(n * n, side * side))
+            H = cp.reshape(spread @ cp.vec(self.data, order="F"), (n, n), order="F")
+            quadratic = cp.quad_form(self.b, cp.psd_wrap(H))
+        else:
+            self.data = cp.Parameter((rows, T - 1))
+            quadratic = cp.sum_squares(self.data @ self.b)
+        problem = cp.Problem(cp.Minimize(quadratic + self.q @ self.b), [self.b >= 0])
+        self.compiled = Compiled(problem, step="B", what="the B-step by columns")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TransferStep:
+    """The whole B-step for any transfer penalty, solved as CVXPY has it.
+
+    A penalty that is proportional to mu is compiled at mu = 1 and the rest of the problem divided by mu, so
+    that one problem serves every mu > 0; another one is compiled as it is.
+    """
+
+    problem: TransferProblem
+    penalty: TransferPenalty
+    divisor: float
+    unit: float
+    backend: Backend = AUTO
+
+    @classmethod
+    def compile(
+        cls, tasks: TaskSet, model: Model, *, backend: Backend = AUTO, problems: Problems | None = None
+    ) -> TransferStep:
+        """The problem for the tasks' shapes, compiled or found among `problems`."""
+        T, rows = tasks.T, min(tasks.d, tasks.T)
+        unit = 16.0 ** round(np.log2(unit_of(tasks, model)) / 4)  # its order of magnitude, to share problems
+        penalty, divisor = model.transfer, 1.0
+        if penalty.mu > 0.0 and _proportional(penalty, T):
+            penalty, divisor = replace(penalty, mu=1.0), penalty.mu  # type: ignore[type-var]
+        problem = kept(problems).get(
+            ("B", penalty, T, rows, unit), lambda: TransferProblem(penalty, T=T, rows=rows, unit=unit)
+        )
+        return cls(problem=problem, penalty=model.transfer, divisor=divisor, unit=unit, backend=backend)
 
     def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
         """argmin over B of J(W, .), (T, T), exactly feasible."""
-        if self.T == 1:
+        if tasks.T == 1:
             return HalfStep(np.zeros((1, 1)), Solved(solver="closed form", status="optimal", seconds=0.0))
-        penalty = replace(model.transfer, mu=1.0) if self.proportional else model.transfer  # type: ignore[type-var]
-        if penalty != self.penalty or self.free != (self.proportional and model.mu <= 0.0):
+        if model.transfer != self.penalty:
             raise ModelError(
                 f"this B-step was compiled for {self.penalty}, not for {model.transfer}: compile another"
             )
-        factor = W if W.shape[0] <= self.T else triangular_factor(W)
-        divisor = model.mu if self.proportional and not self.free else 1.0
-        weight = model.coupling / (self.unit * divisor)
-        self.A.value = np.sqrt(weight) * factor
-        self.losses.value = model.weighted_losses(tasks, W)
-        solved = solvers.solve(self.problem, step=self.step, solver=self.solver)
-        return HalfStep(exactly_feasible(tasks, model, W, np.array(self.B.value)), solved)
+        factor = W if W.shape[0] <= tasks.T else triangular_factor(W)
+        self.problem.A.value = np.sqrt(model.coupling / (self.unit * self.divisor)) * factor
+        self.problem.losses.value = model.weighted_losses(tasks, W)
+        solved = solve(self.problem.problem, step=self.problem.step, backend=self.backend)
+        return HalfStep(exactly_feasible(tasks, model, W, np.array(self.problem.B.value)), solved)
 
 
-class ColumnTransferStep:
-    """The B-step of a linear penalty, column by column; one compiled shape for all columns."""
+@dataclass(frozen=True, kw_only=True)
+class LinearTransferStep:
+    """The B-step of a linear penalty: all columns in one problem, or one by one and then on any executor."""
 
-    def __init__(self, *, T: int, d: int, solver: str = "auto") -> None:
-        self.solver = solver
-        self.A, self.target = cp.Parameter((min(d, T), T - 1)), cp.Parameter(min(d, T))
-        self.prices = cp.Parameter(T - 1, nonneg=True)
-        self.b = cp.Variable(T - 1)
-        objective = cp.sum_squares(self.target - self.A @ self.b) + self.prices @ self.b
-        self.problem = solvers.check_dpp(
-            cp.Problem(cp.Minimize(objective), [self.b >= 0]), "a column of the B-step"
+    T: int
+    single: bool
+    rows: int | None
+    backend: Backend = AUTO
+    problems: Problems = field(default_factory=Problems)
+    spread: SharedMap[LinearTransferStep] | None = None
+
+    @classmethod
+    def compile(
+        cls,
+        tasks: TaskSet,
+        *,
+        columns: bool,
+        backend: Backend = AUTO,
+        problems: Problems | None = None,
+        executor: Executor | None = None,
+    ) -> LinearTransferStep:
+        """The step for the tasks' shapes; a process compiles its problem at the first use."""
+        step = cls(
+            T=tasks.T,
+            single=columns,
+            rows=tasks.d if columns and 2 * tasks.d < tasks.T - 1 else None,
+            backend=backend.on_cpu() if columns else backend,
+            problems=kept(problems),
+        )
+        return replace(step, spread=SharedMap(step, executor)) if columns and executor is not None else step
+
+    @property
+    def problem(self) -> ColumnProblem:
+        """The problem, compiled or found among `problems`."""
+        return self.problems.get(
+            ("B columns", self.T, self.single, self.rows),
+            lambda: ColumnProblem(T=self.T, single=self.single, rows=self.rows),
         )
 
     def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
-        """argmin over B of J(W, .), (T, T), exactly feasible; columns in units of ||w_t||."""
-        prices = model.transfer.prices(model.weighted_losses(tasks, W))
+        """argmin over B of J(W, .), (T, T), exactly feasible."""
+        losses = model.weighted_losses(tasks, W)
+        prices = model.transfer.prices(losses)
         if prices is None:
             raise ModelError(
-                f"{type(model.transfer).__name__} does not split into columns: use the whole B-step"
+                f"this B-step was compiled for linear penalties, not for {model.transfer}: compile another"
             )
-        factor = W if W.shape[0] <= tasks.T else triangular_factor(W)
-        result, total = np.zeros((tasks.T, tasks.T)), Solved.none()
-        for t in range(tasks.T):
-            others = np.arange(tasks.T) != t
-            size = float(np.linalg.norm(factor[:, t]))
-            if size <= 0.0:
-                continue
-            self.A.value, self.target.value = factor[:, others] / size, factor[:, t] / size
-            self.prices.value = prices[others] / (model.coupling * size**2)
-            total = total + solvers.solve(self.problem, step="B", solver=self.solver)
-            result[others, t] = self.b.value
-        return HalfStep(exactly_feasible(tasks, model, W, result), total)
+        norms = np.linalg.norm(W, axis=0)
+        size = np.where(norms > 0.0, norms, 1.0)
+        price = np.minimum(prices[:, None] / (model.coupling * np.outer(size, size)), _DEAR)
+        price[np.outer(norms, norms) == 0.0] = _DEAR
+        columns, spread = np.arange(tasks.T), self.spread or SharedMap(self)
+        chunks = np.split(columns, columns[JOB_COLUMNS::JOB_COLUMNS]) if self.spread else [columns]
+        parts = spread(
+            LinearTransferStep.solve_chunk, [(W / size, price[:, chunk], chunk) for chunk in chunks]
+        )
+        found, total = np.hstack([part.value for part in parts]), Solved.none()
+        for part in parts:
+            total = total + part.solved
+        return HalfStep(exactly_feasible(tasks, model, W, found * norms / size[:, None], losses), total)
+
+    def solve_chunk(self, chunk: tuple[Array, Array, Indices]) -> HalfStep:
+        """The columns of a chunk (U, price, chosen) as in `solve_columns`, one problem after another."""
+        U, price, chosen = chunk
+        k = self.problem.columns
+        found, total = np.zeros(price.shape), Solved.none()
+        for first in range(0, len(chosen), k):
+            part = slice(first, first + k)
+            found[:, part], solved = solve_columns(
+                self.problem, U, price[:, part], chosen[part], self.backend
+            )
+            total = total + solved
+        return HalfStep(found, total)
+
+
+def solve_columns(
+    problem: ColumnProblem, U: Array, price: Array, chosen: Indices, backend: Backend
+) -> HalfStep:
+    """Columns of ``min_B ||U - U B||_F^2 + sum(price * B)``, B >= 0, zero on the diagonal, (T, k).
+
+    U (d, T) is W with columns of length 1 or 0, `chosen` holds the numbers of the k = `problem.columns`
+    columns and `price` (T, k) the price of each of their edges in these units.
+    """
+    T, k = price.shape
+    others = _others(T, chosen)
+    p = np.take_along_axis(price, others.T, axis=0).T
+    weight = 1.0 / np.sqrt(max(float(p.mean()), _CHEAP))
+    if problem.columns == T:
+        gram = U.T @ U
+        data, cosines = weight * gram, gram
+    else:
+        A = U[:, others[0]]
+        data = np.sqrt(weight) * A if problem.factor else weight * A.T @ A
+        cosines = U[:, chosen].T @ U
+    q = weight * (p - 2.0 * np.take_along_axis(cosines, others, axis=1))
+    solved = problem.compiled.solve({problem.data: data, problem.q: q.ravel()}, backend)
+    result = np.zeros((T, k))
+    result[others.T, np.arange(k)] = problem.b.value.reshape(k, T - 1).T
+    return HalfStep(result, solved)
+
+
+def _others(T: int, chosen: Indices) -> Indices:
+    """All tasks but t, for every t chosen, (k, T - 1)."""
+    before = np.arange(T - 1)
+    return before + (before >= chosen[:, None])
 
 
 def compile_transfer_step(
-    tasks: TaskSet, model: Model, *, solver: str = "auto", columns: bool | None = None
-) -> TransferStep | ColumnTransferStep:
-    """The B-step for the tasks' shapes: by column from `COLUMN_SIZE` tasks on if linear, else whole."""
-    if columns is None:
-        columns = tasks.T >= COLUMN_SIZE and model.transfer.prices(np.zeros(tasks.T)) is not None
-    if columns and tasks.T > 1:
-        return ColumnTransferStep(T=tasks.T, d=tasks.d, solver=solver)
-    return TransferStep(model.transfer, T=tasks.T, d=tasks.d, unit=unit_of(tasks, model), solver=solver)
+    tasks: TaskSet,
+    model: Model,
+    *,
+    backend: Backend = AUTO,
+    columns: bool | None = None,
+    problems: Problems | None = None,
+    executor: Executor | None = None,
+) -> TransferStep | LinearTransferStep:
+    """The B-step for the tasks' shapes.
+
+    A linear penalty goes by column from `COLUMN_SIZE` tasks on, its columns to the workers of `executor`.
+    """
+    linear = model.transfer.prices(np.zeros(tasks.T)) is not None
+    if columns and not linear:
+        raise ModelError(f"{type(model.transfer).__name__} does not split into columns: use the whole B-step")
+    if not linear or tasks.T == 1:
+        return TransferStep.compile(tasks, model, backend=backend, problems=problems)
+    columns = tasks.T >= COLUMN_SIZE if columns is None else columns
+    return LinearTransferStep.compile(
+        tasks, columns=columns, backend=backend, problems=problems, executor=executor
+    )
 
 
-def exactly_feasible(tasks: TaskSet, model: Model, W: Array, B: Array) -> Array:
-    """B in its feasible set, exactly 0 where the truth is 0, and polished.
+def exactly_feasible(tasks: TaskSet, model: Model, W: Array, B: Array, losses: Array | None = None) -> Array:
+    """B in its feasible set, exactly 0 where the truth is 0, and polished; `losses` (T,) if known.
 
     Interior-point and first-order solvers leave 1e-10 where the truth is 0; for such an entry the gradient
     exceeds what the entry could use up (h B < G), so that a prox step from B ends at 0.
     """
     B = model.transfer.project(B)
-    losses, h = model.weighted_losses(tasks, W), prox_steps(model, W, 1.0)
+    losses = model.weighted_losses(tasks, W) if losses is None else losses
+    h = prox_steps(model, W, 1.0)
     moved = model.transfer.prox(B - model.coupling_gradient_B(W, B) / h, 1.0 / h, losses)
     useful = np.abs(W).max(axis=0)[:, None] > 0.0  # w_s = 0 helps nobody, even where its edges are free
     B = np.where((moved > 0.0) & useful, B, 0.0)
@@ -168,24 +312,48 @@ def _proportional(penalty: TransferPenalty, T: int) -> bool:
 def polished(W: Array, B: Array, prices: Array, coupling: float) -> Array:
     """Each column solved exactly on its support, where that is feasible and lowers the residual.
 
-    On the support P the column solves ``W_P'W_P b = W_P'w_t - p_P / (2 coupling)`` (CERTIFICATES section 2).
+    On the support P the column solves ``W_P'W_P b = W_P'w_t - p_P / (2 coupling)`` (CERTIFICATES section 2);
+    all columns at once. Entries that come out negative leave the support, and a column for which nothing is
+    gained (a dependent support) is tried by least squares.
     """
-    B, gram = B.copy(), W.T @ W
-    for t in range(len(B)):
-        support = np.flatnonzero(B[:, t])
-        if not len(support):
-            continue
-        right = gram[support, t] - prices[support] / (2.0 * coupling)
-        column = np.zeros(len(B))
-        column[support] = np.linalg.lstsq(gram[np.ix_(support, support)], right, rcond=None)[0]
-        misses = [_column_miss(gram, b, t, prices / (2.0 * coupling)) for b in (column, B[:, t])]
-        if (column[support] > 0).all() and misses[0] < misses[1]:
-            B[:, t] = column
+    gram, price = W.T @ W, prices / (2.0 * coupling)
+    support, gained = B > 0.0, np.zeros(len(B), dtype=bool)
+    for _ in range(_SHRINKS):
+        exact = _on_supports(gram, support, price)
+        better = _lowers(gram, price, exact, B)
+        B, gained = np.where(better, exact, B), gained | better
+        shrunk = support & (exact > 0.0)
+        if np.array_equal(shrunk, support):
+            break
+        support = shrunk
+    for t in np.flatnonzero(~gained & (B > 0.0).any(axis=0)):
+        places, column = np.flatnonzero(B[:, t]), B.copy()
+        right = gram[places, t] - price[places]
+        column[places, t] = np.linalg.lstsq(gram[np.ix_(places, places)], right, rcond=None)[0]
+        if _lowers(gram, price, column, B)[t]:
+            B = column
     return B
 
 
-def _column_miss(gram: Array, b: Array, t: int, prices: Array) -> float:
-    """Largest |min(h b, q)| of one column, in units of 2 coupling."""
-    miss = np.abs(np.minimum(np.diag(gram) * b, prices - gram[:, t] + gram @ b))
-    miss[t] = 0.0
-    return float(miss.max())
+def _on_supports(gram: Array, support: BoolArray, price: Array) -> Array:
+    """Every column's normal equations on its support, (T, T); zeros if one of them is singular."""
+    order = np.argsort(~support, axis=0, kind="stable")[: support.sum(axis=0).max(initial=0)].T
+    inside = np.take_along_axis(support.T, order, axis=1)
+    both = inside[:, :, None] & inside[:, None, :]
+    blocks = np.where(both, gram[order[:, :, None], order[:, None, :]], np.eye(order.shape[1]))
+    right = np.where(inside, np.take_along_axis(gram, order, axis=1) - price[order], 0.0)
+    result = np.zeros_like(gram)
+    with contextlib.suppress(np.linalg.LinAlgError):
+        np.put_along_axis(result.T, order, np.linalg.solve(blocks, right[:, :, None])[:, :, 0], axis=1)
+    return result
+
+
+def _lowers(gram: Array, price: Array, new: Array, old: Array) -> BoolArray:
+    """Per column: new >= 0, and its largest |min(h b, q)|, in units of 2 coupling, is below that of old."""
+    misses = []
+    for B in (new, old):
+        miss = np.abs(np.minimum(np.diag(gram)[:, None] * B, price[:, None] - gram + gram @ B))
+        np.fill_diagonal(miss, 0.0)
+        misses.append(miss.max(axis=0))
+    lower: BoolArray = (new >= 0.0).all(axis=0) & (misses[0] < misses[1])
+    return lower

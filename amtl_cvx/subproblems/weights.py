@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -10,15 +11,22 @@ import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
 
-from amtl_cvx import solvers
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model
-from amtl_cvx.solvers import Solved
-from amtl_cvx.subproblems.halfstep import HalfStep, unit_of
-from amtl_cvx.tasks import Array, Task, TaskSet, triangular_factor
+from amtl_cvx.parallel import SharedMap
+from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved, Step, check_dpp, solve
+from amtl_cvx.subproblems.halfstep import HalfStep
+from amtl_cvx.subproblems.problems import Problems, kept
+from amtl_cvx.tasks import Array, Task, TaskSet
 
+SPREAD_SIZE = 10**8
+"""Multiplications in the Hessians of all tasks from which an executor computes them."""
 _NEWTON_STEPS = 60
 _NEWTON_ACCURACY = 1e-11  # relative residual of the W-step at which Newton's method ends
+
+
+Rows = tuple[Loss, Sequence[Task]]
+"""What the second-order data of every task are computed from."""
 
 
 class Coupled(NamedTuple):
@@ -29,6 +37,7 @@ class Coupled(NamedTuple):
     a: Array
     Q: Array
     O: Array  # noqa: E741
+    spread: SharedMap[Rows] | None = None
 
     def value(self, W: Array) -> float:
         losses = sum(a * self.loss.value(task, w) for task, a, w in zip(self.tasks, self.a, W.T, strict=True))
@@ -50,10 +59,42 @@ class Coupled(NamedTuple):
         return float((np.abs(terms[0] + terms[1]).max(axis=0) / np.where(size > 0, size, 1.0)).max())
 
 
+class LossModel(NamedTuple):
+    """Second-order models ``w'h_t w - 2 r_t'w`` of the losses at W; exact for a quadratic loss."""
+
+    loss: Loss
+    tasks: Sequence[Task]
+    h: Array
+    r: Array
+
+    @classmethod
+    def at(cls, step: Coupled, W: Array) -> LossModel:
+        """h (T, d, d), half the Hessians, and r (T, d)."""
+        spread = step.spread or SharedMap((step.loss, step.tasks))
+        parts = spread(_second_order, list(enumerate(W.T)))
+        h, slopes = (np.stack(arrays) for arrays in zip(*parts, strict=True))
+        return cls(step.loss, step.tasks, h, np.einsum("tij,jt->ti", h, W) - 0.5 * slopes)
+
+    def holds(self, step: Coupled) -> bool:
+        """Whether this is the model of the step's losses everywhere: the rounds of a fit need one."""
+        return self.loss.quadratic and self.loss == step.loss and self.tasks is step.tasks
+
+    def coupled(self, step: Coupled) -> tuple[Array, Array, Array]:
+        """C (T, T, d), G (T, d, d) and g (T, d) of the W-problem."""
+        C = np.broadcast_to((step.Q @ step.Q.T)[:, :, None], (len(step.a), *step.O.shape[::-1]))
+        return C, step.a[:, None, None] * self.h, step.a[:, None] * self.r + step.Q @ step.O.T
+
+
+def _second_order(rows: Rows, item: tuple[int, Array]) -> tuple[Array, Array]:
+    """Half the Hessian (d, d) and the gradient (d,) of one task's loss at w."""
+    (loss, tasks), (t, w) = rows, item
+    return 0.5 * loss.hessian(tasks[t], w), loss.gradient(tasks[t], w)
+
+
 class WeightSolver(Protocol):
     """What the W-steps ask of `WeightProblem` and `WeightDefinition`."""
 
-    def minimise(self, step: Coupled, start: Array) -> HalfStep: ...
+    def minimise(self, step: Coupled, start: Array, backend: Backend) -> HalfStep: ...
 
 
 def joint_step(tasks: TaskSet, model: Model, B: Array) -> Coupled:
@@ -73,41 +114,43 @@ def task_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int) -> Coupl
 
 
 class WeightProblem:
-    """The compiled quadratic W-problem for T tasks; exact for a quadratic loss, else Newton steps."""
+    """The compiled quadratic W-problem for T tasks, w the columns of W stacked.
 
-    def __init__(self, *, T: int, d: int, rows: int, unit: float, solver: str = "auto") -> None:
-        self.solver, self.root, self.rows = solver, float(np.sqrt(unit)), rows
-        self.F, self.f = cp.Parameter((T, rows, d)), cp.Parameter((T, rows))
-        self.G, self.O = cp.Parameter((d, T)), cp.Parameter((d, T))
-        self.lower = np.tril_indices(T)
-        self.Q = cp.Parameter((T, T), sparsity=self.lower)
-        self.V = cp.Variable((T, d, 1))
-        W = cp.reshape(self.V, (T, d), order="C").T
-        fit = cp.sum_squares(cp.reshape(self.F @ self.V, (T, rows), order="C") - self.f)
-        linear = cp.sum(cp.multiply(self.G, W))
-        coupling = cp.sum_squares(W @ self.Q - self.O)
-        self.problem = solvers.check_dpp(cp.Problem(cp.Minimize(fit + linear + coupling)), "the W-step")
+        min_{w, e}  w'H w - 2 e    subject to    e = g'w
 
-    def minimise(self, step: Coupled, start: Array) -> HalfStep:
+    H has the blocks ``H[t, u] = diag(C[t, u])`` and, in the diagonal, G_t (d, d) on top. The row for e keeps
+    parameters out of the objective's linear part, which CVXPY compiles to a dense matrix (School: 20 GB), and
+    SCS takes no problem without a constraint.
+    """
+
+    def __init__(self, *, T: int, d: int) -> None:
+        self.T, self.d = T, d
+        self.C, self.G, self.g = cp.Parameter(T * T * d), cp.Parameter(T * d * d), cp.Parameter(T * d)
+        self.w = cp.Variable(T * d)
+        H = cp.reshape(_places(T, d) @ cp.hstack([self.C, self.G]), (T * d, T * d), order="F")
+        e = cp.Variable()
+        objective = cp.quad_form(self.w, cp.psd_wrap(H)) - 2.0 * e
+        problem = cp.Problem(cp.Minimize(objective), [e == self.g @ self.w])
+        self.compiled = Compiled(problem, step="W", what="the W-step")
+        self._losses: LossModel | None = None
+
+    def minimise(self, step: Coupled, start: Array, backend: Backend) -> HalfStep:
         """The W-step's minimum; `start` (d, T) begins Newton's method, a quadratic loss needs none."""
-        self._set_coupling(step)
         if step.loss.quadratic:
-            return self._model_minimum(*_quadratic_data(step, self.rows))
-        return self._newton(step, start)
+            return self._model_minimum(step, np.zeros_like(start), backend)
+        return self._newton(step, start, backend)
 
-    def _newton(self, step: Coupled, W: Array) -> HalfStep:
+    def _newton(self, step: Coupled, W: Array, backend: Backend) -> HalfStep:
         total, value, relative, settled = Solved.none(), step.value(W), np.inf, False
         for _ in range(_NEWTON_STEPS):
             previous, relative = relative, step.relative(W)
             if total.solver and (relative <= _NEWTON_ACCURACY or (settled and relative > 0.5 * previous)):
                 break
-            minimum, solved = self._model_minimum(*_newton_data(step, W, self.rows))
+            minimum, solved = self._model_minimum(step, W, backend)
             total = total + solved
             direction = minimum - W
             slope = float(((step.pull(W) + step.coupling(W)) * direction).sum())
-            settled = -slope <= 1e-13 * abs(
-                value
-            )  # from here on the value is rounding noise, the residual decides
+            settled = -slope <= 1e-13 * abs(value)  # from here on the value is rounding, the residual decides
             length = 1.0
             while step.value(W + length * direction) > value + 1e-4 * length * slope + 1e-14 * abs(value):
                 length /= 2.0
@@ -117,35 +160,40 @@ class WeightProblem:
             value = step.value(W)
         return HalfStep(W, total)
 
-    def _set_coupling(self, step: Coupled) -> None:
-        """Q as a lower triangle L and O turned alike: ||W Q - O|| = ||W L - O U|| up to a constant."""
-        orthogonal, upper = np.linalg.qr(step.Q.T)
-        self.Q.value_sparse = sp.coo_array((upper.T[self.lower], self.lower), shape=self.Q.shape)
-        self.O.value = step.O @ orthogonal / self.root
-
-    def _model_minimum(self, F: Array, f: Array, G: Array) -> HalfStep:
-        self.F.value, self.f.value, self.G.value = F, f / self.root, G / self.root
-        solved = solvers.solve(self.problem, step="W", solver=self.solver)
-        return HalfStep(self.root * self.V.value[:, :, 0].T, solved)
+    def _model_minimum(self, step: Coupled, W: Array, backend: Backend) -> HalfStep:
+        """The minimum of the second-order model at W, in units with a unit diagonal of H and max |g| = 1."""
+        if self._losses is None or not self._losses.holds(step):
+            self._losses = LossModel.at(step, W)
+        C, G, g = self._losses.coupled(step)
+        unit = 1.0 / np.sqrt(np.einsum("tti->ti", C) + np.einsum("tii->ti", G))
+        g = unit * g
+        size = float(np.abs(g).max()) or 1.0
+        values = {
+            self.C: (C * unit[:, None, :] * unit[None, :, :]).ravel(),
+            self.G: (G * unit[:, :, None] * unit[:, None, :]).ravel(),
+            self.g: g.ravel() / size,
+        }
+        solved = self.compiled.solve(values, backend)
+        return HalfStep((size * unit * self.w.value.reshape(self.T, self.d)).T, solved)
 
 
 class WeightDefinition:
     """The W-step with the loss's own CVXPY atom, on the rows as they are: slow, and the definition."""
 
-    def __init__(self, tasks: Sequence[Task], loss: Loss, *, solver: str = "auto") -> None:
+    def __init__(self, tasks: Sequence[Task], loss: Loss) -> None:
         d, T = tasks[0].X.shape[1], len(tasks)
-        self.solver, self.quadratic = solver, loss.quadratic
         self.a = cp.Parameter(T, nonneg=True)
         self.Q, self.O = cp.Parameter((T, T)), cp.Parameter((d, T))
         self.W = cp.Variable((d, T))
         losses = cp.hstack([loss.expression(task, self.W[:, t]) for t, task in enumerate(tasks)])
         objective = self.a @ losses + cp.sum_squares(self.W @ self.Q - self.O)
-        self.problem = solvers.check_dpp(cp.Problem(cp.Minimize(objective)), "the W-step (definition)")
+        self.problem = check_dpp(cp.Problem(cp.Minimize(objective)), "the W-step (definition)")
+        self.step: Step = "W" if loss.quadratic else "W-cone"
 
-    def minimise(self, step: Coupled, start: Array) -> HalfStep:
+    def minimise(self, step: Coupled, start: Array, backend: Backend) -> HalfStep:
         """The W-step's minimum; `start` is not used."""
         self.a.value, self.Q.value, self.O.value = step.a, step.Q, step.O
-        solved = solvers.solve(self.problem, step="W" if self.quadratic else "W-cone", solver=self.solver)
+        solved = solve(self.problem, step=self.step, backend=backend)
         return HalfStep(np.array(self.W.value), solved)
 
 
@@ -154,20 +202,41 @@ class WeightStep:
     """All predictors at once, B fixed."""
 
     problem: WeightSolver
+    backend: Backend = AUTO
+    spread: SharedMap[Rows] | None = None
 
     @classmethod
-    def compile(cls, tasks: TaskSet, model: Model, *, solver: str = "auto") -> WeightStep:
-        """The fast path for the tasks' shapes."""
-        return cls(problem=_weight_problem(tasks, model, tasks.T, solver))
+    def compile(
+        cls,
+        tasks: TaskSet,
+        model: Model,
+        *,
+        backend: Backend = AUTO,
+        problems: Problems | None = None,
+        executor: Executor | None = None,
+    ) -> WeightStep:
+        """The fast path for the tasks' shapes, compiled or found among `problems`.
+
+        The Hessians of a loss that is not quadratic, one a task and Newton step, go to the workers of
+        `executor` where the rows are many (`SPREAD_SIZE`).
+        """
+        size = sum(task.X.size for task in tasks) * tasks.d
+        spread = executor is not None and not model.loss.quadratic and size >= SPREAD_SIZE
+        return cls(
+            problem=_weight_problem(tasks.T, tasks.d, problems),
+            backend=backend,
+            spread=SharedMap((model.loss, tasks.tasks), executor) if spread else None,
+        )
 
     @classmethod
-    def definition(cls, tasks: TaskSet, model: Model, *, solver: str = "auto") -> WeightStep:
+    def definition(cls, tasks: TaskSet, model: Model, *, backend: Backend = AUTO) -> WeightStep:
         """The definition, with the loss's atom."""
-        return cls(problem=WeightDefinition(tasks.tasks, model.loss, solver=solver))
+        return cls(problem=WeightDefinition(tasks.tasks, model.loss), backend=backend)
 
     def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
         """argmin over W of J(., B), (d, T); `W` is the start."""
-        return self.problem.minimise(joint_step(tasks, model, B), W)
+        step = joint_step(tasks, model, B)._replace(spread=self.spread)
+        return self.problem.minimise(step, W, self.backend)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,14 +244,21 @@ class TaskWeightStep:
     """One predictor at a time, B and the other predictors fixed; one compiled shape for all tasks."""
 
     problem: WeightSolver
+    backend: Backend = AUTO
 
     @classmethod
-    def compile(cls, tasks: TaskSet, model: Model, *, solver: str = "auto") -> TaskWeightStep:
-        return cls(problem=_weight_problem(tasks, model, 1, solver))
+    def compile(
+        cls, tasks: TaskSet, model: Model, *, backend: Backend = AUTO, problems: Problems | None = None
+    ) -> TaskWeightStep:
+        return cls(problem=_weight_problem(1, tasks.d, problems), backend=backend.on_cpu())
+
+    def minimise(self, step: Coupled, start: Array) -> HalfStep:
+        """The minimum of a one-task step, (d, 1)."""
+        return self.problem.minimise(step, start, self.backend)
 
     def solve_task(self, tasks: TaskSet, model: Model, W: Array, B: Array, t: int) -> HalfStep:
         """argmin over w_t of J, (d,)."""
-        value, solved = self.problem.minimise(task_step(tasks, model, W, B, t), W[:, t : t + 1])
+        value, solved = self.minimise(task_step(tasks, model, W, B, t), W[:, t : t + 1])
         return HalfStep(value[:, 0], solved)
 
     def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
@@ -194,29 +270,14 @@ class TaskWeightStep:
         return HalfStep(W, total)
 
 
-def _weight_problem(tasks: TaskSet, model: Model, T: int, solver: str) -> WeightProblem:
-    rows = min(max(len(task.y) for task in tasks), tasks.d + 1)
-    return WeightProblem(T=T, d=tasks.d, rows=rows, unit=unit_of(tasks, model), solver=solver)
+def _weight_problem(T: int, d: int, problems: Problems | None) -> WeightProblem:
+    return kept(problems).get(("W", T, d), lambda: WeightProblem(T=T, d=d))
 
 
-def _quadratic_data(step: Coupled, rows: int) -> tuple[Array, Array, Array]:
-    """F, f, G of the squared loss: weighted triangular factors, padded with zero rows."""
-    d, T = step.O.shape
-    F, f = np.zeros((T, rows, d)), np.zeros((T, rows))
-    for t, (task, a) in enumerate(zip(step.tasks, step.a, strict=True)):
-        small = step.loss.compress(task)
-        weight = np.sqrt(a * step.loss.scale(task))
-        F[t, : len(small.y)], f[t, : len(small.y)] = weight * small.X, weight * small.y
-    return F, f, np.zeros((d, T))
-
-
-def _newton_data(step: Coupled, W: Array, rows: int) -> tuple[Array, Array, Array]:
-    """F, f, G of the second-order model at W: F_t'F_t = a_t Hess L_t / 2, f_t = F_t w_t, G = a_t grad L_t."""
-    d, T = W.shape
-    F, f = np.zeros((T, rows, d)), np.zeros((T, rows))
-    for t, (task, a) in enumerate(zip(step.tasks, step.a, strict=True)):
-        curvature = 0.5 * a * step.loss.scale(task) * step.loss.curvatures(task.X @ W[:, t], task.y)
-        factor = triangular_factor(np.sqrt(curvature)[:, None] * task.X)
-        F[t, : len(factor)] = factor
-        f[t] = F[t] @ W[:, t]
-    return F, f, step.pull(W)
+def _places(T: int, d: int) -> sp.csc_array:
+    """Where C (T, T, d) and G (T, d, d), in C order, stand in H: one column an entry, rows of H by column."""
+    n = T * d
+    t, u, i = np.indices((T, T, d)).reshape(3, -1)
+    s, j, k = np.indices((T, d, d)).reshape(3, -1)
+    rows = np.r_[(u * d + i) * n + t * d + i, (s * d + k) * n + s * d + j]
+    return sp.csc_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=(n * n, len(rows)))

@@ -377,7 +377,7 @@ def _random_failures(draw: Callable[[int], Any]) -> tuple[list[str], float]:
         solution = fit(case.tasks, case.model, options=Options(tol=1e-8))
         rise = max(rise, highest_rise(solution))
         if solution.status is not Status.CERTIFIED:
-            why = solution.certificate.reasons.get("relative", "cause not known")
+            why = solution.certificate.reasons.get("minimum", "cause not known")
             failed.append(f"{case.label}: relative {solution.certificate.relative:.1e}, {why}")
     return failed, rise
 

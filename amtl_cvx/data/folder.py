@@ -1,0 +1,133 @@
+"""A folder of .npy files: `X.npy` (N, d), `y.npy` (N,), `task.npy` (N,), rows in any order, streamed.
+
+`task` holds the integers 0..T-1. Any real dtype, byte order and memory order will do; nothing is unpickled.
+`names.json`, if it is there, may hold the lists "task_names" and "feature_names". The files are read piece by
+piece and not mapped: mapped pages would count as memory of the process until they are unmapped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtl_cvx.data.dataset import FeatureTable
+from amtl_cvx.data.npz import array_header, check_stored, check_task_column
+from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
+from amtl_cvx.data.untrusted import check_size, existing_file, reading
+from amtl_cvx.errors import DataError
+from amtl_cvx.tasks import check_features
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayFile:
+    """A .npy file that is read in parts."""
+
+    path: Path
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+    offset: int
+
+    @classmethod
+    def open(cls, path: Path) -> ArrayFile:
+        """From the header, which is checked against the size of the file."""
+        existing_file(path, f"an array {path.name}")
+        with path.open("rb") as stream:
+            shape, fortran, dtype = array_header(stream, path.name)
+            offset = stream.tell()
+        check_stored(path.name, shape, dtype, path.stat().st_size - offset)
+        return cls(path=path, shape=shape, fortran=fortran, dtype=dtype, offset=offset)
+
+    def vector(self) -> ArrayFile:
+        """The same numbers as (N,), where this is (N, 1)."""
+        shape = self.shape[:1] if len(self.shape) == 2 and self.shape[1] == 1 else self.shape
+        return ArrayFile(path=self.path, shape=shape, fortran=False, dtype=self.dtype, offset=self.offset)
+
+    def rows(self, start: int, stop: int) -> NDArray[Any]:
+        """Rows start to stop, as they are stored."""
+        shape = (min(stop, self.shape[0]) - start, *self.shape[1:])
+        if not (self.fortran and len(shape) == 2):
+            width = int(np.prod(shape[1:], dtype=np.int64))
+            return self._read(start * width, shape[0] * width).reshape(shape)
+        columns = np.empty(shape[::-1], dtype=self.dtype)
+        for j in range(shape[1]):
+            columns[j] = self._read(j * self.shape[0] + start, shape[0])
+        return columns.T
+
+    def _read(self, start: int, count: int) -> NDArray[Any]:
+        place = self.offset + start * self.dtype.itemsize
+        return np.fromfile(self.path, dtype=self.dtype, count=count, offset=place)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayRows(Rows):
+    """The rows of such a folder."""
+
+    X: ArrayFile
+    y: ArrayFile
+    task: ArrayFile
+    task_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
+
+    @classmethod
+    def open(cls, folder: Path) -> ArrayRows:
+        """From the headers; `DataError` for files that are absent, damaged or do not fit each other."""
+        X, y, task = (_member(folder, key) for key in ("X", "y", "task"))
+        shapes = X.shape, y.shape, task.shape
+        if [len(shape) for shape in shapes] != [2, 1, 1] or len({shape[0] for shape in shapes}) > 1:
+            found = "got X {}, y {}, task {}".format(*shapes)
+            raise DataError(f"expected X (N, d), y (N,) and task (N,), {found}")
+        names = _names(folder)
+        features = names.get("feature_names")
+        if features is not None and len(features) != X.shape[1]:
+            raise DataError(f"expected {X.shape[1]} feature names, got {len(features)}")
+        return cls(X=X, y=y, task=task, task_names=names.get("task_names"), feature_names=features)
+
+    @property
+    def count(self) -> int:
+        return self.X.shape[0]
+
+    def chunks(self) -> Iterator[Chunk]:
+        with reading(self.X.path.parent, "folder"):
+            yield from checked(self._parts(), self.feature_names)
+
+    def _parts(self) -> Iterator[tuple[NDArray[Any], ...]]:
+        step = chunk_rows(self.X.shape[1])
+        for start in range(0, self.count, step):
+            yield tuple(file.rows(start, start + step) for file in (self.X, self.y, self.task))
+
+
+def features_folder(folder: Path) -> FeatureTable:
+    """Raw rows to predict on, in memory: `X.npy` and, if it is there, `task.npy`."""
+    X = _member(folder, "X")
+    check_size("X", X.shape, X.dtype.itemsize)
+    task = _member(folder, "task").rows(0, X.shape[0]) if (folder / "task.npy").exists() else None
+    rows = check_features(X.rows(0, X.shape[0]))
+    return FeatureTable(
+        X=rows,
+        task=None if task is None else check_task_column(task, len(rows)),
+        feature_names=_names(folder).get("feature_names"),
+    )
+
+
+def _member(folder: Path, key: str) -> ArrayFile:
+    file = ArrayFile.open(folder / f"{key}.npy")
+    return file if key == "X" else file.vector()
+
+
+def _names(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The lists of names.json; empty without one."""
+    path = folder / "names.json"
+    if not path.exists():
+        return {}
+    content = json.loads(path.read_text(encoding="utf-8"))
+    keys = ("task_names", "feature_names")
+    if not isinstance(content, dict) or not all(isinstance(content.get(key, []), list) for key in keys):
+        raise DataError(f"names.json must hold the lists {' and/or '.join(keys)}: write them so")
+    return {key: tuple(str(name) for name in content[key]) for key in keys if key in content}

@@ -1,0 +1,430 @@
+"""Parallel work: independent jobs over any `concurrent.futures.Executor`, with the results of a serial loop.
+
+    ordered_map(work, items, shared=data, executor=executor)  ==  [work(data, item) for item in items]
+
+`work` is a function of a module, `data` what every job needs, `item` what is its own. The executor is None
+(this process), a `ProcessPoolExecutor`, a `WorkerPool` (one that survives the death of its workers), or
+`Client.get_executor()` of Dask for several machines; `workers` opens one by number or by address.
+
+    with workers(4) as executor:                      # or workers(scheduler="tcp://192.168.0.1:8786")
+        solutions = fit_many(jobs, executor=executor)
+
+* The same numbers: a job runs alone in its process with BLAS on one thread, and depends on nothing but `data`
+  and `item`. Threads of one process take turns, so threads gain nothing.
+* Nothing is lost: whatever ends a job other than the job itself (a killed worker, a lost connection) has it
+  done again, `ATTEMPTS` times in all. Where the executor takes no more jobs, this process does the rest.
+* An error of a job is raised as it is, that of the earliest job where there are several; what has not begun
+  by then, or at Ctrl-C, is cancelled.
+* `data` go to each worker once and stay there for the next call: through a file to a process pool, scattered
+  by Dask, otherwise and if small (`INLINE`) with the job. What `data` keep, compiled problems for one, the
+  worker keeps too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import threading
+import traceback
+import uuid
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from functools import cache
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+from amtl_cvx.errors import AMTLError, ModelError, WorkerError
+
+Shared = TypeVar("Shared")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+ATTEMPTS = 3
+"""How often a job is begun before its losses are an error."""
+INLINE = 1 << 16
+"""Bytes of shared data up to which they travel with each job."""
+_PATIENCE = 10
+"""Seconds in which a scheduler must answer and have a worker."""
+_KEPT = 2
+"""How many shared data a worker holds on to."""
+
+log = logging.getLogger(__name__)
+
+
+def ordered_map(
+    work: Callable[[Shared, Item], Result],
+    items: Sequence[Item],
+    *,
+    shared: Shared,
+    executor: Executor | None = None,
+    observe: Callable[[int, Result], None] | None = None,
+) -> list[Result]:
+    """``[work(shared, item) for item in items]``, the jobs spread over the executor's workers.
+
+    Parameters
+    ----------
+    work : callable(shared, item)
+        A function of a module that workers can import.
+    items : sequence
+        One entry a job; small, it travels with the job.
+    shared : object
+        What all jobs need.
+    executor : concurrent.futures.Executor, optional
+        None does the jobs one after another in this process.
+    observe : callable(number, result), optional
+        Called here after every job, in the order in which they finish.
+
+    Raises
+    ------
+    WorkerError
+        If a job is lost `ATTEMPTS` times.
+    Exception
+        What `work` raises.
+    """
+    return SharedMap(shared, executor)(work, items, observe=observe)
+
+
+class SharedMap(Generic[Shared]):
+    """`ordered_map` for several calls with the same shared data, which are packed and sent once.
+
+    Parameters
+    ----------
+    shared, executor
+        As in `ordered_map`.
+    """
+
+    def __init__(self, shared: Shared, executor: Executor | None = None) -> None:
+        self.shared, self.executor = shared, executor
+        self._parcel: _Parcel | None = None
+
+    def __call__(
+        self,
+        work: Callable[[Shared, Item], Result],
+        items: Sequence[Item],
+        *,
+        observe: Callable[[int, Result], None] | None = None,
+    ) -> list[Result]:
+        results: dict[int, Result] = {}
+        jobs: Iterator[tuple[int, Result]]
+        if self.executor is None:
+            jobs = ((number, work(self.shared, item)) for number, item in enumerate(items))
+        else:
+            jobs = _Dispatch(self.executor, work, items, self).finished()
+        with contextlib.closing(jobs):  # type: ignore[type-var]
+            for number, result in jobs:
+                results[number] = result
+                if observe is not None:
+                    observe(number, result)
+        return [results[number] for number in range(len(items))]
+
+    def parcel(self) -> _Parcel:
+        """The shared data on their way to every worker; made at the first call."""
+        assert self.executor is not None
+        if self._parcel is None:
+            self._parcel = _Parcel(self.shared, self.executor)
+        return self._parcel
+
+
+class WorkerPool(Executor):
+    """A process pool that starts anew when one of its workers dies; leaving it ends jobs that still run.
+
+    Parameters
+    ----------
+    processes : int
+        Number of workers, >= 1.
+
+    Raises
+    ------
+    ModelError
+    """
+
+    def __init__(self, processes: int) -> None:
+        if processes < 1:
+            raise ModelError(f"the number of jobs at a time must be a whole number >= 1, got {processes}")
+        self._processes = processes
+        self._pool = self._start()
+        self._given: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
+
+    def submit(self, fn: Callable[..., Result], /, *args: Any, **kwargs: Any) -> Future[Result]:
+        try:
+            future = self._pool.submit(fn, *args, **kwargs)
+        except BrokenProcessPool:
+            self._pool = self._start()
+            future = self._pool.submit(fn, *args, **kwargs)
+        self._given.add(future)
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        running = any(not future.done() for future in self._given)
+        processes = list((self._pool._processes or {}).values())
+        self._pool.shutdown(wait=wait and not running, cancel_futures=running or cancel_futures)
+        if running:
+            for process in processes:
+                process.terminate()
+
+    def _start(self) -> ProcessPoolExecutor:
+        return ProcessPoolExecutor(
+            self._processes, mp_context=multiprocessing.get_context("spawn"), initializer=_enter_worker
+        )
+
+
+@contextlib.contextmanager
+def workers(jobs: int = 1, *, scheduler: str | None = None) -> Iterator[Executor | None]:
+    """An executor for a while: None for one job at a time, a `WorkerPool`, or a Dask cluster by its address.
+
+    Raises
+    ------
+    ModelError
+        For a number of jobs below 1, jobs and a scheduler at once, a scheduler that does not answer, or
+        where `dask.distributed` is not installed.
+    """
+    if scheduler is not None:
+        if jobs != 1:
+            raise ModelError("a Dask scheduler has its own workers: give either jobs or a scheduler")
+        with _dask(scheduler) as client:
+            yield client.get_executor()
+    elif jobs == 1:
+        yield None
+    else:
+        with WorkerPool(jobs) as pool:
+            yield pool
+
+
+@contextlib.contextmanager
+def _dask(address: str) -> Iterator[Any]:
+    """A client of the scheduler there, which has a worker."""
+    try:
+        from distributed import Client, Security
+        from distributed.comm import connect
+    except ImportError as error:
+        raise ModelError("a scheduler needs dask.distributed: pip install 'amtl-cvx[distributed]'") from error
+
+    async def call() -> None:
+        arguments = Security().get_connection_args("client")
+        await (await connect(address, timeout=_PATIENCE, **arguments)).close()
+
+    try:
+        asyncio.run(call())
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"no Dask scheduler answers at {address!r}: start one with `dask scheduler` and give the address"
+            " that it prints"
+        ) from error
+    with Client(address, set_as_default=False) as client:
+        try:
+            client.wait_for_workers(1, timeout=_PATIENCE)
+        except OSError as error:
+            raise ModelError(
+                f"the Dask scheduler at {address!r} has no workers: start some with `dask worker {address}`"
+            ) from error
+        yield client
+
+
+class _Outcome(NamedTuple):
+    """How a job ended; whatever else a future raises is the executor's doing."""
+
+    result: Any = None
+    error: Exception | None = None
+
+
+class _Parcel:
+    """Shared data under way.
+
+    Attributes
+    ----------
+    key : str
+        sha256 of their pickle, under which workers keep them.
+    sent : bytes, Path or Dask future
+        What stands for them in a job.
+    """
+
+    def __init__(self, shared: object, executor: Executor) -> None:
+        self._shared, self._client = shared, _client_of(executor)
+        pickled = self.pickled()
+        self.key = hashlib.sha256(pickled).hexdigest()
+        self.sent: Any = pickled
+        if len(pickled) <= INLINE:
+            return
+        if self._client is not None:
+            self.sent = self._client.scatter(pickled, broadcast=True, hash=False)
+        elif isinstance(executor, ProcessPoolExecutor | WorkerPool):
+            number, name = tempfile.mkstemp(prefix="amtl_cvx-")
+            self.sent = Path(name)
+            weakref.finalize(self, self.sent.unlink, missing_ok=True)
+            with open(number, "wb") as file:
+                file.write(pickled)
+
+    def pickled(self) -> bytes:
+        """The data themselves."""
+        if self._client is None:
+            return pickle.dumps(self._shared, protocol=pickle.HIGHEST_PROTOCOL)
+        import cloudpickle  # comes with Dask; takes classes of notebooks and scripts along
+
+        packed: bytes = cloudpickle.dumps(self._shared)
+        return packed
+
+
+def _client_of(executor: Executor) -> Any:
+    """The Dask client behind an executor, None for another kind."""
+    cfexecutor = sys.modules.get("distributed.cfexecutor")
+    is_dask = cfexecutor is not None and isinstance(executor, cfexecutor.ClientExecutor)
+    return executor._client if is_dask else None  # type: ignore[attr-defined]
+
+
+class _Dispatch(Generic[Shared, Item, Result]):
+    """One `ordered_map` over an executor."""
+
+    def __init__(
+        self,
+        executor: Executor,
+        work: Callable[[Shared, Item], Result],
+        items: Sequence[Item],
+        shared: SharedMap[Shared],
+    ) -> None:
+        self.executor: Executor | None = executor
+        self.work, self.items, self.shared = work, items, shared
+        self.todo = deque(range(len(items)))
+        self.begun = [0] * len(items)
+        self.waiting: dict[Future[_Outcome], int] = {}
+        self.failed: dict[int, Exception] = {}
+
+    def finished(self) -> Iterator[tuple[int, Result]]:
+        """Number and result of every job, as they finish."""
+        try:
+            while self.todo or self.waiting:
+                while self.todo:
+                    yield from self._begin(self.todo.popleft())
+                yield from self._collect()
+        finally:
+            for future in self.waiting:
+                future.cancel()
+        if self.failed:
+            raise self.failed[min(self.failed)]
+
+    def _begin(self, number: int) -> Iterator[tuple[int, Result]]:
+        """Hand a job to the executor, or do it here where that takes no more."""
+        self.begun[number] += 1
+        if self.executor is not None:
+            ticket = uuid.uuid4().hex  # Dask takes equal calls for one
+            try:
+                parcel = self.shared.parcel()
+                sent = parcel.sent if self.begun[number] == 1 else parcel.pickled()
+                future = self.executor.submit(
+                    _perform, self.work, self.items[number], parcel.key, sent, ticket
+                )
+                self.waiting[future] = number
+                return
+            except Exception as error:
+                log.warning("the executor takes no more jobs (%s): doing the rest here", _said(error))
+                self.executor = None
+        try:
+            yield number, self.work(self.shared.shared, self.items[number])
+        except Exception as error:
+            self._fail(number, error)
+
+    def _collect(self) -> Iterator[tuple[int, Result]]:
+        """Wait for the next jobs to end."""
+        done, _ = wait(self.waiting, return_when=FIRST_COMPLETED) if self.waiting else (set(), set())
+        lost: dict[int, Exception] = {}
+        for future in sorted(done, key=self.waiting.__getitem__):
+            number = self.waiting.pop(future)
+            try:
+                outcome = future.result()
+            except Exception as error:
+                lost[number] = error
+                continue
+            if outcome.error is not None:
+                self._fail(number, outcome.error)
+            else:
+                yield number, outcome.result
+        if lost:
+            self._again(lost)
+
+    def _fail(self, number: int, error: Exception) -> None:
+        """Note a job's own error; only jobs before it still matter."""
+        self.failed[number] = error
+        first = min(self.failed)
+        self.todo = deque(other for other in self.todo if other < first)
+        for future in [future for future, other in self.waiting.items() if other > first]:
+            future.cancel()
+            del self.waiting[future]
+
+    def _again(self, lost: dict[int, Exception]) -> None:
+        """Put lost jobs back."""
+        number, error = next(iter(lost.items()))
+        for number, error in lost.items():
+            if self.begun[number] >= ATTEMPTS:
+                raise WorkerError(
+                    f"job {number + 1} of {len(self.items)} was lost {ATTEMPTS} times ({_said(error)}): see"
+                    " whether its worker had memory enough and the same packages, or run without workers"
+                ) from error
+        log.warning(
+            "%d of %d jobs were lost (%s): doing them again", len(lost), len(self.items), _said(error)
+        )
+        self.todo.extend(lost)
+
+
+_TURN = threading.Lock()
+_opened: OrderedDict[str, Any] = OrderedDict()  # a worker's shared data, the latest last
+
+
+def _perform(
+    work: Callable[[Any, Any], Any], item: Any, key: str, sent: bytes | Path, ticket: str
+) -> _Outcome:
+    """Do one job, in a worker."""
+    with _TURN, _blas().limit(limits=1, user_api="blas"):
+        shared = _open(key, sent)
+        try:
+            return _Outcome(result=work(shared, item))
+        except Exception as error:
+            if not isinstance(error, AMTLError):
+                error.add_note(f"in a worker:\n{traceback.format_exc()}")
+            return _Outcome(error=error)
+
+
+def _open(key: str, sent: bytes | Path) -> Any:
+    """The shared data of that key, unpacked at the first job that needs them."""
+    if key not in _opened:
+        pickled = sent.read_bytes() if isinstance(sent, Path) else sent
+        _opened[key] = pickle.loads(pickled)
+        while len(_opened) > _KEPT:
+            _opened.popitem(last=False)
+    _opened.move_to_end(key)
+    return _opened[key]
+
+
+@cache
+def _blas() -> ThreadpoolController:
+    """The BLAS of this process; looking for it takes milliseconds."""
+    return ThreadpoolController()
+
+
+def _enter_worker() -> None:
+    """Leave Ctrl-C to the parent, and end with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _said(error: BaseException) -> str:
+    """Class and text of an error, as one line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"[:200].rstrip(": ")

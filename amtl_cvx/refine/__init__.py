@@ -1,0 +1,93 @@
+r"""Refinement: from an iterate of the alternation to a first-order point, to the last digits.
+
+Plain alternation converges linearly and, where I - B becomes nearly singular, hardly at all. Refinement is
+monotone in J and works on both blocks together:
+
+* `newton`, variable projection with a bound-constrained Newton method. W is eliminated, f(B) = min_W J(W, B),
+  so that iterates follow the curved valley in which the joint problem lies; the gradient of f is G_B at
+  W*(B), its Hessian the Schur complement of the joint one. Each step minimises the quadratic model over
+  B + step >= 0 exactly (`boxqp`), on the entries that are positive or want to enter, with the model
+  shifted by its own negative curvature plus a trust term. Entries enter and leave by the dozen; with
+  strict complementarity it ends as Newton's method on the right support: quadratic. Until then each step
+  is followed by an exact round of the alternation, which halves the number of steps.
+* `quasi`, L-BFGS-B on (W, B >= 0), where the factor of the W-step would not fit (T d above `DENSE_LIMIT`);
+  linear, honest.
+
+Measured on the instances of SPEC section 6 (T = 20, d = 10, coupling 10, mu 1e-3): the joint projected Newton
+method with a Levenberg-Marquardt shift stood at a residual of 1e-3 after 300 steps, L-BFGS-B on f at 1e-4
+after 2000; this method needs 15 to 20 steps to 1e-13. The shift may be anything from 1.003 to 2 times the
+negative curvature; a larger one, or one that has to cover entries at their bound, crawls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from amtl_cvx.certificate import certify, residuals
+from amtl_cvx.model import Model
+from amtl_cvx.refine.newton import WORKING_LIMIT, Derivatives, derivatives, newton_steps
+from amtl_cvx.refine.quasi import quasi_newton_steps
+from amtl_cvx.subproblems.direct import DENSE_LIMIT
+from amtl_cvx.tasks import Array, TaskSet
+
+__all__ = ["DENSE_LIMIT", "WORKING_LIMIT", "Derivatives", "can_refine", "derivatives", "refine"]
+
+Point = tuple[Array, Array]
+Observer = Callable[[Array, Array, str], None]
+_ROUNDING = 1e-14  # relative residual below which there is nothing to gain
+
+
+def refine(
+    tasks: TaskSet,
+    model: Model,
+    start: Point,
+    *,
+    tol: float,
+    max_steps: int = 300,
+    observe: Observer | None = None,
+) -> Point:
+    """Lower J from `start` until the certificate passes at `tol` or nothing improves.
+
+    While the residual still falls tenfold a step it goes on, down to rounding: the last digits cost little.
+
+    Parameters
+    ----------
+    tasks, model
+        The problem; compressed tasks (`Model.compress`) give the same answer sooner.
+    start : ((d, T), (T, T))
+        A feasible point.
+    tol : float
+        The certificate's tolerance; the target is a hundredth of it.
+    max_steps : int
+        Limit for the number of accepted steps.
+    observe : callable(W, B, method), optional
+        Called after every accepted step. `KeyboardInterrupt` raised inside passes through.
+
+    Returns
+    -------
+    W, B
+        A feasible point with J not above that of `start` (up to rounding).
+    """
+    if not can_refine(model):
+        return start
+    W, B = start
+    name, method = (
+        ("newton", newton_steps) if tasks.T * tasks.d <= DENSE_LIMIT else ("l-bfgs-b", quasi_newton_steps)
+    )
+    relative = np.inf
+    for count, (W, B) in enumerate(method(tasks, model, W, B), start=1):  # noqa: B020
+        if observe is not None:
+            observe(W, B, name)
+        previous, relative = relative, residuals(tasks, model, W, B).relative
+        if count >= max_steps or relative <= _ROUNDING:
+            break
+        if 0.1 * previous < relative <= tol and certify(tasks, model, W, B, tol=tol).passes:
+            break
+    return W, B
+
+
+def can_refine(model: Model) -> bool:
+    """Whether the penalty has the gradient that refinement needs."""
+    return model.transfer.prices(np.zeros(1)) is not None

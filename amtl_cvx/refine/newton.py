@@ -1,0 +1,196 @@
+r"""Bound-constrained Newton steps on f(B) = min over W of J(W, B) (see the package's essay).
+
+Second derivatives of J (CERTIFICATES section 3), M = I - B, r_t = (W M)_t, rate[s, u] = d p_s / d(c_u l_u):
+
+    W-W     blockdiag(a_t Hess L_t) + 2 coupling M M' (x) I
+    B_st-w_u  rate[s, u] c_u grad l_u - 2 coupling (r_t [u = s] + M_ut w_s)
+    B_st-B_pt 2 coupling w_s'w_p,   0 for different targets
+
+and of f at W = W*(B): gradient G_B, Hessian S = BB - BW WW^-1 WB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg as sl
+import scipy.sparse.linalg as spl
+
+from amtl_cvx.certificate import residuals
+from amtl_cvx.model import Model
+from amtl_cvx.refine.boxqp import box_minimum
+from amtl_cvx.subproblems.direct import DirectTransferStep, WeightSystem, cholesky, minimal_weights
+from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
+
+WORKING_LIMIT = 3000
+"""Largest number of entries of B that one step moves: all positive ones count, then the steepest zeros."""
+_DENSE_EIGENVALUE = 400  # size from which Lanczos finds the smallest eigenvalue
+_TRUST_RATIO = 1e-10  # below this predicted relative decrease, J is rounding noise and the residual decides
+_NOISE = 1e-13  # relative rise of J that counts as rounding
+_TRIALS = 40
+
+Point = tuple[Array, Array]
+
+
+class Derivatives(NamedTuple):
+    """Second-order model of J in vec(W), by tasks, and the entries B[sources, targets]."""
+
+    gradient_W: Array
+    gradient_B: Array
+    WW: Array
+    BW: Array
+    BB: Array
+    sources: Indices
+    targets: Indices
+
+
+def derivatives(tasks: TaskSet, model: Model, W: Array, B: Array, free: Mask) -> Derivatives:
+    """Gradient and Hessian blocks of J in W and the entries of B where `free` (T, T) is True."""
+    T = tasks.T
+    s, t = np.nonzero(free)
+    M = np.eye(T) - B
+    R = W @ M
+    weighted_gradient = model.task_weight(tasks) * model.loss_gradient(tasks, W)
+    cross = _price_rates(model, T)[s][:, :, None] * weighted_gradient.T[None]
+    cross -= 2.0 * model.coupling * M.T[t][:, :, None] * W.T[s][:, None, :]
+    cross[np.arange(len(s)), s] -= 2.0 * model.coupling * R.T[t]
+    return Derivatives(
+        gradient_W=model.gradient_W(tasks, W, B).T.ravel(),
+        gradient_B=model.gradient_B(tasks, W, B)[s, t],
+        WW=WeightSystem.at(tasks, model, W, B).dense(),
+        BW=cross.reshape(len(s), W.size),
+        BB=2.0 * model.coupling * (W.T @ W)[np.ix_(s, s)] * (t[:, None] == t),
+        sources=s,
+        targets=t,
+    )
+
+
+def _price_rates(model: Model, T: int) -> Array:
+    """rate[s, u] = d p_s / d(c_u l_u), constant because prices are affine in the losses."""
+    base = model.transfer.prices(np.zeros(T))
+    columns = [model.transfer.prices(unit) for unit in np.eye(T)]
+    assert base is not None
+    return np.column_stack([column - base for column in columns if column is not None])
+
+
+@dataclass
+class _Trust:
+    """What is added to the shift that makes the model convex: up after a refusal, down after a success."""
+
+    value: float = 1e-2
+
+    def raise_(self) -> None:
+        self.value = max(4.0 * self.value, 1e-10)
+
+    def adapt(self, ratio: float) -> None:
+        if ratio > 0.7:
+            self.value = self.value / 8.0 if self.value > 1e-14 else 0.0
+        elif ratio < 0.2:
+            self.value = max(2.0 * self.value, 1e-10)
+
+
+def newton_steps(tasks: TaskSet, model: Model, W: Array, B: Array) -> Iterator[Point]:
+    """Points of falling J, each with W = W*(B), until no step lowers it.
+
+    As long as the residual does not fall tenfold, an exact round of the alternation follows each step: it
+    brings every column back to a support of at most d entries, which the step left by negative curvature.
+    """
+    trust, relative = _Trust(), np.inf
+    W, B = _lower(tasks, model, (W, B), (minimal_weights(tasks, model, W, B), B))
+    while (found := _step(tasks, model, (W, B), trust)) is not None:
+        previous, relative = relative, residuals(tasks, model, *found).relative
+        if relative > 0.1 * previous:
+            found = _lower(tasks, model, found, _round(tasks, model, *found))
+            relative = residuals(tasks, model, *found).relative
+        W, B = found
+        yield W, B
+
+
+def _round(tasks: TaskSet, model: Model, W: Array, B: Array) -> Point:
+    """The exact B-step, then the exact W-step."""
+    B = DirectTransferStep().solve(tasks, model, W, B).value
+    return minimal_weights(tasks, model, W, B), B
+
+
+def _lower(tasks: TaskSet, model: Model, old: Point, new: Point) -> Point:
+    """The point of lower J."""
+    return new if model.objective(tasks, *new) <= model.objective(tasks, *old) else old
+
+
+def _step(tasks: TaskSet, model: Model, point: Point, trust: _Trust) -> Point | None:
+    """The first trial point that lowers J (at rounding level: the residual); None if there is none."""
+    W, B = point
+    J = model.objective(tasks, W, B)
+    local = derivatives(tasks, model, W, B, working_set(tasks, model, W, B))
+    if not len(local.sources):
+        return None
+    root = np.sqrt(_positive(np.diag(local.BB)))
+    S = eliminated(local) / np.outer(root, root)
+    gradient, lower = local.gradient_B / root, -B[local.sources, local.targets] * root
+    curvature = 1.01 * max(0.0, -_smallest_eigenvalue(S))
+    for _ in range(_TRIALS):
+        try:
+            step = box_minimum(S + (curvature + trust.value) * np.eye(len(S)), gradient, lower)
+        except sl.LinAlgError:
+            trust.raise_()
+            continue
+        trial_B = B.copy()
+        trial_B[local.sources, local.targets] = np.where(
+            step > lower, np.maximum((step - lower) / root, 0.0), 0.0
+        )
+        trial = minimal_weights(tasks, model, W, trial_B), trial_B
+        predicted = -float(gradient @ step + 0.5 * step @ S @ step)
+        actual = J - model.objective(tasks, *trial)
+        if predicted > _TRUST_RATIO * abs(J):
+            if actual > 1e-2 * predicted:
+                trust.adapt(actual / predicted)
+                return trial
+        elif actual >= -_NOISE * abs(J) and _improves(tasks, model, trial, point):
+            trust.adapt(1.0)
+            return trial
+        trust.raise_()
+    return None
+
+
+def working_set(tasks: TaskSet, model: Model, W: Array, B: Array) -> Mask:
+    """The entries of B that are positive or want to enter, the steepest first up to `WORKING_LIMIT`."""
+    slope = model.gradient_B(tasks, W, B)
+    enters = (B <= 0.0) & (slope < 0.0)
+    np.fill_diagonal(enters, False)
+    room = max(WORKING_LIMIT - int((B > 0.0).sum()), 100)
+    if int(enters.sum()) > room:
+        steepness = slope / np.sqrt(_positive((W**2).sum(axis=0)))[:, None]
+        enters &= steepness <= np.partition(steepness[enters], room - 1)[room - 1]
+    return (B > 0.0) | enters
+
+
+def eliminated(local: Derivatives) -> Array:
+    """S = BB - BW WW^-1 WB."""
+    factor, _ = cholesky(local.WW)
+    half: Array = sl.solve_triangular(factor, local.BW.T, lower=True, check_finite=False)
+    return local.BB - half.T @ half
+
+
+def _smallest_eigenvalue(S: Array) -> float:
+    """The smallest eigenvalue, to a per cent; the caller's Cholesky factor has the last word."""
+    if len(S) <= _DENSE_EIGENVALUE:
+        return float(sl.eigh(S, eigvals_only=True, subset_by_index=[0, 0])[0])
+    try:
+        found = spl.eigsh(S, k=1, which="SA", tol=1e-2, v0=np.ones(len(S)), return_eigenvectors=False)
+    except spl.ArpackNoConvergence as error:
+        found = error.eigenvalues
+    return float(found[0]) if len(found) else 0.0
+
+
+def _improves(tasks: TaskSet, model: Model, trial: Point, point: Point) -> bool:
+    new, old = residuals(tasks, model, *trial).relative, residuals(tasks, model, *point).relative
+    return new < 0.999 * old
+
+
+def _positive(diagonal: Array) -> Array:
+    """A diagonal kept away from 0."""
+    largest = float(diagonal.max(initial=0.0))
+    return np.maximum(diagonal, 1e-12 * largest if largest > 0 else 1.0)

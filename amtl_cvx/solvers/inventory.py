@@ -1,0 +1,91 @@
+"""What is installed, and which solver is tried when."""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+import importlib.util
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import cvxpy as cp
+
+from amtl_cvx.errors import SolverUnavailableError
+
+Step = Literal["W", "W-cone", "B", "B-cone"]
+
+CHAINS: Mapping[Step, tuple[str, ...]] = {
+    "W": ("CLARABEL", "SCS", "OSQP"),
+    "W-cone": ("CLARABEL", "SCS"),
+    "B": ("CLARABEL", "OSQP", "SCS"),
+    "B-cone": ("CLARABEL", "SCS"),
+}
+"""Solvers of each step, the default first."""
+
+_PACKAGES = {"CLARABEL": "clarabel", "OSQP": "osqp", "SCS": "scs"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SolverInfo:
+    """One row of `amtl-cvx solvers`."""
+
+    name: str
+    usable: bool
+    version: str
+    role: str
+    reason: str = ""
+
+
+@functools.cache
+def installed() -> frozenset[str]:
+    """CVXPY's installed solvers; asked once, because CVXPY searches the disk at every call (20 ms)."""
+    return frozenset(cp.installed_solvers())
+
+
+def available() -> tuple[SolverInfo, ...]:
+    """What is installed, and for what is not, why not."""
+    rows = []
+    for name, package in _PACKAGES.items():
+        steps = ", ".join(
+            f"{step}{' (default)' if chain[0] == name else ''}"
+            for step, chain in CHAINS.items()
+            if name in chain
+        )
+        found = importlib.util.find_spec(package) is not None and name in installed()
+        rows.append(
+            SolverInfo(
+                name=name,
+                usable=found,
+                version=importlib.metadata.version(package) if found else "",
+                role=steps,
+                reason="" if found else f"the package {package!r} is not installed: pip install {package}",
+            )
+        )
+    return tuple(rows)
+
+
+def check_solver(name: str) -> str:
+    """The solver's canonical name ("auto" included).
+
+    Raises
+    ------
+    SolverUnavailableError
+        If the name is unknown or the solver is not installed.
+    """
+    canonical = "auto" if name.lower() == "auto" else name.upper()
+    if canonical == "auto":
+        return canonical
+    if canonical not in _PACKAGES:
+        raise SolverUnavailableError(f"unknown solver {name!r}: choose auto, {', '.join(_PACKAGES)}")
+    if canonical not in installed():
+        raise SolverUnavailableError(
+            f"solver {canonical} is not installed: pip install {_PACKAGES[canonical]}, or choose auto"
+        )
+    return canonical
+
+
+def chain(step: Step, solver: str) -> tuple[str, ...]:
+    """The solvers to try, in order: `solver` first where it can do the step."""
+    usable = tuple(name for name in CHAINS[step] if name in installed())
+    return tuple(sorted(usable, key=lambda name: name != solver)) if solver in usable else usable

@@ -1,0 +1,146 @@
+r"""A compiled quadratic program as data, and a Clarabel solver that is kept set up.
+
+CVXPY compiles a DPP problem to sparse matrices that map the vector v of its parameters to
+
+    min_x  (1/2) x'P(v) x + q(v)'x    subject to    b(v) - A(v) x  in  {0}^z x R_+^m
+
+`Program` takes these matrices (`ParamConeProg`) and skips what CVXPY does around them at every solve. From
+one solve to the next the solver only gets new numbers (`DefaultSolver.update`). It is set up again where the
+places of the zeros of P change: a sparse B makes the W-step sparse, and the factorisation lives on that
+(School: T d = 3892, .1 s with the 18% of the entries that are not 0, .8 s with all). A keeps its zeros.
+
+The data are taken as they come, without equilibration, so that an updated solver holds just what a new one
+would, and a result does not depend on earlier calls. Whoever writes the problem scales it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import clarabel  # type: ignore[import-untyped]
+import cvxpy as cp
+import numpy as np
+import scipy.sparse as sp
+from numpy.typing import NDArray
+
+from amtl_cvx.tasks import Array, Indices
+
+_SETTINGS: Mapping[str, Any] = {
+    "verbose": False,
+    "max_threads": 1,
+    "direct_solve_method": "faer",
+    "presolve_enable": False,
+    "chordal_decomposition_enable": False,
+    "equilibrate_enable": False,
+    "tol_gap_abs": 1e-12,
+    "tol_gap_rel": 1e-12,
+    "tol_feas": 1e-12,
+    "iterative_refinement_reltol": 1e-16,
+    "iterative_refinement_abstol": 1e-16,
+}
+
+
+class Answer(NamedTuple):
+    """What the solver said, and its seconds (set-up or update included)."""
+
+    optimal: bool
+    status: str
+    seconds: float
+
+
+class Entries(NamedTuple):
+    """A sparse matrix by columns, its entries as a function of the parameters."""
+
+    values: sp.csr_array
+    rows: Indices
+    starts: Indices
+
+    def where(self, kept: NDArray[np.bool_]) -> Entries:
+        """Some of the entries only; `values` stays as it is."""
+        columns = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        counts = np.bincount(columns[kept], minlength=len(self.starts) - 1)
+        return Entries(self.values, self.rows[kept], np.r_[0, np.cumsum(counts)])
+
+    def matrix(self, data: Array, shape: tuple[int, int]) -> sp.csc_array:
+        return sp.csc_array((data, self.rows, self.starts), shape=shape)
+
+
+class Program:
+    """One compiled problem; `solve` leaves the answer in the problem's variables.
+
+    Parameters
+    ----------
+    problem : cvxpy.Problem
+        Its parameters and variables have no attributes (CVXPY would replace them by others).
+    compiled : ParamConeProg
+        What `problem.get_problem_data("CLARABEL")` holds under "param_prob": a QP.
+    refinement : bool
+        Iterative refinement of the solver's linear systems. The one system of an unconstrained problem needs
+        it; the steps of an interior-point run to a polished answer do not, and take half the time without.
+    """
+
+    def __init__(self, problem: cp.Problem, compiled: Any, *, refinement: bool) -> None:
+        self.variables = [(v, compiled.var_id_to_col[v.id]) for v in problem.variables()]
+        self.columns = {p: compiled.param_id_to_col[p.id] for p in problem.parameters()}
+        self.vector = np.ones(compiled.total_param_size + 1)
+        self.n, self.m = compiled.x.size, compiled.constr_size
+        self.q = sp.csr_array(compiled.q)[: self.n]
+        self.P = _upper(compiled.reduced_P)
+        self.A, self.b = _split(compiled.reduced_A, self.m)
+        self.cones = [clarabel.ZeroConeT(compiled.cone_dims.zero)] * (compiled.cone_dims.zero > 0)
+        self.cones += [clarabel.NonnegativeConeT(compiled.cone_dims.nonneg)] * (compiled.cone_dims.nonneg > 0)
+        self.settings = clarabel.DefaultSettings()
+        for name, value in {**_SETTINGS, "iterative_refinement_enable": refinement}.items():
+            setattr(self.settings, name, value)
+        self.kept = np.zeros(0, dtype=bool)
+        self.solver: Any = None
+
+    @staticmethod
+    def fits(compiled: Any) -> bool:
+        """Whether a compiled problem has the form above."""
+        cones = compiled.cone_dims
+        return compiled.P is not None and cones.zero + cones.nonneg == compiled.constr_size
+
+    def solve(self, values: Mapping[cp.Parameter, Array]) -> Answer:
+        """Solve for these values of the parameters."""
+        for parameter, column in self.columns.items():
+            value = values[parameter]
+            self.vector[column : column + value.size] = value.ravel(order="F")
+        P, q = self.P.values @ self.vector, self.q @ self.vector
+        A, b = -(self.A.values @ self.vector), self.b @ self.vector
+        started = time.perf_counter()
+        kept = P != 0.0
+        if np.array_equal(kept, self.kept):
+            self.solver.update(P=P[kept], q=q, b=b, **({"A": A} if A.size else {}))
+        else:
+            self.kept = kept
+            quadratic = self.P.where(kept).matrix(P[kept], (self.n, self.n))
+            constraints = self.A.matrix(A, (self.m, self.n))
+            self.solver = clarabel.DefaultSolver(quadratic, q, constraints, b, self.cones, self.settings)
+        solution = self.solver.solve()
+        seconds = time.perf_counter() - started
+        x = np.array(solution.x)
+        optimal = solution.status == clarabel.SolverStatus.Solved and bool(np.isfinite(x).all())
+        for variable, column in self.variables:
+            part = x[column : column + variable.size]
+            variable.save_value(part.reshape(variable.shape, order="F"))
+        return Answer(optimal, str(solution.status), seconds)
+
+
+def _upper(reduced: Any) -> Entries:
+    """The upper triangle of a quadratic form that CVXPY holds in full."""
+    rows, starts, _ = reduced.problem_data_index
+    values = sp.csr_array(reduced.reduced_mat)
+    upper = rows <= np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    return Entries(values, rows, starts).where(upper)._replace(values=values[upper])
+
+
+def _split(reduced: Any, m: int) -> tuple[Entries, sp.csr_array]:
+    """A, and the map from the parameters to b: CVXPY holds both as one matrix, b in the last column."""
+    rows, starts, _ = reduced.problem_data_index
+    values, end = sp.csr_array(reduced.reduced_mat), starts[-2]
+    count = len(rows) - end
+    place = sp.csr_array((np.ones(count), (rows[end:], np.arange(count))), shape=(m, count))
+    return Entries(values[:end], rows[:end], starts[:-1]), sp.csr_array(place @ values[end:])

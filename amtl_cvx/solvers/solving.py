@@ -1,0 +1,253 @@
+"""One problem along the fallback chain (see the package's essay)."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import cvxpy as cp
+
+from amtl_cvx.errors import ConvexityError, SolveError
+from amtl_cvx.solvers.gpu import Gpu
+from amtl_cvx.solvers.inventory import Step, chain
+from amtl_cvx.solvers.program import Program
+from amtl_cvx.tasks import Array
+
+FAER_SIZE = 1000
+"""Number of unknowns from which Clarabel's multifrontal factorisation is the faster one."""
+
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "CLARABEL": {"tol_gap_abs": 1e-12, "tol_gap_rel": 1e-12, "tol_feas": 1e-12, "max_threads": 1},
+    "OSQP": {"eps_abs": 1e-9, "eps_rel": 1e-9, "polishing": True, "max_iter": 10_000},
+    "SCS": {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 50_000},
+}
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backend:
+    """Which solver is tried first, and which solves go to the GPU before any of the chain.
+
+    Without an answer from either the rest of the chain follows.
+    """
+
+    solver: str = "auto"
+    gpu: Gpu = field(default_factory=Gpu)
+
+    def takes_gpu(self, step: Step, problem: cp.Problem) -> bool:
+        """Whether a problem goes to the GPU first."""
+        return self.gpu.takes(step, _unknowns(problem))
+
+    def on_cpu(self) -> Backend:
+        """The same without the GPU, for steps that solve one task or one column at a time."""
+        return replace(self, gpu=Gpu())
+
+
+AUTO = Backend()
+"""The chain of the step as it stands."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Solved:
+    """How a problem was solved: the solver that answered, its status, its own and the compile seconds."""
+
+    solver: str
+    status: str
+    seconds: float
+    compile_seconds: float = 0.0
+
+    @classmethod
+    def none(cls) -> Solved:
+        """Nothing solved yet: the neutral element of addition."""
+        return cls(solver="", status="", seconds=0.0)
+
+    def __add__(self, other: Solved) -> Solved:
+        """Several solves as one: seconds add up, solvers are named, a status but "optimal" survives."""
+        names = dict.fromkeys(name for name in (*self.solver.split("+"), *other.solver.split("+")) if name)
+        return Solved(
+            solver="+".join(names),
+            status=other.status if self.status in ("", "optimal") else self.status,
+            seconds=self.seconds + other.seconds,
+            compile_seconds=self.compile_seconds + other.compile_seconds,
+        )
+
+
+def check_dpp(problem: cp.Problem, what: str) -> cp.Problem:
+    """The problem itself, or `ConvexityError` naming it if it is not convex or not DPP.
+
+    A quadratic form in a parameter is DPP for the solvers here, which all take a quadratic objective.
+    """
+    if not problem.is_dpp(quad_form_dpp="qp"):
+        kind = "not DPP (it would be compiled at every solve)" if problem.is_dcp() else "not convex"
+        raise ConvexityError(f"{what} is {kind}: {problem.objective.expr}")
+    return problem
+
+
+class Compiled:
+    """A problem that is compiled once and solved for many values of its parameters.
+
+    A quadratic program goes to Clarabel as data (`Program`). Everything else, another solver asked for, and
+    whatever that does not solve, goes through CVXPY (`solve`).
+    """
+
+    def __init__(self, problem: cp.Problem, *, step: Step, what: str) -> None:
+        self.problem, self.step = check_dpp(problem, what), step
+        self._program: Program | None = None
+        self._compiled = False
+
+    def solve(self, values: Mapping[cp.Parameter, Array], backend: Backend) -> Solved:
+        """Solve for these values of the parameters; the answer is in the problem's variables.
+
+        Raises
+        ------
+        SolveError
+            If no solver of the chain gives an answer.
+        """
+        first = chain(self.step, backend.solver)[:1]
+        elsewhere = first != ("CLARABEL",) or self.step not in ("W", "B")
+        if elsewhere or backend.takes_gpu(self.step, self.problem):
+            _set(values)
+            return solve(self.problem, step=self.step, backend=backend)
+        seconds = self._compile(values)
+        if self._program is None:
+            _set(values)
+            return solve(self.problem, step=self.step, backend=backend)
+        answer = self._program.solve(values)
+        solved = Solved(solver="CLARABEL", status=cp.OPTIMAL, seconds=answer.seconds, compile_seconds=seconds)
+        if answer.optimal:
+            return solved
+        log.debug("%s-step as data: Clarabel says %s, once more through CVXPY", self.step, answer.status)
+        _set(values)
+        return replace(solved, status="") + solve(self.problem, step=self.step, backend=backend)
+
+    def _compile(self, values: Mapping[cp.Parameter, Array]) -> float:
+        """Make the program, once; the seconds that took."""
+        if self._compiled:
+            return 0.0
+        started = time.perf_counter()
+        _set(values)
+        compiled = _problem_data(self.problem, "CLARABEL", {})[0][cp.settings.PARAM_PROB]
+        if Program.fits(compiled):
+            self._program = Program(self.problem, compiled, refinement=self.step == "W")
+        self._compiled = True
+        return time.perf_counter() - started
+
+
+def _set(values: Mapping[cp.Parameter, Array]) -> None:
+    for parameter, value in values.items():
+        parameter.value = value
+
+
+def solve(problem: cp.Problem, *, step: Step, backend: Backend = AUTO) -> Solved:
+    """Solve a compiled problem, on the GPU or along the fallback chain; the answer is in its variables.
+
+    Raises
+    ------
+    SolveError
+        If no solver of the chain gives an answer; the message lists what each said.
+    """
+    if not backend.takes_gpu(step, problem):
+        return _along_chain(problem, step, backend)
+    answer = _on_gpu(problem, step, backend.gpu)
+    if answer.status == cp.OPTIMAL:
+        return answer
+    backend.gpu.fail(step, answer.status)
+    solved = _along_chain(problem, step, backend)
+    return replace(
+        solved,
+        status=f"{solved.status}, GPU failed",
+        compile_seconds=solved.compile_seconds + answer.compile_seconds,
+    )
+
+
+def _on_gpu(problem: cp.Problem, step: Step, gpu: Gpu) -> Solved:
+    """SCS with its GPU linear solver. A build or a driver that fails may raise anything: it is a status."""
+    name = f"SCS {gpu.linear_solver}"
+    options = {**_options("SCS", step, problem), "linear_solver": gpu.linear_solver}
+    try:
+        status, seconds, compiled = _attempt(problem, "SCS", options)
+    except Exception as error:
+        said = " ".join(str(error).split())[:80]
+        return Solved(solver=name, status=f"{type(error).__name__}: {said}", seconds=0.0)
+    gpu.solves += status == cp.OPTIMAL
+    return Solved(solver=name, status=status, seconds=seconds, compile_seconds=compiled)
+
+
+def _along_chain(problem: cp.Problem, step: Step, backend: Backend) -> Solved:
+    tried: list[str] = []
+    inexact: tuple[Solved, dict[cp.Variable, Any]] | None = None
+    compile_seconds = 0.0
+    for name in chain(step, backend.solver):
+        status, seconds, compiled = _attempt(problem, name, _options(name, step, problem))
+        compile_seconds += compiled
+        if status == cp.OPTIMAL:
+            return Solved(solver=name, status=status, seconds=seconds, compile_seconds=compile_seconds)
+        tried.append(f"{name}: {status}")
+        better = inexact is None or (status, inexact[0].status) == (cp.OPTIMAL_INACCURATE, cp.USER_LIMIT)
+        if status in (cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) and better and _has_values(problem):
+            answer = Solved(solver=name, status=status, seconds=seconds, compile_seconds=compile_seconds)
+            inexact = answer, {v: v.value for v in problem.variables()}
+    if inexact is None:
+        raise SolveError(
+            f"the {step}-step could not be solved ({'; '.join(tried)}):"
+            " rescale the data or choose another solver",
+            step=step,
+            solver=", ".join(chain(step, backend.solver)),
+            status="; ".join(tried),
+        )
+    answer, values = inexact
+    log.warning("%s-step: no solver reached its accuracy (%s)", step, "; ".join(tried))
+    for variable, value in values.items():
+        variable.save_value(value)
+    return answer
+
+
+def _has_values(problem: cp.Problem) -> bool:
+    return all(variable.value is not None for variable in problem.variables())
+
+
+def _options(name: str, step: Step, problem: cp.Problem) -> Mapping[str, Any]:
+    options = dict(_OPTIONS[name])
+    if (name, step) == ("CLARABEL", "B-cone"):  # these end at 1e-10; asking for more costs a fallback
+        options |= dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9)
+    if name == "CLARABEL":
+        options["direct_solve_method"] = "faer" if _unknowns(problem) >= FAER_SIZE else "qdldl"
+    return options
+
+
+def _unknowns(problem: cp.Problem) -> int:
+    return sum(int(variable.size) for variable in problem.variables())
+
+
+def _attempt(problem: cp.Problem, name: str, options: Mapping[str, Any]) -> tuple[str, float, float]:
+    """One solver's status, its seconds (set-up and polish included) and the seconds of a first compilation.
+
+    OSQP swallows Ctrl-C and returns the status "interrupted"; it is given back as `KeyboardInterrupt`.
+    """
+    compiled, started = 0.0, time.perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # back end, sparse value, accuracy: the last is in the status
+        before = problem.compilation_time
+        try:  # a solver without the cones of the problem says so while compiling
+            data, chain_, inverse = _problem_data(problem, name, options)
+            compiled = (problem.compilation_time or 0.0) if problem.compilation_time != before else 0.0
+            started = time.perf_counter()
+            raw = chain_.solve_via_data(problem, data, False, False, dict(options))
+            seconds = time.perf_counter() - started
+            if name == "OSQP" and raw.info.status == "interrupted":
+                raise KeyboardInterrupt
+            problem.unpack_results(raw, chain_, inverse)
+        except cp.error.SolverError as error:
+            return f"failed ({' '.join(str(error).split())[:80]})", time.perf_counter() - started, compiled
+    return str(problem.status), seconds, compiled
+
+
+def _problem_data(problem: cp.Problem, name: str, options: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+    """CVXPY's data for a solver; compiled at the first call, with the parameters' values after that."""
+    data: tuple[Any, Any, Any] = problem.get_problem_data(name, enforce_dpp=True, solver_opts=dict(options))
+    return data

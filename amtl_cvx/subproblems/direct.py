@@ -1,0 +1,281 @@
+r"""The two steps in NumPy: the fast engine, and the inner solves of refinement.
+
+They solve the very problems that `weights` and `transfer` state in CVXPY, which stay the definition; tests
+hold one against the other.
+
+W-step. Newton's method on sum_t a_t L_t(w_t) + coupling ||W (I - B)||^2, one step for a quadratic loss. Its
+system (blockdiag(a_t Hess L_t) + 2 coupling P (x) I) V = R is never written as a Kronecker product: products
+cost O(T^2 d + T d^2), and conjugate gradients, preconditioned by the diagonal blocks and started at the last
+W, solve it. A dense Cholesky factor is used for small systems, and where conjugate gradients do not end: on
+School (T d = 3892) I - B is nearly singular after ten rounds, and 1600 of their steps leave a thousandth of
+the residual.
+
+B-step. All columns at once, min over b >= 0, b_t = 0 of coupling ||w_t - W b||^2 + p'b, by the active-set
+method of Lawson and Hanson on the Gram matrix W'W, started at the last B: each sweep solves every open column
+on its support in one batch. Exact up to rounding, zeros are zeros.
+
+Source: Lawson, Hanson, Solving Least Squares Problems, 1974, chapter 23.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.linalg as sl
+
+from amtl_cvx.errors import SolveError
+from amtl_cvx.model import Model
+from amtl_cvx.solvers import Solved
+from amtl_cvx.subproblems.halfstep import HalfStep
+from amtl_cvx.tasks import Array, Indices, TaskSet
+
+DENSE_SIZE = 500
+"""Number of unknowns T d up to which the W-step's system is factored at once."""
+DENSE_LIMIT = 6000
+"""Number of unknowns T d up to which it is factored where conjugate gradients do not end (288 MB)."""
+_CG_STEPS, _CG_LIMIT = 120, 5000  # with a factor to fall back on, and without
+_NEWTON_STEPS = 100
+_NEWTON_ACCURACY = 1e-13  # largest entry of the gradient relative to its terms
+_RIDGE = 1e-14  # relative; keeps a dependent support from an exactly singular matrix
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WeightSystem:
+    """The matrix H = blockdiag(blocks) + 2 coupling P (x) I of the W-step, P = (I - B)(I - B)'.
+
+    Parameters
+    ----------
+    blocks : (T, d, d) ndarray
+        a_t Hess L_t(w_t).
+    M : (T, T) ndarray
+        I - B.
+    coupling : float
+    """
+
+    blocks: Array
+    M: Array
+    coupling: float
+
+    @classmethod
+    def at(cls, tasks: TaskSet, model: Model, W: Array, B: Array) -> WeightSystem:
+        """The Hessian of J in W at (W, B)."""
+        pairs = zip(tasks, model.loss_weight(tasks, B), W.T, strict=True)
+        blocks = np.stack([a * model.loss.hessian(task, w) for task, a, w in pairs])
+        return cls(blocks=blocks, M=np.eye(len(B)) - B, coupling=model.coupling)
+
+    def product(self, V: Array) -> Array:
+        """H V for V (T, d), tasks in rows."""
+        return (self.blocks @ V[:, :, None])[:, :, 0] + 2.0 * self.coupling * (self.M @ (self.M.T @ V))
+
+    def dense(self) -> Array:
+        """H, (T d, T d), tasks stacked."""
+        T, d, _ = self.blocks.shape
+        H = np.zeros((T, d, T, d))
+        each = np.arange(d)
+        H[:, each, :, each] = 2.0 * self.coupling * (self.M @ self.M.T)
+        H[np.arange(T), :, np.arange(T), :] += self.blocks
+        return H.reshape(T * d, T * d)
+
+    def solve(self, R: Array, *, accuracy: float) -> Array:
+        """V with H V = R up to `accuracy` in every entry, (T, d) each."""
+        if R.size > DENSE_SIZE:
+            V, settled = self._conjugate_gradients(R, accuracy)
+            if settled or R.size > DENSE_LIMIT:
+                return V
+        factor = cholesky(self.dense())
+        V = sl.cho_solve(factor, R.ravel()).reshape(R.shape)
+        refined: Array = V + sl.cho_solve(factor, (R - self.product(V)).ravel()).reshape(R.shape)
+        return refined
+
+    def _conjugate_gradients(self, R: Array, accuracy: float) -> tuple[Array, bool]:
+        """The solution so far and whether it reached the accuracy."""
+        T, d, _ = self.blocks.shape
+        kappa = 2.0 * self.coupling * (self.M**2).sum(axis=1)
+        inverse = np.linalg.inv(self.blocks + kappa[:, None, None] * np.eye(d))
+        V, rest = np.zeros_like(R), R.copy()
+        z = (inverse @ rest[:, :, None])[:, :, 0]
+        direction, gamma = z, float((rest * z).sum())
+        for _ in range(_CG_STEPS if R.size <= DENSE_LIMIT else _CG_LIMIT):
+            if np.abs(rest).max() <= accuracy:
+                return V, True
+            image = self.product(direction)
+            length = gamma / float((direction * image).sum())
+            V = V + length * direction
+            rest = rest - length * image
+            z = (inverse @ rest[:, :, None])[:, :, 0]
+            previous, gamma = gamma, float((rest * z).sum())
+            direction = z + (gamma / previous) * direction
+        return V, False
+
+
+def cholesky(H: Array) -> tuple[Array, bool]:
+    """Lower Cholesky factor of a positive semidefinite H, as for `scipy.linalg.cho_solve`.
+
+    A numerically singular H gets the smallest shift of its diagonal, from 1e-15 of it on, that has a factor.
+
+    Raises
+    ------
+    SolveError
+        If H is not finite or far from positive semidefinite.
+    """
+    diagonal = np.diag(H)
+    for power in (None, -15, -14, -13, -12, -11, -10):
+        shift = 0.0 if power is None else 10.0**power * float(diagonal.max())
+        try:
+            factor: Array = sl.cho_factor(H + shift * np.eye(len(H)) if shift else H, lower=True)[0]
+            return factor, True
+        except (sl.LinAlgError, ValueError):
+            continue
+    message = "the Hessian of the W-step has no Cholesky factor: rescale the data"
+    raise SolveError(message, step="W", solver="direct", status="not positive definite")
+
+
+def minimal_weights(tasks: TaskSet, model: Model, W: Array, B: Array) -> Array:
+    """argmin over W of J(., B), (d, T), by Newton's method from W."""
+    value, previous = model.objective(tasks, W, B), np.inf
+    for count in range(_NEWTON_STEPS):
+        gradient = model.gradient_W(tasks, W, B)
+        miss, size = float(np.abs(gradient).max()), _term_size(tasks, model, W, B, gradient)
+        if count and (miss <= _NEWTON_ACCURACY * size or miss > 0.5 * previous):
+            break
+        system = WeightSystem.at(tasks, model, W, B)
+        step = -system.solve(gradient.T, accuracy=0.3 * _NEWTON_ACCURACY * size).T
+        length, slope = 1.0, float((gradient * step).sum())
+        settled = -slope <= 1e-13 * abs(value)
+        while (new := model.objective(tasks, W + length * step, B)) > value + (
+            1e-14 * abs(value) if settled else 1e-4 * length * slope
+        ):
+            length /= 2.0
+            if length < 1e-10:
+                return W
+        W, value = W + length * step, new
+        previous = miss if settled else np.inf
+    return W
+
+
+def _term_size(tasks: TaskSet, model: Model, W: Array, B: Array, gradient: Array) -> float:
+    """The largest entry of the two terms that make the gradient, 1 if both are 0."""
+    coupling = model.coupling_gradient_W(W, B)
+    return max(float(np.abs(coupling).max()), float(np.abs(gradient - coupling).max())) or 1.0
+
+
+def nonnegative_columns(K: Array, Q: Array, start: Array) -> tuple[Array, bool]:
+    """Column t: argmin over b >= 0, b_t = 0 of (1/2) b'K b - Q[:, t]'b.
+
+    Parameters
+    ----------
+    K : (T, T) ndarray
+        Symmetric positive semidefinite.
+    Q, start : (T, T) ndarray
+        Linear terms; a start with start >= 0 (its support is where the search begins).
+
+    Returns
+    -------
+    B : (T, T) ndarray
+    settled : bool
+        False if the limit of sweeps was reached first.
+    """
+    T = len(K)
+    B = np.maximum(start, 0.0)
+    np.fill_diagonal(B, 0.0)
+    support = B > 0.0
+    barred = np.eye(T, dtype=bool)  # entries that cannot enter: the diagonal, and those that left at once
+    limit = 1e-14 * (np.abs(Q) + np.sqrt(np.outer(np.diag(K), np.diag(K))))
+    entered = np.full(T, -1)
+    open_, fresh = np.arange(T), np.zeros(T, dtype=bool)
+    for _ in range(20 * T + 100):
+        if not len(open_):
+            return B, True
+        Z = _on_supports(K, Q, support, open_)
+        infeasible = (Z <= 0.0) & support[:, open_]
+        bad = infeasible.any(axis=0)
+        moved = open_[bad]
+        if len(moved):
+            _retreat(B, support, barred, entered, moved, Z[:, bad], infeasible[:, bad])
+        good = open_[~bad]
+        if len(good):
+            B[:, good] = Z[:, ~bad]
+            gain = Q[:, good] - K @ B[:, good]
+            gain[support[:, good] | barred[:, good] | (gain <= limit[:, good])] = 0.0
+            scaled = gain / np.sqrt(np.maximum(np.diag(K), 1e-300))[:, None]
+            best = scaled.argmax(axis=0)
+            enters = scaled[best, np.arange(len(good))] > 0.0
+            fresh[:] = False
+            support[best[enters], good[enters]] = True
+            entered[good[enters]] = best[enters]
+            open_ = np.concatenate([moved, good[enters]])
+        else:
+            open_ = moved
+    return B, False
+
+
+def _on_supports(K: Array, Q: Array, support: np.ndarray, columns: Indices) -> Array:
+    """For each of `columns` the solution of K_PP z = Q_P on its support P, zeros elsewhere, (T, columns)."""
+    masks = support[:, columns].T
+    width = max(int(masks.sum(axis=1).max()), 1)
+    order = np.argsort(~masks, axis=1, kind="stable")[:, :width]
+    inside = np.take_along_axis(masks, order, axis=1)
+    small = K[order[:, :, None], order[:, None, :]] * (inside[:, :, None] & inside[:, None, :])
+    each = np.arange(width)
+    small[:, each, each] = np.where(inside, small[:, each, each] * (1.0 + _RIDGE), 1.0)
+    right = np.take_along_axis(Q[:, columns].T, order, axis=1) * inside
+    z = np.linalg.solve(small, right[:, :, None])[:, :, 0]
+    Z = np.zeros((len(columns), len(K)))
+    np.put_along_axis(Z, order, np.where(inside, z, 0.0), axis=1)
+    return Z.T
+
+
+def _retreat(
+    B: Array,
+    support: np.ndarray,
+    barred: np.ndarray,
+    entered: Indices,
+    columns: Indices,
+    Z: Array,
+    infeasible: np.ndarray,
+) -> None:
+    """Move the columns towards Z up to the first bound, and drop what reached it from their supports."""
+    b = B[:, columns]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lengths = np.where(infeasible, b / (b - Z), np.inf)
+    length = lengths.min(axis=0)
+    gone = infeasible & (lengths <= length)
+    b = np.where(gone, 0.0, np.maximum(b + length * (Z - b), 0.0))
+    each = np.arange(len(columns))
+    last = entered[columns]
+    at_once = (last >= 0) & gone[last, each] & (length <= 0.0)
+    barred[last[at_once], columns[at_once]] = True  # rounding: its gain was none
+    B[:, columns] = b
+    support[:, columns] &= ~gone
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectWeightStep:
+    """All predictors at once, B fixed."""
+
+    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
+        """argmin over W of J(., B), (d, T); `W` is the start."""
+        started = time.perf_counter()
+        value = minimal_weights(tasks, model, W, B)
+        return HalfStep(value, _solved(started, True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DirectTransferStep:
+    """The whole graph, W fixed; linear penalties only."""
+
+    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
+        """argmin over B of J(W, .), (T, T); the support of `B` is the start."""
+        started = time.perf_counter()
+        prices = model.transfer.prices(model.weighted_losses(tasks, W))
+        assert prices is not None
+        K = W.T @ W
+        value, settled = nonnegative_columns(K, K - prices[:, None] / (2.0 * model.coupling), B)
+        return HalfStep(value, _solved(started, settled))
+
+
+def _solved(started: float, settled: bool) -> Solved:
+    status = "optimal" if settled else "user_limit"
+    return Solved(solver="direct", status=status, seconds=time.perf_counter() - started)

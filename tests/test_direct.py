@@ -1,0 +1,131 @@
+"""The NumPy steps against the CVXPY problems that define them, and against closed forms."""
+
+from __future__ import annotations
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from cases import LOSS_CASES, Array, loss_id, random_tasks, random_transfer, tasks_for
+from scipy.optimize import nnls
+
+from amtl_cvx.certificate import residuals, transfer_gap, weight_gain
+from amtl_cvx.losses import Loss
+from amtl_cvx.model import Model, make_model
+from amtl_cvx.subproblems import WeightStep, compile_transfer_step, direct
+from amtl_cvx.subproblems.direct import (
+    DirectTransferStep,
+    DirectWeightStep,
+    WeightSystem,
+    cholesky,
+    minimal_weights,
+    nonnegative_columns,
+)
+from amtl_cvx.transfer import LossWeightedL1
+
+every_loss = pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
+
+
+@every_loss
+def test_the_weight_step_is_that_of_the_cvxpy_problem(loss: Loss, rng: np.random.Generator) -> None:
+    tasks = tasks_for(loss, rng)
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.2), coupling=0.7, task_weights="inverse-sqrt")
+    B, start = random_transfer(rng, 4), rng.normal(size=(6, 4))
+    fast = DirectWeightStep().solve(tasks, model, start, B)
+    slow = WeightStep.compile(tasks, model).solve(tasks, model, start, B)
+    assert np.abs(fast.value - slow.value).max() <= 1e-9 * np.abs(slow.value).max()
+    assert residuals(tasks, model, fast.value, B).relative_W <= 1e-12
+    assert fast.solved.solver == "direct" and fast.solved.status == "optimal"
+
+
+@pytest.mark.parametrize("T, d", [(4, 6), (12, 5), (9, 9)])
+def test_the_transfer_step_is_that_of_the_cvxpy_problem(T: int, d: int, rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng, d=d, counts=(d + 5,) * T), make_model(mu=0.03, coupling=0.7)
+    W = rng.normal(size=(d, T)) + rng.normal(size=(d, 1))
+    fast = DirectTransferStep().solve(tasks, model, W, np.zeros((T, T)))
+    slow = compile_transfer_step(tasks, model).solve(tasks, model, W, np.zeros((T, T)))
+    assert model.objective(tasks, W, fast.value) <= model.objective(tasks, W, slow.value) * (1 + 1e-13)
+    assert np.abs(fast.value - slow.value).max() <= 1e-7
+    gap, _ = transfer_gap(tasks, model, W, fast.value)
+    assert gap is not None and gap <= 1e-12 * model.objective(tasks, W, fast.value)
+    assert residuals(tasks, model, W, fast.value).relative_B <= 1e-12
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_columns_are_nonnegative_least_squares(seed: int) -> None:
+    """With prices 0, and with prices folded into one more row, scipy's nnls solves each column."""
+    rng = np.random.default_rng(seed)
+    T, d = int(rng.integers(2, 25)), int(rng.integers(2, 40))
+    W = rng.normal(size=(d, T)) + rng.normal(size=(d, 1))
+    K = W.T @ W
+    B, settled = nonnegative_columns(K, K, np.zeros((T, T)))
+    assert settled and (B >= 0).all() and not np.diag(B).any()
+    for t in range(T):
+        others = np.arange(T) != t
+        truth = nnls(W[:, others], W[:, t])[0]
+        residual = W[:, t] - W[:, others] @ B[others, t]
+        assert np.linalg.norm(residual) <= np.linalg.norm(W[:, t] - W[:, others] @ truth) + 1e-10
+        if d >= T - 1:
+            assert np.abs(B[others, t] - truth).max() <= 1e-8
+
+
+def test_a_warm_start_and_a_cold_one_end_alike(rng: np.random.Generator) -> None:
+    W = rng.normal(size=(8, 20)) + rng.normal(size=(8, 1))
+    K = W.T @ W
+    Q = K - 0.05
+    cold, _ = nonnegative_columns(K, Q, np.zeros((20, 20)))
+    warm, settled = nonnegative_columns(K, Q, random_transfer(rng, 20))
+    assert settled and np.abs(cold - warm).max() <= 1e-10
+    assert np.array_equal(nonnegative_columns(K, Q, cold)[0] > 0, cold > 0)
+
+
+def test_equal_and_zero_predictors_do_not_stop_the_columns(rng: np.random.Generator) -> None:
+    w = rng.normal(size=5)
+    W = np.column_stack([w, w, 2 * w, np.zeros(5), w, w + 1e-9])
+    K = W.T @ W
+    B, settled = nonnegative_columns(K, K - 1e-3, np.zeros((6, 6)))
+    gradient = K @ B - (K - 1e-3)
+    np.fill_diagonal(gradient, 0.0)
+    assert settled and not B[3].any()
+    assert np.abs(np.minimum(B, gradient)).max() <= 1e-9
+
+
+def test_the_system_is_the_hessian_of_the_model(rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
+    W, B = rng.normal(size=(6, 4)), random_transfer(rng, 4)
+    system = WeightSystem.at(tasks, model, W, B)
+    assert np.abs(system.dense() - model.hessian_W(tasks, W, B)).max() <= 1e-12
+    V = rng.normal(size=(4, 6))
+    assert np.abs(system.product(V).ravel() - system.dense() @ V.ravel()).max() <= 1e-10
+
+
+@pytest.mark.parametrize("spread", [1.0, 1e-4])
+def test_conjugate_gradients_solve_what_the_factor_solves(
+    spread: float, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks, model = random_tasks(rng, d=6, counts=(12,) * 10), make_model(mu=0.05, coupling=5.0)
+    B = random_transfer(rng, 10)
+    B *= (1.0 - spread / 2) / np.abs(np.linalg.eigvals(B)).max()  # I - B nearly singular for a small spread
+    W = rng.normal(size=(6, 10))
+    dense = minimal_weights(tasks, model, W, B)
+    monkeypatch.setattr(direct, "DENSE_SIZE", 0)
+    assert np.abs(minimal_weights(tasks, model, W, B) - dense).max() <= 1e-10 * np.abs(dense).max()
+    assert weight_gain(tasks, model, dense, B) <= 1e-20 * model.objective(tasks, W, B)
+
+
+def test_a_singular_hessian_gets_a_factor(rng: np.random.Generator) -> None:
+    A = rng.normal(size=(3, 8))
+    factor, lower = cholesky(A.T @ A)
+    assert lower and np.abs(np.tril(factor) @ np.tril(factor).T - A.T @ A).max() <= 1e-9
+
+
+def test_the_logistic_step_matches_the_exponential_cones(rng: np.random.Generator) -> None:
+    """A third formulation, written here: one task, B = 0, is a ridge-penalised logistic regression."""
+    tasks = random_tasks(rng, loss="logistic", d=3, counts=(40,))
+    model = make_model(loss="logistic", mu=0.1, coupling=0.5)
+    w = cp.Variable(3)
+    losses = cp.sum(cp.logistic(cp.multiply(-np.where(tasks[0].y > 0, 1.0, -1.0), tasks[0].X @ w))) / 40
+    cp.Problem(cp.Minimize(losses + 0.5 * cp.sum_squares(w))).solve(
+        solver="CLARABEL", tol_gap_abs=1e-13, tol_gap_rel=1e-13, tol_feas=1e-13
+    )
+    found: Array = minimal_weights(tasks, model, np.zeros((3, 1)), np.zeros((1, 1)))
+    assert np.abs(found[:, 0] - w.value).max() <= 1e-6

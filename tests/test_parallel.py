@@ -1,0 +1,427 @@
+"""Parallel work: what a serial loop gives, whatever happens to the workers."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cases
+import numpy as np
+import pytest
+from command_line import GIVEN, Run, arrays
+from jobs import NUMBERS, Luggage, dies, dies_once, divides, fails, late, process, threads, times, weigh
+
+from amtl_cvx import errors, experiment, parallel
+from amtl_cvx.coordinator import Options
+from amtl_cvx.errors import AMTLError, ModelError, SolveError, WorkerError
+from amtl_cvx.experiment import Job, choose, fit_many
+from amtl_cvx.losses import Logistic, Squared
+from amtl_cvx.methods import fit
+from amtl_cvx.model import Model
+from amtl_cvx.parallel import ATTEMPTS, INLINE, WorkerPool, ordered_map, workers
+from amtl_cvx.solution import Solution, Status
+from amtl_cvx.subproblems import WeightProblem
+from amtl_cvx.tasks import TaskSet
+from amtl_cvx.transfer import LossWeightedL1
+
+EXECUTORS: dict[str, Callable[[], contextlib.AbstractContextManager[Executor | None]]] = {
+    "none": contextlib.nullcontext,
+    "threads": lambda: ThreadPoolExecutor(3),
+    "processes": lambda: ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")),
+    "pool": lambda: WorkerPool(2),
+}
+every_executor = pytest.mark.parametrize("kind", EXECUTORS)
+
+
+class Counter(Executor):
+    """An executor whose futures are set by the test."""
+
+    def __init__(self, *ends: Callable[[Future[Any]], Any]) -> None:
+        self.ends, self.futures = list(ends), []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        self.futures.append(future)
+        if self.ends:
+            self.ends.pop(0)(future)
+        else:
+            future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def stays(future: Future[Any]) -> None:
+    """Neither begun nor finished."""
+
+
+def loses(future: Future[Any]) -> None:
+    future.cancel()
+    future.set_running_or_notify_cancel()
+
+
+@every_executor
+def test_results_come_in_the_order_of_the_jobs(kind: str) -> None:
+    seen: dict[int, int] = {}
+    with EXECUTORS[kind]() as executor:
+        assert ordered_map(times, NUMBERS, shared=3, executor=executor) == [3 * n for n in NUMBERS]
+        found = ordered_map(
+            late, NUMBERS, shared=0.02, executor=executor, observe=lambda n, result: seen.update({n: result})
+        )
+        assert ordered_map(times, [], shared=3, executor=executor) == []
+    assert found == list(NUMBERS)
+    assert seen == {n: n for n in NUMBERS}
+
+
+@every_executor
+def test_the_earliest_error_is_raised_as_it_is(kind: str) -> None:
+    with EXECUTORS[kind]() as executor, pytest.raises(SolveError, match="^job 2$") as caught:
+        ordered_map(fails, NUMBERS, shared=2, executor=executor)
+    error = caught.value
+    assert (error.step, error.solver, error.status, error.round) == ("W", "SCS", "unbounded", 2)
+
+
+def test_a_bug_says_where_it_happened() -> None:
+    with WorkerPool(1) as pool, pytest.raises(ZeroDivisionError) as caught:
+        ordered_map(divides, [1], shared=0, executor=pool)
+    assert "in divides" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("size", [10, INLINE + 1])
+@pytest.mark.parametrize("kind", ["threads", "processes", "pool"])
+def test_shared_data_reach_each_worker_once(kind: str, size: int, tmp_path: Path) -> None:
+    luggage = Luggage(tmp_path / "log", size)
+    with EXECUTORS[kind]() as executor:
+        for _ in range(2):
+            found = ordered_map(weigh, NUMBERS, shared=luggage, executor=executor)
+            assert found == [size + n for n in NUMBERS]
+    places = luggage.log.read_text().split()
+    assert 1 <= len(places) == len(set(places)) <= 2
+
+
+def test_workers_do_the_work_with_one_thread_each() -> None:
+    with WorkerPool(2) as pool:
+        assert os.getpid() not in ordered_map(process, NUMBERS, shared=None, executor=pool)
+        for counts in ordered_map(threads, NUMBERS, shared=np.zeros(1), executor=pool):
+            assert counts and set(counts) == {1}
+
+
+def test_a_pool_outlives_a_killed_worker(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with WorkerPool(2) as pool:
+        found = ordered_map(dies_once, NUMBERS, shared=tmp_path / "died", executor=pool)
+        assert os.getpid() not in ordered_map(process, NUMBERS, shared=None, executor=pool)
+    assert found == [n * n for n in NUMBERS]
+    assert "jobs were lost (BrokenProcessPool" in caplog.text
+
+
+def test_this_process_does_the_rest_of_a_broken_executor(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with EXECUTORS["processes"]() as executor:
+        found = ordered_map(dies_once, NUMBERS, shared=tmp_path / "died", executor=executor)
+        assert found == [n * n for n in NUMBERS]
+        assert "the executor takes no more jobs (BrokenProcessPool" in caplog.text
+        assert set(ordered_map(process, NUMBERS, shared=None, executor=executor)) == {os.getpid()}
+        with pytest.raises(SolveError, match="^job 2$"):
+            ordered_map(fails, NUMBERS, shared=2, executor=executor)
+
+
+def test_a_job_that_always_kills_its_worker_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    with WorkerPool(1) as pool, pytest.raises(WorkerError, match="^job 1 of 1 was lost 3 times .Broken"):
+        ordered_map(dies, [0], shared=os.getpid(), executor=pool)
+    assert len(caplog.records) == ATTEMPTS - 1
+
+
+def test_cancelled_jobs_are_done_again(caplog: pytest.LogCaptureFixture) -> None:
+    executor = Counter(loses, loses, loses)
+    assert ordered_map(times, range(2), shared=5, executor=executor) == [0, 5]
+    assert len(executor.futures) == 5
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 2
+    with pytest.raises(WorkerError) as caught:
+        ordered_map(times, range(2), shared=5, executor=Counter(*[loses] * 2 * ATTEMPTS))
+    assert isinstance(caught.value.__cause__, CancelledError)
+
+
+def test_an_interrupt_cancels_what_has_not_begun() -> None:
+    executor = Counter(lambda future: future.set_exception(KeyboardInterrupt()), stays, stays)
+    with pytest.raises(KeyboardInterrupt):
+        ordered_map(times, range(3), shared=5, executor=executor)
+    assert [future.cancelled() for future in executor.futures] == [False, True, True]
+
+
+def test_an_observer_that_raises_cancels_what_has_not_begun() -> None:
+    def stop(number: int, result: int) -> None:
+        raise KeyboardInterrupt
+
+    executor = Counter(lambda future: future.set_result(parallel._Outcome(result=4)), stays)
+    with pytest.raises(KeyboardInterrupt):
+        ordered_map(times, range(2), shared=5, executor=executor, observe=stop)
+    assert [future.cancelled() for future in executor.futures] == [False, True]
+
+
+def test_leaving_a_pool_ends_what_still_runs() -> None:
+    with WorkerPool(1) as pool:
+        pool.submit(time.sleep, 600)
+        (worker,) = pool._pool._processes.values()
+    worker.join(timeout=60)
+    assert worker.exitcode == -signal.SIGTERM
+
+
+def test_workers_end_with_their_parent() -> None:
+    code = """if True:
+        import os, time
+        from amtl_cvx.parallel import WorkerPool
+        if __name__ == "__main__":
+            with WorkerPool(1) as pool:
+                print(pool.submit(os.getpid).result(), flush=True)
+                time.sleep(600)
+        """
+    parent = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    assert int(parent.stdout.readline()) != parent.pid
+    parent.kill()
+    assert parent.communicate(timeout=60) == ("", None)  # the end of the file: the worker held it too
+
+
+def test_workers_opens_what_was_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with workers() as executor:
+        assert executor is None
+    with workers(2) as executor:
+        assert isinstance(executor, WorkerPool)
+    with pytest.raises(ModelError, match="either jobs or a scheduler"), workers(2, scheduler="tcp://a:1"):
+        pass
+    with pytest.raises(ModelError, match=">= 1, got 0"), workers(0):
+        pass
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(ModelError, match="pip install"), workers(scheduler="tcp://a:1"):
+        pass
+
+
+@pytest.mark.parametrize("kind", [*AMTLError.__subclasses__(), AMTLError], ids=lambda kind: kind.__name__)
+def test_errors_travel(kind: type[AMTLError]) -> None:
+    assert kind.__module__ == errors.__name__
+    details = {"step": "B", "solver": "OSQP", "status": "infeasible", "round": 4}
+    error = SolveError("why", **details) if kind is SolveError else kind("why")  # type: ignore[arg-type]
+    error.add_note("in a worker")
+    back = pickle.loads(pickle.dumps(error))
+    assert type(back) is kind and str(back) == "why"
+    assert vars(back) == {**(details if kind is SolveError else {}), "__notes__": ["in a worker"]}
+
+
+def test_rows_that_tasks_share_travel_once(rng: np.random.Generator) -> None:
+    X = rng.normal(size=(300, 40))
+    tasks = TaskSet.one_vs_rest(X, np.arange(300) % 10)
+    pickled = pickle.dumps(tasks)
+    assert X.nbytes < len(pickled) < 2 * X.nbytes
+    assert pickle.loads(pickled).fingerprint() == tasks.fingerprint()
+
+
+def make_model(**changes: Any) -> Model:
+    model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.2), coupling=0.7)
+    return replace(model, **changes)
+
+
+def grid(rng: np.random.Generator) -> list[Job]:
+    """Fits of several models, methods and data sets."""
+    tasks, labels = cases.random_tasks(rng), cases.random_tasks(rng, loss="logistic")
+    jobs = [Job(tasks=tasks, model=make_model(coupling=coupling)) for coupling in (0.1, 0.7, 5.0)]
+    jobs += [Job(tasks=tasks, model=make_model(), method=method) for method in ("curriculum", "stl")]
+    return [*jobs, Job(tasks=labels, model=make_model(loss=Logistic()))]
+
+
+def assert_same(found: list[Solution], expected: list[Solution]) -> None:
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one.W, other.W)
+        np.testing.assert_array_equal(one.B, other.B)
+        assert (one.method, one.model, one.status) == (other.method, other.model, other.status)
+        assert one.certificate == other.certificate
+
+
+@pytest.mark.parametrize("kind", ["none", "threads", "pool"])
+def test_many_fits_are_the_single_fits(kind: str, rng: np.random.Generator) -> None:
+    jobs = grid(rng)
+    expected = [fit(job.tasks, job.model, method=job.method, options=job.options) for job in jobs]
+    seen: dict[int, Status] = {}
+    with EXECUTORS[kind]() as executor:
+        found = fit_many(
+            jobs, executor=executor, observe=lambda n, solution: seen.update({n: solution.status})
+        )
+    assert_same(found, expected)
+    assert seen == dict.fromkeys(range(len(jobs)), Status.CERTIFIED)
+
+
+def kill_one(executor: Any) -> Callable[[int, Any], None]:
+    """Kills a worker of a `WorkerPool` after the first job."""
+    left = [None]
+
+    def kill(number: int, result: Any) -> None:
+        if left:
+            left.pop()
+            os.kill(next(iter(executor._pool._processes)), signal.SIGKILL)
+
+    return kill
+
+
+def test_many_fits_with_a_worker_killed_in_the_middle(
+    rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
+    jobs = grid(rng)
+    with WorkerPool(2) as pool:
+        found = fit_many(jobs, executor=pool, observe=kill_one(pool))
+    assert_same(found, fit_many(jobs))
+    assert "jobs were lost" in caplog.text
+
+
+def test_many_fits_share_their_problems_and_call_nobody_back(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[tuple[int, int]] = []
+    begin = WeightProblem.__init__
+
+    def count(self: WeightProblem, *, T: int, d: int) -> None:
+        made.append((T, d))
+        begin(self, T=T, d=d)
+
+    monkeypatch.setattr(WeightProblem, "__init__", count)
+    tasks = cases.random_tasks(rng)
+    options = Options(callback=lambda record: pytest.fail("called back"))
+    jobs = [
+        Job(tasks=tasks, model=make_model(coupling=coupling), options=options) for coupling in (0.1, 1.0, 9.0)
+    ]
+    fit_many(jobs)
+    assert made == [(tasks.T, tasks.d)]
+
+
+def test_an_interrupted_fit_ends_them_all(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    (job, *_), fitted = grid(rng), experiment.fit
+
+    def interrupted(*arguments: Any, **options: Any) -> Solution:
+        return replace(fitted(*arguments, **options), status=Status.INTERRUPTED)
+
+    monkeypatch.setattr(experiment, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        fit_many([job, job])
+
+
+def test_the_path_is_the_same_side_by_side(rng: np.random.Generator) -> None:
+    tasks = cases.random_tasks(rng, counts=(12, 14, 11))
+    seen: list[Any] = []
+    with WorkerPool(2) as pool:
+        serial, spread = (
+            choose(
+                tasks,
+                make_model(),
+                coupling=True,
+                mu=True,
+                rng=np.random.default_rng(4),
+                observe=seen.append,
+                executor=executor,
+            )
+            for executor in (None, pool)
+        )
+    assert serial == spread
+    assert len(seen) == 2 * len(serial.trials) and set(seen[len(serial.trials) :]) == set(serial.trials)
+
+
+def test_the_command_line_works_side_by_side(run: Run) -> None:
+    np.savez("a.npz", **arrays())
+    for jobs in ("1", "2"):
+        answer = run(
+            "fit", "a.npz", "--out", f"run{jobs}", "--coupling", "auto", "--mu", "auto", "--jobs", jobs
+        )
+        assert answer.code == 0
+    serial, spread = (np.load(f"run{jobs}/solution.npz") for jobs in "12")
+    for name in serial:
+        np.testing.assert_array_equal(serial[name], spread[name])
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (("--jobs", "0"), ">= 1, got 0"),
+        (("--jobs", "2", "--scheduler", "tcp://127.0.0.1:1"), "either jobs or a scheduler"),
+    ],
+)
+def test_the_command_line_refuses_what_makes_no_sense(run: Run, words: tuple[str, ...], message: str) -> None:
+    np.savez("a.npz", **arrays())
+    answer = run("fit", "a.npz", "--out", "run", *GIVEN, *words)
+    assert answer.code == 2 and answer.out == "" and message in answer.err
+    assert len(answer.err.splitlines()) == 1 and not Path("run").exists()
+
+
+class TestDask:
+    """A scheduler and two worker processes on this machine."""
+
+    @pytest.fixture(scope="class")
+    def address(self) -> Iterator[str]:
+        distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+        with distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
+        ) as cluster:
+            yield cluster.scheduler_address
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("size", [10, INLINE + 1])
+    def test_shared_data_reach_each_worker_once(self, address: str, size: int, tmp_path: Path) -> None:
+        luggage = Luggage(tmp_path / "log", size)
+        with workers(scheduler=address) as executor:
+            found = ordered_map(weigh, NUMBERS, shared=luggage, executor=executor)
+        assert found == [size + n for n in NUMBERS]
+        places = luggage.log.read_text().split()
+        assert 1 <= len(places) == len(set(places)) <= 2
+
+    @pytest.mark.slow
+    def test_the_earliest_error_is_raised_as_it_is(self, address: str) -> None:
+        with workers(scheduler=address) as executor, pytest.raises(SolveError, match="^job 2$") as caught:
+            ordered_map(fails, NUMBERS, shared=2, executor=executor)
+        assert (caught.value.solver, caught.value.round) == ("SCS", 2)
+
+    @pytest.mark.slow
+    def test_many_fits_with_a_worker_killed_in_the_middle(
+        self, address: str, rng: np.random.Generator
+    ) -> None:
+        jobs, killed = grid(rng), []
+        with workers(scheduler=address) as executor:
+            client = executor._client  # type: ignore[union-attr]
+
+            def kill(number: int, solution: Solution) -> None:
+                if not killed:
+                    killed.extend(client.run(os.getpid).values())
+                    os.kill(killed[0], signal.SIGKILL)
+
+            found = fit_many(jobs, executor=executor, observe=kill)
+            client.wait_for_workers(2, timeout=60)
+            assert killed[0] not in client.run(os.getpid).values()
+        assert_same(found, fit_many(jobs))
+
+    @pytest.mark.slow
+    def test_the_command_line_works_on_the_cluster(self, address: str, run: Run) -> None:
+        np.savez("a.npz", **arrays())
+        for name, words in (("here", ()), ("there", ("--scheduler", address))):
+            answer = run("fit", "a.npz", "--out", name, "--coupling", "auto", "--mu", "auto", *words)
+            assert answer.code == 0
+        here, there = (np.load(f"{name}/solution.npz") for name in ("here", "there"))
+        for name in here:
+            np.testing.assert_array_equal(here[name], there[name])
+
+    @pytest.mark.slow
+    def test_an_address_without_a_scheduler_is_one_line(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pytest.importorskip("distributed", reason="dask.distributed is not installed")
+        monkeypatch.setattr(parallel, "_PATIENCE", 0.5)
+        np.savez("a.npz", **arrays())
+        answer = run("fit", "a.npz", "--out", "run", *GIVEN, "--scheduler", "tcp://127.0.0.1:1")
+        assert answer.code == 2 and len(answer.err.splitlines()) == 1
+        assert answer.err.startswith("error: no Dask scheduler answers at 'tcp://127.0.0.1:1': start one")
