@@ -5,7 +5,7 @@
     solution = fit(tasks, model)
     print(solution.certificate.verdict(), solution.graph.describe())
 
-The modules in the order in which they build on each other: errors, tasks, losses, transfer, model,
+The modules in the order in which they build on each other: errors, parallel, tasks, losses, transfer, model,
 certificate, preparation, solution, solvers, subproblems, refine, coordinator, curriculum, methods,
 experiment, graph, plotting, report, data, runfolder, progress, commands, cli.
 

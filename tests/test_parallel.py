@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import gc
 import logging
 import multiprocessing
 import os
@@ -10,7 +10,9 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
@@ -21,7 +23,20 @@ import cases
 import numpy as np
 import pytest
 from command_line import GIVEN, Run, arrays
-from jobs import NUMBERS, Luggage, dies, dies_once, divides, fails, late, process, threads, times, weigh
+from jobs import (
+    NUMBERS,
+    Luggage,
+    dies,
+    dies_once,
+    divides,
+    fails,
+    late,
+    length,
+    process,
+    threads,
+    times,
+    weigh,
+)
 
 from amtl_cvx import errors, experiment, parallel
 from amtl_cvx.coordinator import Options
@@ -30,19 +45,30 @@ from amtl_cvx.experiment import Job, choose, fit_many
 from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
-from amtl_cvx.parallel import ATTEMPTS, INLINE, WorkerPool, ordered_map, workers
-from amtl_cvx.solution import Solution, Status
-from amtl_cvx.subproblems import WeightProblem
+from amtl_cvx.parallel import ATTEMPTS, INLINE, SharedMap, WorkerPool, ordered_map, workers
+from amtl_cvx.solution import Record, Solution, Status
+from amtl_cvx.subproblems import ColumnProblem, WeightProblem, transfer, weights
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
-EXECUTORS: dict[str, Callable[[], contextlib.AbstractContextManager[Executor | None]]] = {
-    "none": contextlib.nullcontext,
-    "threads": lambda: ThreadPoolExecutor(3),
-    "processes": lambda: ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")),
-    "pool": lambda: WorkerPool(2),
-}
-every_executor = pytest.mark.parametrize("kind", EXECUTORS)
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[WorkerPool]:
+    with WorkerPool(2) as executor:
+        yield executor
+
+
+@pytest.fixture(params=["none", "threads", "processes", "pool"])
+def executor(request: pytest.FixtureRequest, pool: WorkerPool) -> Iterator[Executor | None]:
+    """Every way of working on one machine."""
+    if request.param == "threads":
+        with ThreadPoolExecutor(3) as threads:
+            yield threads
+    elif request.param == "processes":
+        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes:
+            yield processes
+    else:
+        yield pool if request.param == "pool" else None
 
 
 class Counter(Executor):
@@ -50,10 +76,12 @@ class Counter(Executor):
 
     def __init__(self, *ends: Callable[[Future[Any]], Any]) -> None:
         self.ends, self.futures = list(ends), []
+        self.work: list[str] = []
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
         self.futures.append(future)
+        self.work.append(args[0].__name__)
         if self.ends:
             self.ends.pop(0)(future)
         else:
@@ -70,70 +98,78 @@ def loses(future: Future[Any]) -> None:
     future.set_running_or_notify_cancel()
 
 
-@every_executor
-def test_results_come_in_the_order_of_the_jobs(kind: str) -> None:
+def test_results_come_in_the_order_of_the_jobs(executor: Executor | None) -> None:
     seen: dict[int, int] = {}
-    with EXECUTORS[kind]() as executor:
-        assert ordered_map(times, NUMBERS, shared=3, executor=executor) == [3 * n for n in NUMBERS]
-        found = ordered_map(
-            late, NUMBERS, shared=0.02, executor=executor, observe=lambda n, result: seen.update({n: result})
-        )
-        assert ordered_map(times, [], shared=3, executor=executor) == []
+    assert ordered_map(times, NUMBERS, shared=3, executor=executor) == [3 * n for n in NUMBERS]
+    found = ordered_map(
+        late, NUMBERS, shared=0.02, executor=executor, observe=lambda n, result: seen.update({n: result})
+    )
+    assert ordered_map(times, [], shared=3, executor=executor) == []
     assert found == list(NUMBERS)
     assert seen == {n: n for n in NUMBERS}
 
 
-@every_executor
-def test_the_earliest_error_is_raised_as_it_is(kind: str) -> None:
-    with EXECUTORS[kind]() as executor, pytest.raises(SolveError, match="^job 2$") as caught:
+def test_the_earliest_error_is_raised_as_it_is(executor: Executor | None) -> None:
+    with pytest.raises(SolveError, match="^job 2$") as caught:
         ordered_map(fails, NUMBERS, shared=2, executor=executor)
     error = caught.value
     assert (error.step, error.solver, error.status, error.round) == ("W", "SCS", "unbounded", 2)
 
 
-def test_a_bug_says_where_it_happened() -> None:
-    with WorkerPool(1) as pool, pytest.raises(ZeroDivisionError) as caught:
+def test_a_bug_says_where_it_happened(pool: WorkerPool) -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
         ordered_map(divides, [1], shared=0, executor=pool)
     assert "in divides" in caught.value.__notes__[0]
 
 
 @pytest.mark.parametrize("size", [10, INLINE + 1])
-@pytest.mark.parametrize("kind", ["threads", "processes", "pool"])
-def test_shared_data_reach_each_worker_once(kind: str, size: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("executor", ["threads", "processes", "pool"], indirect=True)
+def test_shared_data_reach_each_worker_once(size: int, executor: Executor, tmp_path: Path) -> None:
     luggage = Luggage(tmp_path / "log", size)
-    with EXECUTORS[kind]() as executor:
-        for _ in range(2):
-            found = ordered_map(weigh, NUMBERS, shared=luggage, executor=executor)
-            assert found == [size + n for n in NUMBERS]
+    for _ in range(2):
+        found = ordered_map(weigh, NUMBERS, shared=luggage, executor=executor)
+        assert found == [size + n for n in NUMBERS]
     places = luggage.log.read_text().split()
     assert 1 <= len(places) == len(set(places)) <= 2
 
 
-def test_workers_do_the_work_with_one_thread_each() -> None:
-    with WorkerPool(2) as pool:
-        assert os.getpid() not in ordered_map(process, NUMBERS, shared=None, executor=pool)
-        for counts in ordered_map(threads, NUMBERS, shared=np.zeros(1), executor=pool):
-            assert counts and set(counts) == {1}
+def test_the_file_of_shared_data_goes_with_them(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    spread = SharedMap(bytes(INLINE + 1), pool)
+    assert spread(length, range(2)) == spread(length, range(2)) == [INLINE + 1] * 2
+    assert len(list(tmp_path.iterdir())) == 1
+    del spread
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_a_pool_outlives_a_killed_worker(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with WorkerPool(2) as pool:
-        found = ordered_map(dies_once, NUMBERS, shared=tmp_path / "died", executor=pool)
-        assert os.getpid() not in ordered_map(process, NUMBERS, shared=None, executor=pool)
+def test_workers_do_the_work_with_one_thread_each(pool: WorkerPool) -> None:
+    assert os.getpid() not in ordered_map(process, NUMBERS, shared=None, executor=pool)
+    for counts in ordered_map(threads, NUMBERS, shared=np.zeros(1), executor=pool):
+        assert counts and set(counts) == {1}
+
+
+def test_a_pool_outlives_a_killed_worker(
+    pool: WorkerPool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = ordered_map(dies_once, NUMBERS, shared=tmp_path / "died", executor=pool)
+    assert os.getpid() not in ordered_map(process, NUMBERS, shared=None, executor=pool)
     assert found == [n * n for n in NUMBERS]
     assert "jobs were lost (BrokenProcessPool" in caplog.text
 
 
+@pytest.mark.parametrize("executor", ["processes"], indirect=True)
 def test_this_process_does_the_rest_of_a_broken_executor(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    executor: Executor, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with EXECUTORS["processes"]() as executor:
-        found = ordered_map(dies_once, NUMBERS, shared=tmp_path / "died", executor=executor)
-        assert found == [n * n for n in NUMBERS]
-        assert "the executor takes no more jobs (BrokenProcessPool" in caplog.text
-        assert set(ordered_map(process, NUMBERS, shared=None, executor=executor)) == {os.getpid()}
-        with pytest.raises(SolveError, match="^job 2$"):
-            ordered_map(fails, NUMBERS, shared=2, executor=executor)
+    found = ordered_map(dies_once, NUMBERS, shared=tmp_path / "died", executor=executor)
+    assert found == [n * n for n in NUMBERS]
+    assert "the executor takes no more jobs (BrokenProcessPool" in caplog.text
+    assert set(ordered_map(process, NUMBERS, shared=None, executor=executor)) == {os.getpid()}
+    with pytest.raises(SolveError, match="^job 2$"):
+        ordered_map(fails, NUMBERS, shared=2, executor=executor)
 
 
 def test_a_job_that_always_kills_its_worker_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
@@ -248,15 +284,12 @@ def assert_same(found: list[Solution], expected: list[Solution]) -> None:
         assert one.certificate == other.certificate
 
 
-@pytest.mark.parametrize("kind", ["none", "threads", "pool"])
-def test_many_fits_are_the_single_fits(kind: str, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("executor", ["none", "threads", "pool"], indirect=True)
+def test_many_fits_are_the_single_fits(executor: Executor | None, rng: np.random.Generator) -> None:
     jobs = grid(rng)
     expected = [fit(job.tasks, job.model, method=job.method, options=job.options) for job in jobs]
     seen: dict[int, Status] = {}
-    with EXECUTORS[kind]() as executor:
-        found = fit_many(
-            jobs, executor=executor, observe=lambda n, solution: seen.update({n: solution.status})
-        )
+    found = fit_many(jobs, executor=executor, observe=lambda n, solution: seen.update({n: solution.status}))
     assert_same(found, expected)
     assert seen == dict.fromkeys(range(len(jobs)), Status.CERTIFIED)
 
@@ -273,12 +306,12 @@ def kill_one(executor: Any) -> Callable[[int, Any], None]:
     return kill
 
 
+@pytest.mark.slow
 def test_many_fits_with_a_worker_killed_in_the_middle(
-    rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+    pool: WorkerPool, rng: np.random.Generator, caplog: pytest.LogCaptureFixture
 ) -> None:
     jobs = grid(rng)
-    with WorkerPool(2) as pool:
-        found = fit_many(jobs, executor=pool, observe=kill_one(pool))
+    found = fit_many(jobs, executor=pool, observe=kill_one(pool))
     assert_same(found, fit_many(jobs))
     assert "jobs were lost" in caplog.text
 
@@ -303,6 +336,36 @@ def test_many_fits_share_their_problems_and_call_nobody_back(
     assert made == [(tasks.T, tasks.d)]
 
 
+def test_the_steps_of_a_fit_are_the_same_on_an_executor(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[int] = []
+    begin = ColumnProblem.__init__
+
+    def count(self: ColumnProblem, **shape: Any) -> None:
+        compiled.append(shape["T"])
+        begin(self, **shape)
+
+    monkeypatch.setattr(ColumnProblem, "__init__", count)
+    monkeypatch.setattr(parallel, "_opened", OrderedDict())
+    monkeypatch.setattr(transfer, "COLUMN_SIZE", 2)
+    monkeypatch.setattr(transfer, "JOB_COLUMNS", 2)
+    monkeypatch.setattr(weights, "SPREAD_SIZE", 1)
+    tasks = cases.random_tasks(rng, loss="logistic", counts=(20, 15, 25, 18, 22))
+    model = make_model(loss=Logistic(), transfer=LossWeightedL1(mu=0.01))
+    options = Options(max_rounds=3, refine=False)
+    expected = fit(tasks, model, options=options)
+    assert compiled == [5]
+    executor = Counter()
+    found = fit(tasks, model, options=replace(options, executor=executor))
+    assert compiled == [5, 5]  # the worker's own, kept from round to round
+    assert_same([found], [expected])
+    assert found.B.any()
+    assert executor.work.count("solve_chunk") == 3 * 3  # rounds times chunks
+    newton_steps, rest = divmod(executor.work.count("_second_order"), tasks.T)
+    assert newton_steps >= 3 and rest == 0
+
+
 def test_an_interrupted_fit_ends_them_all(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     (job, *_), fitted = grid(rng), experiment.fit
 
@@ -314,26 +377,26 @@ def test_an_interrupted_fit_ends_them_all(rng: np.random.Generator, monkeypatch:
         fit_many([job, job])
 
 
-def test_the_path_is_the_same_side_by_side(rng: np.random.Generator) -> None:
+def test_the_path_is_the_same_side_by_side(pool: WorkerPool, rng: np.random.Generator) -> None:
     tasks = cases.random_tasks(rng, counts=(12, 14, 11))
     seen: list[Any] = []
-    with WorkerPool(2) as pool:
-        serial, spread = (
-            choose(
-                tasks,
-                make_model(),
-                coupling=True,
-                mu=True,
-                rng=np.random.default_rng(4),
-                observe=seen.append,
-                executor=executor,
-            )
-            for executor in (None, pool)
+    serial, spread = (
+        choose(
+            tasks,
+            make_model(),
+            coupling=True,
+            mu=True,
+            rng=np.random.default_rng(4),
+            observe=seen.append,
+            executor=executor,
         )
+        for executor in (None, pool)
+    )
     assert serial == spread
     assert len(seen) == 2 * len(serial.trials) and set(seen[len(serial.trials) :]) == set(serial.trials)
 
 
+@pytest.mark.slow
 def test_the_command_line_works_side_by_side(run: Run) -> None:
     np.savez("a.npz", **arrays())
     for jobs in ("1", "2"):
@@ -360,68 +423,89 @@ def test_the_command_line_refuses_what_makes_no_sense(run: Run, words: tuple[str
     assert len(answer.err.splitlines()) == 1 and not Path("run").exists()
 
 
-class TestDask:
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
     """A scheduler and two worker processes on this machine."""
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
+    ) as cluster:
+        yield cluster.scheduler_address
 
-    @pytest.fixture(scope="class")
-    def address(self) -> Iterator[str]:
-        distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
-        with distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, silence_logs=50
-        ) as cluster:
-            yield cluster.scheduler_address
 
-    @pytest.mark.slow
-    @pytest.mark.parametrize("size", [10, INLINE + 1])
-    def test_shared_data_reach_each_worker_once(self, address: str, size: int, tmp_path: Path) -> None:
-        luggage = Luggage(tmp_path / "log", size)
-        with workers(scheduler=address) as executor:
-            found = ordered_map(weigh, NUMBERS, shared=luggage, executor=executor)
-        assert found == [size + n for n in NUMBERS]
-        places = luggage.log.read_text().split()
-        assert 1 <= len(places) == len(set(places)) <= 2
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [10, INLINE + 1])
+def test_shared_data_reach_each_dask_worker_once(address: str, size: int, tmp_path: Path) -> None:
+    luggage = Luggage(tmp_path / "log", size)
+    with workers(scheduler=address) as executor:
+        found = ordered_map(weigh, NUMBERS, shared=luggage, executor=executor)
+    assert found == [size + n for n in NUMBERS]
+    places = luggage.log.read_text().split()
+    assert 1 <= len(places) == len(set(places)) <= 2
 
-    @pytest.mark.slow
-    def test_the_earliest_error_is_raised_as_it_is(self, address: str) -> None:
-        with workers(scheduler=address) as executor, pytest.raises(SolveError, match="^job 2$") as caught:
-            ordered_map(fails, NUMBERS, shared=2, executor=executor)
-        assert (caught.value.solver, caught.value.round) == ("SCS", 2)
 
-    @pytest.mark.slow
-    def test_many_fits_with_a_worker_killed_in_the_middle(
-        self, address: str, rng: np.random.Generator
-    ) -> None:
-        jobs, killed = grid(rng), []
-        with workers(scheduler=address) as executor:
-            client = executor._client  # type: ignore[union-attr]
+@pytest.mark.slow
+def test_dask_raises_the_earliest_error_as_it_is(address: str) -> None:
+    with workers(scheduler=address) as executor, pytest.raises(SolveError, match="^job 2$") as caught:
+        ordered_map(fails, NUMBERS, shared=2, executor=executor)
+    assert (caught.value.solver, caught.value.round) == ("SCS", 2)
 
-            def kill(number: int, solution: Solution) -> None:
-                if not killed:
-                    killed.extend(client.run(os.getpid).values())
-                    os.kill(killed[0], signal.SIGKILL)
 
-            found = fit_many(jobs, executor=executor, observe=kill)
-            client.wait_for_workers(2, timeout=60)
-            assert killed[0] not in client.run(os.getpid).values()
-        assert_same(found, fit_many(jobs))
+@pytest.mark.slow
+def test_many_fits_with_a_dask_worker_killed_in_the_middle(address: str, rng: np.random.Generator) -> None:
+    jobs, killed = grid(rng), []
+    with workers(scheduler=address) as executor:
+        client = executor._client  # type: ignore[union-attr]
 
-    @pytest.mark.slow
-    def test_the_command_line_works_on_the_cluster(self, address: str, run: Run) -> None:
-        np.savez("a.npz", **arrays())
-        for name, words in (("here", ()), ("there", ("--scheduler", address))):
-            answer = run("fit", "a.npz", "--out", name, "--coupling", "auto", "--mu", "auto", *words)
-            assert answer.code == 0
-        here, there = (np.load(f"{name}/solution.npz") for name in ("here", "there"))
-        for name in here:
-            np.testing.assert_array_equal(here[name], there[name])
+        def kill(number: int, solution: Solution) -> None:
+            if not killed:
+                killed.extend(client.run(os.getpid).values())
+                os.kill(killed[0], signal.SIGKILL)
 
-    @pytest.mark.slow
-    def test_an_address_without_a_scheduler_is_one_line(
-        self, run: Run, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        pytest.importorskip("distributed", reason="dask.distributed is not installed")
-        monkeypatch.setattr(parallel, "_PATIENCE", 0.5)
-        np.savez("a.npz", **arrays())
-        answer = run("fit", "a.npz", "--out", "run", *GIVEN, "--scheduler", "tcp://127.0.0.1:1")
-        assert answer.code == 2 and len(answer.err.splitlines()) == 1
-        assert answer.err.startswith("error: no Dask scheduler answers at 'tcp://127.0.0.1:1': start one")
+        found = fit_many(jobs, executor=executor, observe=kill)
+        client.wait_for_workers(2, timeout=60)
+        assert killed[0] not in client.run(os.getpid).values()
+    assert_same(found, fit_many(jobs))
+
+
+@pytest.mark.slow
+def test_the_steps_of_a_fit_with_a_dask_worker_killed_between_rounds(
+    address: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "COLUMN_SIZE", 2)
+    monkeypatch.setattr(transfer, "JOB_COLUMNS", 1)
+    monkeypatch.setattr(weights, "SPREAD_SIZE", 1)
+    tasks = cases.random_tasks(rng, loss="logistic", counts=(20, 15, 25, 18, 22))
+    model = make_model(loss=Logistic(), transfer=LossWeightedL1(mu=0.01))
+    options = Options(max_rounds=6, refine=False)
+    with workers(scheduler=address) as executor:
+        client = executor._client  # type: ignore[union-attr]
+
+        def kill(record: Record) -> None:
+            if (record.round, record.step) == (2, "W"):
+                os.kill(next(iter(client.run(os.getpid).values())), signal.SIGKILL)
+
+        found = fit(tasks, model, options=replace(options, executor=executor, callback=kill))
+    assert found.history[-1].round == 6
+    assert_same([found], [fit(tasks, model, options=options)])
+
+
+@pytest.mark.slow
+def test_the_command_line_works_on_the_cluster(address: str, run: Run) -> None:
+    np.savez("a.npz", **arrays())
+    for name, words in (("here", ()), ("there", ("--scheduler", address))):
+        answer = run("fit", "a.npz", "--out", name, "--coupling", "auto", "--mu", "auto", *words)
+        assert answer.code == 0
+    here, there = (np.load(f"{name}/solution.npz") for name in ("here", "there"))
+    for name in here:
+        np.testing.assert_array_equal(here[name], there[name])
+
+
+@pytest.mark.slow
+def test_an_address_without_a_scheduler_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    monkeypatch.setattr(parallel, "_PATIENCE", 0.5)
+    np.savez("a.npz", **arrays())
+    answer = run("fit", "a.npz", "--out", "run", *GIVEN, "--scheduler", "tcp://127.0.0.1:1")
+    assert answer.code == 2 and len(answer.err.splitlines()) == 1
+    assert answer.err.startswith("error: no Dask scheduler answers at 'tcp://127.0.0.1:1': start one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,11 @@ PYTHON = [code for language, code in BLOCKS if language == "python"]
 SHELL = [code for language, code in BLOCKS if language == "sh"]
 
 
+def python(word: str) -> str:
+    """The Python block with that word."""
+    return next(code for code in PYTHON if word in code)
+
+
 def test_the_python_example_runs_and_is_certified(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -25,6 +31,15 @@ def test_the_python_example_runs_and_is_certified(
     assert (tmp_path / "out" / "towns" / "report.html").is_file()
 
 
+@pytest.mark.slow
+def test_the_example_of_a_pool_gives_the_single_fits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(PYTHON[0] + python("fit_many"), "README.md", "exec"), names)
+    for model, solution in zip(names["grid"], names["solutions"], strict=True):
+        assert (names["fit"](names["tasks"], model).W == solution.W).all() and solution.certificate.passes
+
+
 def test_the_example_of_a_penalty_is_the_tested_one() -> None:
     import inspect
 
@@ -32,7 +47,7 @@ def test_the_example_of_a_penalty_is_the_tested_one() -> None:
 
     for method in ("prox", "value", "expression"):
         body = inspect.getsource(getattr(SourceGroupL2, method)).split(":\n", 1)[1]
-        assert body.strip() in PYTHON[1]
+        assert body.strip() in python("class SourceGroupL2")
 
 
 def test_the_first_command_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

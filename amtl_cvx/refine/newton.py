@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg as sl
-import scipy.sparse.linalg as spl
 
 from amtl_cvx.certificate import residuals
 from amtl_cvx.model import Model
@@ -25,9 +24,9 @@ from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.subproblems.direct import DirectTransferStep, WeightSystem, cholesky, minimal_weights
 from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
-WORKING_LIMIT = 3000
+WORKING_LIMIT = 1300
 """Largest number of entries of B that one step moves: all positive ones count, then the steepest zeros."""
-_DENSE_EIGENVALUE = 400  # size from which Lanczos finds the smallest eigenvalue
+_DENSE_EIGENVALUE = 400  # size up to which the smallest eigenvalue is computed rather than bracketed
 _TRUST_RATIO = 1e-10  # below this predicted relative decrease, J is rounding noise and the residual decides
 _NOISE = 1e-13  # relative rise of J that counts as rounding
 _TRIALS = 40
@@ -78,9 +77,13 @@ def _price_rates(model: Model, T: int) -> Array:
 
 @dataclass
 class _Trust:
-    """What is added to the shift that makes the model convex: up after a refusal, down after a success."""
+    """What is added to the diagonal of the model: its negative curvature, and a trust term on top of it.
+
+    The trust term goes up after a refusal and down after a success.
+    """
 
     value: float = 1e-2
+    curvature: float = 1e-4
 
     def raise_(self) -> None:
         self.value = max(4.0 * self.value, 1e-10)
@@ -90,6 +93,34 @@ class _Trust:
             self.value = self.value / 8.0 if self.value > 1e-14 else 0.0
         elif ratio < 0.2:
             self.value = max(2.0 * self.value, 1e-10)
+
+    def convex(self, S: Array) -> Array:
+        """S with its negative curvature, or up to twice as much, added to the diagonal."""
+        if len(S) <= _DENSE_EIGENVALUE:
+            smallest = float(sl.eigh(S, eigvals_only=True, subset_by_index=[0, 0], check_finite=False)[0])
+            return shifted(S, 1.01 * max(0.0, -smallest))
+        if _definite(S):
+            return S
+        if _definite(shifted(S, self.curvature)):
+            while self.curvature > 1e-14 and _definite(shifted(S, self.curvature / 2.0)):
+                self.curvature /= 2.0
+        else:
+            while not _definite(shifted(S, self.curvature)) and self.curvature < 1e8:
+                self.curvature *= 2.0
+        return shifted(S, self.curvature)
+
+
+def shifted(S: Array, shift: float) -> Array:
+    """S + shift I."""
+    return S + shift * np.eye(len(S))
+
+
+def _definite(S: Array) -> bool:
+    try:
+        sl.cholesky(S, lower=True, overwrite_a=False, check_finite=False)
+    except sl.LinAlgError:
+        return False
+    return True
 
 
 def newton_steps(tasks: TaskSet, model: Model, W: Array, B: Array) -> Iterator[Point]:
@@ -130,10 +161,10 @@ def _step(tasks: TaskSet, model: Model, point: Point, trust: _Trust) -> Point | 
     root = np.sqrt(_positive(np.diag(local.BB)))
     S = eliminated(local) / np.outer(root, root)
     gradient, lower = local.gradient_B / root, -B[local.sources, local.targets] * root
-    curvature = 1.01 * max(0.0, -_smallest_eigenvalue(S))
+    convex = trust.convex(S)
     for _ in range(_TRIALS):
         try:
-            step = box_minimum(S + (curvature + trust.value) * np.eye(len(S)), gradient, lower)
+            step = box_minimum(shifted(convex, trust.value), gradient, lower)
         except sl.LinAlgError:
             trust.raise_()
             continue
@@ -172,17 +203,6 @@ def eliminated(local: Derivatives) -> Array:
     factor, _ = cholesky(local.WW)
     half: Array = sl.solve_triangular(factor, local.BW.T, lower=True, check_finite=False)
     return local.BB - half.T @ half
-
-
-def _smallest_eigenvalue(S: Array) -> float:
-    """The smallest eigenvalue, to a per cent; the caller's Cholesky factor has the last word."""
-    if len(S) <= _DENSE_EIGENVALUE:
-        return float(sl.eigh(S, eigvals_only=True, subset_by_index=[0, 0])[0])
-    try:
-        found = spl.eigsh(S, k=1, which="SA", tol=1e-2, v0=np.ones(len(S)), return_eigenvectors=False)
-    except spl.ArpackNoConvergence as error:
-        found = error.eigenvalues
-    return float(found[0]) if len(found) else 0.0
 
 
 def _improves(tasks: TaskSet, model: Model, trial: Point, point: Point) -> bool:
