@@ -13,7 +13,7 @@ from amtl_cvx.certificate import certify, residuals
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model, make_model
-from amtl_cvx.refine import can_refine, derivatives, refine
+from amtl_cvx.refine import boxqp, can_refine, derivatives, refine
 from amtl_cvx.refine import newton as newton_module
 from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.refine.newton import eliminated, working_set
@@ -108,8 +108,12 @@ def test_the_eliminated_hessian_is_the_derivative_of_the_reduced_gradient(
     assert np.abs(found - np.column_stack(columns)).max() <= 1e-6 * np.abs(found).max()
 
 
+@pytest.mark.parametrize("guesses", [20, 0], ids=["active-sets", "projected-newton"])
 @pytest.mark.parametrize("seed", range(20))
-def test_the_box_minimum_is_that_of_nonnegative_least_squares(seed: int) -> None:
+def test_the_box_minimum_is_that_of_nonnegative_least_squares(
+    seed: int, guesses: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boxqp, "_GUESSES", guesses)
     rng = np.random.default_rng(seed)
     n = int(rng.integers(1, 40))
     A, b = rng.normal(size=(n + 5, n)), rng.normal(size=n + 5)
@@ -121,7 +125,7 @@ def test_the_box_minimum_is_that_of_nonnegative_least_squares(seed: int) -> None
 
 def test_the_box_minimum_asks_for_a_positive_definite_matrix() -> None:
     with pytest.raises(LinAlgError):
-        box_minimum(-np.eye(2), np.ones(2), np.full(2, -1.0))
+        box_minimum(-np.eye(2), np.full(2, -2.0), np.full(2, -1.0))
 
 
 def test_the_working_set_keeps_every_edge_and_the_steepest_zeros(

@@ -142,7 +142,7 @@ def opened(way: str) -> Iterator[Executor | None]:
 
 
 def clock(shared: None, item: int) -> tuple[int, float]:
-    """This process and its processor's seconds; slow enough that every worker gets one such job."""
+    """The process and its processor's seconds; slow enough that every worker gets one such job."""
     time.sleep(0.3)
     return os.getpid(), time.process_time()
 
@@ -180,8 +180,9 @@ def table(stored: dict[str, Any]) -> str:
     lines = [
         "# What is worth distributing",
         "",
-        "Written by `python reports/scale/parallel.py`; do not edit. Seconds by the clock, and in brackets the"
-        f" processor's in the busiest process; the least of {RUNS} runs, the ways by turns; BLAS on one thread."
+        "Written by `python reports/scale/parallel.py`; do not edit. Seconds by the clock, and in brackets"
+        f" the processor's in the busiest process; the least of {RUNS} runs, the ways by turns; BLAS on one"
+        " thread."
         f" The load of the machine was {stored['load']:.1f}: above {WORKERS} only the brackets tell how the"
         " work divides.",
         "",
