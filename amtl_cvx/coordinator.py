@@ -10,8 +10,8 @@ Algorithm 1 of [L16], from B = 0:
   is not taken: the block keeps its previous value.
 * The run stops on the residuals and gaps of the certificate, never on a change of J or of the iterates.
 * Plain alternation is slow near the end, so `refine` takes over from the alternation's own iterate, once the
-  relative residual is below `handover` and the edges have been the same for `SETTLED` rounds (before that,
-  another basin may be the nearer one), or at the round limit, or when neither step is taken any more. Where
+  relative residual is below `handover` and the edges have been nearly the same for `SETTLED` rounds (before
+  that, another basin may be the nearer one), or at the round limit, or when neither step is taken any more. Where
   T - 1 > d the columns of W are dependent: the first B-step rebuilds each from the others almost exactly,
   and from there the alternation crawls for hundreds of rounds, past basins that change with the round (T =
   20, d = 10, coupling 10, mu 1e-3: five different ones from rounds 1 to 50). There refinement takes over
@@ -57,7 +57,8 @@ from amtl_cvx.tasks import Array, TaskSet, check_weights
 
 Callback = Callable[[Record], None]
 SETTLED = 3
-"""Rounds without a change of the edge set before the alternation hands over to refinement."""
+"""Rounds in which at most one edge in a hundred changes before the alternation hands over to refinement."""
+_STEADY = 0.01
 REFINE_STEPS = 300
 """Limit for the accepted steps of refinement."""
 _NOISE = 1e-13  # relative size of rounding in J
@@ -313,7 +314,8 @@ def _rounds(tasks: TaskSet, run: Run, options: Options) -> Status:
         if at_once:
             return Status.ROUND_LIMIT
         moved_B = _half_step(run, transfer_step, "B")
-        steady = steady + 1 if np.array_equal(edges, run.B > 0) else 0
+        changed = np.count_nonzero(edges != (run.B > 0))
+        steady = steady + 1 if changed <= _STEADY * np.count_nonzero(edges) else 0
         edges, relative = run.B > 0, run.history[-1].relative
         if relative <= options.tol and certify(tasks, run.model, run.W, run.B, tol=options.tol).passes:
             return Status.CERTIFIED

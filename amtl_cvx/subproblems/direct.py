@@ -35,7 +35,9 @@ DENSE_SIZE = 500
 """Number of unknowns T d up to which the W-step's system is factored at once."""
 DENSE_LIMIT = 6000
 """Number of unknowns T d up to which it is factored where conjugate gradients do not end (288 MB)."""
-_CG_STEPS, _CG_LIMIT = 120, 5000  # with a factor to fall back on, and without
+_CG_STEPS, _CG_LIMIT = 1000, 5000  # with a factor to fall back on, and without
+_CG_CHECK = 50  # steps after which it is asked whether their rate will do
+_CORRECTIONS = 3  # of a solution by a dense factor
 _NEWTON_STEPS = 100
 _NEWTON_ACCURACY = 1e-13  # largest entry of the gradient relative to its terms
 _RIDGE = 1e-14  # relative; keeps a dependent support from an exactly singular matrix
@@ -84,10 +86,13 @@ class WeightSystem:
             V, settled = self._conjugate_gradients(R, accuracy)
             if settled or R.size > DENSE_LIMIT:
                 return V
-        factor = cholesky(self.dense())
-        V = sl.cho_solve(factor, R.ravel()).reshape(R.shape)
-        refined: Array = V + sl.cho_solve(factor, (R - self.product(V)).ravel()).reshape(R.shape)
-        return refined
+        factor, V = cholesky(self.dense()), np.zeros_like(R)
+        for _ in range(_CORRECTIONS):
+            rest = R - self.product(V)
+            if np.abs(rest).max() <= accuracy:
+                break
+            V = V + sl.cho_solve(factor, rest.ravel(), check_finite=False).reshape(R.shape)
+        return V
 
     def _conjugate_gradients(self, R: Array, accuracy: float) -> tuple[Array, bool]:
         """The solution so far and whether it reached the accuracy."""
@@ -97,9 +102,14 @@ class WeightSystem:
         V, rest = np.zeros_like(R), R.copy()
         z = (inverse @ rest[:, :, None])[:, :, 0]
         direction, gamma = z, float((rest * z).sum())
-        for _ in range(_CG_STEPS if R.size <= DENSE_LIMIT else _CG_LIMIT):
-            if np.abs(rest).max() <= accuracy:
+        most, first = _CG_STEPS if R.size <= DENSE_LIMIT else _CG_LIMIT, float(np.abs(R).max())
+        for count in range(most):
+            miss = float(np.abs(rest).max())
+            if miss <= accuracy:
                 return V, True
+            won, wanted = np.log(first / miss), np.log(first / accuracy)
+            if count and count % _CG_CHECK == 0 and won * most < wanted * count:
+                break
             image = self.product(direction)
             length = gamma / float((direction * image).sum())
             V = V + length * direction
@@ -151,6 +161,8 @@ def minimal_weights(tasks: TaskSet, model: Model, W: Array, B: Array) -> Array:
             if length < 1e-10:
                 return W
         W, value = W + length * step, new
+        if model.loss.quadratic:
+            break
         previous = miss if settled else np.inf
     return W
 
