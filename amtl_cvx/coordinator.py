@@ -57,8 +57,8 @@ from amtl_cvx.tasks import Array, TaskSet, check_weights
 
 Callback = Callable[[Record], None]
 SETTLED = 3
-"""Rounds in which at most one edge in a hundred changes before the alternation hands over to refinement."""
-_STEADY = 0.01
+"""Rounds in which at most one edge in twenty changes before the alternation hands over to refinement."""
+_STEADY = 0.05
 REFINE_STEPS = 300
 """Limit for the accepted steps of refinement."""
 _NOISE = 1e-13  # relative size of rounding in J
@@ -114,7 +114,7 @@ class Options:
     tol: float = 1e-8
     max_rounds: int = 100
     refine: bool = True
-    handover: float = 3e-3
+    handover: float = 3e-2
     sweep: Literal["joint", "tasks"] = "joint"
     definition: bool = False
     ridge: float | None = None
