@@ -11,12 +11,12 @@ Algorithm 1 of [L16], from B = 0:
 * The run stops on the residuals and gaps of the certificate, never on a change of J or of the iterates.
 * Plain alternation is slow near the end, so `refine` takes over from the alternation's own iterate, once the
   relative residual is below `handover` and the edges have been nearly the same for `SETTLED` rounds (before
-  that, another basin may be the nearer one), or at the round limit, or when neither step is taken any more. Where
-  T - 1 > d the columns of W are dependent: the first B-step rebuilds each from the others almost exactly,
-  and from there the alternation crawls for hundreds of rounds, past basins that change with the round (T =
-  20, d = 10, coupling 10, mu 1e-3: five different ones from rounds 1 to 50). There refinement takes over
-  after the first W-step, at B = 0, as long as all T (T - 1) edges fit into one of its steps. Without
-  refinement the alternation goes on to `tol`.
+  that, another basin may be the nearer one), or at the round limit, or when neither step is taken any
+  more. Where T - 1 > d the columns of W are dependent: the first B-step rebuilds each from the others almost
+  exactly, and from there the alternation crawls for hundreds of rounds, past basins that change with the
+  round (T = 20, d = 10, coupling 10, mu 1e-3: five different ones from rounds 1 to 50). There refinement
+  takes over after the first W-step, at B = 0, as long as all T (T - 1) edges fit into one of its steps.
+  Without refinement the alternation goes on to `tol`.
 * With refinement on, a W-step looks ahead along the last change of B first (`_Ahead`): it is solved at
   B + factor (B - previous B) and taken if J does not rise, else solved at B. Measured: 38 rounds instead of
   157 to a residual of 1e-6 at T = 15, d = 20, in the same basin. A penalty without row prices, which Newton

@@ -91,9 +91,7 @@ def refit_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int, learned
 def single_task(tasks: TaskSet, model: Model, options: Options) -> Solution:
     """Single-task learning: every task alone, ridge weight = coupling (the W-step at B = 0)."""
     model.check(tasks)
-    run = Run(
-        tasks=model.compress(tasks), model=model, callback=options.callback, backend=options.backend
-    )
+    run = Run(tasks=model.compress(tasks), model=model, callback=options.callback, backend=options.backend)
     status = Status.STALLED
     try:
         _start(run, options)
@@ -115,9 +113,7 @@ def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
     """
     model.check(tasks)
     _prices(model, np.zeros(tasks.T))
-    run = Run(
-        tasks=model.compress(tasks), model=model, callback=options.callback, backend=options.backend
-    )
+    run = Run(tasks=model.compress(tasks), model=model, callback=options.callback, backend=options.backend)
     learned: list[int] = []
     status = Status.STALLED
     try:

@@ -24,6 +24,7 @@ from amtl_cvx.model import Model
 from amtl_cvx.solution import Point, Solution
 from amtl_cvx.tasks import TaskSet
 
+
 @dataclass(frozen=True, kw_only=True)
 class Method:
     """A solver and its judge."""

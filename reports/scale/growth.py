@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument("--largest", nargs=2, type=int, default=(TASKS[-1], FEATURES[-1]), metavar=("T", "D"))
     largest = parser.parse_args().largest
     sizes = {
-        "T": [(T, FIXED_D) for T in TASKS if T <= largest[0]],
+        "T": [(T, FIXED_D) for T in TASKS if largest[0] >= T],
         "d": [(FIXED_T, d) for d in FEATURES if d <= largest[1]],
     }
     stored: dict[str, Any] = {"machine": machine()}
