@@ -155,15 +155,14 @@ class Model:
         """G_W, (d, T)."""
         return self.loss_weight(tasks, B) * self.loss_gradient(tasks, W) + self.coupling_gradient_W(W, B)
 
+    def loss_hessians(self, tasks: TaskSet, W: Array, B: Array) -> Array:
+        """a_t Hess L_t(w_t) of every task, (T, d, d)."""
+        pairs = zip(tasks, self.loss_weight(tasks, B), W.T, strict=True)
+        return np.stack([a * self.loss.hessian(task, w) for task, a, w in pairs])
+
     def hessian_W(self, tasks: TaskSet, W: Array, B: Array) -> Array:
         """Hessian in vec(W), tasks stacked: blockdiag(a_t Hess L_t) + 2 coupling P (x) I_d, (T d, T d)."""
-        d, T = W.shape
-        M = np.eye(T) - B
-        H: Array = np.kron(2.0 * self.coupling * (M @ M.T), np.eye(d)).astype(np.float64)
-        for t, (task, a) in enumerate(zip(tasks, self.loss_weight(tasks, B), strict=True)):
-            block = slice(t * d, (t + 1) * d)
-            H[block, block] += a * self.loss.hessian(task, W[:, t])
-        return H
+        return stacked_hessian(self.loss_hessians(tasks, W, B), np.eye(len(B)) - B, self.coupling)
 
     def gradient_B(self, tasks: TaskSet, W: Array, B: Array) -> Array:
         """G_B, (T, T), its diagonal set to 0 (B has none).
@@ -179,6 +178,16 @@ class Model:
         gradient = prices[:, None] + self.coupling_gradient_B(W, B)
         np.fill_diagonal(gradient, 0.0)
         return gradient
+
+
+def stacked_hessian(blocks: Array, M: Array, coupling: float) -> Array:
+    """blockdiag(blocks) + 2 coupling M M' (x) I, (T d, T d), from blocks (T, d, d) and M (T, T)."""
+    T, d, _ = blocks.shape
+    H = np.zeros((T, d, T, d))
+    tasks, features = np.arange(T), np.arange(d)
+    H[:, features, :, features] = 2.0 * coupling * (M @ M.T)
+    H[tasks, :, tasks, :] += blocks
+    return H.reshape(T * d, T * d)
 
 
 def make_model(

@@ -19,7 +19,13 @@ def processor() -> str:
     return names[0] if names else platform.machine()
 
 
+def hardware() -> str:
+    """Processor, cores and memory."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{processor()}, {os.cpu_count()} cores, {memory:.0f} GiB"
+
+
 def machine() -> str:
-    """Processor, cores and versions, one sentence."""
+    """Hardware and versions, one sentence."""
     listed = ", ".join(f"{name} {version}" for name, version in versions().items())
-    return f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}; {listed}."
+    return f"{hardware()}, Python {platform.python_version()}; {listed}."

@@ -21,7 +21,7 @@ import scipy.linalg as sl
 from amtl_cvx.certificate import residuals
 from amtl_cvx.model import Model
 from amtl_cvx.refine.boxqp import box_minimum
-from amtl_cvx.subproblems.direct import DirectTransferStep, WeightSystem, cholesky, minimal_weights
+from amtl_cvx.subproblems.direct import DirectTransferStep, cholesky, minimal_weights
 from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
 WORKING_LIMIT = 1300
@@ -59,7 +59,7 @@ def derivatives(tasks: TaskSet, model: Model, W: Array, B: Array, free: Mask) ->
     return Derivatives(
         gradient_W=model.gradient_W(tasks, W, B).T.ravel(),
         gradient_B=model.gradient_B(tasks, W, B)[s, t],
-        WW=WeightSystem.at(tasks, model, W, B).dense(),
+        WW=model.hessian_W(tasks, W, B),
         BW=cross.reshape(len(s), W.size),
         BB=2.0 * model.coupling * (W.T @ W)[np.ix_(s, s)] * (t[:, None] == t),
         sources=s,

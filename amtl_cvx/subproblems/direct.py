@@ -26,9 +26,10 @@ import numpy as np
 import scipy.linalg as sl
 
 from amtl_cvx.errors import SolveError
-from amtl_cvx.model import Model
+from amtl_cvx.model import Model, stacked_hessian
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems.halfstep import HalfStep
+from amtl_cvx.subproblems.transfer import on_supports
 from amtl_cvx.tasks import Array, Indices, TaskSet
 
 DENSE_SIZE = 500
@@ -63,8 +64,7 @@ class WeightSystem:
     @classmethod
     def at(cls, tasks: TaskSet, model: Model, W: Array, B: Array) -> WeightSystem:
         """The Hessian of J in W at (W, B)."""
-        pairs = zip(tasks, model.loss_weight(tasks, B), W.T, strict=True)
-        blocks = np.stack([a * model.loss.hessian(task, w) for task, a, w in pairs])
+        blocks = model.loss_hessians(tasks, W, B)
         return cls(blocks=blocks, M=np.eye(len(B)) - B, coupling=model.coupling)
 
     def product(self, V: Array) -> Array:
@@ -73,12 +73,7 @@ class WeightSystem:
 
     def dense(self) -> Array:
         """H, (T d, T d), tasks stacked."""
-        T, d, _ = self.blocks.shape
-        H = np.zeros((T, d, T, d))
-        each = np.arange(d)
-        H[:, each, :, each] = 2.0 * self.coupling * (self.M @ self.M.T)
-        H[np.arange(T), :, np.arange(T), :] += self.blocks
-        return H.reshape(T * d, T * d)
+        return stacked_hessian(self.blocks, self.M, self.coupling)
 
     def solve(self, R: Array, *, accuracy: float) -> Array:
         """V with H V = R up to `accuracy` in every entry, (T, d) each."""
@@ -200,7 +195,7 @@ def nonnegative_columns(K: Array, Q: Array, start: Array) -> tuple[Array, bool]:
     for _ in range(20 * T + 100):
         if not len(open_):
             return B, True
-        Z = _on_supports(K, Q, support, open_)
+        Z = on_supports(K, Q[:, open_], support[:, open_], ridge=_RIDGE)
         infeasible = (Z <= 0.0) & support[:, open_]
         bad = infeasible.any(axis=0)
         moved = open_[bad]
@@ -221,22 +216,6 @@ def nonnegative_columns(K: Array, Q: Array, start: Array) -> tuple[Array, bool]:
         else:
             open_ = moved
     return B, False
-
-
-def _on_supports(K: Array, Q: Array, support: np.ndarray, columns: Indices) -> Array:
-    """For each of `columns` the solution of K_PP z = Q_P on its support P, zeros elsewhere, (T, columns)."""
-    masks = support[:, columns].T
-    width = max(int(masks.sum(axis=1).max()), 1)
-    order = np.argsort(~masks, axis=1, kind="stable")[:, :width]
-    inside = np.take_along_axis(masks, order, axis=1)
-    small = K[order[:, :, None], order[:, None, :]] * (inside[:, :, None] & inside[:, None, :])
-    each = np.arange(width)
-    small[:, each, each] = np.where(inside, small[:, each, each] * (1.0 + _RIDGE), 1.0)
-    right = np.take_along_axis(Q[:, columns].T, order, axis=1) * inside
-    z = np.linalg.solve(small, right[:, :, None])[:, :, 0]
-    Z = np.zeros((len(columns), len(K)))
-    np.put_along_axis(Z, order, np.where(inside, z, 0.0), axis=1)
-    return Z.T
 
 
 def _retreat(

@@ -319,7 +319,7 @@ def polished(W: Array, B: Array, prices: Array, coupling: float) -> Array:
     gram, price = W.T @ W, prices / (2.0 * coupling)
     support, gained = B > 0.0, np.zeros(len(B), dtype=bool)
     for _ in range(_SHRINKS):
-        exact = _on_supports(gram, support, price)
+        exact = on_supports(gram, gram - price[:, None], support)
         better = _lowers(gram, price, exact, B)
         B, gained = np.where(better, exact, B), gained | better
         shrunk = support & (exact > 0.0)
@@ -335,14 +335,21 @@ def polished(W: Array, B: Array, prices: Array, coupling: float) -> Array:
     return B
 
 
-def _on_supports(gram: Array, support: BoolArray, price: Array) -> Array:
-    """Every column's normal equations on its support, (T, T); zeros if one of them is singular."""
+def on_supports(K: Array, Q: Array, support: BoolArray, *, ridge: float = 0.0) -> Array:
+    """Every column z of Q (T, k) with K_PP z_P = Q_P on its support P, 0 elsewhere, in one batch.
+
+    K is (T, T), `support` (T, k), `ridge` a part of K's diagonal that is added to it. Zeros all over if a
+    column's matrix is singular.
+    """
     order = np.argsort(~support, axis=0, kind="stable")[: support.sum(axis=0).max(initial=0)].T
     inside = np.take_along_axis(support.T, order, axis=1)
     both = inside[:, :, None] & inside[:, None, :]
-    blocks = np.where(both, gram[order[:, :, None], order[:, None, :]], np.eye(order.shape[1]))
-    right = np.where(inside, np.take_along_axis(gram, order, axis=1) - price[order], 0.0)
-    result = np.zeros_like(gram)
+    blocks = np.where(both, K[order[:, :, None], order[:, None, :]], np.eye(order.shape[1]))
+    if ridge:
+        each = np.arange(order.shape[1])
+        blocks[:, each, each] *= np.where(inside, 1.0 + ridge, 1.0)
+    right = np.where(inside, np.take_along_axis(Q.T, order, axis=1), 0.0)
+    result = np.zeros_like(Q)
     with contextlib.suppress(np.linalg.LinAlgError):
         np.put_along_axis(result.T, order, np.linalg.solve(blocks, right[:, :, None])[:, :, 0], axis=1)
     return result

@@ -15,8 +15,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +28,9 @@ from amtl_cvx.runfolder import versions
 from amtl_cvx.solvers import cuda, gpu_routes
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from machine import processor  # noqa: E402
+
 ENTRANTS = {
     "W": ("Clarabel", "SCS CPU", *GPU),
     "B": ("Clarabel", "Clarabel by column", "SCS CPU", *GPU),
@@ -143,13 +144,6 @@ def driver() -> str:
     query = [tool, "--query-gpu=driver_version", "--format=csv,noheader"]
     done = subprocess.run(query, capture_output=True, text=True, check=False)
     return done.stdout.splitlines()[0].strip() if done.returncode == 0 and done.stdout.strip() else "unknown"
-
-
-def processor() -> str:
-    """The processor's name."""
-    path = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*:\s*(.+)", path.read_text()) if path.exists() else None
-    return found.group(1) if found else platform.machine()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import platform
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +32,9 @@ from amtl_cvx.solution import Point
 from amtl_cvx.subproblems import WeightStep, compile_transfer_step
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from machine import hardware  # noqa: E402
+
 SEED, WORKERS, RUNS = 0, 2, 3
 WAYS = ("serial", "pool", "dask")
 Work = Callable[[Executor | None], list[np.ndarray]]
@@ -210,14 +212,6 @@ def _figure(row: dict[str, Any], way: str) -> str:
     return f"{row[way]:.2f} s ({row[f'{way} cpu']:.2f} s)"
 
 
-def _machine() -> str:
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text().splitlines() if path.exists() else []
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{names[0] if names else platform.machine()}, {os.cpu_count()} cores, {memory:.0f} GiB"
-
-
 def main() -> None:
     """Measure and write."""
     rows: dict[str, dict[str, Any]] = {"start": {}}
@@ -235,7 +229,7 @@ def main() -> None:
         import distributed
 
         stored = {
-            "machine": _machine(),
+            "machine": hardware(),
             "load": os.getloadavg()[1],
             "versions": {**versions(), "distributed": distributed.__version__},
             "rows": rows,

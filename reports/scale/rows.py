@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import platform
 import re
 import subprocess
 import sys
@@ -29,6 +27,9 @@ import numpy as np
 from amtl_cvx.runfolder import versions
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+from machine import hardware  # noqa: E402
+
 SEED, T, D, CHUNK = 0, 20, 50, 20_000
 SIZES = (10_000, 100_000, 1_000_000)
 SETTINGS = ("--coupling", "1", "--mu", "0.01")
@@ -150,13 +151,6 @@ def measure(layout: str, n: int, work: Path) -> Figures:
     )
 
 
-def processor() -> str:
-    """The model of the processor, where Linux tells."""
-    path = Path("/proc/cpuinfo")
-    found = re.search(r"model name\s*: (.*)", path.read_text()) if path.exists() else None
-    return found.group(1) if found else platform.machine()
-
-
 def growth(rows: list[dict[str, Any]], key: str) -> str:
     """The exponents of n between neighbouring sizes."""
     slopes = [
@@ -217,10 +211,9 @@ def main(sizes: tuple[int, ...]) -> None:
             for n in sizes:
                 print(f"measuring {layout}, {n:,} rows", flush=True)
                 figures.append(asdict(measure(layout, n, Path(work))))
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     stored = {
         "figures": figures,
-        "machine": f"{processor()}, {os.cpu_count()} cores, {memory:.0f} GiB",
+        "machine": hardware(),
         "versions": versions(),
         "left_out": "" if pyarrow else "Parquet: not measured, pyarrow is not installed.",
     }
