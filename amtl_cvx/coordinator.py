@@ -10,9 +10,12 @@ Algorithm 1 of [L16], from B = 0:
   is not taken: the block keeps its previous value.
 * The run stops on the residuals and gaps of the certificate, never on a change of J or of the iterates.
 * Plain alternation is slow near the end, so `refine` takes over from the alternation's own iterate, once the
-  relative residual is below `handover` and the edges have been nearly the same for `SETTLED` rounds (before
-  that, another basin may be the nearer one), or at the round limit, or when neither step is taken any
-  more. Where T - 1 > d the columns of W are dependent: the first B-step rebuilds each from the others almost
+  relative residual is below `handover`, or at the round limit, or when neither step is taken any more. The
+  default depends on what a round costs next to a Newton step: 0.002 where the fast engine solves a large
+  W-step by conjugate gradients, with a hundred rounds to a Newton step; else 0.05, or 0.1 for up to
+  `DENSE_SIZE` unknowns in W, and after a hundred rounds in any case. Waiting longer does not keep more runs
+  in the basin of the plain alternation (reports/benchmark/handover.md).
+* Where T - 1 > d the columns of W are dependent: the first B-step rebuilds each from the others almost
   exactly, and from there the alternation crawls for hundreds of rounds, past basins that change with the
   round (T = 20, d = 10, coupling 10, mu 1e-3: five different ones from rounds 1 to 50). There refinement
   takes over after the first W-step, at B = 0, as long as all T (T - 1) edges fit into one of its steps.
@@ -52,13 +55,11 @@ from amtl_cvx.refine import WORKING_LIMIT, can_refine, refine
 from amtl_cvx.solution import Point, Record, Solution, Status
 from amtl_cvx.solvers import Backend, GpuChoice, Solved, check_solver, gpu_for
 from amtl_cvx.subproblems import HalfStep, Problems, TaskWeightStep, WeightStep, compile_transfer_step, kept
-from amtl_cvx.subproblems.direct import DirectTransferStep, DirectWeightStep
+from amtl_cvx.subproblems.direct import DENSE_SIZE, DirectTransferStep, DirectWeightStep
 from amtl_cvx.tasks import Array, TaskSet, check_weights
 
 Callback = Callable[[Record], None]
-SETTLED = 3
-"""Rounds in which at most one edge in twenty changes before the alternation hands over to refinement."""
-_STEADY = 0.05
+_PATIENCE = 100  # rounds after which refinement takes over anyway, where a round costs as a Newton step does
 REFINE_STEPS = 300
 """Limit for the accepted steps of refinement."""
 _NOISE = 1e-13  # relative size of rounding in J
@@ -82,8 +83,9 @@ class Options:
         Rounds of alternation; refinement comes on top.
     refine : bool
         Refine after the alternation.
-    handover : float
-        Relative residual at which the alternation hands over to refinement.
+    handover : float, optional
+        Relative residual at which the alternation hands over to refinement; by default it depends on the
+        size and the engine (see the module essay).
     sweep : {"joint", "tasks"}
         W-step over all tasks at once, or one Gauss-Seidel sweep task by task (which can reach another point).
     definition : bool
@@ -95,7 +97,7 @@ class Options:
     gpu : {"auto", "on", "off"}
         Whether SCS solves on a GPU where a step is large enough (see `solvers.gpu`).
     engine : {"cvxpy", "fast"}
-        Who solves the two steps: CVXPY problems, or NumPy (smooth loss, linear penalty, joint sweep).
+        Who solves the two steps: CVXPY problems, or NumPy (linear penalty, joint sweep).
     callback : callable(Record), optional
         Called after every step.
     problems : Problems, optional
@@ -112,9 +114,9 @@ class Options:
     """
 
     tol: float = 1e-8
-    max_rounds: int = 100
+    max_rounds: int = 500
     refine: bool = True
-    handover: float = 3e-2
+    handover: float | None = None
     sweep: Literal["joint", "tasks"] = "joint"
     definition: bool = False
     ridge: float | None = None
@@ -131,7 +133,7 @@ class Options:
         rounds: object = self.max_rounds
         if not (isinstance(rounds, int) and rounds >= 1):
             raise ModelError(f"max_rounds must be a whole number >= 1, got {rounds!r}")
-        if not self.handover > 0:
+        if self.handover is not None and not self.handover > 0:
             raise ModelError(f"handover must be a number > 0, got {self.handover!r}")
         if self.ridge is not None and not self.ridge > 0:
             raise ModelError(f"ridge must be a number > 0, got {self.ridge!r}")
@@ -307,29 +309,40 @@ def _rounds(tasks: TaskSet, run: Run, options: Options) -> Status:
     weight_step, transfer_step = _compile(run, options)
     refining = options.refine and can_refine(run.model)
     at_once = refining and tasks.d < tasks.T - 1 and tasks.T * (tasks.T - 1) <= WORKING_LIMIT
-    steady, edges, ahead = 0, run.B > 0, _Ahead()
+    ahead = _Ahead()
     for run.round in range(1, options.max_rounds + 1):
         looked = options.refine and ahead.step(run, weight_step)
         moved_W = looked or _half_step(run, weight_step, "W")
         if at_once:
             return Status.ROUND_LIMIT
         moved_B = _half_step(run, transfer_step, "B")
-        changed = np.count_nonzero(edges != (run.B > 0))
-        steady = steady + 1 if changed <= _STEADY * np.count_nonzero(edges) else 0
-        edges, relative = run.B > 0, run.history[-1].relative
+        relative = run.history[-1].relative
         if relative <= options.tol and certify(tasks, run.model, run.W, run.B, tol=options.tol).passes:
             return Status.CERTIFIED
-        if refining and relative <= options.handover and steady >= SETTLED:
+        if refining and _hands_over(run, options):
             return Status.ROUND_LIMIT
         if not (moved_W or moved_B):
             return Status.STALLED
     return Status.ROUND_LIMIT
 
 
+def _hands_over(run: Run, options: Options) -> bool:
+    """Whether refinement takes over now (see the module essay)."""
+    relative = run.history[-1].relative
+    if options.handover is not None:
+        return relative <= options.handover
+    last_W = next(record for record in reversed(run.history) if record.step == "W")
+    if run.W.size > DENSE_SIZE and last_W.solver == "conjugate-gradients":
+        return relative <= 2e-3
+    return relative <= (0.05 if run.W.size > DENSE_SIZE else 0.1) or run.round >= _PATIENCE
+
+
 def _compile(run: Run, options: Options) -> tuple[BlockStep, BlockStep]:
     tasks, model = run.tasks, run.model
     backend, problems = run.backend, kept(options.problems)
     weight_step: BlockStep
+    if not model.loss.smooth and options.sweep == "tasks":
+        raise ModelError(f"the {model.loss.name} loss has kinks, its W-step is joint: choose sweep 'joint'")
     if options.engine == "fast":
         return DirectWeightStep(), _direct_transfer_step(model)
     if options.definition:

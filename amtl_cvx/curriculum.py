@@ -109,10 +109,11 @@ def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
     Raises
     ------
     ModelError
-        If the transfer penalty is not a price on outgoing edges (eq. 5 has no closed form then).
+        If the transfer penalty is not a price on outgoing edges (eq. 5 has no closed form then), or the loss
+        has kinks.
     """
     model.check(tasks)
-    _prices(model, np.zeros(tasks.T))
+    _check_model(model)
     run = Run(tasks=model.compress(tasks), model=model, callback=options.callback, backend=options.backend)
     learned: list[int] = []
     status = Status.STALLED
@@ -197,6 +198,7 @@ def certify_curriculum(
     """
     check_tolerance(tol)
     model.check(tasks)
+    _check_model(model)
     W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
     if len(set(order)) < len(order) or not set(order) <= set(range(tasks.T)):
         raise DataError(f"order must list different tasks out of 0..{tasks.T - 1}, got {order}")
@@ -269,7 +271,8 @@ def _ridge_start(tasks: TaskSet, model: Model) -> Array:
             gradient = step.pull(w) + step.coupling(w)
             H = c * model.loss.hessian(task, w[:, 0]) + 2.0 * model.coupling * np.eye(tasks.d)
             direction = -np.linalg.solve(H, gradient)
-            slope, value, length = float((gradient * direction).sum()), step.value(w), 1.0
+            slope, value = float((gradient * direction).sum()), step.value(w)
+            length = model.loss.step_length((task,), direction)
             while step.value(w + length * direction) > value + 1e-4 * length * slope + 1e-14 * abs(value):
                 length /= 2.0
             w = w + length * direction
@@ -277,6 +280,15 @@ def _ridge_start(tasks: TaskSet, model: Model) -> Array:
                 break
         columns.append(w[:, 0])
     return np.column_stack(columns)
+
+
+def _check_model(model: Model) -> None:
+    if not model.loss.smooth:
+        raise ModelError(
+            f"the curriculum needs a loss with a gradient, the {model.loss.name} loss has kinks: use"
+            " 'alternating' or 'stl'"
+        )
+    _prices(model, np.zeros(1))
 
 
 def _prices(model: Model, weighted_losses: Array) -> Array:

@@ -81,3 +81,10 @@ class SolveError(AMTLError, RuntimeError):
 
 class WorkerError(AMTLError, RuntimeError):
     """A job was lost with its worker as often as it may be begun."""
+
+
+class NotCertifiable(AMTLError, ValueError):
+    """A proof that cannot be had at this point or for this problem; the message says why and what would help.
+
+    It says nothing against the point: a refusal, never a verdict.
+    """

@@ -167,7 +167,7 @@ def mu_max(tasks: TaskSet, model: Model, W: Array) -> float:
     losses = model.weighted_losses(tasks, W)
     gain = 2.0 * model.coupling * np.maximum(W.T @ W, 0.0)
     np.fill_diagonal(gain, 0.0)
-    usable = losses > 0
+    usable = losses > 1e-14 * model.weighted_losses(tasks, np.zeros_like(W))  # 0 but for rounding: free edges
     return float((gain[usable] / losses[usable, None]).max(initial=0.0))
 
 
@@ -217,7 +217,8 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
             winner, label = np.argmax(scores, axis=0), np.argmax([task.y for task in tasks], axis=0)
             result = {"class accuracy": float(np.mean(winner == label)), **result}
         return result
-    squares = np.array([((z - task.y) ** 2).sum() for z, task in zip(scores, tasks, strict=True)])
+    decided = [solution.model.loss.decide(z) for z in scores]
+    squares = np.array([((z - task.y) ** 2).sum() for z, task in zip(decided, tasks, strict=True)])
     return {
         "rmse": float(np.sqrt(squares / tasks.counts).mean()),
         "pooled rmse": float(np.sqrt(squares.sum() / tasks.counts.sum())),
@@ -270,7 +271,7 @@ def _try(path: _Path, coupling: float) -> Trial:
         single = _fitted(train, candidate, "stl", options).W
         candidate = _with_mu(candidate, mu_max(train, candidate, single))
     W = _fitted(train, candidate, "alternating", options).W
-    mean_loss = replace(model.loss, reduction="mean")  # type: ignore[type-var]
+    mean_loss = replace(model.loss, reduction="mean")
     loss = np.mean([mean_loss.value(task, W[:, t]) for task, t in zip(held, index, strict=True)])
     return Trial(coupling=candidate.coupling, mu=candidate.mu, held_out_loss=float(loss))
 
@@ -293,13 +294,23 @@ def _with_mu(model: Model, largest: float) -> Model:
 
 
 def _curvature(tasks: TaskSet, model: Model) -> float:
-    """Mean over tasks and features of half the second derivative of c_t L_t at 0: the unit of a ridge."""
-    zero = np.zeros(tasks.d)
-    traces = [
-        c * np.trace(model.loss.hessian(task, zero))
-        for c, task in zip(model.task_weight(tasks), tasks, strict=True)
-    ]
+    """Mean over tasks and features of half the second derivative of c_t L_t at 0: the unit of a ridge.
+
+    Where the loss is linear at 0 (hinge, quantile) the secant |phi'(0)| / mean |y| stands for phi''(0).
+    """
+    loss, zero = model.loss, np.zeros(tasks.d)
+    pairs = list(zip(model.task_weight(tasks), tasks, strict=True))
+    traces = [c * np.trace(loss.hessian(task, zero)) for c, task in pairs]
+    if not any(traces):
+        traces = [
+            c * loss.scale(task) * float(_secants(loss, task) @ (task.X**2).sum(axis=1)) for c, task in pairs
+        ]
     return 0.5 * float(np.mean(traces)) / tasks.d or 1.0
+
+
+def _secants(loss: Loss, task: Task) -> Array:
+    slopes = np.abs(loss.slopes(np.zeros(len(task.y)), task.y))
+    return np.asarray(slopes / (float(np.abs(task.y).mean()) or 1.0))
 
 
 def _fifth(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:

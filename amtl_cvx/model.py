@@ -24,7 +24,7 @@ from numbers import Real
 import numpy as np
 
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.losses import LOSSES, Loss, Squared
+from amtl_cvx.losses import Loss, Squared, make_loss
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer import TRANSFERS, TransferPenalty
 
@@ -200,12 +200,10 @@ def make_model(
     task_weights: str | tuple[float, ...] = "equal",
 ) -> Model:
     """A model from the names that the command line and run.json use; `ModelError` names the legal ones."""
-    if loss not in LOSSES:
-        raise ModelError(f"unknown loss {loss!r}: choose one of {', '.join(LOSSES)}")
     if transfer not in TRANSFERS:
         raise ModelError(f"unknown transfer penalty {transfer!r}: choose one of {', '.join(TRANSFERS)}")
     return Model(
-        loss=LOSSES[loss](reduction=reduction),  # type: ignore[arg-type]
+        loss=make_loss(loss, reduction=reduction),
         transfer=TRANSFERS[transfer](mu=mu),
         coupling=coupling,
         task_weights=task_weights,

@@ -6,6 +6,7 @@ entry of a registry has no line. Every number is drawn from a seeded generator a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ import cvxpy as cp
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.losses import Logistic, Loss, Squared
+from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared, SquaredHinge
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1, TransferPenalty, project_transfer
@@ -47,7 +48,21 @@ LOSS_CASES: tuple[Loss, ...] = (
     Squared(reduction="sum"),
     Logistic(),
     Logistic(reduction="sum"),
+    SquaredHinge(),
+    SquaredHinge(reduction="sum"),
+    Huber(threshold=0.8),
+    Huber(threshold=0.8, reduction="sum"),
+    Poisson(),
+    Poisson(reduction="sum"),
 )
+"""Every smooth loss, both reductions."""
+NONSMOOTH_CASES: tuple[Loss, ...] = (
+    Hinge(),
+    Hinge(reduction="sum"),
+    Quantile(tau=0.7),
+    Quantile(tau=0.7, reduction="sum"),
+)
+"""Losses without a gradient: their W-step is a CVXPY problem, and a gap judges it."""
 PENALTY_CASES: tuple[TransferPenalty, ...] = (
     LossWeightedL1(mu=0.3),
     SourceGroupL2(mu=0.3),
@@ -61,6 +76,27 @@ TOLERANCE: Mapping[str, float] = {"CLARABEL": 1e-6, "OSQP": 1e-6, "SCS": 2e-4}
 
 def loss_id(loss: Loss) -> str:
     return f"{loss.name}-{loss.reduction}"
+
+
+def literal_row(loss: Loss, z: float, y: float) -> float:
+    """phi(z; y) of one row as the formula is printed, written apart from the losses."""
+    sign, r = 1.0 if y > 0 else -1.0, z - y
+    if isinstance(loss, Squared):
+        return r**2
+    if isinstance(loss, Huber):
+        K = loss.threshold
+        return r**2 if abs(r) <= K else 2.0 * K * abs(r) - K**2
+    if isinstance(loss, Quantile):
+        return -loss.tau * r if r <= 0 else (1.0 - loss.tau) * r
+    if isinstance(loss, Poisson):
+        return math.exp(z) - y * z + (y * math.log(y) - y if y > 0 else 0.0)
+    if isinstance(loss, Logistic):
+        return math.log(1.0 + math.exp(-sign * z))
+    if isinstance(loss, SquaredHinge):
+        return max(0.0, 1.0 - sign * z) ** 2
+    if isinstance(loss, Hinge):
+        return max(0.0, 1.0 - sign * z)
+    raise NotImplementedError(f"write phi of {loss.name} here")
 
 
 def penalty_id(penalty: TransferPenalty) -> str:
@@ -90,8 +126,11 @@ def random_tasks(
     X = [rng.normal(size=(int(n), d)) for n in counts]
     noise = rng.uniform(0.1, 1.5, size=T)
     y = [Xt @ w + s * rng.normal(size=len(Xt)) for Xt, w, s in zip(X, W.T, noise, strict=True)]
-    if loss == "squared":
+    if loss in ("squared", "huber", "quantile"):
         return TaskSet.from_arrays(X, [scale * yt for yt in y])
+    if loss == "poisson":
+        means = [np.exp(0.4 * yt) for yt in y]
+        return TaskSet.from_arrays(X, [rng.poisson(mean).astype(float) for mean in means])
     signs = [np.where(yt / np.std(yt) + rng.logistic(size=len(yt)) > 0, 1.0, -1.0) for yt in y]
     labels = [np.concatenate([[1.0, -1.0], sign[2:]]) for sign in signs]
     return TaskSet.from_arrays(X, labels)
@@ -99,7 +138,7 @@ def random_tasks(
 
 def tasks_for(loss: Loss, rng: np.random.Generator, **shape: Any) -> TaskSet:
     """Random tasks that suit the loss."""
-    return random_tasks(rng, loss="logistic" if isinstance(loss, Logistic) else "squared", **shape)
+    return random_tasks(rng, loss=loss.name, **shape)
 
 
 def random_transfer(rng: np.random.Generator, T: int, size: float = 0.4) -> Array:

@@ -10,14 +10,25 @@ from dataclasses import replace
 import cvxpy as cp
 import numpy as np
 import pytest
-from cases import LOSS_CASES, Array, loss_id, random_tasks, random_transfer, ridge, single_task_W, tasks_for
+from cases import (
+    LOSS_CASES,
+    NONSMOOTH_CASES,
+    Array,
+    SourceGroupL2,
+    loss_id,
+    random_tasks,
+    random_transfer,
+    ridge,
+    single_task_W,
+    tasks_for,
+)
 from scipy.optimize import minimize, nnls
 
 from amtl_cvx import certificate
-from amtl_cvx.certificate import Certificate, certify, conclude, gaps, residuals, transfer_gap, weight_gap
+from amtl_cvx.certificate import Certificate, certify, conclude, residuals, transfer_gap, weight_gap, weights
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.losses import Loss, Squared
+from amtl_cvx.losses import Loss, Poisson, Squared
 from amtl_cvx.model import Model, make_model
 from amtl_cvx.subproblems import WeightStep, compile_transfer_step
 from amtl_cvx.tasks import TaskSet
@@ -183,7 +194,7 @@ def test_gap_W_of_a_large_squared_problem_is_a_bound(
     best = literal_minimum(tasks, model, B)
     W = best + 0.1 * rng.normal(size=best.shape)
     exact, was_exact, _ = weight_gap(tasks, model, W, B)
-    monkeypatch.setattr(gaps, "DENSE_LIMIT", 0)
+    monkeypatch.setattr(weights, "DENSE_LIMIT", 0)
     bound, is_exact, _ = weight_gap(tasks, model, W, B)
     assert was_exact and not is_exact and exact is not None and bound is not None and bound >= exact
 
@@ -481,3 +492,69 @@ def test_a_stationary_point_with_free_edges_is_not_rejected_by_a_loose_bound(
     tasks, model = random_tasks(rng, d=9, counts=(30, 40, 25)), make_model(mu=0.0, coupling=0.7)
     solution = alternate(tasks, model, Options())
     assert solution.certificate.relative <= 1e-8 and solution.certificate.passes
+
+
+FIGURES = ("gap_W", "gap_B", "gain_W", "error_W", "error_B", "zeros_proven", "condition_W", "condition_B")
+
+
+def test_the_evidence_of_a_first_order_point(certified: Point) -> None:
+    tasks, model, W, B = certified
+    found = certify(tasks, model, W, B)
+    assert found.zeros + found.edges == 12 and found.zeros_proven == found.zeros
+    assert found.error_W is not None and found.error_W <= 1e-7 * np.linalg.norm(W)
+    assert found.error_B is not None and found.error_B <= 1e-6 * np.linalg.norm(B)
+    words = found.sentences()
+    assert any(line.startswith("No move of W alone can gain more than") for line in words)
+    assert any(line.startswith("No move of B alone can gain more than") for line in words)
+    assert f"{found.zeros} of {found.zeros} absent edges are proved absent for this W." in words
+    worse = certify(tasks, model, W, np.where(np.eye(4, dtype=bool), 0.0, B + 1.0))
+    assert worse.zeros == 0 and worse.zeros_proven == 0 and worse.edges == 12
+
+
+def test_what_is_missing_has_its_reason(certified: Point, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks, model, W, B = certified
+    twins = np.column_stack([W[:, 0], W[:, 0], W[:, 1], W[:, 1]])
+    group = replace(model, transfer=SourceGroupL2(mu=0.3))
+    judged = [
+        certify(tasks, model, W, B),
+        certify(tasks, model, W, -B),
+        certify(tasks, model, W, -9.0 * (1.0 - np.eye(4)) / model.mu),
+        certify(tasks, model, W, 0 * B),
+        certify(tasks, model, W, 0 * B, kind="single-task"),
+        certify(tasks, group, W, B),
+        certify(tasks, model, twins, 1.0 - np.eye(4)),
+        certify(tasks, model, W, np.roll(np.eye(4), 1, axis=1)),
+        concluded(),
+    ]
+    monkeypatch.setattr(weights, "DENSE_LIMIT", 0)
+    judged.append(certify(tasks, model, W, B))
+    missing = set()
+    for found in judged:
+        data = found.to_dict()
+        absent = {name for name in FIGURES if data[name] is None}
+        assert absent <= set(data["reasons"])
+        missing |= absent
+    assert missing == set(FIGURES)
+
+
+def test_sentences_name_a_reason_once(certified: Point) -> None:
+    tasks, model, W, B = certified
+    words = certify(tasks, model, W, 0 * B, kind="single-task").sentences()
+    told = [line for line in words if "fixed at 0" in line]
+    assert told == ["gap_B, error_B, zeros_proven, condition_B: B is fixed at 0 in this problem."]
+
+
+def test_a_loss_that_overflows_is_bad_data(rng: np.random.Generator) -> None:
+    tasks = tasks_for(Poisson(), rng)
+    with pytest.raises(DataError, match="the poisson loss of 'task 0' overflows"):
+        certify(tasks, amtl(Poisson()), np.full((6, 4), 1e4), np.zeros((4, 4)))
+
+
+@pytest.mark.parametrize("loss", NONSMOOTH_CASES, ids=loss_id)
+def test_a_loss_with_kinks_cannot_pass_without_a_gap(loss: Loss, rng: np.random.Generator) -> None:
+    """At W = 0 and I - B singular no bound exists; nothing else could judge W."""
+    tasks = tasks_for(loss, rng, counts=(9, 9))
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.0), coupling=0.7)
+    found = certify(tasks, model, np.zeros((6, 2)), np.array([[0.0, 1.0], [1.0, 0.0]]), tol=0.999)
+    assert found.gap_W is None and "singular" in found.reasons["gap_W"]
+    assert found.gain_W == math.inf and not found.passes

@@ -86,7 +86,7 @@ def test_the_fast_engine_takes_the_steps_of_the_cvxpy_problems(loss: str, rng: n
         for engine in ("cvxpy", "fast")
     )
     assert [record.step for record in fast.history] == [record.step for record in slow.history]
-    assert {record.solver for record in fast.history} == {"direct"} and falls(fast)
+    assert {record.solver for record in fast.history} == {"cholesky", "active-set"} and falls(fast)
     values = [[record.objective for record in solution.history] for solution in (slow, fast)]
     assert values[1] == pytest.approx(values[0], rel=1e-9)
     assert np.abs(fast.W - slow.W).max() <= 1e-6 and np.abs(fast.B - slow.B).max() <= 1e-6
@@ -166,7 +166,7 @@ def test_plain_alternation_reaches_the_refined_value(rng: np.random.Generator) -
     assert plain.objective == pytest.approx(refined.objective, rel=1e-6)
 
 
-@pytest.mark.parametrize("last", [1, 2, 5, 14])
+@pytest.mark.parametrize("last", [1, 2, 5, 9])
 def test_an_interruption_leaves_the_best_point(last: int, rng: np.random.Generator) -> None:
     tasks, model, seen = random_tasks(rng), make_model(mu=0.02, coupling=0.7), []
 

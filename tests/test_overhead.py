@@ -161,7 +161,8 @@ def test_as_data_and_through_cvxpy_a_problem_has_one_answer(
         }
         compiled.problem.solve(solver=solver, enforce_dpp=True, **accuracy[solver])
         for ours, variable in zip(as_data, variables, strict=True):
-            assert np.abs(ours - variable.value).max() <= TOLERANCE[solver] * np.abs(ours).max()
+            size = max(float(np.abs(ours).max()), 1e-2)  # a column may be empty; entries are of order 1
+            assert np.abs(ours - variable.value).max() <= TOLERANCE[solver] * size
 
 
 def test_parameters_and_constants_reach_every_part_of_a_problem(rng: np.random.Generator) -> None:

@@ -12,15 +12,19 @@ losses and p the prices of edges (p_s = mu c_s l_s for AMTL)
 duality gaps (CERTIFICATES sections 1 and 2)
 
     gap_W  squared loss: (1/2) g'H^-1 g, the exact sub-optimality of W; otherwise the Fenchel bound
-           ||G_W M^-T||_F^2 / (4 coupling), M = I - B
-    gain_W (1/2) g'H^-1 g for every loss: what W alone can gain, exactly or to second order
-    gap_B  per column, r = w_t - W b, q = p - 2 s coupling W'r >= 0 for a feasible scaling s >= 0:
-           coupling (1 - s)^2 ||r||^2 + b'q,   a sum of non-negative terms (no cancellation)
+           ||G_W M^-T||_F^2 / (4 coupling), M = I - B, with a sum over rows for a loss with kinks
+    gain_W (1/2) g'H^-1 g for every smooth loss: what W alone can gain, exactly or to second order
+    gap_B  per column at the better of two dual points, a sum of non-negative terms (no cancellation)
 
-so J(W, B) - gap_W <= min over W of J(., B) and J(W, B) - gap_B <= min over B of J(W, .). J is biconvex: a
-point that passes is a first-order point and a partial optimum, never "the optimum".
+so J(W, B) - gap_W <= min over W of J(., B) and J(W, B) - gap_B <= min over B of J(W, .), and what follows:
+`error_W`, `error_B`, how far each block can be from its best given the other; `zeros_proven`, how many absent
+edges are absent from every best B for this W; `condition_W`, `condition_B`, `sigma_min` (see `weights` and
+`columns`). J is biconvex: a point that passes is a first-order point and a partial optimum, never "the
+optimum".
 
-Levels: C0 evaluated; C1 eps-partial-optimum (both gaps small); C2 first-order-verified (`passes`).
+Levels: C0 evaluated; C1 eps-partial-optimum (both gaps small); C2 first-order-verified (`passes`). `ladder`
+goes on from there: C3 by the curvature of J (`second_order`), C4 by interval arithmetic, C5 by an exact lower
+bound. `rungs` says of every level what is known, in words.
 
 Two deliberate departures from SPEC section 4. For w_s = 0 the residual of row s uses max h instead of
 h_s = 0: with h_s = 0 the minimum is 0 for every B[s, t] > 0 although lowering it saves p_s B[s, t]. And
@@ -31,39 +35,72 @@ gradient at 0, cannot see that.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from amtl_cvx.certificate.gaps import free_edges, transfer_gap, weight_gain, weight_gap
+from amtl_cvx.certificate.columns import (
+    TransferEvidence,
+    free_edges,
+    no_evidence,
+    transfer_evidence,
+    transfer_gap,
+)
+from amtl_cvx.certificate.fenchel import kinked_multipliers
 from amtl_cvx.certificate.residuals import Residuals, infeasibility, prox_steps, residuals
 from amtl_cvx.certificate.rows import RowSums, confirm
-from amtl_cvx.certificate.verdict import LEVELS, Certificate, check_tolerance, conclude
-from amtl_cvx.errors import ModelError
+from amtl_cvx.certificate.rungs import LEVELS, Rung, check_level, reaches, rungs
+from amtl_cvx.certificate.second_order import SecondOrder, second_order
+from amtl_cvx.certificate.verdict import Bounds, Certificate, check_tolerance, conclude
+from amtl_cvx.certificate.weights import WeightEvidence, weight_evidence, weight_gain, weight_gap
+from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, TaskSet, check_weights
 
 __all__ = [
     "LEVELS",
+    "Bounds",
     "Certificate",
     "Residuals",
     "RowSums",
+    "Rung",
+    "SecondOrder",
+    "TransferEvidence",
+    "WeightEvidence",
     "certify",
+    "check_level",
     "check_tolerance",
     "conclude",
     "confirm",
     "free_edges",
     "infeasibility",
     "prox_steps",
+    "reaches",
     "residuals",
+    "rungs",
+    "second_order",
+    "transfer_evidence",
     "transfer_gap",
+    "weight_evidence",
     "weight_gain",
     "weight_gap",
 ]
 
+_UNDERFLOW = float(np.finfo(np.float64).tiny / np.finfo(np.float64).eps)
+"""Where J and all that it is compared with are below this, differences of doubles are lost."""
+
 
 def certify(
-    tasks: TaskSet, model: Model, W: Array, B: Array, *, tol: float = 1e-8, kind: str = "joint"
+    tasks: TaskSet,
+    model: Model,
+    W: Array,
+    B: Array,
+    *,
+    tol: float = 1e-8,
+    kind: str = "joint",
+    multipliers: Sequence[Array] | None = None,
 ) -> Certificate:
     """Judge a point from any source.
 
@@ -77,11 +114,15 @@ def certify(
         Limit for the relative residual, and for the gaps relative to J.
     kind : {"joint", "single-task"}
         The problem the point claims to solve (the curriculum is judged by `certify_curriculum`).
+    multipliers : sequence of T arrays (n_t,), optional
+        Dual points of the rows for gap_W (`weight_evidence`), from any source. Found from W where not given.
 
     Raises
     ------
     DataError
-        For a wrong shape, a NaN or an infinity.
+        For a wrong shape, a NaN or an infinity, or a W whose losses overflow or whose squares underflow.
+    ModelError
+        For a `tol` or a `kind` that is none.
     """
     if kind not in ("joint", "single-task"):
         raise ModelError(f"kind must be 'joint' or 'single-task', got {kind!r}")
@@ -89,22 +130,31 @@ def certify(
     model.check(tasks)
     W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
     feasibility = infeasibility(model, B)
+    losses = model.losses(tasks, W)
+    if not np.isfinite(losses).all():
+        worst = tasks.names[int(np.argmin(np.isfinite(losses)))]
+        raise DataError(
+            f"W must have finite losses, the {model.loss.name} loss of {worst!r} overflows: check W, or"
+            " standardize the features"
+        )
     objective = model.objective(tasks, W, B)
-    found = residuals(tasks, model, W, B)
-    reasons: dict[str, str] = {}
-    gap_W, exact, reason_W = weight_gap(tasks, model, W, B)
-    gap_B, reason_B = transfer_gap(tasks, model, W, B) if feasibility <= 0.0 else (None, "B is not feasible")
+    if objective < _UNDERFLOW and 0.0 < float(np.abs(W).max()) < math.sqrt(_UNDERFLOW):
+        raise DataError(
+            f"the squares of W must be above {_UNDERFLOW:.0e}, its largest entry is {np.abs(W).max():.1g} and"
+            " J underflows: give y in larger units"
+        )
+    if multipliers is None and not model.loss.smooth:
+        multipliers = kinked_multipliers(tasks, model, W, B)
+    found = residuals(tasks, model, W, B, multipliers=multipliers)
     if kind == "single-task":
-        gap_B, reason_B = None, "B is fixed at 0 in this problem"
-        if np.any(B):
-            feasibility = max(feasibility, float(np.abs(B).max()))
-    gain_W = gap_W if exact else weight_gain(tasks, model, W, B)
-    if gap_W is None:
-        reasons["gap_W"] = reason_W
-    if gain_W is None:
-        reasons["gain_W"] = "too many unknowns for a dense factorisation; the residual alone judges W"
-    if gap_B is None:
-        reasons["gap_B"] = reason_B
+        about_B = no_evidence("B is fixed at 0 in this problem")
+        feasibility = max(feasibility, float(np.abs(B).max()))
+    elif feasibility > 0.0:
+        about_B = no_evidence("B is not feasible")
+    else:
+        about_B = transfer_evidence(tasks, model, W, B)
+    about_W = weight_evidence(tasks, model, W, B, multipliers=multipliers)
+    reasons = {**about_W.reasons, **about_B.reasons}
     relative = found.relative if kind == "joint" else found.relative_W
     certificate = conclude(
         kind=kind,
@@ -113,9 +163,17 @@ def certify(
         relative=relative,
         joint_relative=found.relative,
         feasibility=feasibility,
-        gaps=(gap_W, gap_B),
-        gap_W_exact=exact,
-        gain_W=gain_W,
+        gaps=(about_W.gap, about_B.gap),
+        gap_W_exact=about_W.exact,
+        gain_W=about_W.gain,
+        bounds=Bounds(
+            sigma_min=about_W.sigma_min,
+            error_W=about_W.error,
+            error_B=about_B.error,
+            zeros_proven=about_B.zeros_proven,
+            condition_W=about_W.condition,
+            condition_B=about_B.condition,
+        ),
         B=B,
         tol=tol,
         reasons=reasons,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
+from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -23,13 +25,29 @@ class Residuals(NamedTuple):
         return max(self.relative_W, self.relative_B)
 
 
-def residuals(tasks: TaskSet, model: Model, W: Array, B: Array, *, at_zero: Array | None = None) -> Residuals:
+def residuals(
+    tasks: TaskSet,
+    model: Model,
+    W: Array,
+    B: Array,
+    *,
+    at_zero: Array | None = None,
+    multipliers: Sequence[Array] | None = None,
+) -> Residuals:
     """The residuals of SPEC section 4, absolute and relative.
 
-    `at_zero` (d, T) are the gradients of the losses at W = 0, for who asks at many points.
+    A loss with kinks enters with the subgradients of least gap (`fenchel`), so that a point on a kink is not
+    taken for a bad one; what they are off by is part of gap_W, which is judged for such a loss.
+
+    `at_zero` (d, T) are the gradients of the losses at W = 0, for who asks at many points; `multipliers` are
+    those of a loss with kinks, where they are known.
     """
     weight = model.loss_weight(tasks, B)
-    pull = weight * model.loss_gradient(tasks, W)
+    if model.loss.smooth:
+        pull = weight * model.loss_gradient(tasks, W)
+    else:
+        known = kinked_multipliers(tasks, model, W, B) if multipliers is None else multipliers
+        pull = fenchel(tasks, model, W, B, known).pull
     at_zero = weight * (model.loss_gradient(tasks, np.zeros_like(W)) if at_zero is None else at_zero)
     coupling = model.coupling_gradient_W(W, B)
     miss_W = np.abs(pull + coupling).max(axis=0)

@@ -7,16 +7,14 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from numbers import Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from amtl_cvx.certificate.residuals import Residuals
+from amtl_cvx.certificate.rungs import LEVELS, rungs
 from amtl_cvx.errors import ModelError
 from amtl_cvx.tasks import Array
-
-LEVELS = {"C0": "evaluated", "C1": "eps-partial-optimum", "C2": "first-order-verified"}
-"""Levels of a certificate, lowest first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,16 +41,37 @@ class Certificate:
     gap_W_exact : bool
         True when gap_W is the exact sub-optimality, False when it is an upper bound.
     gain_W : float or None
-        What a move of W alone gains, exactly (squared loss) or to second order; judged. None if too large.
+        What a move of W alone gains, exactly (squared loss) or to second order, gap_W for a loss with kinks;
+        judged. None if too large.
     sigma_min : float
         Smallest singular value of I - B; near 0 it inflates an upper bound gap_W.
     tol : float
         What the residual and the gaps (relative to J) are held against.
     passes : bool
     level : str or None
-        "C0", "C1", "C2"; None for an infeasible point.
-    edges : int
-        Number of positive entries of B.
+        "C0" to "C5" (from C3 on: `ladder.climb`); None for an infeasible point.
+    edges, zeros : int
+        Number of positive entries of B, and of the others off its diagonal.
+    zeros_proven : int or None
+        How many of the zeros are 0 in every minimiser of J(W, .).
+    error_W, error_B : float or None
+        Bounds on ||W - W*||_F and ||B - B*||_F, W* the minimiser of J(., B) and B* that of J(W, .).
+    condition_W, condition_B : float or None
+        Condition numbers: of the Hessian of the W-step (1-norm), and the largest of A_P'A_P over the columns
+        of B, A_P the predictors on the support of a column.
+    reduced_hessian_min, min_multiplier, min_positive_B : float or None
+        Level C3: the smallest eigenvalue of the reduced Hessian, the smallest multiplier of an entry B_st = 0
+        and the smallest positive entry of B (`second_order`).
+    proven_radius, proven_distance, proven_isolation : float or None
+        Level C4, all in the largest entry: a true first-order point is known to within the radius, the stored
+        W and B are at most the distance away from it, and within the isolation there is no other.
+    global_lower, global_upper, global_width : float or None
+        Level C5: bounds of the global minimum, rounded outward, and their distance relative to it.
+    global_method : str or None
+        "exact", or "solver-claimed", which is no proof and never makes level C5.
+    refused : tuple of str
+        Levels that cannot be had at this point or on this machine; a level that was tried in vain is not
+        among them. `reasons` has the reason of both under the level's code.
     """
 
     kind: str
@@ -73,12 +92,30 @@ class Certificate:
     passes: bool
     level: str | None
     edges: int
+    zeros: int = 0
+    zeros_proven: int | None = None
+    error_W: float | None = None
+    error_B: float | None = None
+    condition_W: float | None = None
+    condition_B: float | None = None
+    reduced_hessian_min: float | None = None
+    min_multiplier: float | None = None
+    min_positive_B: float | None = None
+    proven_radius: float | None = None
+    proven_distance: float | None = None
+    proven_isolation: float | None = None
+    global_lower: float | None = None
+    global_upper: float | None = None
+    global_width: float | None = None
+    global_method: str | None = None
+    refused: tuple[str, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe: numbers that are not finite become null."""
         result = dataclasses.asdict(self)
         result["reasons"] = dict(self.reasons)
+        result["refused"] = list(self.refused)
         return {
             key: None if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in result.items()
@@ -97,26 +134,27 @@ class Certificate:
         for name, gap in (("gap_W", self.gap_W), ("gap_B", self.gap_B)):
             if gap is not None:
                 figures += f", {name} {gap:.1e}"
+        figures += "".join(f", {rung.figure}" for rung in rungs(self) if "C2" < rung.code <= self.level)
         return f"{word}: {figures}, tolerance {self.tol:.0e} ({'passes' if self.passes else 'does not pass'})"
 
     def sentences(self) -> list[str]:
-        """The certificate in plain words."""
+        """The certificate in plain words, up to C2; `rungs` goes on from there."""
         if self.level is None:
             return [self.verdict()]
-        lines = [_KIND_WORDS[self.kind]]
-        bound = "can gain exactly" if self.gap_W_exact else "can gain at most"
-        if self.gap_W is not None:
-            lines.append(
-                f"A move of W alone {bound} {self.gap_W:.2g} in an objective of {self.objective:.6g}."
-            )
-        if self.gap_B is not None:
-            lines.append(f"A move of B alone can gain at most {self.gap_B:.2g}.")
+        lines = [_GLOBAL_WORDS if self.level == "C5" else _KIND_WORDS[self.kind]]
+        lines.append(f"The objective is {self.objective:.6g}.")
+        for block, gap, error in (("W", self.gap_W, self.error_W), ("B", self.gap_B, self.error_B)):
+            if gap is not None:
+                away = f", and the best {block} is at most {error:.2g} away" if error is not None else ""
+                lines.append(f"No move of {block} alone can gain more than {gap:.2g}{away}.")
         compared = "at most" if self.relative <= self.tol else "more than"
         lines.append(
             f"The first-order residual is {self.relative:.2g} of the size of its terms,"
             f" {compared} the tolerance {self.tol:.0e}."
         )
-        lines += [f"{name}: {reason}." for name, reason in self.reasons.items()]
+        if self.zeros_proven is not None and self.zeros:
+            lines.append(f"{self.zeros_proven} of {self.zeros} absent edges are proved absent for this W.")
+        lines += _grouped({name: reason for name, reason in self.reasons.items() if name not in LEVELS})
         lines.append(
             "The graph is empty: no task helps another." if self.edges == 0 else f"{self.edges} edges."
         )
@@ -133,6 +171,31 @@ _KIND_WORDS = {
 }
 
 
+def _grouped(reasons: Mapping[str, str]) -> list[str]:
+    """One line for each different reason, with all the names it is the reason for."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    return [f"{', '.join(group)}: {reason}." for reason, group in names.items()]
+
+
+class Bounds(NamedTuple):
+    """First-order evidence beside the gaps, named as in `Certificate`; None has its reason in `reasons`."""
+
+    sigma_min: float
+    error_W: float | None
+    error_B: float | None
+    zeros_proven: int | None
+    condition_W: float | None
+    condition_B: float | None
+
+
+_GLOBAL_WORDS = (
+    "The point is judged as a first-order point of the joint objective J; J is not convex, but it is bounded"
+    " from below over all points."
+)
+
+
 def conclude(
     *,
     kind: str,
@@ -147,8 +210,12 @@ def conclude(
     B: Array,
     tol: float,
     reasons: Mapping[str, str],
+    bounds: Bounds | None = None,
 ) -> Certificate:
-    """The verdict and the level: the one place where figures are compared with the tolerance."""
+    """The verdict and the level: the one place where figures are compared with the tolerance.
+
+    Without `bounds` (a curriculum) the steps have their gaps and nothing else is known about W and B.
+    """
     limit = tol * abs(objective)
     gap_W, gap_B = gaps
     judged = [gain for gain in (gain_W, gap_B) if gain is not None]
@@ -157,6 +224,10 @@ def conclude(
     known = [gap for gap in gaps if gap is not None]
     small = gap_W is not None and (gap_B is not None or kind == "single-task") and sum(known) <= limit
     level = None if not feasible else "C2" if passes else "C1" if small else "C0"
+    if bounds is None:
+        sigma_min = float(np.linalg.svd(np.eye(len(B)) - B, compute_uv=False)[-1])
+        bounds = Bounds(sigma_min, *[None] * 5)
+        reasons = dict.fromkeys(Bounds._fields[1:], "only the gaps of the steps are computed") | dict(reasons)
     return Certificate(
         kind=kind,
         objective=objective,
@@ -168,11 +239,12 @@ def conclude(
         gap_B=gap_B,
         gap_W_exact=gap_W_exact,
         gain_W=gain_W,
-        sigma_min=float(np.linalg.svd(np.eye(len(B)) - B, compute_uv=False)[-1]),
+        **bounds._asdict(),
         tol=tol,
         passes=bool(passes),
         level=level,
         edges=int(np.count_nonzero(B > 0)),
+        zeros=int(np.count_nonzero(B <= 0)) - int(np.count_nonzero(np.diag(B) <= 0)),
         reasons=dict(reasons),
     )
 

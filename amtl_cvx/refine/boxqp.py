@@ -8,6 +8,7 @@ import scipy.linalg as sl
 from amtl_cvx.tasks import Array, Indices
 
 _GUESSES = 20
+_FEW = 0.2  # share of active entries up to which columns of H^-1 are cheaper than a new factor
 _STEPS = 60
 _ACCURACY = 1e-13  # of the largest entry of g
 
@@ -39,16 +40,57 @@ def box_minimum(H: Array, g: Array, lower: Array) -> Array:
 
 def _by_active_sets(H: Array, g: Array, lower: Array) -> Array | None:
     """The minimum once two active sets in a row agree, None where they do not."""
+    few = _FewActive(H, g)
     x, slope, active = np.zeros_like(g), g, np.zeros(len(g), dtype=bool)
     for count in range(_GUESSES):
         guess = (x - lower) * np.diag(H) < slope
         if count and np.array_equal(guess, active):
             return np.maximum(x, lower)
-        active, free = guess, np.flatnonzero(~guess)
+        active = guess
+        if np.count_nonzero(active) <= _FEW * len(g):
+            x, slope = few.solve(np.flatnonzero(active), lower)
+            continue
+        free = np.flatnonzero(~active)
         x = np.where(active, lower, 0.0)
         x[free] = -_solve(H, free, (g + H[:, active] @ lower[active])[free])
         slope = np.where(active, g + H @ x, 0.0)
     return None
+
+
+class _FewActive:
+    """Minima with a few entries held at their bound, all from one factor of H.
+
+    With V = H^-1 E, E the columns of the identity that belong to the held entries, x = -H^-1 g + V s and
+    the slopes s solve E'V s = lower - E'(-H^-1 g). Columns of H^-1 are kept for the next guess.
+    """
+
+    def __init__(self, H: Array, g: Array) -> None:
+        self._factor = sl.cho_factor(H.T, lower=False, check_finite=False)
+        self._unheld = -sl.cho_solve(self._factor, g, check_finite=False)
+        self._columns: Array = np.empty((len(g), 0))
+        self._place = np.full(len(g), -1)
+
+    def solve(self, held: Indices, lower: Array) -> tuple[Array, Array]:
+        """x with x[held] = lower[held], and the slopes there (zero elsewhere)."""
+        x, slope = self._unheld.copy(), np.zeros_like(lower)
+        if len(held):
+            V = self._inverse(held)
+            slope[held] = np.linalg.solve(V[held], lower[held] - x[held])
+            x += V @ slope[held]
+            x[held] = lower[held]
+        return x, slope
+
+    def _inverse(self, held: Indices) -> Array:
+        """Columns `held` of H^-1."""
+        new = held[self._place[held] < 0]
+        if len(new):
+            self._place[new] = self._columns.shape[1] + np.arange(len(new))
+            E = np.zeros((len(self._place), len(new)), order="F")
+            E[new, np.arange(len(new))] = 1.0
+            E = sl.cho_solve(self._factor, E, overwrite_b=True, check_finite=False)
+            self._columns = np.column_stack([self._columns, E])
+        columns: Array = self._columns[:, self._place[held]]
+        return columns
 
 
 def _by_projected_newton(H: Array, g: Array, lower: Array) -> Array:

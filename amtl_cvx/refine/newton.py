@@ -1,12 +1,7 @@
 r"""Bound-constrained Newton steps on f(B) = min over W of J(W, B) (see the package's essay).
 
-Second derivatives of J (CERTIFICATES section 3), M = I - B, r_t = (W M)_t, rate[s, u] = d p_s / d(c_u l_u):
-
-    W-W     blockdiag(a_t Hess L_t) + 2 coupling M M' (x) I
-    B_st-w_u  rate[s, u] c_u grad l_u - 2 coupling (r_t [u = s] + M_ut w_s)
-    B_st-B_pt 2 coupling w_s'w_p,   0 for different targets
-
-and of f at W = W*(B): gradient G_B, Hessian S = BB - BW WW^-1 WB.
+With BW, BB and WW the second derivatives of J in B and W (`certificate.curvature`), the gradient of f at
+W = W*(B) is G_B and its Hessian S = BB - BW WW^-1 WB.
 """
 
 from __future__ import annotations
@@ -19,9 +14,12 @@ import numpy as np
 import scipy.linalg as sl
 
 from amtl_cvx.certificate import residuals
-from amtl_cvx.model import Model
+from amtl_cvx.certificate.curvature import edge_blocks
+from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
+from amtl_cvx.model import Model, stacked_hessian
 from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.subproblems.direct import DirectTransferStep, cholesky, minimal_weights
+from amtl_cvx.subproblems.kinks import kink_hessians
 from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
 WORKING_LIMIT = 1300
@@ -35,9 +33,8 @@ Point = tuple[Array, Array]
 
 
 class Derivatives(NamedTuple):
-    """Second-order model of J in vec(W), by tasks, and the entries B[sources, targets]."""
+    """Second-order model of J in vec(W), by tasks, and the entries B[sources, targets], where G_W = 0."""
 
-    gradient_W: Array
     gradient_B: Array
     WW: Array
     BW: Array
@@ -48,31 +45,22 @@ class Derivatives(NamedTuple):
 
 def derivatives(tasks: TaskSet, model: Model, W: Array, B: Array, free: Mask) -> Derivatives:
     """Gradient and Hessian blocks of J in W and the entries of B where `free` (T, T) is True."""
-    T = tasks.T
     s, t = np.nonzero(free)
-    M = np.eye(T) - B
-    R = W @ M
-    weighted_gradient = model.task_weight(tasks) * model.loss_gradient(tasks, W)
-    cross = _price_rates(model, T)[s][:, :, None] * weighted_gradient.T[None]
-    cross -= 2.0 * model.coupling * M.T[t][:, :, None] * W.T[s][:, None, :]
-    cross[np.arange(len(s)), s] -= 2.0 * model.coupling * R.T[t]
+    if model.loss.smooth:
+        loss_gradient, WW = model.loss_gradient(tasks, W), model.hessian_W(tasks, W, B)
+    else:
+        u, M = kinked_multipliers(tasks, model, W, B), np.eye(tasks.T) - B
+        loss_gradient = fenchel(tasks, model, W, B, u).pull / model.loss_weight(tasks, B)
+        WW = stacked_hessian(kink_hessians(tasks, model, M, u), M, model.coupling)
+    BW, BB = edge_blocks(tasks, model, W, B, s, t, loss_gradient)
     return Derivatives(
-        gradient_W=model.gradient_W(tasks, W, B).T.ravel(),
         gradient_B=model.gradient_B(tasks, W, B)[s, t],
-        WW=model.hessian_W(tasks, W, B),
-        BW=cross.reshape(len(s), W.size),
-        BB=2.0 * model.coupling * (W.T @ W)[np.ix_(s, s)] * (t[:, None] == t),
+        WW=WW,
+        BW=BW,
+        BB=BB,
         sources=s,
         targets=t,
     )
-
-
-def _price_rates(model: Model, T: int) -> Array:
-    """rate[s, u] = d p_s / d(c_u l_u), constant because prices are affine in the losses."""
-    base = model.transfer.prices(np.zeros(T))
-    columns = [model.transfer.prices(unit) for unit in np.eye(T)]
-    assert base is not None
-    return np.column_stack([column - base for column in columns if column is not None])
 
 
 @dataclass
@@ -99,9 +87,10 @@ class _Trust:
         if len(S) <= _DENSE_EIGENVALUE:
             smallest = float(sl.eigh(S, eigvals_only=True, subset_by_index=[0, 0], check_finite=False)[0])
             return shifted(S, 1.01 * max(0.0, -smallest))
-        if _definite(S):
-            return S
-        if _definite(shifted(S, self.curvature)):
+        if _definite(shifted(S, self.curvature / 2.0)):
+            if _definite(S):
+                return S
+            self.curvature /= 2.0
             while self.curvature > 1e-14 and _definite(shifted(S, self.curvature / 2.0)):
                 self.curvature /= 2.0
         else:
@@ -112,12 +101,14 @@ class _Trust:
 
 def shifted(S: Array, shift: float) -> Array:
     """S + shift I."""
-    return S + shift * np.eye(len(S))
+    S = S.copy()
+    S.flat[:: len(S) + 1] += shift
+    return S
 
 
 def _definite(S: Array) -> bool:
     try:
-        sl.cholesky(S, lower=True, overwrite_a=False, check_finite=False)
+        sl.cholesky(S.T, lower=False, check_finite=False)
     except sl.LinAlgError:
         return False
     return True

@@ -18,8 +18,8 @@ what is compiled, so that fits share it. `WeightProblem` holds the second-order 
 point, plus the coupling. For the squared loss that is the W-step; for another smooth loss it is a Newton
 step, iterated with a line search to the W-step's own minimum. Nothing grows with n_t. `WeightDefinition` is
 the same step written with the loss's CVXPY atom (exponential cones for the logistic loss), which tests hold
-against it. A linear penalty has `ColumnProblem` for all its columns or for one; `TransferProblem` is the
-B-step of any other.
+against it; where the loss has kinks it is the step itself, made exact by `kinks`. A linear penalty has
+`ColumnProblem` for all its columns or for one; `TransferProblem` is the B-step of any other.
 
 Scaling: quadratic forms are posed on W'W, H and so on with a unit diagonal, where solver tolerances mean the
 same for every scale of X and y; the B-step of other penalties in J / unit, unit the order of magnitude of the

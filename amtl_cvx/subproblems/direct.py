@@ -29,6 +29,7 @@ from amtl_cvx.errors import SolveError
 from amtl_cvx.model import Model, stacked_hessian
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems.halfstep import HalfStep
+from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.subproblems.transfer import on_supports
 from amtl_cvx.tasks import Array, Indices, TaskSet
 
@@ -75,19 +76,19 @@ class WeightSystem:
         """H, (T d, T d), tasks stacked."""
         return stacked_hessian(self.blocks, self.M, self.coupling)
 
-    def solve(self, R: Array, *, accuracy: float) -> Array:
-        """V with H V = R up to `accuracy` in every entry, (T, d) each."""
+    def solve(self, R: Array, *, accuracy: float) -> tuple[Array, bool]:
+        """V with H V = R up to `accuracy` in every entry, (T, d) each, and whether H was factored for it."""
         if R.size > DENSE_SIZE:
             V, settled = self._conjugate_gradients(R, accuracy)
             if settled or R.size > DENSE_LIMIT:
-                return V
+                return V, False
         factor, V = cholesky(self.dense()), np.zeros_like(R)
         for _ in range(_CORRECTIONS):
             rest = R - self.product(V)
             if np.abs(rest).max() <= accuracy:
                 break
             V = V + sl.cho_solve(factor, rest.ravel(), check_finite=False).reshape(R.shape)
-        return V
+        return V, True
 
     def _conjugate_gradients(self, R: Array, accuracy: float) -> tuple[Array, bool]:
         """The solution so far and whether it reached the accuracy."""
@@ -139,27 +140,35 @@ def cholesky(H: Array) -> tuple[Array, bool]:
 
 def minimal_weights(tasks: TaskSet, model: Model, W: Array, B: Array) -> Array:
     """argmin over W of J(., B), (d, T), by Newton's method from W."""
-    value, previous = model.objective(tasks, W, B), np.inf
+    return _minimise(tasks, model, W, B)[0]
+
+
+def _minimise(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, bool]:
+    """The minimum over W, and whether a matrix was factored on the way."""
+    if not model.loss.smooth:
+        return kinked_minimum(tasks, model, W, B), True
+    value, previous, factored = model.objective(tasks, W, B), np.inf, False
     for count in range(_NEWTON_STEPS):
         gradient = model.gradient_W(tasks, W, B)
         miss, size = float(np.abs(gradient).max()), _term_size(tasks, model, W, B, gradient)
         if count and (miss <= _NEWTON_ACCURACY * size or miss > 0.5 * previous):
             break
         system = WeightSystem.at(tasks, model, W, B)
-        step = -system.solve(gradient.T, accuracy=0.3 * _NEWTON_ACCURACY * size).T
-        length, slope = 1.0, float((gradient * step).sum())
+        solution, dense = system.solve(gradient.T, accuracy=0.3 * _NEWTON_ACCURACY * size)
+        step, factored = -solution.T, factored or dense
+        length, slope = model.loss.step_length(tasks, step), float((gradient * step).sum())
         settled = -slope <= 1e-13 * abs(value)
         while (new := model.objective(tasks, W + length * step, B)) > value + (
             1e-14 * abs(value) if settled else 1e-4 * length * slope
         ):
             length /= 2.0
             if length < 1e-10:
-                return W
+                return W, factored
         W, value = W + length * step, new
         if model.loss.quadratic:
             break
         previous = miss if settled else np.inf
-    return W
+    return W, factored
 
 
 def _term_size(tasks: TaskSet, model: Model, W: Array, B: Array, gradient: Array) -> float:
@@ -249,8 +258,8 @@ class DirectWeightStep:
     def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
         """argmin over W of J(., B), (d, T); `W` is the start."""
         started = time.perf_counter()
-        value = minimal_weights(tasks, model, W, B)
-        return HalfStep(value, _solved(started, True))
+        value, factored = _minimise(tasks, model, W, B)
+        return HalfStep(value, _solved(started, True, "cholesky" if factored else "conjugate-gradients"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,9 +273,9 @@ class DirectTransferStep:
         assert prices is not None
         K = W.T @ W
         value, settled = nonnegative_columns(K, K - prices[:, None] / (2.0 * model.coupling), B)
-        return HalfStep(value, _solved(started, settled))
+        return HalfStep(value, _solved(started, settled, "active-set"))
 
 
-def _solved(started: float, settled: bool) -> Solved:
+def _solved(started: float, settled: bool, solver: str) -> Solved:
     status = "optimal" if settled else "user_limit"
-    return Solved(solver="direct", status=status, seconds=time.perf_counter() - started)
+    return Solved(solver=solver, status=status, seconds=time.perf_counter() - started)

@@ -11,17 +11,20 @@ import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
 
+from amtl_cvx.errors import SolveError
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model
 from amtl_cvx.parallel import SharedMap
 from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved, Step, check_dpp, solve
 from amtl_cvx.subproblems.halfstep import HalfStep
+from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.subproblems.problems import Problems, kept
 from amtl_cvx.tasks import Array, Task, TaskSet
 
 SPREAD_SIZE = 10**8
 """Multiplications in the Hessians of all tasks from which an executor computes them."""
 _NEWTON_STEPS = 60
+_DAMPING = 1e-8  # of a unit diagonal, for a Newton step that no solver answers
 _NEWTON_ACCURACY = 1e-11  # relative residual of the W-step at which Newton's method ends
 
 
@@ -151,7 +154,7 @@ class WeightProblem:
             direction = minimum - W
             slope = float(((step.pull(W) + step.coupling(W)) * direction).sum())
             settled = -slope <= 1e-13 * abs(value)  # from here on the value is rounding, the residual decides
-            length = 1.0
+            length = step.loss.step_length(step.tasks, direction)
             while step.value(W + length * direction) > value + 1e-4 * length * slope + 1e-14 * abs(value):
                 length /= 2.0
                 if length < 1e-10:
@@ -173,7 +176,14 @@ class WeightProblem:
             self.G: (G * unit[:, :, None] * unit[:, None, :]).ravel(),
             self.g: g.ravel() / size,
         }
-        solved = self.compiled.solve(values, backend)
+        try:
+            solved = self.compiled.solve(values, backend)
+        except SolveError:  # curvature 0 on all rows and I - B nearly singular: a damped Newton step
+            if step.loss.quadratic:
+                raise
+            damping = _DAMPING * np.einsum("tu,i->tui", np.eye(self.T), np.ones(self.d))
+            values[self.C] = values[self.C] + damping.ravel()
+            solved = self.compiled.solve(values, backend)
         return HalfStep((size * unit * self.w.value.reshape(self.T, self.d)).T, solved)
 
 
@@ -217,9 +227,12 @@ class WeightStep:
     ) -> WeightStep:
         """The fast path for the tasks' shapes, compiled or found among `problems`.
 
+        A loss with kinks has no Newton model: its fast path is the definition, made exact (`kinks`).
         The Hessians of a loss that is not quadratic, one a task and Newton step, go to the workers of
         `executor` where the rows are many (`SPREAD_SIZE`).
         """
+        if not model.loss.smooth:
+            return cls.definition(tasks, model, backend=backend)
         size = sum(task.X.size for task in tasks) * tasks.d
         spread = executor is not None and not model.loss.quadratic and size >= SPREAD_SIZE
         return cls(
@@ -236,7 +249,10 @@ class WeightStep:
     def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
         """argmin over W of J(., B), (d, T); `W` is the start."""
         step = joint_step(tasks, model, B)._replace(spread=self.spread)
-        return self.problem.minimise(step, W, self.backend)
+        found = self.problem.minimise(step, W, self.backend)
+        if model.loss.smooth:
+            return found
+        return HalfStep(kinked_minimum(tasks, model, found.value, B), found.solved)
 
 
 @dataclass(frozen=True, kw_only=True)

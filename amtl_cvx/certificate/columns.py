@@ -1,0 +1,228 @@
+r"""The B-step, column by column: what a move of B alone can gain, and what it proves (W fixed).
+
+Column t: w = w_t, A = W without it, b = B[:, t], p the prices, r = w - A b, q = p - 2 coupling A'r. Every
+theta with A'theta <= p gives a bound (CERTIFICATES section 2),
+
+    P(b) - D(theta) = ||2 coupling r - theta||^2 / (4 coupling) + b'(p - A'theta)
+
+a sum of non-negative terms. Two are tried and the lesser gap is kept with its theta:
+
+    scaled    theta = s 2 coupling r, s the best that is feasible; 0 where a useful task is free (p_j = 0)
+    shifted   theta = 2 coupling r - delta, delta the shortest with A'delta = max(-q, 0); the bound for free
+              tasks, needs sigma_min(A) > 0
+
+CERTIFICATES names a third for free tasks, theta = 2 coupling r with D lowered by caps_j max(0, -q_j), caps_j
+>= b*_j. It is left out, because it never helps: with caps_j = P(b) / p_j it is at least the scaled gap (with
+rho = max (A'theta)_j / p_j, the scaled gap is at most b'q + (rho - 1) P(b) and this one at least that), and
+with caps_j = ||w|| / sigma_min(A) it is linear in max(-q, 0) where the shifted gap is quadratic; among
+200,000 random columns, collinear ones and tiny prices included, none had its least gap there.
+
+D is 1/(2 coupling)-strongly concave over A'theta <= p with maximum at theta* = 2 coupling (w - A b*), hence
+
+    ||theta - theta*|| <= 2 sqrt(coupling gap),   and   A_j'theta + 2 ||A_j|| sqrt(coupling gap) < p_j
+
+proves b*_j = 0 (gap-safe screening: Ndiaye, Fercoq, Gramfort, Salmon 2017). With F what is positive or not
+proved 0, and sigma the smallest singular value of A_F, b - b* lives on F, whence two bounds for it
+
+    sqrt(gap / coupling) / sigma      ||m|| / (2 coupling sigma^2),   m_j = |q_j|, or max(0, -q_j) if b_j = 0
+
+(strong convexity; strong monotonicity with q(b*)'(b - b*) >= 0). The second is linear in the residual and so
+far sharper near the minimum; proved zeros make both finite where T - 1 > d. Where more than d columns, or
+dependent ones, are left in F, b* need not be unique and there is no bound.
+
+What is called proved leaves room for rounding: 4 (d + T) eps times the sizes of the terms of A'theta and q.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from amtl_cvx.model import Model
+from amtl_cvx.tasks import Array, Mask, TaskSet
+
+_EPS = float(np.finfo(np.float64).eps)
+_TIGHT = 1e-12
+"""A gap below this part of coupling ||w||^2 is not improved any more."""
+
+
+class ColumnDuals(NamedTuple):
+    """The best dual point found for every column."""
+
+    gaps: Array
+    """P - D, (T,)"""
+    theta: Array
+    """(d, T); A'theta <= p up to `room`."""
+    room: Array
+    """What rounding can do to W'theta, (T, T)."""
+
+    def safe(self, B: Array) -> Array:
+        """The gaps with what rounding can hide from them, (T,)."""
+        safe: Array = self.gaps + (B * self.room).sum(axis=0)
+        return safe
+
+
+class TransferEvidence(NamedTuple):
+    """What is known about B for this W; None where not available, with the reason in `reasons`."""
+
+    gap: float | None
+    error: float | None
+    condition: float | None
+    zeros_proven: int | None
+    reasons: dict[str, str]
+    duals: ColumnDuals | None = None
+    proven: Mask | None = None
+    """(T, T): entries of B that are 0 in every minimiser."""
+
+
+def transfer_evidence(tasks: TaskSet, model: Model, W: Array, B: Array) -> TransferEvidence:
+    """What is known about a feasible B for this W."""
+    prices = model.transfer.prices(model.weighted_losses(tasks, W))
+    if prices is None:
+        return no_evidence(f"{type(model.transfer).__name__} has no closed-form dual")
+    reasons: dict[str, str] = {}
+    duals = column_duals(W, B, prices, model.coupling)
+    proven = proven_zeros(W, B, prices, model.coupling, duals)
+    support = B > 0.0
+    open_ = (support | ~proven) & ~np.eye(tasks.T, dtype=bool)
+    widest, least = column_range(W, open_)
+    bad = np.flatnonzero(open_.any(axis=0) & (least <= 0.0))
+    error: float | None = None
+    if len(bad):
+        t = int(bad[0])
+        reasons["error_B"] = (
+            f"infinite: the predictors of the {int(open_[:, t].sum())} tasks that may help"
+            f" {tasks.names[t]!r} are linearly dependent, other columns of B may be as good"
+        )
+    else:
+        error = float(np.linalg.norm(column_errors(W, B, prices, model.coupling, duals, open_, least)))
+    if not support.any():
+        condition, reasons["condition_B"] = None, "B has no edges"
+    else:
+        if not np.array_equal(open_, support):
+            widest, least = column_range(W, support)
+        used = support.any(axis=0)
+        dependent = bool((least[used] <= 0.0).any())
+        condition = None if dependent else float((widest[used] / least[used]).max()) ** 2
+        if dependent:
+            reasons["condition_B"] = "infinite: the predictors of some support are linearly dependent"
+    return TransferEvidence(
+        gap=float(duals.gaps.sum()),
+        error=error,
+        condition=condition,
+        zeros_proven=int((proven & ~support).sum()),
+        reasons=reasons,
+        duals=duals,
+        proven=proven,
+    )
+
+
+def no_evidence(reason: str) -> TransferEvidence:
+    """Nothing is known about B, for one reason."""
+    names = ("gap_B", "error_B", "zeros_proven", "condition_B")
+    return TransferEvidence(None, None, None, None, dict.fromkeys(names, reason))
+
+
+def transfer_gap(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[float | None, str]:
+    """How much a move of B alone can gain, summed over columns; None with the reason where not available."""
+    prices = model.transfer.prices(model.weighted_losses(tasks, W))
+    if prices is None:
+        return None, f"{type(model.transfer).__name__} has no closed-form dual"
+    return float(column_duals(W, B, prices, model.coupling).gaps.sum()), ""
+
+
+def column_duals(W: Array, B: Array, prices: Array, coupling: float) -> ColumnDuals:
+    """The better of the two dual points for every column, from prices p (T,) and a feasible B."""
+    R = W - W @ B
+    slope = 2.0 * coupling * (W.T @ R)
+    np.fill_diagonal(slope, 0.0)
+    size, along = (R * R).sum(axis=0), (R * W).sum(axis=0)
+    scale = np.maximum(0.0, np.divide(along, size, out=np.zeros_like(size), where=size > 0))
+    with np.errstate(over="ignore"):
+        ratio = np.divide(prices[:, None], slope, out=np.full_like(slope, np.inf), where=slope > 0)
+    scale = np.minimum(scale, ratio.min(axis=0))
+    gaps = coupling * (1.0 - scale) ** 2 * size
+    gaps += (B * np.maximum(prices[:, None] - scale * slope, 0.0)).sum(axis=0)
+    theta = 2.0 * coupling * scale * R
+    loose = gaps > _TIGHT * coupling * (W * W).sum(axis=0)
+    for t in np.flatnonzero((scale < 1.0) & loose) if len(B) - 1 <= len(W) else ():
+        others = np.arange(len(B)) != t
+        miss = slope[others, t] - prices[others]
+        delta, _, rank, _ = np.linalg.lstsq(W[:, others].T, np.maximum(miss, 0.0), rcond=None)
+        shifted = float(B[others, t] @ np.maximum(-miss, 0.0)) + float(delta @ delta) / (4.0 * coupling)
+        if rank == len(B) - 1 and shifted < gaps[t]:
+            gaps[t], theta[:, t] = shifted, 2.0 * coupling * R[:, t] - delta
+    room = _noise(W) * (prices[:, None] + np.abs(W).T @ (np.abs(theta) + np.abs(2.0 * coupling * R - theta)))
+    return ColumnDuals(gaps, theta, room)
+
+
+def proven_zeros(W: Array, B: Array, prices: Array, coupling: float, duals: ColumnDuals) -> Mask:
+    """Entries of B off the diagonal that are 0 in every minimiser of J(W, .), (T, T)."""
+    length = np.linalg.norm(W, axis=0)[:, None]
+    reach = W.T @ duals.theta + duals.room + 2.0 * length * np.sqrt(coupling * duals.safe(B))
+    proven: Mask = reach < prices[:, None]
+    np.fill_diagonal(proven, False)
+    return proven
+
+
+def column_errors(
+    W: Array, B: Array, prices: Array, coupling: float, duals: ColumnDuals, open_: Mask, least: Array
+) -> Array:
+    """Bounds on ||b - b*|| of every column, (T,), from the smallest singular values of the open columns."""
+    slope = prices[:, None] - 2.0 * coupling * (W.T @ (W - W @ B))
+    reach = np.abs(W).T @ (np.abs(W) + np.abs(W) @ B)
+    room = _noise(W) * (prices[:, None] + 2.0 * coupling * reach)
+    miss = np.where(B > 0.0, np.abs(slope), np.maximum(-slope, 0.0)) + room
+    missed = np.linalg.norm(np.where(open_, miss, 0.0), axis=0)
+    sigma = np.where(open_.any(axis=0), least, np.inf)
+    errors: Array = np.minimum(
+        np.sqrt(duals.safe(B) / coupling) / sigma, missed / (2.0 * coupling * sigma**2)
+    )
+    return errors
+
+
+def column_range(W: Array, chosen: Mask) -> tuple[Array, Array]:
+    """Largest and smallest singular value of W[:, chosen[:, t]] for every t, (T,) each.
+
+    The smallest is 0 where the columns are dependent up to rounding, also where none is chosen.
+    """
+    d, T = W.shape
+    counts = chosen.sum(axis=0)
+    most = int(counts.max(initial=0))
+    widest, least = np.zeros(T), np.zeros(T)
+    if not most:
+        return widest, least
+    factor: Array = np.linalg.qr(W, mode="r") if d > T else W  # type: ignore[assignment]
+    first = np.argsort(~chosen, axis=0, kind="stable")[:most]
+    stack = np.where(np.arange(most)[:, None] < counts, factor[:, first], 0.0)
+    values = np.linalg.svd(np.moveaxis(stack, 2, 0), compute_uv=False)
+    widest = values[:, 0]
+    within = (counts > 0) & (counts <= values.shape[1])
+    least[within] = values[within, counts[within] - 1]
+    least[least <= max(d, T) * _EPS * widest] = 0.0
+    return widest, least
+
+
+def _noise(W: Array) -> float:
+    return 4.0 * sum(W.shape) * _EPS
+
+
+def free_edges(tasks: TaskSet, model: Model, W: Array, B: Array) -> str:
+    """Why J may have no minimum near this point, "" where there is no sign of it.
+
+    A task that can be fitted without loss (separable labels, n_t < d) has edges that cost nothing in the
+    limit; a cycle among such tasks drives the spectral radius of B to 1, I - B to a singular matrix and W to
+    infinity.
+    """
+    at_zero = model.losses(tasks, np.zeros_like(W))
+    perfect = [tasks.names[t] for t in np.flatnonzero(model.losses(tasks, W) <= 1e-2 * at_zero)]
+    smallest = float(np.linalg.svd(np.eye(tasks.T) - B, compute_uv=False)[-1])
+    if not perfect or smallest > 1e-3:
+        return ""
+    names = ", ".join(repr(name) for name in perfect[:3]) + (", ..." if len(perfect) > 3 else "")
+    return (
+        f"{names} can be fitted almost without loss, so edges out of it cost nothing, and I - B is nearly"
+        f" singular ({smallest:.1e}): J may have no minimum here; give the task more rows, fewer features, or"
+        " drop it"
+    )

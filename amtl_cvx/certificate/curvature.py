@@ -1,0 +1,239 @@
+"""Second derivatives of J, as in CERTIFICATES section 3, with M = I - B and r_t = (W M)_t.
+
+    W-W         blockdiag(a_t Hess L_t) + 2 coupling M M' (x) I
+    B_st-w_u    rate[s, u] c_u grad l_u - 2 coupling (r_t [u = s] + M_ut w_s)
+    B_st-B_pt   2 coupling w_s'w_p,   0 for different targets
+
+where rate[s, u] = d p_s / d(c_u l_u), for AMTL mu where u = s and 0 elsewhere. `LocalModel` holds J around a
+point to second order, and what rounding and the distance from the true first-order point can do to it.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import scipy.linalg as sl
+
+from amtl_cvx.model import Model, stacked_hessian
+from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
+
+_EPS = float(np.finfo(np.float64).eps)
+_JUMP = 0.25  # a larger relative change of phi'' over a short way is a jump
+
+
+def reduced_hessian(
+    tasks: TaskSet, model: Model, W: Array, B: Array, free: Mask, curvatures: tuple[Array, ...] | None = None
+) -> Array:
+    """Hessian of J in (vec(W) by tasks, the entries of B where `free` (T, T), by rows), symmetric.
+
+    `curvatures` holds phi'' of the rows of every task, where it is not that of the loss at W.
+    """
+    sources, targets = np.nonzero(free)
+    BW, BB = edge_blocks(tasks, model, W, B, sources, targets)
+    if curvatures is None:
+        WW = model.hessian_W(tasks, W, B)
+    else:
+        weights = model.loss_weight(tasks, B)
+        blocks = [
+            a * model.loss.scale(task) * (task.X.T * phi) @ task.X
+            for task, a, phi in zip(tasks, weights, curvatures, strict=True)
+        ]
+        WW = stacked_hessian(np.stack(blocks), np.eye(tasks.T) - B, model.coupling)
+    H: Array = np.block([[WW, BW.T], [BW, BB]])
+    return H
+
+
+def edge_blocks(
+    tasks: TaskSet,
+    model: Model,
+    W: Array,
+    B: Array,
+    sources: Indices,
+    targets: Indices,
+    loss_gradient: Array | None = None,
+) -> tuple[Array, Array]:
+    """Second derivatives of J in B[sources, targets] and vec(W), (k, T d), and in those entries, (k, k).
+
+    `loss_gradient` (d, T) replaces that of the losses at W, where these have kinks.
+    """
+    s, t = sources, targets
+    M = np.eye(tasks.T) - B
+    gradient = model.loss_gradient(tasks, W) if loss_gradient is None else loss_gradient
+    weighted_gradient = model.task_weight(tasks) * gradient
+    cross = price_rates(model, tasks.T)[s][:, :, None] * weighted_gradient.T[None]
+    cross -= 2.0 * model.coupling * M.T[t][:, :, None] * W.T[s][:, None, :]
+    cross[np.arange(len(s)), s] -= 2.0 * model.coupling * (W @ M).T[t]
+    return (
+        cross.reshape(len(s), W.size),
+        2.0 * model.coupling * (W.T @ W)[np.ix_(s, s)] * (t[:, None] == t),
+    )
+
+
+def price_rates(model: Model, T: int) -> Array:
+    """rate[s, u] = d p_s / d(c_u l_u), (T, T), constant because prices are affine in the losses."""
+    base = model.transfer.prices(np.zeros(T))
+    columns = [model.transfer.prices(unit) for unit in np.eye(T)]
+    assert base is not None
+    return np.column_stack([column - base for column in columns if column is not None])
+
+
+def lower_curvatures(model: Model, z: Array, y: Array, spread: Array) -> Array:
+    """phi'' of every row (n,), the smallest one of a row where it jumps within z +- spread."""
+    ends = np.stack([model.loss.curvatures(at, y) for at in (z, z - spread, z + spread)])
+    low, high = ends.min(axis=0), ends.max(axis=0)
+    found: Array = np.where(high - low > _JUMP * high, low, ends[0])
+    return found
+
+
+class LocalModel:
+    """J around a point, to second order: gradient, reduced Hessian H, and S = D^-1/2 H D^-1/2."""
+
+    def __init__(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> None:
+        self.tasks, self.model, self.W, self.B = tasks, model, W, B
+        self.free = B > 0
+        self.fixed = ~self.free & ~np.eye(tasks.T, dtype=bool)
+        self.objective = model.objective(tasks, W, B)
+        self.multipliers = model.gradient_B(tasks, W, B)
+        prices = model.transfer.prices(model.weighted_losses(tasks, W))
+        assert prices is not None
+        inner = 2.0 * model.coupling * np.abs(W.T @ W)
+        np.fill_diagonal(inner, 0.0)
+        self.sizes = prices + inner.max(axis=1)
+        self.H = self._hessian(W, B, self._rounding_of_scores())
+        diagonal = np.diag(self.H)
+        self.root = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
+        self.S = self.H / np.outer(self.root, self.root)
+
+    def _rounding_of_scores(self) -> list[Array]:
+        """By how much z = X w may be off by rounding, (n_t,) each."""
+        return [
+            16.0 * _EPS * (np.abs(task.X) @ np.abs(w) + np.abs(task.y))
+            for task, w in zip(self.tasks, self.W.T, strict=True)
+        ]
+
+    def _hessian(self, W: Array, B: Array, spread: list[Array]) -> Array:
+        """H at (W, B) with the smaller curvature of every row that is within `spread` of a kink."""
+        if self.model.loss.quadratic:
+            return reduced_hessian(self.tasks, self.model, W, B, self.free)
+        curvatures = tuple(
+            lower_curvatures(self.model, task.X @ w, task.y, around)
+            for task, w, around in zip(self.tasks, W.T, spread, strict=True)
+        )
+        return reduced_hessian(self.tasks, self.model, W, B, self.free, curvatures)
+
+    def noise(self) -> float:
+        """What rounding can do to an eigenvalue of S: that of the eigenvalue, and that of r_t in B-W."""
+        s, t = np.nonzero(self.free)
+        norms = np.linalg.norm(self.W, axis=0)
+        parts = np.linalg.norm(np.abs(self.W) + np.abs(self.W) @ self.B, axis=0)
+        cancelled = np.divide(parts[t], norms[s], out=np.zeros(len(s)), where=norms[s] > 0)
+        return _EPS * (
+            len(self.S) * float(np.abs(self.S).sum(axis=1).max()) + float(np.linalg.norm(cancelled))
+        )
+
+    def relative_multipliers(self) -> Array:
+        """q_st over the size of its terms, of the entries at 0; 0/0 = 0."""
+        s, _ = np.nonzero(self.fixed)
+        q, sizes = self.multipliers[self.fixed], self.sizes[s]
+        relative: Array = np.divide(q, sizes, out=np.zeros_like(q), where=sizes > 0)
+        return relative
+
+    def newton(self) -> Array:
+        """The Newton step on the free set, in lengths; S is definite."""
+        gradient = np.r_[
+            self.model.gradient_W(self.tasks, self.W, self.B).T.ravel(), self.multipliers[self.free]
+        ]
+        factor = sl.cho_factor(self.S, lower=True, check_finite=False)
+        step: Array = -sl.cho_solve(factor, gradient / self.root, check_finite=False)
+        return step
+
+    def change(self, step: Array) -> float:
+        """Frobenius norm of the change of S over a step, the rows that it takes to a kink included."""
+        W, B = self.moved(step)
+        spread = [
+            np.abs(task.X @ move) + rounding
+            for task, move, rounding in zip(
+                self.tasks, (W - self.W).T, self._rounding_of_scores(), strict=True
+            )
+        ]
+        S = self._hessian(W, B, spread) / np.outer(self.root, self.root)
+        return float(np.linalg.norm(S - self.S))
+
+    def gradient_rounding(self) -> float:
+        """Norm of the rounding errors of D^-1/2 times the gradient: a few eps times the size of its terms."""
+        weight = self.model.loss_weight(self.tasks, self.B)
+        pull = np.abs(weight * self.model.loss_gradient(self.tasks, np.zeros_like(self.W))).max(axis=0)
+        M = np.eye(self.tasks.T) + self.B
+        W = 2.0 * self.model.coupling * (np.abs(self.W) @ M) @ M.T + pull
+        s, _ = np.nonzero(self.free)
+        return 4.0 * _EPS * float(np.linalg.norm(np.r_[W.T.ravel(), self.sizes[s]] / self.root))
+
+    def pushed_to_zero(self) -> str:
+        """Which positive entry of B a prox step sends to 0, in words; "" where none."""
+        s, t = np.nonzero(self.free)
+        excess = self.multipliers[s, t] - self.root[self.W.size :] ** 2 * self.B[s, t]
+        if not len(s) or excess.max() < 0.0:
+            return ""
+        i = int(np.argmax(excess))
+        return (
+            f"{self._edge(s[i], t[i])} = {self.B[s[i], t[i]]:.1g} is positive and its gradient,"
+            f" {self.multipliers[s[i], t[i]]:.1g}, pushes it to 0: set it to 0, then judge again"
+        )
+
+    def touching(self, reach: float) -> str:
+        """Which positive entry of B or multiplier can be 0 within `reach`, in words; "" where none."""
+        s, t = np.nonzero(self.free)
+        lengths = self.B[s, t] * self.root[self.W.size :]
+        if len(s) and lengths[i := int(np.argmin(lengths))] <= reach:
+            return (
+                f"{self._edge(s[i], t[i])} = {self.B[s[i], t[i]]:.1g} is positive, but can be 0 at the true"
+                " point, which is a Newton step away: refine the point"
+            )
+        s, t = np.nonzero(self.fixed)
+        q, sizes = self.multipliers[s, t], self.sizes[s]
+        root = np.sqrt(2.0 * self.model.coupling) * np.linalg.norm(self.W, axis=0)[s]
+        moved = float(np.abs(self.S).sum(axis=1).max()) * reach * root + 4.0 * _EPS * sizes
+        if not len(s) or (q > moved).all():
+            return ""
+        i = int(np.argmin(np.divide(q - moved, sizes, out=np.zeros_like(q), where=sizes > 0)))
+        return (
+            f"{self._edge(s[i], t[i])} = 0 has the multiplier {q[i]:.1g}, which can be 0 within twice the"
+            f" Newton step (up to {moved[i]:.1g}): strict complementarity is not certain"
+        )
+
+    def _edge(self, s: int, t: int) -> str:
+        return f"B[{s}, {t}] ({self.tasks.names[s]!r} helps {self.tasks.names[t]!r})"
+
+    def moved(self, step: Array) -> tuple[Array, Array]:
+        """(W, B) after a step given in lengths."""
+        move_W, move_B = self.split(step)
+        return self.W + move_W, self.B + move_B
+
+    def split(self, step: Array) -> tuple[Array, Array]:
+        """A step given in lengths as moves of W and B."""
+        step = step / self.root
+        move_B = np.zeros_like(self.B)
+        move_B[self.free] = step[self.W.size :]
+        return step[: self.W.size].reshape(self.W.shape[::-1]).T, move_B
+
+    def descend(self, vector: Array) -> tuple[float | None, tuple[Array, Array] | None]:
+        """The largest fall of J along +- `vector` among points with negative curvature, and that move.
+
+        Shown means: the mean of J at both ends lies below J, beyond rounding.
+        """
+        _, move_B = self.split(vector)
+        shrinks = np.abs(move_B[self.free])
+        room = float((self.B[self.free][shrinks > 0] / shrinks[shrinks > 0]).min(initial=math.inf))
+        J = self.objective
+        length, best = min(room, math.sqrt(abs(J)) or 1.0), (0.0, vector)
+        for _ in range(40):
+            ends = [
+                (self.model.objective(self.tasks, *self.moved(x)), x)
+                for x in (length * vector, -length * vector)
+            ]
+            value, x = min(ends, key=lambda end: end[0])
+            if J - 0.5 * (ends[0][0] + ends[1][0]) > 64.0 * _EPS * abs(J) and J - value > best[0]:
+                best = J - value, x
+            length /= 2.0
+        return (best[0], self.split(best[1])) if best[0] > 0 else (None, None)

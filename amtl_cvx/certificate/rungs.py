@@ -1,0 +1,184 @@
+"""The ladder of certificates: every level, whether it was reached, the figure that decides, in plain words.
+
+    C0 evaluated               W and B are feasible, J and its residuals are known
+    C1 eps-partial-optimum     no move of one block alone gains more than the tolerance
+    C2 first-order-verified    the first-order conditions of J hold within the tolerance
+    C3 strict-local-verified   positive curvature on the free variables, strict complementarity
+    C4 digits-proven           interval arithmetic: one true first-order point, enclosed to many digits
+    C5 global-verified         exact arithmetic: a lower bound of J over all W and B, as low as this point
+
+Each level includes those below it. Source: SPEC section 8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from amtl_cvx.errors import ModelError
+
+if TYPE_CHECKING:
+    from amtl_cvx.certificate.verdict import Certificate
+
+LEVELS: Mapping[str, str] = {
+    "C0": "evaluated",
+    "C1": "eps-partial-optimum",
+    "C2": "first-order-verified",
+    "C3": "strict-local-verified",
+    "C4": "digits-proven",
+    "C5": "global-verified",
+}
+"""Levels of a certificate, lowest first."""
+
+_ROUNDING = 1e-15  # of J as it is computed, relative; its terms are all positive
+_BELOW = dict(zip(list(LEVELS)[1:], LEVELS, strict=False))
+
+State = Literal["reached", "not reached", "cannot be had", "not tried"]
+
+
+class Rung(NamedTuple):
+    """One level of the ladder as a certificate sees it."""
+
+    code: str
+    word: str
+    state: State
+    figure: str
+    """What decides, short; "" where nothing is known."""
+    words: str
+    """One sentence: what is known, or why nothing is."""
+
+
+def check_level(level: str) -> None:
+    """Raise `ModelError` unless `level` is one of `LEVELS`."""
+    if level not in LEVELS:
+        raise ModelError(f"level must be one of {', '.join(LEVELS)}, got {level!r}")
+
+
+def reaches(certificate: Certificate, level: str) -> bool:
+    """Whether the certificate has that level, or a higher one."""
+    return certificate.level is not None and certificate.level >= level
+
+
+def rungs(certificate: Certificate) -> tuple[Rung, ...]:
+    """Every level, lowest first."""
+    return tuple(_rung(certificate, code) for code in LEVELS)
+
+
+def _rung(certificate: Certificate, code: str) -> Rung:
+    word, reason = LEVELS[code], certificate.reasons.get(code)
+    describe, figure = _DESCRIBE[code]
+    if reaches(certificate, code):
+        return Rung(code, word, "reached", figure(certificate), describe(certificate))
+    if code > "C2" and (reason is None or not reaches(certificate, _BELOW[code])):
+        words = _sentence(reason) or f"Not asked for; certify with level {code} tries it."
+        return Rung(code, word, "not tried", "", words)
+    if code in certificate.refused:
+        return Rung(code, word, "cannot be had", figure(certificate), _sentence(reason))
+    if reason is not None:
+        return Rung(code, word, "not reached", figure(certificate), _sentence(reason))
+    return Rung(code, word, "not reached", figure(certificate), describe(certificate))
+
+
+def _sentence(reason: str | None) -> str:
+    return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
+
+
+def _up(value: float) -> str:
+    """Two digits, rounded up: what holds at most."""
+    return f"{float(Context(prec=2, rounding=ROUND_CEILING).create_decimal(value)):.2g}"
+
+
+def _down(value: float) -> str:
+    """Two digits, rounded down: what holds at least."""
+    return f"{float(Context(prec=2, rounding=ROUND_FLOOR).create_decimal(value)):.2g}"
+
+
+def _evaluated(certificate: Certificate) -> str:
+    if certificate.level is None:
+        return f"{_sentence(certificate.verdict())}"
+    return "W and B are feasible; J, its gradients and residuals are known."
+
+
+def _partial(certificate: Certificate) -> str:
+    parts = []
+    for block, gap in (("W", certificate.gap_W), ("B", certificate.gap_B)):
+        if gap is None:
+            known = certificate.reasons.get(f"gap_{block}", "not available")
+            parts.append(f"what a move of {block} alone can gain is not known ({known})")
+        else:
+            parts.append(f"no move of {block} alone can gain more than {_up(gap)}")
+    words = f"{'; '.join(parts)}; J is {certificate.objective:.6g}"
+    return f"{words[0].upper()}{words[1:]}, the tolerance {certificate.tol:.0e} of it."
+
+
+def _first_order(certificate: Certificate) -> str:
+    verb = "hold to" if certificate.relative <= certificate.tol else "are violated by"
+    return (
+        f"The first-order conditions {verb} {certificate.relative:.1e} of the size of their terms, the"
+        f" tolerance is {certificate.tol:.0e}."
+    )
+
+
+def _strict_local(certificate: Certificate) -> str:
+    extra = [
+        f", {name} {_down(value)}"
+        for name, value in (
+            ("smallest multiplier", certificate.min_multiplier),
+            ("smallest positive entry of B", certificate.min_positive_B),
+        )
+        if value is not None
+    ]
+    assert certificate.reduced_hessian_min is not None
+    return (
+        "A strict local minimum: every small move of W and B raises J. Curvature at least"
+        f" {_down(certificate.reduced_hessian_min)} on the free variables{''.join(extra)}."
+    )
+
+
+def _digits(certificate: Certificate) -> str:
+    radius, distance = certificate.proven_radius, certificate.proven_distance
+    isolation = certificate.proven_isolation
+    assert radius is not None and distance is not None and isolation is not None
+    return (
+        f"Exactly one first-order point lies within {_down(isolation)} of the stored one, at most"
+        f" {_up(distance)} away from it; it is known to {_up(radius)}, and it is a strict local minimum."
+    )
+
+
+def _global(certificate: Certificate) -> str:
+    assert certificate.global_lower is not None
+    J = certificate.objective
+    above = max(J - certificate.global_lower, 0.0) + _ROUNDING * abs(J)
+    return (
+        f"No W and B at all have an objective below {certificate.global_lower!r}; this point is at most"
+        f" {_up(above)} above that."
+    )
+
+
+def _gaps(certificate: Certificate) -> str:
+    known = (("gap_W", certificate.gap_W), ("gap_B", certificate.gap_B))
+    return ", ".join(f"{name} {gap:.1e}" for name, gap in known if gap is not None)
+
+
+def _known(name: str, value: float | None, digits: str) -> str:
+    return "" if value is None else f"{name} {value:{digits}}"
+
+
+def _bounds(certificate: Certificate) -> str:
+    if certificate.global_width is None:
+        return ""
+    method = "" if certificate.global_method == "exact" else f" ({certificate.global_method})"
+    return f"relative width {certificate.global_width:.1e}{method}"
+
+
+_Describe = Callable[["Certificate"], str]
+_DESCRIBE: Mapping[str, tuple[_Describe, _Describe]] = {
+    "C0": (_evaluated, lambda certificate: f"J {certificate.objective:.12g}"),
+    "C1": (_partial, _gaps),
+    "C2": (_first_order, lambda certificate: f"relative residual {certificate.relative:.1e}"),
+    "C3": (_strict_local, lambda found: _known("curvature", found.reduced_hessian_min, ".2g")),
+    "C4": (_digits, lambda found: _known("radius", found.proven_radius, ".0e")),
+    "C5": (_global, _bounds),
+}
+"""Per level: the sentence of who reached it, and the figure."""

@@ -1,0 +1,175 @@
+r"""Second order: is a first-order point a strict local minimum of J, a saddle, or neither for certain?
+
+Let H be the Hessian of J on the free set, all of W and every B_st > 0 (`curvature.reduced_hessian`). H
+positive definite and strict complementarity (multiplier q_st = G_B[s, t] > 0 wherever B_st = 0) make a
+first-order point a strict local minimum; negative curvature makes it a saddle.
+
+Nothing here depends on units. With D = diag(H) and S = D^-1/2 H D^-1/2, which stays the same when y or a
+feature is scaled, a move x has the length |D^1/2 x|, in units of sqrt(J). A stored point is only near the
+true one: the Newton step from it, plus rounding, says how near; twice that is the `reach`. The verdict is
+
+    strict local minimum   the smallest eigenvalue of S is positive beyond rounding, the Newton step changes S
+                           by less than half of it (Kantorovich: a true point is near), and no positive entry
+                           of B and no multiplier can be 0 within reach
+    saddle                 it is negative beyond rounding, and J was seen to fall along its eigenvector, in
+                           the mean of both directions, so that a slope is no excuse
+    degenerate             anything else; the reason says what is too close to 0
+
+Where phi'' jumps (squared hinge, Huber), J has a generalised Hessian. A row within reach of a jump enters
+with the smaller of its curvatures, which is below every element of the generalised Hessian, so that positive
+definite still means a strict local minimum. Source: Hiriart-Urruty, Strodiot, Nguyen, Generalized Hessian
+matrix and second-order optimality conditions for problems with C^1,1 data, 1984.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import scipy.linalg as sl
+
+from amtl_cvx.certificate.curvature import LocalModel
+from amtl_cvx.certificate.residuals import infeasibility
+from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.model import Model
+from amtl_cvx.tasks import Array, TaskSet, check_weights
+from amtl_cvx.transfer import TransferPenalty
+
+Verdict = Literal["strict local minimum", "saddle", "degenerate"]
+
+UNKNOWNS_LIMIT = 2500
+"""Largest number of free variables whose reduced Hessian is formed (n^3 work, 8 n^2 bytes a matrix)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SecondOrder:
+    """What the second derivatives say about a point; see the module essay.
+
+    Attributes
+    ----------
+    reduced_hessian_min, reduced_hessian_max : float
+        Extreme eigenvalues of H, in the units of J per unit of W and B.
+    scaled_hessian_min : float
+        Smallest eigenvalue of S; decides.
+    min_multiplier : float
+        Smallest q_st where B_st = 0, in units of J; infinite where every entry of B is positive.
+    relative_multiplier : float
+        Smallest q_st / (p_s + max over u != s of |2 coupling w_s'w_u|).
+    min_positive_B : float
+        Smallest B_st > 0; infinite where there is none.
+    free : int
+        Number of free variables, T d plus the number of positive entries of B.
+    verdict : str
+    reason : str
+        One line with the figures that decided.
+    fall : float or None
+        At a saddle: by how much J was seen to fall.
+    direction : ((d, T), (T, T)) or None
+        At a saddle: the move of (W, B) that did it.
+    """
+
+    reduced_hessian_min: float
+    reduced_hessian_max: float
+    scaled_hessian_min: float
+    min_multiplier: float
+    relative_multiplier: float
+    min_positive_B: float
+    free: int
+    verdict: Verdict
+    reason: str
+    fall: float | None = None
+    direction: tuple[Array, Array] | None = None
+
+
+def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrder:
+    """Judge the curvature of J at a feasible point that is near a first-order point.
+
+    Parameters
+    ----------
+    tasks, model
+        The problem.
+    W, B : (d, T), (T, T) array_like
+        The point, feasible; its own inaccuracy is part of the verdict.
+
+    Raises
+    ------
+    NotCertifiable
+        For a loss that is not smooth, a penalty that is not linear in B >= 0, an infeasible B, more free
+        variables than `UNKNOWNS_LIMIT`.
+    DataError
+        For a wrong shape, a NaN or an infinity.
+    """
+    model.check(tasks)
+    W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
+    _refuse(tasks, model, B)
+    local = LocalModel(tasks, model, W, B)
+    raw = sl.eigvalsh(local.H, check_finite=False)
+    smallest, noise = float(sl.eigvalsh(local.S, check_finite=False)[0]), local.noise()
+    fall, direction = None, None
+    if smallest < -noise:
+        _, vectors = sl.eigh(local.S, subset_by_index=[0, 0], check_finite=False)
+        fall, direction = local.descend(vectors[:, 0])
+    verdict, reason = _judge(local, smallest, noise, fall)
+    multipliers = local.multipliers[local.fixed]
+    return SecondOrder(
+        reduced_hessian_min=float(raw[0]),
+        reduced_hessian_max=float(raw[-1]),
+        scaled_hessian_min=smallest,
+        min_multiplier=float(multipliers.min(initial=math.inf)),
+        relative_multiplier=float(local.relative_multipliers().min(initial=math.inf)),
+        min_positive_B=float(B[B > 0].min(initial=math.inf)),
+        free=len(local.H),
+        verdict=verdict,
+        reason=reason,
+        fall=fall,
+        direction=direction,
+    )
+
+
+def _refuse(tasks: TaskSet, model: Model, B: Array) -> None:
+    """Raise `NotCertifiable` where J has no Hessian or it is too large."""
+    if not model.loss.smooth:
+        raise NotCertifiable(
+            f"the {model.loss.name} loss has kinks, J has no second derivatives there: choose a smooth loss"
+        )
+    transfer = type(model.transfer)
+    if model.transfer.prices(np.zeros(tasks.T)) is None or transfer.project is not TransferPenalty.project:
+        raise NotCertifiable(
+            f"{transfer.__name__} is not linear over all B >= 0 without a diagonal, its curvature is not"
+            " known here: loss-weighted-l1 is"
+        )
+    if (away := infeasibility(model, B)) > 0.0:
+        raise NotCertifiable(f"B is {away:.2g} away from B >= 0, diag(B) = 0: clip it, then judge again")
+    free = tasks.T * tasks.d + int((B > 0).sum())
+    if free > UNKNOWNS_LIMIT:
+        raise NotCertifiable(
+            f"{free} free variables are more than the {UNKNOWNS_LIMIT} of which a reduced Hessian is formed:"
+            " fewer tasks or features, or a larger mu"
+        )
+
+
+def _judge(local: LocalModel, smallest: float, noise: float, fall: float | None) -> tuple[Verdict, str]:
+    """The verdict of the module essay, and the figures that decide it."""
+    figure = f"smallest eigenvalue of the scaled reduced Hessian {smallest:.2g}"
+    if fall is not None:
+        return "saddle", f"{figure}; J falls by {fall:.2g} along its eigenvector, from {local.objective:.8g}"
+    if smallest <= noise:
+        return "degenerate", f"{figure}, not above 0 beyond rounding ({noise:.1g})"
+    if pushed := local.pushed_to_zero():
+        return "degenerate", pushed
+    step = local.newton()
+    size, change = float(np.linalg.norm(step)), local.change(step)
+    if not change < 0.5 * smallest:
+        return "degenerate", (
+            f"{figure}, but a Newton step of {size:.1g} changes it by up to {change:.1g}: the point is too"
+            " far from a first-order point for its curvature, refine it"
+        )
+    reach = 2.0 * (size + local.gradient_rounding() / smallest)
+    if touching := local.touching(reach):
+        return "degenerate", touching
+    return "strict local minimum", (
+        f"{figure}, positive beyond rounding ({noise:.1g}); every positive entry of B and every multiplier"
+        f" stays so within twice the Newton step ({reach:.1g})"
+    )

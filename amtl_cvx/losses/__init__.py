@@ -1,0 +1,88 @@
+r"""Losses: what a task pays for its predictor.
+
+Every loss is a sum over rows of a convex, non-negative function phi of the prediction z_i = x_i'w,
+
+    L_t(w) = (1/n_t) sum_i phi(x_i'w; y_i)          reduction "mean" (the default)
+    L_t(w) =         sum_i phi(x_i'w; y_i)          reduction "sum"
+
+so one class gives phi, its derivatives, its conjugate and phi as a CVXPY atom, and everything else follows
+from the chain rule, once, in the base class:
+
+    L_t      = scale * sum phi(z),   grad L_t = scale * X'phi'(z),   Hessian = scale * X' diag(phi''(z)) X
+
+Non-negativity is not a matter of taste: L_t multiplies the price of an edge, and a negative price makes the
+B-step unbounded. There is no factor 1/2 anywhere.
+
+    squared        (z - y)^2
+    huber:K        (z - y)^2 for |z - y| <= K, else 2 K |z - y| - K^2            threshold K > 0 (1)
+    quantile:tau   max(tau (y - z), (tau - 1) (y - z))    not smooth             0 < tau < 1 (0.5)
+    poisson        e^z - y z + (y log y - y)              counts y >= 0, predicted e^z
+    logistic       log(1 + exp(-y z))                     labels -1/+1 (or 0/1, read as that)
+    squared-hinge  max(0, 1 - y z)^2                      labels
+    hinge          max(0, 1 - y z)                        not smooth, labels
+
+The conjugate phi*(v; y) = sup over z of v z - phi(z; y) gives lower bounds: phi(z) + phi*(u) >= u z for every
+u, with equality where u is a (sub)gradient at z.
+
+Sources: Lee, Yang, Hwang, ICML 2016, section 3 (losses); the row form is SPEC section 2, the conjugates are
+the table of CERTIFICATES section 1; Huber 1964; Koenker, Bassett 1978 (quantile).
+"""
+
+from __future__ import annotations
+
+from amtl_cvx.errors import ModelError
+from amtl_cvx.losses.base import Loss, Reduction
+from amtl_cvx.losses.classification import Hinge, Logistic, SquaredHinge
+from amtl_cvx.losses.regression import Huber, Poisson, Quantile, Squared
+
+__all__ = [
+    "LOSSES",
+    "Hinge",
+    "Huber",
+    "Logistic",
+    "Loss",
+    "Poisson",
+    "Quantile",
+    "Reduction",
+    "Squared",
+    "SquaredHinge",
+    "loss_class",
+    "make_loss",
+]
+
+LOSSES: dict[str, type[Loss]] = {
+    cls.name: cls for cls in (Squared, Huber, Quantile, Poisson, Logistic, SquaredHinge, Hinge)
+}
+"""Every loss by the name that the command line and run.json use."""
+
+
+def make_loss(label: str, *, reduction: str = "mean") -> Loss:
+    """The loss of a label: a name of `LOSSES`, with ``:number`` for its parameter (``"huber:1.5"``).
+
+    Raises
+    ------
+    ModelError
+        For an unknown name or reduction, or a parameter that is out of range, no number, or not wanted.
+    """
+    cls = loss_class(label)
+    _, colon, text = label.partition(":")
+    if not colon:
+        return cls(reduction=reduction)  # type: ignore[arg-type]
+    if cls.parameter is None:
+        raise ModelError(f"the {cls.name} loss has no parameter, got {label!r}: write {cls.name}")
+    try:
+        value = float(text)
+    except ValueError as error:
+        raise ModelError(
+            f"expected {cls.name}:NUMBER, the number being its {cls.parameter}, got {label!r}"
+        ) from error
+    return cls(reduction=reduction, **{cls.parameter: value})  # type: ignore[arg-type]
+
+
+def loss_class(label: str) -> type[Loss]:
+    """The class that a label names; `ModelError` lists the names."""
+    name = label.partition(":")[0]
+    if name not in LOSSES:
+        shown = ", ".join(f"{key}[:{cls.parameter}]" if cls.parameter else key for key, cls in LOSSES.items())
+        raise ModelError(f"unknown loss {label!r}: choose one of {shown}")
+    return LOSSES[name]

@@ -1,0 +1,141 @@
+"""What every loss has: a row function, its derivatives and conjugate, and the sums over rows."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from numbers import Real
+from typing import ClassVar, Literal
+
+import cvxpy as cp
+import numpy as np
+
+from amtl_cvx.errors import ModelError
+from amtl_cvx.tasks import Array, Task, triangular_factor
+
+Reduction = Literal["mean", "sum"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss(abc.ABC):
+    """A row function phi with a reduction; see the package's essay.
+
+    A new loss is a frozen dataclass with the row methods below and an entry in `LOSSES`. Row methods take z
+    and y of one shape, (n,) or a batch of them, and v alike.
+    """
+
+    name: ClassVar[str]
+    parameter: ClassVar[str | None] = None
+    """The field that a label carries after its colon, a positive number; None for a loss without one."""
+    smooth: ClassVar[bool] = True
+    """True when phi is differentiable; else `slopes` is one of its subgradients."""
+    quadratic: ClassVar[bool] = False
+    """True when L_t is quadratic in w: its Newton model is exact and its rows can be compressed."""
+    classification: ClassVar[bool] = False
+    """True when y holds the labels -1/+1 (or 0/1) and a score is decided by its sign."""
+    longest_move: ClassVar[float] = np.inf
+    """How far one Newton step may move a score where the curvature grows without bound."""
+    reduction: Reduction = "mean"
+
+    def __post_init__(self) -> None:
+        if self.reduction not in ("mean", "sum"):
+            raise ModelError(f"reduction must be 'mean' or 'sum', got {self.reduction!r}")
+
+    @abc.abstractmethod
+    def rows(self, z: Array, y: Array) -> Array:
+        """phi(z_i; y_i) of every row, (n,) -> (n,)."""
+
+    @abc.abstractmethod
+    def slopes(self, z: Array, y: Array) -> Array:
+        """phi'(z_i; y_i) of every row, (n,); the natural dual."""
+
+    @abc.abstractmethod
+    def curvatures(self, z: Array, y: Array) -> Array:
+        """phi''(z_i; y_i) >= 0 of every row, (n,); one of both limits where it jumps."""
+
+    @abc.abstractmethod
+    def conjugate(self, v: Array, y: Array) -> Array:
+        """phi*(v_i; y_i) = sup over z of v_i z - phi(z; y_i), (n,); +inf outside of `domain`."""
+
+    @abc.abstractmethod
+    def total(self, z: cp.Expression, y: Array) -> cp.Expression:
+        """sum_i phi(z_i; y_i) as a convex CVXPY scalar."""
+
+    def domain(self, y: Array) -> tuple[Array, Array]:
+        """Where phi* is finite: low_i <= v_i <= high_i, (n,) each."""
+        return np.full(np.shape(y), -np.inf), np.full(np.shape(y), np.inf)
+
+    def clip(self, v: Array, y: Array) -> Array:
+        """The nearest v in `domain`, (n,)."""
+        return np.clip(v, *self.domain(y))
+
+    def subgradients(self, z: Array, y: Array) -> tuple[Array, Array]:
+        """phi's left and right derivative at z_i, (n,) each; both are phi'(z_i) where it is smooth."""
+        slopes = self.slopes(z, y)
+        return slopes, slopes
+
+    def _check_parameter(self, *, high: float, words: str) -> None:
+        """Make the parameter a float; `ModelError` unless it lies between 0 and `high`."""
+        assert self.parameter is not None
+        value = getattr(self, self.parameter)
+        if not (isinstance(value, Real) and 0.0 < float(value) < high):
+            raise ModelError(f"{self.parameter} of the {self.name} loss must be {words}, got {value!r}")
+        object.__setattr__(self, self.parameter, float(value))
+
+    @property
+    def label(self) -> str:
+        """Name and parameter, as `make_loss` reads them: ``"logistic"``, ``"huber:1.5"``."""
+        return self.name if self.parameter is None else f"{self.name}:{getattr(self, self.parameter)!r}"
+
+    def check(self, task: Task) -> None:
+        """Raise `DataError` where the targets of `task` are not legal for this loss."""
+        return None
+
+    def decide(self, z: Array) -> Array:
+        """Predictions in the units of y from the scores z = X w (identity for most regression losses)."""
+        return z
+
+    def scale(self, task: Task) -> float:
+        """The factor in front of the sum over rows: 1/n_t or 1."""
+        return 1.0 / task.n if self.reduction == "mean" else 1.0
+
+    def value(self, task: Task, w: Array) -> float:
+        """L_t(w)."""
+        return self.scale(task) * float(self.rows(task.X @ w, task.y).sum())
+
+    def gradient(self, task: Task, w: Array) -> Array:
+        """grad L_t(w), (d,)."""
+        return self.scale(task) * (task.X.T @ self.slopes(task.X @ w, task.y))
+
+    def hessian(self, task: Task, w: Array) -> Array:
+        """Hessian of L_t at w, (d, d)."""
+        return self.scale(task) * (task.X.T * self.curvatures(task.X @ w, task.y)) @ task.X
+
+    def step_length(self, tasks: Iterable[Task], V: Array) -> float:
+        """The length, at most 1, at which a line search along V (d, T) begins; see `longest_move`."""
+        if self.longest_move == np.inf:
+            return 1.0
+        moved = max(float(np.abs(task.X @ v).max()) for task, v in zip(tasks, V.T, strict=True))
+        return 1.0 if moved <= self.longest_move else self.longest_move / moved
+
+    def expression(self, task: Task, w: cp.Expression) -> cp.Expression:
+        """L_t(w) as a CVXPY scalar: the definition that every faster path is tested against."""
+        return self.scale(task) * self.total(task.X @ w, task.y)
+
+    def compress(self, task: Task) -> Task:
+        """An equivalent task with at most d + 1 rows where the loss allows it, else the task itself.
+
+        For a quadratic loss X_t, y_t are replaced by the triangular factor of [X_t y_t]; `Task.n` keeps the
+        original count, so L_t(w) is unchanged for every w.
+        """
+        if not self.quadratic or len(task.y) <= task.X.shape[1] + 1:
+            return task
+        factor = triangular_factor(np.column_stack([task.X, task.y]))
+        return replace(task, X=factor[:, :-1], y=factor[:, -1], count=task.n, ones=None)
+
+
+def inside(v: Array, bounds: tuple[Array, Array], values: Array) -> Array:
+    """`values` where v lies within `bounds`, +inf elsewhere."""
+    low, high = bounds
+    return np.where((low <= v) & (v <= high), values, np.inf)
