@@ -1,0 +1,69 @@
+"""What was proved about a point."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProvenPoint:
+    """One true first-order point, enclosed.
+
+    Attributes
+    ----------
+    radius : float
+        The first-order point is known to this, entry by entry: exactly one lies in a box of this half-width.
+        Below `min_positive_B` and `min_multiplier`. Rounded up.
+    isolation : float
+        Half-width of the largest box tried in which it is proved to be the only first-order point, the
+        entries of B off the support included; where it is above `distance` that box holds the stored point.
+    distance : float
+        Largest distance of an entry of the stored W or B from the proven point, rounded up.
+    strict_local_min : bool
+        True: the reduced Hessian is proved positive definite. False: it is proved to have a negative
+        eigenvalue, the point is a saddle.
+    W : tuple of d tuples of T str
+        Decimals, rounded correctly in every digit shown: as many as asked for, or as the enclosure proves.
+        ``0E-49`` is an entry of which 49 decimals are known to be 0.
+    B : tuple of T tuples of T str
+        The same; "0" off the support.
+    objective : str
+        J of the proven point.
+    support : tuple of pairs (s, t)
+        The positive entries of B, by target.
+    min_multiplier : float
+        A lower bound of the smallest G_B[s, t] off the support and the diagonal; infinite if there is none.
+    min_positive_B : float
+        A lower bound of the smallest positive entry of B; infinite for an empty graph.
+    active_rows : tuple of T tuples of int
+        Squared hinge: the rows of each task with 1 - y z > 0, proved; all others have 1 - y z < 0. Empty for
+        a smooth loss.
+    unknowns : int
+        W and the positive entries of B.
+    dps : int
+        Decimals that the proof was computed with.
+    seconds : float
+        Wall time of the proof.
+    """
+
+    radius: float
+    isolation: float
+    distance: float
+    strict_local_min: bool
+    W: tuple[tuple[str, ...], ...]
+    B: tuple[tuple[str, ...], ...]
+    objective: str
+    support: tuple[tuple[int, int], ...]
+    min_multiplier: float
+    min_positive_B: float
+    active_rows: tuple[tuple[int, ...], ...]
+    unknowns: int
+    dps: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe: "inf" where a minimum is over nothing becomes null."""
+        found = dataclasses.asdict(self)
+        return {key: None if value == float("inf") else value for key, value in found.items()}

@@ -1,0 +1,177 @@
+"""The proof of one point: Newton, Krawczyk, signs of B and its multipliers, inertia (the package's essay)."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+from flint import arb, arb_mat, ctx
+
+from amtl_cvx.certificate import infeasibility
+from amtl_cvx.digits.decimals import at_least, at_most, decimal
+from amtl_cvx.digits.krawczyk import Root, Undecided, contract, negative_eigenvalues, newton
+from amtl_cvx.digits.losses import PIECEWISE, ROWS
+from amtl_cvx.digits.point import ProvenPoint
+from amtl_cvx.digits.system import Edge, FirstOrderSystem, unknowns
+from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.losses import LOSSES
+from amtl_cvx.model import Model
+from amtl_cvx.tasks import Array, TaskSet, check_weights
+
+MAX_UNKNOWNS = 500
+"""Unknowns up to which a proof is tried: it takes some seconds there and grows as their cube."""
+MAX_NUMBERS = 10**6
+"""Numbers in all X up to which a proof is tried."""
+ISOLATION = (1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
+"""Half-widths of boxes in which the point is shown to be the only one, the first that can be proved."""
+GUARD = 20
+"""Decimals between the precision and the radius."""
+
+
+def prove_point(
+    tasks: TaskSet, model: Model, W: Array, B: Array, *, dps: int, digits: int, within: float
+) -> ProvenPoint:
+    """`digits.prove` without its defaults."""
+    start = time.perf_counter()
+    model.check(tasks)
+    W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
+    _check(tasks, model, B)
+    support = [(int(s), int(t)) for t, s in np.argwhere(B.T > 0)]
+    _check_size(tasks, len(support))
+    undecided: Undecided | None = None
+    for precision in (dps, 2 * dps, 4 * dps):
+        with ctx.workdps(precision):
+            try:
+                point = _prove(tasks, model, W, B, support=support, digits=digits, within=within)
+                return replace(point, seconds=time.perf_counter() - start)
+            except Undecided as failure:
+                undecided = failure
+    raise NotCertifiable(f"{undecided} ({4 * dps} decimals tried)")
+
+
+def _check(tasks: TaskSet, model: Model, B: Array) -> None:
+    """`NotCertifiable` where no proof is possible whatever the point."""
+    if model.loss.name not in ROWS or type(model.loss) is not LOSSES[model.loss.name]:
+        raise NotCertifiable(f"the {model.loss.name} loss has no proof: those of {', '.join(ROWS)} have one")
+    for task in tasks:
+        if task.compressed:
+            raise NotCertifiable(
+                f"{task.name!r} holds a factor of its rows, rounded: a proof needs the rows (keep_rows=True)"
+            )
+    if infeasibility(model, B) > 0.0:
+        raise NotCertifiable("B is not feasible (B >= 0, diag(B) = 0): clip it first")
+
+
+def _check_size(tasks: TaskSet, edges: int) -> None:
+    size, numbers = tasks.T * tasks.d + edges, sum(task.X.size for task in tasks)
+    if size > MAX_UNKNOWNS or numbers > MAX_NUMBERS:
+        raise NotCertifiable(
+            f"too large to prove: {size} unknowns and {numbers} numbers in X, the limits are {MAX_UNKNOWNS}"
+            f" and {MAX_NUMBERS}"
+        )
+
+
+def _prove(
+    tasks: TaskSet, model: Model, W: Array, B: Array, support: Sequence[Edge], digits: int, within: float
+) -> ProvenPoint:
+    """The proof at the precision of `ctx`; seconds are left to the caller."""
+    dps = ctx.dps
+    system = FirstOrderSystem(tasks, model, support)
+    stored, radius = unknowns(W, B, support), arb(0, arb(10) ** (GUARD - dps)).abs_upper()
+    x, inverse = newton(system, stored, radius / 10**5)
+    root, smallest_B, smallest_q = _only_point(system, x, inverse, radius)
+    distance = _distance(system, root, stored, within)
+    if not (radius < smallest_B and radius < smallest_q):
+        raise Undecided("the radius is not below the smallest positive B and the smallest multiplier")
+    negative = negative_eigenvalues(root.jacobian)
+    entries = root.enclosure.entries()
+    edges = dict(zip(support, entries[tasks.T * tasks.d :], strict=True))
+    rows = system.losses(system.state(root.box).W).active if model.loss.name in PIECEWISE else []
+    return ProvenPoint(
+        radius=at_most(radius),
+        isolation=_isolation(system, x, inverse) or at_least(radius),
+        distance=distance,
+        strict_local_min=negative == 0,
+        W=tuple(
+            tuple(decimal(entries[t * tasks.d + i], digits) for t in range(tasks.T)) for i in range(tasks.d)
+        ),
+        B=tuple(
+            tuple(decimal(edges[s, t], digits) if (s, t) in edges else "0" for t in range(tasks.T))
+            for s in range(tasks.T)
+        ),
+        objective=decimal(system.objective(root.enclosure), digits),
+        support=tuple(support),
+        min_multiplier=at_least(smallest_q) if smallest_q.is_finite() else math.inf,
+        min_positive_B=at_least(smallest_B) if smallest_B.is_finite() else math.inf,
+        active_rows=tuple(rows),
+        unknowns=system.size,
+        dps=dps,
+        seconds=0.0,
+    )
+
+
+def _only_point(system: FirstOrderSystem, x: arb_mat, inverse: arb_mat, radius: arb) -> tuple[Root, arb, arb]:
+    """Exactly one first-order point in x +- radius; its smallest B of the support and smallest multiplier."""
+    root = contract(system, x, inverse, radius)
+    return root, _smallest_edge(system, root), _smallest_multiplier(system, root, radius)
+
+
+def _isolation(system: FirstOrderSystem, x: arb_mat, inverse: arb_mat) -> float | None:
+    for radius in ISOLATION:
+        with contextlib.suppress(NotCertifiable):
+            _only_point(system, x, inverse, arb(radius))
+            return radius
+    return None
+
+
+def _smallest_edge(system: FirstOrderSystem, root: Root) -> arb:
+    """The smallest B of the support over the box; proved positive."""
+    smallest = arb.pos_inf()
+    for (s, t), value in zip(system.support, root.box.entries()[system.T * system.d :], strict=True):
+        edge = system.edge_name(s, t)
+        if value < 0:
+            raise NotCertifiable(
+                f"the edge {edge} does not belong to this support: it would be {float(value.mid()):.2g}"
+            )
+        if not value > 0:
+            raise Undecided(f"the edge {edge} is 0 to all digits: degenerate, the active set is not unique")
+        smallest = smallest.min(value.lower())
+    return smallest
+
+
+def _smallest_multiplier(system: FirstOrderSystem, root: Root, radius: arb) -> arb:
+    """The smallest G_B off the support, over the box and entries of B up to the radius; proved positive."""
+    smallest = arb.pos_inf()
+    for (s, t), value in system.multipliers(root.box, arb(0, radius)):
+        edge = system.edge_name(s, t)
+        if value < 0:
+            raise NotCertifiable(
+                f"the edge {edge} is missing: its multiplier is {float(value.mid()):.2g}, adding it lowers J"
+            )
+        if not value > 0:
+            raise Undecided(
+                f"the multiplier of the edge {edge} is 0 to all digits: strict complementarity fails"
+            )
+        smallest = smallest.min(value.lower())
+    return smallest
+
+
+def _distance(system: FirstOrderSystem, root: Root, stored: arb_mat, within: float) -> float:
+    """The largest distance of a stored entry from the root, rounded up; within the limit."""
+    pairs = list(zip(root.enclosure.entries(), stored.entries(), strict=True))
+    split = system.T * system.d
+    apart = []
+    for name, block in (("W", pairs[:split]), ("B", pairs[split:])):
+        furthest = max((at_most(abs(a - b)) for a, b in block), default=0.0)
+        size = max((at_most(abs(a)) for a, _ in block), default=0.0)
+        if furthest > within * size:
+            raise NotCertifiable(
+                f"the stored {name} is {furthest:.1e} away from the first-order point found near it, more"
+                f" than {within:.0e} of its size: refine it first, or give within="
+            )
+        apart.append(furthest)
+    return max(apart)

@@ -1,0 +1,192 @@
+r"""The first-order system of J on its free variables, in balls.
+
+Unknowns: W, one task after the other, then B_st of every edge of the support. With M = I - B, R = W M and
+beta_s = sum_t B_st, prices p_s = p0_s + k_s c_s l_s (AMTL: p0 = 0, k = mu) and a_t = c_t (1 + k_t beta_t),
+
+    J           = sum_t c_t l_t + sum_s p_s beta_s + coupling ||R||_F^2
+    G_W[:, t]   = a_t grad L_t(w_t) + 2 coupling (R M')_t
+    G_B[s, t]   = p_s - 2 coupling w_s'r_t
+    d G_W[:, t] / dw_u     = [u = t] a_t Hess L_t + 2 coupling (M M')_tu I
+    d G_B[s, t] / dw_u     = [u = s] (k_s c_s grad l_s - 2 coupling r_t) - 2 coupling M_ut w_s
+    d G_B[s, t] / dB_pq    = [q = t] 2 coupling w_s'w_p
+
+so the Jacobian of the system is the reduced Hessian of J (CERTIFICATES section 3). Every number that enters
+is exact or a ball around a real number, and Arb's products enclose: a value at balls holds for all their
+points. The precision is that of `flint.ctx` when a method is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from flint import arb, arb_mat
+
+from amtl_cvx.digits.krawczyk import Undecided
+from amtl_cvx.digits.losses import ROWS, Kink
+from amtl_cvx.digits.prices import linear_prices
+from amtl_cvx.model import Model
+from amtl_cvx.tasks import Array, TaskSet
+
+Edge = tuple[int, int]
+
+
+class State(NamedTuple):
+    """W (d, T), M = I - B (T, T), R = W M (d, T), beta (T,), a (T,)."""
+
+    W: arb_mat
+    M: arb_mat
+    R: arb_mat
+    outgoing: list[arb]
+    weights: list[arb]
+
+
+class Losses(NamedTuple):
+    """L_t, grad L_t (as (d, 1)), phi'' of the rows and which rows are active, by task."""
+
+    values: list[arb]
+    gradients: list[arb_mat]
+    curvatures: list[list[arb]]
+    active: list[tuple[int, ...]]
+
+
+class FirstOrderSystem:
+    """The system of one problem and one support; see the module essay."""
+
+    def __init__(self, tasks: TaskSet, model: Model, support: Sequence[Edge]) -> None:
+        self.tasks, self.loss, self.support = tasks, model.loss.name, tuple(support)
+        self.T, self.d = tasks.T, tasks.d
+        self.size = self.T * self.d + len(self.support)
+        self.coupling = arb(float(model.coupling))
+        prices = linear_prices(model.transfer, self.T)
+        self.fixed_prices = [arb(at_zero) for at_zero, _ in prices]
+        self.price_rates = [arb(at_unit) - arb(at_zero) for at_zero, at_unit in prices]
+        self.c = _task_weights(tasks, model)
+        mean = model.loss.reduction == "mean"
+        self.scales = [1 / arb(task.n) if mean else arb(1) for task in tasks]
+        self.X = [arb_mat(task.X.tolist()) for task in tasks]
+
+    def state(self, x: arb_mat, around: arb | None = None) -> State:
+        """W and B of the unknowns; the entries off the support are 0, or the ball `around`."""
+        entries, T, d = x.entries(), self.T, self.d
+        W = arb_mat([[entries[t * d + i] for t in range(T)] for i in range(d)])
+        B = [[arb(0) if around is None or s == t else around for t in range(T)] for s in range(T)]
+        for (s, t), value in zip(self.support, entries[T * d :], strict=True):
+            B[s][t] = value
+        M = arb_mat([[(1 if s == t else 0) - B[s][t] for t in range(T)] for s in range(T)])
+        outgoing = [sum(row, arb(0)) for row in B]
+        weights = [c * (1 + k * beta) for c, k, beta in zip(self.c, self.price_rates, outgoing, strict=True)]
+        return State(W, M, W * M, outgoing, weights)
+
+    def losses(self, W: arb_mat) -> Losses:
+        """The losses of all tasks; `NotCertifiable` where a row reaches a kink."""
+        found = Losses([], [], [], [])
+        row = ROWS[self.loss]
+        for t, task in enumerate(self.tasks):
+            predictions = (self.X[t] * _columns(W, t)).entries()
+            try:
+                rows = [row(z, y) for z, y in zip(predictions, task.y.tolist(), strict=True)]
+            except Kink:
+                raise Undecided(
+                    f"a row of {task.name!r} lies at the kink of the {self.loss} loss to all digits:"
+                    " J has no second derivative there"
+                ) from None
+            slopes = arb_mat([[r.slope for r in rows]])
+            found.values.append(self.scales[t] * sum((r.value for r in rows), arb(0)))
+            found.gradients.append((slopes * self.X[t] * self.scales[t]).transpose())
+            found.curvatures.append([r.curvature for r in rows])
+            found.active.append(tuple(i for i, r in enumerate(rows) if r.active))
+        return found
+
+    def prices(self, losses: Losses) -> list[arb]:
+        """p_s, what an edge out of s costs."""
+        terms = zip(self.fixed_prices, self.price_rates, self.c, losses.values, strict=True)
+        return [fixed + k * c * value for fixed, k, c, value in terms]
+
+    def edge_name(self, s: int, t: int) -> str:
+        """The edge s -> t in words."""
+        return f"{self.tasks.names[s]} -> {self.tasks.names[t]}"
+
+    def objective(self, x: arb_mat) -> arb:
+        """J."""
+        at = self.state(x)
+        losses = self.losses(at.W)
+        total = sum((c * value for c, value in zip(self.c, losses.values, strict=True)), arb(0))
+        for price, beta in zip(self.prices(losses), at.outgoing, strict=True):
+            total += price * beta
+        return total + self.coupling * sum((r * r for r in at.R.entries()), arb(0))
+
+    def gradient(self, x: arb_mat) -> arb_mat:
+        """g, (size, 1): G_W and the G_B of the support."""
+        at = self.state(x)
+        losses = self.losses(at.W)
+        pull = 2 * self.coupling * (at.R * at.M.transpose())
+        entries = [
+            at.weights[t] * losses.gradients[t][i, 0] + pull[i, t]
+            for t in range(self.T)
+            for i in range(self.d)
+        ]
+        inner, prices = at.W.transpose() * at.R, self.prices(losses)
+        entries += [prices[s] - 2 * self.coupling * inner[s, t] for s, t in self.support]
+        return arb_mat(self.size, 1, entries)
+
+    def multipliers(self, x: arb_mat, around: arb) -> Iterator[tuple[Edge, arb]]:
+        """G_B[s, t] of every pair off the support and the diagonal, whose entries of B are `around`."""
+        at = self.state(x, around)
+        inner, prices = at.W.transpose() * at.R, self.prices(self.losses(at.W))
+        present = set(self.support)
+        for s in range(self.T):
+            for t in range(self.T):
+                if s != t and (s, t) not in present:
+                    yield (s, t), prices[s] - 2 * self.coupling * inner[s, t]
+
+    def jacobian(self, x: arb_mat) -> arb_mat:
+        """g', (size, size), the reduced Hessian of J; symmetric."""
+        at = self.state(x)
+        losses = self.losses(at.W)
+        T, d, twice = self.T, self.d, 2 * self.coupling
+        H = [[arb(0)] * self.size for _ in range(self.size)]
+        P = twice * (at.M * at.M.transpose())
+        for t in range(T):
+            block = self._hessian(t, losses.curvatures[t]) * (at.weights[t] * self.scales[t])
+            for i in range(d):
+                H[t * d + i][t * d : (t + 1) * d] = [block[i, j] for j in range(d)]
+                for u in range(T):
+                    H[t * d + i][u * d + i] += P[t, u]
+        gram = twice * (at.W.transpose() * at.W)
+        for e, (s, t) in enumerate(self.support, start=T * d):
+            for u in np.flatnonzero([not at.M[u, t].is_zero() for u in range(T)]).tolist():
+                for i in range(d):
+                    H[e][u * d + i] = -twice * at.M[u, t] * at.W[i, s]
+            rate = self.price_rates[s] * self.c[s]
+            for i in range(d):
+                H[e][s * d + i] += rate * losses.gradients[s][i, 0] - twice * at.R[i, t]
+            for f, (p, q) in enumerate(self.support, start=T * d):
+                if q == t:
+                    H[e][f] = gram[s, p]
+            for j in range(T * d):
+                H[j][e] = H[e][j]
+        return arb_mat(H)
+
+    def _hessian(self, t: int, curvatures: Sequence[arb]) -> arb_mat:
+        """X_t' diag(phi'') X_t over the rows that curve."""
+        rows = [[c * x for x in row] for row, c in zip(self.X[t].tolist(), curvatures, strict=True)]
+        return self.X[t].transpose() * arb_mat(rows)
+
+
+def _task_weights(tasks: TaskSet, model: Model) -> list[arb]:
+    """c_t: 1, the real number n_t^-1/2 in a ball, or the doubles given."""
+    if model.task_weights == "inverse-sqrt":
+        return [arb(task.n).rsqrt() for task in tasks]
+    return [arb(float(c)) for c in model.task_weight(tasks)]
+
+
+def unknowns(W: Array, B: Array, support: Sequence[Edge]) -> arb_mat:
+    """The stored point as exact unknowns, (size, 1)."""
+    entries = [*W.T.ravel().tolist(), *(float(B[edge]) for edge in support)]
+    return arb_mat(len(entries), 1, entries)
+
+
+def _columns(matrix: arb_mat, column: int) -> arb_mat:
+    return arb_mat(matrix.nrows(), 1, [matrix[i, column] for i in range(matrix.nrows())])
