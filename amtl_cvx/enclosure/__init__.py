@@ -1,0 +1,25 @@
+r"""A proven global minimum of small squared-loss problems: an enclosure [lower, upper] in exact rationals.
+
+    found = enclose(tasks, model, W, B)
+    found.lower <= min J <= found.upper        # Fractions; nothing rests on a solver being right
+    found.save("proof.json")                   # python -m amtl_cvx.enclosure.checker proof.json
+
+The chapters, in the order of a proof (CERTIFICATES.md section 5):
+
+    exact        the problem in rationals
+    box          the box in which every point with J <= U lies, derived from the data
+    point        U: many starts, the best point polished to more digits than a double has, J exact
+    polynomial   J on the box in scaled variables around that point
+    relaxation   J - U as a structured sum of squares: a semidefinite CVXPY problem
+    sdpa         the same problem in multiple precision (extra `[global]`)
+    rounding     its Gram matrices to exact dyadic factors; what is left over becomes the width
+    proof        the proof as JSON
+    checker      a stand-alone program that verifies it without any solver
+"""
+
+from __future__ import annotations
+
+from amtl_cvx.enclosure.box import Box, check_box, derive_box
+from amtl_cvx.enclosure.enclose import Enclosure, enclose
+
+__all__ = ["Box", "Enclosure", "check_box", "derive_box", "enclose"]

@@ -1,0 +1,232 @@
+r"""The enclosure of the global minimum: upper bound, box, relaxation, rounding, in this order.
+
+Nothing is returned that the stand-alone `checker` has not accepted.
+
+`enclose` raises `NotCertifiable` where no box can be had; otherwise it answers, and the width says what the
+answer is worth: near 2^-bits where the relaxation is tight, the accuracy of the solver or the relaxation's
+gap where it is not.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from amtl_cvx.certificate import infeasibility
+from amtl_cvx.enclosure import checker
+from amtl_cvx.enclosure.box import Box, box_of, check_box
+from amtl_cvx.enclosure.exact import ExactProblem, Matrix, magnitude
+from amtl_cvx.enclosure.point import ExactPoint, best_point, exact_point, polish
+from amtl_cvx.enclosure.polynomial import Polynomial, Scaled, add, scale_problem, scaled
+from amtl_cvx.enclosure.proof import proof_of
+from amtl_cvx.enclosure.relaxation import Block, blocks_of, bound, check_size, margin, relax
+from amtl_cvx.enclosure.rounding import Factor, clip, expand, factor, project, value_below
+from amtl_cvx.enclosure.sdpa import bound_precisely
+from amtl_cvx.errors import ModelError, NotCertifiable
+from amtl_cvx.model import Model
+from amtl_cvx.tasks import Array, TaskSet, check_weights
+
+SOLVERS = ("CLARABEL", "SDPA")
+BITS = 72
+"""Binary digits of a proof's factors: widths near 1e-18."""
+_MARGIN = 1e-8  # of the Gram matrices: far above the errors of a solver in doubles
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enclosure:
+    """lower <= min J <= upper, proved.
+
+    Attributes
+    ----------
+    lower, upper : Fraction
+        The proved lower bound, and J at (`W`, `B`).
+    at : Fraction
+        J at the point that was asked about.
+    width : float
+        (upper - lower) / upper.
+    method : "exact"
+        No solver is trusted.
+    tight : bool
+        Whether the reduced relaxation had an interior point, so that the width is a matter of digits only.
+    W, B : Matrix
+        The best point known, (d, T) and (T, T), rational.
+    proof : dict
+        What `save` writes and `checker` verifies.
+    """
+
+    lower: Fraction
+    upper: Fraction
+    at: Fraction
+    width: float
+    method: Literal["exact"] = "exact"
+    tight: bool
+    W: Matrix
+    B: Matrix
+    proof: dict[str, Any]
+
+    @property
+    def excess(self) -> float:
+        """(J at the point asked about - lower) / upper: it misses the global minimum by no more."""
+        return float((self.at - self.lower) / self.upper)
+
+    @property
+    def beaten(self) -> float:
+        """(J at the point asked about - upper) / upper: by how much it provably misses the global minimum."""
+        return float((self.at - self.upper) / self.upper)
+
+    def save(self, path: str | Path) -> None:
+        """Write the proof as JSON; ``python -m amtl_cvx.enclosure.checker PATH`` verifies it."""
+        Path(path).write_text(json.dumps(self.proof, separators=(",", ":")) + "\n")
+
+
+def enclose(
+    tasks: TaskSet,
+    model: Model,
+    W: Array,
+    B: Array,
+    *,
+    solver: str = "CLARABEL",
+    starts: int = 20,
+    seed: int = 0,
+    bits: int = BITS,
+    box: Box | None = None,
+) -> Enclosure:
+    """Enclose the global minimum of J; see the module essay.
+
+    Parameters
+    ----------
+    tasks, model
+        Squared loss, the AMTL penalty with mu > 0, few tasks and features.
+    W, B : (d, T), (T, T)
+        The point asked about; the upper bound is the lowest of it and of the starts.
+    solver : {"CLARABEL", "SDPA"}
+        "SDPA": the unreduced relaxation in multiple precision (extra `[global]`), slower; a second way.
+    starts : int
+        Fits for the upper bound: one from B = 0, the others from random sparse B; 0 for none.
+    seed : int
+        Of the random starts.
+    bits : int
+        Binary digits of the factors.
+    box : Box, optional
+        A box of one's own; it must contain the derived one, on which the bound is proved.
+
+    Raises
+    ------
+    NotCertifiable
+        Another loss or penalty, mu = 0, rank-deficient X_t, a task fitted perfectly, a problem too large, a
+        box that may cut off the minimum, no answer from the solver.
+    ModelError, DataError, SolverUnavailableError
+    """
+    if solver not in SOLVERS:
+        raise ModelError(f"solver must be one of {SOLVERS}, got {solver!r}")
+    problem = ExactProblem.read(tasks, model)
+    check_size(tasks.T, tasks.d)
+    W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
+    if infeasibility(model, B) > 0.0:
+        raise ModelError(
+            f"B is not feasible (by {infeasibility(model, B):.3g}): it must be >= 0, its diagonal 0"
+        )
+    asked = exact_point(problem, W, B)
+    box_of(problem, _level(asked.objective))  # refuse before any work
+    best = polish(problem, W, B, bits=bits + 24)
+    if starts:
+        found = best_point(tasks, model, starts=starts, rng=np.random.default_rng(seed))
+        best = min(best, polish(problem, found.W, found.B, bits=bits + 24), key=lambda point: point.objective)
+    derived = box_of(problem, _level(best.objective))
+    if box is not None:
+        check_box(box, derived)  # then the minimum over it is that over the derived one
+    return _prove(tasks, model, problem, best, derived, asked=asked.objective, solver=solver, bits=bits)
+
+
+def _prove(
+    tasks: TaskSet,
+    model: Model,
+    problem: ExactProblem,
+    point: ExactPoint,
+    box: Box,
+    *,
+    asked: Fraction,
+    solver: str,
+    bits: int,
+) -> Enclosure:
+    upper = point.objective
+    scale = scale_problem(problem, box, point.W, point.B)
+    unit = Fraction(4) ** (magnitude(upper) // 2)
+    excess = scaled(add(scale.objective, {(): -upper}), 1 / unit)
+    found = _tight(scale, excess, bits=bits) if solver == "CLARABEL" else None
+    tight = found is not None
+    blocks, factors = found or _loose(scale, excess, solver=solver, bits=bits)
+    rest = add(excess, scaled(expand(blocks, factors, bits=bits), Fraction(-1)))
+    proof = proof_of(
+        tasks,
+        model,
+        W=point.W,
+        B=point.B,
+        level=box.upper,
+        radius=scale.radius,
+        unit=unit,
+        bits=bits,
+        blocks=blocks,
+        factors=factors,
+        lower=upper + unit * value_below(rest),
+        upper=upper,
+    )
+    lower, upper = _verified(proof)
+    return Enclosure(
+        lower=lower,
+        upper=upper,
+        at=asked,
+        width=float((upper - lower) / upper),
+        tight=tight,
+        W=point.W,
+        B=point.B,
+        proof=proof,
+    )
+
+
+def _verified(proof: dict[str, Any]) -> tuple[Fraction, Fraction]:
+    """What the stand-alone checker finds in a proof."""
+    try:
+        return checker.check(json.loads(json.dumps(proof)))
+    except ValueError as rejection:
+        raise NotCertifiable(f"the checker rejects the proof that was found: {rejection}") from rejection
+
+
+def _tight(scale: Scaled, excess: Polynomial, *, bits: int) -> tuple[list[Block], list[Factor]] | None:
+    """Factors on the identity for J - U, or None where no reduced relaxation has an interior point."""
+    for split in (True, False):
+        blocks = blocks_of(scale, split=split, reduced=True)
+        relaxation = relax(blocks)
+        t, stacked = margin(relaxation, excess)
+        if not t > _MARGIN:
+            continue
+        factors = [factor(gram) for gram in project(relaxation, excess, stacked, bits=bits)]
+        whole = [lower for lower in factors if lower is not None]
+        if len(whole) == len(blocks):
+            return blocks, whole
+    return None
+
+
+def _loose(scale: Scaled, excess: Polynomial, *, solver: str, bits: int) -> tuple[list[Block], list[Factor]]:
+    """Factors of the best bound below U that the solver finds."""
+    blocks = blocks_of(scale, split=scale.T == 2, reduced=False)
+    relaxation = relax(blocks)
+    find = bound_precisely if solver == "SDPA" else bound
+    gamma, stacked = find(relaxation, excess)
+    if not math.isfinite(gamma):
+        raise NotCertifiable(
+            f"{solver} found no bound for the relaxation: try fewer tasks or features, or a larger mu"
+        )
+    return blocks, [clip(gram, bits=bits) for gram in relaxation.split(stacked)]
+
+
+def _level(value: Fraction) -> Fraction:
+    """A short dyadic number a little above `value`: the box of J <= it contains that of J <= `value`."""
+    scale = Fraction(2) ** (40 - magnitude(value))
+    return (math.floor(value * scale) + 1) / scale

@@ -1,0 +1,176 @@
+r"""One small squared-loss problem in exact rational numbers, read from the stored doubles.
+
+    c_t l_t(w) = weight_t (w'G_t w - 2 h_t'w + k_t),   G_t = X_t'X_t,  h_t = X_t'y_t,  k_t = y_t'y_t
+    J(W, B)    = sum_t (1 + mu sum_u B[t, u]) c_t l_t(w_t) + coupling ||W - W B||_F^2
+
+with weight_t = c_t / n_t (reduction "mean") or c_t ("sum"). Data, mu, coupling and c_t are the numbers that
+their doubles stand for, n_t is a whole number; c_t = 1/sqrt(n_t) is irrational, and what is proved is proved
+for the double that `Model.task_weight` gives. A matrix is a tuple of rows.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.losses import Squared
+from amtl_cvx.model import Model
+from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.transfer import LossWeightedL1
+
+Vector = tuple[Fraction, ...]
+Matrix = tuple[Vector, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactProblem:
+    """The problem; see the module essay.
+
+    Attributes
+    ----------
+    X, y : tuple of Matrix, tuple of Vector
+        Rows and targets of every task.
+    gram, moment, square : tuple of Matrix, tuple of Vector, Vector
+        G_t (d, d), h_t (d,) and k_t.
+    weight : Vector
+        c_t / n_t or c_t.
+    mu, coupling : Fraction
+    """
+
+    X: tuple[Matrix, ...]
+    y: tuple[Vector, ...]
+    gram: tuple[Matrix, ...]
+    moment: tuple[Vector, ...]
+    square: Vector
+    weight: Vector
+    mu: Fraction
+    coupling: Fraction
+
+    @classmethod
+    def read(cls, tasks: TaskSet, model: Model) -> ExactProblem:
+        """The exact problem behind `tasks` and `model`; `NotCertifiable` unless it is AMTL, squared loss."""
+        model.check(tasks)
+        if not isinstance(model.loss, Squared):
+            raise NotCertifiable(
+                f"the global proof is for the squared loss, this model has {model.loss.name!r}: a solver's"
+                " claim (SCIP) is what can be had"
+            )
+        if not isinstance(model.transfer, LossWeightedL1):
+            raise NotCertifiable(
+                f"the global proof is for the penalty {LossWeightedL1.name!r}, this model has"
+                f" {model.transfer.name!r}"
+            )
+        if any(task.compressed for task in tasks):
+            raise NotCertifiable(
+                "the global proof needs the rows themselves, a factor of them is rounded: read the data with"
+                " keep_rows=True"
+            )
+        X = tuple(exact_matrix(task.X) for task in tasks)
+        y = tuple(tuple(Fraction(value) for value in task.y.tolist()) for task in tasks)
+        counts = [task.n if model.loss.reduction == "mean" else 1 for task in tasks]
+        columns = [tuple(zip(*rows, strict=True)) for rows in X]
+        return cls(
+            X=X,
+            y=y,
+            gram=tuple(tuple(tuple(dot(u, v) for v in C) for u in C) for C in columns),
+            moment=tuple(tuple(dot(u, target) for u in C) for C, target in zip(columns, y, strict=True)),
+            square=tuple(dot(target, target) for target in y),
+            weight=tuple(
+                Fraction(c) / n for c, n in zip(model.task_weight(tasks).tolist(), counts, strict=True)
+            ),
+            mu=Fraction(float(model.mu)),
+            coupling=Fraction(float(model.coupling)),
+        )
+
+    @property
+    def T(self) -> int:
+        return len(self.weight)
+
+    @property
+    def d(self) -> int:
+        return len(self.moment[0])
+
+    def weighted_loss(self, t: int, w: Sequence[Fraction]) -> Fraction:
+        """c_t L_t(w)."""
+        quadratic = dot(w, [dot(row, w) for row in self.gram[t]])
+        return self.weight[t] * (quadratic - 2 * dot(self.moment[t], w) + self.square[t])
+
+    def objective(self, W: Matrix, B: Matrix) -> Fraction:
+        """J(W, B), exact."""
+        columns = list(zip(*W, strict=True))
+        losses = sum(
+            (1 + self.mu * sum(row)) * self.weighted_loss(t, w)
+            for t, (row, w) in enumerate(zip(B, columns, strict=True))
+        )
+        sources = list(zip(*B, strict=True))
+        residuals = (row[t] - dot(row, sources[t]) for row in W for t in range(self.T))
+        return losses + self.coupling * sum(r * r for r in residuals)
+
+    def gradients(self, W: Matrix, B: Matrix) -> tuple[list[list[Fraction]], list[list[Fraction]]]:
+        """G_W (d, T) and G_B (T, T), exact; the diagonal of G_B is meaningless."""
+        columns, sources = list(zip(*W, strict=True)), list(zip(*B, strict=True))
+        T, d = range(self.T), range(self.d)
+        R = [[W[i][t] - dot(W[i], sources[t]) for t in T] for i in d]
+        slopes = [
+            [
+                2 * self.weight[t] * (dot(row, columns[t]) - h)
+                for row, h in _pairs(self.gram[t], self.moment[t])
+            ]
+            for t in T
+        ]
+        G_W = [
+            [
+                (1 + self.mu * sum(B[t])) * slopes[t][i] + 2 * self.coupling * (R[i][t] - dot(B[t], R[i]))
+                for t in T
+            ]
+            for i in d
+        ]
+        prices = [self.mu * self.weighted_loss(s, columns[s]) for s in T]
+        G_B = [[prices[s] - 2 * self.coupling * sum(W[i][s] * R[i][t] for i in d) for t in T] for s in T]
+        return G_W, G_B
+
+
+def exact_matrix(values: Array) -> Matrix:
+    """The rationals that the doubles of an array stand for."""
+    return tuple(tuple(Fraction(value) for value in row) for row in values.tolist())
+
+
+def dot(u: Sequence[Fraction], v: Sequence[Fraction]) -> Fraction:
+    """Inner product."""
+    return sum((a * b for a, b in zip(u, v, strict=True)), Fraction(0))
+
+
+def inverse(A: Matrix) -> Matrix | None:
+    """A^-1 by Gauss-Jordan elimination; None for a singular A."""
+    n = len(A)
+    rows = [[*row, *(Fraction(int(i == j)) for j in range(n))] for i, row in enumerate(A)]
+    for k in range(n):
+        pivot = next((i for i in range(k, n) if rows[i][k] != 0), None)
+        if pivot is None:
+            return None
+        rows[k], rows[pivot] = rows[pivot], rows[k]
+        rows[k] = [value / rows[k][k] for value in rows[k]]
+        for i in range(n):
+            if i != k and rows[i][k] != 0:
+                rows[i] = [a - rows[i][k] * b for a, b in zip(rows[i], rows[k], strict=True)]
+    return tuple(tuple(row[n:]) for row in rows)
+
+
+def sqrt_above(value: Fraction, bits: int = 40) -> Fraction:
+    """A dyadic number >= sqrt(value), by a relative 2^-bits or less above it; value >= 0."""
+    if value == 0:
+        return Fraction(0)
+    scale = bits + max(0, -magnitude(value) // 2 + 1)
+    return Fraction(math.isqrt(math.floor(value * 4**scale)) + 1, 2**scale)
+
+
+def magnitude(value: Fraction) -> int:
+    """e with 2^(e-1) < abs(value) < 2^(e+1); value is not 0."""
+    return abs(value.numerator).bit_length() - value.denominator.bit_length()
+
+
+def _pairs(rows: Matrix, values: Vector) -> zip[tuple[Vector, Fraction]]:
+    return zip(rows, values, strict=True)

@@ -1,0 +1,72 @@
+r"""A proof as JSON: everything `checker` needs, and nothing that it would have to believe.
+
+Numbers are exact: doubles of the data as hexadecimal floats, rationals as "p/q", Gram factors as whole
+multiples of 2^-bits. The checker computes the box, the objective and the bound itself.
+
+    reduction, mu, coupling, task_weights, tasks [{n, X, y}]   the problem
+    W (d, T), B (T, T)                                         the point of the upper bound
+    level                                                      U' >= J(W, B): the box is that of J <= U'
+    radius                                                     per variable, at least its range around (W, B)
+    unit, bits, blocks [{of, basis, factor}]                   J - upper = unit * sum of squares + rest
+    lower, upper                                               what is claimed
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+from typing import Any
+
+from amtl_cvx.enclosure.exact import Matrix
+from amtl_cvx.enclosure.relaxation import Block
+from amtl_cvx.enclosure.rounding import Factor
+from amtl_cvx.model import Model
+from amtl_cvx.tasks import TaskSet
+
+FORMAT = "amtl-cvx global minimum 1"
+
+
+def proof_of(
+    tasks: TaskSet,
+    model: Model,
+    *,
+    W: Matrix,
+    B: Matrix,
+    level: Fraction,
+    radius: Sequence[Fraction],
+    unit: Fraction,
+    bits: int,
+    blocks: Sequence[Block],
+    factors: Sequence[Factor],
+    lower: Fraction,
+    upper: Fraction,
+) -> dict[str, Any]:
+    """The proof as a dictionary that JSON can hold; see the module essay."""
+    return {
+        "format": FORMAT,
+        "statement": "lower <= J(W, B) <= upper at a global minimum; B[s][t]: task s helps task t",
+        "reduction": model.loss.reduction,
+        "mu": float(model.mu).hex(),
+        "coupling": float(model.coupling).hex(),
+        "task_weights": [c.hex() for c in model.task_weight(tasks).tolist()],
+        "tasks": [
+            {
+                "n": task.n,
+                "X": [[value.hex() for value in row] for row in task.X.tolist()],
+                "y": [value.hex() for value in task.y.tolist()],
+            }
+            for task in tasks
+        ],
+        "W": [[str(value) for value in row] for row in W],
+        "B": [[str(value) for value in row] for row in B],
+        "level": str(level),
+        "radius": [str(value) for value in radius],
+        "unit": str(unit),
+        "bits": bits,
+        "blocks": [
+            {"of": block.of, "basis": block.basis, "factor": lower_triangle}
+            for block, lower_triangle in zip(blocks, factors, strict=True)
+        ],
+        "lower": str(lower),
+        "upper": str(upper),
+    }

@@ -1,0 +1,65 @@
+r"""The unreduced relaxation in multiple precision: a second way to a narrow enclosure, by SDPA-GMP.
+
+    maximise gamma   subject to   J - gamma = sum_k (m_k'G_k m_k) weight_k,  G_k >= 0
+
+in the standard form of an SDP solver: the coefficient of every monomial but the constant is an equality in
+the entries of the G_k, and gamma is what is left of the constant. It has no interior point (see
+`relaxation`), which 160 bits make up for. CVXPY's interface would add free variables, which SDPA splits; so
+SDPA is called directly. The result comes back in doubles, about 1e-13 of J. Package sdpa-multiprecision
+(GPL-2), extra `[global]`.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import scipy.sparse as sp
+
+from amtl_cvx.enclosure.polynomial import Polynomial
+from amtl_cvx.enclosure.relaxation import Relaxation
+from amtl_cvx.errors import SolverUnavailableError
+from amtl_cvx.tasks import Array
+
+SETTINGS = {
+    "print": "no",
+    "numThreads": 1,
+    "mpfPrecision": 160,
+    "epsilonStar": 1e-20,
+    "epsilonDash": 1e-20,
+    "maxIteration": 200,
+    "lambdaStar": 1e3,
+}
+
+
+def bound_precisely(relaxation: Relaxation, polynomial: Polynomial) -> tuple[float, Array]:
+    """max gamma and the Gram matrices, stacked; like `relaxation.bound`.
+
+    Raises
+    ------
+    SolverUnavailableError
+        Where the extra is not installed.
+    """
+    try:
+        import sdpap
+    except ImportError as missing:
+        raise SolverUnavailableError(
+            "solver 'SDPA' needs the package sdpa-multiprecision: pip install 'amtl-cvx[global]', or choose"
+            " 'CLARABEL'"
+        ) from missing
+    constant = relaxation.rows[()]
+    others = [row for row in relaxation.rows.values() if row != constant]
+    target = relaxation.target(polynomial)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # its own estimate of errors, which is not used
+        found = sdpap.solve(
+            relaxation.A[others].tocsc(),
+            sp.csc_matrix(target[others][:, None]),
+            sp.csc_matrix(relaxation.A[constant].T),
+            sdpap.SymCone(s=relaxation.sizes),
+            sdpap.SymCone(f=len(others)),
+            dict(SETTINGS),
+        )
+    stacked = np.asarray(found[0].todense()).ravel()
+    gamma = target[constant] - float((relaxation.A[constant] @ stacked)[0])
+    return gamma, stacked
