@@ -85,6 +85,10 @@ class Progress:
             f"coupling {trial.coupling:.3g}, mu {trial.mu:.3g}: held-out loss {trial.held_out_loss:.5g}", 0.0
         )
 
+    def fitted(self, done: int, total: int, lowest: float) -> None:
+        """One fit of many is done."""
+        self._show(f"{done} of {total} fits done, lowest J {lowest:.10g}", done / total)
+
     def stop(self, record: Record) -> None:
         """A callback that ends the fit after its first step."""
         raise KeyboardInterrupt

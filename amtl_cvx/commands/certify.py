@@ -4,27 +4,38 @@ from __future__ import annotations
 
 import json
 from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from amtl_cvx.certificate import LEVELS, Certificate
+from amtl_cvx.certificate import Certificate, check_level, reaches
+from amtl_cvx.commands.output import ladder_lines, write_whole
 from amtl_cvx.commands.rows import confirmed, keep_rows
 from amtl_cvx.commands.settings import learn_preparation, number, resolve
 from amtl_cvx.data import Dataset, read
-from amtl_cvx.errors import Exit, ModelError
+from amtl_cvx.errors import DataError, Exit, ModelError
 from amtl_cvx.experiment import suggest_loss
+from amtl_cvx.ladder import Climb, climb
 from amtl_cvx.methods import method_named
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import StoredRun, model_from_dict, read_run
 from amtl_cvx.solution import Point
 
+if TYPE_CHECKING:
+    from amtl_cvx.digits import ProvenPoint
+
 _AS_IT_IS = {"standardize": False, "intercept": False}
+_DIGITS = 40
+"""Most digits that --digits prints."""
 _MODEL_KEYS = ("loss", "reduction", "transfer", "task_weights")
 
 
 def certify(arguments: Namespace) -> Exit:
     """`amtl-cvx certify`."""
-    if arguments.level not in LEVELS:
-        raise ModelError(f"--level must be one of {', '.join(LEVELS)}, got {arguments.level!r}")
+    check_level(arguments.level)
+    _check_extras(arguments)
     stored = read_run(arguments.solution)
     recorded = stored.arguments
     columns = {name: getattr(arguments, name) for name in ("task", "target")}
@@ -40,14 +51,43 @@ def certify(arguments: Namespace) -> Exit:
     point = Point(stored.W, stored.B, stored.order, None if ridge is None else float(ridge))
     certificate = method_named(method).judge(tasks, model, point, tol)
     certificate = confirmed(certificate, dataset, model, point.W, preparation=preparation)
+    with Progress(quiet=arguments.level <= "C2", tol=tol) as progress:
+        climbed = climb(
+            certificate,
+            tasks,
+            model,
+            point.W,
+            point.B,
+            level=arguments.level,
+            digits=arguments.digits or _DIGITS,
+            observe=progress.phase,
+        )
+    proof = "" if arguments.proof is None else _write_proof(arguments.proof, climbed)
     if arguments.json:
-        print(json.dumps(certificate.to_dict(), indent=2))  # noqa: T201
+        print(json.dumps(_content(climbed, arguments.digits), indent=2))  # noqa: T201
     else:
-        _print_certificate(certificate, model, stored)
+        _print_certificate(climbed, model, stored, arguments)
         if stored.data.get("fingerprint", dataset.train.fingerprint()) != dataset.train.fingerprint():
             print("note: these are not the data of the run (their hash differs)")  # noqa: T201
-    reached = certificate.level is not None and certificate.level >= arguments.level
-    return Exit.DONE if reached else Exit.UNCERTIFIED
+        if proof:
+            print(proof)  # noqa: T201
+    return Exit.DONE if reaches(climbed.certificate, arguments.level) else Exit.UNCERTIFIED
+
+
+def _check_extras(arguments: Namespace) -> None:
+    """Raise `ModelError` for what the level asked for cannot give."""
+    if arguments.digits is not None:
+        if not 1 <= arguments.digits <= _DIGITS:
+            raise ModelError(f"--digits must be a whole number from 1 to {_DIGITS}, got {arguments.digits}")
+        if arguments.level < "C4":
+            raise ModelError(f"--digits needs --level C4 or C5, got {arguments.level}")
+    if arguments.proof is not None:
+        if arguments.level < "C5":
+            raise ModelError(f"--proof needs --level C5, got {arguments.level}")
+        if not arguments.proof.absolute().parent.is_dir():
+            raise DataError(
+                f"cannot write {arguments.proof}: its folder does not exist: choose another --proof"
+            )
 
 
 def _stored_problem(arguments: Namespace, stored: StoredRun, dataset: Dataset) -> tuple[Model, Preparation]:
@@ -69,14 +109,48 @@ def _stored_problem(arguments: Namespace, stored: StoredRun, dataset: Dataset) -
     return model_from_dict({**{key: settings[key] for key in _MODEL_KEYS}, **values}), preparation
 
 
-def _print_certificate(certificate: Certificate, model: Model, stored: StoredRun) -> None:
+def _write_proof(path: Path, climbed: Climb) -> str:
+    """Write the proof of the lower bound; what was done, in one line."""
+    bounds = climbed.bounds
+    if bounds is None or bounds.method != "exact":
+        return f"proof: {path} was not written, there is no exact bound"
+    write_whole(path, (json.dumps(bounds.proof) + "\n").encode())
+    return f"proof: {path} holds the bound, to be checked without a solver"
+
+
+def _content(climbed: Climb, digits: int | None) -> dict[str, Any]:
+    """What --json prints: the certificate, and the proven digits where they are asked for and known."""
+    content = climbed.certificate.to_dict()
+    if digits is not None:
+        proven = climbed.proven
+        names = ("objective", "W", "B")
+        content["digits"] = None if proven is None else {name: getattr(proven, name) for name in names}
+    return content
+
+
+def _print_certificate(climbed: Climb, model: Model, stored: StoredRun, arguments: Namespace) -> None:
+    certificate = climbed.certificate
     lines = [
         certificate.verdict(),
         *(line for line in certificate.sentences() if line != certificate.verdict()),
+        "",
+        *ladder_lines(certificate),
     ]
+    if arguments.digits is not None and climbed.proven is not None:
+        lines += ["", *_digit_lines(climbed.proven, stored.task_names)]
     if not certificate.passes:
         lines.append(_next_thing(certificate, model, stored))
     print("\n".join(lines))  # noqa: T201
+
+
+def _digit_lines(proven: ProvenPoint, names: Sequence[str]) -> list[str]:
+    """J, and the entries of W and B that are not 0, one a line."""
+    lines = [f"J = {proven.objective}"]
+    for j, row in enumerate(proven.W):
+        lines += [f"W[{j}, {t}] = {value}" for t, value in enumerate(row)]
+    for s, t in sorted(proven.support):
+        lines.append(f"B[{s}, {t}] = {proven.B[s][t]}  ({names[s]} helps {names[t]})")
+    return lines
 
 
 def _next_thing(certificate: Certificate, model: Model, stored: StoredRun) -> str:
@@ -85,6 +159,7 @@ def _next_thing(certificate: Certificate, model: Model, stored: StoredRun) -> st
     if certificate.feasibility > 0:
         return "next: clip B at 0 and clear its diagonal, then judge again"
     return (
-        f"next: check the model (loss {model.loss.name}, {model.loss.reduction}, coupling {model.coupling:g},"
-        f" mu {model.mu:g}), then run the solver longer; `amtl-cvx fit` gives a reference point"
+        f"next: check the model (loss {model.loss.label}, {model.loss.reduction}, coupling"
+        f" {model.coupling:g}, mu {model.mu:g}), then run the solver longer; `amtl-cvx fit` gives a reference"
+        " point"
     )

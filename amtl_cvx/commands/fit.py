@@ -2,98 +2,89 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import functools
 import signal
 import sys
-import threading
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from types import FrameType
-from typing import Any
+from collections.abc import Mapping
 
-import numpy as np
-
-from amtl_cvx.certificate import Certificate
-from amtl_cvx.commands.rows import confirmed_solution, keep_rows, split_rows
-from amtl_cvx.commands.settings import build_model, learn_preparation, resolve
+from amtl_cvx.certificate import Certificate, reaches
+from amtl_cvx.commands.output import ladder_lines
+from amtl_cvx.commands.rows import confirmed_solution
+from amtl_cvx.commands.setup import Setup, check_seed, handling, recorded, set_up
 from amtl_cvx.coordinator import Options
-from amtl_cvx.data import Dataset, read
-from amtl_cvx.errors import Exit, ModelError
-from amtl_cvx.experiment import Choice, choose, score
+from amtl_cvx.data import Dataset
+from amtl_cvx.errors import Exit
+from amtl_cvx.experiment import score
+from amtl_cvx.ladder import climb
 from amtl_cvx.methods import fit as fit_method
 from amtl_cvx.methods import method_named
-from amtl_cvx.model import Model
 from amtl_cvx.parallel import workers
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import RunFolder
 from amtl_cvx.solution import Solution, Status
+from amtl_cvx.tasks import TaskSet
 
 
 def fit(arguments: Namespace) -> Exit:
     """`amtl-cvx fit`."""
     options = _options(arguments)
     with (
-        _handling(signal.default_int_handler, signal.SIGTERM),  # it ends a fit as Ctrl-C does
+        handling(signal.default_int_handler, signal.SIGTERM),  # it ends a fit as Ctrl-C does
         RunFolder(arguments.out) as folder,
         Progress(quiet=arguments.quiet, tol=options.tol) as progress,
         workers(arguments.jobs, scheduler=arguments.scheduler) as executor,
     ):
         options = dataclasses.replace(options, executor=executor)
-        dataset = read(
-            arguments.data,
-            task=arguments.task,
-            target=arguments.target,
-            keep_rows=keep_rows(arguments.loss),
-            observe=progress.counting(f"reading {arguments.data}"),
-        )
-        dataset = dataclasses.replace(dataset, name=_text(dataset.name), source=_text(dataset.source))
-        settings = resolve(arguments, dataset.settings)
-        preparation = learn_preparation(settings, dataset)
-        train = preparation.apply_tasks(dataset.train)
-        model, auto = build_model(settings, train)
-        model.check(train)
-        choosing = functools.partial(
-            choose,
-            train,
-            model,
-            rng=np.random.default_rng(arguments.seed),
-            solver=options.solver,
-            gpu=options.gpu,
-            split=split_rows(dataset, preparation, progress.counting),
-            executor=executor,
-        )
-        choice, stopped = _choice(model, auto, progress, choosing)
+        setup = set_up(arguments, options, progress)
+        dataset, preparation, stopped = setup.dataset, setup.preparation, setup.stopped
         if not stopped:
             progress.phase("compiling the subproblems")
         options = dataclasses.replace(options, callback=progress.stop if stopped else progress.record)
-        solution = fit_method(train, choice.model, method=arguments.method, options=options)
+        solution = fit_method(setup.train, setup.choice.model, method=arguments.method, options=options)
         solution = confirmed_solution(solution, dataset, preparation, progress.counting)
+        solution = _climbed(solution, setup.train, arguments.level, progress)
         solution = dataclasses.replace(solution, preparation=None if preparation.is_identity else preparation)
-        with _handling(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):  # the point is there: DIR is written
+        with handling(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):  # the point is there: DIR is written
             progress.phase("drawing the graph and writing the report")
             scores = _scores(solution, dataset, preparation, options)
             folder.write(
                 solution,
                 dataset=dataset,
-                arguments={**_recorded(arguments), **settings},
+                arguments={**recorded(arguments), **setup.settings},
                 seed=arguments.seed,
                 scores=scores,
-                choice=_choice_dict(choice) if any(auto.values()) else None,
+                choice=setup.described_choice(),
             )
     if not arguments.quiet:
-        _print_fit(solution, choice, dataset, scores, arguments)
-    return _ending(solution, stopped, arguments.out)
+        _print_fit(solution, setup, scores, arguments)
+    return _ending(solution, stopped, arguments)
+
+
+def _climbed(solution: Solution, tasks: TaskSet, level: str, progress: Progress) -> Solution:
+    """The solution with the certificate of a level above C2; an interrupt leaves it as it is."""
+    if solution.status is Status.INTERRUPTED:
+        return solution
+    try:
+        found = climb(
+            solution.certificate,
+            tasks,
+            solution.model,
+            solution.W,
+            solution.B,
+            level=level,
+            observe=progress.phase,
+        )
+    except KeyboardInterrupt:
+        return dataclasses.replace(solution, status=Status.INTERRUPTED)
+    return dataclasses.replace(solution, certificate=found.certificate)
 
 
 def _options(arguments: Namespace) -> Options:
     """How to run; `AMTLError` for a method, seed or option that is none."""
     method_named(arguments.method)
-    if arguments.seed < 0:
-        raise ModelError(f"--seed must be a whole number >= 0, got {arguments.seed}")
+    check_seed(arguments.seed)
     return Options(
         tol=arguments.tol,
         max_rounds=arguments.max_rounds,
@@ -105,33 +96,6 @@ def _options(arguments: Namespace) -> Options:
         solver=arguments.solver,
         gpu=arguments.gpu,
     )
-
-
-@contextlib.contextmanager
-def _handling(action: Callable[[int, FrameType | None], Any] | int, *signals: int) -> Iterator[None]:
-    """Do `action` on signals for a while; only the main thread can say so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.signal(number, action) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _choice(
-    model: Model, auto: Mapping[str, bool], progress: Progress, choosing: Callable[..., Choice]
-) -> tuple[Choice, bool]:
-    """The model with what `auto` chose, and whether the choice was interrupted."""
-    if not any(auto.values()):
-        return Choice(model=model), False
-    progress.phase(f"choosing {' and '.join(name for name, wanted in auto.items() if wanted)}")
-    try:
-        return choosing(**auto, observe=progress.trial), False
-    except KeyboardInterrupt:
-        return Choice(model=model), True
 
 
 def _scores(
@@ -155,38 +119,20 @@ def _scores(
     return scores
 
 
-def _choice_dict(choice: Choice) -> dict[str, Any]:
-    return {
-        "coupling": choice.model.coupling,
-        "mu": choice.model.mu,
-        "mu_max": choice.mu_max,
-        "trials": [dataclasses.asdict(trial) for trial in choice.trials],
-    }
-
-
-def _ending(solution: Solution, stopped: bool, place: Path) -> Exit:
+def _ending(solution: Solution, stopped: bool, arguments: Namespace) -> Exit:
     """The exit code; an interrupted fit says what it left."""
+    place = arguments.out
     if solution.status is not Status.INTERRUPTED:
-        return Exit.DONE if solution.certificate.passes else Exit.UNCERTIFIED
+        return Exit.DONE if reaches(solution.certificate, arguments.level) else Exit.UNCERTIFIED
     early = "before coupling and mu were chosen, the single-task point"
     print(f"interrupted: {early if stopped else 'the best point so far'} is in {place}", file=sys.stderr)  # noqa: T201
     return Exit.INTERRUPTED
 
 
 def _print_fit(
-    solution: Solution,
-    choice: Choice,
-    dataset: Dataset,
-    scores: Mapping[str, Mapping[str, float]],
-    arguments: Namespace,
+    solution: Solution, setup: Setup, scores: Mapping[str, Mapping[str, float]], arguments: Namespace
 ) -> None:
-    train, model, certificate = dataset.train, solution.model, solution.certificate
-    lines = [
-        f"{dataset.name}: {train.T} tasks, {train.d} features, {int(train.counts.sum())} rows;"
-        f" {model.loss.name} loss ({model.loss.reduction}), coupling {model.coupling:.4g}, mu {model.mu:.4g}"
-    ]
-    if choice.trials or choice.mu_max is not None:
-        lines.append(choice.sentence())
+    certificate, lines = solution.certificate, setup.summary()
     lines += [
         f"status: {solution.status.value}, {solution.status.text}",
         f"objective {solution.objective:.12g}; {certificate.verdict()}",
@@ -194,6 +140,8 @@ def _print_fit(
     if not certificate.passes and solution.status is not Status.INTERRUPTED:
         lines += _shortfall(certificate, arguments)
         lines += [certificate.reasons["rows"]] if "rows" in certificate.reasons else []
+    if arguments.level > "C2":
+        lines += ladder_lines(certificate)
     if arguments.gpu == "on":
         lines.append(f"gpu: {solution.gpu}")
     lines.append(solution.graph.describe())
@@ -224,16 +172,3 @@ def _shortfall(certificate: Certificate, arguments: Namespace) -> list[str]:
     else:
         rounds = f"{rounds}, a larger --coupling, another --solver, or a larger --tol"
     return [f"not certified: {'; '.join(missed) or 'B is not feasible'}", f"next: {rounds}"]
-
-
-def _recorded(arguments: Namespace) -> dict[str, Any]:
-    """The arguments as run.json keeps them."""
-    values = {
-        name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()
-    }
-    return {name: _text(value) if isinstance(value, str) else value for name, value in values.items()}
-
-
-def _text(value: str) -> str:
-    """A name that every file can hold; bytes of a path that are no UTF-8 become "?"."""
-    return value.encode("utf-8", "replace").decode()

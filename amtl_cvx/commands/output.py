@@ -1,4 +1,4 @@
-"""What commands write besides run folders: files whole or not at all, and a console for tables."""
+"""What commands write besides run folders: files whole or not at all, a console for tables, the ladder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from amtl_cvx.certificate import Certificate, rungs
 from amtl_cvx.errors import DataError
 from amtl_cvx.runfolder import umask
 
@@ -37,3 +38,12 @@ class OutputConsole(Console):
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
+
+
+def ladder_lines(certificate: Certificate) -> list[str]:
+    """One line a rung: code, word, state, and the sentence, or the figure alone of what is routine."""
+    return [
+        f"{rung.code} {rung.word:<22} {rung.state:<14} "
+        + (rung.figure if rung.state == "reached" and rung.code <= "C2" else rung.words)
+        for rung in rungs(certificate)
+    ]

@@ -66,8 +66,9 @@ def _predictions(
             [i, names[t], f"{decided[i]:.17g}", f"{chosen[i]:.17g}"] for i, t in enumerate(index)
         ]
     classes = stored.run.get("classes")
+    shown = scores if model.loss.classification else model.loss.decide(scores)
     header = ["row", *(["class"] if classes else []), *names]
     return header, [
-        [i, *([classes[int(np.argmax(row))]] if classes else []), *(f"{z:.17g}" for z in row)]
+        [i, *([classes[int(np.argmax(row))]] if classes else []), *(f"{z:.17g}" for z in shown[i])]
         for i, row in enumerate(scores)
     ]

@@ -20,8 +20,9 @@ from amtl_cvx.tasks import Array, TaskSet
 
 
 def keep_rows(loss: str | None) -> bool | None:
-    """Whether a loss, by its name, needs the rows in memory; None where the data decide (auto)."""
-    return None if loss not in LOSSES else not LOSSES[loss].quadratic
+    """Whether a loss, by its label, needs the rows in memory; None where the data decide (auto)."""
+    name = str(loss).partition(":")[0]
+    return None if name not in LOSSES else not LOSSES[name].quadratic
 
 
 def split_rows(

@@ -1,4 +1,4 @@
-"""Figures: the learned graph, how a run converged, and an estimate beside a planted truth.
+"""Figures: the learned graph, how a run converged, an estimate beside a planted truth, what starts reached.
 
 Every function returns a `matplotlib.figure.Figure`, takes no path and leaves pyplot and its global state
 alone; `write_png` writes one. Figures of a graph state their orientation, "row s -> column t: task s helps
@@ -14,6 +14,7 @@ from amtl_cvx.plotting.canvas import write_png
 from amtl_cvx.plotting.circle import MAX_EDGES
 from amtl_cvx.plotting.convergence import convergence_figure
 from amtl_cvx.plotting.figures import graph_figure, heatmap, node_link
+from amtl_cvx.plotting.landscape import landscape_figure
 from amtl_cvx.plotting.truth import truth_figure
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "convergence_figure",
     "graph_figure",
     "heatmap",
+    "landscape_figure",
     "node_link",
     "truth_figure",
     "write_png",

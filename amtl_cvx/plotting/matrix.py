@@ -72,9 +72,12 @@ class Grid:
         """Room for the names."""
         return text_width(self.labels[:: self.step], self.font) + 0.08
 
-    def draw(self, axes: Axes, B: Array, *, rows: bool = True) -> None:
-        """The cells of B, zeros and the diagonal pale, and the names of every `step`-th row and column."""
-        colors = scale(B[B > 0], EDGE_COLORS, zero=True)
+    def draw(self, axes: Axes, B: Array, *, rows: bool = True, strongest: float | None = None) -> None:
+        """The cells of B, zeros and the diagonal pale, and the names of every `step`-th row and column.
+
+        `strongest` is the entry of the full colour, by default the largest.
+        """
+        colors = scale(B[B > 0] if strongest is None else [strongest], EDGE_COLORS, zero=True)
         axes.imshow(
             np.full_like(B, np.nan), cmap=ListedColormap([VOID]).with_extremes(bad=VOID), aspect="auto"
         )
@@ -96,6 +99,21 @@ class Grid:
             axes.hlines(lines, -0.5, self.T - 0.5, color="white", linewidth=1.0)
             axes.vlines(lines, -0.5, self.T - 0.5, color="white", linewidth=1.0)
         axes.set(xlim=(-0.5, self.T - 0.5), ylim=(self.T - 0.5, -0.5))
+
+    def annotate(self, axes: Axes, graph: TransferGraph, *, strongest: float | None = None) -> None:
+        """The weights in the cells of a few tasks; an empty graph says so in words."""
+        middle = (graph.T - 1) / 2
+        if not graph.edges:
+            words = "empty graph:\nno task helps another" if graph.T > 1 else "one task"
+            box = {"facecolor": "white", "edgecolor": "none", "boxstyle": "round,pad=.4"}
+            axes.text(middle, middle, words, ha="center", va="center", size=BODY, color=INK, bbox=box)
+        elif graph.T <= _VALUES_UP_TO:
+            full = graph.edges[0].weight if strongest is None else strongest
+            for s, t, weight in graph.edges:
+                text = _in_cell(weight)
+                color = "white" if weight > 0.45 * full else INK
+                size = min(0.32 * self.pitch * POINTS, 7.5)
+                axes.text(t, s, text, ha="center", va="center", size=size, color=color)
 
 
 def _in_cell(weight: float) -> str:
@@ -146,7 +164,7 @@ class MatrixPanel:
         cells = canvas.axes(left, top, grid.side, grid.side)
         cells.set_label("heatmap")
         grid.draw(cells, graph.adjacency)
-        self._annotate(cells)
+        grid.annotate(cells, graph)
         right = left + grid.side + GAP
         self._bars(canvas, (right, top), graph.outgoing, "gives (row sum)", [BLUE] * graph.T)
         if graph.losses is not None:
@@ -157,20 +175,6 @@ class MatrixPanel:
             canvas.colorbar(
                 (left, top + grid.side + grid.margin + 0.2), mappable, "B[s, t]", width=min(1.6, grid.side)
             )
-
-    def _annotate(self, axes: Axes) -> None:
-        graph, middle = self.graph, (self.graph.T - 1) / 2
-        if not graph.edges:
-            words = "empty graph:\nno task helps another" if graph.T > 1 else "one task"
-            box = {"facecolor": "white", "edgecolor": "none", "boxstyle": "round,pad=.4"}
-            axes.text(middle, middle, words, ha="center", va="center", size=BODY, color=INK, bbox=box)
-        elif graph.T <= _VALUES_UP_TO:
-            strongest = graph.edges[0].weight
-            for s, t, weight in graph.edges:
-                text = _in_cell(weight)
-                color = "white" if weight > 0.45 * strongest else INK
-                size = min(0.32 * self.grid.pitch * POINTS, 7.5)
-                axes.text(t, s, text, ha="center", va="center", size=size, color=color)
 
     def _bars(
         self, canvas: Canvas, place: tuple[float, float], values: Array, title: str, colors: Sequence[Any]

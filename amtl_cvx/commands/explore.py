@@ -1,0 +1,179 @@
+"""`amtl-cvx explore`: fit from many starts, show which first-order points there are, keep the lowest."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import sys
+from argparse import Namespace
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from pathlib import Path
+
+import numpy as np
+
+from amtl_cvx.commands.rows import confirmed_solution, keep_rows
+from amtl_cvx.commands.setup import Setup, check_seed, handling, recorded, set_up
+from amtl_cvx.coordinator import Options
+from amtl_cvx.data import read
+from amtl_cvx.errors import DataError, Exit, ModelError
+from amtl_cvx.explore import Landscape, draw_starts
+from amtl_cvx.explore import explore as explore_starts
+from amtl_cvx.parallel import workers
+from amtl_cvx.progress import Progress
+from amtl_cvx.runfolder import RunFolder
+from amtl_cvx.solution import Solution
+from amtl_cvx.tasks import TaskSet
+
+_SHOWN = 12
+"""Points that the table on the console has at most."""
+
+
+def explore(arguments: Namespace) -> Exit:
+    """`amtl-cvx explore`."""
+    options = _options(arguments)
+    with (
+        handling(signal.default_int_handler, signal.SIGTERM),
+        RunFolder(arguments.out) as folder,
+        Progress(quiet=arguments.quiet, tol=options.tol) as progress,
+        workers(arguments.jobs, scheduler=arguments.scheduler) as executor,
+    ):
+        setup = set_up(arguments, dataclasses.replace(options, executor=executor), progress)
+        if setup.stopped:
+            raise KeyboardInterrupt
+        landscape = _explored(arguments, setup, options, executor, progress)
+        with handling(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
+            progress.phase("drawing the points and writing the report")
+            lowest = _lowest(landscape, setup, progress)
+            _write_landscape(folder.work, landscape, setup.dataset.name)
+            folder.write(
+                lowest,
+                dataset=setup.dataset,
+                arguments={**recorded(arguments), **setup.settings},
+                seed=arguments.seed,
+                scores=_scores(landscape, lowest),
+                choice=setup.described_choice(),
+            )
+    if not arguments.quiet:
+        lines = [*setup.summary(), landscape.describe(), *_table(landscape), f"wrote {arguments.out}"]
+        print("\n".join(lines))  # noqa: T201
+    return _ending(landscape, lowest, arguments.out)
+
+
+def _options(arguments: Namespace) -> Options:
+    """How each fit is run; `ModelError` for a seed, a number of starts or an option that is none."""
+    check_seed(arguments.seed)
+    if arguments.starts < 1:
+        raise ModelError(f"--starts must be a whole number >= 1, got {arguments.starts}")
+    return Options(
+        tol=arguments.tol,
+        max_rounds=arguments.max_rounds,
+        engine=arguments.engine,
+        solver=arguments.solver,
+        gpu=arguments.gpu,
+    )
+
+
+def _explored(
+    arguments: Namespace, setup: Setup, options: Options, executor: Executor | None, progress: Progress
+) -> Landscape:
+    tasks, model, count = setup.train, setup.choice.model, arguments.starts
+    validation = _validation(arguments, setup, progress)
+    progress.phase("drawing the starts")
+    rng = np.random.default_rng(arguments.seed)
+    starts = draw_starts(tasks, model, count, rng=rng, options=options, executor=executor)
+    progress.phase(f"fitting from {count} starts")
+    lowest = np.inf
+
+    def show(done: int, solution: Solution) -> None:
+        nonlocal lowest
+        lowest = min(lowest, solution.objective)
+        progress.fitted(done, count, lowest)
+
+    return explore_starts(
+        tasks,
+        model,
+        starts,
+        validation=validation,
+        classes=setup.dataset.classes is not None,
+        options=options,
+        executor=executor,
+        observe=show,
+    )
+
+
+def _validation(arguments: Namespace, setup: Setup, progress: Progress) -> TaskSet | None:
+    """The prepared rows of --validation, else the problem's own validation part, else None."""
+    rows = setup.dataset.validation
+    if arguments.validation is not None:
+        given = read(
+            arguments.validation,
+            task=arguments.task,
+            target=arguments.target,
+            keep_rows=keep_rows(arguments.loss),
+            observe=progress.counting(f"reading {arguments.validation}"),
+        )
+        rows = given.train
+        if rows.d != setup.dataset.train.d:
+            raise DataError(
+                f"--validation must have the {setup.dataset.train.d} features of DATA, it has {rows.d}"
+            )
+    if rows is None:
+        return None
+    setup.choice.model.check(rows)
+    return setup.preparation.apply_tasks(rows)
+
+
+def _lowest(landscape: Landscape, setup: Setup, progress: Progress) -> Solution:
+    """The certified result of lowest J, else the lowest of all; complete, for a run folder."""
+    best, preparation = landscape.best, setup.preparation
+    solution = landscape.uncertified[0].solution if best is None else best.solution
+    solution = confirmed_solution(solution, setup.dataset, preparation, progress.counting)
+    return dataclasses.replace(solution, preparation=None if preparation.is_identity else preparation)
+
+
+def _scores(landscape: Landscape, lowest: Solution) -> dict[str, Mapping[str, float]]:
+    """What run.json and the report say of the validation rows."""
+    best, predictor, name = landscape.best, landscape.best_predictor, f"validation {landscape.error_name}"
+    if best is None or best.error is None or predictor is None or predictor.error is None:
+        return {}
+    return {"lowest J": {name: best.error}, "lowest validation error": {name: predictor.error}}
+
+
+def _write_landscape(folder: Path, landscape: Landscape, title: str) -> None:
+    """landscape.csv, landscape.json and landscape.png; matplotlib is loaded here."""
+    from amtl_cvx.plotting import landscape_figure, write_png
+
+    try:
+        landscape.write_csv(folder / "landscape.csv")
+        landscape.write_json(folder / "landscape.json")
+        write_png(landscape_figure(landscape, title=title), folder / "landscape.png")
+    except OSError as error:
+        raise DataError(f"cannot write to --out: {error.strerror}: free space or choose another") from error
+
+
+def _table(landscape: Landscape) -> list[str]:
+    """The points as lines of text."""
+    if not landscape.points:
+        return []
+    judged = landscape.error_name is not None
+    error = f"  {f'validation {landscape.error_name}':>22}" if judged else ""
+    lines = [f"{'point':>5}  {'J':>14}  {'above lowest':>12}  {'hits':>4}  {'edges':>5}  level{error}"]
+    for number, point in enumerate(landscape.points[:_SHOWN], start=1):
+        above, edges = f"{landscape.above_lowest(point):.3%}", point.solution.certificate.edges
+        error = f"  {point.error:>22.6g}" if point.error is not None else ""
+        lines.append(
+            f"{number:>5}  {point.objective:>14.9g}  {above:>12}  {point.hits:>4}  {edges:>5}"
+            f"  {point.level:<5}{error}"
+        )
+    left = len(landscape.points) - _SHOWN
+    return [*lines, f"  ... {left} more in landscape.csv"] if left > 0 else lines
+
+
+def _ending(landscape: Landscape, lowest: Solution, place: Path) -> Exit:
+    """The exit code; an interrupted run says what it left."""
+    if landscape.unfinished:
+        done = landscape.finished
+        print(f"interrupted: what {done} starts reached is in {place}", file=sys.stderr)  # noqa: T201
+        return Exit.INTERRUPTED
+    return Exit.DONE if lowest.certificate.passes else Exit.UNCERTIFIED

@@ -1,0 +1,140 @@
+"""What `fit` and `explore` do before they start: read, prepare, choose the model; and what a signal does."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import signal
+import threading
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import numpy as np
+
+from amtl_cvx.commands.rows import keep_rows, split_rows
+from amtl_cvx.commands.settings import build_model, learn_preparation, resolve
+from amtl_cvx.coordinator import Options
+from amtl_cvx.data import Dataset, read
+from amtl_cvx.errors import ModelError
+from amtl_cvx.experiment import Choice, choose
+from amtl_cvx.preparation import Preparation
+from amtl_cvx.progress import Progress
+from amtl_cvx.tasks import TaskSet
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Setup:
+    """The problem to solve: data as read, prepared training tasks, and the model with what auto chose."""
+
+    dataset: Dataset
+    settings: Mapping[str, Any]
+    preparation: Preparation
+    train: TaskSet
+    choice: Choice
+    auto: bool
+    stopped: bool
+
+    def described_choice(self) -> dict[str, Any] | None:
+        """What run.json keeps of the choice; None where nothing was left to auto."""
+        if not self.auto:
+            return None
+        return {
+            "coupling": self.choice.model.coupling,
+            "mu": self.choice.model.mu,
+            "mu_max": self.choice.mu_max,
+            "trials": [dataclasses.asdict(trial) for trial in self.choice.trials],
+        }
+
+    def summary(self) -> list[str]:
+        """Data and model in a line, and what was chosen."""
+        train, model = self.dataset.train, self.choice.model
+        lines = [
+            f"{self.dataset.name}: {train.T} tasks, {train.d} features, {int(train.counts.sum())} rows;"
+            f" {model.loss.label} loss ({model.loss.reduction}), coupling {model.coupling:.4g},"
+            f" mu {model.mu:.4g}"
+        ]
+        if self.choice.trials or self.choice.mu_max is not None:
+            lines.append(self.choice.sentence())
+        return lines
+
+
+def set_up(arguments: Namespace, options: Options, progress: Progress) -> Setup:
+    """Read, prepare, and choose what is left to auto."""
+    dataset = read(
+        arguments.data,
+        task=arguments.task,
+        target=arguments.target,
+        keep_rows=keep_rows(arguments.loss),
+        observe=progress.counting(f"reading {arguments.data}"),
+    )
+    dataset = dataclasses.replace(dataset, name=_text(dataset.name), source=_text(dataset.source))
+    settings = resolve(arguments, dataset.settings)
+    preparation = learn_preparation(settings, dataset)
+    train = preparation.apply_tasks(dataset.train)
+    model, auto = build_model(settings, train)
+    model.check(train)
+    choosing = functools.partial(
+        choose,
+        train,
+        model,
+        **auto,
+        rng=np.random.default_rng(arguments.seed),
+        observe=progress.trial,
+        solver=options.solver,
+        gpu=options.gpu,
+        split=split_rows(dataset, preparation, progress.counting),
+        executor=options.executor,
+    )
+    choice, stopped = Choice(model=model), False
+    if any(auto.values()):
+        progress.phase(f"choosing {' and '.join(name for name, wanted in auto.items() if wanted)}")
+        try:
+            choice = choosing()
+        except KeyboardInterrupt:
+            stopped = True
+    return Setup(
+        dataset=dataset,
+        settings=settings,
+        preparation=preparation,
+        train=train,
+        choice=choice,
+        auto=any(auto.values()),
+        stopped=stopped,
+    )
+
+
+@contextlib.contextmanager
+def handling(action: Callable[[int, FrameType | None], Any] | int, *signals: int) -> Iterator[None]:
+    """Do `action` on signals for a while; only the main thread can say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, action) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def check_seed(seed: int) -> None:
+    """Raise `ModelError` for a seed below 0."""
+    if seed < 0:
+        raise ModelError(f"--seed must be a whole number >= 0, got {seed}")
+
+
+def recorded(arguments: Namespace) -> dict[str, Any]:
+    """The arguments as run.json keeps them."""
+    values = {
+        name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()
+    }
+    return {name: _text(value) if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _text(value: str) -> str:
+    """A name that every file can hold; bytes of a path that are no UTF-8 become "?"."""
+    return value.encode("utf-8", "replace").decode()

@@ -1,0 +1,222 @@
+"""The landscape: the points of one problem, in words, rows and JSON."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amtl_cvx.explore.points import FirstOrderPoint, Reached, distance, same_value
+from amtl_cvx.graph import ORIENTATION
+from amtl_cvx.solution import Solution
+from amtl_cvx.tasks import Array
+
+COLUMNS = (
+    "point", "objective", "above_lowest", "hits", "level", "second_order", "relative", "gap_W", "gap_B",
+    "edges", "distance", "spread", "validation_error", "starts",
+)  # fmt: skip
+"""The columns of landscape.csv, in order."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Landscape:
+    """What the starts of one problem reached.
+
+    Attributes
+    ----------
+    points : tuple of FirstOrderPoint
+        Lowest J first; they are numbered from 1.
+    uncertified : tuple of Reached
+        Results whose certificate does not pass, lowest J first.
+    lost : mapping
+        Starts whose fit ended in a solver's failure, with its words.
+    unfinished : tuple of str
+        Starts that an interrupt left out.
+    error_name : str or None
+        What `FirstOrderPoint.error` is, "rmse" or "error rate"; None without validation rows.
+    """
+
+    points: tuple[FirstOrderPoint, ...]
+    uncertified: tuple[Reached, ...] = ()
+    lost: Mapping[str, str] = field(default_factory=dict)
+    unfinished: tuple[str, ...] = ()
+    error_name: str | None = None
+
+    @property
+    def finished(self) -> int:
+        """Starts that were fitted: the hits of all points and the uncertified results."""
+        return sum(point.hits for point in self.points) + len(self.uncertified)
+
+    @property
+    def best(self) -> FirstOrderPoint | None:
+        """The certified point of lowest J."""
+        return self.points[0] if self.points else None
+
+    @property
+    def best_predictor(self) -> FirstOrderPoint | None:
+        """The certified point of least validation error; of equal ones that of lower J."""
+        judged = [point for point in self.points if point.error is not None]
+        return min(judged, key=lambda point: point.error or 0.0, default=None)
+
+    @cached_property
+    def distances(self) -> Array:
+        """`distance` between the points, (P, P)."""
+        result = np.zeros((len(self.points), len(self.points)))
+        for i, first in enumerate(self.points):
+            for j, second in enumerate(self.points[:i]):
+                result[i, j] = result[j, i] = distance(first.solution, second.solution)
+        return result
+
+    @property
+    def values(self) -> int:
+        """How many distinct values of J the points have."""
+        pairs = zip(self.points, self.points[1:], strict=False)
+        return len(self.points[:1]) + sum(not same_value(low.solution, high.solution) for low, high in pairs)
+
+    def number_of(self, start: str) -> int | None:
+        """The number of the point that a start reached, from 1; None if it reached none."""
+        return next((k for k, point in enumerate(self.points, start=1) if start in point.starts), None)
+
+    def above_lowest(self, point: FirstOrderPoint) -> float:
+        """(J - lowest J) / lowest J."""
+        lowest = self.points[0].objective
+        return (point.objective - lowest) / lowest if lowest > 0 else 0.0
+
+    def describe(self) -> str:
+        """What was found, in sentences."""
+        total, best = self.finished, self.best
+        lines = [
+            f"{_count(total, 'start')}: {_count(len(self.points), 'distinct first-order point')} with"
+            f" {_count(self.values, 'value')} of J."
+        ]
+        if best is not None:
+            lines.append(f"The lowest J, {best.objective:.10g}, was reached by {best.hits} of {total}.")
+            lines += [*self._zero(), *self._separation(), *self._predictor()]
+        if self.uncertified:
+            names = ", ".join(reached.start for reached in self.uncertified[:5])
+            more = ", ..." if len(self.uncertified) > 5 else ""
+            lines.append(
+                f"{_count(len(self.uncertified), 'result')} without a certificate that passes, part of no"
+                f" point: {names}{more}."
+            )
+        if self.lost:
+            name, reason = next(iter(self.lost.items()))
+            lines.append(f"{_count(len(self.lost), 'start')} ended in a solver's failure: {name} ({reason}).")
+        if self.unfinished:
+            lines.append(f"Interrupted: {_count(len(self.unfinished), 'start')} not fitted.")
+        lines.append("A list of what these starts found: a lower J can exist where none of them led.")
+        return "\n".join(lines)
+
+    def _zero(self) -> list[str]:
+        number = self.number_of("zero")
+        if number is None:
+            return []
+        above = self.above_lowest(self.points[number - 1])
+        where = "the lowest point" if number == 1 else f"point {number}, {above:.2%} above the lowest"
+        return [f"The default start B = 0 leads to {where}."]
+
+    def _separation(self) -> list[str]:
+        """How tight and how far apart the points are."""
+        spread = max(point.spread for point in self.points)
+        within = f"Results of one point lie within {spread:.1e} of each other"
+        if len(self.points) == 1:
+            return [f"{within} (relative distance of W and W B)."]
+        apart = self.distances[np.triu_indices(len(self.points), 1)].min()
+        return [f"{within}, different points at least {apart:.1e} apart (relative distance of W and W B)."]
+
+    def _predictor(self) -> list[str]:
+        """Whether the lowest J predicts best, said in any case."""
+        lowest, chosen, what = self.best, self.best_predictor, f"validation {self.error_name}"
+        if lowest is None or chosen is None or lowest.error is None or chosen.error is None:
+            return []
+        if chosen is lowest:
+            return [f"The lowest J also has the lowest {what}, {lowest.error:.5g}."]
+        number = self.points.index(chosen) + 1
+        return [
+            f"The lowest J is not the best predictor: its {what} is {lowest.error:.5g}, that of point"
+            f" {number} {chosen.error:.5g}, at a J {self.above_lowest(chosen):.2%} higher."
+        ]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a point by `COLUMNS`; results that did not certify follow, without a point number."""
+        rows = [
+            self._row(point.solution, point.starts)
+            | {
+                "level": point.level,
+                "point": number,
+                "above_lowest": self.above_lowest(point),
+                "second_order": point.second_order,
+                "distance": float(self.distances[0, number - 1]),
+                "spread": point.spread,
+                "validation_error": point.error,
+            }
+            for number, point in enumerate(self.points, start=1)
+        ]
+        return rows + [self._row(reached.solution, (reached.start,)) for reached in self.uncertified]
+
+    def _row(self, solution: Solution, starts: tuple[str, ...]) -> dict[str, Any]:
+        certificate = solution.certificate
+        known = {
+            "objective": solution.objective,
+            "hits": len(starts),
+            "level": certificate.level,
+            "relative": certificate.relative,
+            "gap_W": certificate.gap_W,
+            "gap_B": certificate.gap_B,
+            "edges": certificate.edges,
+            "starts": "; ".join(starts),
+        }
+        return {column: known.get(column) for column in COLUMNS}
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe: the rows with W and B, the distances, and what was left out."""
+        lists = [point.solution for point in self.points], [reached.solution for reached in self.uncertified]
+        solutions = [*lists[0], *lists[1]]
+        rows = [
+            {**row, "starts": row["starts"].split("; "), "W": s.W.tolist(), "B": s.B.tolist()}
+            for row, s in zip(self.rows(), solutions, strict=True)
+        ]
+        predictor = self.best_predictor
+        return {
+            "orientation": ORIENTATION,
+            "finished": self.finished,
+            "values": self.values,
+            "error_name": self.error_name,
+            "best_predictor": None if predictor is None else self.points.index(predictor) + 1,
+            "points": [_finite(row) for row in rows[: len(self.points)]],
+            "uncertified": [_finite(row) for row in rows[len(self.points) :]],
+            "lost": dict(self.lost),
+            "unfinished": list(self.unfinished),
+            "distances": self.distances.tolist(),
+        }
+
+    def write_json(self, path: str | PathLike[str]) -> None:
+        """Write `to_dict` as JSON."""
+        Path(path).write_text(json.dumps(self.to_dict(), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+    def write_csv(self, path: str | PathLike[str]) -> None:
+        """Write `rows` as CSV; what is not known is empty."""
+        with Path(path).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            writer.writeheader()
+            writer.writerows(self.rows())
+
+
+def _finite(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row whose numbers are finite or None."""
+    return {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in row.items()
+    }
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

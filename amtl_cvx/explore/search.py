@@ -1,0 +1,175 @@
+"""The search: a fit from every start, the points they reached, each judged on curvature and validation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from amtl_cvx.certificate.second_order import second_order
+from amtl_cvx.coordinator import Options
+from amtl_cvx.errors import DataError, NotCertifiable, SolveError
+from amtl_cvx.experiment import Job, fit_many, score
+from amtl_cvx.explore.landscape import Landscape
+from amtl_cvx.explore.points import FirstOrderPoint, Reached, by_objective, connected, distance
+from amtl_cvx.explore.starts import Start
+from amtl_cvx.model import Model
+from amtl_cvx.solution import Point, Solution
+from amtl_cvx.tasks import TaskSet
+
+SECOND_ORDER_LIMIT = 600
+"""Free variables (W and the edges) up to which each point's reduced Hessian is looked at."""
+
+
+def explore(
+    tasks: TaskSet,
+    model: Model,
+    starts: Sequence[Start],
+    *,
+    validation: TaskSet | None = None,
+    classes: bool = False,
+    options: Options | None = None,
+    executor: Executor | None = None,
+    observe: Callable[[int, Solution], None] | None = None,
+) -> Landscape:
+    """Fit from every start and group what was reached; see the module essay.
+
+    Parameters
+    ----------
+    tasks, model
+        The problem.
+    starts : sequence of Start
+        Of different names; see `draw_starts`.
+    validation : TaskSet, optional
+        Prepared rows of some or all of the tasks, matched by name.
+    classes : bool
+        The tasks are one-vs-rest over shared rows: the error is that of the class of largest score.
+    options : Options, optional
+        Of every fit.
+    executor : concurrent.futures.Executor, optional
+        See `parallel`; the landscape is the same with any.
+    observe : callable(done, solution), optional
+        Called after each fit with the number of fits done.
+
+    Returns
+    -------
+    Landscape
+        At Ctrl-C that of the starts which were finished.
+
+    Raises
+    ------
+    ModelError, DataError, WorkerError
+        Those of `fit_many`; `DataError` for validation rows of an unknown task, or names that occur twice.
+    SolveError
+        If no start could be fitted.
+    KeyboardInterrupt
+        At Ctrl-C before the first fit was finished.
+    """
+    names = [start.name for start in starts]
+    if not starts or len(set(names)) < len(names):
+        raise DataError(
+            f"expected at least one start, each with a name of its own, got {len(names)} starts with"
+            f" {len(set(names))} names"
+        )
+    judge = None if validation is None else _Judge.of(tasks, validation, classes=classes)
+    jobs = _jobs(tasks, model, starts, options or Options())
+    finished, lost = _fit_all(jobs, executor, observe)
+    reached = [Reached(names[number], finished[number]) for number in sorted(finished)]
+    failed = [each for each in reached if not each.solution.certificate.passes]
+    return Landscape(
+        points=tuple(_points(tasks, reached, judge)),
+        uncertified=tuple(sorted(failed, key=by_objective)),
+        lost={names[number]: reason for number, reason in lost.items()},
+        unfinished=tuple(name for number, name in enumerate(names) if number not in {*finished, *lost}),
+        error_name=None if judge is None else judge.name(model),
+    )
+
+
+class _Judge(NamedTuple):
+    """Validation rows, and which tasks they belong to."""
+
+    rows: TaskSet
+    places: tuple[int, ...]
+    classes: bool
+
+    @classmethod
+    def of(cls, tasks: TaskSet, validation: TaskSet, *, classes: bool) -> _Judge:
+        places = tuple(tasks.index(name) for name in validation.names)
+        return cls(validation, places, classes and places == tuple(range(tasks.T)))
+
+    def name(self, model: Model) -> str:
+        return "error rate" if model.loss.classification else "rmse"
+
+    def error(self, solution: Solution) -> float:
+        """Mean over tasks of the root mean squared error; for classes the share that is wrong."""
+        known = replace(solution, W=solution.W[:, self.places])
+        found = next(iter(score(known, self.rows, classes=self.classes).values()))
+        return 1.0 - found if solution.model.loss.classification else found
+
+
+def _jobs(tasks: TaskSet, model: Model, starts: Sequence[Start], options: Options) -> list[Job]:
+    W = np.zeros((tasks.d, tasks.T))
+    return [
+        Job(tasks=tasks, model=model, options=replace(options, start=Point(W, start.B))) for start in starts
+    ]
+
+
+def _fit_all(
+    jobs: Sequence[Job], executor: Executor | None, observe: Callable[[int, Solution], None] | None
+) -> tuple[dict[int, Solution], dict[int, str]]:
+    """What each job ended in, by number: a solution, or the words of its `SolveError`.
+
+    `fit_many` raises the error of the earliest job that fails, when all before it are done; the others go on.
+    """
+    finished: dict[int, Solution] = {}
+    lost: dict[int, str] = {}
+
+    def note(number: int, solution: Solution) -> None:
+        finished[left[number]] = solution
+        if observe is not None:
+            observe(len(finished), solution)
+
+    while left := [number for number in range(len(jobs)) if number not in {*finished, *lost}]:
+        try:
+            fit_many([jobs[number] for number in left], executor=executor, observe=note)
+        except SolveError as error:
+            lost[min(number for number in left if number not in finished)] = str(error)
+            if len(lost) == len(jobs):
+                raise
+        except KeyboardInterrupt:
+            if not finished:
+                raise
+            break
+    return finished, lost
+
+
+def _points(tasks: TaskSet, reached: Sequence[Reached], judge: _Judge | None) -> list[FirstOrderPoint]:
+    """Group the certified results, lowest J first."""
+    certified = sorted((r for r in reached if r.solution.certificate.passes), key=by_objective)
+    order = {r.start: place for place, r in enumerate(reached)}
+    points = []
+    for group in connected(certified):
+        best = min(group, key=lambda r: (r.solution.certificate.relative, r.start)).solution
+        points.append(
+            FirstOrderPoint(
+                solution=best,
+                starts=tuple(sorted((r.start for r in group), key=order.__getitem__)),
+                spread=max(distance(a.solution, b.solution) for a in group for b in group),
+                second_order=_curvature(tasks, best),
+                error=None if judge is None else judge.error(best),
+            )
+        )
+    return sorted(points, key=lambda point: point.objective)
+
+
+def _curvature(tasks: TaskSet, solution: Solution) -> str | None:
+    """The verdict of second order; None where it is not available or the Hessian is large."""
+    if tasks.T * tasks.d + solution.certificate.edges > SECOND_ORDER_LIMIT:
+        return None
+    try:
+        return second_order(tasks, solution.model, solution.W, solution.B).verdict
+    except NotCertifiable:
+        return None

@@ -1,0 +1,92 @@
+"""Starts: B = 0, the B that other methods learn, and random sparse B."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from amtl_cvx.coordinator import Options
+from amtl_cvx.errors import ModelError
+from amtl_cvx.experiment import Job, fit_many
+from amtl_cvx.model import Model
+from amtl_cvx.refine import can_refine
+from amtl_cvx.subproblems import compile_transfer_step
+from amtl_cvx.tasks import Array, TaskSet
+
+DENSITIES = (0.2, 0.5, 1.0)
+"""Shares of the T (T - 1) edges that a random start has."""
+SIZES = (0.3, 1.0, 3.0, 10.0)
+"""Mean sums of its columns, B[s, t] counted in units of ||w_t|| / ||w_s|| of the tasks learned alone."""
+_LITTLE_RIDGE = 1e-3
+
+
+class Start(NamedTuple):
+    """Where a fit begins: a feasible B (T, T) under a name of its own."""
+
+    name: str
+    B: Array
+
+
+def draw_starts(
+    tasks: TaskSet,
+    model: Model,
+    count: int,
+    *,
+    rng: np.random.Generator,
+    options: Options | None = None,
+    executor: Executor | None = None,
+) -> tuple[Start, ...]:
+    """`count` starts: zero, single-task, curriculum (where penalty and loss allow it), the rest random.
+
+    Raises
+    ------
+    ModelError
+        For a count below 1.
+    """
+    if count < 1:
+        raise ModelError(f"the number of starts must be a whole number >= 1, got {count}")
+    starts = [Start("zero", np.zeros((tasks.T, tasks.T)))]
+    if count == 1:
+        return tuple(starts)
+    W, learned = _learned_starts(tasks, model, options or Options(), executor)
+    starts += learned[: count - 1]
+    units = _relative_lengths(W)
+    for number in range(1, count - len(starts) + 1):
+        density, size = DENSITIES[number % len(DENSITIES)], SIZES[number % len(SIZES)]
+        name = f"random {number} (density {density:g}, size {size:g})"
+        B = units * _random_transfer(tasks.T, density, size, rng)
+        starts.append(Start(name, model.transfer.project(B)))
+    return tuple(starts)
+
+
+def _learned_starts(
+    tasks: TaskSet, model: Model, options: Options, executor: Executor | None
+) -> tuple[Array, list[Start]]:
+    """W (d, T) of the tasks learned alone, and the B of it and of the curriculum."""
+    alone = replace(model, coupling=_LITTLE_RIDGE * model.coupling)
+    jobs = [Job(tasks=tasks, model=alone, method="stl", options=options)]
+    if can_refine(model) and model.loss.smooth:  # what the curriculum needs: row prices, a gradient
+        jobs.append(Job(tasks=tasks, model=model, method="curriculum", options=options))
+    single, *others = fit_many(jobs, executor=executor)
+    small = model.compress(tasks)
+    step = compile_transfer_step(small, model, backend=options.backend)
+    B = step.solve(small, model, single.W, np.zeros((tasks.T, tasks.T))).value
+    starts = [Start("single-task", B), *(Start("curriculum", solution.B) for solution in others)]
+    return single.W, starts
+
+
+def _relative_lengths(W: Array) -> Array:
+    """||w_t|| / ||w_s|| at [s, t], (T, T); 0 for a predictor that is 0."""
+    lengths = np.linalg.norm(W, axis=0)
+    inverse = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    return np.outer(inverse, lengths)
+
+
+def _random_transfer(T: int, density: float, size: float, rng: np.random.Generator) -> Array:
+    """Entries present with probability `density` and uniform, off the diagonal columns of mean sum `size`."""
+    present = rng.random((T, T)) < density
+    largest = 2.0 * size / max(density * (T - 1), 1.0)
+    return np.where(present, largest * rng.random((T, T)), 0.0)
