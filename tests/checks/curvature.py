@@ -1,0 +1,70 @@
+"""Second-order verdicts against differences and points known by symmetry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import literal
+import numpy as np
+import proven
+from cases import (
+    Array,
+)
+
+from amtl_cvx.certificate import (
+    second_order,
+)
+from amtl_cvx.digits import prove
+from amtl_cvx.model import Model
+from amtl_cvx.tasks import TaskSet
+from checks.points import close, refused, solved
+
+
+def curvature_tells_minima_from_saddles() -> None:
+    """Signs of eigenvalues of the literal Hessian on the free set; a saddle known by symmetry."""
+    point = proven.split_duplicates()
+    found = second_order(*point)
+    assert found.verdict == "saddle" and found.reduced_hessian_min < 0
+    assert found.fall is not None and found.direction is not None
+    moved = literal.J(point.tasks, point.model, point.W + found.direction[0], point.B + found.direction[1])
+    assert close(literal.J(*point) - moved, found.fall, 1e-6)
+    kinds = set()
+    for tasks, model, W, B in solved():
+        free, G_B = B > 0, literal.gradients(tasks, model, W, B)[1]
+        x, step, size = np.r_[W.T.ravel(), B[free]], 1e-6, 9 + int(free.sum())
+
+        def gradient(x: Array, tasks: TaskSet = tasks, model: Model = model, free: Any = free) -> Array:
+            C = np.zeros((3, 3))
+            C[free] = x[9:]
+            G_W, G = literal.gradients(tasks, model, x[:9].reshape(3, 3).T, C)
+            return np.r_[G_W.T.ravel(), G[free]]
+
+        H = np.column_stack(
+            [(gradient(x + step * e) - gradient(x - step * e)) / (2 * step) for e in np.eye(size)]
+        )
+        values, found = np.linalg.eigvalsh((H + H.T) / 2), second_order(tasks, model, W, B)
+        assert found.free == size and close(found.reduced_hessian_max, values[-1], 1e-5)
+        assert close(found.reduced_hessian_min, values[0], 1e-4, 1e-6 * values[-1])
+        off = ~free & ~np.eye(3, dtype=bool)
+        assert close(found.min_multiplier, G_B[off].min(), 1e-6)
+        assert close(found.min_positive_B, B[free].min(), 1e-9)
+        assert found.verdict == ("strict local minimum" if values[0] > 0 else "saddle")
+        kinds.add(found.verdict)
+    assert "strict local minimum" in kinds
+
+
+def missing_edge_is_no_minimum() -> None:
+    """W best at B = 0 with mu below mu_max: some multiplier is negative, whatever the curvature."""
+    tasks, model, _, _ = solved()[0]
+    B = np.zeros((3, 3))
+    W = literal.best_W(tasks, model, B)
+    least = literal.gradients(tasks, model, W, B)[1].min()
+    found = second_order(tasks, model, W, B)
+    assert least < 0 and close(found.min_multiplier, least, 1e-9) and found.verdict == "degenerate"
+    refused(lambda: prove(tasks, model, W, B))
+
+
+def exchangeable_edges_are_degenerate() -> None:
+    for point, _ in proven.DEGENERATE.values():
+        if point.model.loss.name == "squared":
+            assert second_order(*point).verdict == "degenerate"

@@ -1,0 +1,360 @@
+"""Faults planted in what is verified and in the verifier's own parts: one small change of one function each.
+
+`planted` takes the source of a function, changes one place of it, compiles it and puts the new code into the
+function object, so that everything that imported it is at fault as well. Each fault names the independent check
+(`checks`) that has to catch it.
+"""
+
+from __future__ import annotations
+import __future__ as future
+
+import importlib
+import inspect
+import pkgutil
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FunctionType, ModuleType
+from typing import Any
+
+import checks as c
+import pytest
+
+
+@dataclass(frozen=True)
+class Fault:
+    """In the function `where` ("noun:name", noun a module or folder of the package) `sound` stands for `faulty`."""
+
+    name: str
+    where: str
+    sound: str
+    faulty: str
+    caught_by: Callable[[], None]
+
+
+def planted(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the fault into the running package; `monkeypatch` takes it out again."""
+    function = _function(fault.where)
+    source = textwrap.dedent(inspect.getsource(function))
+    count = source.count(fault.sound)
+    assert count == 1, f"{fault.name}: {fault.sound!r} occurs {count} times in {fault.where}, plant it anew"
+    changed = source.replace(fault.sound, fault.faulty)
+    flags = future.annotations.compiler_flag
+    scope = dict(function.__globals__)
+    exec(compile(changed, f"<{fault.name}>", "exec", flags=flags), scope)
+    monkeypatch.setattr(function, "__code__", _plain(scope[function.__name__]).__code__)
+
+
+def _function(where: str) -> FunctionType:
+    noun, _, path = where.partition(":")
+    first, *rest = path.split(".")
+    found = [module for module in _modules(f"amtl_cvx.{noun}") if _defines(module, first)]
+    assert len(found) == 1, f"{where} is defined in {len(found)} places"
+    place: Any = getattr(found[0], first)
+    for name in rest:
+        place = inspect.getattr_static(place, name)
+    return _plain(place)
+
+
+def _modules(name: str) -> list[ModuleType]:
+    """The module of a noun, or all of its folder."""
+    module = importlib.import_module(name)
+    inside = pkgutil.iter_modules(getattr(module, "__path__", ()))
+    return [
+        module,
+        *(importlib.import_module(f"{name}.{each.name}") for each in inside if each.name != "sdpa"),
+    ]
+
+
+def _defines(module: ModuleType, name: str) -> bool:
+    return getattr(getattr(module, name, None), "__module__", None) == module.__name__
+
+
+def _plain(found: Any) -> FunctionType:
+    """The function behind a property or a class method."""
+    found = found.fget if isinstance(found, property) else getattr(found, "__func__", found)
+    assert isinstance(found, FunctionType)
+    return found
+
+
+J, GRADIENT, HESSIAN = (
+    c.objective_is_the_formula,
+    c.gradients_are_differences_of_J,
+    c.hessian_is_differences_of_the_gradient,
+)
+RESIDUAL = c.residuals_are_those_of_the_definition
+
+LOSSES_AND_J = (
+    Fault("1/2 in the squared loss", "losses:Squared.rows", "(z - y) ** 2", "(z - y) ** 2 / 2", J),
+    Fault("missing 2 in the slope", "losses:Squared.slopes", "2.0 * (z", "1.0 * (z", GRADIENT),
+    Fault("missing 2 in the curvature", "losses:Squared.curvatures", "2.0", "1.0", HESSIAN),
+    Fault(
+        "conjugate of the loss with 1/2",
+        "losses:Squared.conjugate",
+        "/ 4.0",
+        "/ 2.0",
+        c.conjugates_are_suprema,
+    ),
+    Fault("Huber's tail", "losses:Huber.rows", "2.0 * size - K", "2.0 * size", J),
+    Fault("Huber's slope not clipped", "losses:Huber.slopes", "-2.0 * self", "-9e9 * self", GRADIENT),
+    Fault("Huber's outliers curve", "losses:Huber.curvatures", "2.0, 0.0", "2.0, 2.0", HESSIAN),
+    Fault("Huber's dual unbounded", "losses:Huber.domain", "2.0 * self", "4.0 * self", c.conjugates_are_suprema),
+    Fault("tau on the wrong side", "losses:Quantile.rows", "self.tau * (y - z), (self.tau - 1.0)", "(1.0 - self.tau) * (y - z), -self.tau", J),
+    Fault("quantile's dual mirrored", "losses:Quantile.domain", "-self.tau)", "self.tau - 1.0)", c.conjugates_are_suprema),
+    Fault("Poisson without y log y", "losses:Poisson.rows", "np.maximum(np.expm1(shift) - shift, 0.0)", "(np.exp(shift) - shift)", J),
+    Fault("Poisson's conjugate without its mean", "losses:Poisson.conjugate", "- mean -", "-", c.conjugates_are_suprema),
+    Fault("logistic sign of the labels", "losses:Logistic.slopes", "expit(-signs", "expit(signs", GRADIENT),
+    Fault("logistic curvature p", "losses:Logistic.curvatures", " * expit(-z)", "", HESSIAN),
+    Fault("half of the logistic entropy", "losses:Logistic.conjugate", " + xlog1py(1.0 - s, -s)", "", c.conjugates_are_suprema),
+    Fault("squared hinge not squared", "losses:SquaredHinge.rows", " ** 2", "", J),
+    Fault("squared hinge slope", "losses:SquaredHinge.slopes", "-2.0", "-1.0", GRADIENT),
+    Fault("hinge's dual of the wrong sign", "losses:Hinge.domain", "-_signs", "_signs", c.conjugates_are_suprema),
+    Fault("n_t of the factor, not of the rows", "losses:Loss.scale", "1.0 / task.n", "1.0 / len(task.y)", c.factors_keep_the_objective),
+    Fault("sum for mean", "losses:Loss.value", "self.scale(task) * ", "", J),
+    Fault("gradient of the sum for the mean", "losses:Loss.gradient", "self.scale(task) * ", "", GRADIENT),
+    Fault("Hessian of the sum for the mean", "losses:Loss.hessian", "self.scale(task) * ", "", HESSIAN),
+    Fault("one row of a batch", "losses:Loss.gradient", "task.X.T @ self.slopes(task.X @ w, task.y)", "task.X[:1].T @ self.slopes(task.X[:1] @ w, task.y[:1])", GRADIENT),
+    Fault("batched tasks: sum for mean", "model:Model.loss_gradient", "self._scales(tasks) * ", "", GRADIENT),
+    Fault("batched tasks: sums over tasks", "model:Model.losses", ".sum(axis=1)", ".sum(axis=0)[: tasks.T]", J),
+    Fault("transposed B in J", "model:Model.terms", "W @ B", "W @ B.T", J),
+    Fault("coupling without its factor", "model:Model.terms", "self.coupling * float(", "1.0 * float(", J),
+    Fault("c_t dropped from the losses", "model:Model.weighted_losses", "self.task_weight(tasks) * ", "", J),
+    Fault("c_t = 1/n_t", "model:Model.task_weight", "np.sqrt(tasks.counts)", "tasks.counts", J),
+    Fault("c_t dropped from the W-step", "model:Model.loss_weight", "self.task_weight(tasks) * ", "", GRADIENT),
+    Fault("price of the loss dropped", "model:Model.loss_weight", "1.0 + self.transfer.weights(B)", "1.0 + 0.0 * B[0]", GRADIENT),
+    Fault("incoming for outgoing in the W-step", "transfer:LossWeightedL1.weights", "axis=1", "axis=0", GRADIENT),
+    Fault("incoming for outgoing in J", "transfer:LossWeightedL1.value", "axis=1", "axis=0", J),
+    Fault("mu squared", "transfer:LossWeightedL1.prices", "self.mu * losses", "self.mu**2 * losses", GRADIENT),
+    Fault("missing 2 in the coupling of G_W", "model:Model.coupling_gradient_W", "2.0 * ", "", GRADIENT),
+    Fault("W M M for W M M'", "model:Model.coupling_gradient_W", "@ M.T", "@ M", GRADIENT),
+    Fault("missing 2 in the coupling of G_B", "model:Model.coupling_gradient_B", "-2.0", "-1.0", GRADIENT),
+    Fault("sign of the coupling in G_B", "model:Model.coupling_gradient_B", "-2.0", "2.0", GRADIENT),
+    Fault("r_s'w_t for w_s'r_t", "model:Model.coupling_gradient_B", "W.T @ (W - W @ B)", "(W - W @ B).T @ W", GRADIENT),
+    Fault("mu on the wrong axis", "model:Model.gradient_B", "prices[:, None]", "prices[None, :]", GRADIENT),
+    Fault("c_t dropped from the prices", "model:Model.gradient_B", "self.weighted_losses", "self.losses", GRADIENT),
+    Fault("stale losses in the prices", "model:Model.gradient_B", "weighted_losses(tasks, W)", "weighted_losses(tasks, 0 * W)", GRADIENT),
+    Fault("diagonal of G_B kept", "model:Model.gradient_B", "fill_diagonal(gradient, 0.0)", "fill_diagonal(gradient, 1.0)", GRADIENT),
+    Fault("missing 2 in the Hessian", "model:stacked_hessian", "2.0 * coupling", "coupling", HESSIAN),
+    Fault("M'M for M M'", "model:stacked_hessian", "M @ M.T", "M.T @ M", HESSIAN),
+    Fault("a_t dropped from the Hessian", "model:Model.loss_hessians", "a * self", "self", HESSIAN),
+)  # fmt: skip
+
+FEASIBLE = c.infeasible_points_have_no_level
+VERDICT = c.verdict_compares_every_figure
+RESIDUALS_AND_VERDICT = (
+    Fault("diagonal leak", "transfer:project_transfer", "np.fill_diagonal(B, 0.0)", "pass", FEASIBLE),
+    Fault("negative entries kept", "transfer:project_transfer", "np.maximum(V, 0.0)", "V.copy()", FEASIBLE),
+    Fault("feasible up to 1e-9", "certificate:infeasibility", "return float(np.abs(B - model.transfer.project(B)).max())", "return max(0.0, float(np.abs(B - model.transfer.project(B)).max()) - 1e-9)", FEASIBLE),
+    Fault("clipped before it is judged", "certificate:certify", "feasibility = infeasibility(model, B)", "B = model.transfer.project(B); feasibility = infeasibility(model, B)", FEASIBLE),
+    Fault("feasibility not asked", "certificate:conclude", "feasible = feasibility <= 0.0", "feasible = True", VERDICT),
+    Fault("residual not asked", "certificate:conclude", "feasible and relative <= tol and", "feasible and", VERDICT),
+    Fault("NaN passes", "certificate:conclude", "and relative <= tol and", "and not relative > tol and", VERDICT),
+    Fault("gaps not asked", "certificate:conclude", " and sum(judged) <= limit", "", VERDICT),
+    Fault("gaps one by one", "certificate:conclude", "sum(judged) <= limit", "max(judged, default=0.0) <= limit", VERDICT),
+    Fault("absolute for relative", "certificate:conclude", "tol * abs(objective)", "tol * max(abs(objective), 1e3)", VERDICT),
+    Fault("the gap of W not judged", "certificate:conclude", "for gain in (gain_W, gap_B)", "for gain in (gap_B,)", VERDICT),
+    Fault("the gap of B not judged", "certificate:conclude", "for gain in (gain_W, gap_B)", "for gain in (gain_W,)", VERDICT),
+    Fault("C1 without gap_W", "certificate:conclude", "gap_W is not None and (gap_B", "(gap_B", VERDICT),
+    Fault("C1 whatever the gaps", "certificate:conclude", "and sum(known) <= limit", "", VERDICT),
+    Fault("W alone is judged", "certificate:certify", 'found.relative if kind == "joint" else', "", c.moved_points_do_not_pass),
+    Fault("single-task points may have edges", "certificate:certify", "max(feasibility, float(np.abs(B).max()))", "feasibility", c.single_task_points_have_no_edges),
+    Fault("mean over the features", "certificate:residuals", "miss_W = np.abs(pull + coupling).max(axis=0)", "miss_W = np.abs(pull + coupling).mean(axis=0)", RESIDUAL),
+    Fault("maximum over the wrong axis", "certificate:residuals", "miss_W = np.abs(pull + coupling).max(axis=0)", "miss_W = np.abs(pull + coupling).max(axis=1)", RESIDUAL),
+    Fault("signed residual", "certificate:residuals", "np.abs(pull + coupling).max", "(pull + coupling).max", RESIDUAL),
+    Fault("pull minus coupling", "certificate:residuals", "np.abs(pull + coupling)", "np.abs(pull - coupling)", RESIDUAL),
+    Fault("size of the sum of the terms", "certificate:residuals", "for term in (pull, at_zero, coupling)]", "for term in (pull, at_zero, coupling, 10 * pull)]", RESIDUAL),
+    Fault("gradient at 0 without a_t", "certificate:residuals", "at_zero = weight * (", "at_zero = 1.0 * (", RESIDUAL),
+    Fault("gradient at 0 forgotten", "certificate:residuals", "for term in (pull, at_zero, coupling)]", "for term in (pull, coupling)]", RESIDUAL),
+    Fault("worst task forgotten", "certificate:_largest_ratio", "ratio.max()", "np.median(ratio)", RESIDUAL),
+    Fault("residual of B without h_s", "certificate:_transfer_residual", "np.minimum(steps * B,", "np.minimum(B,", RESIDUAL),
+    Fault("h_s without its 2", "certificate:prox_steps", "2.0 * ", "", RESIDUAL),
+    Fault("h of the target", "certificate:prox_steps", "np.where(h > 0, h, largest)[:, None]", "np.where(h > 0, h, largest)[None, :]", RESIDUAL),
+    Fault("complementarity by the larger", "certificate:_transfer_residual", "np.abs(np.minimum(", "np.abs(np.maximum(", RESIDUAL),
+    Fault("missing edges ignored", "certificate:_transfer_residual", "np.abs(np.minimum(steps * B, prices[:, None] + smooth))", "np.maximum(np.minimum(steps * B, prices[:, None] + smooth), 0.0)", RESIDUAL),
+    Fault("prices of the target in the residual", "certificate:_transfer_residual", "prices[:, None] + smooth", "prices[None, :] + smooth", RESIDUAL),
+    Fault("stale losses in the residual", "certificate:_transfer_residual", "model.weighted_losses(tasks, W)", "model.weighted_losses(tasks, 0 * W)", RESIDUAL),
+    Fault("size of B by columns", "certificate:_transfer_residual", "prices + inner.max(axis=1)", "prices + inner.max(axis=0) + inner.max()", RESIDUAL),
+    Fault("residual of B by columns", "certificate:_transfer_residual", "np.fill_diagonal(miss, 0.0)\n    return miss.max(axis=1), prices", "np.fill_diagonal(miss, 0.0)\n    return miss.max(axis=0), prices", RESIDUAL),
+    Fault("units of y in the residual", "certificate:_largest_ratio", "size, out", "np.maximum(size, 1.0), out", c.residual_does_not_depend_on_the_unit),
+    Fault("rows confirmed unread", "certificate:confirm", "certificate.relative + float(apart[worst])", "certificate.relative", c.rows_that_disagree_are_told),
+    Fault("rows missing", "certificate:disagreement", "sums.counts[t] != task.n", "False", c.rows_that_disagree_are_told),
+)  # fmt: skip
+
+GAP_W, GAP_B = c.gap_W_is_primal_minus_dual, c.gap_B_is_primal_minus_dual
+ZEROS, SAFE = c.proved_zeros_are_zeros, c.safe_rule_keeps_its_factor_two
+GAPS = (
+    Fault("gap_W too small by 2", "certificate:_bound", "/ (4.0 *", "/ (8.0 *", GAP_W),
+    Fault("M^-1 for M^-T", "certificate:_bound", "np.linalg.solve(M, Q.T)", "np.linalg.solve(M.T, Q.T)", GAP_W),
+    Fault("rows left out of gap_W", "certificate:_bound", " + mismatch", "", GAP_W),
+    Fault("2 W S left out of Q", "certificate:_bound", "pull + model.coupling_gradient_W(W, B)", "pull", GAP_W),
+    Fault("gain without its 1/2", "certificate:_newton", "0.5 * float(g", "float(g", GAP_W),
+    Fault("gain of half the gradient", "certificate:_newton", "0.5 * float(g", "0.25 * float(g", GAP_W),
+    Fault("Hessian of another B", "certificate:_newton", "model.hessian_W(tasks, W, B)", "model.hessian_W(tasks, W, B.T)", GAP_W),
+    Fault("Fenchel: sign of u z", "certificate:fenchel", "- v * z", "+ v * z", GAP_W),
+    Fault("Fenchel: rows not weighted", "certificate:fenchel", "float(weight * np", "float(1.0 * np", GAP_W),
+    Fault("Fenchel: G(u) not weighted", "certificate:fenchel", "= weight * (task", "= 1.0 * (task", GAP_W),
+    Fault("Fenchel: only the worst row", "certificate:fenchel", "np.maximum(terms, 0.0).sum()", "np.maximum(terms, 0.0).max()", GAP_W),
+    Fault("multipliers of a kink not divided by a_t/n_t", "certificate:kinked_multipliers", "v / problem.weight", "v", c.gap_W_of_a_kink_is_small_at_the_minimum),
+    Fault("error_W without its root", "certificate:_newton_error", "return nu / (kappa * root)", "return nu / kappa", c.error_W_holds_along_the_weakest_direction),
+    Fault("modulus sigma for sigma^2", "certificate:weight_evidence", "coupling * sigma * sigma", "coupling * sigma", c.error_W_holds_along_the_weakest_direction),
+    Fault("error_W without the 2 of 2 gap", "certificate:weight_evidence", "math.sqrt(2.0 * gap / modulus)", "math.sqrt(gap / modulus)", c.error_W_holds_along_the_weakest_direction),
+    Fault("missing 2 in the slope of a column", "certificate:column_duals", "slope = 2.0 * coupling", "slope = coupling", GAP_B),
+    Fault("r scaled wrongly", "certificate:column_duals", "coupling * (1.0 - scale) ** 2 * size", "coupling * (1.0 - scale**2) * size", GAP_B),
+    Fault("gap without its coupling", "certificate:column_duals", "gaps = coupling * (1.0", "gaps = (1.0", GAP_B),
+    Fault("infeasible dual point", "certificate:column_duals", "scale = np.minimum(scale, ratio.min(axis=0))", "pass", GAP_B),
+    Fault("feasible for the wrong column", "certificate:column_duals", "ratio.min(axis=0)", "ratio.min(axis=1)", GAP_B),
+    Fault("multipliers left out of gap_B", "certificate:column_duals", "gaps += (B * np", "gaps += 0 * (B * np", GAP_B),
+    Fault("shifted gap too small by 2", "certificate:column_duals", "/ (4.0 * coupling)", "/ (8.0 * coupling)", GAP_B),
+    Fault("shift of the wrong sign", "certificate:column_duals", "R[:, t] - delta", "R[:, t] + delta", GAP_B),
+    Fault("theta not scaled", "certificate:column_duals", "theta = 2.0 * coupling * scale * R", "theta = 2.0 * coupling * R", GAP_B),
+    Fault("the worst column for their sum", "certificate:transfer_evidence", "float(duals.gaps.sum())", "float(duals.gaps.max())", GAP_B),
+    Fault("prices of an earlier W", "certificate:transfer_evidence", "model.weighted_losses(tasks, W)", "model.weighted_losses(tasks, 0.9 * W)", GAP_B),
+    Fault("prices without c_t", "certificate:transfer_evidence", "model.weighted_losses(tasks, W)", "model.losses(tasks, W)", GAP_B),
+    Fault("gap-safe rule without its 2", "certificate:proven_zeros", "2.0 * length", "length", SAFE),
+    Fault("gap-safe rule without the gap", "certificate:proven_zeros", "2.0 * length", "0.0 * length", SAFE),
+    Fault("zeros against the price of the target", "certificate:proven_zeros", "prices[:, None]", "prices[None, :]", ZEROS),
+    Fault("theta of the source", "certificate:proven_zeros", "W.T @ duals.theta", "duals.theta.T @ W", ZEROS),
+    Fault("the diagonal proved", "certificate:proven_zeros", "np.fill_diagonal(proven, False)", "np.fill_diagonal(proven, True)", ZEROS),
+    Fault("error_B without the coupling", "certificate:column_errors", "np.sqrt(duals.safe(B) / coupling)", "np.sqrt(duals.safe(B))", c.error_B_holds),
+    Fault("error_B: sigma for sigma^2", "certificate:column_errors", "coupling * sigma**2", "coupling * sigma", c.error_B_holds),
+    Fault("error_B: missing multipliers only", "certificate:column_errors", "np.where(B > 0.0, np.abs(slope), np.maximum(-slope, 0.0))", "np.maximum(-slope, 0.0)", c.error_B_holds),
+    Fault("condition of the best column", "certificate:transfer_evidence", "(widest[used] / least[used]).max()", "(widest[used] / least[used]).min()", c.condition_numbers_are_those_of_numpy),
+    Fault("condition of A_P for A_P'A_P", "certificate:transfer_evidence", "(widest[used] / least[used]).max()) ** 2", "(widest[used] / least[used]).max())", c.condition_numbers_are_those_of_numpy),
+    Fault("gap-safe rule with its gap inside out", "certificate:proven_zeros", "np.sqrt(coupling * duals.safe(B))", "np.sqrt(coupling)", SAFE),
+    Fault("multipliers of the wrong sign in error_B", "certificate:column_errors", "np.maximum(-slope, 0.0)", "np.maximum(slope, 0.0)", c.error_B_holds),
+    Fault("largest for smallest singular value", "certificate:column_range", "counts[within] - 1", "0", c.widest_and_least_are_singular_values),
+    Fault("singular values of the rows of the mask", "certificate:column_range", "np.argsort(~chosen, axis=0", "np.argsort(~chosen.T, axis=0", c.widest_and_least_are_singular_values),
+)  # fmt: skip
+
+CURVATURE = c.curvature_tells_minima_from_saddles
+SECOND_ORDER = (
+    Fault("r_t of the wrong sign", "certificate:edge_blocks", "cross[np.arange(len(s)), s] -=", "cross[np.arange(len(s)), s] +=", HESSIAN),
+    Fault("M_ut w_s with M_tu", "certificate:edge_blocks", "M.T[t]", "M[t]", HESSIAN),
+    Fault("missing 2 in B-B", "certificate:edge_blocks", "2.0 * model.coupling * (W.T @ W)", "model.coupling * (W.T @ W)", HESSIAN),
+    Fault("B-B of different targets", "certificate:edge_blocks", "(t[:, None] == t)", "(t[:, None] >= t)", HESSIAN),
+    Fault("price rate dropped", "certificate:price_rates", "column - base", "0.0 * base", HESSIAN),
+    Fault("c_t dropped from B-W", "certificate:edge_blocks", "model.task_weight(tasks) * ", "", HESSIAN),
+    Fault("every edge is free", "certificate:LocalModel.__init__", "self.free = B > 0", "self.free = ~np.eye(tasks.T, dtype=bool)", CURVATURE),
+    Fault("edges never free", "certificate:LocalModel.__init__", "self.free = B > 0", "self.free = B > 1e9", CURVATURE),
+    Fault("a saddle is a minimum", "certificate:second_order", "if smallest < -noise", "if smallest < -1e9", CURVATURE),
+    Fault("curvature not judged", "certificate:_judge", "if smallest <= noise", "if smallest <= -1e9", c.exchangeable_edges_are_degenerate),
+    Fault("multipliers by their size", "certificate:LocalModel.touching", "(q > moved).all()", "(np.abs(q) > moved).all()", c.missing_edge_is_no_minimum),
+    Fault("multipliers with the sign lost", "certificate:second_order", "multipliers = local.multipliers[local.fixed]", "multipliers = np.abs(local.multipliers[local.fixed])", c.missing_edge_is_no_minimum),
+    Fault("strict complementarity not asked", "certificate:_judge", "if touching := local.touching(reach)", "if touching := ''", c.missing_edge_is_no_minimum),
+)  # fmt: skip
+
+DIGITS, KRAWCZYK, REFUSALS = (
+    c.digits_are_those_of_J,
+    c.contraction_needs_a_root_inside,
+    c.proofs_refuse_what_is_not_there,
+)
+DECIMALS, RATIONAL = c.decimals_hold_at_both_ends, c.rational_steps_are_exact
+PROVEN_DIGITS = (
+    Fault("Krawczyk without the interior", "digits:contract", "contains_interior", "contains", KRAWCZYK),
+    Fault("Krawczyk: any row for all", "digits:contract", "inside = all(", "inside = any(", KRAWCZYK),
+    Fault("Krawczyk: derivative at the centre", "digits:contract", "system.jacobian(box)", "system.jacobian(x)", KRAWCZYK),
+    Fault("Krawczyk: sign of the step", "digits:contract", "- inverse * system.gradient(x)", "+ inverse * system.gradient(x)", KRAWCZYK),
+    Fault("Krawczyk: the step left out", "digits:contract", " - inverse * system.gradient(x)", "", KRAWCZYK),
+    Fault("Krawczyk: Y J for I - Y J", "digits:contract", "_identity(n) - inverse * jacobian", "inverse * jacobian", KRAWCZYK),
+    Fault("Krawczyk: a smaller box", "digits:contract", "arb(0, radius)", "arb(0, radius) / 1000", KRAWCZYK),
+    Fault("inertia not counted", "digits:_pivots", "negative += bool(pivot < 0)", "negative += 0", c.inertia_is_that_of_the_eigenvalues),
+    Fault("singular pivots accepted", "digits:_pivots", "if pivot.contains(0)", "if False", c.inertia_is_that_of_the_eigenvalues),
+    Fault("Schur complement of the wrong sign", "digits:negative_eigenvalues", "D - C *", "D + C *", c.inertia_is_that_of_the_eigenvalues),
+    Fault("half of the inertia", "digits:negative_eigenvalues", "negative_eigenvalues(A) + ", "", c.inertia_is_that_of_the_eigenvalues),
+    Fault("every proof a minimum", "digits:_prove", "strict_local_min=negative == 0", "strict_local_min=True", REFUSALS),
+    Fault("edges by their size", "digits:_smallest_edge", "in zip(system.support, root.box.entries()[system.T * system.d :], strict=True)", "in zip(system.support, map(abs, root.box.entries()[system.T * system.d :]))", REFUSALS),
+    Fault("ball multipliers by their size", "digits:_smallest_multiplier", "in system.multipliers(root.box, arb(0, radius))", "in ((e, abs(q)) for e, q in system.multipliers(root.box, arb(0, radius)))", c.missing_edge_is_no_minimum),
+    Fault("largest for smallest multiplier", "digits:_smallest_multiplier", "smallest.min(value.lower())", "value.lower() * 10", DIGITS),
+    Fault("a point anywhere", "digits:_distance", "if furthest > within * size", "if False", REFUSALS),
+    Fault("distance of the last entry", "digits:_distance", "max((at_most(abs(a - b)) for a, b in block), default=0.0)", "min((at_most(abs(a - b)) for a, b in block), default=0.0)", DIGITS),
+    Fault("ball slope without its 2", "digits:squared", "2 * u, arb(2)", "u, arb(2)", DIGITS),
+    Fault("ball logistic sign", "digits:logistic", "-sign * share", "sign * share", DIGITS),
+    Fault("ball logistic curvature", "digits:logistic", "share / (1 + m.exp())", "-share / (1 + m.exp())", DIGITS),
+    Fault("ball hinge not squared", "digits:squared_hinge", "Row(m * m,", "Row(m,", DIGITS),
+    Fault("kinks accepted", "digits:squared_hinge", "if m < 0:", "if True:", REFUSALS),
+    Fault("ball prices without mu", "digits:FirstOrderSystem.prices", "k * c * value", "c * value", DIGITS),
+    Fault("ball prices without c_t", "digits:FirstOrderSystem.prices", "k * c * value", "k * value", DIGITS),
+    Fault("ball B transposed", "digits:FirstOrderSystem.state", "B[s][t] = value", "B[t][s] = value", DIGITS),
+    Fault("ball incoming for outgoing", "digits:FirstOrderSystem.state", "for row in B]", "for row in zip(*B)]", DIGITS),
+    Fault("ball coupling without its 2", "digits:FirstOrderSystem.gradient", "pull = 2 * self", "pull = 1 * self", DIGITS),
+    Fault("ball multipliers with plus", "digits:FirstOrderSystem.multipliers", "prices[s] - 2", "prices[s] + 2", DIGITS),
+    Fault("ball J without its prices", "digits:FirstOrderSystem.objective", "total += price * beta", "total += 0 * beta", DIGITS),
+    Fault("Jacobian without the residual", "digits:FirstOrderSystem.jacobian", " - twice * at.R[i, t]", "", DIGITS),
+    Fault("a digit of one end", "digits:decimal", "_nearest(high, places)", "_nearest(low, places)", DECIMALS),
+    Fault("a double below for above", "digits:at_most", "math.nextafter(value, math.inf)", "math.nextafter(value, -math.inf)", DECIMALS),
+    Fault("the middle for the end", "digits:at_most", "value = float(rational(ball.upper()))", "return float(rational(ball.mid()))", DECIMALS),
+    Fault("exact prices without 1/n_t", "digits.rational:exact_prices", "scale * sum(", "sum(", RATIONAL),
+    Fault("exact prices without c_t", "digits.rational:exact_prices", "* c * loss", "* loss", RATIONAL),
+    Fault("exact B-step without the 2", "digits.rational:exact_transfer", "p[s] / (2 * lam) for s in others]", "p[s] / lam for s in others]", RATIONAL),
+    Fault("exact gap not summed", "digits.rational:exact_transfer", "gap += _column_gap", "gap += 1 + 0 * _column_gap", RATIONAL),
+    Fault("exact W-step: incoming", "digits.rational:_loss_factors", "B[t, u] for u", "B[u, t] for u", RATIONAL),
+    Fault("exact W-step: M'M", "digits.rational:exact_weights", "P = lam * (M * M.transpose())", "P = lam * (M.transpose() * M)", RATIONAL),
+    Fault("first negative multiplier left", "digits:Column.minimise", "if not q or q[j] >= 0", "if True", RATIONAL),
+    Fault("negative edges kept", "digits:Column._settle", "if value <= 0", "if value <= -(10**9)", RATIONAL),
+    Fault("twins said to be unique", "digits:Column.unique", "return not free or", "return True or", RATIONAL),
+)  # fmt: skip
+
+EXACT, BOX, POLYNOMIAL = (
+    c.exact_problem_is_J,
+    c.box_reaches_the_ends_of_its_ellipsoids,
+    c.scaled_polynomial_is_J,
+)
+ROOTS, BY_HAND = c.roots_lie_above, c.boxes_by_hand_and_free_tasks_are_refused
+ROUNDING, ENCLOSURE, FORGERIES = c.rounding_bounds_polynomials, c.enclosure_holds, c.checker_rejects_forgeries
+GLOBAL = (
+    Fault("exact weights without n_t", "enclosure:ExactProblem.read", "Fraction(c) / n for", "Fraction(c) for", EXACT),
+    Fault("exact weights without c_t", "enclosure:ExactProblem.read", "Fraction(c) / n for", "Fraction(1) / n for", EXACT),
+    Fault("exact loss: one h'w", "enclosure:ExactProblem.weighted_loss", "2 * dot(", "1 * dot(", EXACT),
+    Fault("exact J: B transposed", "enclosure:ExactProblem.objective", "sources = list(zip(*B, strict=True))", "sources = [tuple(row) for row in B]", EXACT),
+    Fault("exact G_B of the wrong sign", "enclosure:ExactProblem.gradients", "prices[s] - 2", "prices[s] + 2", EXACT),
+    Fault("box without n_t/c_t", "enclosure:box_of", "slack * inv[i][i] / weight", "slack * inv[i][i]", BOX),
+    Fault("box without the inverse", "enclosure:box_of", "slack * inv[i][i] / weight", "slack / weight", BOX),
+    Fault("box around 0", "enclosure:box_of", "_round(w + r, r, math.ceil)", "_round(r, r, math.ceil)", BOX),
+    Fault("box rounded inward", "enclosure:box_of", "_round(w + r, r, math.ceil)", "_round(w + r, r, math.floor)", BOX),
+    Fault("box of B without mu", "enclosure:box_of", "slack / (problem.mu * m)", "slack / m", BOX),
+    Fault("box of B with the sum of the losses", "enclosure:box_of", "slack / (problem.mu * m) for m in minima", "slack / (problem.mu * sum(minima)) for m in minima", BOX),
+    Fault("box too small by 2", "enclosure:box_of", "slack = upper - sum(minima)", "slack = (upper - sum(minima)) / 2", BOX),
+    Fault("box of the target", "enclosure:box_of", "row_sum[s] for t in", "row_sum[t] for t in", BOX),
+    Fault("a box by hand", "enclosure:check_box", "if not given.contains(derived)", "if False", BY_HAND),
+    Fault("boxes compared the other way", "enclosure:Box.contains", "_below(other.W_high, self.W_high)", "_below(self.W_high, other.W_high)", BY_HAND),
+    Fault("B left out of the comparison", "enclosure:Box.contains", "and _below(other.B_high, self.B_high)", "", BY_HAND),
+    Fault("perfect fits accepted", "enclosure:_minimum", "if minimum <= _ROUNDING", "if minimum < -_ROUNDING", BY_HAND),
+    Fault("square root rounded down", "enclosure:sqrt_above", " + 1, 2**scale)", ", 2**scale)", ROOTS),
+    Fault("level below J", "enclosure:_level", "math.floor(value * scale) + 1", "math.floor(value * scale) - 1", c.level_above_J),
+    Fault("bounds not rounded outward", "ladder:_below", "math.nextafter(nearest, -math.inf)", "nearest", ROOTS),
+    Fault("incoming prices in the polynomial", "enclosure:scale_problem", "if s == u)", "if t == u)", POLYNOMIAL),
+    Fault("residual of the source", "enclosure:scale_problem", "times(b[s, t], row[s])", "times(b[s, t], row[t])", POLYNOMIAL),
+    Fault("polynomial without its coupling", "enclosure:scale_problem", "scaled(times(r, r), problem.coupling)", "times(r, r)", POLYNOMIAL),
+    Fault("radius rounded inward", "enclosure:_above", "math.ceil(value * scale)", "math.floor(value * scale)", POLYNOMIAL),
+    Fault("radius from one side", "enclosure:scale_problem", "max(up - c, c - down)", "min(up - c, c - down)", POLYNOMIAL),
+    Fault("budget twice as tight", "enclosure:scale_problem", "-problem.mu * box.minima", "-2 * problem.mu * box.minima", POLYNOMIAL),
+    Fault("sublevel set too small", "enclosure:scale_problem", "{(): box.upper}", "{(): box.upper / 2}", POLYNOMIAL),
+    Fault("lower bound rounded up", "enclosure:value_below", "- sum(", "+ sum(", ROUNDING),
+    Fault("only negative coefficients", "enclosure:value_below", "abs(v)", "max(-v, 0)", ROUNDING),
+    Fault("squares without their weight", "enclosure:_sum", "block.weight))", "{(): Fraction(1)}))", ROUNDING),
+    Fault("half of the mixed squares", "enclosure:_sum", "for j, n in enumerate(block.basis):", "for j, n in list(enumerate(block.basis))[: i + 1]:", ROUNDING),
+    Fault("unrounded value as bound", "enclosure:_prove", "value_below(rest)", "Fraction(0)", ENCLOSURE),
+    Fault("what is left over ignored", "enclosure:_prove", "value_below(rest)", "rest.get((), Fraction(0))", c.loose_bound_holds),
+    Fault("squares added for subtracted", "enclosure:_prove", "Fraction(-1))", "Fraction(1))", ENCLOSURE),
+    Fault("J of the polished point for that asked", "enclosure:enclose", "asked=asked.objective", "asked=best.objective + 1", ENCLOSURE),
+    Fault("checker: bound not compared", "enclosure:check", 'require(Fraction(proof["lower"]) == lower,', "require(True,", FORGERIES),
+    Fault("checker: upper not compared", "enclosure:check", 'require(Fraction(proof["upper"]) == upper,', "require(True,", FORGERIES),
+    Fault("checker: rest ignored", "enclosure:check", "- sum(abs(value)", "- 0 * sum(abs(value)", FORGERIES),
+    Fault("checker: negative B", "enclosure:check", "B[s][t] >= 0 and (s", "(s", FORGERIES),
+    Fault("checker: diagonal", "enclosure:check", "and (s != t or B[s][t] == 0)", "", FORGERIES),
+    Fault("checker: level below J", "enclosure:check", "require(upper <= level,", "require(True,", FORGERIES),
+    Fault("checker: negative unit", "enclosure:check", "require(unit > 0 and", "require(", FORGERIES),
+    Fault("checker: box of W", "enclosure:Problem.check_box", "require(room >= 0 and room**2 >= reach,", "require(room >= 0,", FORGERIES),
+    Fault("checker: box of B", "enclosure:Problem.check_box", "require(radius[k] >= reach,", "require(True,", FORGERIES),
+    Fault("checker: one side of B's box", "enclosure:Problem.check_box", "max(centre[k], delta", "min(centre[k], delta", FORGERIES),
+    Fault("checker: radii by tasks", "enclosure:Problem.check_box", "room = radius[i * self.T + t]", "room = radius[t * self.T + i]", FORGERIES),
+    Fault("checker: inverse of the diagonal", "enclosure.checker:inverse", "a - rows[i][k] * b", "a", FORGERIES),
+    Fault("checker: box without n_t/c_t", "enclosure:Problem.check_box", "/ self.weight[t]", "", FORGERIES),
+    Fault("checker: J without prices", "enclosure:Problem.objective", "scale(given, self.mu)", "scale(given, ZERO)", FORGERIES),
+    Fault("checker: index -1", "enclosure:weight", "0 <= k < len(linear)", "k < len(linear)", FORGERIES),
+)  # fmt: skip
+
+FAULTS = (*LOSSES_AND_J, *RESIDUALS_AND_VERDICT, *GAPS, *SECOND_ORDER, *PROVEN_DIGITS, *GLOBAL)
+"""Every planted fault of the verifier."""
+CHECKS = tuple(dict.fromkeys(fault.caught_by for fault in FAULTS))
+"""Every check that is to catch one."""
