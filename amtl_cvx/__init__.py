@@ -7,7 +7,8 @@
 
 The modules in the order in which they build on each other: errors, parallel, tasks, losses, transfer, model,
 certificate, preparation, solution, solvers, subproblems, refine, coordinator, curriculum, methods,
-experiment, graph, plotting, report, data, runfolder, progress, commands, cli.
+experiment, digits, enclosure, ladder, graph, explore, plotting, report, data, runfolder, progress, commands,
+cli.
 
 A name is imported when it is first used (PEP 562): CVXPY takes two seconds, and `amtl-cvx --help` needs none.
 """
@@ -16,12 +17,13 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
-    from amtl_cvx.certificate import Certificate, certify
+    from amtl_cvx.certificate import Certificate
     from amtl_cvx.coordinator import Options
     from amtl_cvx.data import Dataset, read
     from amtl_cvx.errors import AMTLError
     from amtl_cvx.graph import TransferGraph
-    from amtl_cvx.losses import Logistic, Squared
+    from amtl_cvx.ladder import certify
+    from amtl_cvx.losses import Hinge, Huber, Logistic, Poisson, Quantile, Squared, SquaredHinge
     from amtl_cvx.methods import fit
     from amtl_cvx.model import Model
     from amtl_cvx.preparation import Preparation
@@ -35,13 +37,18 @@ __all__ = [
     "AMTLError",
     "Certificate",
     "Dataset",
+    "Hinge",
+    "Huber",
     "Logistic",
     "LossWeightedL1",
     "Model",
     "Options",
+    "Poisson",
     "Preparation",
+    "Quantile",
     "Solution",
     "Squared",
+    "SquaredHinge",
     "Status",
     "Task",
     "TaskSet",
@@ -55,18 +62,23 @@ _MODULES = {
     "AMTLError": "errors",
     "Certificate": "certificate",
     "Dataset": "data",
+    "Hinge": "losses",
+    "Huber": "losses",
     "Logistic": "losses",
     "LossWeightedL1": "transfer",
     "Model": "model",
     "Options": "coordinator",
+    "Poisson": "losses",
     "Preparation": "preparation",
+    "Quantile": "losses",
     "Solution": "solution",
     "Squared": "losses",
+    "SquaredHinge": "losses",
     "Status": "solution",
     "Task": "tasks",
     "TaskSet": "tasks",
     "TransferGraph": "graph",
-    "certify": "certificate",
+    "certify": "ladder",
     "fit": "methods",
     "read": "data",
 }

@@ -1,6 +1,7 @@
 """The command line: `amtl-cvx`, also `python -m amtl_cvx`.
 
     amtl-cvx fit DATA --out DIR        learn W and B, certify, draw, report
+    amtl-cvx explore DATA --out DIR    fit from many starts: which first-order points there are
     amtl-cvx certify DATA SOLUTION     judge a W, B from any source
     amtl-cvx predict DIR ROWS          predictions on raw new rows
     amtl-cvx plot DIR                  draw a stored run again
@@ -85,7 +86,7 @@ def _run(argv: Sequence[str]) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     quiet = getattr(arguments, "quiet", False)
     with _warnings(logging.NullHandler() if quiet else _Warnings()):
-        with _loading(quiet=quiet or arguments.command != "fit"):
+        with _loading(quiet=quiet or arguments.command not in ("fit", "explore")):
             from amtl_cvx import commands
         code: int = getattr(commands, arguments.command)(arguments)
     sys.stdout.flush()
@@ -135,6 +136,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=_version())
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
     _add_fit(commands)
+    _add_explore(commands)
     _add_certify(commands)
     _add_predict(commands)
     _add_plot(commands)
@@ -147,19 +149,12 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
     fit = commands.add_parser("fit", help="learn W and B, certify, draw the graph, write a report")
     _add_data(fit)
     fit.add_argument(
-        "--out", type=_path, required=True, metavar="DIR", help="folder to write, all files or none"
-    )
-    fit.add_argument(
         "--method", default="alternating", metavar="NAME", help="alternating (default), curriculum, stl"
     )
     _add_model(fit)
     fit.add_argument(
         "--ridge", type=float, metavar="X", help="single-task start of the curriculum (coupling)"
     )
-    fit.add_argument(
-        "--tol", type=float, default=1e-8, metavar="X", help="tolerance of the certificate (1e-8)"
-    )
-    fit.add_argument("--max-rounds", type=int, default=100, metavar="N", help="rounds of alternation (100)")
     fit.add_argument("--no-refine", action="store_true", help="alternation only, no refinement after it")
     fit.add_argument(
         "--sweep",
@@ -171,26 +166,62 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--definition", action="store_true", help="solve the W-step in its defining, conic form (slow)"
     )
     fit.add_argument(
+        "--level",
+        choices=("C2", "C3", "C4", "C5"),
+        default="C2",
+        help="level of the certificate: C2 first-order (default), C3 strict local minimum, C4 proven digits,"
+        " C5 proven global minimum",
+    )
+    _add_running(fit, seeded="the held-out rows of auto")
+
+
+def _add_explore(commands: argparse._SubParsersAction[_Parser]) -> None:
+    explore = commands.add_parser(
+        "explore", help="fit from many starts: which first-order points there are, and how well each predicts"
+    )
+    _add_data(explore)
+    explore.add_argument("--starts", type=int, default=60, metavar="N", help="fits from N starts (60)")
+    explore.add_argument(
+        "--validation", metavar="DATA", help="rows to judge the points by (default: a problem's own)"
+    )
+    _add_model(explore)
+    _add_running(explore, seeded="the random starts and of the held-out rows of auto")
+
+
+def _add_running(parser: argparse.ArgumentParser, *, seeded: str) -> None:
+    """What every command that fits has: where to write, how to solve, where to work."""
+    parser.add_argument(
+        "--out", type=_path, required=True, metavar="DIR", help="folder to write, all files or none"
+    )
+    parser.add_argument(
+        "--tol", type=float, default=1e-8, metavar="X", help="tolerance of the certificate (1e-8)"
+    )
+    parser.add_argument(
+        "--max-rounds", type=int, default=500, metavar="N", help="rounds of alternation (500)"
+    )
+    parser.add_argument(
         "--engine",
         choices=("cvxpy", "fast"),
         default="cvxpy",
         help="steps as CVXPY problems (default) or in NumPy",
     )
-    fit.add_argument("--solver", default="auto", metavar="NAME", help="auto (default), CLARABEL, OSQP, SCS")
-    fit.add_argument(
+    parser.add_argument(
+        "--solver", default="auto", metavar="NAME", help="auto (default), CLARABEL, OSQP, SCS"
+    )
+    parser.add_argument(
         "--gpu",
         choices=("auto", "on", "off"),
         default="auto",
         help="SCS on a GPU for the large inner solves: where measured to pay (auto), always, never",
     )
-    fit.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="work in N processes: auto's path, large B-steps (1)"
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="work in N processes: fits, auto's path, B-steps (1)"
     )
-    fit.add_argument(
+    parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="work on a Dask cluster: the address of its scheduler"
     )
-    fit.add_argument("--seed", type=int, default=0, metavar="N", help="seed of the held-out rows of auto (0)")
-    fit.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help=f"seed of {seeded} (0)")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
 def _add_certify(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -209,7 +240,19 @@ def _add_certify(commands: argparse._SubParsersAction[_Parser]) -> None:
     certify.add_argument(
         "--tol", type=float, default=None, metavar="X", help="tolerance (default: run.json's, 1e-8)"
     )
-    certify.add_argument("--level", default="C2", metavar="C2", help="level to reach: C0, C1 or C2 (default)")
+    certify.add_argument(
+        "--level",
+        default="C2",
+        metavar="C2",
+        help="level to reach: C0 evaluated, C1 both gaps, C2 first-order (default), C3 strict local minimum,"
+        " C4 proven digits, C5 proven global minimum",
+    )
+    certify.add_argument(
+        "--digits", type=int, metavar="N", help="print W, B and J to N proven digits, up to 40 (level C4, C5)"
+    )
+    certify.add_argument(
+        "--proof", type=_path, metavar="FILE", help="write the proof of the lower bound there (level C5)"
+    )
     certify.add_argument("--json", action="store_true", help="print the certificate as JSON")
 
 
@@ -255,7 +298,11 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("model (default: a problem's recommended settings, else auto)")
-    group.add_argument("--loss", metavar="NAME", help="auto, squared, logistic")
+    group.add_argument(
+        "--loss",
+        metavar="NAME",
+        help="auto, squared, huber[:K], quantile[:tau], poisson, logistic, squared-hinge, hinge",
+    )
     group.add_argument("--reduction", choices=("mean", "sum"), help="over a task's rows (mean)")
     group.add_argument("--coupling", metavar="X", help="weight of ||W - W B||^2, > 0, or auto")
     group.add_argument("--mu", metavar="X", help="price of transfer, >= 0, or auto")

@@ -24,7 +24,7 @@ import jinja2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from amtl_cvx.certificate import LEVELS, Certificate
+from amtl_cvx.certificate import LEVELS, Certificate, rungs
 from amtl_cvx.graph import ORIENTATION, TransferGraph
 from amtl_cvx.plotting import convergence_figure, heatmap, node_link, truth_figure, write_png
 from amtl_cvx.solution import Solution
@@ -55,6 +55,46 @@ _MEANING = {
     "passes": "feasible, residual, gain_W and gap_B within the tolerance",
     "level": "rung on the ladder C0 (evaluated) to C5 (global)",
     "edges": "positive entries of B",
+    "zeros": "the other entries off its diagonal: absent edges",
+    "zeros_proven": "absent edges that are absent from every best B for this W",
+    "error_W": "W is at most this far from the best W for this B (Frobenius norm)",
+    "error_B": "B is at most this far from the best B for this W (Frobenius norm)",
+    "condition_W": "condition number of the Hessian of the W-step",
+    "condition_B": "largest condition number of a B-step on its edges",
+    "reduced_hessian_min": "smallest curvature of J in W and the edges; positive at a strict local minimum",
+    "min_multiplier": "smallest price that an absent edge would have to pay beyond its use",
+    "min_positive_B": "smallest edge",
+    "proven_radius": "the entries of the true first-order point are known to this accuracy",
+    "proven_distance": "no entry of W and B is further away from it",
+    "proven_isolation": "there is no other first-order point within this distance of W and B",
+    "global_lower": "no point has a lower objective",
+    "global_upper": "the lowest objective known",
+    "global_width": "distance of the two, relative",
+    "global_method": "exact: proved without trust in a solver; solver-claimed: not proved",
+    "refused": "levels that cannot be had here",
+}
+
+_GROUPS = (
+    ("Verdict", ("kind", "objective", "tol", "passes", "level", "refused", "feasibility")),
+    (
+        "Residuals",
+        ("relative", "relative_W", "relative_B", "stationarity_W", "stationarity_B", "joint_relative"),
+    ),
+    ("Gaps", ("gap_W", "gap_W_exact", "gain_W", "gap_B", "error_W", "error_B")),
+    ("Edges and proven zeros", ("edges", "zeros", "zeros_proven")),
+    ("Conditioning", ("sigma_min", "condition_W", "condition_B")),
+    ("C3, second order", ("reduced_hessian_min", "min_multiplier", "min_positive_B")),
+    ("C4, proven digits", ("proven_radius", "proven_distance", "proven_isolation")),
+    ("C5, global minimum", ("global_lower", "global_upper", "global_width", "global_method")),
+)
+"""The fields of the certificate as the page groups them."""
+_LEVEL_OF = {name: title[:2] for title, names in _GROUPS if title[:2] in LEVELS for name in names}
+_UNTRIED = dict.fromkeys(_LEVEL_OF, "not asked for")
+_MARKS = {
+    "reached": "\N{CHECK MARK}",
+    "not reached": "\N{MULTIPLICATION X}",
+    "cannot be had": "\N{EN DASH}",
+    "not tried": "",
 }
 
 
@@ -121,7 +161,10 @@ def write_report(
         pictures=_graph_pictures(graph),
         convergence=_convergence_picture(solution),
         truth=None if truth_B is None else _truth_picture(graph, truth_B),
-        facts=_facts(solution.certificate),
+        rungs=[
+            (rung, _MARKS[rung.state], rung.state.replace(" ", "-")) for rung in rungs(solution.certificate)
+        ],
+        fact_groups=_fact_groups(solution.certificate),
         edges=_edge_rows(graph),
         tasks=graph.to_dict()["tasks"],
         score_table=_score_table(scores or {}),
@@ -204,19 +247,22 @@ def _picture(figure: Figure, alt: str, caption: str) -> Picture:
     return Picture(uri, alt, caption, width=round(96 * figure.get_figwidth()))
 
 
-def _facts(certificate: Certificate) -> list[Fact]:
-    """Every field of the certificate, in its order; where there is no value, the reason."""
-    reasons = certificate.reasons
-    facts = []
-    for entry in dataclasses.fields(certificate):
-        if entry.name == "reasons":
-            continue
-        value = getattr(certificate, entry.name)
-        missing = reasons.get(entry.name, "not available") if value is None else None
-        shown = f"{value:.12g}" if entry.name == "objective" else _shown(value)
-        facts.append(Fact(entry.name, shown, _MEANING.get(entry.name, ""), missing))
-    known = {fact.name for fact in facts}
-    return facts + [Fact(name, "", "", reason) for name, reason in reasons.items() if name not in known]
+def _fact_groups(certificate: Certificate) -> list[tuple[str, list[Fact]]]:
+    """Every field of the certificate, by group; last what `reasons` says of anything else."""
+    groups = [(title, [_fact(certificate, name) for name in names]) for title, names in _GROUPS]
+    known = {entry.name for entry in dataclasses.fields(certificate)} | set(LEVELS)
+    others = [Fact(name, "", "", why) for name, why in certificate.reasons.items() if name not in known]
+    return groups + ([("Remarks", others)] if others else [])
+
+
+def _fact(certificate: Certificate, name: str) -> Fact:
+    """A field of the certificate; where it has no value, the reason."""
+    value = getattr(certificate, name)
+    if value is None:
+        reason = certificate.reasons.get(name) or certificate.reasons.get(_LEVEL_OF.get(name, ""))
+        return Fact(name, "", _MEANING[name], reason or _UNTRIED.get(name, "not available"))
+    shown = f"{value:.12g}" if name in ("objective", "global_lower", "global_upper") else _shown(value)
+    return Fact(name, shown or "none", _MEANING[name], None)
 
 
 def _edge_rows(graph: TransferGraph) -> list[dict[str, Any]]:

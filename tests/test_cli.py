@@ -17,6 +17,7 @@ from command_line import GIVEN, D, Run, T, arrays, listing
 from amtl_cvx.errors import Exit
 
 FIT = import_module("amtl_cvx.commands.fit")  # the module; `commands.fit` is its function
+SETUP = import_module("amtl_cvx.commands.setup")
 
 
 def test_a_bug_shows_its_traceback_and_is_exit_70(
@@ -25,7 +26,7 @@ def test_a_bug_shows_its_traceback_and_is_exit_70(
     def stumble(*args: Any, **settings: Any) -> None:
         raise KeyError("W")
 
-    monkeypatch.setattr(FIT, "read", stumble)
+    monkeypatch.setattr(SETUP, "read", stumble)
     answer = run("fit", "a.npz", "--out", "new/run", *GIVEN)
     assert answer.code == Exit.BUG == 70 and answer.out == "" and not listing(tmp_path)
     *trace, last = answer.err.splitlines()

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from command_line import GIVEN, Run, arrays, assert_error, point
+from command_line import GIVEN, Answer, Run, arrays, assert_error, point
+
+import amtl_cvx.enclosure
 
 
 def changed(W: np.ndarray, B: np.ndarray, kind: str) -> dict[str, Any]:
@@ -85,3 +90,119 @@ def test_single_task_learning_has_no_graph_and_the_hint_says_so(run: Run, fitted
     answer = run("certify", "a.npz", "run", "--method", "stl")
     assert answer.code == 1 and answer.err == ""
     assert answer.out.splitlines()[-1] == "next: judge it with --method alternating, or set B to 0"
+
+
+def states(answer: Answer) -> dict[str, str]:
+    """What the ladder says of each level."""
+    found = {}
+    for line in answer.out.splitlines():
+        code, _, rest = line.partition(" ")
+        if (
+            code in ("C0", "C1", "C2", "C3", "C4", "C5")
+            and ":" not in rest.split("reached")[0].split("not")[0]
+        ):
+            word = rest.split(maxsplit=1)[1].strip()
+            found[code] = next(
+                state
+                for state in ("reached", "not reached", "cannot be had", "not tried")
+                if word.startswith(state)
+            )
+    return found
+
+
+def test_the_ladder_is_printed_rung_by_rung(run: Run, fitted: Path) -> None:
+    expected = dict.fromkeys(("C0", "C1", "C2"), "reached") | dict.fromkeys(("C3", "C4", "C5"), "not tried")
+    answer = run("certify", "a.npz", "run")
+    assert answer.code == 0 and states(answer) == expected
+    answer = run("certify", "a.npz", "run", "--level", "C3")
+    assert answer.code == 0 and answer.err == "" and states(answer) == {**expected, "C3": "reached"}
+    assert "strict local minimum" in answer.out
+    answer = run("certify", "a.npz", "run", "--level", "C4")
+    assert answer.code == 0 and states(answer) == {**expected, "C3": "reached", "C4": "reached"}
+    assert (
+        "C4 digits-proven" in answer.out
+        and "Exactly one first-order point lies within" in answer.out
+        and "known to" in answer.out
+    )
+
+
+def test_a_level_that_is_not_reached_is_exit_1(
+    run: Run, fitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "flint", None)
+    answer = run("certify", "a.npz", "run", "--level", "C4")
+    assert answer.code == 1 and states(answer)["C4"] == "cannot be had" and "pip install" in answer.out
+    answer = run("certify", "a.npz", "run", "--level", "C4", "--json")
+    found = json.loads(answer.out)
+    assert answer.code == 1 and found["level"] == "C3" and found["refused"] == ["C4"]
+    assert found["proven_radius"] is None and "verify" in found["reasons"]["C4"]
+    np.savez("point.npz", **changed(**point(), kind="moved W"))
+    answer = run("certify", "a.npz", "point.npz", *GIVEN, "--standardize", "--intercept", "--level", "C3")
+    assert answer.code == 1 and states(answer)["C2"] == "not reached" and "next: " in answer.out
+    assert states(answer)["C3"] == "not tried" and "Needs C2." in answer.out
+    assert run("certify", "a.npz", "run", "--level", "C3", "--method", "stl").code == 1
+
+
+def test_proven_digits_are_printed_and_round_to_the_stored_point(run: Run, fitted: Path) -> None:
+    answer = run("certify", "a.npz", "run", "--level", "C4", "--digits", "25")
+    assert answer.code == 0
+    shown = dict(
+        line.split(" = ") for line in answer.out.splitlines() if line.startswith(("W[", "B[", "J ="))
+    )
+    W, B = point()["W"], point()["B"]
+    digits = shown["J"].replace(".", "").lstrip("0")
+    assert len(digits) == 25
+    for j, t in np.ndindex(W.shape):
+        assert float(shown[f"W[{j}, {t}]"]) == pytest.approx(W[j, t], rel=1e-9, abs=1e-12)
+    edges = {key for key in shown if key.startswith("B")}
+    assert edges == {f"B[{s}, {t}]" for s, t in zip(*np.nonzero(B), strict=True)} and edges
+    found = json.loads(run("certify", "a.npz", "run", "--level", "C4", "--digits", "25", "--json").out)
+    assert found["digits"]["objective"] == shown["J"] and found["level"] == "C4"
+    assert "digits" not in json.loads(run("certify", "a.npz", "run", "--level", "C4", "--json").out)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--level", "C7"), "C5"),
+        (("--digits", "10"), "C4"),
+        (("--level", "C4", "--digits", "0"), "40"),
+        (("--level", "C4", "--digits", "41"), "40"),
+        (("--level", "C4", "--digits", "many"), "digits"),
+        (("--level", "C4", "--proof", "p.json"), "C5"),
+        (("--level", "C5", "--proof", "nowhere/p.json"), "nowhere"),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(
+    run: Run, fitted: Path, words: tuple[str, ...], told: str
+) -> None:
+    assert_error(run("certify", "a.npz", "run", *words), told)
+
+
+def test_the_proof_of_c5_is_written_whole(run: Run, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    J = Fraction(json.loads(Path("run/certificate.json").read_text())["objective"])
+    found = SimpleNamespace(
+        lower=J * (1 - Fraction(1, 10**5)), upper=J, width=1e-5, method="exact", proof={"lower": "1/3"}
+    )
+    monkeypatch.setattr(amtl_cvx.enclosure, "enclose", lambda *_, **__: found)
+    answer = run("certify", "a.npz", "run", "--level", "C5", "--proof", "proof.json")
+    assert answer.code == 0 and states(answer) == dict.fromkeys(
+        ("C0", "C1", "C2", "C3", "C4", "C5"), "reached"
+    )
+    assert json.loads(Path("proof.json").read_text()) == {"lower": "1/3"} and "proof.json" in answer.out
+    content = json.loads(run("certify", "a.npz", "run", "--level", "C5", "--json").out)
+    assert content["global_upper"] == float(J) and content["global_method"] == "exact"
+    wide = SimpleNamespace(lower=J / 2, upper=J, width=0.5, method="solver-claimed", proof=None)
+    monkeypatch.setattr(amtl_cvx.enclosure, "enclose", lambda *_, **__: wide)
+    answer = run("certify", "a.npz", "run", "--level", "C5", "--proof", "other.json")
+    assert answer.code == 1 and "was not written" in answer.out and not Path("other.json").exists()
+
+
+def test_fit_goes_up_the_ladder_too(run: Run, fitted: Path) -> None:
+    answer = run("fit", "a.npz", "--out", "up", *GIVEN, "--level", "C4")
+    stored = json.loads(Path("up/certificate.json").read_text())
+    assert answer.code == 0 and stored["level"] == "C4" and stored["proven_radius"] <= 1e-30
+    assert states(answer)["C4"] == "reached"
+    answer = run("fit", "a.npz", "--out", "learned", *GIVEN, "--method", "curriculum", "--level", "C3")
+    assert answer.code == 1 and states(answer)["C3"] == "cannot be had"
+    assert_error(run("fit", "a.npz", "--out", "x", *GIVEN, "--level", "C1"), "C2")

@@ -31,6 +31,7 @@ from command_line import (
 from amtl_cvx.errors import SolveError
 
 FIT = import_module("amtl_cvx.commands.fit")  # the module; `commands.fit` is its function
+SETUP = import_module("amtl_cvx.commands.setup")
 
 
 def test_fit_npz(run: Run, fitted: Path) -> None:
@@ -216,7 +217,7 @@ def test_reading_that_ends_early_leaves_nothing(
     def end(*args: Any, **settings: Any) -> None:
         raise error
 
-    monkeypatch.setattr(FIT, "read", end)
+    monkeypatch.setattr(SETUP, "read", end)
     answer = run("fit", "a.npz", "--out", "new/run", *GIVEN)
     assert answer.code == (130 if isinstance(error, KeyboardInterrupt) else 2)
     assert len(answer.err.splitlines()) == 1 and not listing(tmp_path)

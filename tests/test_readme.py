@@ -40,6 +40,29 @@ def test_the_example_of_a_pool_gives_the_single_fits(tmp_path: Path, monkeypatch
         assert (names["fit"](names["tasks"], model).W == solution.W).all() and solution.certificate.passes
 
 
+def test_the_example_of_a_level_reaches_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(compile(PYTHON[0] + python("second_order"), "README.md", "exec"), names)
+    assert names["certificate"].level == "C3"
+    lines = capsys.readouterr().out.splitlines()[-7:]
+    assert [line[:2] for line in lines[:6]] == ["C0", "C1", "C2", "C3", "C4", "C5"]
+    assert " reached " in lines[3] and "reduced Hessian" in lines[6]
+
+
+def test_the_options_of_the_levels_exist() -> None:
+    """The commands of the chapter on certificates parse, and the levels are those of the package."""
+    from amtl_cvx.certificate import LEVELS
+
+    chapter = README.split("## What a certificate means")[1].split("## ")[0]
+    assert re.findall(r"^\| (C\d) ([\w-]+) ", chapter, flags=re.MULTILINE) == list(LEVELS.items())
+    commands = re.findall(r"^    amtl-cvx (.*?)(?:  +#.*)?$", chapter, flags=re.MULTILINE)
+    levels = [build_parser().parse_args(command.split()).level for command in commands]
+    assert levels == ["C3", "C4", "C5", "C4"]
+
+
 def test_the_example_of_a_penalty_is_the_tested_one() -> None:
     import inspect
 

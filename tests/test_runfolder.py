@@ -220,7 +220,7 @@ def test_a_bare_point_has_no_model(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("weights", cases.WEIGHT_CASES, ids=cases.weight_id)
-@pytest.mark.parametrize("loss", cases.LOSS_CASES, ids=cases.loss_id)
+@pytest.mark.parametrize("loss", (*cases.LOSS_CASES, *cases.NONSMOOTH_CASES), ids=cases.loss_id)
 def test_a_model_survives_json(loss: Any, weights: Any) -> None:
     model = Model(loss=loss, transfer=LossWeightedL1(mu=1 / 3), coupling=np.pi, task_weights=weights)
     assert model_from_dict(json.loads(json.dumps(model_to_dict(model)))) == model

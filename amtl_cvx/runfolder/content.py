@@ -80,7 +80,7 @@ def model_to_dict(model: Model) -> dict[str, Any]:
     """A model by the names of the command line."""
     weights = model.task_weights
     return {
-        "loss": model.loss.name,
+        "loss": model.loss.label,
         "reduction": model.loss.reduction,
         "transfer": model.transfer.name,
         "mu": model.mu,

@@ -1,0 +1,317 @@
+r"""The ladder: from a first-order certificate up to strict local, proven digits and the global minimum.
+
+    climbed = climb(solution.certificate, tasks, model, solution.W, solution.B, level="C5")
+    climbed.certificate.level, climbed.proven.objective, climbed.bounds.lower
+
+Every rung stands on the one below, so the climb ends where one is not reached; the certificate then says why,
+in `reasons` under the code of the rung, and `refused` tells a rung that cannot be had here (too large, a loss
+or penalty that it does not cover, an extra that is not installed) from one that this point fails.
+
+    C3   `second_order`: reduced Hessian positive definite and strict complementarity, in floating point
+    C4   `digits.prove`: ball arithmetic, needs the extra [verify]
+    C5   `enclosure.enclose`: an exact lower bound of J over all W and B, the enclosure's relative width at
+         most `width`, and J of this point at most its upper end plus tol |J|: what a certificate that passes
+         leaves open. J(W, B) is then within `width` of the global minimum. Where the exact bound is refused,
+         SCIP is asked; its bounds are reported as "solver-claimed" and never make the level.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+from amtl_cvx.certificate import LEVELS, Certificate, SecondOrder, check_level, reaches, second_order
+from amtl_cvx.certificate import certify as certify_first_order
+from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.model import Model
+from amtl_cvx.tasks import Array, TaskSet
+
+if TYPE_CHECKING:
+    from amtl_cvx.digits import ProvenPoint
+    from amtl_cvx.enclosure import Enclosure
+    from amtl_cvx.enclosure.scip import Claim
+
+WIDTH = 1e-3
+"""Largest relative width of an enclosure that makes level C5."""
+SECONDS = 60.0
+"""How long SCIP is asked where there is no exact bound."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Climb:
+    """How far up, and what was found on the way; None for a rung that was not come to.
+
+    Attributes
+    ----------
+    certificate : Certificate
+        With the level reached and the figures and reasons of every rung tried.
+    curvature : SecondOrder or None
+        Of C3.
+    proven : ProvenPoint or None
+        Of C4: W, B and J as decimals.
+    bounds : Enclosure, Claim or None
+        Of C5.
+    """
+
+    certificate: Certificate
+    curvature: SecondOrder | None = None
+    proven: ProvenPoint | None = None
+    bounds: Enclosure | Claim | None = None
+
+
+def certify(
+    tasks: TaskSet,
+    model: Model,
+    W: Array,
+    B: Array,
+    *,
+    tol: float = 1e-8,
+    kind: str = "joint",
+    level: str = "C2",
+) -> Certificate:
+    """Judge a point from any source, up to a level of the ladder.
+
+    Parameters
+    ----------
+    tasks, model
+        The problem.
+    W, B : (d, T), (T, T) array_like
+        The point. B is judged as it is: a negative entry or a diagonal makes it infeasible.
+    tol : float
+        Limit for the relative residual, and for the gaps relative to J.
+    kind : {"joint", "single-task"}
+        The problem the point claims to solve; levels above C2 are about "joint".
+    level : {"C0", ..., "C5"}
+        How far to go. C3 factorises one Hessian, C4 takes up to seconds, C5 up to minutes.
+
+    Raises
+    ------
+    DataError
+        For a wrong shape, a NaN or an infinity.
+    ModelError
+        For an unknown level, kind or a tolerance that is none.
+    """
+    check_level(level)
+    certificate = certify_first_order(tasks, model, W, B, tol=tol, kind=kind)
+    return climb(certificate, tasks, model, W, B, level=level).certificate
+
+
+def climb(
+    certificate: Certificate,
+    tasks: TaskSet,
+    model: Model,
+    W: Array,
+    B: Array,
+    *,
+    level: str = "C5",
+    width: float = WIDTH,
+    digits: int = 40,
+    observe: Callable[[str], None] | None = None,
+) -> Climb:
+    """Go up from a first-order certificate of (W, B) until `level`, or until a rung is not reached.
+
+    Parameters
+    ----------
+    certificate : Certificate
+        Of this point, from `certificate.certify`.
+    tasks, model, W, B
+        The problem and the point.
+    level : {"C0", ..., "C5"}
+        Where to stop; nothing is done for C0 to C2.
+    width : float
+        Largest relative width of an enclosure that makes level C5.
+    digits : int
+        Digits of W, B and J that C4 proves.
+    observe : callable(str), optional
+        Told what begins.
+
+    Raises
+    ------
+    ModelError
+        For an unknown level.
+    """
+    check_level(level)
+    wanted = [code for code in LEVELS if "C2" < code <= level]
+    climbed, below = Climb(certificate=certificate), "C2"
+    for code in wanted:
+        if not reaches(climbed.certificate, below):
+            climbed = _missed(climbed, code, f"needs {below}")
+        else:
+            if observe is not None:
+                observe(_PHASES[code])
+            climbed = _STEPS[code](climbed, tasks, model, W, B, width=width, digits=digits)
+        below = code
+    return climbed
+
+
+def _strict_local(climbed: Climb, tasks: TaskSet, model: Model, W: Array, B: Array, **_: Any) -> Climb:
+    """C3."""
+    if climbed.certificate.kind != "joint":
+        return _refused(
+            climbed, "C3", "the levels from C3 on are about J, and this point solves another problem"
+        )
+    try:
+        found = second_order(tasks, model, W, B)
+    except NotCertifiable as refusal:
+        return _refused(climbed, "C3", str(refusal))
+    climbed = replace(climbed, curvature=found)
+    if found.verdict != "strict local minimum":
+        climbed = _missed(climbed, "C3", f"{found.verdict}: {found.reason}")
+    figures = {
+        "min_multiplier": (found.min_multiplier, "every entry of B is positive"),
+        "min_positive_B": (found.min_positive_B, "no entry of B is positive"),
+    }
+    known = {name: value for name, (value, _) in figures.items() if math.isfinite(value)}
+    empty = {name: why for name, (value, why) in figures.items() if not math.isfinite(value)}
+    return _with(
+        climbed,
+        "C3" if found.verdict == "strict local minimum" else None,
+        reasons=empty,
+        reduced_hessian_min=found.reduced_hessian_min,
+        **known,
+    )
+
+
+def _digits_proven(
+    climbed: Climb, tasks: TaskSet, model: Model, W: Array, B: Array, *, digits: int, **_: Any
+) -> Climb:
+    """C4."""
+    from amtl_cvx.digits import prove
+
+    if any(task.compressed for task in tasks):
+        return _refused(climbed, "C4", _FACTORS)
+    try:
+        found = prove(tasks, model, W, B, digits=digits)
+    except NotCertifiable as refusal:
+        return _refused(climbed, "C4", str(refusal))
+    climbed = replace(climbed, proven=found)
+    if not found.strict_local_min:
+        return _missed(climbed, "C4", "the first-order point that was enclosed is not a strict local minimum")
+    isolation = found.isolation - found.distance  # around the stored point
+    if not isolation > 0.0:
+        return _missed(
+            climbed,
+            "C4",
+            f"the proven first-order point is {found.distance:.1g} away from the stored one, and nothing"
+            " excludes another in between: refine the point",
+        )
+    return _with(
+        climbed,
+        "C4",
+        proven_radius=found.radius,
+        proven_distance=found.distance,
+        proven_isolation=isolation,
+    )
+
+
+def _global_verified(
+    climbed: Climb, tasks: TaskSet, model: Model, W: Array, B: Array, *, width: float, **_: Any
+) -> Climb:
+    """C5."""
+    from amtl_cvx.enclosure import enclose
+
+    try:
+        found = enclose(tasks, model, W, B)
+    except NotCertifiable as refusal:
+        return _claimed(climbed, tasks, model, W, B, refusal=str(refusal))
+    climbed = _bounded(replace(climbed, bounds=found), found)
+    if lower := _lower_point(climbed):
+        return _missed(climbed, "C5", lower)
+    if not found.width <= width:
+        return _missed(
+            climbed,
+            "C5",
+            f"not proven global: the minimum lies in {_interval(climbed)}, of relative width"
+            f" {found.width:.1e}, more than {width:.0e}",
+        )
+    return _with(climbed, "C5")
+
+
+def _claimed(climbed: Climb, tasks: TaskSet, model: Model, W: Array, B: Array, *, refusal: str) -> Climb:
+    """What SCIP says where there is no exact bound: reported, never a level."""
+    from amtl_cvx.enclosure.scip import claim
+
+    try:
+        found = claim(tasks, model, W, B, seconds=SECONDS)
+    except NotCertifiable as second:
+        return _refused(climbed, "C5", f"{refusal}; SCIP is no help: {second}")
+    climbed = _bounded(replace(climbed, bounds=found), found)
+    if lower := _lower_point(climbed):
+        return _missed(climbed, "C5", lower)
+    words = f"a solver claims, and nothing proves, that the minimum lies in {_interval(climbed)}"
+    return _refused(climbed, "C5", f"{refusal}; {words}")
+
+
+def _lower_point(climbed: Climb) -> str:
+    """That the upper end of the bounds, which some point attains, lies below this point; "" otherwise."""
+    certificate = climbed.certificate
+    assert certificate.global_upper is not None
+    above = certificate.objective - certificate.global_upper
+    if above <= certificate.tol * abs(certificate.objective):
+        return ""
+    return f"a lower point exists: J = {certificate.global_upper:.12g}, {above:.2g} below this one"
+
+
+def _interval(climbed: Climb) -> str:
+    return f"[{climbed.certificate.global_lower!r}, {climbed.certificate.global_upper!r}]"
+
+
+def _bounded(climbed: Climb, found: Enclosure | Claim) -> Climb:
+    """The certificate with the bounds, rounded outward."""
+    lower, upper = _below(Fraction(found.lower)), -_below(-Fraction(found.upper))
+    return _with(
+        climbed,
+        None,
+        global_lower=lower,
+        global_upper=upper,
+        global_width=found.width,
+        global_method=found.method,
+    )
+
+
+def _below(value: Fraction) -> float:
+    """The largest double that is not above `value`."""
+    nearest = float(value)
+    return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)
+
+
+def _with(
+    climbed: Climb, level: str | None, *, reasons: dict[str, str] | None = None, **figures: Any
+) -> Climb:
+    certificate = climbed.certificate
+    changed = replace(
+        certificate,
+        level=level or certificate.level,
+        reasons={**certificate.reasons, **(reasons or {})},
+        **figures,
+    )
+    return replace(climbed, certificate=changed)
+
+
+def _missed(climbed: Climb, code: str, reason: str) -> Climb:
+    """The rung was tried and this point does not reach it."""
+    return _with(climbed, None, reasons={code: reason})
+
+
+def _refused(climbed: Climb, code: str, reason: str) -> Climb:
+    """The rung cannot be had."""
+    return _with(climbed, None, reasons={code: reason}, refused=(*climbed.certificate.refused, code))
+
+
+_FACTORS = (
+    "the rows were streamed and their factors are rounded: read the data from a .npz or .csv file, which"
+    " keeps the rows"
+)
+_PHASES = {
+    "C3": "judging the curvature",
+    "C4": "proving digits in ball arithmetic",
+    "C5": "bounding the global minimum",
+}
+_STEPS: dict[str, Callable[..., Climb]] = {
+    "C3": _strict_local,
+    "C4": _digits_proven,
+    "C5": _global_verified,
+}
