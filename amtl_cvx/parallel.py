@@ -340,6 +340,8 @@ class _Dispatch(Generic[Shared, Item, Result]):
         done, _ = wait(self.waiting, return_when=FIRST_COMPLETED) if self.waiting else (set(), set())
         lost: dict[int, Exception] = {}
         for future in sorted(done, key=self.waiting.__getitem__):
+            if future not in self.waiting:  # an earlier job failed meanwhile: this one does not matter
+                continue
             number = self.waiting.pop(future)
             try:
                 outcome = future.result()

@@ -66,6 +66,7 @@ def test_the_folder_is_whole_and_the_lowest_point_certifies(run: Run, tmp_path: 
         assert float(file["objective"]) == pytest.approx(float(zero["objective"]), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_the_same_files_from_processes_and_from_the_same_seed(run: Run) -> None:
     save("a")
     for name, options in (("one", ()), ("two", ("--jobs", "2")), ("again", ()), ("other", ("--seed", "5"))):
@@ -141,6 +142,7 @@ def test_only_a_folder_of_ours_is_replaced(run: Run) -> None:
     assert "landscape.csv" in {path.name for path in Path("run").iterdir()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("early", [True, False])
 def test_an_interrupt_keeps_the_points_or_leaves_nothing(tmp_path: Path, early: bool) -> None:
     large(tmp_path / "a.npz")

@@ -316,6 +316,7 @@ def test_a_moved_point_is_refused(seed: int, rng: np.random.Generator) -> None:
     assert prove(tasks, model, W * (1 + 1e-9), B).objective == prove(*point).objective
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [3, 4, 8])
 def test_a_wrong_active_set_is_refused(seed: int) -> None:
     point, found = proven(seed)
@@ -561,6 +562,7 @@ FAULTS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_faults_are_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = FAULTS[fault]

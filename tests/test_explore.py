@@ -104,6 +104,7 @@ def minima_on_a_grid(tasks: TaskSet, model: Model) -> list[float]:
     return sorted(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mu, points", [(0.01, 3), (0.03, 2), (0.1, 1)])
 def test_the_points_are_those_of_a_dense_grid(mu: float, points: int, rng: np.random.Generator) -> None:
     tasks, model = opposed(), dataclasses.replace(MODEL, transfer=LossWeightedL1(mu=mu))
@@ -139,6 +140,7 @@ def without_order(landscape: Landscape) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["cvxpy", "fast"])
 def test_the_order_of_starts_and_the_executor_change_nothing(engine: Any, rng: np.random.Generator) -> None:
     tasks = several(rng)

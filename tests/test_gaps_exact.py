@@ -207,6 +207,7 @@ def close(found: float | None, expected: Any, digits: float = 1e-12) -> bool:
     return found is not None and abs(mpf(found) - expected) <= digits * expected
 
 
+@pytest.mark.slow
 @smooth_loss
 def test_gap_W_is_primal_minus_dual_at_the_natural_multipliers(
     loss: Loss, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
@@ -219,6 +220,7 @@ def test_gap_W_is_primal_minus_dual_at_the_natural_multipliers(
         assert close(found.gap, problem.primal(V)[0] - problem.dual(problem.natural(V))[0])
 
 
+@pytest.mark.slow
 @every_loss
 def test_gap_W_is_primal_minus_dual_at_given_multipliers(loss: Loss, rng: np.random.Generator) -> None:
     """Any multipliers are clipped into the domain of phi*; outside of it they would bound nothing."""
@@ -230,6 +232,7 @@ def test_gap_W_is_primal_minus_dual_at_given_multipliers(loss: Loss, rng: np.ran
         assert not found.exact and close(found.gap, problem.primal(exact(W))[0] - problem.dual(clipped)[0])
 
 
+@pytest.mark.slow
 @kinked_loss
 def test_gap_W_of_a_loss_with_kinks_is_primal_minus_dual_at_its_own_multipliers(
     loss: Loss, rng: np.random.Generator
@@ -285,6 +288,7 @@ def test_multipliers_of_a_solver_are_a_certificate(reduction: str, rng: np.rando
         assert certify(tasks, model, V.value, B, multipliers=given).gap_W == gap
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_gap_W_of_the_squared_loss_is_the_exact_sub_optimality(
     reduction: str, rng: np.random.Generator

@@ -310,6 +310,7 @@ def test_real_digits_make_c4(loss: Loss) -> None:
         assert certificate.min_positive_B is None and "no entry" in certificate.reasons["min_positive_B"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "level"), [(0, "C5"), (10, "C4")])
 def test_a_real_enclosure_tells_the_global_minimum_from_a_local_one(seed: int, level: str) -> None:
     """Judged by 100 random starts of a bound-constrained quasi-Newton method."""

@@ -56,6 +56,7 @@ def test_every_loss_fits_to_a_certificate(loss: Loss, engine: str, rng: np.rando
     assert not certify(tasks, model, 1.001 * solution.W, solution.B).passes
 
 
+@pytest.mark.slow
 @every_kinked
 def test_refinement_of_a_loss_with_kinks_is_newtons_method(loss: Loss, rng: np.random.Generator) -> None:
     """From a rough alternation to the last digits in a few steps, on the rows that stay on their kinks."""
@@ -236,6 +237,7 @@ def test_a_curriculum_refuses_a_loss_with_kinks(rng: np.random.Generator) -> Non
         fit(tasks_for(Quantile(), rng), amtl(Quantile()), method="curriculum")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss", [Huber(threshold=1e-3), Poisson(), SquaredHinge(), *NONSMOOTH_CASES[::2]], ids=loss_id
 )
@@ -277,6 +279,7 @@ def test_fit_and_certify_by_label(run: Run, label: str, engine: str) -> None:
     assert run("certify", "a.npz", "run", "--loss", other).code == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("label", ["quantile:0.9", "hinge"])
 def test_fit_and_certify_a_loss_with_kinks(run: Run, label: str) -> None:
     np.savez("a.npz", **(labels() if label == "hinge" else arrays()))

@@ -443,6 +443,20 @@ def test_shared_data_reach_each_dask_worker_once(address: str, size: int, tmp_pa
     assert 1 <= len(places) == len(set(places)) <= 2
 
 
+class Ready(Executor):
+    """Does every job at once, so that all have ended when the first is looked at."""
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(work(*args, **options))
+        return future
+
+
+def test_later_jobs_that_ended_with_the_failed_one_do_not_matter() -> None:
+    with pytest.raises(SolveError, match="^job 2$"):
+        ordered_map(fails, NUMBERS, shared=2, executor=Ready())
+
+
 @pytest.mark.slow
 def test_dask_raises_the_earliest_error_as_it_is(address: str) -> None:
     with workers(scheduler=address) as executor, pytest.raises(SolveError, match="^job 2$") as caught:

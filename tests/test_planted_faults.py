@@ -77,7 +77,11 @@ def test_every_check_passes_without_a_fault(check: Callable[[], None]) -> None:
     check()
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
+@pytest.mark.parametrize(
+    "fault",
+    [pytest.param(fault, marks=[pytest.mark.slow] if i % 4 else []) for i, fault in enumerate(FAULTS)],
+    ids=lambda fault: fault.name,
+)
 def test_every_planted_fault_is_caught(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     for points in (checks.anywhere, checks.solved, checks.small, checks.forgeries, checks.least_on_a_grid):
         points()  # fits of the sound code

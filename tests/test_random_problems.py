@@ -115,6 +115,7 @@ def test_nearly_all_random_problems_are_certified(failures: list[str]) -> None:
     assert len(failures) <= COUNT - NEEDED, "\n".join(failures)
 
 
+@pytest.mark.slow
 def test_the_random_problems_cover_the_hard_shapes() -> None:
     cases = [problem(seed) for seed in range(COUNT)]
     assert {case.model.loss.name for case in cases} == set(SMOOTH)

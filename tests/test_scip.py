@@ -62,6 +62,7 @@ def grid_minimum(tasks: TaskSet, model: Model) -> float:
     return float(minimize(lambda v: J(tasks, model, v), start, bounds=bounds, tol=1e-13).fun)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES, ids=cases.loss_id)
 def test_the_claim_is_the_minimum_of_a_dense_grid(loss: Loss, capfd: pytest.CaptureFixture[str]) -> None:
     tasks, model = two_tasks(loss), model_for(loss)
@@ -136,6 +137,7 @@ def test_bounds_are_those_of_a_line_search(loss: Loss) -> None:
     assert bounds.residual == pytest.approx(slack / model.coupling, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES[1:3], ids=cases.loss_id)
 def test_every_lower_point_is_inside_the_bounds(loss: Loss, rng: np.random.Generator) -> None:
     tasks = cases.random_tasks(rng, d=2, counts=(9, 12), loss="logistic")
