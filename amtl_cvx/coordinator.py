@@ -13,8 +13,9 @@ Algorithm 1 of [L16], from B = 0:
   relative residual is below `handover`, or at the round limit, or when neither step is taken any more. The
   default depends on what a round costs next to a Newton step: 0.002 where the fast engine solves a large
   W-step by conjugate gradients, with a hundred rounds to a Newton step; else 0.05, or 0.1 for up to
-  `DENSE_SIZE` unknowns in W, and after a hundred rounds in any case. Waiting longer does not keep more runs
-  in the basin of the plain alternation (reports/benchmark/handover.md).
+  `DENSE_SIZE` unknowns in W, and after a hundred rounds in any case. Where the CVXPY problems hand over a
+  large W, the rounds go on in NumPy to the 0.002 of the fast engine before Newton begins. Waiting longer
+  keeps hardly more runs in the basin of the plain alternation (reports/benchmark/handover.md).
 * Where T - 1 > d the columns of W are dependent: the first B-step rebuilds each from the others almost
   exactly, and from there the alternation crawls for hundreds of rounds, past basins that change with the
   round (T = 20, d = 10, coupling 10, mu 1e-3: five different ones from rounds 1 to 50). There refinement
@@ -243,6 +244,8 @@ def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
         status = _rounds(tasks, run, options)
         if status is not Status.CERTIFIED and options.refine and can_refine(model):
             before = run.elapsed
+            if options.engine == "cvxpy" and model.loss.smooth and run.W.size > DENSE_SIZE:
+                _rounds(tasks, run, _in_numpy(options))
             limited = _refine(run, options)
             refined = run.elapsed - before
             status = Status.ROUND_LIMIT if limited else Status.STALLED
@@ -310,7 +313,8 @@ def _rounds(tasks: TaskSet, run: Run, options: Options) -> Status:
     refining = options.refine and can_refine(run.model)
     at_once = refining and tasks.d < tasks.T - 1 and tasks.T * (tasks.T - 1) <= WORKING_LIMIT
     ahead = _Ahead()
-    for run.round in range(1, options.max_rounds + 1):
+    first = run.round + 1
+    for run.round in range(first, options.max_rounds + 1):
         looked = options.refine and ahead.step(run, weight_step)
         moved_W = looked or _half_step(run, weight_step, "W")
         if at_once:
@@ -335,6 +339,11 @@ def _hands_over(run: Run, options: Options) -> bool:
     if run.W.size > DENSE_SIZE and last_W.solver == "conjugate-gradients":
         return relative <= 2e-3
     return relative <= (0.05 if run.W.size > DENSE_SIZE else 0.1) or run.round >= _PATIENCE
+
+
+def _in_numpy(options: Options) -> Options:
+    """The same run with the steps of the fast engine."""
+    return replace(options, engine="fast", sweep="joint", definition=False, solver="auto", gpu="auto")
 
 
 def _compile(run: Run, options: Options) -> tuple[BlockStep, BlockStep]:

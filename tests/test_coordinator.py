@@ -166,6 +166,18 @@ def test_plain_alternation_reaches_the_refined_value(rng: np.random.Generator) -
     assert plain.objective == pytest.approx(refined.objective, rel=1e-6)
 
 
+def test_a_large_w_step_goes_on_in_numpy_before_newton(rng: np.random.Generator) -> None:
+    tasks = random_tasks(rng, d=30, counts=(40,) * 20)
+    found = alternate(tasks, make_model(mu=0.02, coupling=0.3), Options())
+    solvers = [record.solver for record in found.history]
+    cheap, newton = solvers.index("conjugate-gradients"), solvers.index("newton")
+    assert "active-set" not in solvers[:cheap] and cheap < newton
+    assert set(solvers[cheap:newton]) == {"conjugate-gradients", "active-set"}
+    assert falls(found) and found.certificate.passes
+    rounds = [record.round for record in found.history]
+    assert rounds == sorted(rounds) and set(rounds) == set(range(1, max(rounds) + 1))
+
+
 @pytest.mark.parametrize("last", [1, 2, 5, 9])
 def test_an_interruption_leaves_the_best_point(last: int, rng: np.random.Generator) -> None:
     tasks, model, seen = random_tasks(rng), make_model(mu=0.02, coupling=0.7), []
