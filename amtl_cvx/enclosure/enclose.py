@@ -19,7 +19,6 @@ from typing import Any, Literal
 import numpy as np
 
 from amtl_cvx.certificate import infeasibility
-from amtl_cvx.enclosure import checker
 from amtl_cvx.enclosure.box import Box, box_of, check_box
 from amtl_cvx.enclosure.exact import ExactProblem, Matrix, magnitude
 from amtl_cvx.enclosure.point import ExactPoint, best_point, exact_point, polish
@@ -192,6 +191,8 @@ def _prove(
 
 def _verified(proof: dict[str, Any]) -> tuple[Fraction, Fraction]:
     """What the stand-alone checker finds in a proof."""
+    from amtl_cvx.enclosure import checker  # here, so that ``python -m`` can run it as a program of its own
+
     try:
         return checker.check(json.loads(json.dumps(proof)))
     except ValueError as rejection:
