@@ -341,15 +341,15 @@ def bench() -> list[Row]:
 
 
 def random_problems() -> list[Row]:
-    from test_random_problems import NEEDED, problem, scarce_problem
+    from test_random_problems import COUNT, NEEDED, problem, scarce_problem
 
     rows = []
-    for name, draw, needed in (
-        ("200 random problems", problem, NEEDED),
-        ("200 problems with scarce rows (J need not have a minimum)", scarce_problem, None),
+    for name, draw, count, needed in (
+        (f"{COUNT} random problems", problem, COUNT, NEEDED),
+        ("200 problems with scarce rows (J need not have a minimum)", scarce_problem, 200, None),
     ):
-        failed, rise = _random_failures(draw)
-        certified = 200 - len(failed)
+        failed, rise = _random_failures(draw, count)
+        certified = count - len(failed)
         rows += [
             Row(
                 what=f"{name}: largest relative rise of J",
@@ -367,12 +367,12 @@ def random_problems() -> list[Row]:
     return rows
 
 
-def _random_failures(draw: Callable[[int], Any]) -> tuple[list[str], float]:
+def _random_failures(draw: Callable[[int], Any], count: int) -> tuple[list[str], float]:
     """What was not certified, with its cause, and the largest relative rise of J."""
     from test_random_problems import highest_rise
 
     failed, rise = [], 0.0
-    for seed in range(200):
+    for seed in range(count):
         case = draw(seed)
         solution = fit(case.tasks, case.model, options=Options(tol=1e-8))
         rise = max(rise, highest_rise(solution))
