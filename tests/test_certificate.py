@@ -471,6 +471,7 @@ def test_a_perfect_fit_at_mu_zero_is_judged(rng: np.random.Generator) -> None:
     assert residuals(tasks, model, W, B).relative_B <= 1e-12
 
 
+@pytest.mark.slow
 def test_a_vanishing_gradient_without_a_minimum_is_rejected(rng: np.random.Generator) -> None:
     """Two separable tasks in a free cycle: a longer W lowers J by nearly all of it, so the point is none."""
     w = rng.normal(size=3)

@@ -449,6 +449,7 @@ def test_gaps_at_a_certified_point(certified: tuple[TaskSet, Model, Array, Array
     assert found.gap_B is not None and abs(mpf(found.gap_B) - gap) <= 1e-14 * size
 
 
+@pytest.mark.slow
 def test_errors_at_a_certified_point_and_beside_it(
     certified: tuple[TaskSet, Model, Array, Array], rng: np.random.Generator
 ) -> None:
@@ -469,6 +470,7 @@ def test_errors_at_a_certified_point_and_beside_it(
             assert size > 1e-9 or error <= 1e3 * true + 1e-9
 
 
+@pytest.mark.slow
 @smooth_loss
 def test_the_error_of_W_holds_where_the_curvature_changes(loss: Loss, rng: np.random.Generator) -> None:
     """One feature, no edges: the bound is near the Newton step, which is too short where phi'' falls off."""
@@ -497,6 +499,7 @@ def test_condition_numbers(certified: tuple[TaskSet, Model, Array, Array]) -> No
     assert np.linalg.cond(H, 1) / 3 <= found.condition_W <= np.linalg.cond(H, 1) * (1 + 1e-9)
 
 
+@pytest.mark.slow
 def test_more_sources_than_features(rng: np.random.Generator) -> None:
     """T - 1 > d: nothing is known about B far from the minimum; near it proved zeros leave a unique B."""
     for _ in range(20):

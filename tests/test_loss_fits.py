@@ -45,6 +45,7 @@ def amtl(loss: Loss, *, mu: float = 0.02, coupling: float = 0.3) -> Model:
     return Model(loss=loss, transfer=LossWeightedL1(mu=mu), coupling=coupling)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["cvxpy", "fast"])
 @pytest.mark.parametrize("loss", (*LOSS_CASES, *NONSMOOTH_CASES), ids=loss_id)
 def test_every_loss_fits_to_a_certificate(loss: Loss, engine: str, rng: np.random.Generator) -> None:

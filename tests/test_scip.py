@@ -78,6 +78,7 @@ def test_the_claim_is_the_minimum_of_a_dense_grid(loss: Loss, capfd: pytest.Capt
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_a_point_that_is_not_global_is_beaten() -> None:
     """Opposed tasks: B = 0 is a strict local minimum, another point lies lower."""
     x = np.array([[1.0], [2.0], [-1.0], [0.5]])
