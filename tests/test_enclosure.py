@@ -18,7 +18,7 @@ import pytest
 from cases import random_tasks, random_transfer
 
 from amtl_cvx import Logistic, LossWeightedL1, Model, Options, Squared, TaskSet, fit
-from amtl_cvx.enclosure import checker, derive_box, enclose, polynomial
+from amtl_cvx.enclosure import cells, checker, derive_box, enclose, polynomial
 from amtl_cvx.enclosure import enclose as package_enclose
 from amtl_cvx.enclosure.exact import ExactProblem, exact_matrix, inverse, sqrt_above
 from amtl_cvx.enclosure.point import best_point, polish
@@ -281,7 +281,7 @@ def test_without_a_reduced_relaxation_the_bound_is_still_rigorous(
     """max gamma, clipped and rounded: as wide as the solver is inaccurate, and checkable."""
     tasks, model = random_tasks(rng, d=1, counts=(5, 7)), amtl()
     tight = enclose(tasks, model, *zeros(tasks), starts=5)
-    monkeypatch.setattr(ENCLOSE, "_tight", lambda *_, **__: None)
+    monkeypatch.setattr(cells.Prover, "_prove", lambda *_: False)
     loose = enclose(tasks, model, *zeros(tasks), starts=5)
     assert not loose.tight
     assert loose.lower <= tight.upper == loose.upper
@@ -502,8 +502,10 @@ def _small_box(scaled: Any, problem: ExactProblem, W: Any, B: Any) -> Any:
 
 
 def _flipped_budget(scaled: Any, problem: ExactProblem, W: Any, B: Any) -> Any:
-    budget = polynomial.scaled(scaled.linear[-1], Fraction(2))
-    return replace(scaled, linear=(*scaled.linear[:-1], budget))
+    last = max(scaled.linear)
+    return replace(
+        scaled, linear={**scaled.linear, last: polynomial.scaled(scaled.linear[last], Fraction(2))}
+    )
 
 
 @pytest.mark.parametrize("fault", [_incoming_prices, _half_coupling, _small_box, _flipped_budget])
@@ -539,12 +541,23 @@ def test_width_at_larger_sizes(T: int, d: int) -> None:
 
 
 @pytest.mark.slow
-def test_a_box_a_thousand_wide_gives_a_wide_and_rigorous_enclosure(rng: np.random.Generator) -> None:
-    """One task with a minimal loss near 0: its edges are nearly free, and the relaxation is not tight."""
-    tasks, model = random_tasks(rng, d=2, counts=(20, 20, 20)), amtl(mu=0.2)
-    found = enclose(tasks, model, *zeros(tasks))
-    assert not found.tight
-    assert 0 < found.lower < found.upper
+@pytest.mark.parametrize("seed", [102, None])
+def test_a_box_a_thousand_wide_is_closed(rng: np.random.Generator, seed: int | None, tmp_path: Path) -> None:
+    """One task with a minimal loss near 0: its edges are nearly free. The second needs two cells."""
+    counts = (20, 20, 20)
+    if seed is not None:
+        rng, counts = np.random.default_rng(seed), (12, 14, 10)
+    tasks, model = random_tasks(rng, d=2, counts=counts), amtl(mu=0.2)
+    words: list[str] = []
+    found = enclose(tasks, model, *zeros(tasks), observe=words.append)
+    assert found.tight and found.width < 1e-12
+    assert float(max(map(max, derive_box(tasks, model, found.upper).B_high))) > 1000
+    assert (found.cells > 1) == (seed is None) == bool(words)
+    found.save(tmp_path / "proof.json")
+    assert checker.main([str(tmp_path / "proof.json")]) == 0
+    uncut = enclose(tasks, model, *zeros(tasks), cells=1)
+    assert uncut.lower <= found.upper == uncut.upper
+    assert uncut.tight == (seed is not None)
     starts = _starts(tasks, np.random.default_rng(0))
     values = [fit(tasks, model, options=Options(engine="fast", start=start)).objective for start in starts]
     assert min(values) >= float(found.upper) * (1 - 1e-12)

@@ -1,17 +1,15 @@
-"""Verify a stored proof of a global minimum, on its own: no solver, no NumPy, no other file of this package.
+"""Verify a stored proof of a global minimum, exactly and alone: no solver, no NumPy, no other file.
 
     python checker.py FILE        prints the enclosure and exits 0, or says what is wrong and exits 1
 
-FILE holds the data, a point (W, B) and sums of squares (see proof.py). All arithmetic is exact and rational:
-1. upper = J(W, B).
-2. Every point with J <= level, level >= upper, lies in a box: with m_t = min c_t l_t, Delta = level - sum m_t
-   |w_ti - what_ti| <= sqrt(Delta (G_t^-1)_ii / weight_t) and sum_st mu m_s B[s][t] <= Delta. The stored radii
-   are checked to reach as far around (W, B), so that abs(x_k) <= 1 in z = centre + radius x.
-3. Each h = B[s][t] / radius, the budget 1 - sum_st mu m_s B[s][t] / Delta and the sublevel function
-   (level - sum c_t l_t) / Delta are >= 0 there, and so is S = unit * sum_k |L_k'm_k|^2 weight_k with a weight
-   that is 1, the sublevel function, one h or the product of two.
-4. J = upper + S + rest, expanded; on the box a monomial is at most 1 in absolute value, therefore
-   min J >= upper + constant of the rest - sum of the absolute values of its other coefficients = lower.
+1. With m_t = min c_t l_t and Delta = level - sum m_t, all points with J <= level, level >= upper = J(W, B),
+   have |w_ti - what_ti| <= sqrt(Delta (G_t^-1)_ii / weight_t) and sum_st mu m_s B[s][t] <= Delta. The stored
+   radii are checked to reach as far around the stored (W, B): abs(x_k) <= 1 in z = centre + radius x.
+2. The inequalities h >= 0 there: each B[s][t] / radius, then the budget 1 - sum_st mu m_s B[s][t] / Delta. A
+   cut [k, at] makes two cells, "above", h_k - at >= 0, and "below", at - h_k >= 0, which may be cut again.
+3. In a cell S = unit * sum_k |L_k'm_k|^2 weight_k >= 0 with a weight that is 1, one h, the product of two or
+   (level - sum c_t l_t) / Delta. J = upper + S + rest, expanded, and a monomial is at most 1, so that
+   J >= upper + constant of the rest - sum of the absolute values of its other coefficients.
 """
 
 import json
@@ -43,9 +41,7 @@ def check(proof: dict[str, Any]) -> tuple[Fraction, Fraction]:
     T, d, edges = problem.T, problem.d, problem.edges
     W, B = ([[Fraction(value) for value in row] for row in proof[name]] for name in "WB")
     require([len(row) for row in W] == [T] * d and [len(row) for row in B] == [T] * T, "W (d, T), B (T, T)")
-    require(
-        all(B[s][t] >= 0 and (s != t or B[s][t] == 0) for s in range(T) for t in range(T)), "B >= 0, diag 0"
-    )
+    require(all(B[s][t] >= 0 and (s != t or B[s][t] == 0) for s in range(T) for t in range(T)), "invalid B")
     centre = [value for row in W for value in row] + [B[s][t] for s, t in edges]
     level, radius = Fraction(proof["level"]), [Fraction(value) for value in proof["radius"]]
     require(len(radius) == len(centre) and min(radius) > 0, "one positive radius per variable")
@@ -54,19 +50,13 @@ def check(proof: dict[str, Any]) -> tuple[Fraction, Fraction]:
     J, losses = problem.objective([z[i * T : (i + 1) * T] for i in range(d)], b)
     upper = J[()]  # x = 0 is the point itself
     require(upper <= level, "J(W, B) is above the level of the box")
-    minima = problem.check_box(level, centre, radius)
-    delta = level - sum(minima)
+    minima, delta = problem.check_box(level, centre, radius)
     linear = [scale(b[edge], 1 / r) for edge, r in zip(edges, radius[d * T :], strict=True)]
     linear.append(add({(): ONE}, *(scale(b[s, t], -problem.mu * minima[s] / delta) for s, t in edges)))
     sublevel = scale(add({(): level}, *(scale(loss, -ONE) for loss in losses)), 1 / delta)
     unit, bits = Fraction(proof["unit"]), proof["bits"]
     require(unit > 0 and isinstance(bits, int) and 0 <= bits <= 10000, "unit and bits must be positive")
-    squares = (
-        product(square(block["basis"], block["factor"], len(z)), weight(block["of"], linear, sublevel))
-        for block in proof["blocks"]
-    )
-    rest = add(J, {(): -upper}, scale(add(*squares), -unit / 4**bits))
-    lower = upper + rest[()] - sum(abs(value) for monomial, value in rest.items() if monomial)
+    lower = upper + excess_above(proof, add(J, {(): -upper}), linear, sublevel, unit / 4**bits)
     require(Fraction(proof["upper"]) == upper, f"J(W, B) is {float(upper):.17g}, not the upper bound claimed")
     require(Fraction(proof["lower"]) == lower, f"{float(lower):.17g} is proved, not the lower bound claimed")
     return lower, upper
@@ -110,15 +100,13 @@ class Problem:
             terms.append(product(losses[t], add({(): ONE}, scale(given, self.mu))))
         return add(*terms), losses
 
-    def check_box(self, level: Fraction, centre: list[Fraction], radius: list[Fraction]) -> list[Fraction]:
-        """The minimal losses m_t; ValueError unless the radii cover the box of J <= level."""
+    def check_box(self, level: Fraction, centre: list[Fraction], radius: list[Fraction]) -> Any:
+        """The minimal losses m_t and Delta; ValueError unless the radii cover the box of J <= level."""
         inverses = [inverse(gram) for gram in self.gram]
         fits = [[dot(row, h) for row in inv] for inv, h in zip(inverses, self.moment, strict=True)]
         minima = [self.weight[t] * (self.square[t] - dot(self.moment[t], fit)) for t, fit in enumerate(fits)]
         delta = level - sum(minima)
-        require(
-            delta > 0 and (self.T == 1 or min(minima) > 0), "a minimal loss is 0, or the level is too low"
-        )
+        require(delta > 0 and (self.T == 1 or min(minima) > 0), "a minimal loss is 0 or the level too low")
         for i in range(self.d):
             for t in range(self.T):
                 room = radius[i * self.T + t] - abs(fits[t][i] - centre[i * self.T + t])
@@ -127,12 +115,25 @@ class Problem:
         for k, (s, t) in enumerate(self.edges, self.d * self.T):
             reach = max(centre[k], delta / (self.mu * minima[s]) - centre[k])
             require(radius[k] >= reach, f"the radius of B[{s}][{t}] cuts off part of the box")
-        return minima
+        return minima, delta
 
 
-def square(basis: list[list[int]], factor: list[list[int]], variables: int) -> Poly:
+def excess_above(cell: Any, excess: Poly, linear: list[Poly], sublevel: Poly, unit: Fraction) -> Fraction:
+    """A lower bound of the excess J - upper in a cell: by its sums of squares, or by those of its parts."""
+    if "cut" in cell:
+        k, at = cell["cut"]
+        above = add(weight([k], linear, sublevel), {(): -Fraction(at)})
+        parts = ((cell["above"], above), (cell["below"], scale(above, -ONE)))
+        return min(excess_above(part, excess, [*linear, h], sublevel, unit) for part, h in parts)
+    squares = [square(block["basis"], block["factor"]) for block in cell["blocks"]]
+    weights = [weight(block["of"], linear, sublevel) for block in cell["blocks"]]
+    rest = add(excess, *(scale(product(p, q), -unit) for p, q in zip(squares, weights, strict=True)))
+    require(len(set().union(*rest)) <= len(set().union(*excess)), "unknown variable")
+    return rest[()] - sum(abs(value) for monomial, value in rest.items() if monomial)
+
+
+def square(basis: list[list[int]], factor: list[list[int]]) -> Poly:
     """m'L L'm for the monomials m and a factor L of whole numbers, whose rows may end before their zeros."""
-    require(all(isinstance(k, int) and 0 <= k < variables for m in basis for k in m), "unknown variable")
     rows = [(tuple(m), u) for m, u in zip(basis, factor, strict=True)]
     products = (((*m, *n), sum(map(int.__mul__, u, v))) for m, u in rows for n, v in rows)
     return add(*({tuple(sorted(monomial)): Fraction(value)} for monomial, value in products))
@@ -179,9 +180,8 @@ def inverse(A: list[list[Fraction]]) -> list[list[Fraction]]:
         pivot = next((i for i in range(k, n) if rows[i][k] != 0), k)
         rows[k], rows[pivot] = rows[pivot], rows[k]
         rows[k] = [value / rows[k][k] for value in rows[k]]  # ZeroDivisionError where X_t is rank-deficient
-        for i in range(n):
-            if i != k:
-                rows[i] = [a - rows[i][k] * b for a, b in zip(rows[i], rows[k], strict=True)]
+        for i in (i for i in range(n) if i != k):
+            rows[i] = [a - rows[i][k] * b for a, b in zip(rows[i], rows[k], strict=True)]
     return [row[n:] for row in rows]
 
 

@@ -3,14 +3,14 @@ r"""The enclosure of the global minimum: upper bound, box, relaxation, rounding,
 Nothing is returned that the stand-alone `checker` has not accepted.
 
 `enclose` raises `NotCertifiable` where no box can be had; otherwise it answers, and the width says what the
-answer is worth: near 2^-bits where the relaxation is tight, the accuracy of the solver or the relaxation's
-gap where it is not.
+answer is worth: near 2^-bits where every cell was closed, the gap that the relaxation leaves where not.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -20,13 +20,15 @@ import numpy as np
 
 from amtl_cvx.certificate import infeasibility
 from amtl_cvx.enclosure.box import Box, box_of, check_box
+from amtl_cvx.enclosure.cells import Cell, Prover, excess_of
 from amtl_cvx.enclosure.exact import ExactProblem, Matrix, magnitude
 from amtl_cvx.enclosure.point import ExactPoint, best_point, exact_point, polish
-from amtl_cvx.enclosure.polynomial import Polynomial, Scaled, add, scale_problem, scaled
+from amtl_cvx.enclosure.polynomial import Polynomial, Scaled, scale_problem
 from amtl_cvx.enclosure.proof import proof_of
-from amtl_cvx.enclosure.relaxation import Block, blocks_of, bound, check_size, margin, relax
-from amtl_cvx.enclosure.rounding import Factor, clip, expand, factor, project, value_below
+from amtl_cvx.enclosure.relaxation import blocks_of, check_size, relax
+from amtl_cvx.enclosure.rounding import clip
 from amtl_cvx.enclosure.sdpa import bound_precisely
+from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import ModelError, NotCertifiable
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, TaskSet, check_weights
@@ -34,7 +36,8 @@ from amtl_cvx.tasks import Array, TaskSet, check_weights
 SOLVERS = ("CLARABEL", "SDPA")
 BITS = 72
 """Binary digits of a proof's factors: widths near 1e-18."""
-_MARGIN = 1e-8  # of the Gram matrices: far above the errors of a solver in doubles
+CELLS = 16
+"""Into how many cells the box is cut at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +55,9 @@ class Enclosure:
     method : "exact"
         No solver is trusted.
     tight : bool
-        Whether the reduced relaxation had an interior point, so that the width is a matter of digits only.
+        Whether every cell was closed, so that the width is a matter of digits only.
+    cells : int
+        Into how many cells the box was cut.
     W, B : Matrix
         The best point known, (d, T) and (T, T), rational.
     proof : dict
@@ -65,6 +70,7 @@ class Enclosure:
     width: float
     method: Literal["exact"] = "exact"
     tight: bool
+    cells: int
     W: Matrix
     B: Matrix
     proof: dict[str, Any]
@@ -95,6 +101,8 @@ def enclose(
     seed: int = 0,
     bits: int = BITS,
     box: Box | None = None,
+    cells: int = CELLS,
+    observe: Callable[[str], None] | None = None,
 ) -> Enclosure:
     """Enclose the global minimum of J; see the module essay.
 
@@ -111,9 +119,13 @@ def enclose(
     seed : int
         Of the random starts.
     bits : int
-        Binary digits of the factors.
+        Binary digits of the factors; `Zoom.lost` more are used.
     box : Box, optional
         A box of one's own; it must contain the derived one, on which the bound is proved.
+    cells : int
+        Into how many cells the box may be cut where a gap is left ("CLARABEL" only).
+    observe : callable, optional
+        Called with a sentence at every cut.
 
     Raises
     ------
@@ -140,7 +152,18 @@ def enclose(
     derived = box_of(problem, _level(best.objective))
     if box is not None:
         check_box(box, derived)  # then the minimum over it is that over the derived one
-    return _prove(tasks, model, problem, best, derived, asked=asked.objective, solver=solver, bits=bits)
+    return _prove(
+        tasks,
+        model,
+        problem,
+        best,
+        derived,
+        asked=asked.objective,
+        solver=solver,
+        bits=bits,
+        cells=cells,
+        observe=observe,
+    )
 
 
 def _prove(
@@ -153,15 +176,20 @@ def _prove(
     asked: Fraction,
     solver: str,
     bits: int,
+    cells: int,
+    observe: Callable[[str], None] | None,
 ) -> Enclosure:
     upper = point.objective
-    scale = scale_problem(problem, box, point.W, point.B)
     unit = Fraction(4) ** (magnitude(upper) // 2)
-    excess = scaled(add(scale.objective, {(): -upper}), 1 / unit)
-    found = _tight(scale, excess, bits=bits) if solver == "CLARABEL" else None
-    tight = found is not None
-    blocks, factors = found or _loose(scale, excess, solver=solver, bits=bits)
-    rest = add(excess, scaled(expand(blocks, factors, bits=bits), Fraction(-1)))
+    scale = scale_problem(problem, box, point.W, point.B)
+    excess = excess_of(scale, upper, unit)
+    if solver == "SDPA":
+        root = _precise(scale, excess, bits=bits)
+    else:
+        zoom = Zoom.on(scale)
+        bits += zoom.lost
+        prover = Prover(upper=upper, unit=unit, zoom=zoom, bits=bits)
+        root = prover.divide(scale, most=cells, observe=observe)
     proof = proof_of(
         tasks,
         model,
@@ -171,22 +199,31 @@ def _prove(
         radius=scale.radius,
         unit=unit,
         bits=bits,
-        blocks=blocks,
-        factors=factors,
-        lower=upper + unit * value_below(rest),
+        cell=root,
+        lower=upper + unit * root.value(excess, bits=bits),
         upper=upper,
     )
     lower, upper = _verified(proof)
+    leaves = root.leaves()
     return Enclosure(
         lower=lower,
         upper=upper,
         at=asked,
         width=float((upper - lower) / upper),
-        tight=tight,
+        tight=all(leaf.tight for leaf in leaves),
+        cells=len(leaves),
         W=point.W,
         B=point.B,
         proof=proof,
     )
+
+
+def _precise(scale: Scaled, excess: Polynomial, *, bits: int) -> Cell:
+    """The whole box with the bound of the unreduced relaxation in multiple precision."""
+    blocks = blocks_of(scale, split=scale.T == 2, reduced=False)
+    relaxation = relax(blocks)
+    grams = relaxation.split(bound_precisely(relaxation, excess))
+    return Cell(scale=scale, blocks=blocks, factors=[clip(gram, bits=bits) for gram in grams])
 
 
 def _verified(proof: dict[str, Any]) -> tuple[Fraction, Fraction]:
@@ -197,34 +234,6 @@ def _verified(proof: dict[str, Any]) -> tuple[Fraction, Fraction]:
         return checker.check(json.loads(json.dumps(proof)))
     except ValueError as rejection:
         raise NotCertifiable(f"the checker rejects the proof that was found: {rejection}") from rejection
-
-
-def _tight(scale: Scaled, excess: Polynomial, *, bits: int) -> tuple[list[Block], list[Factor]] | None:
-    """Factors on the identity for J - U, or None where no reduced relaxation has an interior point."""
-    for split in (True, False):
-        blocks = blocks_of(scale, split=split, reduced=True)
-        relaxation = relax(blocks)
-        t, stacked = margin(relaxation, excess)
-        if not t > _MARGIN:
-            continue
-        factors = [factor(gram) for gram in project(relaxation, excess, stacked, bits=bits)]
-        whole = [lower for lower in factors if lower is not None]
-        if len(whole) == len(blocks):
-            return blocks, whole
-    return None
-
-
-def _loose(scale: Scaled, excess: Polynomial, *, solver: str, bits: int) -> tuple[list[Block], list[Factor]]:
-    """Factors of the best bound below U that the solver finds."""
-    blocks = blocks_of(scale, split=scale.T == 2, reduced=False)
-    relaxation = relax(blocks)
-    find = bound_precisely if solver == "SDPA" else bound
-    gamma, stacked = find(relaxation, excess)
-    if not math.isfinite(gamma):
-        raise NotCertifiable(
-            f"{solver} found no bound for the relaxation: try fewer tasks or features, or a larger mu"
-        )
-    return blocks, [clip(gram, bits=bits) for gram in relaxation.split(stacked)]
 
 
 def _level(value: Fraction) -> Fraction:

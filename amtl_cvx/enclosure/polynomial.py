@@ -59,22 +59,28 @@ class Scaled:
     ----------
     objective : Polynomial
         J.
-    linear : tuple of Polynomial
-        Linear inequalities h(B) >= 0: B[s, t] / radius for each edge, then the budget
-        1 - sum_st mu m_s B[s, t] / Delta.
+    linear : dict of int to Polynomial
+        Linear inequalities h(B) >= 0 by their numbers: B[s, t] / radius for each edge, then the budget
+        1 - sum_st mu m_s B[s, t] / Delta, then the cuts (`cells`).
     sublevel : Polynomial
         (U - sum_t c_t l_t) / Delta, >= 0 wherever J <= U.
-    radius : tuple of Fraction
-        For each variable, at least its distance from the centre within the box.
+    centre, radius : tuple of Fraction
+        Per variable z = centre + radius x; the radius is at least its distance from the centre in the box.
     T, d : int
     """
 
     objective: Polynomial
-    linear: tuple[Polynomial, ...]
+    linear: dict[int, Polynomial]
     sublevel: Polynomial
+    centre: Vector
     radius: Vector
     T: int
     d: int
+
+    @property
+    def edges(self) -> range:
+        """The numbers of B's variables."""
+        return range(self.T * self.d, len(self.radius))
 
 
 def scale_problem(problem: ExactProblem, box: Box, W: Matrix, B: Matrix) -> Scaled:
@@ -105,8 +111,9 @@ def scale_problem(problem: ExactProblem, box: Box, W: Matrix, B: Matrix) -> Scal
             *(times(loss, price) for loss, price in zip(losses, prices, strict=True)),
             *(scaled(times(r, r), problem.coupling) for r in residuals),
         ),
-        linear=(*linear, budget) if edges else (),
+        linear=dict(enumerate([*linear, budget])) if edges else {},
         sublevel=scaled(add({(): box.upper}, *(scaled(loss, Fraction(-1)) for loss in losses)), 1 / slack),
+        centre=tuple(centre),
         radius=radius,
         T=T,
         d=d,

@@ -8,6 +8,7 @@ multiples of 2^-bits. The checker computes the box, the objective and the bound 
     level                                                      U' >= J(W, B): the box is that of J <= U'
     radius                                                     per variable, at least its range around (W, B)
     unit, bits, blocks [{of, basis, factor}]                   J - upper = unit * sum of squares + rest
+    or cut [k, at], above {...}, below {...}                   the same in both cells, which may be cut again
     lower, upper                                               what is claimed
 """
 
@@ -17,9 +18,8 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
+from amtl_cvx.enclosure.cells import Cell
 from amtl_cvx.enclosure.exact import Matrix
-from amtl_cvx.enclosure.relaxation import Block
-from amtl_cvx.enclosure.rounding import Factor
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import TaskSet
 
@@ -36,8 +36,7 @@ def proof_of(
     radius: Sequence[Fraction],
     unit: Fraction,
     bits: int,
-    blocks: Sequence[Block],
-    factors: Sequence[Factor],
+    cell: Cell,
     lower: Fraction,
     upper: Fraction,
 ) -> dict[str, Any]:
@@ -63,10 +62,17 @@ def proof_of(
         "radius": [str(value) for value in radius],
         "unit": str(unit),
         "bits": bits,
-        "blocks": [
-            {"of": block.of, "basis": block.basis, "factor": lower_triangle}
-            for block, lower_triangle in zip(blocks, factors, strict=True)
-        ],
+        **_squares(cell),
         "lower": str(lower),
         "upper": str(upper),
     }
+
+
+def _squares(cell: Cell) -> dict[str, Any]:
+    """The sums of squares of a cell, or its cut and those of its parts."""
+    if cell.cut is not None:
+        number, at = cell.cut
+        above, below = cell.parts
+        return {"cut": [number, str(at)], "above": _squares(above), "below": _squares(below)}
+    blocks = zip(cell.blocks, cell.factors, strict=True)
+    return {"blocks": [{"of": block.of, "basis": block.basis, "factor": factor} for block, factor in blocks]}

@@ -31,6 +31,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 import cvxpy as cp
 import numpy as np
@@ -103,15 +104,25 @@ def blocks_of(scaled: Scaled, *, split: bool, reduced: bool) -> list[Block]:
     edges = list(enumerate(edges_of(scaled.T), nW))
     columns = [[k for k, (_, t) in edges if t == column] for column in range(scaled.T)]
     groups = columns if split else [[k for k, _ in edges]]
-    one: Polynomial = {(): Fraction(1)}
-    blocks = [_block("1", one, [(), *W, *((b,) for b in group), *_products(W, group)]) for group in groups]
-    blocks += [_block((i,), h, [(), *W]) for i, h in enumerate(scaled.linear)]
-    for i, j in itertools.combinations(range(len(scaled.linear)), 2):
-        blocks.append(_block((i, j), times(scaled.linear[i], scaled.linear[j]), [(), *W]))
-    blocks += [_block("sublevel", scaled.sublevel, [(), *((b,) for b in group)]) for group in groups]
+    pairs = itertools.combinations(scaled.linear, 2)
+
+    def block(of: str | tuple[int, ...], basis: Sequence[Monomial]) -> Block:
+        return Block(of=of, weight=weight_of(scaled, of), basis=tuple(basis))
+
+    blocks = [block("1", [(), *W, *((b,) for b in group), *_products(W, group)]) for group in groups]
+    blocks += [block(of, [(), *W]) for of in [*((i,) for i in scaled.linear), *pairs]]
+    blocks += [block("sublevel", [(), *((b,) for b in group)]) for group in groups]
     if not reduced:
         return blocks
     return [block for block in map(_without_constant, blocks) if block.basis]
+
+
+def weight_of(scaled: Scaled, of: str | tuple[int, ...]) -> Polynomial:
+    """The non-negative polynomial that a block's name stands for."""
+    if isinstance(of, str):
+        return scaled.sublevel if of == "sublevel" else {(): Fraction(1)}
+    first, *second = (scaled.linear[i] for i in of)
+    return times(first, second[0]) if second else first
 
 
 def check_size(T: int, d: int) -> None:
@@ -148,10 +159,6 @@ def relax(blocks: Sequence[Block]) -> Relaxation:
     return Relaxation(blocks=tuple(blocks), rows=rows, A=A)
 
 
-def _block(of: str | tuple[int, ...], weight: Polynomial, basis: Sequence[Monomial]) -> Block:
-    return Block(of=of, weight=weight, basis=tuple(basis))
-
-
 def _products(W: Sequence[Monomial], edges: Sequence[int]) -> list[Monomial]:
     return [(*w, b) for b in edges for w in W]
 
@@ -183,16 +190,30 @@ def margin(
     return float(t.value), stacked.value + diagonal * float(t.value)
 
 
-def bound(relaxation: Relaxation, polynomial: Polynomial) -> tuple[float, Array]:
-    """max gamma with `polynomial` - gamma on the identity (blocks not reduced), and the Gram matrices."""
+class Bound(NamedTuple):
+    """max gamma <= 1 with `polynomial` - gamma on the identity (blocks not reduced).
+
+    `gamma` is -inf where the solver gives no answer, `stacked` are the Gram matrices. `moments` are the dual
+    variables: the mean of every monomial under the pseudo-distribution whose mean of the polynomial is gamma.
+    """
+
+    gamma: float
+    stacked: Array
+    moments: dict[Monomial, float]
+
+
+def bound(relaxation: Relaxation, polynomial: Polynomial) -> Bound:
+    """The best lower bound of `polynomial` that the relaxation has, at most 1."""
     grams = [cp.Variable((size, size), PSD=True) for size in relaxation.sizes]
     gamma = cp.Variable()
     stacked = cp.hstack([cp.vec(gram, order="F") for gram in grams])
     constant = relaxation.target({(): Fraction(1)})
     identity = relaxation.A @ stacked + constant * gamma == relaxation.target(polynomial)
-    if not _solve(cp.Problem(cp.Maximize(gamma), [identity])):
-        return -np.inf, np.zeros(relaxation.A.shape[1])
-    return float(gamma.value), np.asarray(stacked.value)
+    if not _solve(cp.Problem(cp.Maximize(gamma), [identity, gamma <= 1])):
+        return Bound(-np.inf, np.zeros(relaxation.A.shape[1]), {})
+    duals = np.asarray(identity.dual_value) / identity.dual_value[relaxation.rows[()]]
+    moments = dict(zip(relaxation.rows, duals.tolist(), strict=True))
+    return Bound(float(gamma.value), np.asarray(stacked.value), moments)
 
 
 def _solve(problem: cp.Problem, **settings: float) -> bool:

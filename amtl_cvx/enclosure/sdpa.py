@@ -32,8 +32,8 @@ SETTINGS = {
 }
 
 
-def bound_precisely(relaxation: Relaxation, polynomial: Polynomial) -> tuple[float, Array]:
-    """max gamma and the Gram matrices, stacked; like `relaxation.bound`.
+def bound_precisely(relaxation: Relaxation, polynomial: Polynomial) -> Array:
+    """The Gram matrices of max gamma, stacked.
 
     Raises
     ------
@@ -60,6 +60,4 @@ def bound_precisely(relaxation: Relaxation, polynomial: Polynomial) -> tuple[flo
             sdpap.SymCone(f=len(others)),
             dict(SETTINGS),
         )
-    stacked = np.asarray(found[0].todense()).ravel()
-    gamma = target[constant] - float((relaxation.A[constant] @ stacked)[0])
-    return gamma, stacked
+    return np.asarray(found[0].todense()).ravel()

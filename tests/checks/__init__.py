@@ -23,6 +23,8 @@ from checks.digits import (
 from checks.enclosure import (
     box_reaches_the_ends_of_its_ellipsoids,
     boxes_by_hand_and_free_tasks_are_refused,
+    cut_box_holds,
+    cuts_cover_the_box,
     enclosure_holds,
     exact_problem_is_J,
     least_on_a_grid,
@@ -31,6 +33,7 @@ from checks.enclosure import (
     roots_lie_above,
     rounding_bounds_polynomials,
     scaled_polynomial_is_J,
+    zoom_changes_variables,
 )
 from checks.forgeries import checker_rejects_forgeries, forgeries
 from checks.gaps import (
@@ -72,6 +75,8 @@ __all__ = [
     "conjugates_are_suprema",
     "contraction_needs_a_root_inside",
     "curvature_tells_minima_from_saddles",
+    "cut_box_holds",
+    "cuts_cover_the_box",
     "decimals_hold_at_both_ends",
     "digits_are_those_of_J",
     "enclosure_holds",
@@ -109,4 +114,5 @@ __all__ = [
     "solved",
     "verdict_compares_every_figure",
     "widest_and_least_are_singular_values",
+    "zoom_changes_variables",
 ]

@@ -8,6 +8,7 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
+from unittest import mock
 
 import literal
 import numpy as np
@@ -18,10 +19,21 @@ from cases import (
 
 from amtl_cvx import ladder
 from amtl_cvx.coordinator import Options
-from amtl_cvx.enclosure import Enclosure, check_box, checker, derive_box, enclose, polynomial, rounding
+from amtl_cvx.enclosure import (
+    Enclosure,
+    cells,
+    check_box,
+    checker,
+    derive_box,
+    enclose,
+    polynomial,
+    relaxation,
+    rounding,
+)
 from amtl_cvx.enclosure import box as box_module
 from amtl_cvx.enclosure.exact import ExactProblem, exact_matrix, sqrt_above
 from amtl_cvx.enclosure.relaxation import Block
+from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import AMTLError
 from amtl_cvx.losses import Squared
 from amtl_cvx.methods import fit
@@ -73,8 +85,8 @@ def scaled_polynomial_is_J() -> None:
         slack = upper - sum(box.minima)
         assert abs(evaluate(found.sublevel, x) - (upper - free) / slack) < Fraction(1, 10**200)
         budget = 1 - Fraction(model.mu) * sum(box.minima[s] * b[s][1 - s] for s in range(2)) / slack
-        assert evaluate(found.linear[-1], x) == budget
-        assert [evaluate(h, x) > 0 for h in found.linear[:2]] == [b[0][1] > 0, b[1][0] > 0]
+        assert list(found.linear) == [0, 1, 2] and evaluate(found.linear[2], x) == budget
+        assert [evaluate(found.linear[i], x) > 0 for i in (0, 1)] == [b[0][1] > 0, b[1][0] > 0]
     for k, (low, high) in enumerate(
         (box.W_low[i][t], box.W_high[i][t]) for i in range(2) for t in range(2)
     ):  # the box in abs(x) <= 1
@@ -234,15 +246,80 @@ def least_on_a_grid() -> float:
 
 def loose_bound_holds() -> None:
     """Where no relaxation is tight the answer rests on rounded factors of the solver's Gram matrices."""
-    from unittest import mock
-
-    from amtl_cvx.enclosure import enclose as package
-
-    module = __import__("sys").modules[package.__module__]
-    with mock.patch.object(module, "_tight", lambda *_, **__: None):
+    with mock.patch.object(cells.Prover, "_prove", lambda *_: False):
         found = enclosed(instance(), starts=0)
     assert checked(found.proof) == (found.lower, found.upper)
     assert not found.tight and float(found.lower) <= least_on_a_grid() * (1 + 1e-12)
+
+
+def zoom_changes_variables() -> None:
+    """x' = 2^e x: J, inequalities and sums of squares have the same values, exactly."""
+    rng, (tasks, model, W, B) = np.random.default_rng(21), instance()
+    problem, point = ExactProblem.read(tasks, model), (exact_matrix(W), exact_matrix(B))
+    scale = polynomial.scale_problem(problem, derive_box(tasks, model, exact_J(tasks, model, W, B)), *point)
+    zoom = Zoom(powers=(0, 0, 4, 6))
+    near = zoom.inward(scale)
+    for _ in range(4):
+        x = [Fraction(int(k), 8) for k in rng.integers(-8, 9, size=4)]
+        moved = [value * 2**power for value, power in zip(x, zoom.powers, strict=True)]
+        assert evaluate(near.objective, moved) == evaluate(scale.objective, x)
+        assert evaluate(near.sublevel, moved) == evaluate(scale.sublevel, x)
+        for i, power in ((0, 4), (1, 6), (2, 0)):
+            assert evaluate(near.linear[i], moved) == 2**power * evaluate(scale.linear[i], x)
+        assert [c + r * v for c, r, v in zip(near.centre, near.radius, moved, strict=True)] == [
+            c + r * v for c, r, v in zip(scale.centre, scale.radius, x, strict=True)
+        ]
+        for reduced in (False, True):
+            blocks = relaxation.blocks_of(near, split=False, reduced=reduced)
+            factors = [
+                [[int(v) for v in rng.integers(-9, 10, size=i + 1)] for i in range(len(block.basis))]
+                for block in blocks
+            ]
+            found = rounding.expand(blocks, factors, bits=3)
+            back = rounding.expand(*zoom.outward(scale, blocks, factors), bits=3)
+            assert evaluate(back, x) == evaluate(found, moved)
+    wide = replace(scale, radius=(Fraction(900), Fraction(900), Fraction(3), Fraction(900)))
+    assert Zoom.on(wide).powers[:3] == (0, 0, 0) and Zoom.on(wide).powers[3] % 2 == 0
+    assert 8 <= 900 / 2 ** Zoom.on(wide).powers[3] <= 32
+
+
+def cuts_cover_the_box() -> None:
+    """Every point of a cell is above or below its cut; the inequality that a cut implies is dropped."""
+    tasks, model, W, B = instance()
+    problem, point = ExactProblem.read(tasks, model), (exact_matrix(W), exact_matrix(B))
+    scale = polynomial.scale_problem(problem, derive_box(tasks, model, exact_J(tasks, model, W, B)), *point)
+    first, second = Fraction(3, 8), Fraction(1, 4)
+    above, below = cells.halves(scale, 1, first)
+    again = cells.halves(below, 1, second)
+    assert list(above.linear) == [0, 2, 3] and list(below.linear) == [0, 1, 2, 3]
+    assert list(again[0].linear) == [0, 2, 3, 4] and list(again[1].linear) == [0, 1, 2, 4]
+    for k in range(-8, 9):
+        x = [Fraction(1), Fraction(-1), Fraction(1, 3), Fraction(k, 8)]
+        b = evaluate(scale.linear[1], x)
+        assert evaluate(above.linear[3], x) == b - first == -evaluate(below.linear[3], x)
+        assert evaluate(again[0].linear[4], x) == b - second == -evaluate(again[1].linear[4], x)
+        for part in (above, *again):
+            assert all(part.linear[i] == scale.linear[i] for i in part.linear if i < 3)
+
+
+def cut_box_holds() -> None:
+    """The relaxation of the whole box thrown away: the same enclosure from a proof in two cells."""
+    whole = enclosed(instance(), starts=1)
+    prove = cells.Prover._prove
+
+    def not_whole(prover: cells.Prover, cell: cells.Cell, *rest: Any) -> bool:
+        return max(cell.scale.linear) > len(cell.scale.edges) and prove(prover, cell, *rest)
+
+    with (
+        mock.patch.object(cells.Prover, "_prove", not_whole),
+        mock.patch.object(cells, "_CLOSED", -1.0),
+        mock.patch.object(cells, "place", lambda *_: (0, Fraction(3, 8))),
+    ):
+        found = enclose(*instance(), starts=1, cells=2)
+    assert (found.cells, whole.cells) == (2, 1) and found.tight
+    assert checked(found.proof) == (found.lower, found.upper)
+    assert found.upper == whole.upper and found.width < 1e-9
+    assert float(found.lower) <= least_on_a_grid() * (1 + 1e-12)
 
 
 def level_above_J() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -74,10 +74,37 @@ def _forgeries() -> Iterator[tuple[str, dict[str, Any]]]:
     other = [dict(block) for block in sound["blocks"]]
     other[0]["of"] = [-1]
     yield "negative index", _claimed(_changed(blocks=other))
+    beyond = [*sound["blocks"], {"of": "1", "basis": [[99]], "factor": [[1]]}]
+    yield "unknown variable", _claimed(_changed(blocks=beyond))
+    yield "one part proved, the other not", _claimed(in_two_parts([]), least=max)
+    of_the_cut = {"of": [len(sound["radius"]) - T * d + 1], "basis": [[]], "factor": [[2 ** sound["bits"]]]}
+    yield (
+        "the part below taken for that above",
+        _claimed(in_two_parts([*sound["blocks"], of_the_cut]), below=Fraction(1)),
+    )
+    yield "a cut of inequality -1", _claimed({**in_two_parts(sound["blocks"]), "cut": [-1, "1/8"]})
 
 
-def _claimed(forged: dict[str, Any]) -> dict[str, Any]:
-    """The forged proof with the bounds that its own squares leave, computed here without any test of them."""
+def in_two_parts(below: list[dict[str, Any]]) -> dict[str, Any]:
+    """The sound proof with its squares above a cut of the first edge, and `below` below it."""
+    sound = proof()
+    changed = {
+        **sound,
+        "cut": [0, "1/8"],
+        "above": {"blocks": sound["blocks"]},
+        "below": {"blocks": below},
+    }
+    del changed["blocks"]
+    return changed
+
+
+def _claimed(
+    forged: dict[str, Any], *, least: Callable[..., Fraction] = min, below: Fraction = Fraction(-1)
+) -> dict[str, Any]:
+    """The forged proof with the bounds that its own squares leave, computed here without any test of them.
+
+    `least` joins the bounds of two parts, and the inequality of the part below a cut is h - at times `below`.
+    """
     problem = checker.Problem(forged)
     T, d, edges = problem.T, problem.d, problem.edges
     W, B = ([[Fraction(x) for x in row] for row in forged[name]] for name in "WB")
@@ -98,17 +125,27 @@ def _claimed(forged: dict[str, Any]) -> dict[str, Any]:
         checker.add({(): level}, *(checker.scale(loss, Fraction(-1)) for loss in losses)), 1 / delta
     )
     weights = {"1": {(): Fraction(1)}, "sublevel": sublevel}
-    total = []
-    for block in forged["blocks"]:
-        of = block["of"]
-        weight = (
-            weights[of] if isinstance(of, str) else functools.reduce(checker.product, [linear[k] for k in of])
-        )
-        total.append(checker.product(checker.square(block["basis"], block["factor"], len(z)), weight))
     unit = Fraction(forged["unit"]) / 4 ** forged["bits"]
-    rest = checker.add(J, {(): -J[()]}, checker.scale(checker.add(*total), -unit))
-    lower = J[()] + rest[()] - sum(abs(value) for monomial, value in rest.items() if monomial)
-    return {**forged, "lower": str(lower), "upper": str(J[()])}
+    excess = checker.add(J, {(): -J[()]})
+
+    def value(cell: dict[str, Any], linear: list[checker.Poly]) -> Fraction:
+        if "cut" in cell:
+            side = checker.add(linear[cell["cut"][0]], {(): -Fraction(cell["cut"][1])})
+            above = value(cell["above"], [*linear, side])
+            return least(above, value(cell["below"], [*linear, checker.scale(side, below)]))
+        total = []
+        for block in cell["blocks"]:
+            of = block["of"]
+            weight = (
+                weights[of]
+                if isinstance(of, str)
+                else functools.reduce(checker.product, [linear[k] for k in of])
+            )
+            total.append(checker.product(checker.square(block["basis"], block["factor"]), weight))
+        rest = checker.add(excess, checker.scale(checker.add(*total), -unit))
+        return rest[()] - sum(abs(value) for monomial, value in rest.items() if monomial)
+
+    return {**forged, "lower": str(J[()] + value(forged, linear)), "upper": str(J[()])}
 
 
 def _minima(forged: dict[str, Any]) -> list[Fraction]:
@@ -133,6 +170,7 @@ def checker_rejects_forgeries() -> None:
     exact = exact_J(tasks, model, *([[Fraction(x) for x in row] for row in proof()[name]] for name in "WB"))
     assert upper == exact and 0 < upper - lower < upper / 10**9
     assert checked(of_two_features()) == tuple(Fraction(of_two_features()[k]) for k in ("lower", "upper"))
+    assert checked(in_two_parts(proof()["blocks"])) == (lower, upper)
     for name, forged in forgeries():
         try:
             checker.check(forged)
