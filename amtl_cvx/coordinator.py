@@ -245,10 +245,10 @@ def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
         if status is not Status.CERTIFIED and options.refine and can_refine(model):
             before = run.elapsed
             if options.engine == "cvxpy" and model.loss.smooth and run.W.size > DENSE_SIZE:
-                _rounds(tasks, run, _in_numpy(options))
-            limited = _refine(run, options)
+                status = _rounds(tasks, run, _in_numpy(options))
+            if status is not Status.CERTIFIED:
+                status = _refine(run, options)
             refined = run.elapsed - before
-            status = Status.ROUND_LIMIT if limited else Status.STALLED
     except KeyboardInterrupt:
         status = Status.INTERRUPTED
     before = run.elapsed
@@ -445,8 +445,8 @@ def _check_rise(run: Run, name: str, point: tuple[Array, Array], rise: float, so
         )
 
 
-def _refine(run: Run, options: Options) -> bool:
-    """Refine from the iterate, recording every accepted step; whether the step limit ended it."""
+def _refine(run: Run, options: Options) -> Status:
+    """Refine from the iterate, recording every accepted step; leaves the last point in `run`."""
     base = run.round
 
     def observe(W: Array, B: Array, method: str) -> None:
@@ -458,4 +458,4 @@ def _refine(run: Run, options: Options) -> bool:
     run.W, run.B = refine(
         run.tasks, run.model, start, tol=options.tol, max_steps=REFINE_STEPS, observe=observe
     )
-    return run.round - base >= REFINE_STEPS
+    return Status.ROUND_LIMIT if run.round - base >= REFINE_STEPS else Status.STALLED

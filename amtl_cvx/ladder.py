@@ -18,7 +18,7 @@ or penalty that it does not cover, an extra that is not installed) from one that
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -70,6 +70,7 @@ def certify(
     *,
     tol: float = 1e-8,
     kind: str = "joint",
+    multipliers: Sequence[Array] | None = None,
     level: str = "C2",
 ) -> Certificate:
     """Judge a point from any source, up to a level of the ladder.
@@ -83,19 +84,23 @@ def certify(
     tol : float
         Limit for the relative residual, and for the gaps relative to J.
     kind : {"joint", "single-task"}
-        The problem the point claims to solve; levels above C2 are about "joint".
+        The problem the point claims to solve (the curriculum is judged by `certify_curriculum`); levels above
+        C2 are about "joint".
+    multipliers : sequence of T arrays (n_t,), optional
+        Dual points of the rows for gap_W, from any source, clipped into the domain of phi*. They bound the
+        gap, so they cannot make a bad W look good. Found from W where not given.
     level : {"C0", ..., "C5"}
         How far to go. C3 factorises one Hessian, C4 takes up to seconds, C5 up to minutes.
 
     Raises
     ------
     DataError
-        For a wrong shape, a NaN or an infinity.
+        For a wrong shape, a NaN or an infinity, or a W whose losses overflow or whose squares underflow.
     ModelError
         For an unknown level, kind or a tolerance that is none.
     """
     check_level(level)
-    certificate = certify_first_order(tasks, model, W, B, tol=tol, kind=kind)
+    certificate = certify_first_order(tasks, model, W, B, tol=tol, kind=kind, multipliers=multipliers)
     return climb(certificate, tasks, model, W, B, level=level).certificate
 
 
@@ -142,7 +147,7 @@ def climb(
         else:
             if observe is not None:
                 observe(_PHASES[code])
-            climbed = _STEPS[code](climbed, tasks, model, W, B, width=width, digits=digits)
+            climbed = _STEPS[code](climbed, tasks, model, W, B, width=width, digits=digits, observe=observe)
         below = code
     return climbed
 
@@ -208,13 +213,25 @@ def _digits_proven(
 
 
 def _global_verified(
-    climbed: Climb, tasks: TaskSet, model: Model, W: Array, B: Array, *, width: float, **_: Any
+    climbed: Climb,
+    tasks: TaskSet,
+    model: Model,
+    W: Array,
+    B: Array,
+    *,
+    width: float,
+    observe: Callable[[str], None] | None,
+    **_: Any,
 ) -> Climb:
     """C5."""
     from amtl_cvx.enclosure import enclose
 
+    def cut(words: str) -> None:
+        if observe is not None:
+            observe(f"{_PHASES['C5']}: {words}")
+
     try:
-        found = enclose(tasks, model, W, B)
+        found = enclose(tasks, model, W, B, observe=cut)
     except NotCertifiable as refusal:
         return _claimed(climbed, tasks, model, W, B, refusal=str(refusal))
     climbed = _bounded(replace(climbed, bounds=found), found)

@@ -22,7 +22,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import logging
@@ -206,6 +205,8 @@ def workers(jobs: int = 1, *, scheduler: str | None = None) -> Iterator[Executor
 @contextlib.contextmanager
 def _dask(address: str) -> Iterator[Any]:
     """A client of the scheduler there, which has a worker."""
+    import asyncio  # takes 20 ms, and only a scheduler needs it
+
     try:
         from distributed import Client, Security
         from distributed.comm import connect

@@ -178,6 +178,16 @@ def test_a_large_w_step_goes_on_in_numpy_before_newton(rng: np.random.Generator)
     assert rounds == sorted(rounds) and set(rounds) == set(range(1, max(rounds) + 1))
 
 
+def test_what_the_rounds_in_numpy_certify_is_not_refined(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks, model = random_tasks(rng, d=30, counts=(40,) * 20), make_model(mu=0.02, coupling=0.3)
+    monkeypatch.setattr(coordinator, "refine", lambda *_, **__: pytest.fail("refined"))
+    found = alternate(tasks, model, Options(tol=1e-2))
+    assert found.status is Status.CERTIFIED and falls(found)
+    assert found.history[-1].solver == "active-set" and found.history[-3].relative > 1e-2
+
+
 @pytest.mark.parametrize("last", [1, 2, 5, 9])
 def test_an_interruption_leaves_the_best_point(last: int, rng: np.random.Generator) -> None:
     tasks, model, seen = random_tasks(rng), make_model(mu=0.02, coupling=0.7), []

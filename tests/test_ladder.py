@@ -105,6 +105,22 @@ def test_bad_points_are_refused_as_before(problem: Problem) -> None:
         certify(tasks, model, np.full_like(W, np.nan), B, level="C3")
 
 
+def test_multipliers_given_bound_the_gap() -> None:
+    """u = 0 proves of the hinge loss that J >= 0 and no more: the gap is J itself, a poor bound but one."""
+    loss = Hinge()
+    tasks = tasks_for(loss, np.random.default_rng(4), d=2, counts=(9, 12))
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.05), coupling=1.0)
+    least = alternate(tasks, model, Options(engine="fast"))
+    assert least.certificate.passes
+    W, B = 1.1 * least.W, least.B
+    found = certify(tasks, model, W, B)
+    given = certify(tasks, model, W, B, multipliers=[np.zeros(task.n) for task in tasks])
+    assert found.gap_W is not None and given.gap_W == pytest.approx(given.objective, rel=1e-13)
+    assert given.objective - least.objective <= found.gap_W < 0.5 * given.gap_W
+    with pytest.raises(DataError, match="one multiplier per row"):
+        certify(tasks, model, W, B, multipliers=[np.zeros(3)])
+
+
 def test_c3_has_its_figures(problem: Problem) -> None:
     tasks, model, W, B = problem
     found = certify(tasks, model, W, B, level="C3")

@@ -21,7 +21,7 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(amtl_cvx.__path__, "amtl_cvx.")
     if module.name != "amtl_cvx.__main__" and not module.name.startswith("amtl_cvx.problems")
 )
-LATE = {"matplotlib", "networkx", "pandas", "sklearn", "jinja2", "rich"}
+LATE = {"asyncio", "matplotlib", "networkx", "pandas", "sklearn", "jinja2", "rich"}
 
 
 @pytest.mark.parametrize("name", amtl_cvx.__all__)

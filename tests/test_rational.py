@@ -14,7 +14,7 @@ from scipy.optimize import nnls
 
 from amtl_cvx import Logistic, LossWeightedL1, Model, Options, Task, TaskSet, fit
 from amtl_cvx.digits import exact_prices, exact_transfer, exact_weights, rational
-from amtl_cvx.errors import DataError, NotCertifiable
+from amtl_cvx.errors import DataError, NotCertifiable, SolveError
 
 Rows = Sequence[Sequence[Fraction]]
 
@@ -221,3 +221,10 @@ def test_bad_prices_and_shapes_are_bad_data() -> None:
             exact_transfer(W, prices, 1.0)
     with pytest.raises(DataError, match="support must have shape"):
         exact_transfer(W, [1.0, 1.0], 1.0, support=np.zeros((3, 3)))
+
+
+def test_a_column_that_is_not_dual_feasible_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two equal tasks at a price of 0.5: at the empty graph, where the search begins, q = 0.5 - 2."""
+    monkeypatch.setattr(rational.Column, "minimise", lambda self: None)
+    with pytest.raises(SolveError, match=r"multipliers >= 0, the least of column 0 is -1.5"):
+        exact_transfer([[1, 1]], [0.5, 0.5], 1.0)

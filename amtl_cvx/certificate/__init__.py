@@ -102,28 +102,7 @@ def certify(
     kind: str = "joint",
     multipliers: Sequence[Array] | None = None,
 ) -> Certificate:
-    """Judge a point from any source.
-
-    Parameters
-    ----------
-    tasks, model
-        The problem.
-    W, B : (d, T), (T, T) array_like
-        The point. B is judged as it is: a negative entry or a diagonal makes it infeasible.
-    tol : float
-        Limit for the relative residual, and for the gaps relative to J.
-    kind : {"joint", "single-task"}
-        The problem the point claims to solve (the curriculum is judged by `certify_curriculum`).
-    multipliers : sequence of T arrays (n_t,), optional
-        Dual points of the rows for gap_W (`weight_evidence`), from any source. Found from W where not given.
-
-    Raises
-    ------
-    DataError
-        For a wrong shape, a NaN or an infinity, or a W whose losses overflow or whose squares underflow.
-    ModelError
-        For a `tol` or a `kind` that is none.
-    """
+    """Judge a point from any source, up to C2: parameters and errors of `ladder.certify`, which goes on."""
     if kind not in ("joint", "single-task"):
         raise ModelError(f"kind must be 'joint' or 'single-task', got {kind!r}")
     check_tolerance(tol)

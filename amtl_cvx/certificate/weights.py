@@ -34,7 +34,7 @@ from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, TaskSet
 
 DENSE_LIMIT = 6000
-"""Largest T*d for which the Hessian of the W-step is factored."""
+"""Largest T*d for which the Hessian of the W-step is factored (288 MB)."""
 
 _EPS = float(np.finfo(np.float64).eps)
 _TOO_LARGE = f"T d is above {DENSE_LIMIT}, too many unknowns for a dense factorisation"

@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from amtl_cvx.commands.rows import confirmed_solution, keep_rows
-from amtl_cvx.commands.setup import Setup, check_seed, handling, recorded, set_up
+from amtl_cvx.commands.rows import confirmed_solution
+from amtl_cvx.commands.setup import Setup, handling, read_data, recorded, running_options, set_up
 from amtl_cvx.coordinator import Options
-from amtl_cvx.data import read
 from amtl_cvx.errors import DataError, Exit, ModelError
 from amtl_cvx.explore import Landscape, draw_starts
 from amtl_cvx.explore import explore as explore_starts
@@ -61,17 +60,10 @@ def explore(arguments: Namespace) -> Exit:
 
 
 def _options(arguments: Namespace) -> Options:
-    """How each fit is run; `ModelError` for a seed, a number of starts or an option that is none."""
-    check_seed(arguments.seed)
+    """How each fit is run; `AMTLError` for a seed, a number of starts or an option that is none."""
     if arguments.starts < 1:
         raise ModelError(f"--starts must be a whole number >= 1, got {arguments.starts}")
-    return Options(
-        tol=arguments.tol,
-        max_rounds=arguments.max_rounds,
-        engine=arguments.engine,
-        solver=arguments.solver,
-        gpu=arguments.gpu,
-    )
+    return running_options(arguments)
 
 
 def _explored(
@@ -106,14 +98,7 @@ def _validation(arguments: Namespace, setup: Setup, progress: Progress) -> TaskS
     """The prepared rows of --validation, else the problem's own validation part, else None."""
     rows = setup.dataset.validation
     if arguments.validation is not None:
-        given = read(
-            arguments.validation,
-            task=arguments.task,
-            target=arguments.target,
-            keep_rows=keep_rows(arguments.loss),
-            observe=progress.counting(f"reading {arguments.validation}"),
-        )
-        rows = given.train
+        rows = read_data(arguments.validation, arguments, progress).train
         if rows.d != setup.dataset.train.d:
             raise DataError(
                 f"--validation must have the {setup.dataset.train.d} features of DATA, it has {rows.d}"

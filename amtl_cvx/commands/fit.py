@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from amtl_cvx.certificate import Certificate, reaches
 from amtl_cvx.commands.output import ladder_lines
 from amtl_cvx.commands.rows import confirmed_solution
-from amtl_cvx.commands.setup import Setup, check_seed, handling, recorded, set_up
+from amtl_cvx.commands.setup import Setup, handling, recorded, running_options, set_up
 from amtl_cvx.coordinator import Options
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import Exit
@@ -84,17 +84,12 @@ def _climbed(solution: Solution, tasks: TaskSet, level: str, progress: Progress)
 def _options(arguments: Namespace) -> Options:
     """How to run; `AMTLError` for a method, seed or option that is none."""
     method_named(arguments.method)
-    check_seed(arguments.seed)
-    return Options(
-        tol=arguments.tol,
-        max_rounds=arguments.max_rounds,
+    return dataclasses.replace(
+        running_options(arguments),
         refine=not arguments.no_refine,
         sweep=arguments.sweep,
         definition=arguments.definition,
-        engine=arguments.engine,
         ridge=arguments.ridge,
-        solver=arguments.solver,
-        gpu=arguments.gpu,
     )
 
 

@@ -62,15 +62,33 @@ class Setup:
         return lines
 
 
-def set_up(arguments: Namespace, options: Options, progress: Progress) -> Setup:
-    """Read, prepare, and choose what is left to auto."""
-    dataset = read(
-        arguments.data,
+def running_options(arguments: Namespace) -> Options:
+    """How every command that fits does so; `AMTLError` for a seed or an option that is none."""
+    if arguments.seed < 0:
+        raise ModelError(f"--seed must be a whole number >= 0, got {arguments.seed}")
+    return Options(
+        tol=arguments.tol,
+        max_rounds=arguments.max_rounds,
+        engine=arguments.engine,
+        solver=arguments.solver,
+        gpu=arguments.gpu,
+    )
+
+
+def read_data(data: str, arguments: Namespace, progress: Progress) -> Dataset:
+    """`data` by the columns of the arguments, with the rows in memory where their loss needs them."""
+    return read(
+        data,
         task=arguments.task,
         target=arguments.target,
         keep_rows=keep_rows(arguments.loss),
-        observe=progress.counting(f"reading {arguments.data}"),
+        observe=progress.counting(f"reading {data}"),
     )
+
+
+def set_up(arguments: Namespace, options: Options, progress: Progress) -> Setup:
+    """Read, prepare, and choose what is left to auto."""
+    dataset = read_data(arguments.data, arguments, progress)
     dataset = dataclasses.replace(dataset, name=_text(dataset.name), source=_text(dataset.source))
     settings = resolve(arguments, dataset.settings)
     preparation = learn_preparation(settings, dataset)
@@ -119,12 +137,6 @@ def handling(action: Callable[[int, FrameType | None], Any] | int, *signals: int
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def check_seed(seed: int) -> None:
-    """Raise `ModelError` for a seed below 0."""
-    if seed < 0:
-        raise ModelError(f"--seed must be a whole number >= 0, got {seed}")
 
 
 def recorded(arguments: Namespace) -> dict[str, Any]:

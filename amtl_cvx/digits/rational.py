@@ -32,7 +32,7 @@ from numpy.typing import NDArray
 
 from amtl_cvx.digits.column import Column
 from amtl_cvx.digits.prices import linear_prices
-from amtl_cvx.errors import DataError, NotCertifiable
+from amtl_cvx.errors import DataError, NotCertifiable, SolveError
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -98,6 +98,8 @@ def exact_transfer(
     ------
     DataError
         For a negative price or shapes that do not match.
+    SolveError
+        Should the B found not be optimal.
     """
     A = _matrix(W)
     T = A.ncols()
@@ -190,14 +192,25 @@ def exact_weights(tasks: TaskSet, model: Model, B: Matrix) -> ExactWeights:
 def _column_gap(
     W: fmpq_mat, t: int, others: Sequence[int], b: Sequence[fmpq], p: Sequence[fmpq], lam: fmpq
 ) -> fmpq:
-    """P(b) - D(theta) at theta = 2 coupling r, from the columns of W; theta must be dual feasible."""
+    """P(b) - D(theta) at theta = 2 coupling r, from the columns of W.
+
+    `SolveError` unless theta is dual feasible: the gap would prove nothing.
+    """
     d = W.nrows()
     A = fmpq_mat([[W[i, s] for s in others] for i in range(d)]) if others else fmpq_mat(d, 0)
     w = fmpq_mat(d, 1, [W[i, t] for i in range(d)])
     r = w - A * fmpq_mat(len(others), 1, list(b))
     theta = 2 * lam * r
     slopes = (A.transpose() * theta).entries()
-    assert all(slope <= price for slope, price in zip(slopes, p, strict=True))
+    least = min((price - slope for slope, price in zip(slopes, p, strict=True)), default=fmpq(0))
+    if least < 0:
+        raise SolveError(
+            f"the exact B-step must leave multipliers >= 0, the least of column {t} is"
+            f" {float(_fraction(least)):.3g}: report this",
+            step="B",
+            solver="exact",
+            status="not dual feasible",
+        )
     primal = lam * _dot(r, r) + sum((price * x for price, x in zip(p, b, strict=True)), fmpq(0))
     return primal - (_dot(theta, w) - _dot(theta, theta) / (4 * lam))
 

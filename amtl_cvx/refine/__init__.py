@@ -27,10 +27,10 @@ from collections.abc import Callable
 import numpy as np
 
 from amtl_cvx.certificate import certify, residuals
+from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.model import Model
 from amtl_cvx.refine.newton import WORKING_LIMIT, Derivatives, derivatives, newton_steps
 from amtl_cvx.refine.quasi import quasi_newton_steps
-from amtl_cvx.subproblems.direct import DENSE_LIMIT
 from amtl_cvx.tasks import Array, TaskSet
 
 __all__ = ["DENSE_LIMIT", "WORKING_LIMIT", "Derivatives", "can_refine", "derivatives", "refine"]

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg as sl
 
+from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.errors import SolveError
 from amtl_cvx.model import Model, stacked_hessian
 from amtl_cvx.solvers import Solved
@@ -35,8 +36,6 @@ from amtl_cvx.tasks import Array, Indices, TaskSet
 
 DENSE_SIZE = 500
 """Number of unknowns T d up to which the W-step's system is factored at once."""
-DENSE_LIMIT = 6000
-"""Number of unknowns T d up to which it is factored where conjugate gradients do not end (288 MB)."""
 _CG_STEPS, _CG_LIMIT = 1000, 5000  # with a factor to fall back on, and without
 _CG_CHECK = 50  # steps after which it is asked whether their rate will do
 _CORRECTIONS = 3  # of a solution by a dense factor

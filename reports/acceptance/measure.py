@@ -401,14 +401,13 @@ def bad_input() -> list[Row]:
 
 def start_up() -> list[Row]:
     everything = "from amtl_cvx import *"  # the names are lazy: this loads every module behind them
-    seconds: dict[str, list[float]] = {"import cvxpy": [], everything: []}
-    for _ in range(7):
-        for name in seconds:
-            code = (
-                f"import time; t = time.perf_counter(); import cvxpy; {name}; print(time.perf_counter() - t)"
-            )
-            seconds[name].append(float(subprocess.check_output([sys.executable, "-c", code])))
-    extra = float(np.median(seconds[everything]) - np.median(seconds["import cvxpy"]))
+    code = f"import cvxpy, time; t = time.perf_counter(); {everything}; print(time.perf_counter() - t)"
+    with tempfile.TemporaryDirectory() as compiled:  # bytecode as an installed package has it
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment = {**kept, "PYTHONPYCACHEPREFIX": compiled}
+        command = [sys.executable, "-c", code]
+        seconds = [float(subprocess.check_output(command, env=environment)) for _ in range(8)]
+    extra = float(np.median(seconds[1:]))
     code = f"import sys; {everything}; print('matplotlib' in sys.modules)"
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True).strip()
     started = time.perf_counter()
@@ -419,7 +418,7 @@ def start_up() -> list[Row]:
     last = done.stdout.strip().splitlines()[-1]
     return [
         Row(
-            what="import of every public name over import cvxpy, median of 7",
+            what="import of every public name after import cvxpy, bytecode compiled before, median of 7",
             limit="<= 0.3 s",
             figure=f"{extra:.2f} s",
             holds=extra <= 0.3,
