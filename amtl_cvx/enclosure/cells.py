@@ -9,6 +9,9 @@ closed it.
 
 A cell is closed by a proof on the identity (`relaxation.margin`): reduced at the minimiser, in the one cell
 that holds it; not reduced anywhere else, where J > U. What is still open at the end gets its best bound.
+
+The means of the pseudo-distribution are a start as well: where the relaxation is tight at a point below U,
+which twenty random starts may miss, a fit from there finds it (`LowerPoint`), and all begins again.
 """
 
 from __future__ import annotations
@@ -18,17 +21,29 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
+import numpy as np
+
+from amtl_cvx.enclosure.point import ExactPoint
 from amtl_cvx.enclosure.polynomial import Monomial, Polynomial, Scaled, add, edges_of, scaled
 from amtl_cvx.enclosure.relaxation import Block, Bound, blocks_of, bound, margin, relax
 from amtl_cvx.enclosure.rounding import Factor, clip, expand, factor, project, value_below
 from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.tasks import Array
 
 _MARGIN = 1e-8  # of the Gram matrices: far above the errors of a solver in doubles
 _CLOSED = 1e-7  # a gap, relative to U, that is not worth a cut
 _ASIDE = 0.25  # distance of a cut from the minimiser and from the cell's lower end, in standard deviations
 _KEPT = 0.9  # of the width of a cell: the most that a part keeps
 _PLACES = 40  # binary digits of a cut
+
+
+class LowerPoint(Exception):
+    """A point with J below U turned up."""
+
+    def __init__(self, point: ExactPoint) -> None:
+        super().__init__(f"J = {float(point.objective):.17g}")
+        self.point = point
 
 
 @dataclass(kw_only=True)
@@ -88,12 +103,15 @@ class Prover:
     zoom : Zoom
     bits : int
         Binary digits of the factors.
+    descend : callable
+        (W, B) to the point that a fit from there ends at.
     """
 
     upper: Fraction
     unit: Fraction
     zoom: Zoom
     bits: int
+    descend: Callable[[Array, Array], ExactPoint]
 
     def divide(self, box: Scaled, *, most: int, observe: Callable[[str], None] | None = None) -> Cell:
         """The box as one cell, cut until every part is closed or there are `most` of them.
@@ -102,6 +120,8 @@ class Prover:
         ------
         NotCertifiable
             Where the solver has no answer on the whole box.
+        LowerPoint
+            Where a bound leads to a point below U.
         """
         root = self._judged(box)
         if root is None:
@@ -110,7 +130,7 @@ class Prover:
             )
         while len(leaves := root.leaves()) < most:
             worst = min(leaves, key=lambda leaf: leaf.gamma)
-            if worst.gamma * float(self.unit) >= -_CLOSED * float(self.upper) or not self._cut(worst):
+            if not (self._below(worst.gamma) and self._cut(worst)):
                 break
             if observe is not None:
                 observe(f"{len(leaves) + 1} of at most {most} cells")
@@ -128,7 +148,21 @@ class Prover:
                 return cell
         cell.bound = bound(relax(blocks_of(near, split=scale.T == 2, reduced=False)), excess)
         cell.gamma = cell.bound.gamma
-        return cell if math.isfinite(cell.gamma) else None
+        if not math.isfinite(cell.gamma):
+            return None
+        if self._below(cell.gamma):
+            self._try(means(near, cell.bound.moments))
+        return cell
+
+    def _below(self, gamma: float) -> bool:
+        """Whether the bound leaves a gap below U that is worth a cut."""
+        return gamma * float(self.unit) < -_CLOSED * float(self.upper)
+
+    def _try(self, start: tuple[Array, Array]) -> None:
+        """Raise `LowerPoint` where a fit from `start` ends below U."""
+        point = self.descend(*start)
+        if point.objective < self.upper * (1 - Fraction(_CLOSED)):
+            raise LowerPoint(point)
 
     def _prove(self, cell: Cell, blocks: list[Block], excess: Polynomial) -> bool:
         """Give the cell a proof on the identity of `excess`; whether there is one."""
@@ -216,6 +250,18 @@ def place(cell: Scaled, zoom: Zoom, moments: Mapping[Monomial, float]) -> tuple[
         return None
     value = (near.centre[k] + near.radius[k] * Fraction(at)) / cell.radius[k]
     return number, Fraction(round(value * 2**_PLACES), 2**_PLACES)
+
+
+def means(near: Scaled, moments: Mapping[Monomial, float]) -> tuple[Array, Array]:
+    """W (d, T) and B (T, T) >= 0 in the mean of the pseudo-distribution."""
+    values = [
+        float(centre) + float(radius) * moments[(k,)]
+        for k, (centre, radius) in enumerate(zip(near.centre, near.radius, strict=True))
+    ]
+    B = np.zeros((near.T, near.T))
+    for k, edge in zip(near.edges, edges_of(near.T), strict=True):
+        B[edge] = max(values[k], 0.0)
+    return np.array(values[: near.edges.start]).reshape(near.d, near.T), B
 
 
 def _unsureness(near: Scaled, number: int, moments: Mapping[Monomial, float]) -> float:

@@ -20,9 +20,9 @@ import numpy as np
 
 from amtl_cvx.certificate import infeasibility
 from amtl_cvx.enclosure.box import Box, box_of, check_box
-from amtl_cvx.enclosure.cells import Cell, Prover, excess_of
+from amtl_cvx.enclosure.cells import Cell, LowerPoint, Prover, excess_of
 from amtl_cvx.enclosure.exact import ExactProblem, Matrix, magnitude
-from amtl_cvx.enclosure.point import ExactPoint, best_point, exact_point, polish
+from amtl_cvx.enclosure.point import ExactPoint, best_point, descended, exact_point, polish
 from amtl_cvx.enclosure.polynomial import Polynomial, Scaled, scale_problem
 from amtl_cvx.enclosure.proof import proof_of
 from amtl_cvx.enclosure.relaxation import blocks_of, check_size, relax
@@ -149,21 +149,23 @@ def enclose(
     if starts:
         found = best_point(tasks, model, starts=starts, rng=np.random.default_rng(seed))
         best = min(best, polish(problem, found.W, found.B, bits=bits + 24), key=lambda point: point.objective)
-    derived = box_of(problem, _level(best.objective))
     if box is not None:
-        check_box(box, derived)  # then the minimum over it is that over the derived one
-    return _prove(
-        tasks,
-        model,
-        problem,
-        best,
-        derived,
-        asked=asked.objective,
-        solver=solver,
-        bits=bits,
-        cells=cells,
-        observe=observe,
-    )
+        check_box(box, box_of(problem, _level(best.objective)))  # then its minimum is that of the derived one
+    while True:
+        try:
+            return _prove(
+                tasks,
+                model,
+                problem,
+                best,
+                asked=asked.objective,
+                solver=solver,
+                bits=bits,
+                cells=cells,
+                observe=observe,
+            )
+        except LowerPoint as lower:
+            best = lower.point
 
 
 def _prove(
@@ -171,7 +173,6 @@ def _prove(
     model: Model,
     problem: ExactProblem,
     point: ExactPoint,
-    box: Box,
     *,
     asked: Fraction,
     solver: str,
@@ -179,7 +180,7 @@ def _prove(
     cells: int,
     observe: Callable[[str], None] | None,
 ) -> Enclosure:
-    upper = point.objective
+    upper, box = point.objective, box_of(problem, _level(point.objective))
     unit = Fraction(4) ** (magnitude(upper) // 2)
     scale = scale_problem(problem, box, point.W, point.B)
     excess = excess_of(scale, upper, unit)
@@ -188,7 +189,12 @@ def _prove(
     else:
         zoom = Zoom.on(scale)
         bits += zoom.lost
-        prover = Prover(upper=upper, unit=unit, zoom=zoom, bits=bits)
+
+        def descend(W: Array, B: Array) -> ExactPoint:
+            end = descended(tasks, model, W, B)
+            return polish(problem, end.W, end.B, bits=bits + 24)
+
+        prover = Prover(upper=upper, unit=unit, zoom=zoom, bits=bits, descend=descend)
         root = prover.divide(scale, most=cells, observe=observe)
     proof = proof_of(
         tasks,

@@ -21,7 +21,7 @@ from amtl_cvx.enclosure.polynomial import edges_of
 from amtl_cvx.errors import SolveError
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
-from amtl_cvx.solution import Point
+from amtl_cvx.solution import Point, Solution
 from amtl_cvx.tasks import Array, TaskSet
 
 _ROUNDS = 30
@@ -52,13 +52,23 @@ def best_point(tasks: TaskSet, model: Model, *, starts: int, rng: np.random.Gene
     """The lowest J of the alternation from B = 0 and of `starts - 1` fits from random sparse B."""
     best, lowest = Point(np.zeros((tasks.d, tasks.T)), np.zeros((tasks.T, tasks.T))), math.inf
     for start in [None, *(random_start(tasks, rng) for _ in range(starts - 1))]:
-        try:
-            found = fit(tasks, model, options=Options(engine="fast", start=start))
-        except SolveError:
-            continue
-        if found.objective < lowest:
+        if (found := _fitted(tasks, model, start)) is not None and found.objective < lowest:
             best, lowest = Point(found.W, found.B), found.objective
     return best
+
+
+def descended(tasks: TaskSet, model: Model, W: Array, B: Array) -> Point:
+    """Where a fit from (W, B) ends; (W, B) itself where it fails."""
+    found = _fitted(tasks, model, Point(W, B))
+    return Point(W, B) if found is None else Point(found.W, found.B)
+
+
+def _fitted(tasks: TaskSet, model: Model, start: Point | None) -> Solution | None:
+    """The fit, None where no solver answers."""
+    try:
+        return fit(tasks, model, options=Options(engine="fast", start=start))
+    except SolveError:
+        return None
 
 
 def random_start(tasks: TaskSet, rng: np.random.Generator) -> Point:

@@ -113,7 +113,7 @@ def _against_rival(stored: Figures) -> list[Promise]:
         else:
             rows.append(_to_level(stored, problem, FAST, RIVALS, 3.0))
             rows.append(_to_level(stored, problem, OURS, RIVALS, 10.0))
-            rows.append(_per_round(stored, problem, ALTERNATION, _quickest_round(stored, problem), 10.0))
+            rows += [_per_round(stored, problem, ALTERNATION, rival, 10.0) for rival in PLAIN_RIVALS]
     return rows
 
 
@@ -175,12 +175,3 @@ def _to_level(stored: Figures, problem: str, ours: str, peers: tuple[str, ...], 
 def _best(stored: Figures, problem: str, names: tuple[str, ...]) -> float | None:
     found = [_find(stored, problem, name) for name in names]
     return min((f["seconds_to"]["1e-06"] for f in found if f and f["seconds_to"]["1e-06"]), default=None)
-
-
-def _quickest_round(stored: Figures, problem: str) -> str:
-    found = {
-        n: f["seconds_per_round"]
-        for n in PLAIN_RIVALS
-        if (f := _find(stored, problem, n)) and f["seconds_per_round"]
-    }
-    return min(found, key=lambda name: found[name]) if found else PLAIN_RIVALS[1]

@@ -312,7 +312,7 @@ def cut_box_holds() -> None:
 
     with (
         mock.patch.object(cells.Prover, "_prove", not_whole),
-        mock.patch.object(cells, "_CLOSED", -1.0),
+        mock.patch.object(cells.Prover, "_below", lambda *_: True),
         mock.patch.object(cells, "place", lambda *_: (0, Fraction(3, 8))),
     ):
         found = enclose(*instance(), starts=1, cells=2)
