@@ -495,6 +495,24 @@ def test_a_stationary_point_with_free_edges_is_not_rejected_by_a_loose_bound(
     assert solution.certificate.relative <= 1e-8 and solution.certificate.passes
 
 
+def test_growth_in_directions_that_no_row_sees_is_named() -> None:
+    """Feature 1 is 0 in both tasks, B is a cycle: W may grow along it at no cost, and edges get free."""
+    X = [np.array([[1.0, 0.0], [2.0, 0.0]]), np.array([[1.0, 0.0], [-1.0, 0.0]])]
+    tasks = TaskSet.from_arrays(X, [np.array([1.0, 1.0]), np.array([1.0, 2.0])])
+    model, cycle = make_model(mu=0.1, coupling=1.0), np.array([[0.0, 1.0], [1.0, 0.0]])
+    small, large = np.array([[0.5, -0.5], [1.0, 1.0]]), np.array([[0.5, -0.5], [1e6, 1e6]])
+    assert model.objective(tasks, large, cycle) == pytest.approx(model.objective(tasks, small, cycle))
+    found = certify(tasks, model, large, cycle)
+    assert not found.passes and found.relative_B < 1e-5  # which says nothing: its terms are as large as W'W
+    assert found.gap_B is not None and found.gap_B > 0.1 * found.objective
+    assert "rows that do not see all directions" in found.reasons["minimum"]
+    assert "1e+06" in found.reasons["minimum"]
+    assert "minimum" not in certify(tasks, model, small, cycle).reasons
+    assert "minimum" not in certify(tasks, model, large, 0.5 * cycle).reasons
+    full = TaskSet.from_arrays([np.eye(2), np.eye(2)], [np.ones(2), np.array([1.0, 2.0])])
+    assert "minimum" not in certify(full, model, large, cycle).reasons
+
+
 FIGURES = ("gap_W", "gap_B", "gain_W", "error_W", "error_B", "zeros_proven", "condition_W", "condition_B")
 
 

@@ -20,7 +20,7 @@ so J(W, B) - gap_W <= min over W of J(., B) and J(W, B) - gap_B <= min over B of
 `error_W`, `error_B`, how far each block can be from its best given the other; `zeros_proven`, how many absent
 edges are absent from every best B for this W; `condition_W`, `condition_B`, `sigma_min` (see `weights` and
 `columns`). J is biconvex: a point that passes is a first-order point and a partial optimum, never "the
-optimum".
+optimum". `escape` says of a point that does not pass why J may have no minimum near it.
 
 Levels: C0 evaluated; C1 eps-partial-optimum (both gaps small); C2 first-order-verified (`passes`). `ladder`
 goes on from there: C3 by the curvature of J (`second_order`), C4 by interval arithmetic, C5 by an exact lower
@@ -43,11 +43,11 @@ import numpy as np
 
 from amtl_cvx.certificate.columns import (
     TransferEvidence,
-    free_edges,
     no_evidence,
     transfer_evidence,
     transfer_gap,
 )
+from amtl_cvx.certificate.escape import escape
 from amtl_cvx.certificate.fenchel import kinked_multipliers
 from amtl_cvx.certificate.residuals import Residuals, infeasibility, prox_steps, residuals
 from amtl_cvx.certificate.rows import RowSums, confirm
@@ -74,7 +74,6 @@ __all__ = [
     "check_tolerance",
     "conclude",
     "confirm",
-    "free_edges",
     "infeasibility",
     "prox_steps",
     "reaches",
@@ -157,6 +156,6 @@ def certify(
         tol=tol,
         reasons=reasons,
     )
-    if not certificate.passes and (free := free_edges(tasks, model, W, B)):
-        return replace(certificate, reasons={**reasons, "minimum": free})
+    if not certificate.passes and (why := escape(tasks, model, W, B)):
+        return replace(certificate, reasons={**reasons, "minimum": why})
     return certificate

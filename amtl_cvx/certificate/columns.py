@@ -206,23 +206,3 @@ def column_range(W: Array, chosen: Mask) -> tuple[Array, Array]:
 
 def _noise(W: Array) -> float:
     return 4.0 * sum(W.shape) * _EPS
-
-
-def free_edges(tasks: TaskSet, model: Model, W: Array, B: Array) -> str:
-    """Why J may have no minimum near this point, "" where there is no sign of it.
-
-    A task that can be fitted without loss (separable labels, n_t < d) has edges that cost nothing in the
-    limit; a cycle among such tasks drives the spectral radius of B to 1, I - B to a singular matrix and W to
-    infinity.
-    """
-    at_zero = model.losses(tasks, np.zeros_like(W))
-    perfect = [tasks.names[t] for t in np.flatnonzero(model.losses(tasks, W) <= 1e-2 * at_zero)]
-    smallest = float(np.linalg.svd(np.eye(tasks.T) - B, compute_uv=False)[-1])
-    if not perfect or smallest > 1e-3:
-        return ""
-    names = ", ".join(repr(name) for name in perfect[:3]) + (", ..." if len(perfect) > 3 else "")
-    return (
-        f"{names} can be fitted almost without loss, so edges out of it cost nothing, and I - B is nearly"
-        f" singular ({smallest:.1e}): J may have no minimum here; give the task more rows, fewer features, or"
-        " drop it"
-    )
