@@ -169,6 +169,7 @@ def _of_path(path: list[Point]) -> Figures:
             for level in LEVELS
         },
         "relative": min(p.relative for p in path),
+        "last_relative": path[-1].relative,
         "path": _thinned(path),
     }
 
@@ -194,12 +195,15 @@ def _of_points(judge: Judge, points: list[Point], exact_rounds: int) -> Figures:
     pairs = [(point.W, point.B) for point in points if point.W is not None and point.B is not None]
     J = [judge.model.objective(judge.tasks, W, _feasible(B)) for W, B in pairs]
     W, B = pairs[-1]
+    verdict = certify(judge.original, judge.model, W, _feasible(B), tol=1e-8)
     exact = [point for point in points if exact_rounds < 0 or point.round <= exact_rounds]
     figures = {
         "objective": J[-1],
         "rise_of_J": max([(b - a) / abs(a) for a, b in zip(J, J[1:], strict=False)], default=0.0),
         "infeasibility": max(float(np.abs(B - _feasible(B)).max()) for _, B in pairs),
-        "level": certify(judge.original, judge.model, W, _feasible(B), tol=1e-8).level,
+        "level": verdict.level,
+        "gap_B": verdict.gap_B,
+        "no_minimum": verdict.reasons.get("minimum"),
     }
     if exact:
         figures["half_step_W"], figures["half_step_B"] = judge.half_steps(exact)

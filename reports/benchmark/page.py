@@ -113,7 +113,13 @@ def _problem(name: str, entry: Figures) -> str:
             lines.append(_row(entrant.name, found))
         elif found:
             lines.append(f"| {entrant.name} |" + " |" * 8 + f" {found.get('skipped') or found['status']} |")
-    return "\n".join([*lines, "", f"![residual over time]({name}.png)"]) + "\n"
+    refused = [
+        f"{key} ends at a residual of {found['last_relative']:.1e}, and the certificate refuses the point: a move"
+        f" of B alone may gain {found['gap_B'] / found['objective']:.1g} of J. {found['no_minimum']}.\n"
+        for key, found in entry["entrants"].items()
+        if found.get("no_minimum") and found["gap_B"] is not None
+    ]
+    return "\n".join([*lines, "", f"![residual over time]({name}.png)", "", *refused]).rstrip() + "\n"
 
 
 def _row(name: str, found: Figures) -> str:

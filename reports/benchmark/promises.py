@@ -135,6 +135,10 @@ def _school(stored: Figures) -> list[Promise]:
             rows.append(Promise(what, "<= 120 s", shown, False if found["seconds"] >= 120 else None))
         if spent:
             rows.append(Promise(f"School: {name}, a round", "<= 1 s", f"{spent:.2f} s", spent <= 1.0))
+        if peak := found.get("peak_MiB"):
+            rows.append(
+                Promise(f"School: {name}, peak memory", "<= 2048 MiB", f"{peak:.0f} MiB", peak <= 2048)
+            )
     return rows
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
 from dataclasses import asdict
 
 import clarabel  # noqa: F401  (loaded before the clock starts)
@@ -41,7 +42,8 @@ def work(problem: protocol.Problem, recorder: protocol.Recorder, arguments: argp
     chosen = {"engine": arguments.engine} if arguments.engine else {}
     options = Options(tol=TOLERANCE, max_rounds=10**6, refine=bool(arguments.refine), callback=note, **chosen)
     solution = fit(tasks, model, options=options)
-    recorder.describe(set_up_seconds=solution.seconds["compile"])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024.0  # kibibytes on Linux
+    recorder.describe(set_up_seconds=solution.seconds["compile"], peak_MiB=peak)
     recorder.point(solution.history[-1].round, solution.W, solution.B)
     return solution.status.value
 
