@@ -114,8 +114,8 @@ def _problem(name: str, entry: Figures) -> str:
         elif found:
             lines.append(f"| {entrant.name} |" + " |" * 8 + f" {found.get('skipped') or found['status']} |")
     refused = [
-        f"{key} ends at a residual of {found['last_relative']:.1e}, and the certificate refuses the point: a move"
-        f" of B alone may gain {found['gap_B'] / found['objective']:.1g} of J. {found['no_minimum']}.\n"
+        f"{key} ends at a residual of {found['last_relative']:.1e}, and the certificate refuses the point: a"
+        f" move of B alone may gain {found['gap_B'] / found['objective']:.1g} of J. {found['no_minimum']}.\n"
         for key, found in entry["entrants"].items()
         if found.get("no_minimum") and found["gap_B"] is not None
     ]
