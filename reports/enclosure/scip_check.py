@@ -3,7 +3,7 @@
     python reports/enclosure/scip_check.py [--seconds 300] [--from-zero] [NAME ...]
 
 reads proofs/*.json and instances/*.json (as `Enclosure.save` writes them), writes scip.json and scip.md
-beside itself. SCIP gets the data and, of the proof, the point of its upper bound; with --from-zero not even
+beside itself; with names, the rows of the other stored instances are those of the last run. SCIP gets the data and, of the proof, the point of its upper bound; with --from-zero not even
 that, but a fit from B = 0, from which the box is larger and the time longer. For each instance
 
     closed       SCIP finished within the time
@@ -128,16 +128,19 @@ def main() -> int:
     parser.add_argument("--from-zero", action="store_true")
     parser.add_argument("names", nargs="*")
     given = parser.parse_args()
-    paths = [path for folder in ("proofs", "instances") for path in sorted((HERE / folder).glob("*.json"))]
-    paths = [path for path in paths if not given.names or path.stem in given.names]
+    stored = [path for folder in ("proofs", "instances") for path in sorted((HERE / folder).glob("*.json"))]
+    paths = [path for path in stored if not given.names or path.stem in given.names]
     if not paths:
         wanted = ", ".join(given.names) or "any"
         print(f"no stored proof beside this script ({wanted}): run measure.py first", file=sys.stderr)
         return 1
-    rows = []
+    known = {}
+    if given.names and (HERE / "scip.json").exists():
+        known = {row["instance"]: row for row in json.loads((HERE / "scip.json").read_text())["instances"]}
     for path in paths:
-        rows.append(check(path, seconds=given.seconds, from_zero=given.from_zero))
-        print(f"{path.stem}: {rows[-1]['verdict']}, {rows[-1]['seconds']:.1f} s", file=sys.stderr)
+        row = known[path.stem] = check(path, seconds=given.seconds, from_zero=given.from_zero)
+        print(f"{path.stem}: {row['verdict']}, {row['seconds']:.1f} s", file=sys.stderr)
+    rows = [known[path.stem] for path in stored if path.stem in known]
     figures = {"machine": machine(), "limit": given.seconds, "instances": rows}
     (HERE / "scip.json").write_text(json.dumps(figures, indent=1) + "\n")
     (HERE / "scip.md").write_text(page(figures))
