@@ -3,8 +3,9 @@
     python reports/enclosure/scip_check.py [--seconds 300] [--from-zero] [NAME ...]
 
 reads proofs/*.json and instances/*.json (as `Enclosure.save` writes them), writes scip.json and scip.md
-beside itself; with names, the rows of the other stored instances are those of the last run. SCIP gets the data and, of the proof, the point of its upper bound; with --from-zero not even
-that, but a fit from B = 0, from which the box is larger and the time longer. For each instance
+beside itself; with names, the rows of the other stored instances are those of the last run. SCIP gets the
+data and, of the proof, the point of its upper bound; with --from-zero not even that, but a fit from B = 0,
+from which the box is larger and the time longer. For each instance
 
     closed       SCIP finished within the time
     agrees       the minima differ by at most 1e-5, and the proved bound is not above what SCIP claims
