@@ -15,7 +15,7 @@ import pytest
 from cases import LOSS_CASES, NONSMOOTH_CASES, Array, loss_id, random_transfer, tasks_for
 from mpmath import mp, mpf
 
-from amtl_cvx.certificate import certify, columns, fenchel, weight_evidence, weights
+from amtl_cvx.certificate import Certificate, certify, columns, fenchel, weight_evidence, weights
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared, SquaredHinge
 from amtl_cvx.model import Model
@@ -421,15 +421,18 @@ def test_the_rule_for_zeros_is_tight(rng: np.random.Generator) -> None:
         assert columns.proven_zeros(W, B, prices, coupling, without)[0, 1]
 
 
-@pytest.fixture(scope="module", params=LOSS_CASES, ids=loss_id)
-def certified(request: pytest.FixtureRequest) -> tuple[TaskSet, Model, Array, Array]:
-    """A first-order point of a small problem with edges."""
-    loss = request.param
+def first_order_point(loss: Loss) -> tuple[TaskSet, Model, Array, Array]:
+    """That of a small problem with edges."""
     tasks = tasks_for(loss, np.random.default_rng(3), d=3, counts=(16, 19, 15))
     model = model_of(loss, mu=0.005, coupling=0.1)
     solution = alternate(tasks, model, Options())
     assert solution.certificate.passes and solution.certificate.edges
     return tasks, model, solution.W, solution.B
+
+
+@pytest.fixture(scope="module", params=LOSS_CASES, ids=loss_id)
+def certified(request: pytest.FixtureRequest) -> tuple[TaskSet, Model, Array, Array]:
+    return first_order_point(request.param)
 
 
 def test_gaps_at_a_certified_point(certified: tuple[TaskSet, Model, Array, Array]) -> None:
@@ -439,6 +442,22 @@ def test_gaps_at_a_certified_point(certified: tuple[TaskSet, Model, Array, Array
     (primal, size), (dual, more) = problem.primal(V), problem.dual(problem.natural(V))
     best = problem.primal(problem.minimum(V))[0] if found.gap_W_exact else dual
     assert found.gap_W is not None and abs(mpf(found.gap_W) - (primal - best)) <= 1e-14 * (size + more)
+    assert_gap_B(found, tasks, model, W, B)
+
+
+@kinked_loss
+def test_gaps_at_a_certified_point_of_a_loss_with_kinks(loss: Loss) -> None:
+    """The same at the multipliers that the certificate finds."""
+    tasks, model, W, B = first_order_point(loss)
+    problem, found = exact_problem(tasks, model, B), certify(tasks, model, W, B)
+    chosen = fenchel.kinked_multipliers(tasks, model, W, B)
+    clipped = [exact(loss.clip(u, task.y)) for u, task in zip(chosen, tasks, strict=True)]
+    (primal, size), (dual, more) = problem.primal(exact(W)), problem.dual(clipped)
+    assert found.gap_W is not None and abs(mpf(found.gap_W) - (primal - dual)) <= 1e-14 * (size + more)
+    assert_gap_B(found, tasks, model, W, B)
+
+
+def assert_gap_B(found: Certificate, tasks: TaskSet, model: Model, W: Array, B: Array) -> None:
     prices = model.mu * model.weighted_losses(tasks, W)
     duals = columns.column_duals(W, B, prices, model.coupling)
     gap = size = mpf(0)
