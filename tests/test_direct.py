@@ -6,10 +6,10 @@ import cvxpy as cp
 import numpy as np
 import pytest
 from cases import LOSS_CASES, Array, loss_id, random_tasks, random_transfer, tasks_for
-from scipy.optimize import nnls
+from scipy.optimize import minimize_scalar, nnls
 
 from amtl_cvx.certificate import residuals, transfer_gap, weight_gain
-from amtl_cvx.losses import Loss
+from amtl_cvx.losses import Huber, Loss
 from amtl_cvx.model import Model, make_model
 from amtl_cvx.subproblems import WeightStep, compile_transfer_step, direct
 from amtl_cvx.subproblems.direct import (
@@ -20,6 +20,7 @@ from amtl_cvx.subproblems.direct import (
     minimal_weights,
     nonnegative_columns,
 )
+from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
 every_loss = pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
@@ -116,6 +117,19 @@ def test_a_singular_hessian_gets_a_factor(rng: np.random.Generator) -> None:
     A = rng.normal(size=(3, 8))
     factor, lower = cholesky(A.T @ A)
     assert lower and np.abs(np.tril(factor) @ np.tril(factor).T - A.T @ A).max() <= 1e-9
+
+
+def test_a_newton_step_that_is_far_too_long_is_cut_short() -> None:
+    """All rows far from W = 0, I - B nearly singular: along W = (v, 2 v) J is all but linear, then convex."""
+    X = [np.array([[1.0], [2.0], [1.5]]), np.array([[1.0], [1.0], [3.0]])]
+    tasks = TaskSet.from_arrays(X, [np.array([10.0, 21.0, 14.0]), np.array([22.0, 19.0, 61.0])])
+    model = Model(loss=Huber(threshold=0.5), transfer=LossWeightedL1(mu=0.1), coupling=1.0)
+    B = np.array([[0.0, 2.0], [0.5 * (1.0 - 1e-7), 0.0]])
+    W = minimal_weights(tasks, model, np.zeros((1, 2)), B)
+    along = minimize_scalar(lambda v: model.objective(tasks, np.array([[v, 2.0 * v]]), B), bounds=(0, 30))
+    assert 9.0 < along.x < 11.0
+    assert model.objective(tasks, W, B) <= along.fun * (1 + 1e-9)
+    assert residuals(tasks, model, W, B).relative_W < 1e-10
 
 
 def test_the_logistic_step_matches_the_exponential_cones(rng: np.random.Generator) -> None:

@@ -40,6 +40,7 @@ _CG_STEPS, _CG_LIMIT = 1000, 5000  # with a factor to fall back on, and without
 _CG_CHECK = 50  # steps after which it is asked whether their rate will do
 _CORRECTIONS = 3  # of a solution by a dense factor
 _NEWTON_STEPS = 100
+_SHORTEST = 1e-18  # part of a Newton step: far rows (Huber) and I - B nearly singular make it 1e13 too long
 _NEWTON_ACCURACY = 1e-13  # largest entry of the gradient relative to its terms
 _RIDGE = 1e-14  # relative; keeps a dependent support from an exactly singular matrix
 
@@ -161,7 +162,7 @@ def _minimise(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, 
             1e-14 * abs(value) if settled else 1e-4 * length * slope
         ):
             length /= 2.0
-            if length < 1e-10:
+            if length < _SHORTEST:
                 return W, factored
         W, value = W + length * step, new
         if model.loss.quadratic:
