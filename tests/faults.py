@@ -337,6 +337,7 @@ GLOBAL = (
     Fault("what is left over ignored", "enclosure:Cell.value", "value_below(add(excess, scaled(squares, Fraction(-1))))", "add(excess, scaled(squares, Fraction(-1))).get((), Fraction(0))", c.loose_bound_holds),
     Fault("squares added for subtracted", "enclosure:Cell.value", "Fraction(-1))", "Fraction(1))", ENCLOSURE),
     Fault("bound of the better part", "enclosure:Cell.value", "return min(", "return max(", c.cut_box_holds),
+    Fault("cut: numbers drift after a second cut", "enclosure:_with", "max(cell.linear) + 1", "len(cell.linear) + 1", c.twice_cut_box_holds),
     Fault("cut: both parts above", "enclosure:halves", "Fraction(-1)", "Fraction(1)", c.cuts_cover_the_box),
     Fault("cut somewhere else", "enclosure:halves", "-at", "at", c.cuts_cover_the_box),
     Fault("cut: another inequality dropped", "enclosure:_with", "<= 0", ">= 0", c.cuts_cover_the_box),

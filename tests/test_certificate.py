@@ -509,6 +509,11 @@ def test_growth_in_directions_that_no_row_sees_is_named() -> None:
     assert "1e+06" in found.reasons["minimum"]
     assert "minimum" not in certify(tasks, model, small, cycle).reasons
     assert "minimum" not in certify(tasks, model, large, 0.5 * cycle).reasons
+    idle = TaskSet.from_arrays(
+        [np.eye(2), np.eye(2), X[0][:1]], [np.ones(2), np.array([1.0, 2.0]), np.zeros(1)]
+    )
+    wide, grown = np.pad(cycle, ((0, 1), (0, 1))), np.column_stack([small, [0.0, 0.01]])
+    assert "minimum" not in certify(idle, model, grown, wide).reasons  # task 2 gives nothing, and is small
     full = TaskSet.from_arrays([np.eye(2), np.eye(2)], [np.ones(2), np.array([1.0, 2.0])])
     assert "minimum" not in certify(full, model, large, cycle).reasons
 

@@ -23,6 +23,7 @@ from amtl_cvx.enclosure import enclose as package_enclose
 from amtl_cvx.enclosure.exact import ExactProblem, exact_matrix, inverse, sqrt_above
 from amtl_cvx.enclosure.point import best_point, polish
 from amtl_cvx.enclosure.rounding import factor, value_below
+from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import ModelError, NotCertifiable
 
 ENCLOSE = sys.modules["amtl_cvx.enclosure.enclose"]
@@ -285,7 +286,7 @@ def test_without_a_reduced_relaxation_the_bound_is_still_rigorous(
     """max gamma, clipped and rounded: as wide as the solver is inaccurate, and checkable."""
     tasks, model = random_tasks(rng, d=1, counts=(5, 7)), amtl()
     tight = enclose(tasks, model, *zeros(tasks), starts=5)
-    monkeypatch.setattr(cells.Prover, "_prove", lambda *_: False)
+    monkeypatch.setattr(cells.Prover, "_proof", lambda *_: None)
     loose = enclose(tasks, model, *zeros(tasks), starts=5)
     assert not loose.tight
     assert loose.lower <= tight.upper == loose.upper
@@ -309,7 +310,7 @@ def test_too_high_an_upper_bound_gives_no_proof_of_it(
     """Started at a point that is not global and told to look nowhere else, the lower bound stays below."""
     tasks, model = random_tasks(rng, d=1, counts=(5, 7)), amtl()
     best = enclose(tasks, model, *zeros(tasks), starts=10)
-    monkeypatch.setattr(cells.Prover, "_try", lambda *_: None)
+    monkeypatch.setattr(cells.Prover, "_look_lower", lambda *_: None)
     naive = enclose(tasks, model, *zeros(tasks), starts=0, cells=2)
     assert naive.lower <= best.upper <= naive.upper
 
@@ -323,6 +324,55 @@ def test_a_lower_point_turns_up_on_the_way() -> None:
     assert alone.beaten > 0.03 and alone.tight
     assert float(alone.upper) == pytest.approx(float(many.upper), rel=1e-14)
     assert checker.check(json.loads(json.dumps(alone.proof))) == (alone.lower, alone.upper)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_task_that_its_rows_hardly_determine(seed: int) -> None:
+    """Two nearly collinear features: whatever the solver answers, the enclosure holds the ridge minimum."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(6, 1))
+    X = np.hstack([x, x + 10.0 ** rng.uniform(-4.7, -4) * rng.normal(size=(6, 1))])
+    tasks, model = TaskSet.from_arrays([X], [rng.normal(size=6)]), amtl()
+    y, gram = tasks[0].y, X.T @ X / 6 + np.eye(2)
+    minimum = y @ y / 6 - (X.T @ y / 6) @ np.linalg.solve(gram, X.T @ y / 6)
+    found = enclose(tasks, model, *zeros(tasks), starts=1)
+    assert float(found.lower) <= minimum * (1 + 1e-12) and float(found.upper) >= minimum * (1 - 1e-12)
+
+
+def two_points(scale: polynomial.Scaled, first: np.ndarray, second: np.ndarray) -> dict[Any, float]:
+    """The moments of equal weights on two points x'."""
+    n = len(scale.radius)
+    moments = {(k,): float(first[k] + second[k]) / 2 for k in range(n)}
+    return moments | {(k, k): float(first[k] ** 2 + second[k] ** 2) / 2 for k in range(n)}
+
+
+@pytest.mark.parametrize("radius", [3, 10**14])
+def test_a_cut_lies_where_the_moments_disagree(rng: np.random.Generator, radius: int) -> None:
+    """On the edge that two points disagree on, between them, off the minimiser at x = 0, whatever the box."""
+    tasks, model = random_tasks(rng, d=1, counts=(5, 7)), amtl()
+    problem = ExactProblem.read(tasks, model)
+    W, B = exact_matrix(np.ones((1, 2))), exact_matrix(np.array([[0.0, 0.25], [0.0, 0.0]]))
+    box = derive_box(tasks, model, problem.objective(W, B))
+    scale = polynomial.scale_problem(problem, box, W, B)
+    scale = replace(scale, radius=(*scale.radius[:2], Fraction(radius), Fraction(radius)))
+    scale = replace(scale, linear={**scale.linear, 0: cells.edge_of(scale, 0), 1: cells.edge_of(scale, 1)})
+    zoom = Zoom.on(scale)
+    near = zoom.inward(scale)
+    unit = float(near.radius[3])
+    for first, second in (
+        ([1, 1, 0, 0], [1, 1, 0, 2 / unit]),
+        ([1, 1, 0, 0.1 / unit], [1, 1, 0, 0.5 / unit]),
+    ):
+        moments = two_points(scale, np.array(first), np.array(second))
+        cut = cells.place(scale, zoom, moments)
+        assert cut is not None and cut[0] == 1
+        at = float(cut[1] * radius)
+        assert first[3] * unit < at < second[3] * unit
+        assert at == pytest.approx((first[3] + second[3]) * unit / 2)
+        (above, below) = cells.halves(scale, *cut)
+        assert cells.Cell(scale=below).home and not cells.Cell(scale=above).home
+    at_once = cells.place(scale, zoom, two_points(scale, np.zeros(4), np.zeros(4)))
+    assert at_once is None  # the moments are those of the minimiser
 
 
 def test_best_point_is_reproducible(rng: np.random.Generator) -> None:

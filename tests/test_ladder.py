@@ -205,6 +205,20 @@ def test_the_width_is_an_option(problem: Problem, proving: None, monkeypatch: py
     assert climbed(problem, width=0.009).certificate.level == "C4"
 
 
+def test_the_cuts_of_an_enclosure_are_told(
+    problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def enclose(*_: Any, observe: Callable[[str], None]) -> None:
+        observe("2 of at most 16 cells")
+        raise NotCertifiable("enough")
+
+    monkeypatch.setattr(amtl_cvx.enclosure, "enclose", enclose)
+    claiming(monkeypatch, refusing("no SCIP"))
+    words: list[str] = []
+    climbed(problem, observe=words.append)
+    assert words[-1] == "bounding the global minimum: 2 of at most 16 cells"
+
+
 def test_a_claim_is_reported_and_never_a_level(
     problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,7 +19,7 @@ from amtl_cvx.tasks import Array, Mask, TaskSet
 
 _SINGULAR = 1e-3  # smallest singular value of I - B
 _PERFECT = 1e-2  # of the loss at 0
-_UNSEEN = 100.0  # times the part of w_t that the rows see
+_UNSEEN = 100.0  # times the largest part of a predictor that rows see
 
 
 def escape(tasks: TaskSet, model: Model, W: Array, B: Array) -> str:
@@ -28,32 +28,31 @@ def escape(tasks: TaskSet, model: Model, W: Array, B: Array) -> str:
     if smallest > _SINGULAR:
         return ""
     singular = f"I - B is nearly singular ({smallest:.1e}): J may have no minimum here"
-    at_zero = model.losses(tasks, np.zeros_like(W))
-    perfect = model.losses(tasks, W) <= _PERFECT * at_zero
+    at_zero, gives = model.losses(tasks, np.zeros_like(W)), (B > 0.0).any(axis=1)
+    perfect = gives & (model.losses(tasks, W) <= _PERFECT * at_zero)
     if perfect.any():
         return (
             f"{_names(tasks, perfect)} can be fitted almost without loss, so edges out of it cost nothing,"
             f" and {singular}; give the task more rows, fewer features, or drop it"
         )
-    grown = np.array([_unseen(task.X, w) > _UNSEEN for task, w in zip(tasks, W.T, strict=True)])
+    seen, unseen = np.array([_parts(task.X, w) for task, w in zip(tasks, W.T, strict=True)]).T
+    grown = gives & (unseen > _UNSEEN * seen.max())
     if grown.any():
         return (
             f"{_names(tasks, grown)} has rows that do not see all directions (rank below d = {tasks.d}), its"
-            f" w has grown there to {np.abs(W[:, grown]).max():.1g} and makes its edges free, and {singular};"
+            f" w has grown there to {unseen.max():.1g} and makes its edges free, and {singular};"
             " drop features that are constant in a task or depend on others, or give it more rows"
         )
     return ""
 
 
-def _unseen(X: Array, w: Array) -> float:
-    """||part of w that no row of X sees|| over that of the rest; 0 where X has full column rank."""
+def _parts(X: Array, w: Array) -> tuple[float, float]:
+    """Norms of the part of w that the rows of X see, and of the rest (0 where X has full column rank)."""
     _, singular, V = np.linalg.svd(X, full_matrices=False)
-    seen = V[singular > singular.max(initial=0.0) * max(X.shape) * np.finfo(np.float64).eps]
-    if len(seen) == X.shape[1]:
-        return 0.0
-    inside = seen.T @ (seen @ w)
-    size, rest = float(np.linalg.norm(inside)), float(np.linalg.norm(w - inside))
-    return rest / size if size > 0 else np.inf if rest > 0 else 0.0
+    rows = V[singular > singular.max(initial=0.0) * max(X.shape) * np.finfo(np.float64).eps]
+    seen = rows.T @ (rows @ w)
+    rest = 0.0 if len(rows) == len(w) else float(np.linalg.norm(w - seen))
+    return float(np.linalg.norm(seen)), rest
 
 
 def _names(tasks: TaskSet, which: Mask) -> str:

@@ -10,11 +10,11 @@ The chapters, in the order of a proof (CERTIFICATES.md section 5):
     box          the box in which every point with J <= U lies, derived from the data
     point        U: many starts, the best point polished to more digits than a double has, J exact
     polynomial   J on the box in scaled variables around that point
-    zoom         the same in variables of the size of the problem, where the box is hundreds wide
     relaxation   J - U as a structured sum of squares: a semidefinite CVXPY problem
-    cells        the same in parts of the box, where a gap is left
-    sdpa         the same problem in multiple precision (extra `[global]`)
     rounding     its Gram matrices to exact dyadic factors; what is left over becomes the width
+    zoom         variables of the size of the problem, where the box is hundreds wide
+    cells        one proof for each part of the box, where one relaxation leaves a gap
+    sdpa         the relaxation in multiple precision (extra `[global]`)
     proof        the proof as JSON
     checker      a stand-alone program that verifies it without any solver
 """

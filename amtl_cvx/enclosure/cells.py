@@ -18,14 +18,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
 
 from amtl_cvx.enclosure.point import ExactPoint
 from amtl_cvx.enclosure.polynomial import Monomial, Polynomial, Scaled, add, edges_of, scaled
-from amtl_cvx.enclosure.relaxation import Block, Bound, blocks_of, bound, margin, relax
+from amtl_cvx.enclosure.relaxation import (
+    LARGEST,
+    Block,
+    Bound,
+    blocks_of,
+    bound,
+    margin,
+    relax,
+    unknowns,
+)
 from amtl_cvx.enclosure.rounding import Factor, clip, expand, factor, project, value_below
 from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import NotCertifiable
@@ -35,7 +44,10 @@ _MARGIN = 1e-8  # of the Gram matrices: far above the errors of a solver in doub
 _CLOSED = 1e-7  # a gap, relative to U, that is not worth a cut
 _ASIDE = 0.25  # distance of a cut from the minimiser and from the cell's lower end, in standard deviations
 _KEPT = 0.9  # of the width of a cell: the most that a part keeps
-_PLACES = 40  # binary digits of a cut
+_PLACES = 40  # binary digits of a cut, in the variables of the solver
+
+
+Proof = tuple[list[Block], list[Factor]]
 
 
 class LowerPoint(Exception):
@@ -50,7 +62,7 @@ class LowerPoint(Exception):
 class Cell:
     """A part of the box, and what is proved there: J >= U + unit * `value`.
 
-    Either it is cut, and then all is in its `parts` (above, below), or `blocks` and `factors` are its proof.
+    Either it is cut, and then all is in its `parts` (above, below), or it has a `proof` of its own.
 
     Attributes
     ----------
@@ -60,6 +72,8 @@ class Cell:
         The bound in floating point, 0 for a cell that is closed.
     bound : Bound or None
         The best bound of the relaxation, where the cell is not closed.
+    proof : (list of Block, list of Factor)
+        Multipliers and the factors of their Gram matrices, in the variables of the box.
     tight : bool
         Whether J >= U was proved on the identity, so that the width is a matter of digits only.
     """
@@ -67,9 +81,8 @@ class Cell:
     scale: Scaled
     gamma: float = 0.0
     bound: Bound | None = None
+    proof: Proof = ([], [])
     tight: bool = False
-    blocks: list[Block] = field(default_factory=list)
-    factors: list[Factor] = field(default_factory=list)
     cut: tuple[int, Fraction] | None = None
     parts: tuple[Cell, ...] = ()
 
@@ -81,7 +94,7 @@ class Cell:
         """The lower bound of `excess` that the proofs of all leaves establish."""
         if self.parts:
             return min(part.value(excess, bits=bits) for part in self.parts)
-        squares = expand(self.blocks, self.factors, bits=bits)
+        squares = expand(*self.proof, bits=bits)
         return value_below(add(excess, scaled(squares, Fraction(-1))))
 
     @property
@@ -129,8 +142,8 @@ class Prover:
                 "CLARABEL found no bound for the relaxation: try fewer tasks or features, or a larger mu"
             )
         while len(leaves := root.leaves()) < most:
-            worst = min(leaves, key=lambda leaf: leaf.gamma)
-            if not (self._below(worst.gamma) and self._cut(worst)):
+            gaps = [leaf for leaf in leaves if leaf.bound is not None and self._below(leaf.gamma)]
+            if not gaps or not self._cut(min(gaps, key=lambda leaf: leaf.gamma)):
                 break
             if observe is not None:
                 observe(f"{len(leaves) + 1} of at most {most} cells")
@@ -144,46 +157,45 @@ class Prover:
         cell, near = Cell(scale=scale), self.zoom.inward(scale)
         excess = excess_of(near, self.upper, self.unit)
         for split in (True, False):
-            if self._prove(cell, blocks_of(near, split=split, reduced=cell.home), excess):
-                return cell
+            if proof := self._proof(scale, blocks_of(near, split=split, reduced=cell.home), excess):
+                return replace(cell, proof=proof, tight=True)
         cell.bound = bound(relax(blocks_of(near, split=scale.T == 2, reduced=False)), excess)
         cell.gamma = cell.bound.gamma
         if not math.isfinite(cell.gamma):
             return None
         if self._below(cell.gamma):
-            self._try(means(near, cell.bound.moments))
+            self._look_lower(means(near, cell.bound.moments))
         return cell
 
     def _below(self, gamma: float) -> bool:
         """Whether the bound leaves a gap below U that is worth a cut."""
         return gamma * float(self.unit) < -_CLOSED * float(self.upper)
 
-    def _try(self, start: tuple[Array, Array]) -> None:
+    def _look_lower(self, start: tuple[Array, Array]) -> None:
         """Raise `LowerPoint` where a fit from `start` ends below U."""
         point = self.descend(*start)
         if point.objective < self.upper * (1 - Fraction(_CLOSED)):
             raise LowerPoint(point)
 
-    def _prove(self, cell: Cell, blocks: list[Block], excess: Polynomial) -> bool:
-        """Give the cell a proof on the identity of `excess`; whether there is one."""
+    def _proof(self, scale: Scaled, blocks: list[Block], excess: Polynomial) -> Proof | None:
+        """A proof on the identity of `excess`, in the variables of the box; None where there is none."""
         relaxation = relax(blocks)
         t, stacked = margin(relaxation, excess)
         if not t > _MARGIN:
-            return False
+            return None
         factors = [factor(gram) for gram in project(relaxation, excess, stacked, bits=self.bits)]
         whole = [lower for lower in factors if lower is not None]
-        if len(whole) < len(blocks):
-            return False
-        cell.blocks, cell.factors = self.zoom.outward(cell.scale, blocks, whole)
-        cell.tight = True
-        return True
+        return self.zoom.outward(scale, blocks, whole) if len(whole) == len(blocks) else None
 
     def _cut(self, cell: Cell) -> bool:
-        """Cut the cell; whether there is a place for it and an answer on both sides."""
+        """Cut the cell; whether there is a place for it, a size that can be solved, and answers."""
         assert cell.bound is not None
         if (cut := place(cell.scale, self.zoom, cell.bound.moments)) is None:
             return False
-        above, below = (self._judged(scale) for scale in halves(cell.scale, *cut))
+        scales = halves(cell.scale, *cut)
+        if max(unknowns(blocks_of(scale, split=False, reduced=False)) for scale in scales) > LARGEST:
+            return False
+        above, below = (self._judged(scale) for scale in scales)
         if above is None or below is None:
             return False
         cell.cut, cell.parts = cut, (above, below)
@@ -195,10 +207,11 @@ class Prover:
         blocks = blocks_of(near, split=cell.scale.T == 2, reduced=False)
         reserve = 1e-8 + 1e-3 * abs(best.gamma)
         excess = add(excess_of(near, self.upper, self.unit), {(): Fraction(reserve - best.gamma)})
-        if not self._prove(cell, blocks, excess):
+        if proof := self._proof(cell.scale, blocks, excess):
+            cell.proof, cell.tight = proof, best.gamma > reserve
+        else:
             factors = [clip(gram, bits=self.bits) for gram in relax(blocks).split(best.stacked)]
-            cell.blocks, cell.factors = self.zoom.outward(cell.scale, blocks, factors)
-        cell.tight = cell.tight and best.gamma > reserve
+            cell.proof = self.zoom.outward(cell.scale, blocks, factors)
 
 
 def excess_of(scale: Scaled, upper: Fraction, unit: Fraction) -> Polynomial:
@@ -236,6 +249,8 @@ def place(cell: Scaled, zoom: Zoom, moments: Mapping[Monomial, float]) -> tuple[
 
     None where the moments name no place inside the cell.
     """
+    if not cell.edges:
+        return None
     near = zoom.inward(cell)
     unsure = [_unsureness(near, number, moments) for number in range(len(near.edges))]
     number = max(range(len(unsure)), key=unsure.__getitem__)
@@ -249,7 +264,8 @@ def place(cell: Scaled, zoom: Zoom, moments: Mapping[Monomial, float]) -> tuple[
     if not (low < at < high and abs(at) > 1e-6 * spread):
         return None
     value = (near.centre[k] + near.radius[k] * Fraction(at)) / cell.radius[k]
-    return number, Fraction(round(value * 2**_PLACES), 2**_PLACES)
+    unit = 2 ** (_PLACES + zoom.powers[k])
+    return number, Fraction(round(value * unit), unit)
 
 
 def means(near: Scaled, moments: Mapping[Monomial, float]) -> tuple[Array, Array]:

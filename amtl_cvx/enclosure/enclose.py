@@ -1,4 +1,6 @@
-r"""The enclosure of the global minimum: upper bound, box, relaxation, rounding, in this order.
+r"""The enclosure of the global minimum: upper bound, box, relaxation cell by cell, rounding, in this order.
+
+A lower point that turns up among the cells becomes the upper bound, and box and cells are made again.
 
 Nothing is returned that the stand-alone `checker` has not accepted.
 
@@ -111,11 +113,12 @@ def enclose(
     tasks, model
         Squared loss, the AMTL penalty with mu > 0, few tasks and features.
     W, B : (d, T), (T, T)
-        The point asked about; the upper bound is the lowest of it and of the starts.
+        The point asked about.
     solver : {"CLARABEL", "SDPA"}
         "SDPA": the unreduced relaxation in multiple precision (extra `[global]`), slower; a second way.
     starts : int
-        Fits for the upper bound: one from B = 0, the others from random sparse B; 0 for none.
+        Fits for the upper bound: one from B = 0, the others from random sparse B; 0 for none
+        (then the point asked about, and what turns up among the cells).
     seed : int
         Of the random starts.
     bits : int
@@ -166,6 +169,8 @@ def enclose(
             )
         except LowerPoint as lower:
             best = lower.point
+            if observe is not None:
+                observe(f"a lower point turned up, {lower}")
 
 
 def _prove(
@@ -229,7 +234,7 @@ def _precise(scale: Scaled, excess: Polynomial, *, bits: int) -> Cell:
     blocks = blocks_of(scale, split=scale.T == 2, reduced=False)
     relaxation = relax(blocks)
     grams = relaxation.split(bound_precisely(relaxation, excess))
-    return Cell(scale=scale, blocks=blocks, factors=[clip(gram, bits=bits) for gram in grams])
+    return Cell(scale=scale, proof=(blocks, [clip(gram, bits=bits) for gram in grams]))
 
 
 def _verified(proof: dict[str, Any]) -> tuple[Fraction, Fraction]:

@@ -1,4 +1,4 @@
-r"""The upper bound: the best point of many starts, polished to more digits than a double has.
+r"""The upper bound: the best point of many fits, polished to more digits than a double has.
 
 `fit` ends at a first-order point to double precision. There Newton's method goes on in exact arithmetic: the
 gradient of the free variables (W and the positive entries of B) is computed in rationals, the step with the

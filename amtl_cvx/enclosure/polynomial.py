@@ -65,7 +65,8 @@ class Scaled:
     sublevel : Polynomial
         (U - sum_t c_t l_t) / Delta, >= 0 wherever J <= U.
     centre, radius : tuple of Fraction
-        Per variable z = centre + radius x; the radius is at least its distance from the centre in the box.
+        Per variable z = centre + radius x; the radius is at least its distance from the centre in the box
+        (in the variables of `zoom` a power of 2 of it).
     T, d : int
     """
 

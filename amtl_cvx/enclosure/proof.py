@@ -74,5 +74,5 @@ def _squares(cell: Cell) -> dict[str, Any]:
         number, at = cell.cut
         above, below = cell.parts
         return {"cut": [number, str(at)], "above": _squares(above), "below": _squares(below)}
-    blocks = zip(cell.blocks, cell.factors, strict=True)
+    blocks = zip(*cell.proof, strict=True)
     return {"blocks": [{"of": block.of, "basis": block.basis, "factor": factor} for block, factor in blocks]}

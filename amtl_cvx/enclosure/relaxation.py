@@ -2,7 +2,8 @@ r"""J - U as a structured sum of squares, a semidefinite CVXPY problem.
 
 J is quadratic in W for fixed B, so that J >= U for all B in a set says that a matrix, quadratic in B, is
 positive semidefinite there. The set of B is described by linear inequalities h_i(B) >= 0: B[s, t] >= 0 and
-the budget sum_st mu m_s B[s, t] <= Delta (all at once, sharper than the box). The identity
+the budget sum_st mu m_s B[s, t] <= Delta (all at once, sharper than the box), and those of `cells`. The
+identity
 
     J - U = s_0 + sum_i s_i h_i + sum_{i<j} s_ij h_i h_j + s_c (U - sum_t c_t l_t)
 
@@ -21,7 +22,7 @@ is positive at z*, and what remains is a problem *with* interior points:
 
 A solution with t > 0 can be moved onto the identity exactly (`rounding`), so that the proof has as many
 digits as one likes, from a solver in doubles. t <= 0 says that the relaxation is not tight on this set, or
-that there are other minimisers; the bound max gamma with J - gamma in place of J - U is then what is left.
+that there are other minimisers; max gamma with J - gamma in place of J - U bounds the gap, `cells` goes on.
 """
 
 from __future__ import annotations
@@ -137,6 +138,11 @@ def check_size(T: int, d: int) -> None:
         )
 
 
+def unknowns(blocks: Sequence[Block]) -> int:
+    """Lower triangles of all Gram matrices."""
+    return sum(_triangle(len(block.basis)) for block in blocks)
+
+
 def _triangle(n: int) -> int:
     return n * (n + 1) // 2
 
@@ -194,7 +200,8 @@ class Bound(NamedTuple):
     """max gamma <= 1 with `polynomial` - gamma on the identity (blocks not reduced).
 
     `gamma` is -inf where the solver gives no answer, `stacked` are the Gram matrices. `moments` are the dual
-    variables: the mean of every monomial under the pseudo-distribution whose mean of the polynomial is gamma.
+    variables: the mean of every monomial under the pseudo-distribution whose mean of the polynomial is gamma;
+    none where gamma = 1.
     """
 
     gamma: float
@@ -211,8 +218,9 @@ def bound(relaxation: Relaxation, polynomial: Polynomial) -> Bound:
     identity = relaxation.A @ stacked + constant * gamma == relaxation.target(polynomial)
     if not _solve(cp.Problem(cp.Maximize(gamma), [identity, gamma <= 1])):
         return Bound(-np.inf, np.zeros(relaxation.A.shape[1]), {})
-    duals = np.asarray(identity.dual_value) / identity.dual_value[relaxation.rows[()]]
-    moments = dict(zip(relaxation.rows, duals.tolist(), strict=True))
+    duals = np.asarray(identity.dual_value)
+    mass = float(duals[relaxation.rows[()]])  # 0 where gamma <= 1 holds it
+    moments = dict(zip(relaxation.rows, (duals / mass).tolist(), strict=True)) if abs(mass) > 1e-6 else {}
     return Bound(float(gamma.value), np.asarray(stacked.value), moments)
 
 

@@ -18,7 +18,7 @@ import scipy.sparse as sp
 
 from amtl_cvx.enclosure.polynomial import Polynomial
 from amtl_cvx.enclosure.relaxation import Relaxation
-from amtl_cvx.errors import SolverUnavailableError
+from amtl_cvx.errors import NotCertifiable, SolverUnavailableError
 from amtl_cvx.tasks import Array
 
 SETTINGS = {
@@ -37,6 +37,8 @@ def bound_precisely(relaxation: Relaxation, polynomial: Polynomial) -> Array:
 
     Raises
     ------
+    NotCertifiable
+        Where SDPA has no answer.
     SolverUnavailableError
         Where the extra is not installed.
     """
@@ -60,4 +62,7 @@ def bound_precisely(relaxation: Relaxation, polynomial: Polynomial) -> Array:
             sdpap.SymCone(f=len(others)),
             dict(SETTINGS),
         )
-    return np.asarray(found[0].todense()).ravel()
+    stacked = np.asarray(found[0].todense()).ravel()
+    if not np.isfinite(stacked).all():
+        raise NotCertifiable("SDPA found no bound for the relaxation: choose solver 'CLARABEL'")
+    return stacked

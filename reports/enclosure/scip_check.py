@@ -137,7 +137,11 @@ def main() -> int:
         return 1
     known = {}
     if given.names and (HERE / "scip.json").exists():
-        known = {row["instance"]: row for row in json.loads((HERE / "scip.json").read_text())["instances"]}
+        last = json.loads((HERE / "scip.json").read_text())
+        if given.from_zero or (last["limit"], last["machine"]) != (given.seconds, machine()):
+            print("the last run had another limit, start or machine: check all instances", file=sys.stderr)
+            return 1
+        known = {row["instance"]: row for row in last["instances"]}
     for path in paths:
         row = known[path.stem] = check(path, seconds=given.seconds, from_zero=given.from_zero)
         print(f"{path.stem}: {row['verdict']}, {row['seconds']:.1f} s", file=sys.stderr)

@@ -33,6 +33,7 @@ from checks.enclosure import (
     roots_lie_above,
     rounding_bounds_polynomials,
     scaled_polynomial_is_J,
+    twice_cut_box_holds,
     zoom_changes_variables,
 )
 from checks.forgeries import checker_rejects_forgeries, forgeries
@@ -112,6 +113,7 @@ __all__ = [
     "single_task_points_have_no_edges",
     "small",
     "solved",
+    "twice_cut_box_holds",
     "verdict_compares_every_figure",
     "widest_and_least_are_singular_values",
     "zoom_changes_variables",

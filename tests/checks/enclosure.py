@@ -246,7 +246,7 @@ def least_on_a_grid() -> float:
 
 def loose_bound_holds() -> None:
     """Where no relaxation is tight the answer rests on rounded factors of the solver's Gram matrices."""
-    with mock.patch.object(cells.Prover, "_prove", lambda *_: False):
+    with mock.patch.object(cells.Prover, "_proof", lambda *_: None):
         found = enclosed(instance(), starts=0)
     assert checked(found.proof) == (found.lower, found.upper)
     assert not found.tight and float(found.lower) <= least_on_a_grid() * (1 + 1e-12)
@@ -305,13 +305,13 @@ def cuts_cover_the_box() -> None:
 def cut_box_holds() -> None:
     """The relaxation of the whole box thrown away: the same enclosure from a proof in two cells."""
     whole = enclosed(instance(), starts=1)
-    prove = cells.Prover._prove
+    prove = cells.Prover._proof
 
-    def not_whole(prover: cells.Prover, cell: cells.Cell, *rest: Any) -> bool:
-        return max(cell.scale.linear) > len(cell.scale.edges) and prove(prover, cell, *rest)
+    def not_whole(prover: cells.Prover, scale: polynomial.Scaled, *rest: Any) -> Any:
+        return prove(prover, scale, *rest) if max(scale.linear) > len(scale.edges) else None
 
     with (
-        mock.patch.object(cells.Prover, "_prove", not_whole),
+        mock.patch.object(cells.Prover, "_proof", not_whole),
         mock.patch.object(cells.Prover, "_below", lambda *_: True),
         mock.patch.object(cells, "place", lambda *_: (0, Fraction(3, 8))),
     ):
@@ -320,6 +320,32 @@ def cut_box_holds() -> None:
     assert checked(found.proof) == (found.lower, found.upper)
     assert found.upper == whole.upper and found.width < 1e-9
     assert float(found.lower) <= least_on_a_grid() * (1 + 1e-12)
+
+
+def twice_cut_box_holds() -> None:
+    """Both halves thrown away too, and cut again along the same edge: four cells, inequalities dropped."""
+    prove = cells.Prover._proof
+
+    def if_cut_twice(prover: cells.Prover, scale: polynomial.Scaled, *rest: Any) -> Any:
+        return prove(prover, scale, *rest) if max(scale.linear) > len(scale.edges) + 1 else None
+
+    def place(scale: polynomial.Scaled, *_: Any) -> tuple[int, Fraction]:
+        side = scale.linear.get(3, {})
+        return 0, Fraction(3 + 2 * int(side[(2,)]) if side else 3, 8)
+
+    with (
+        mock.patch.object(cells.Prover, "_proof", if_cut_twice),
+        mock.patch.object(cells.Prover, "_below", lambda *_: True),
+        mock.patch.object(cells, "place", place),
+    ):
+        found = enclose(*instance(), starts=1, cells=4)
+    assert found.cells == 4 and found.tight and found.width < 1e-9
+    assert checked(found.proof) == (found.lower, found.upper)
+    assert [part["cut"] for part in (found.proof, found.proof["above"], found.proof["below"])] == [
+        [0, "3/8"],
+        [0, "5/8"],
+        [0, "1/8"],
+    ]
 
 
 def level_above_J() -> None:
