@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-import cvxpy as cp
-
 from amtl_cvx.errors import SolverUnavailableError
 
 Step = Literal["W", "W-cone", "B", "B-cone"]
@@ -39,8 +37,8 @@ class SolverInfo:
 
 @functools.cache
 def installed() -> frozenset[str]:
-    """CVXPY's installed solvers; asked once, because CVXPY searches the disk at every call (20 ms)."""
-    return frozenset(cp.installed_solvers())
+    """Those of our solvers whose package is here; CVXPY would look for all of its solvers (10 to 20 ms)."""
+    return frozenset(name for name, package in _PACKAGES.items() if importlib.util.find_spec(package))
 
 
 def available() -> tuple[SolverInfo, ...]:
@@ -52,7 +50,7 @@ def available() -> tuple[SolverInfo, ...]:
             for step, chain in CHAINS.items()
             if name in chain
         )
-        found = importlib.util.find_spec(package) is not None and name in installed()
+        found = name in installed()
         rows.append(
             SolverInfo(
                 name=name,
