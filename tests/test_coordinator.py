@@ -166,6 +166,7 @@ def test_plain_alternation_reaches_the_refined_value(rng: np.random.Generator) -
     assert plain.objective == pytest.approx(refined.objective, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_a_large_w_step_goes_on_in_numpy_before_newton(rng: np.random.Generator) -> None:
     tasks = random_tasks(rng, d=30, counts=(40,) * 20)
     found = alternate(tasks, make_model(mu=0.02, coupling=0.3), Options())

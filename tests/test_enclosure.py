@@ -269,6 +269,7 @@ def _beaten() -> tuple[TaskSet, Model]:
     return TaskSet.from_arrays(X, y), amtl()
 
 
+@pytest.mark.slow
 def test_an_alternation_that_is_provably_not_global() -> None:
     """From B = 0 the alternation ends 4 % above the minimum; both are first-order points."""
     tasks, model = _beaten()
@@ -315,6 +316,7 @@ def test_too_high_an_upper_bound_gives_no_proof_of_it(
     assert naive.lower <= best.upper <= naive.upper
 
 
+@pytest.mark.slow
 def test_a_lower_point_turns_up_on_the_way() -> None:
     """Asked about the alternation's end and given no other start, the relaxation's moments lead lower."""
     tasks, model = _beaten()

@@ -389,6 +389,7 @@ def optimal_columns(
         yield model, W, np.maximum(near, 0.0), prices, best
 
 
+@pytest.mark.slow
 def test_proved_zeros_are_zeros_of_the_minimiser(rng: np.random.Generator) -> None:
     """At least 200 columns against every support tried in 50 digits."""
     checked = proved = zeros = 0
@@ -445,6 +446,7 @@ def test_gaps_at_a_certified_point(certified: tuple[TaskSet, Model, Array, Array
     assert_gap_B(found, tasks, model, W, B)
 
 
+@pytest.mark.slow
 @kinked_loss
 def test_gaps_at_a_certified_point_of_a_loss_with_kinks(loss: Loss) -> None:
     """The same at the multipliers that the certificate finds."""

@@ -79,7 +79,7 @@ def test_every_check_passes_without_a_fault(check: Callable[[], None]) -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    [pytest.param(fault, marks=[pytest.mark.slow] if i % 4 else []) for i, fault in enumerate(FAULTS)],
+    [pytest.param(fault, marks=[pytest.mark.slow] if i % 6 else []) for i, fault in enumerate(FAULTS)],
     ids=lambda fault: fault.name,
 )
 def test_every_planted_fault_is_caught(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -213,6 +213,7 @@ def test_an_empty_graph_says_so() -> None:
 @pytest.mark.parametrize(
     "T", [1, 12, 13, 80, *(pytest.param(T, marks=pytest.mark.slow) for T in (10, 41, 139, 200))]
 )
+@pytest.mark.slow
 def test_names_never_overlap(T: int) -> None:
     figure = graph_figure(
         example(T, min(T * (T - 1), 9), names=tuple(f"school {t} of the north side" for t in range(T)))
