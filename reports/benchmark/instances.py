@@ -116,7 +116,7 @@ def school() -> Problem:
         reduction="mean",
         coupling=10.0,
         mu=0.01,
-        note="School, split 1 of Argyriou et al., training rows; nothing is known to reach 1e-6",
+        note="School, split 1 of Argyriou et al., training rows; no X_t has full column rank",
     )
 
 

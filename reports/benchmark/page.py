@@ -79,7 +79,7 @@ def _machine(stored: Figures) -> str:
     count = "One run" if len(runs) == 1 else f"{len(runs)} runs"
     return (
         f"Machine: {stored['machine']} {stored['compiler']}. Load average {load} when an entrant started."
-        f" Limit {stored['limit']:g} s per entrant and problem. {count}: {', '.join(runs)}.\n"
+        f" {count}: {', '.join(runs)}.\n"
     )
 
 
@@ -133,6 +133,7 @@ def _row(name: str, found: Figures) -> str:
 
 def _status(found: Figures) -> str:
     words = f"{found['status']}, round {found['rounds']}"
+    words += f" after {found['seconds']:.3g} s" if found["status"].startswith("time limit") else ""
     declared = found.get("declared_converged")
     words += f"; by its own rule converged in round {declared}" if declared else ""
     return words + (f"; {found['remark']}" if "remark" in found else "")

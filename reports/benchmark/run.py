@@ -36,7 +36,7 @@ def main() -> None:
     path = arguments.out / "figures.json"
     stored: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"problems": {}}
     if arguments.problems:
-        stored |= {"machine": machine(), "compiler": _compiler(), "limit": arguments.limit}
+        stored |= {"machine": machine(), "compiler": _compiler()}
     run = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     for name in arguments.problems:
         try:
