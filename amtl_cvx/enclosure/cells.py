@@ -163,7 +163,7 @@ class Prover:
         cell.gamma = cell.bound.gamma
         if not math.isfinite(cell.gamma):
             return None
-        if self._below(cell.gamma):
+        if self._below(cell.gamma) and cell.bound.moments:
             self._look_lower(means(near, cell.bound.moments))
         return cell
 
@@ -249,7 +249,7 @@ def place(cell: Scaled, zoom: Zoom, moments: Mapping[Monomial, float]) -> tuple[
 
     None where the moments name no place inside the cell.
     """
-    if not cell.edges:
+    if not (cell.edges and moments):
         return None
     near = zoom.inward(cell)
     unsure = [_unsureness(near, number, moments) for number in range(len(near.edges))]
