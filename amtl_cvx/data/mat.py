@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtl_cvx.data.dataset import Dataset
-from amtl_cvx.data.untrusted import check_size
+from amtl_cvx.data.mat5 import MatlabFile
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import Array, TaskSet, check_features
 
 MAX_CLASSES = 1000
 """Whole-number targets with more different values than this are not read as class labels."""
 
-_HDF5 = b"\x89HDF\r\n\x1a\n"
 _PARTS = {
     "train": ("train_x", "train_y", "trindex"),
     "validation": ("val_x", "val_y", "valindex"),
@@ -34,7 +33,12 @@ _log = logging.getLogger(__name__)
 
 def read_mat(path: Path) -> Dataset:
     """Either layout, told apart by the names of the variables."""
-    variables, present = _variables(path)
+    file = MatlabFile(path)
+    layout = (
+        ("X", "Y") if {"X", "Y"} <= set(file.names) else [key for keys in _PARTS.values() for key in keys]
+    )
+    arrays = {key: file.array(key) for key in layout if key in file.names}
+    variables = {key: value for key, value in arrays.items() if value.size}
     source = f"file {path.name}"
     if "X" in variables and "Y" in variables:
         return Dataset(name=path.stem, train=_malsar(variables["X"], variables["Y"]), source=source)
@@ -48,40 +52,8 @@ def read_mat(path: Path) -> Dataset:
         )
     raise DataError(
         "expected the variables X, Y (cells, one per task) or train_x, train_y, trindex, the file has"
-        f" {', '.join(present[:12]) or 'none'}: rename them"
+        f" {', '.join(file.names[:12]) or 'none'}: rename them"
     )
-
-
-def _variables(path: Path) -> tuple[dict[str, NDArray[Any]], list[str]]:
-    """The non-empty variables of both layouts, and the names of all variables in the file."""
-    from scipy.io import loadmat, whosmat
-
-    with path.open("rb") as stream:
-        head = stream.read(520)
-    if _HDF5 in (head[:8], head[512:520]):
-        raise DataError(
-            "expected a MATLAB file up to version 7, this is v7.3 (HDF5): save it with save(..., '-v7')"
-        )
-    listing = whosmat(str(path), appendmat=False)
-    wanted = [key for key in ("X", "Y", *(key for keys in _PARTS.values() for key in keys))]
-    for name, shape, _ in listing:
-        if name in wanted:
-            check_size(name, shape)
-    loaded = loadmat(str(path), appendmat=False, variable_names=wanted)
-    dense = {key: _dense(loaded[key], key) for key in wanted if key in loaded}
-    return {key: value for key, value in dense.items() if value.size}, [name for name, _, _ in listing]
-
-
-def _dense(value: Any, what: str) -> NDArray[Any]:
-    from scipy import sparse
-
-    if sparse.issparse(value):
-        matrix: Any = value
-        check_size(what, matrix.shape)
-        return np.asarray(matrix.toarray())
-    if not isinstance(value, np.ndarray):  # scipy puts a text where it could not read a variable
-        raise DataError(f"{what} cannot be read: the file is damaged, write or download it again")
-    return value
 
 
 def _malsar(X: NDArray[Any], Y: NDArray[Any]) -> TaskSet:
@@ -91,8 +63,7 @@ def _malsar(X: NDArray[Any], Y: NDArray[Any]) -> TaskSet:
             f"expected cell arrays X and Y with one cell per task, got X {X.shape} {X.dtype} and Y {Y.shape}"
             f" {Y.dtype}: use num2cell, or train_x, train_y, trindex"
         )
-    features = [_dense(cell, f"X of task {t}") for t, cell in enumerate(X.ravel(order="F"))]
-    targets = [_vector(_dense(cell, f"Y of task {t}")) for t, cell in enumerate(Y.ravel(order="F"))]
+    features, targets = list(X.ravel(order="F")), [_vector(cell) for cell in Y.ravel(order="F")]
     pairs = list(zip(features, targets, strict=True))
     by_rows = all(x.ndim == 2 and x.shape[0] == len(y) for x, y in pairs)
     if not by_rows and all(x.ndim == 2 and x.shape[1] == len(y) for x, y in pairs):

@@ -1,13 +1,15 @@
 """Untrusted files: the checks every reader makes, and the one line a reader fails with.
 
 A file may be absent, a folder, cut off, damaged on purpose or of another kind. `existing_file` looks before
-anything is opened, `check_size` before memory is taken for what a header claims, and `reading` turns whatever
-a parser raises into one `DataError` line that starts with the name of the file.
+anything is opened, `check_size` before memory is taken for what a header claims, `check_expansion` before a
+few bytes become many, `check_room` before the free memory is gone, and `reading` turns whatever a parser
+raises into one `DataError` line that starts with the name of the file.
 """
 
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +18,10 @@ from amtl_cvx.errors import AMTLError, DataError
 
 MAX_BYTES = 8 * 2**30
 """Largest array, as float64, that is read from a file."""
+EXPANSION = 100
+"""How many bytes of memory one byte of a file may ask for, beyond `FREELY`."""
+FREELY = 256 * 2**20
+"""What any file may take, however small it is: data of zeros do compress a thousandfold."""
 
 
 def existing_file(
@@ -55,6 +61,38 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise DataError(f"{message}: write or download it again") from error
 
 
+def read_bytes(path: Path) -> bytes:
+    """The whole file, once and for all, if it fits into the free memory."""
+    size = path.stat().st_size
+    check_room("the file", size)
+    with path.open("rb") as stream:
+        return stream.read(size)  # no more than was checked, should it grow
+
+
+def check_expansion(what: str, stored: int, expanded: int) -> None:
+    """Refuse what takes far more memory than its `stored` bytes vouch for, or more than is free."""
+    if expanded > max(FREELY, EXPANSION * stored):
+        raise DataError(
+            f"{what} would take {_mega(expanded)} MiB of memory from {_mega(stored)} MiB of file, expected at"
+            f" most {EXPANSION} times as much: damaged, or save it dense and uncompressed"
+        )
+    check_room(what, expanded)
+
+
+def check_room(what: str, needed: int) -> None:
+    """Refuse what needs more memory than is free."""
+    free = available()
+    if needed > free:
+        raise DataError(
+            f"{what} needs {_mega(needed)} MiB of memory, {_mega(free)} MiB are free: fewer rows or features,"
+            " or a folder of .npy files, which is read in parts"
+        )
+
+
+def _mega(size: int) -> str:
+    return f"{size / 2**20:.4g}"
+
+
 def check_size(key: str, shape: Sequence[int], itemsize: int = 8) -> None:
     """Refuse a shape that is negative or would take more than `MAX_BYTES` as float64."""
     if any(length < 0 for length in shape) or math.prod(shape) * max(itemsize, 8) > MAX_BYTES:
@@ -62,3 +100,16 @@ def check_size(key: str, shape: Sequence[int], itemsize: int = 8) -> None:
         raise DataError(
             f"{key} claims the shape {tuple(shape)}, expected at most {limit}: damaged, or split it"
         )
+
+
+def available() -> int:
+    """Bytes of memory that are free, for the machine and for the container."""
+    free = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
+        limit, used = (Path(f"/sys/fs/cgroup/memory.{name}").read_text() for name in ("max", "current"))
+        free.append(int(limit) - int(used))
+    except (OSError, ValueError):  # another system, or no limit
+        pass
+    return min(free)
