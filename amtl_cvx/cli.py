@@ -228,7 +228,10 @@ def _add_certify(commands: argparse._SubParsersAction[_Parser]) -> None:
     certify = commands.add_parser("certify", help="judge a W, B from any source")
     _add_data(certify)
     certify.add_argument(
-        "solution", type=_path, metavar="SOLUTION", help="solution.npz with W and B, or a run folder"
+        "solution",
+        type=_path,
+        metavar="SOLUTION",
+        help="W and B: a run folder, a .npz or .json file, or a folder of W.npy and B.npy, or of .csv",
     )
     certify.add_argument(
         "--method", metavar="NAME", help="what the point claims to solve (default: run.json's)"

@@ -206,3 +206,63 @@ def test_fit_goes_up_the_ladder_too(run: Run, fitted: Path) -> None:
     answer = run("fit", "a.npz", "--out", "learned", *GIVEN, "--method", "curriculum", "--level", "C3")
     assert answer.code == 1 and states(answer)["C3"] == "cannot be had"
     assert_error(run("fit", "a.npz", "--out", "x", *GIVEN, "--level", "C1"), "C2")
+
+
+ORDER = np.array([2, 0, 1])
+"""Column k of a foreign file is task ORDER[k] of the data."""
+
+
+def foreign(path: str, **names: Any) -> None:
+    found = point()
+    np.savez(path, W=found["W"][:, ORDER], B=found["B"][np.ix_(ORDER, ORDER)], **names)
+
+
+def test_tasks_in_another_order_are_told_and_the_line_repairs_them(run: Run, fitted: Path) -> None:
+    options = (*GIVEN, "--standardize", "--intercept")
+    foreign("foreign.npz")
+    answer = run("certify", "a.npz", "foreign.npz", *options)
+    last = answer.out.splitlines()[-1]
+    assert answer.code == 1 and "does not pass" in answer.out and answer.err == ""
+    assert last.startswith("next: the tasks of the file are in another order") and "passes" in last
+    order = json.loads(last[last.index("to [") + 3 : last.index("]") + 1])
+    with np.load("foreign.npz") as file:
+        np.savez("repaired.npz", W=file["W"][:, order], B=file["B"][np.ix_(order, order)])
+    assert run("certify", "a.npz", "repaired.npz", *options).code == 0
+    content = json.loads(run("certify", "a.npz", "foreign.npz", *options, "--json").out)
+    assert content["notes"] == [last] and content["passes"] is False
+
+
+def test_names_in_the_solution_put_it_in_the_order_of_the_data(run: Run, fitted: Path) -> None:
+    options = (*GIVEN, "--standardize", "--intercept")
+    foreign("named.npz", task_names=[f"task {t}" for t in ORDER])
+    answer = run("certify", "a.npz", "named.npz", *options)
+    assert answer.code == 0
+    assert "tasks task 0, task 1, task 2 (by the names of the solution)" in answer.out
+    foreign("others.npz", task_names=["ash", "birch", "cedar"])
+    assert_error(run("certify", "a.npz", "others.npz", *options), "task_names", "ash", "task 0")
+    np.savez("b.npz", **arrays(feature_names=["u", "v", "w", "x"]))
+    W, rows = point()["W"], [4, 2, 0, 1, 3]
+    names = np.array(["u", "v", "w", "x", "intercept"])[rows]
+    np.savez("rows.npz", W=W[rows], B=point()["B"], feature_names=names)
+    answer = run("certify", "b.npz", "rows.npz", *options)
+    assert answer.code == 0
+    assert "features u, v, w, x, intercept (by the names of the solution)" in answer.out
+    np.savez("rows.npz", W=W[rows], B=point()["B"])
+    answer = run("certify", "b.npz", "rows.npz", *options)
+    assert answer.code == 1 and f"reorder rows of W to {np.argsort(rows).tolist()}" in answer.out
+
+
+def test_the_order_that_is_assumed_is_printed(run: Run, fitted: Path) -> None:
+    line = run("certify", "a.npz", "run").out.splitlines()[-1]
+    assert line.startswith("order: columns of W") and "task 0, task 1, task 2 (" in line
+
+
+def test_json_says_too_when_the_data_are_others(run: Run, fitted: Path) -> None:
+    np.savez("b.npz", **arrays(y=arrays()["y"] + 1.0))
+    content = json.loads(run("certify", "b.npz", "run", "--json").out)
+    assert any("not the data of the run" in note for note in content["notes"])
+
+
+def test_a_transpose_that_fits_is_named_where_the_shape_is_wrong(run: Run, fitted: Path) -> None:
+    np.savez("t.npz", W=point()["W"].T, B=point()["B"])
+    assert_error(run("certify", "a.npz", "t.npz", *GIVEN, "--standardize", "--intercept"), "transpose")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from amtl_cvx.certificate import Certificate, check_level, reaches
+from amtl_cvx.commands.foreign import Reading, in_data_order, repair
 from amtl_cvx.commands.output import ladder_lines, write_whole
 from amtl_cvx.commands.rows import confirmed, keep_rows
 from amtl_cvx.commands.settings import learn_preparation, number, resolve
@@ -21,7 +23,7 @@ from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import StoredRun, model_from_dict, read_run
-from amtl_cvx.solution import Point
+from amtl_cvx.tasks import TaskSet
 
 if TYPE_CHECKING:
     from amtl_cvx.digits import ProvenPoint
@@ -32,28 +34,43 @@ _DIGITS = 40
 _MODEL_KEYS = ("loss", "reduction", "transfer", "task_weights")
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """Data, prepared tasks and model that a stored point is about."""
+
+    dataset: Dataset
+    preparation: Preparation
+    tasks: TaskSet
+    model: Model
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Judged:
+    """The certificate of a point, how the point was read, and what there is to say."""
+
+    certificate: Certificate
+    reading: Reading
+    notes: Sequence[str]
+    advice: str | None
+    tol: float
+
+    @property
+    def said(self) -> list[str]:
+        """What --json tells beside the certificate."""
+        return [*self.notes, *([] if self.advice is None else [self.advice])]
+
+
 def certify(arguments: Namespace) -> Exit:
     """`amtl-cvx certify`."""
     check_level(arguments.level)
     _check_extras(arguments)
     stored = read_run(arguments.solution)
-    recorded = stored.arguments
-    columns = {name: getattr(arguments, name) for name in ("task", "target")}
-    if arguments.data.lower().endswith((".csv", ".parquet")):
-        columns = {name: value or recorded.get(name) for name, value in columns.items()}
-    loss = arguments.loss or (stored.run.get("model") or {}).get("loss")
-    dataset = read(arguments.data, **columns, keep_rows=keep_rows(loss))
-    model, preparation = _stored_problem(arguments, stored, dataset)
-    tasks = preparation.apply_tasks(dataset.train)
-    tol = arguments.tol if arguments.tol is not None else number("tol", recorded.get("tol", 1e-8))
-    method = arguments.method or str(stored.run.get("method", "alternating"))
-    ridge = arguments.ridge if arguments.ridge is not None else recorded.get("ridge")
-    point = Point(stored.W, stored.B, stored.order, None if ridge is None else float(ridge))
-    certificate = method_named(method).judge(tasks, model, point, tol)
-    certificate = confirmed(certificate, dataset, model, point.W, preparation=preparation)
-    with Progress(quiet=arguments.level <= "C2", tol=tol) as progress:
+    problem = stored_problem(arguments, stored)
+    judged = _judge(arguments, stored, problem)
+    tasks, model, point = problem.tasks, problem.model, judged.reading.point
+    with Progress(quiet=arguments.level <= "C2", tol=judged.tol) as progress:
         climbed = climb(
-            certificate,
+            judged.certificate,
             tasks,
             model,
             point.W,
@@ -64,14 +81,49 @@ def certify(arguments: Namespace) -> Exit:
         )
     proof = "" if arguments.proof is None else _write_proof(arguments.proof, climbed)
     if arguments.json:
-        print(json.dumps(_content(climbed, arguments.digits), indent=2))  # noqa: T201
+        content = _content(climbed, arguments.digits)
+        print(json.dumps(content | ({"notes": judged.said} if judged.said else {}), indent=2))  # noqa: T201
     else:
-        _print_certificate(climbed, model, stored, arguments)
-        if stored.data.get("fingerprint", dataset.train.fingerprint()) != dataset.train.fingerprint():
-            print("note: these are not the data of the run (their hash differs)")  # noqa: T201
-        if proof:
-            print(proof)  # noqa: T201
+        lines = _lines(climbed, tasks.names, arguments)
+        lines += [judged.reading.order, *(f"note: {note}" for note in judged.notes)]
+        if not climbed.certificate.passes:
+            lines.append(judged.advice or _next_thing(climbed.certificate, model, stored))
+        print("\n".join([*lines, proof] if proof else lines))  # noqa: T201
     return Exit.DONE if reaches(climbed.certificate, arguments.level) else Exit.UNCERTIFIED
+
+
+def stored_problem(arguments: Namespace, stored: StoredRun) -> Problem:
+    """The data of the arguments with what the run records of their columns, preparation and model."""
+    recorded = stored.arguments
+    columns = {name: getattr(arguments, name) for name in ("task", "target")}
+    if arguments.data.lower().endswith((".csv", ".parquet")):
+        columns = {name: value or recorded.get(name) for name, value in columns.items()}
+    loss = arguments.loss or (stored.run.get("model") or {}).get("loss")
+    dataset = read(arguments.data, **columns, keep_rows=keep_rows(loss))
+    model, preparation = _model_and_preparation(arguments, stored, dataset)
+    tasks = preparation.apply_tasks(dataset.train)
+    return Problem(dataset=dataset, preparation=preparation, tasks=tasks, model=model)
+
+
+def _judge(arguments: Namespace, stored: StoredRun, problem: Problem) -> _Judged:
+    """The first-order certificate of the stored point; where it does not pass, another order is tried."""
+    recorded, tasks, model = stored.arguments, problem.tasks, problem.model
+    tol = arguments.tol if arguments.tol is not None else number("tol", recorded.get("tol", 1e-8))
+    judge = method_named(arguments.method or str(stored.run.get("method", "alternating"))).judge
+    ridge = arguments.ridge if arguments.ridge is not None else recorded.get("ridge")
+    reading = in_data_order(stored, tasks, ridge=None if ridge is None else float(ridge))
+    certificate = confirmed(
+        judge(tasks, model, reading.point, tol),
+        problem.dataset,
+        model,
+        reading.point.W,
+        preparation=problem.preparation,
+    )
+    advice = None
+    if not certificate.passes:
+        advice = repair(tasks, model, reading.point, judge=lambda other: judge(tasks, model, other, tol))
+    notes = (*reading.notes, *_other_data(stored, problem.dataset))
+    return _Judged(certificate=certificate, reading=reading, notes=notes, advice=advice, tol=tol)
 
 
 def _check_extras(arguments: Namespace) -> None:
@@ -90,7 +142,9 @@ def _check_extras(arguments: Namespace) -> None:
             )
 
 
-def _stored_problem(arguments: Namespace, stored: StoredRun, dataset: Dataset) -> tuple[Model, Preparation]:
+def _model_and_preparation(
+    arguments: Namespace, stored: StoredRun, dataset: Dataset
+) -> tuple[Model, Preparation]:
     """The model and the preparation: options given now, else those of run.json, else the problem's own."""
     flags = {
         name: stored.arguments[name] for name in ("standardize", "intercept") if name in stored.arguments
@@ -107,6 +161,14 @@ def _stored_problem(arguments: Namespace, stored: StoredRun, dataset: Dataset) -
         settings["loss"] = suggest_loss(dataset.train)
     values = {name: number(name, settings[name]) for name in ("coupling", "mu")}
     return model_from_dict({**{key: settings[key] for key in _MODEL_KEYS}, **values}), preparation
+
+
+def _other_data(stored: StoredRun, dataset: Dataset) -> list[str]:
+    """That the data are not those of the run, where it says which they were."""
+    stored_hash = stored.data.get("fingerprint")
+    if stored_hash is None or stored_hash == dataset.train.fingerprint():
+        return []
+    return ["these are not the data of the run (their hash differs)"]
 
 
 def _write_proof(path: Path, climbed: Climb) -> str:
@@ -128,7 +190,8 @@ def _content(climbed: Climb, digits: int | None) -> dict[str, Any]:
     return content
 
 
-def _print_certificate(climbed: Climb, model: Model, stored: StoredRun, arguments: Namespace) -> None:
+def _lines(climbed: Climb, names: Sequence[str], arguments: Namespace) -> list[str]:
+    """The verdict, the ladder and the proven digits."""
     certificate = climbed.certificate
     lines = [
         certificate.verdict(),
@@ -137,10 +200,8 @@ def _print_certificate(climbed: Climb, model: Model, stored: StoredRun, argument
         *ladder_lines(certificate),
     ]
     if arguments.digits is not None and climbed.proven is not None:
-        lines += ["", *_digit_lines(climbed.proven, stored.task_names)]
-    if not certificate.passes:
-        lines.append(_next_thing(certificate, model, stored))
-    print("\n".join(lines))  # noqa: T201
+        lines += ["", *_digit_lines(climbed.proven, names)]
+    return lines
 
 
 def _digit_lines(proven: ProvenPoint, names: Sequence[str]) -> list[str]:

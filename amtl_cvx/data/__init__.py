@@ -22,8 +22,8 @@ starts with the name of the file. Numbers become float64 before any arithmetic.
     >>> dataset = read("digits")
     >>> dataset.train.T, dataset.settings["loss"]
 
-`read_features` reads raw rows to predict on, `read_arrays` the arrays of any .npz. One module for each kind
-of file; neither pandas nor scipy.io nor pyarrow is imported before a file needs it.
+`read_features` reads raw rows to predict on, `read_point` a W and B, `read_arrays` the arrays of any .npz.
+One module for each kind of file; neither pandas nor scipy.io nor pyarrow is imported before a file needs it.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from amtl_cvx.data.frame import features_csv, read_csv
 from amtl_cvx.data.mat import read_mat
 from amtl_cvx.data.npz import features_npz, read_arrays, read_npz
 from amtl_cvx.data.parquet import ParquetRows, features_parquet
+from amtl_cvx.data.point import PointArrays, read_point
 from amtl_cvx.data.problems import problem_names, problems_folder, read_problem
 from amtl_cvx.data.rows import ChunkedRows, Rows
 from amtl_cvx.data.stream import Observe, evaluate, factor, gather, has_labels, hold_out
@@ -47,6 +48,7 @@ __all__ = [
     "ChunkedRows",
     "Dataset",
     "FeatureTable",
+    "PointArrays",
     "Rows",
     "evaluate",
     "factor",
@@ -56,6 +58,7 @@ __all__ = [
     "read",
     "read_arrays",
     "read_features",
+    "read_point",
 ]
 
 

@@ -83,7 +83,7 @@ class ArrayRows(Rows):
         if [len(shape) for shape in shapes] != [2, 1, 1] or len({shape[0] for shape in shapes}) > 1:
             found = "got X {}, y {}, task {}".format(*shapes)
             raise DataError(f"expected X (N, d), y (N,) and task (N,), {found}")
-        names = _names(folder)
+        names = read_names(folder)
         features = names.get("feature_names")
         if features is not None and len(features) != X.shape[1]:
             raise DataError(f"expected {X.shape[1]} feature names, got {len(features)}")
@@ -112,7 +112,7 @@ def features_folder(folder: Path) -> FeatureTable:
     return FeatureTable(
         X=rows,
         task=None if task is None else check_task_column(task, len(rows)),
-        feature_names=_names(folder).get("feature_names"),
+        feature_names=read_names(folder).get("feature_names"),
     )
 
 
@@ -121,7 +121,7 @@ def _member(folder: Path, key: str) -> ArrayFile:
     return file if key == "X" else file.vector()
 
 
-def _names(folder: Path) -> dict[str, tuple[str, ...]]:
+def read_names(folder: Path) -> dict[str, tuple[str, ...]]:
     """The lists of names.json; empty without one."""
     path = folder / "names.json"
     if not path.exists():

@@ -134,9 +134,12 @@ def check_stored(key: str, shape: Sequence[int], dtype: np.dtype[Any], size: int
 
 
 def _labels(arrays: Mapping[str, NDArray[Any]], key: str) -> tuple[str, ...] | None:
-    if key not in arrays:
-        return None
-    labels = np.atleast_1d(arrays[key])
+    return text_labels(arrays[key], key) if key in arrays else None
+
+
+def text_labels(array: NDArray[Any], key: str) -> tuple[str, ...]:
+    """The names that a vector holds."""
+    labels = np.atleast_1d(array)
     if labels.ndim != 1:
         raise DataError(f"{key} must have one dimension, it has shape {labels.shape}")
     texts = labels.astype(str) if labels.dtype.kind == "S" else labels

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from amtl_cvx.data import read_arrays
+from amtl_cvx.data import read_point
+from amtl_cvx.data.untrusted import reading
 from amtl_cvx.errors import DataError
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
@@ -21,12 +22,17 @@ from amtl_cvx.tasks import Array, check_weights
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StoredRun:
-    """A run read back: numbers from solution.npz, the rest from run.json beside it (if there is one)."""
+    """A run read back: numbers from solution.npz, the rest from run.json beside it (if there is one).
+
+    `own_tasks` and `own_features` are names that the file of W and B itself gives their columns and rows.
+    """
 
     W: Array
     B: Array
     losses: Array | None = None
     order: tuple[int, ...] | None = None
+    own_tasks: tuple[str, ...] | None = None
+    own_features: tuple[str, ...] | None = None
     run: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -63,7 +69,7 @@ class StoredRun:
 
 
 def read_run(path: str | Path) -> StoredRun:
-    """A run folder, or a solution.npz with or without a run.json beside it.
+    """A run folder, or a W and B in any layout of `data.read_point`, with or without a run.json beside it.
 
     Raises
     ------
@@ -71,19 +77,26 @@ def read_run(path: str | Path) -> StoredRun:
         For a missing, truncated or foreign file.
     """
     path = Path(path)
-    numbers = path / "solution.npz" if path.is_dir() else path
-    arrays = read_arrays(numbers, required=("W", "B"), optional=("losses", "order"))
-    if arrays["W"].ndim != 2 or not arrays["W"].size:
-        raise DataError(f"{numbers}: W must have two dimensions (d, T), it has shape {arrays['W'].shape}")
-    d, T = arrays["W"].shape
-    W, B = check_weights(arrays["W"], arrays["B"], d=d, T=T)
-    run = read_run_json(numbers.parent / "run.json")
+    found = read_point(path)
+    d, T = found.W.shape
+    with reading(path, "solution"):
+        W, B = check_weights(found.W, found.B, d=d, T=T)
+        order = _order(found.order)
+    run = read_run_json((path if path.is_dir() else path.parent) / "run.json")
     names = run.get("task_names")
     if run and not (isinstance(names, list) and len(names) == T):
         raise DataError(
-            f"{numbers} has {T} tasks, the run.json beside it names others: keep the files of a run together"
+            f"{path} has {T} tasks, the run.json beside it names others: keep the files of a run together"
         )
-    return StoredRun(W=W, B=B, losses=arrays.get("losses"), order=_order(arrays.get("order")), run=run)
+    return StoredRun(
+        W=W,
+        B=B,
+        losses=found.losses,
+        order=order,
+        own_tasks=found.task_names,
+        own_features=found.feature_names,
+        run=run,
+    )
 
 
 def _order(array: np.ndarray | None) -> tuple[int, ...] | None:

@@ -1,0 +1,197 @@
+"""Points: a W and B from any source, as `amtl-cvx certify` reads them.
+
+    .npz     arrays `W` (d, T), `B` (T, T); optional `losses`, `order`, `task_names`, `feature_names`
+    folder   `W.npy`, `B.npy`, optional `order.npy`, `names.json` (lists "task_names", "feature_names")
+    folder   `W.csv`, `B.csv`: numbers alone, or below a line of task names, each row after the name of its
+             feature (in B: of its task)
+    .json    {"W": [[...], ...], "B": [[...], ...]}, optional "order", "task_names", "feature_names"
+
+A folder with a solution.npz is a run. What the numbers say is for the caller to check; here it is seen to
+that they are there, of a size that can be, and that the names are as many as what they name.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtl_cvx.data.folder import ArrayFile, read_names
+from amtl_cvx.data.npz import read_arrays, text_labels
+from amtl_cvx.data.untrusted import check_size, existing_file, reading
+from amtl_cvx.errors import DataError
+
+MAX_TEXT = 1 << 28
+"""Largest text file, in bytes, that is read as a point: its numbers take several times that in memory."""
+_KINDS = (
+    "a run folder, a .npz or .json file with W and B, or a folder with W.npy and B.npy, or W.csv and B.csv"
+)
+_OPTIONAL = ("losses", "order", "task_names", "feature_names")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PointArrays:
+    """What a file says of a point, W (d, T) and B (T, T) of any numbers.
+
+    Attributes
+    ----------
+    W, B : ndarray
+    losses, order : ndarray or None
+    task_names, feature_names : tuple of str or None
+        T and d names.
+    """
+
+    W: NDArray[Any]
+    B: NDArray[Any]
+    losses: NDArray[Any] | None = None
+    order: NDArray[Any] | None = None
+    task_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        W, B = self.W.shape, self.B.shape
+        if len(W) != 2 or not self.W.size:
+            raise DataError(f"W must have two dimensions (d, T), it has shape {W}")
+        if (W[1], W[1]) != B:
+            cure = ": W has one row per task, save its transpose" if (W[0], W[0]) == B else ""
+            raise DataError(
+                f"B must have shape {(W[1], W[1])}, one row and column per column of W, it has {B}{cure}"
+            )
+        for what, names, count in (("task", self.task_names, W[1]), ("feature", self.feature_names, W[0])):
+            if names is not None and len(names) != count:
+                raise DataError(f"expected {count} {what}_names, as W is {W}, got {len(names)}")
+
+
+def read_point(path: str | Path) -> PointArrays:
+    """The point in a file or folder of any layout above.
+
+    Raises
+    ------
+    DataError
+        For what is absent, damaged, of another kind, or whose parts do not fit; the message is one line.
+    """
+    place = Path(path)
+    if place.is_dir() and (place / "W.npy").exists():
+        with reading(place, "folder"):
+            return _folder(place)
+    if place.is_dir() and (place / "W.csv").exists():
+        with reading(place, "folder"):
+            return _tables(place)
+    file = existing_file(place / "solution.npz" if place.is_dir() else place, _KINDS)
+    if file.suffix.lower() == ".json":
+        with reading(file, ".json"):
+            return _json(file)
+    arrays = read_arrays(file, required=("W", "B"), optional=_OPTIONAL)
+    with reading(file, ".npz"):
+        return _point(arrays, {key: text_labels(arrays[key], key) for key in _OPTIONAL[2:] if key in arrays})
+
+
+def _point(arrays: Mapping[str, NDArray[Any]], names: Mapping[str, Sequence[str]]) -> PointArrays:
+    tasks, features = (names.get(key) for key in ("task_names", "feature_names"))
+    return PointArrays(
+        W=arrays["W"],
+        B=arrays["B"],
+        losses=arrays.get("losses"),
+        order=arrays.get("order"),
+        task_names=None if tasks is None else tuple(tasks),
+        feature_names=None if features is None else tuple(features),
+    )
+
+
+def _folder(folder: Path) -> PointArrays:
+    arrays = {}
+    for key in ("W", "B", "order"):
+        if key != "order" or (folder / "order.npy").exists():
+            with reading(folder / f"{key}.npy", ".npy"):
+                file = ArrayFile.open(folder / f"{key}.npy")
+                check_size(key, file.shape, file.dtype.itemsize)
+                arrays[key] = file.rows(0, file.shape[0]) if file.shape else np.empty(0)
+    return _point(arrays, read_names(folder))
+
+
+def _json(path: Path) -> PointArrays:
+    content = json.loads(_text(path))
+    if not isinstance(content, dict) or not {"W", "B"} <= content.keys():
+        raise DataError('expected {"W": [[...]], "B": [[...]]}, rows of numbers: write it so')
+    names = {}
+    for key in _OPTIONAL[2:]:
+        if content.get(key) is not None:
+            if not isinstance(content[key], list) or not all(isinstance(name, str) for name in content[key]):
+                raise DataError(f"{key} must be a list of texts: quote them")
+            names[key] = content[key]
+    arrays = {key: _array(content[key], key) for key in ("W", "B", "order") if content.get(key) is not None}
+    return _point(arrays, names)
+
+
+def _array(value: Any, key: str) -> NDArray[Any]:
+    try:
+        return np.array(value)
+    except ValueError as error:
+        raise DataError(f"{key} must be rectangular, its rows differ in length") from error
+
+
+def _tables(folder: Path) -> PointArrays:
+    """W.csv and B.csv: the numbers of columns say whether the rows begin with names, their first line too."""
+    tables = {key: _cells(folder / f"{key}.csv") for key in ("W", "B")}
+    wide = {key: len(rows[0]) for key, rows in tables.items()}
+    headed = {key: not all(_is_number(cell) for cell in rows[0]) for key, rows in tables.items()}
+    T = len(tables["B"]) - headed["B"]
+    arrays: dict[str, NDArray[Any]] = {}
+    found: dict[str, tuple[tuple[str, ...] | None, tuple[str, ...] | None]] = {}
+    for key, rows in tables.items():
+        named = wide[key] == T + 1
+        head, body = (rows[0][named:], rows[1:]) if headed[key] else (None, rows)
+        arrays[key] = np.array([[_number(cell, key) for cell in row[named:]] for row in body])
+        found[key] = None if head is None else tuple(head), tuple(row[0] for row in body) if named else None
+    columns, rows_of_B = found["B"]
+    if columns is not None and rows_of_B is not None and columns != rows_of_B:
+        raise DataError("B.csv names its rows and its columns differently: write both in one order")
+    named_tasks = [names for names in (found["W"][0], columns, rows_of_B) if names is not None]
+    if len(set(named_tasks)) > 1:
+        raise DataError("W.csv and B.csv name the tasks differently: write both in one order")
+    names = {"task_names": named_tasks[0]} if named_tasks else {}
+    if found["W"][1] is not None:
+        names["feature_names"] = found["W"][1]
+    return _point(arrays, names)
+
+
+def _cells(path: Path) -> list[list[str]]:
+    """The rows of a table, all of one length, by comma, semicolon or tab."""
+    text = _text(existing_file(path, f"a table {path.name}"))
+    first = text.partition("\n")[0]
+    separator = max((",", ";", "\t"), key=first.count)
+    rows = [
+        [cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=separator) if row
+    ]
+    lengths = {len(row) for row in rows}
+    if len(lengths) != 1:
+        raise DataError(f"{path.name} must have rows of one length, they have {sorted(lengths)[:5]} cells")
+    return rows
+
+
+def _text(path: Path) -> str:
+    size = path.stat().st_size
+    if size > MAX_TEXT:
+        raise DataError(f"it has {size} bytes, expected at most {MAX_TEXT}: save W and B as .npz")
+    return path.read_text(encoding="utf-8-sig")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _number(cell: str, key: str) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        raise DataError(f"{key}.csv must hold numbers, one cell is {cell[:40]!r}") from None
