@@ -209,6 +209,12 @@ def _add_running(parser: argparse.ArgumentParser, *, seeded: str) -> None:
         "--solver", default="auto", metavar="NAME", help="auto (default), CLARABEL, OSQP, SCS"
     )
     parser.add_argument(
+        "--solve-limit",
+        type=float,
+        metavar="SECONDS",
+        help="time for one subproblem, before the next solver is tried (600, more where it is large)",
+    )
+    parser.add_argument(
         "--gpu",
         choices=("auto", "on", "off"),
         default="auto",

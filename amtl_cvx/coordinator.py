@@ -97,6 +97,9 @@ class Options:
         "auto" or the solver to try first in every step.
     gpu : {"auto", "on", "off"}
         Whether SCS solves on a GPU where a step is large enough (see `solvers.gpu`).
+    solve_limit : float, optional
+        Seconds in which a solver must answer one subproblem, before the next one is tried; default: ten
+        minutes, and more for a large problem (`solvers.SOLVE_LIMIT`).
     engine : {"cvxpy", "fast"}
         Who solves the two steps: CVXPY problems, or NumPy (linear penalty, joint sweep).
     callback : callable(Record), optional
@@ -123,6 +126,7 @@ class Options:
     ridge: float | None = None
     solver: str = "auto"
     gpu: GpuChoice = "auto"
+    solve_limit: float | None = None
     engine: Literal["cvxpy", "fast"] = "cvxpy"
     callback: Callback | None = None
     problems: Problems | None = None
@@ -138,6 +142,8 @@ class Options:
             raise ModelError(f"handover must be a number > 0, got {self.handover!r}")
         if self.ridge is not None and not self.ridge > 0:
             raise ModelError(f"ridge must be a number > 0, got {self.ridge!r}")
+        if self.solve_limit is not None and not self.solve_limit > 0:
+            raise ModelError(f"solve_limit must be a number of seconds > 0, got {self.solve_limit!r}")
         if self.sweep not in ("joint", "tasks"):
             raise ModelError(f"sweep must be 'joint' or 'tasks', got {self.sweep!r}")
         if self.definition and self.sweep == "tasks":
@@ -156,8 +162,9 @@ class Options:
 
     @property
     def backend(self) -> Backend:
-        """The solver to try first and the GPU's part: a new one for each fit, it remembers a failure."""
-        return Backend(solver=self.solver, gpu=gpu_for(self.gpu, self.solver))
+        """The solver to try first, its limit, the GPU's part: new for each fit, it remembers failures."""
+        gpu = gpu_for(self.gpu, self.solver)
+        return Backend(solver=self.solver, gpu=gpu, limit=self.solve_limit)
 
 
 @dataclass(kw_only=True)

@@ -136,6 +136,7 @@ def choose(
     observe: Callable[[Trial], None] | None = None,
     solver: str = "auto",
     gpu: GpuChoice = "auto",
+    solve_limit: float | None = None,
     split: Callable[[TaskSet, Loss, np.random.Generator], Split] | None = None,
     executor: Executor | None = None,
 ) -> Choice:
@@ -149,7 +150,14 @@ def choose(
     DataError
         If no task has a row to spare for the held-out part.
     """
-    options = Options(max_rounds=PATH_ROUNDS, refine=False, solver=solver, gpu=gpu, problems=Problems())
+    options = Options(
+        max_rounds=PATH_ROUNDS,
+        refine=False,
+        solver=solver,
+        gpu=gpu,
+        solve_limit=solve_limit,
+        problems=Problems(),
+    )
     trials: tuple[Trial, ...] = ()
     if coupling:
         trials = _path((split or hold_out)(tasks, model.loss, rng), model, mu, options, observe, executor)

@@ -207,13 +207,15 @@ def test_what_is_not_solved_as_data_goes_through_cvxpy_and_the_chain(
 ) -> None:
     tasks, model, W, B = instance(kind, LOSS_CASES[0], rng)
     expected = step_of(kind, tasks, model).solve(tasks, model, W, B).value
-    monkeypatch.setattr(Program, "solve", lambda self, values: Answer(False, "NumericalError", 0.25))
+    monkeypatch.setattr(Program, "solve", lambda self, values, limit: Answer(False, "NumericalError", 0.25))
     attempt = solving._attempt
 
-    def refuse(problem: cp.Problem, name: str, options: Mapping[str, Any]) -> tuple[str, float, float]:
+    def refuse(
+        problem: cp.Problem, name: str, options: Mapping[str, Any], limit: float
+    ) -> tuple[str, float, float]:
         if through == "the chain" and name == "CLARABEL":
             return "failed (bang)", 0.0, 0.0
-        return attempt(problem, name, options)
+        return attempt(problem, name, options, limit)
 
     monkeypatch.setattr(solving, "_attempt", refuse)
     value, solved = step_of(kind, tasks, model).solve(tasks, model, W, B)

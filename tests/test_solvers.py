@@ -35,7 +35,9 @@ def answers(monkeypatch: pytest.MonkeyPatch, said: Mapping[str, tuple[str, float
     """Replace every solver by a fixed status and value; returns the list of solvers asked."""
     asked: list[str] = []
 
-    def attempt(problem: cp.Problem, name: str, options: Mapping[str, Any]) -> tuple[str, float, float]:
+    def attempt(
+        problem: cp.Problem, name: str, options: Mapping[str, Any], limit: float
+    ) -> tuple[str, float, float]:
         asked.append(name)
         status, value = said[name]
         for variable in problem.variables():

@@ -72,6 +72,7 @@ def running_options(arguments: Namespace) -> Options:
         engine=arguments.engine,
         solver=arguments.solver,
         gpu=arguments.gpu,
+        solve_limit=arguments.solve_limit,
     )
 
 
@@ -103,6 +104,7 @@ def set_up(arguments: Namespace, options: Options, progress: Progress) -> Setup:
         rng=np.random.default_rng(arguments.seed),
         observe=progress.trial,
         solver=options.solver,
+        solve_limit=options.solve_limit,
         gpu=options.gpu,
         split=split_rows(dataset, preparation, progress.counting),
         executor=options.executor,

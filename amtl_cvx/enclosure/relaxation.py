@@ -40,11 +40,14 @@ import scipy.sparse as sp
 
 from amtl_cvx.enclosure.polynomial import Monomial, Polynomial, Scaled, edges_of, times
 from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.solvers import SolverFault, watched
 from amtl_cvx.tasks import Array
 
 LARGEST = 8_000
 """Unknowns of the relaxation (lower triangles of all Gram matrices) beyond which a problem is refused."""
 
+LIMIT = 3600.0
+"""Seconds for one relaxation."""
 _ROUGH = 1e-5  # accuracy of the margin: its sign is what counts
 
 
@@ -229,7 +232,8 @@ def _solve(problem: cp.Problem, **settings: float) -> bool:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")
         try:
-            problem.solve(solver=cp.CLARABEL, **settings)
-        except cp.error.SolverError:
+            watched(lambda: problem.solve(solver=cp.CLARABEL, **settings), limit=LIMIT)
+        except SolverFault:
             return False
-    return problem.status in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE)
+    found = all(v.value is not None and np.isfinite(v.value).all() for v in problem.variables())
+    return found and problem.status in (cp.OPTIMAL, cp.OPTIMAL_INACCURATE)

@@ -17,8 +17,9 @@ import numpy as np
 import scipy.sparse as sp
 
 from amtl_cvx.enclosure.polynomial import Polynomial
-from amtl_cvx.enclosure.relaxation import Relaxation
+from amtl_cvx.enclosure.relaxation import LIMIT, Relaxation
 from amtl_cvx.errors import NotCertifiable, SolverUnavailableError
+from amtl_cvx.solvers import SolverFault, watched
 from amtl_cvx.tasks import Array
 
 SETTINGS = {
@@ -54,15 +55,19 @@ def bound_precisely(relaxation: Relaxation, polynomial: Polynomial) -> Array:
     target = relaxation.target(polynomial)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # its own estimate of errors, which is not used
-        found = sdpap.solve(
+        problem = (
             relaxation.A[others].tocsc(),
             sp.csc_matrix(target[others][:, None]),
             sp.csc_matrix(relaxation.A[constant].T),
             sdpap.SymCone(s=relaxation.sizes),
             sdpap.SymCone(f=len(others)),
-            dict(SETTINGS),
         )
-    stacked = np.asarray(found[0].todense()).ravel()
-    if not np.isfinite(stacked).all():
+        try:
+            stacked = watched(
+                lambda: np.asarray(sdpap.solve(*problem, dict(SETTINGS))[0].todense()).ravel(), limit=LIMIT
+            )
+        except SolverFault as fault:
+            raise NotCertifiable(f"SDPA found no bound ({fault}): choose solver 'CLARABEL'") from fault
+    if stacked.shape != (relaxation.A.shape[1],) or not np.isfinite(stacked).all():
         raise NotCertifiable("SDPA found no bound for the relaxation: choose solver 'CLARABEL'")
     return stacked

@@ -14,7 +14,6 @@ a separable task is refused.
 
 from __future__ import annotations
 
-import contextlib
 import warnings
 from fractions import Fraction
 from typing import NamedTuple
@@ -27,6 +26,7 @@ from amtl_cvx.enclosure.box import derive_box
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import Logistic, Loss, Squared, SquaredHinge
 from amtl_cvx.model import Model
+from amtl_cvx.solvers import SOLVE_LIMIT, SolverFault, watched
 from amtl_cvx.tasks import Array, Task, TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
@@ -130,12 +130,15 @@ class _Sublevel:
     def _solve(self, problem: cp.Problem) -> float:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with contextlib.suppress(cp.SolverError):
-                problem.solve(solver=cp.CLARABEL)
-        if problem.status != cp.OPTIMAL:
+            try:
+                watched(lambda: problem.solve(solver=cp.CLARABEL), limit=SOLVE_LIMIT)
+                said = str(problem.status)
+            except SolverFault as fault:
+                said = str(fault)
+        if said != cp.OPTIMAL or not (np.isfinite(self.w.value).all() and np.isfinite(problem.value)):
             raise NotCertifiable(
-                f"the range of w of {self.task.name!r} could not be computed ({problem.status or 'failed'}):"
-                " scale the features, or add rows"
+                f"the range of w of {self.task.name!r} could not be computed ({said}): scale the features, or"
+                " add rows"
             )
         return float(problem.value)
 

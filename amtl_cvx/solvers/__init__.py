@@ -20,26 +20,31 @@ Clarabel 0.11.1; accuracy is the gradient or KKT residual relative to its terms)
 GPU: asked before the chain where `gpu` says so; the chain takes over where it fails.
 
 Fallback chain: the chosen solver first, then the others of the step in the order of `CHAINS`. A status other
-than "optimal" sends the problem to the next solver. If no solver reaches "optimal", the first
-"optimal_inaccurate" answer, else the first "user_limit", is used under that status, which the history shows
-and a warning is logged for; the coordinator then judges it by its duality gap like every other answer. No
-answer at all is a `SolveError`. Solvers are started cold each time, so that a result does not depend on
-earlier calls. A `Backend` names the chosen solver and the solves that go to the GPU before all that (`gpu`).
+than "optimal" sends the problem to the next solver, and so does whatever else is no answer: an exception, no
+values, too many or too few, values that are not finite, a solve that runs past its time limit (`watch`). If
+no solver reaches "optimal", the first "optimal_inaccurate" answer, else the first "user_limit", is used under
+that status, which the history shows and a warning is logged for; the coordinator then judges it by its
+duality gap like every other answer. No answer at all is a `SolveError`. Solvers are started cold each time,
+so that a result does not depend on earlier calls. A `Backend` names the chosen solver and the solves that go
+to the GPU before all that (`gpu`).
 """
 
 from amtl_cvx.solvers.gpu import Gpu, GpuChoice, GpuRoute, cuda, gpu_for, gpu_routes
 from amtl_cvx.solvers.inventory import CHAINS, SolverInfo, Step, available, chain, check_solver, installed
-from amtl_cvx.solvers.solving import AUTO, Backend, Compiled, Solved, check_dpp, solve
+from amtl_cvx.solvers.solving import AUTO, SOLVE_LIMIT, Backend, Compiled, Solved, check_dpp, solve
+from amtl_cvx.solvers.watch import SolverFault, watched
 
 __all__ = [
     "AUTO",
     "CHAINS",
+    "SOLVE_LIMIT",
     "Backend",
     "Compiled",
     "Gpu",
     "GpuChoice",
     "GpuRoute",
     "Solved",
+    "SolverFault",
     "SolverInfo",
     "Step",
     "available",
@@ -51,4 +56,5 @@ __all__ = [
     "gpu_routes",
     "installed",
     "solve",
+    "watched",
 ]

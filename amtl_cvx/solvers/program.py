@@ -25,6 +25,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from amtl_cvx.solvers.watch import OWN_LIMIT, SolverFault, watched
 from amtl_cvx.tasks import Array, Indices
 
 _SETTINGS: Mapping[str, Any] = {
@@ -40,14 +41,16 @@ _SETTINGS: Mapping[str, Any] = {
     "iterative_refinement_reltol": 1e-16,
     "iterative_refinement_abstol": 1e-16,
 }
+_SOLVED = str(clarabel.SolverStatus.Solved)
 
 
 class Answer(NamedTuple):
-    """What the solver said, and its seconds (set-up or update included)."""
+    """What the solver said, its seconds (set-up or update included), and whether it had to be given up."""
 
     optimal: bool
     status: str
     seconds: float
+    hung: bool = False
 
 
 class Entries(NamedTuple):
@@ -94,7 +97,7 @@ class Program:
         self.settings = clarabel.DefaultSettings()
         for name, value in {**_SETTINGS, "iterative_refinement_enable": refinement}.items():
             setattr(self.settings, name, value)
-        self.kept = np.zeros(0, dtype=bool)
+        self.kept: NDArray[np.bool_] | None = None
         self.solver: Any = None
 
     @staticmethod
@@ -103,30 +106,45 @@ class Program:
         cones = compiled.cone_dims
         return compiled.P is not None and cones.zero + cones.nonneg == compiled.constr_size
 
-    def solve(self, values: Mapping[cp.Parameter, Array]) -> Answer:
-        """Solve for these values of the parameters."""
+    def solve(self, values: Mapping[cp.Parameter, Array], *, limit: float) -> Answer:
+        """Solve for these values of the parameters, within so many seconds (see `watch`)."""
         for parameter, column in self.columns.items():
             value = values[parameter]
             self.vector[column : column + value.size] = value.ravel(order="F")
         P, q = self.P.values @ self.vector, self.q @ self.vector
         A, b = -(self.A.values @ self.vector), self.b @ self.vector
-        started = time.perf_counter()
-        kept = P != 0.0
-        if np.array_equal(kept, self.kept):
-            self.solver.update(P=P[kept], q=q, b=b, **({"A": A} if A.size else {}))
-        else:
-            self.kept = kept
-            quadratic = self.P.where(kept).matrix(P[kept], (self.n, self.n))
-            constraints = self.A.matrix(A, (self.m, self.n))
-            self.solver = clarabel.DefaultSolver(quadratic, q, constraints, b, self.cones, self.settings)
-        solution = self.solver.solve()
+        started, pattern = time.perf_counter(), P != 0.0
+        solver, kept = self.solver, self.kept if self.settings.time_limit == OWN_LIMIT * limit else None
+        self.solver = self.kept = None  # a solver that failed is not used again
+        self.settings.time_limit = OWN_LIMIT * limit
+
+        def work() -> tuple[Any, Array, str]:
+            if kept is not None and np.array_equal(pattern, kept):
+                solver.update(P=P[pattern], q=q, b=b, **({"A": A} if A.size else {}))
+                asked = solver
+            else:
+                asked = self._set_up(P, q, A, b, pattern)
+            solution = asked.solve()
+            return asked, np.array(solution.x, dtype=float), str(solution.status)
+
+        try:
+            asked, x, status = watched(work, limit=limit)
+        except SolverFault as fault:
+            return Answer(False, str(fault), time.perf_counter() - started, fault.hung)
         seconds = time.perf_counter() - started
-        x = np.array(solution.x)
-        optimal = solution.status == clarabel.SolverStatus.Solved and bool(np.isfinite(x).all())
+        if x.shape != (self.n,) or not np.isfinite(x).all():
+            return Answer(False, f"{status}, with values that are no answer", seconds)
+        self.solver, self.kept = asked, pattern
         for variable, column in self.variables:
             part = x[column : column + variable.size]
             variable.save_value(part.reshape(variable.shape, order="F"))
-        return Answer(optimal, str(solution.status), seconds)
+        return Answer(status == _SOLVED, status, seconds)
+
+    def _set_up(self, P: Array, q: Array, A: Array, b: Array, pattern: NDArray[np.bool_]) -> Any:
+        """A solver for the entries of P that are not 0."""
+        quadratic = self.P.where(pattern).matrix(P[pattern], (self.n, self.n))
+        constraints = self.A.matrix(A, (self.m, self.n))
+        return clarabel.DefaultSolver(quadratic, q, constraints, b, self.cones, self.settings)
 
 
 def _upper(reduced: Any) -> Entries:

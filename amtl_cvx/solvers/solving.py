@@ -7,14 +7,16 @@ import time
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import cvxpy as cp
+import numpy as np
 
 from amtl_cvx.errors import ConvexityError, SolveError
 from amtl_cvx.solvers.gpu import Gpu
 from amtl_cvx.solvers.inventory import Step, chain
 from amtl_cvx.solvers.program import Program
+from amtl_cvx.solvers.watch import OWN_LIMIT, SolverFault, watched
 from amtl_cvx.tasks import Array
 
 FAER_SIZE = 1000
@@ -26,6 +28,14 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "SCS": {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 50_000},
 }
 
+SOLVE_LIMIT = 600.0
+"""Seconds for one solve, at least."""
+_FLOPS, _ITERATIONS = 1e9, 100  # slow, and many: a dense problem of n unknowns gets 100 n^3 / 3 / 1e9 seconds
+
+_TIME_LIMITS = {"CLARABEL": "time_limit", "OSQP": "time_limit", "SCS": "time_limit_secs"}
+_LENGTH = {"CLARABEL": "c", "OSQP": "q", "SCS": "c"}  # which of CVXPY's data is as long as an answer
+_ANSWERS = (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT)
+
 _CANON = cp.settings.COO_CANON_BACKEND  # compiles problems with many parameters in half the default's time
 
 log = logging.getLogger(__name__)
@@ -35,11 +45,15 @@ log = logging.getLogger(__name__)
 class Backend:
     """Which solver is tried first, and which solves go to the GPU before any of the chain.
 
-    Without an answer from either the rest of the chain follows.
+    Without an answer from either the rest of the chain follows. `limit` is the time of one solve in seconds;
+    None stands for `SOLVE_LIMIT`, or more for a large problem. `hung` are the solvers that did not keep it,
+    and what is said of them: one fit has one backend, and does not try them again.
     """
 
     solver: str = "auto"
     gpu: Gpu = field(default_factory=Gpu)
+    limit: float | None = None
+    hung: dict[str, str] = field(default_factory=dict)
 
     def takes_gpu(self, step: Step, problem: cp.Problem) -> bool:
         """Whether a problem goes to the GPU first."""
@@ -49,9 +63,28 @@ class Backend:
         """The same without the GPU, for steps that solve one task or one column at a time."""
         return replace(self, gpu=Gpu())
 
+    def seconds(self, problem: cp.Problem) -> float:
+        """The time limit of one solve."""
+        if self.limit is not None:
+            return self.limit
+        return max(SOLVE_LIMIT, _ITERATIONS / 3 * float(_unknowns(problem)) ** 3 / _FLOPS)
+
+    def give_up(self, name: str, step: Step, said: str) -> None:
+        """No more of a solver that hung; warns."""
+        self.hung[name] = said
+        log.warning("%s at a %s-step: %s, it is not tried again in this fit", name, step, said)
+
 
 AUTO = Backend()
 """The chain of the step as it stands."""
+
+
+class Attempt(NamedTuple):
+    """What one solver said of a problem, and its seconds."""
+
+    status: str
+    seconds: float
+    compile_seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,17 +145,19 @@ class Compiled:
         """
         first = chain(self.step, backend.solver)[:1]
         elsewhere = first != ("CLARABEL",) or self.step not in ("W", "B")
-        if elsewhere or backend.takes_gpu(self.step, self.problem):
+        if elsewhere or "CLARABEL" in backend.hung or backend.takes_gpu(self.step, self.problem):
             _set(values)
             return solve(self.problem, step=self.step, backend=backend)
         seconds = self._compile(values)
         if self._program is None:
             _set(values)
             return solve(self.problem, step=self.step, backend=backend)
-        answer = self._program.solve(values)
+        answer = self._program.solve(values, limit=backend.seconds(self.problem))
         solved = Solved(solver="CLARABEL", status=cp.OPTIMAL, seconds=answer.seconds, compile_seconds=seconds)
         if answer.optimal:
             return solved
+        if answer.hung:
+            backend.give_up("CLARABEL", self.step, answer.status)
         log.debug("%s-step as data: Clarabel says %s, once more through CVXPY", self.step, answer.status)
         _set(values)
         return replace(solved, status="") + solve(self.problem, step=self.step, backend=backend)
@@ -133,11 +168,17 @@ class Compiled:
             return 0.0
         started = time.perf_counter()
         _set(values)
-        data, _, _ = _problem_data(self.problem, "CLARABEL", {}, canon=_CANON)
+        self._compiled = True
+        try:
+            data, _, _ = _problem_data(self.problem, "CLARABEL", {}, canon=_CANON)
+        except MemoryError:
+            raise
+        except Exception as error:
+            log.debug("%s-step: Clarabel cannot be had as data (%s)", self.step, error)
+            return time.perf_counter() - started
         compiled = data[cp.settings.PARAM_PROB]
         if Program.fits(compiled):
             self._program = Program(self.problem, compiled, refinement=self.step == "W")
-        self._compiled = True
         return time.perf_counter() - started
 
 
@@ -156,7 +197,7 @@ def solve(problem: cp.Problem, *, step: Step, backend: Backend = AUTO) -> Solved
     """
     if not backend.takes_gpu(step, problem):
         return _along_chain(problem, step, backend)
-    answer = _on_gpu(problem, step, backend.gpu)
+    answer = _on_gpu(problem, step, backend)
     if answer.status == cp.OPTIMAL:
         return answer
     backend.gpu.fail(step, answer.status)
@@ -168,37 +209,45 @@ def solve(problem: cp.Problem, *, step: Step, backend: Backend = AUTO) -> Solved
     )
 
 
-def _on_gpu(problem: cp.Problem, step: Step, gpu: Gpu) -> Solved:
-    """SCS with its GPU linear solver. A build or a driver that fails may raise anything: it is a status."""
-    name = f"SCS {gpu.linear_solver}"
-    options = {**_options("SCS", step, problem), "linear_solver": gpu.linear_solver}
+def _on_gpu(problem: cp.Problem, step: Step, backend: Backend) -> Solved:
+    """SCS with its GPU linear solver."""
+    name, gpu = f"SCS {backend.gpu.linear_solver}", backend.gpu
+    limit = backend.seconds(problem)
+    options = {**_options("SCS", step, problem, limit), "linear_solver": gpu.linear_solver}
     try:
-        status, seconds, compiled = _attempt(problem, "SCS", options)
-    except Exception as error:
-        said = " ".join(str(error).split())[:80]
-        return Solved(solver=name, status=f"{type(error).__name__}: {said}", seconds=0.0)
+        status, seconds, compiled = _attempt(problem, "SCS", options, limit)
+    except SolverFault as fault:
+        return Solved(solver=name, status=str(fault), seconds=0.0)
     gpu.solves += status == cp.OPTIMAL
     return Solved(solver=name, status=status, seconds=seconds, compile_seconds=compiled)
 
 
 def _along_chain(problem: cp.Problem, step: Step, backend: Backend) -> Solved:
-    tried: list[str] = []
+    tried = [f"{name}: {said}" for name, said in backend.hung.items()]
     inexact: tuple[Solved, dict[cp.Variable, Any]] | None = None
-    compile_seconds = 0.0
+    compile_seconds, limit = 0.0, backend.seconds(problem)
     for name in chain(step, backend.solver):
-        status, seconds, compiled = _attempt(problem, name, _options(name, step, problem))
+        if name in backend.hung:
+            continue
+        try:
+            status, seconds, compiled = _attempt(problem, name, _options(name, step, problem, limit), limit)
+        except SolverFault as fault:
+            tried.append(f"{name}: {fault}")
+            if fault.hung:
+                backend.give_up(name, step, str(fault))
+            continue
         compile_seconds += compiled
         if status == cp.OPTIMAL:
             return Solved(solver=name, status=status, seconds=seconds, compile_seconds=compile_seconds)
         tried.append(f"{name}: {status}")
         better = inexact is None or (status, inexact[0].status) == (cp.OPTIMAL_INACCURATE, cp.USER_LIMIT)
-        if status in (cp.OPTIMAL_INACCURATE, cp.USER_LIMIT) and better and _has_values(problem):
+        if status in _ANSWERS and better and _has_values(problem):
             answer = Solved(solver=name, status=status, seconds=seconds, compile_seconds=compile_seconds)
             inexact = answer, {v: v.value for v in problem.variables()}
     if inexact is None:
         raise SolveError(
             f"the {step}-step could not be solved ({'; '.join(tried)}):"
-            " rescale the data or choose another solver",
+            " rescale the data, choose another solver or a longer solve limit",
             step=step,
             solver=", ".join(chain(step, backend.solver)),
             status="; ".join(tried),
@@ -214,8 +263,8 @@ def _has_values(problem: cp.Problem) -> bool:
     return all(variable.value is not None for variable in problem.variables())
 
 
-def _options(name: str, step: Step, problem: cp.Problem) -> Mapping[str, Any]:
-    options = dict(_OPTIONS[name])
+def _options(name: str, step: Step, problem: cp.Problem, limit: float) -> Mapping[str, Any]:
+    options = {**_OPTIONS[name], _TIME_LIMITS[name]: OWN_LIMIT * limit}
     if (name, step) == ("CLARABEL", "B-cone"):  # these end at 1e-10; asking for more costs a fallback
         options |= dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9)
     if name == "CLARABEL":
@@ -227,27 +276,47 @@ def _unknowns(problem: cp.Problem) -> int:
     return sum(int(variable.size) for variable in problem.variables())
 
 
-def _attempt(problem: cp.Problem, name: str, options: Mapping[str, Any]) -> tuple[str, float, float]:
+def _attempt(problem: cp.Problem, name: str, options: Mapping[str, Any], limit: float) -> Attempt:
     """One solver's status, its seconds (set-up and polish included) and the seconds of a first compilation.
 
     OSQP swallows Ctrl-C and returns the status "interrupted"; it is given back as `KeyboardInterrupt`.
+
+    Raises
+    ------
+    SolverFault
+        For whatever else is no answer.
     """
-    compiled, started = 0.0, time.perf_counter()
+    compiled, before = 0.0, problem.compilation_time
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # back end, sparse value, accuracy: the last is in the status
-        before = problem.compilation_time
         try:  # a solver without the cones of the problem says so while compiling
             data, chain_, inverse = _problem_data(problem, name, options)
-            compiled = (problem.compilation_time or 0.0) if problem.compilation_time != before else 0.0
+            if problem.compilation_time != before:
+                compiled = problem.compilation_time or 0.0
             started = time.perf_counter()
-            raw = chain_.solve_via_data(problem, data, False, False, dict(options))
+            raw = watched(
+                lambda: chain_.solve_via_data(problem, data, False, False, dict(options)), limit=limit
+            )
             seconds = time.perf_counter() - started
             if name == "OSQP" and raw.info.status == "interrupted":
                 raise KeyboardInterrupt
             problem.unpack_results(raw, chain_, inverse)
-        except cp.error.SolverError as error:
-            return f"failed ({' '.join(str(error).split())[:80]})", time.perf_counter() - started, compiled
-    return str(problem.status), seconds, compiled
+            status = str(problem.status)
+            if status in _ANSWERS:
+                _check_answer(problem, raw["x"] if isinstance(raw, dict) else raw.x, len(data[_LENGTH[name]]))
+        except (SolverFault, MemoryError):
+            raise
+        except Exception as error:
+            raise SolverFault.of(error) from error
+    return Attempt(status, seconds, compiled)
+
+
+def _check_answer(problem: cp.Problem, x: Any, length: int) -> None:
+    """Raise `SolverFault` unless x, and what CVXPY made of it, is finite and has the right length."""
+    if np.shape(x) != (length,):
+        raise SolverFault(f"an answer of shape {np.shape(x)} instead of {(length,)}")
+    if not all(v.value is not None and np.isfinite(v.value).all() for v in problem.variables()):
+        raise SolverFault("an answer that is not finite")
 
 
 def _problem_data(
