@@ -6,7 +6,7 @@
     print(solution.certificate.verdict(), solution.graph.describe())
 
 The modules in the order in which they build on each other: errors, parallel, tasks, losses, transfer, model,
-certificate, preparation, solution, solvers, subproblems, refine, coordinator, curriculum, methods,
+certificate, preparation, solution, solvers, subproblems, refine, run, coordinator, curriculum, methods,
 experiment, digits, enclosure, ladder, alignment, graph, explore, plotting, report, data, runfolder, progress,
 commands, cli.
 

@@ -21,7 +21,7 @@ Algorithm 1 of [L16], from B = 0:
   round (T = 20, d = 10, coupling 10, mu 1e-3: five different ones from rounds 1 to 50). There refinement
   takes over after the first W-step, at B = 0, as long as all T (T - 1) edges fit into one of its steps.
   Without refinement the alternation goes on to `tol`.
-* With refinement on, a W-step looks ahead along the last change of B first (`_Ahead`): it is solved at
+* With refinement on, a W-step looks ahead along the last change of B first (`_look_ahead`): it is solved at
   B + factor (B - previous B) and taken if J does not rise, else solved at B. Measured: 38 rounds instead of
   157 to a residual of 1e-6 at T = 15, d = 20, in the same basin. A penalty without row prices, which Newton
   steps cannot refine, goes on like this to `tol`.
@@ -33,33 +33,28 @@ Source: Lee, Yang, Hwang, ICML 2016, Algorithm 1; biconvex alternation: Gorski, 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import numpy as np
 
 from amtl_cvx.certificate import (
-    Certificate,
     certify,
     check_tolerance,
-    infeasibility,
-    residuals,
     transfer_gap,
     weight_gap,
 )
 from amtl_cvx.errors import ModelError, SolveError
 from amtl_cvx.model import Model
 from amtl_cvx.refine import WORKING_LIMIT, can_refine, refine
-from amtl_cvx.solution import Point, Record, Solution, Status
+from amtl_cvx.run import Callback, Checkpoint, Run, finish
+from amtl_cvx.solution import Point, Solution, State, Status
 from amtl_cvx.solvers import Backend, GpuChoice, Solved, check_solver, gpu_for
 from amtl_cvx.subproblems import HalfStep, Problems, TaskWeightStep, WeightStep, compile_transfer_step, kept
 from amtl_cvx.subproblems.direct import DENSE_SIZE, DirectTransferStep, DirectWeightStep
-from amtl_cvx.tasks import Array, TaskSet, check_weights
+from amtl_cvx.tasks import Array, TaskSet
 
-Callback = Callable[[Record], None]
 _PATIENCE = 100  # rounds after which refinement takes over anyway, where a round costs as a Newton step does
 REFINE_STEPS = 300
 """Limit for the accepted steps of refinement."""
@@ -109,8 +104,12 @@ class Options:
     executor : concurrent.futures.Executor, optional
         Workers for the columns of the B-step and the Hessians of the W-step, where these are large (see
         `parallel`).
-    start : Point, optional
+    start : Point, Solution or State, optional
         W (d, T) and a feasible B (T, T) from which the alternation begins, with the W-step; default: zeros.
+        A `State`, such as `Solution.state` of an interrupted fit, goes on as if there had been no interrupt.
+    checkpoint : callable(Solution), optional
+        Called with the point so far, its `state` included: after the first round, and then so that no step
+        that was finished 30 s ago is lost. Its certificate is not computed and never passes.
 
     Raises
     ------
@@ -131,7 +130,8 @@ class Options:
     callback: Callback | None = None
     problems: Problems | None = None
     executor: Executor | None = None
-    start: Point | None = None
+    start: Point | Solution | State | None = None
+    checkpoint: Checkpoint | None = None
 
     def __post_init__(self) -> None:
         check_tolerance(self.tol)
@@ -167,65 +167,6 @@ class Options:
         return Backend(solver=self.solver, gpu=gpu, limit=self.solve_limit)
 
 
-@dataclass(kw_only=True)
-class Run:
-    """The running record of a fit: the current point, its history and where the time went."""
-
-    tasks: TaskSet
-    model: Model
-    callback: Callback | None
-    backend: Backend
-    W: Array = field(init=False)
-    B: Array = field(init=False)
-    at_zero: Array = field(init=False)
-    round: int = 0
-    history: list[Record] = field(default_factory=list)
-    compile_seconds: float = 0.0
-    solver_seconds: float = 0.0
-    started: float = field(default_factory=time.perf_counter)
-
-    def __post_init__(self) -> None:
-        self.W, self.B = np.zeros((self.tasks.d, self.tasks.T)), np.zeros((self.tasks.T, self.tasks.T))
-        self.at_zero = self.model.loss_gradient(self.tasks, self.W)
-
-    @property
-    def elapsed(self) -> float:
-        return time.perf_counter() - self.started
-
-    def note(self, step: str, solved: Solved, objective: float | None = None) -> Record:
-        """Add the current point to the history; its objective is computed where it is not given."""
-        self.compile_seconds += solved.compile_seconds
-        self.solver_seconds += solved.seconds
-        found = residuals(self.tasks, self.model, self.W, self.B, at_zero=self.at_zero)
-        if objective is None:
-            objective = self.model.objective(self.tasks, self.W, self.B)
-        record = Record(
-            round=self.round,
-            step=step,
-            objective=objective,
-            stationarity_W=found.stationarity_W,
-            stationarity_B=found.stationarity_B,
-            relative=found.relative,
-            seconds=self.elapsed,
-            solver=solved.solver,
-            solver_status=solved.status,
-            solver_seconds=solved.seconds,
-        )
-        self.history.append(record)
-        if self.callback is not None:
-            self.callback(record)
-        return record
-
-    def seconds(self, **parts: float) -> dict[str, float]:
-        """Where the time went."""
-        return {
-            "total": self.elapsed,
-            "compile": self.compile_seconds,
-            "solvers": self.solver_seconds,
-            **parts,
-        }
-
-
 def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
     """AMTL by alternation and refinement; see the module essay.
 
@@ -243,98 +184,83 @@ def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
         Where no solver answers, or J rises beyond the accuracy of a step.
     """
     model.check(tasks)
-    run = Run(tasks=model.compress(tasks), model=model, callback=options.callback, backend=options.backend)
-    if options.start is not None:
-        run.W, run.B = _checked(options.start, tasks, model)
-    status, refined = Status.ROUND_LIMIT, 0.0
+    run = start_run(tasks, model, options, method="alternating")
     try:
-        status = _rounds(tasks, run, options)
-        if status is not Status.CERTIFIED and options.refine and can_refine(model):
-            before = run.elapsed
-            if options.engine == "cvxpy" and model.loss.smooth and run.W.size > DENSE_SIZE:
-                status = _rounds(tasks, run, _in_numpy(options))
-            if status is not Status.CERTIFIED:
-                status = _refine(run, options)
-            refined = run.elapsed - before
+        status = _lowered(tasks, run, options)
     except KeyboardInterrupt:
+        run.back()
         status = Status.INTERRUPTED
     before = run.elapsed
     certificate = certify(tasks, model, run.W, run.B, tol=options.tol)
     if certificate.passes and status is not Status.INTERRUPTED:
         status = Status.CERTIFIED
     return finish(
-        tasks,
-        run,
-        certificate,
-        status=status,
-        method="alternating",
-        seconds=run.seconds(refine=refined, certificate=run.elapsed - before),
+        tasks, run, certificate, status=status, seconds=run.seconds(certificate=run.elapsed - before)
     )
 
 
-def finish(
-    tasks: TaskSet,
-    run: Run,
-    certificate: Certificate,
-    *,
-    status: Status,
-    method: str,
-    seconds: dict[str, float],
-    order: tuple[int, ...] | None = None,
-    ridge: float | None = None,
-) -> Solution:
-    """The solution at the run's current point."""
-    return Solution(
-        W=run.W,
-        B=run.B,
-        losses=run.model.losses(tasks, run.W),
-        objective=certificate.objective,
-        certificate=certificate,
-        status=status,
-        history=tuple(run.history),
+def start_run(tasks: TaskSet, model: Model, options: Options, *, method: str) -> Run:
+    """The record of a new fit, at the start that the options give; `AMTLError` if it does not fit."""
+    run = Run(
+        tasks=model.compress(tasks),
+        model=model,
         method=method,
-        model=run.model,
-        task_names=tasks.names,
-        feature_names=tasks.feature_names,
-        order=order,
-        ridge=ridge,
-        seconds=seconds,
-        gpu=run.backend.gpu.sentence(),
+        backend=options.backend,
+        tol=options.tol,
+        callback=options.callback,
+        checkpoint=options.checkpoint,
     )
+    if options.start is not None:
+        run.begin(options.start)
+    return run
 
 
-def _checked(start: Point, tasks: TaskSet, model: Model) -> tuple[Array, Array]:
-    """W and B of a start, or an error where they do not fit."""
-    W, B = check_weights(start.W, start.B, d=tasks.d, T=tasks.T)
-    if infeasibility(model, B) > 0.0:
-        raise ModelError(
-            f"B of the start is not feasible (by {infeasibility(model, B):.3g}): it must be >= 0 off a zero"
-            " diagonal"
-        )
-    return W, B
+def _lowered(tasks: TaskSet, run: Run, options: Options) -> Status:
+    """Every part of the fit that is left, from the one that the run is in; the last point is in `run`."""
+    refining = options.refine and can_refine(run.model)
+    status = Status.ROUND_LIMIT
+    if run.phase in ("", "rounds"):
+        status = _rounds(tasks, run, options, phase="rounds")
+        run.alternated = run.elapsed if refining and status is not Status.CERTIFIED else None
+    if status is Status.CERTIFIED or not refining:
+        return status
+    large = options.engine == "cvxpy" and run.model.loss.smooth and run.W.size > DENSE_SIZE
+    if run.phase == "numpy" or (run.phase == "rounds" and large):
+        status = _rounds(tasks, run, _in_numpy(options), phase="numpy")
+    return status if status is Status.CERTIFIED else _refine(run, options)
 
 
-def _rounds(tasks: TaskSet, run: Run, options: Options) -> Status:
-    """The alternation; leaves the last point in `run`."""
+def _rounds(tasks: TaskSet, run: Run, options: Options, *, phase: str) -> Status:
+    """The alternation, or what is left of it; leaves the last point in `run`."""
     weight_step, transfer_step = _compile(run, options)
     refining = options.refine and can_refine(run.model)
     at_once = refining and tasks.d < tasks.T - 1 and tasks.T * (tasks.T - 1) <= WORKING_LIMIT
-    ahead = _Ahead()
-    first = run.round + 1
-    for run.round in range(first, options.max_rounds + 1):
-        looked = options.refine and ahead.step(run, weight_step)
-        moved_W = looked or _half_step(run, weight_step, "W")
+    last = run.enter(phase)
+    if last == "B" and (status := _ended(tasks, run, options)) is not None:
+        return status
+    begun = last == "W"
+    while begun or run.round < options.max_rounds:
+        if not begun:
+            run.round += 1
+            if not (options.refine and _look_ahead(run, weight_step)):
+                _half_step(run, weight_step, "W")
+        begun = False
         if at_once:
             return Status.ROUND_LIMIT
-        moved_B = _half_step(run, transfer_step, "B")
-        relative = run.history[-1].relative
-        if relative <= options.tol and certify(tasks, run.model, run.W, run.B, tol=options.tol).passes:
-            return Status.CERTIFIED
-        if refining and _hands_over(run, options):
-            return Status.ROUND_LIMIT
-        if not (moved_W or moved_B):
-            return Status.STALLED
+        _half_step(run, transfer_step, "B")
+        if (status := _ended(tasks, run, options)) is not None:
+            return status
     return Status.ROUND_LIMIT
+
+
+def _ended(tasks: TaskSet, run: Run, options: Options) -> Status | None:
+    """How the rounds end with the last one, None if they go on."""
+    relative = run.history[-1].relative
+    if relative <= options.tol and certify(tasks, run.model, run.W, run.B, tol=options.tol).passes:
+        return Status.CERTIFIED
+    if options.refine and can_refine(run.model) and _hands_over(run, options):
+        return Status.ROUND_LIMIT
+    return None if run.moved else Status.STALLED
 
 
 def _hands_over(run: Run, options: Options) -> bool:
@@ -383,32 +309,29 @@ def _direct_transfer_step(model: Model) -> DirectTransferStep:
     return DirectTransferStep()
 
 
-@dataclass
-class _Ahead:
-    """Extrapolation of the alternation: further after a success, less far after a failure."""
+def _look_ahead(run: Run, weight_step: BlockStep) -> bool:
+    """The W-step at an extrapolated B, on the edges there are; whether it was taken.
 
-    factor: float = 1.0
-    previous: Array | None = None
-
-    def step(self, run: Run, weight_step: BlockStep) -> bool:
-        """The W-step at an extrapolated B, on the edges there are; whether it was taken."""
-        previous, self.previous = self.previous, run.B
-        if previous is None:
-            return False
-        moved = np.where(run.B != 0, run.B + self.factor * (run.B - previous), 0.0)
-        B = run.model.transfer.project(moved)
-        if np.array_equal(B, run.B):
-            return False
-        W, solved = _solved(run, weight_step, B)
-        objective = run.model.objective(run.tasks, W, B)
-        if objective > run.history[-1].objective:
-            self.factor = max(0.5 * self.factor, 0.1)
-            run.solver_seconds += solved.seconds
-            return False
-        self.factor = min(1.2 * self.factor, 100.0)
-        run.W, run.B = W, B
-        run.note("W", solved, objective)
-        return True
+    It goes further after a success, less far after a failure.
+    """
+    ahead = run.ahead
+    previous, ahead.previous = ahead.previous, run.B
+    if previous is None:
+        return False
+    moved = np.where(run.B != 0, run.B + ahead.factor * (run.B - previous), 0.0)
+    B = run.model.transfer.project(moved)
+    if np.array_equal(B, run.B):
+        return False
+    W, solved = _solved(run, weight_step, B)
+    objective = run.model.objective(run.tasks, W, B)
+    if objective > run.history[-1].objective:
+        ahead.factor = max(0.5 * ahead.factor, 0.1)
+        run.solver_seconds += solved.seconds
+        return False
+    ahead.factor = min(1.2 * ahead.factor, 100.0)
+    run.W, run.B, run.moved = W, B, True
+    run.note("W", solved, objective)
+    return True
 
 
 def _solved(run: Run, step: BlockStep, B: Array) -> HalfStep:
@@ -419,8 +342,8 @@ def _solved(run: Run, step: BlockStep, B: Array) -> HalfStep:
         raise error.in_round(run.round) from error
 
 
-def _half_step(run: Run, step: BlockStep, name: Literal["W", "B"]) -> bool:
-    """One half-step: taken if J does not rise, refused within its gap, an error beyond. Whether it moved."""
+def _half_step(run: Run, step: BlockStep, name: Literal["W", "B"]) -> None:
+    """One half-step: taken if J does not rise, refused within its gap, an error beyond."""
     value, solved = _solved(run, step, run.B)
     before = run.W, run.B
     W, B = (value, run.B) if name == "W" else (run.W, value)
@@ -433,8 +356,9 @@ def _half_step(run: Run, step: BlockStep, name: Literal["W", "B"]) -> bool:
         _check_rise(run, name, (W, B), new - old, solved)
         objective = old
         solved = replace(solved, status=f"{solved.status}, not taken")
+    moved = not (np.array_equal(run.W, before[0]) and np.array_equal(run.B, before[1]))
+    run.moved = moved or (name == "B" and run.moved)
     run.note(name, solved, objective)
-    return not (np.array_equal(run.W, before[0]) and np.array_equal(run.B, before[1]))
 
 
 def _check_rise(run: Run, name: str, point: tuple[Array, Array], rise: float, solved: Solved) -> None:
@@ -454,15 +378,20 @@ def _check_rise(run: Run, name: str, point: tuple[Array, Array], rise: float, so
 
 def _refine(run: Run, options: Options) -> Status:
     """Refine from the iterate, recording every accepted step; leaves the last point in `run`."""
-    base = run.round
 
     def observe(W: Array, B: Array, method: str) -> None:
         run.W, run.B = W, B
         run.round += 1
         run.note("refine", Solved(solver=method, status="accepted", seconds=0.0))
 
-    start = run.W, run.B
+    run.enter("refine")
     run.W, run.B = refine(
-        run.tasks, run.model, start, tol=options.tol, max_steps=REFINE_STEPS, observe=observe
+        run.tasks,
+        run.model,
+        (run.W, run.B),
+        tol=options.tol,
+        max_steps=REFINE_STEPS,
+        observe=observe,
+        carried=run.refining,
     )
-    return Status.ROUND_LIMIT if run.round - base >= REFINE_STEPS else Status.STALLED
+    return Status.ROUND_LIMIT if run.refining.steps >= REFINE_STEPS else Status.STALLED

@@ -36,9 +36,10 @@ from amtl_cvx.certificate import (
     infeasibility,
     residuals,
 )
-from amtl_cvx.coordinator import Options, Run, finish
+from amtl_cvx.coordinator import Options, start_run
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
+from amtl_cvx.run import Run, finish
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.subproblems import Coupled, TaskWeightStep, WeightStep
 from amtl_cvx.tasks import Array, TaskSet, check_weights
@@ -91,16 +92,18 @@ def refit_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int, learned
 def single_task(tasks: TaskSet, model: Model, options: Options) -> Solution:
     """Single-task learning: every task alone, ridge weight = coupling (the W-step at B = 0)."""
     model.check(tasks)
-    run = Run(tasks=model.compress(tasks), model=model, callback=options.callback, backend=options.backend)
+    run = start_run(tasks, model, options, method="stl")
     status = Status.STALLED
     try:
-        _start(run, options)
+        if run.state is None:
+            _start(run, options)
     except KeyboardInterrupt:
+        run.back()
         status = Status.INTERRUPTED
     certificate = certify(tasks, model, run.W, run.B, tol=options.tol, kind="single-task")
     if certificate.passes and status is not Status.INTERRUPTED:
         status = Status.CERTIFIED
-    return finish(tasks, run, certificate, status=status, method="stl", seconds=run.seconds())
+    return finish(tasks, run, certificate, status=status, seconds=run.seconds())
 
 
 def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
@@ -114,36 +117,29 @@ def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
     """
     model.check(tasks)
     _check_model(model)
-    run = Run(tasks=model.compress(tasks), model=model, callback=options.callback, backend=options.backend)
-    learned: list[int] = []
+    run = start_run(tasks, model, options, method="curriculum")
     status = Status.STALLED
     try:
-        _start(run, options, ridge=options.ridge)
+        if run.state is None:
+            run.ridge = options.ridge
+            _start(run, options)
         step = TaskWeightStep.compile(run.tasks, model, backend=run.backend, problems=options.problems)
-        while len(learned) < tasks.T:
+        while len(run.order) < tasks.T:
             run.round += 1
-            _learn_next(run, step, learned)
+            _learn_next(run, step, run.order)
     except KeyboardInterrupt:
+        run.back()
         status = Status.INTERRUPTED
-    order = tuple(learned)
-    certificate = certify_curriculum(tasks, model, run.W, run.B, order, ridge=options.ridge, tol=options.tol)
+    order = tuple(run.order)
+    certificate = certify_curriculum(tasks, model, run.W, run.B, order, ridge=run.ridge, tol=options.tol)
     if certificate.passes and status is not Status.INTERRUPTED:
         status = Status.CERTIFIED
-    return finish(
-        tasks,
-        run,
-        certificate,
-        status=status,
-        method="curriculum",
-        seconds=run.seconds(),
-        order=order,
-        ridge=options.ridge,
-    )
+    return finish(tasks, run, certificate, status=status, seconds=run.seconds())
 
 
-def _start(run: Run, options: Options, *, ridge: float | None = None) -> None:
-    """Single-task W with the ridge weight given, or with the coupling."""
-    model = run.model if ridge is None else replace(run.model, coupling=ridge)
+def _start(run: Run, options: Options) -> None:
+    """Single-task W with the run's ridge weight, or with the coupling."""
+    model = run.model if run.ridge is None else replace(run.model, coupling=run.ridge)
     step = WeightStep.compile(run.tasks, model, backend=run.backend, problems=options.problems)
     run.W, solved = step.solve(run.tasks, model, run.W, run.B)
     run.note("stl", solved)

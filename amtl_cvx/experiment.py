@@ -50,7 +50,7 @@ PATH_ROUNDS = 5
 class Job:
     """One fit among many: a start, a point of a grid, a fold.
 
-    Neither the callback nor the registry of problems nor the executor of its options is used.
+    Of its options neither callback nor checkpoint, neither the registry of problems nor the executor is used.
     """
 
     tasks: TaskSet
@@ -119,7 +119,9 @@ def fit_many(
     sets = list({id(job.tasks): job.tasks for job in jobs}.values())
     places = {id(tasks): place for place, tasks in enumerate(sets)}
     bare = [
-        replace(job, options=replace(job.options, callback=None, problems=None, executor=None))
+        replace(
+            job, options=replace(job.options, callback=None, checkpoint=None, problems=None, executor=None)
+        )
         for job in jobs
     ]
     items = [(places[id(job.tasks)], job.model, job.method, job.options) for job in bare]

@@ -21,7 +21,7 @@ from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.curriculum import certify_curriculum, curriculum, single_task
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
-from amtl_cvx.solution import Point, Solution
+from amtl_cvx.solution import Point, Solution, State
 from amtl_cvx.tasks import TaskSet
 
 
@@ -88,7 +88,8 @@ def fit(
         A subproblem that no solver answers.
     """
     chosen = method_named(method)
-    if options is not None and options.start is not None and method != "alternating":
+    start = None if options is None else options.start
+    if start is not None and not isinstance(start, State) and method != "alternating":
         raise ModelError(f"{method!r} has its own start: leave out the start, or choose 'alternating'")
     with threadpool_limits(limits=1, user_api="blas"):
         return chosen.run(tasks, model, options or Options())

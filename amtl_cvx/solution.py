@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -75,6 +75,44 @@ class Record:
     solver_seconds: float = 0.0
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class State:
+    """Where a fit stands after a step: all that its next decision needs (`Options.start`).
+
+    Attributes
+    ----------
+    method : str
+        The method that is running.
+    W, B, history
+        The point and how it was reached, the step that led here last.
+    phase : str
+        The part of the fit that step belongs to; each method names its own.
+    moved : bool
+        Whether the steps of this round moved the point.
+    factor, previous
+        Of the look ahead: how far it goes, and the B that it goes away from (None before the first B-step).
+    refining : Mapping
+        What refinement carries from one step to the next.
+    order, ridge
+        Of the curriculum: the tasks learned so far, and the ridge weight of its start.
+    seconds : Mapping
+        Where the time went, as in `Solution`.
+    """
+
+    method: str
+    W: Array
+    B: Array
+    history: tuple[Record, ...]
+    phase: str
+    moved: bool = False
+    factor: float = 1.0
+    previous: Array | None = None
+    refining: Mapping[str, Any] = field(default_factory=dict)
+    order: tuple[int, ...] = ()
+    ridge: float | None = None
+    seconds: Mapping[str, float] = field(default_factory=dict)
+
+
 HISTORY_COLUMNS = (
     "round", "step", "objective", "stationarity_W", "stationarity_B", "relative", "seconds", "solver",
     "solver_status",
@@ -110,6 +148,8 @@ class Solution:
         Where the time went: "compile", "solvers", "total" and the rest by name.
     gpu : str
         What a GPU did in the inner solves, or why it did nothing.
+    state : State or None
+        Where an interrupted fit stopped: with it as `Options.start` the fit goes on as if it had not.
     """
 
     W: Array
@@ -128,6 +168,7 @@ class Solution:
     ridge: float | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     gpu: str = ""
+    state: State | None = None
 
     @property
     def graph(self) -> TransferGraph:

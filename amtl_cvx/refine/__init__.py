@@ -22,23 +22,59 @@ negative curvature; one that has to cover the entries at their bound too crawls.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 
 from amtl_cvx.certificate import certify, residuals
 from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.model import Model
-from amtl_cvx.refine.newton import WORKING_LIMIT, Derivatives, derivatives, newton_steps
-from amtl_cvx.refine.quasi import quasi_newton_steps
+from amtl_cvx.refine.newton import WORKING_LIMIT, Derivatives, Trust, derivatives, newton_steps
+from amtl_cvx.refine.quasi import Units, quasi_newton_steps
 from amtl_cvx.tasks import Array, TaskSet
 
-__all__ = ["DENSE_LIMIT", "WORKING_LIMIT", "Derivatives", "can_refine", "derivatives", "refine"]
+__all__ = ["DENSE_LIMIT", "WORKING_LIMIT", "Carried", "Derivatives", "can_refine", "derivatives", "refine"]
 
 Point = tuple[Array, Array]
 Observer = Callable[[Array, Array, str], None]
 _ROUNDING = 1e-14  # relative residual below which there is nothing to gain
 _IDLE = 20  # steps with a residual within the tolerance and gaps that stay beyond it: J has no minimum here
+
+
+@dataclass(kw_only=True)
+class Carried:
+    """What refinement carries from one step to the next, beside the point; it goes on from there.
+
+    Attributes
+    ----------
+    steps, idle : int
+        Steps so far, and those that gained little within the tolerance.
+    relative : float or None
+        The residual before the last step.
+    trust : Trust
+        Of Newton's method.
+    units : Units or None
+        Of L-BFGS-B.
+    """
+
+    steps: int = 0
+    idle: int = 0
+    relative: float | None = None
+    trust: Trust = field(default_factory=Trust)
+    units: Units | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON; the numbers survive the round trip exactly."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, stored: Mapping[str, Any]) -> Carried:
+        """From what `to_dict` gave."""
+        units = stored["units"]
+        parts = {"trust": Trust(**stored["trust"]), "units": None if units is None else Units(*units)}
+        return cls(**{**stored, **parts})
 
 
 def refine(
@@ -49,6 +85,7 @@ def refine(
     tol: float,
     max_steps: int = 300,
     observe: Observer | None = None,
+    carried: Carried | None = None,
 ) -> Point:
     """Lower J from `start` until the certificate passes at `tol` or nothing improves.
 
@@ -66,6 +103,9 @@ def refine(
         Limit for the number of accepted steps.
     observe : callable(W, B, method), optional
         Called after every accepted step. `KeyboardInterrupt` raised inside passes through.
+    carried : Carried, optional
+        Kept up to date for `observe`. As it was there, with the point as `start`, it makes refinement go on
+        after that step.
 
     Returns
     -------
@@ -75,21 +115,38 @@ def refine(
     small = tasks.T * tasks.d <= DENSE_LIMIT
     if not can_refine(model) or not (small or model.loss.smooth):
         return start
-    W, B = start
-    idle = 0
-    name, method = ("newton", newton_steps) if small else ("l-bfgs-b", quasi_newton_steps)
-    relative = np.inf
-    for count, (W, B) in enumerate(method(tasks, model, W, B), start=1):  # noqa: B020
+    (W, B), carried = start, Carried() if carried is None else carried
+    if carried.steps and _enough(tasks, model, start, carried, tol=tol, max_steps=max_steps):
+        return start
+    name = "newton" if small else "l-bfgs-b"
+    for W, B in _steps(tasks, model, start, carried, small=small):
+        carried.steps += 1
         if observe is not None:
             observe(W, B, name)
-        previous, relative = relative, residuals(tasks, model, W, B).relative
-        if count >= max_steps or relative <= _ROUNDING:
+        if _enough(tasks, model, (W, B), carried, tol=tol, max_steps=max_steps):
             break
-        if 0.1 * previous < relative <= tol:
-            idle += 1
-            if idle > _IDLE or certify(tasks, model, W, B, tol=tol).passes:
-                break
     return W, B
+
+
+def _steps(tasks: TaskSet, model: Model, start: Point, carried: Carried, *, small: bool) -> Iterator[Point]:
+    if small:
+        return newton_steps(tasks, model, *start, trust=carried.trust, begun=carried.steps > 0)
+    carried.units = carried.units or Units.at(tasks, model, *start)
+    return quasi_newton_steps(tasks, model, *start, units=carried.units)
+
+
+def _enough(
+    tasks: TaskSet, model: Model, point: Point, carried: Carried, *, tol: float, max_steps: int
+) -> bool:
+    """Whether the last step was the last one needed."""
+    previous, relative = carried.relative, residuals(tasks, model, *point).relative
+    carried.relative = relative
+    if carried.steps >= max_steps or relative <= _ROUNDING:
+        return True
+    if previous is not None and 0.1 * previous < relative <= tol:
+        carried.idle += 1
+        return carried.idle > _IDLE or certify(tasks, model, *point, tol=tol).passes
+    return False
 
 
 def can_refine(model: Model) -> bool:

@@ -64,7 +64,7 @@ def derivatives(tasks: TaskSet, model: Model, W: Array, B: Array, free: Mask) ->
 
 
 @dataclass
-class _Trust:
+class Trust:
     """What is added to the diagonal of the model: its negative curvature, and a trust term on top of it.
 
     The trust term goes up after a refusal and down after a success.
@@ -114,14 +114,19 @@ def _definite(S: Array) -> bool:
     return True
 
 
-def newton_steps(tasks: TaskSet, model: Model, W: Array, B: Array) -> Iterator[Point]:
+def newton_steps(
+    tasks: TaskSet, model: Model, W: Array, B: Array, *, trust: Trust, begun: bool = False
+) -> Iterator[Point]:
     """Points of falling J, each with W = W*(B), until no step lowers it.
+
+    `begun` says that (W, B) is such a point and `trust` what was left of it there: the steps go on.
 
     As long as the residual does not fall tenfold, an exact round of the alternation follows each step: it
     brings every column back to a support of at most d entries, which the step left by negative curvature.
     """
-    trust, relative = _Trust(), np.inf
-    W, B = _lower(tasks, model, (W, B), (minimal_weights(tasks, model, W, B), B))
+    relative = residuals(tasks, model, W, B).relative if begun else np.inf
+    if not begun:
+        W, B = _lower(tasks, model, (W, B), (minimal_weights(tasks, model, W, B), B))
     while (found := _step(tasks, model, (W, B), trust)) is not None:
         previous, relative = relative, residuals(tasks, model, *found).relative
         if relative > 0.1 * previous:
@@ -142,7 +147,7 @@ def _lower(tasks: TaskSet, model: Model, old: Point, new: Point) -> Point:
     return new if model.objective(tasks, *new) <= model.objective(tasks, *old) else old
 
 
-def _step(tasks: TaskSet, model: Model, point: Point, trust: _Trust) -> Point | None:
+def _step(tasks: TaskSet, model: Model, point: Point, trust: Trust) -> Point | None:
     """The first trial point that lowers J (at rounding level: the residual); None if there is none."""
     W, B = point
     J = model.objective(tasks, W, B)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import Bounds, minimize
@@ -11,11 +12,27 @@ from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, TaskSet
 
 
-def quasi_newton_steps(tasks: TaskSet, model: Model, W: Array, B: Array) -> Iterator[tuple[Array, Array]]:
-    """Bursts of L-BFGS-B on (W / scale, B), scaled so that both blocks have entries of order one."""
+class Units(NamedTuple):
+    """What W and J are measured in, so that both blocks and J are of order one."""
+
+    W: float
+    J: float
+
+    @classmethod
+    def at(cls, tasks: TaskSet, model: Model, W: Array, B: Array) -> Units:
+        """Those of a start. The unit of W is a power of two: a point in it and back is the same point."""
+        return cls(
+            W=2.0 ** round(np.log2(float(np.abs(W).max()) or 1.0)),
+            J=abs(model.objective(tasks, W, B)) or 1.0,
+        )
+
+
+def quasi_newton_steps(
+    tasks: TaskSet, model: Model, W: Array, B: Array, *, units: Units
+) -> Iterator[tuple[Array, Array]]:
+    """Bursts of L-BFGS-B on (W, B) in these units; each burst begins anew at the point it is given."""
     d, T = W.shape
-    scale = float(np.abs(W).max()) or 1.0
-    unit = abs(model.objective(tasks, W, B)) or 1.0
+    scale, unit = units
     s, t = np.nonzero(~np.eye(T, dtype=bool))
     bounds = Bounds(np.r_[np.full(d * T, -np.inf), np.zeros(len(s))], np.inf)
 

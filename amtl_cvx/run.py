@@ -1,0 +1,256 @@
+"""The running record of a fit: its point, its history, where the time went, and where it can go on from.
+
+After every step `Run.note` takes down a `State`, all that the next decision needs; it costs nothing, for no
+array is changed in place. Where the fit is given somewhere to save it, that is done after the first round and
+then so that no step is lost that was finished `INTERVAL` seconds ago: what the next step may take, judged by
+those before it, must still fit in, and where the kind of the steps changes (`Run.enter`) nothing is known of
+their length.
+
+A fit that begins at a state takes the same decisions as one that was never interrupted: the steps keep
+nothing but what is in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from amtl_cvx.certificate import Bounds, Certificate, conclude, infeasibility, residuals
+from amtl_cvx.errors import ModelError
+from amtl_cvx.model import Model
+from amtl_cvx.refine import Carried
+from amtl_cvx.solution import Point, Record, Solution, State, Status
+from amtl_cvx.solvers import Backend, Solved
+from amtl_cvx.tasks import Array, TaskSet, check_weights
+
+Callback = Callable[[Record], None]
+Checkpoint = Callable[[Solution], None]
+
+INTERVAL = 30.0
+"""Seconds that a finished step may be away from being saved."""
+_MARGIN = 2.0  # how much longer than the steps before it a step may take
+_SETTLED = 1.0  # seconds without a save after which a change of the kind of steps calls for one
+_SAME = 1e-6  # relative difference of J up to which a state belongs to this problem
+_KINDS = {"alternating": "joint", "curriculum": "curriculum", "stl": "single-task"}
+_UNJUDGED = "not computed at a checkpoint: certify judges it"
+
+
+@dataclass(kw_only=True)
+class Ahead:
+    """How far the alternation looks ahead, and the B from which on."""
+
+    factor: float = 1.0
+    previous: Array | None = None
+
+
+@dataclass(kw_only=True)
+class Run:
+    """The running record of a fit; a method's steps change it, `note` takes them down."""
+
+    tasks: TaskSet
+    model: Model
+    method: str
+    backend: Backend
+    tol: float
+    callback: Callback | None = None
+    checkpoint: Checkpoint | None = None
+    ridge: float | None = None
+    W: Array = field(init=False)
+    B: Array = field(init=False)
+    at_zero: Array = field(init=False)
+    round: int = 0
+    phase: str = ""
+    moved: bool = False
+    ahead: Ahead = field(default_factory=Ahead)
+    refining: Carried = field(default_factory=Carried)
+    order: list[int] = field(default_factory=list)
+    history: list[Record] = field(default_factory=list)
+    compile_seconds: float = 0.0
+    solver_seconds: float = 0.0
+    alternated: float | None = None
+    started: float = field(default_factory=time.perf_counter)
+    state: State | None = None
+    _saved: float | None = None
+    _stepped: float = field(default_factory=time.monotonic)
+    _pace: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.W, self.B = np.zeros((self.tasks.d, self.tasks.T)), np.zeros((self.tasks.T, self.tasks.T))
+        self.at_zero = self.model.loss_gradient(self.tasks, self.W)
+
+    @property
+    def elapsed(self) -> float:
+        return time.perf_counter() - self.started
+
+    def begin(self, start: Point | Solution | State) -> None:
+        """Take up a point, or a state with all that it holds.
+
+        Raises
+        ------
+        DataError, ModelError
+            For shapes that do not fit, a B that is not feasible, or a state of another method or problem.
+        """
+        self.W, self.B = check_weights(start.W, start.B, d=self.tasks.d, T=self.tasks.T)
+        miss = infeasibility(self.model, self.B)
+        if miss > 0.0:
+            raise ModelError(
+                f"B of the start is not feasible (by {miss:.3g}): it must be >= 0 off a zero diagonal"
+            )
+        if isinstance(start, State):
+            self._check(start)
+            self._restore(start)
+            self.started -= start.seconds["total"]
+
+    def enter(self, phase: str) -> str:
+        """Begin a part of the fit, or go on in it: the step that was the last one there, "" for none."""
+        if self.phase == phase:
+            return self.history[-1].step if self.history else ""
+        if self.history and self._waited() > _SETTLED:
+            self._save()
+        self.phase, self.ahead, self.refining = phase, Ahead(), Carried()
+        self._stepped = time.monotonic()
+        return ""
+
+    def note(self, step: str, solved: Solved, objective: float | None = None) -> None:
+        """Add the current point to the history; its objective is computed where it is not given."""
+        self.compile_seconds += solved.compile_seconds
+        self.solver_seconds += solved.seconds
+        found = residuals(self.tasks, self.model, self.W, self.B, at_zero=self.at_zero)
+        if objective is None:
+            objective = self.model.objective(self.tasks, self.W, self.B)
+        record = Record(
+            round=self.round,
+            step=step,
+            objective=objective,
+            stationarity_W=found.stationarity_W,
+            stationarity_B=found.stationarity_B,
+            relative=found.relative,
+            seconds=self.elapsed,
+            solver=solved.solver,
+            solver_status=solved.status,
+            solver_seconds=solved.seconds,
+        )
+        self.history.append(record)
+        self.state = self._state()
+        if self.callback is not None:
+            self.callback(record)
+        if self._due(step, time.monotonic() - solved.compile_seconds):
+            self._save()
+
+    def back(self) -> None:
+        """To the last finished step, from wherever an interrupt came."""
+        if self.state is not None:
+            self._restore(self.state)
+
+    def seconds(self, **parts: float) -> dict[str, float]:
+        """Where the time went; refinement counts from `alternated`, the seconds before it."""
+        total = self.elapsed
+        return {
+            "total": total,
+            "compile": self.compile_seconds,
+            "solvers": self.solver_seconds,
+            "refine": 0.0 if self.alternated is None else total - self.alternated,
+            **parts,
+        }
+
+    def _state(self) -> State:
+        return State(
+            method=self.method,
+            W=self.W,
+            B=self.B,
+            history=tuple(self.history),
+            phase=self.phase,
+            moved=self.moved,
+            factor=self.ahead.factor,
+            previous=self.ahead.previous,
+            refining=self.refining.to_dict(),
+            order=tuple(self.order),
+            ridge=self.ridge,
+            seconds=self.seconds(),
+        )
+
+    def _restore(self, state: State) -> None:
+        self.W, self.B, self.state = state.W, state.B, state
+        self.history, self.round = list(state.history), state.history[-1].round
+        self.phase, self.moved = state.phase, state.moved
+        self.ahead = Ahead(factor=state.factor, previous=state.previous)
+        self.refining = Carried.from_dict(state.refining)
+        self.order, self.ridge = list(state.order), state.ridge
+        spent = state.seconds
+        self.compile_seconds, self.solver_seconds = spent["compile"], spent["solvers"]
+        self.alternated = spent["total"] - spent["refine"] if spent["refine"] > 0.0 else None
+
+    def _check(self, state: State) -> None:
+        """Raise `ModelError` for the state of another fit."""
+        if state.method != self.method:
+            raise ModelError(f"the start is a state of {state.method!r}, not of {self.method!r}")
+        J, known = self.model.objective(self.tasks, self.W, self.B), state.history[-1].objective
+        if not abs(J - known) <= _SAME * abs(known):
+            raise ModelError(
+                f"the start is a state of another problem (J = {known:.6g} there, {J:.6g} here): begin at its"
+                " point, Point(state.W, state.B)"
+            )
+
+    def _waited(self) -> float:
+        """Seconds since the last save."""
+        return time.monotonic() - (-np.inf if self._saved is None else self._saved)
+
+    def _due(self, step: str, now: float) -> bool:
+        """Whether to save now: after the first round, and before the next step could take too long."""
+        self._pace, self._stepped = max(now - self._stepped, 0.5 * self._pace), now
+        if self._saved is None:
+            return step != "W" or _MARGIN * self._pace >= INTERVAL
+        return now - self._saved + _MARGIN * self._pace >= INTERVAL
+
+    def _save(self) -> None:
+        if self.checkpoint is not None:
+            self.checkpoint(self._unfinished())
+            self._saved = self._stepped = time.monotonic()
+
+    def _unfinished(self) -> Solution:
+        """The point as it stands; its certificate holds what is known without further work, and fails."""
+        found = residuals(self.tasks, self.model, self.W, self.B, at_zero=self.at_zero)
+        certificate = conclude(
+            kind=_KINDS[self.method],
+            objective=self.history[-1].objective,
+            found=found,
+            relative=found.relative,
+            joint_relative=found.relative,
+            feasibility=0.0,
+            gaps=(None, None),
+            gap_W_exact=False,
+            gain_W=None,
+            B=self.B,
+            tol=self.tol,
+            reasons=dict.fromkeys(("gap_W", "gap_B", "gain_W", *Bounds._fields[1:]), _UNJUDGED),
+        )
+        certificate = dataclasses.replace(certificate, passes=False, level="C0")
+        return finish(self.tasks, self, certificate, status=Status.INTERRUPTED, seconds=self.seconds())
+
+
+def finish(
+    tasks: TaskSet, run: Run, certificate: Certificate, *, status: Status, seconds: dict[str, float]
+) -> Solution:
+    """The solution at the run's current point."""
+    return Solution(
+        W=run.W,
+        B=run.B,
+        losses=run.model.losses(tasks, run.W),
+        objective=certificate.objective,
+        certificate=certificate,
+        status=status,
+        history=tuple(run.history),
+        method=run.method,
+        model=run.model,
+        task_names=tasks.names,
+        feature_names=tasks.feature_names,
+        order=tuple(run.order) if run.method == "curriculum" else None,
+        ridge=run.ridge,
+        seconds=seconds,
+        gpu=run.backend.gpu.sentence(),
+        state=run.state if status is Status.INTERRUPTED else None,
+    )

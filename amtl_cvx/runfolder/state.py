@@ -1,0 +1,87 @@
+"""state.npz: where an interrupted fit stopped, as plain arrays.
+
+    W (d, T), B (T, T), previous (T, T) or absent
+    the columns of the history, one entry a step
+    facts: JSON of the numbers and names that remain
+
+Doubles are stored as they are, so a fit goes on from exactly the point at which it stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amtl_cvx.data import read_arrays
+from amtl_cvx.errors import DataError
+from amtl_cvx.methods import METHODS
+from amtl_cvx.refine import Carried
+from amtl_cvx.solution import Record, State
+from amtl_cvx.tasks import check_weights
+
+STATE = "state.npz"
+_COLUMNS = tuple(field.name for field in fields(Record))
+_TEXTS = ("step", "solver", "solver_status")
+_FACTS = ("method", "phase", "moved", "factor", "refining", "order", "ridge", "seconds")
+_SECONDS = ("total", "compile", "solvers", "refine")
+
+
+def state_arrays(state: State) -> dict[str, np.ndarray]:
+    """The content of state.npz."""
+    facts = {name: getattr(state, name) for name in _FACTS}
+    arrays = {
+        "W": state.W,
+        "B": state.B,
+        "facts": np.array(json.dumps({**facts, "refining": dict(state.refining)})),
+        **{name: np.array([getattr(record, name) for record in state.history]) for name in _COLUMNS},
+    }
+    return arrays if state.previous is None else {**arrays, "previous": state.previous}
+
+
+def read_state(folder: Path) -> State | None:
+    """The state in a run folder, None without one; `DataError` for anything but what a fit left."""
+    path = folder / STATE
+    if not path.is_file():
+        return None
+    arrays = read_arrays(path, required=("W", "B", "facts", *_COLUMNS), optional=("previous",))
+    try:
+        return _state(arrays)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise DataError(
+            f"{path} is not a state that a fit left ({type(error).__name__}: {error}): remove it to begin at"
+            " the run's W and B"
+        ) from error
+
+
+def _state(arrays: Mapping[str, np.ndarray]) -> State:
+    d, T = arrays["W"].shape
+    W, B = check_weights(arrays["W"], arrays["B"], d=d, T=T)
+    previous = None if "previous" not in arrays else check_weights(W, arrays["previous"], d=d, T=T)[1]
+    facts = {name: json.loads(str(arrays["facts"]))[name] for name in _FACTS}
+    columns = [arrays[name].tolist() for name in _COLUMNS]
+    history = tuple(Record(**_record(row)) for row in zip(*columns, strict=True))
+    order = tuple(int(t) for t in facts["order"])
+    numbers = [facts["factor"], *(facts["seconds"][name] for name in _SECONDS)]
+    if (
+        not history
+        or facts["method"] not in METHODS
+        or not all(math.isfinite(number) for number in numbers)
+        or sorted(set(order)) != sorted(order)
+        or not set(order) <= set(range(T))
+    ):
+        raise ValueError("its parts do not fit together")
+    Carried.from_dict(facts["refining"])
+    return State(**{**facts, "order": order, "W": W, "B": B, "previous": previous, "history": history})
+
+
+def _record(row: tuple[Any, ...]) -> dict[str, Any]:
+    values = dict(zip(_COLUMNS, row, strict=True))
+    texts = {name: str(values[name]) for name in _TEXTS}
+    numbers = {name: float(values[name]) for name in _COLUMNS if name not in _TEXTS}
+    return {**numbers, **texts, "round": int(values["round"])}
