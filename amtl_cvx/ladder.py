@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from amtl_cvx.certificate import LEVELS, Certificate, SecondOrder, check_level, reaches, second_order
 from amtl_cvx.certificate import certify as certify_first_order
+from amtl_cvx.certificate.rungs import INTERRUPTED
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, TaskSet
@@ -54,12 +55,15 @@ class Climb:
         Of C4: W, B and J as decimals.
     bounds : Enclosure, Claim or None
         Of C5.
+    interrupted : bool
+        Whether Ctrl-C ended the climb; the certificate says at which rung.
     """
 
     certificate: Certificate
     curvature: SecondOrder | None = None
     proven: ProvenPoint | None = None
     bounds: Enclosure | Claim | None = None
+    interrupted: bool = False
 
 
 def certify(
@@ -101,7 +105,10 @@ def certify(
     """
     check_level(level)
     certificate = certify_first_order(tasks, model, W, B, tol=tol, kind=kind, multipliers=multipliers)
-    return climb(certificate, tasks, model, W, B, level=level).certificate
+    climbed = climb(certificate, tasks, model, W, B, level=level)
+    if climbed.interrupted:
+        raise KeyboardInterrupt
+    return climbed.certificate
 
 
 def climb(
@@ -117,6 +124,8 @@ def climb(
     observe: Callable[[str], None] | None = None,
 ) -> Climb:
     """Go up from a first-order certificate of (W, B) until `level`, or until a rung is not reached.
+
+    Ctrl-C ends the climb and keeps the rungs below the one that was tried.
 
     Parameters
     ----------
@@ -147,7 +156,12 @@ def climb(
         else:
             if observe is not None:
                 observe(_PHASES[code])
-            climbed = _STEPS[code](climbed, tasks, model, W, B, width=width, digits=digits, observe=observe)
+            try:
+                climbed = _STEPS[code](
+                    climbed, tasks, model, W, B, width=width, digits=digits, observe=observe
+                )
+            except KeyboardInterrupt:
+                return replace(_missed(climbed, code, INTERRUPTED), interrupted=True)
         below = code
     return climbed
 

@@ -416,8 +416,10 @@ def _blas() -> ThreadpoolController:
 
 
 def _enter_worker() -> None:
-    """Leave Ctrl-C to the parent, and end with it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Leave Ctrl-C and a closed terminal to the parent, and end with it."""
+    for name in ("SIGINT", "SIGHUP"):
+        if name in signal.Signals.__members__:
+            signal.signal(signal.Signals[name], signal.SIG_IGN)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 

@@ -81,6 +81,24 @@ def assert_error(answer: Answer, *words: str) -> None:
         assert word in lines[0]
 
 
+def states(answer: Answer) -> dict[str, str]:
+    """What the ladder says of each level."""
+    found = {}
+    for line in answer.out.splitlines():
+        code, _, rest = line.partition(" ")
+        if (
+            code in ("C0", "C1", "C2", "C3", "C4", "C5")
+            and ":" not in rest.split("reached")[0].split("not")[0]
+        ):
+            word = rest.split(maxsplit=1)[1].strip()
+            found[code] = next(
+                state
+                for state in ("reached", "not reached", "cannot be had", "not tried")
+                if word.startswith(state)
+            )
+    return found
+
+
 def point(folder: Path = Path("run")) -> dict[str, np.ndarray]:
     with np.load(folder / "solution.npz") as file:
         return {key: file[key] for key in ("W", "B")}

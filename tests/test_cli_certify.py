@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import GIVEN, Answer, Run, arrays, assert_error, point
+from command_line import GIVEN, Run, arrays, assert_error, point, states
 
 import amtl_cvx.enclosure
 
@@ -90,24 +90,6 @@ def test_single_task_learning_has_no_graph_and_the_hint_says_so(run: Run, fitted
     answer = run("certify", "a.npz", "run", "--method", "stl")
     assert answer.code == 1 and answer.err == ""
     assert answer.out.splitlines()[-1] == "next: judge it with --method alternating, or set B to 0"
-
-
-def states(answer: Answer) -> dict[str, str]:
-    """What the ladder says of each level."""
-    found = {}
-    for line in answer.out.splitlines():
-        code, _, rest = line.partition(" ")
-        if (
-            code in ("C0", "C1", "C2", "C3", "C4", "C5")
-            and ":" not in rest.split("reached")[0].split("not")[0]
-        ):
-            word = rest.split(maxsplit=1)[1].strip()
-            found[code] = next(
-                state
-                for state in ("reached", "not reached", "cannot be had", "not tried")
-                if word.startswith(state)
-            )
-    return found
 
 
 def test_the_ladder_is_printed_rung_by_rung(run: Run, fitted: Path) -> None:

@@ -1,7 +1,8 @@
-"""Ctrl-C and SIGTERM: exit 130, one line, and either a complete folder or none."""
+"""Ctrl-C, SIGTERM and SIGHUP: exit 130, one line, and either a complete folder or none."""
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -21,8 +22,10 @@ from command_line import (
     interrupted,
     large,
     listing,
+    states,
 )
 
+import amtl_cvx.digits
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import folder as run_folder
 from amtl_cvx.solution import Record
@@ -120,18 +123,64 @@ def test_an_interrupt_while_the_files_are_written_waits(
         signal.raise_signal(signal.SIGINT)
 
 
+ENDING = ("SIGTERM", "SIGHUP")
+
+
+@pytest.mark.parametrize("name", ENDING)
 @pytest.mark.parametrize("after", ["reading", "a step"])
 def test_a_termination_is_an_interrupt(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: str
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: str, name: str
 ) -> None:
-    before = signal.getsignal(signal.SIGTERM)
+    number = signal.Signals[name]
+    before = signal.getsignal(number)
     np.savez("a.npz", **arrays())
     moment = "phase" if after == "reading" else "record"
-    monkeypatch.setattr(Progress, moment, lambda self, what: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(Progress, moment, lambda self, what: signal.raise_signal(number))
     answer = run("fit", "a.npz", "--out", "deep/run", *GIVEN)
-    assert signal.getsignal(signal.SIGTERM) is before
+    assert signal.getsignal(number) is before
     if after == "reading":
         assert answer == (130, "", "interrupted: nothing was written\n")
         assert listing(tmp_path) == {"a.npz"}
     else:
         assert_interrupted(answer, tmp_path, "the best point so far")
+
+
+def test_nohup_keeps_a_fit_alive(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez("a.npz", **arrays())
+    monkeypatch.setattr(Progress, "record", lambda self, record: signal.raise_signal(signal.SIGHUP))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run("fit", "a.npz", "--out", "run", *GIVEN, "--quiet") == (0, "", "")
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.parametrize("name", ("SIGINT", *ENDING))
+def test_an_interrupted_climb_keeps_its_rungs(
+    run: Run, fitted: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    def stopped(*_: Any, **__: Any) -> None:
+        signal.raise_signal(signal.Signals[name])
+
+    monkeypatch.setattr(amtl_cvx.digits, "prove", stopped)
+    said = "interrupted: the level is C3 so far, C4 was not decided"
+    answer = run("certify", "a.npz", "run", "--level", "C5")
+    assert answer.code == 130 and answer.err.splitlines()[-1] == said
+    found = states(answer)
+    assert (found["C3"], found["C4"], found["C5"]) == ("reached", "not tried", "not tried")
+    assert "before this level was decided" in answer.out
+    if name == "SIGINT":
+        answer = run("certify", "a.npz", "run", "--level", "C5", "--json")
+        assert answer.code == 130 and json.loads(answer.out)["level"] == "C3"
+
+
+def test_a_fit_whose_climb_is_interrupted_is_certified(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez("a.npz", **arrays())
+    monkeypatch.setattr(amtl_cvx.digits, "prove", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+    answer = run("fit", "a.npz", "--out", "run", *GIVEN, "--level", "C5", "--quiet")
+    assert answer.code == 130
+    assert answer.err == "interrupted: the level is C3 so far, C4 was not decided, the run is in run\n"
+    assert json.loads(Path("run/run.json").read_text())["status"] == "certified"
+    certificate = json.loads(Path("run/certificate.json").read_text())
+    assert certificate["passes"] and certificate["level"] == "C3"
+    assert "interrupt" in certificate["reasons"]["C4"]

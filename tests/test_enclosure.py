@@ -25,6 +25,7 @@ from amtl_cvx.enclosure.point import best_point, polish
 from amtl_cvx.enclosure.rounding import factor, value_below
 from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import ModelError, NotCertifiable
+from amtl_cvx.subproblems.direct import DirectWeightStep
 
 ENCLOSE = sys.modules["amtl_cvx.enclosure.enclose"]
 Proof = dict[str, Any]
@@ -375,6 +376,21 @@ def test_a_cut_lies_where_the_moments_disagree(rng: np.random.Generator, radius:
         assert cells.Cell(scale=below).home and not cells.Cell(scale=above).home
     at_once = cells.place(scale, zoom, two_points(scale, np.zeros(4), np.zeros(4)))
     assert at_once is None  # the moments are those of the minimiser
+
+
+def test_an_interrupt_of_a_fit_ends_the_search_too(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks, model = random_tasks(rng, d=2, counts=(8, 8)), Model(transfer=LossWeightedL1(mu=0.1), coupling=1.0)
+    steps = DirectWeightStep.solve
+
+    def stop(*args: Any) -> Any:
+        monkeypatch.setattr(DirectWeightStep, "solve", steps)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DirectWeightStep, "solve", stop)
+    with pytest.raises(KeyboardInterrupt):
+        best_point(tasks, model, starts=2, rng=rng)
 
 
 def test_best_point_is_reproducible(rng: np.random.Generator) -> None:

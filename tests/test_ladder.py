@@ -242,6 +242,18 @@ def test_a_claim_is_reported_and_never_a_level(
     assert "fitted perfectly" in found.reasons["C5"] and "pyscipopt" in found.reasons["C5"]
 
 
+def test_an_interrupt_keeps_the_rungs_below(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(amtl_cvx.digits, "prove", stop)
+    found = climbed(problem)
+    assert found.interrupted and found.certificate.level == "C3"
+    assert [rung.state for rung in rungs(found.certificate)][3:] == ["reached", "not tried", "not tried"]
+    with pytest.raises(KeyboardInterrupt):  # who asks for the certificate alone is not given a lesser one
+        certify(*problem, level="C5")
+
+
 def test_a_refused_proof_ends_the_climb(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(amtl_cvx.digits, "prove", refusing("this loss has no ball arithmetic"))
     monkeypatch.setattr(amtl_cvx.enclosure, "enclose", refusing("must not be asked"))

@@ -31,6 +31,8 @@ LEVELS: Mapping[str, str] = {
 }
 """Levels of a certificate, lowest first."""
 
+INTERRUPTED = "an interrupt came before this level was decided"
+"""The reason of a level that was begun and neither reached nor missed."""
 _ROUNDING = 1e-15  # of J as it is computed, relative; its terms are all positive
 _BELOW = dict(zip(list(LEVELS)[1:], LEVELS, strict=False))
 
@@ -70,7 +72,7 @@ def _rung(certificate: Certificate, code: str) -> Rung:
     describe, figure = _DESCRIBE[code]
     if reaches(certificate, code):
         return Rung(code, word, "reached", figure(certificate), describe(certificate))
-    if code > "C2" and (reason is None or not reaches(certificate, _BELOW[code])):
+    if code > "C2" and (reason in (None, INTERRUPTED) or not reaches(certificate, _BELOW[code])):
         words = _sentence(reason) or f"Not asked for; certify with level {code} tries it."
         return Rung(code, word, "not tried", "", words)
     if code in certificate.refused:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from amtl_cvx.certificate import Certificate, check_level, reaches
 from amtl_cvx.commands.foreign import Reading, in_data_order, repair
-from amtl_cvx.commands.output import ladder_lines, write_whole
+from amtl_cvx.commands.output import ladder_lines, reached_words, write_whole
 from amtl_cvx.commands.rows import confirmed, keep_rows
 from amtl_cvx.commands.settings import learn_preparation, number, resolve
+from amtl_cvx.commands.setup import interruptible
 from amtl_cvx.data import Dataset, read
 from amtl_cvx.errors import DataError, Exit, ModelError
 from amtl_cvx.experiment import suggest_loss
@@ -68,7 +70,7 @@ def certify(arguments: Namespace) -> Exit:
     problem = stored_problem(arguments, stored)
     judged = _judge(arguments, stored, problem)
     tasks, model, point = problem.tasks, problem.model, judged.reading.point
-    with Progress(quiet=arguments.level <= "C2", tol=judged.tol) as progress:
+    with interruptible(), Progress(quiet=arguments.level <= "C2", tol=judged.tol) as progress:
         climbed = climb(
             judged.certificate,
             tasks,
@@ -89,6 +91,9 @@ def certify(arguments: Namespace) -> Exit:
         if not climbed.certificate.passes:
             lines.append(judged.advice or _next_thing(climbed.certificate, model, stored))
         print("\n".join([*lines, proof] if proof else lines))  # noqa: T201
+    if climbed.interrupted:
+        print(f"interrupted: {reached_words(climbed.certificate)}", file=sys.stderr)  # noqa: T201
+        return Exit.INTERRUPTED
     return Exit.DONE if reaches(climbed.certificate, arguments.level) else Exit.UNCERTIFIED
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
@@ -13,7 +12,15 @@ from pathlib import Path
 import numpy as np
 
 from amtl_cvx.commands.rows import confirmed_solution
-from amtl_cvx.commands.setup import Setup, handling, read_data, recorded, running_options, set_up
+from amtl_cvx.commands.setup import (
+    Setup,
+    interruptible,
+    read_data,
+    recorded,
+    running_options,
+    set_up,
+    uninterrupted,
+)
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, Exit, ModelError
 from amtl_cvx.explore import Landscape, draw_starts
@@ -32,7 +39,7 @@ def explore(arguments: Namespace) -> Exit:
     """`amtl-cvx explore`."""
     options = _options(arguments)
     with (
-        handling(signal.default_int_handler, signal.SIGTERM),
+        interruptible(),
         RunFolder(arguments.out) as folder,
         Progress(quiet=arguments.quiet, tol=options.tol) as progress,
         workers(arguments.jobs, scheduler=arguments.scheduler) as executor,
@@ -41,7 +48,7 @@ def explore(arguments: Namespace) -> Exit:
         if setup.stopped:
             raise KeyboardInterrupt
         landscape = _explored(arguments, setup, options, executor, progress)
-        with handling(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):
+        with uninterrupted():
             progress.phase("drawing the points and writing the report")
             lowest = _lowest(landscape, setup, progress)
             _write_landscape(folder.work, landscape, setup.dataset.name)

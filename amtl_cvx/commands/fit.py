@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
 
 from amtl_cvx.certificate import Certificate, reaches
-from amtl_cvx.commands.output import ladder_lines
+from amtl_cvx.commands.output import ladder_lines, reached_words
 from amtl_cvx.commands.rows import confirmed_solution
-from amtl_cvx.commands.setup import Setup, handling, recorded, running_options, set_up
+from amtl_cvx.commands.setup import Setup, interruptible, recorded, running_options, set_up, uninterrupted
 from amtl_cvx.coordinator import Options
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import Exit
@@ -31,7 +30,7 @@ def fit(arguments: Namespace) -> Exit:
     """`amtl-cvx fit`."""
     options = _options(arguments)
     with (
-        handling(signal.default_int_handler, signal.SIGTERM),  # it ends a fit as Ctrl-C does
+        interruptible(),
         RunFolder(arguments.out) as folder,
         Progress(quiet=arguments.quiet, tol=options.tol) as progress,
         workers(arguments.jobs, scheduler=arguments.scheduler) as executor,
@@ -44,9 +43,9 @@ def fit(arguments: Namespace) -> Exit:
         options = dataclasses.replace(options, callback=progress.stop if stopped else progress.record)
         solution = fit_method(setup.train, setup.choice.model, method=arguments.method, options=options)
         solution = confirmed_solution(solution, dataset, preparation, progress.counting)
-        solution = _climbed(solution, setup.train, arguments.level, progress)
+        solution, cut_short = _climbed(solution, setup.train, arguments.level, progress)
         solution = dataclasses.replace(solution, preparation=None if preparation.is_identity else preparation)
-        with handling(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):  # the point is there: DIR is written
+        with uninterrupted():  # the point is there: DIR is written
             progress.phase("drawing the graph and writing the report")
             scores = _scores(solution, dataset, preparation, options)
             folder.write(
@@ -59,26 +58,23 @@ def fit(arguments: Namespace) -> Exit:
             )
     if not arguments.quiet:
         _print_fit(solution, setup, scores, arguments)
-    return _ending(solution, stopped, arguments)
+    return _ending(solution, stopped, cut_short, arguments)
 
 
-def _climbed(solution: Solution, tasks: TaskSet, level: str, progress: Progress) -> Solution:
-    """The solution with the certificate of a level above C2; an interrupt leaves it as it is."""
+def _climbed(solution: Solution, tasks: TaskSet, level: str, progress: Progress) -> tuple[Solution, bool]:
+    """The solution with the certificate of a level above C2, and whether an interrupt ended the climb."""
     if solution.status is Status.INTERRUPTED:
-        return solution
-    try:
-        found = climb(
-            solution.certificate,
-            tasks,
-            solution.model,
-            solution.W,
-            solution.B,
-            level=level,
-            observe=progress.phase,
-        )
-    except KeyboardInterrupt:
-        return dataclasses.replace(solution, status=Status.INTERRUPTED)
-    return dataclasses.replace(solution, certificate=found.certificate)
+        return solution, False
+    found = climb(
+        solution.certificate,
+        tasks,
+        solution.model,
+        solution.W,
+        solution.B,
+        level=level,
+        observe=progress.phase,
+    )
+    return dataclasses.replace(solution, certificate=found.certificate), found.interrupted
 
 
 def _options(arguments: Namespace) -> Options:
@@ -114,13 +110,16 @@ def _scores(
     return scores
 
 
-def _ending(solution: Solution, stopped: bool, arguments: Namespace) -> Exit:
-    """The exit code; an interrupted fit says what it left."""
-    place = arguments.out
-    if solution.status is not Status.INTERRUPTED:
+def _ending(solution: Solution, stopped: bool, cut_short: bool, arguments: Namespace) -> Exit:
+    """The exit code; an interrupted command says what it left."""
+    if cut_short:
+        left = f"{reached_words(solution.certificate)}, the run is"
+    elif solution.status is Status.INTERRUPTED:
+        early = "before coupling and mu were chosen, the single-task point"
+        left = f"{early if stopped else 'the best point so far'} is"
+    else:
         return Exit.DONE if reaches(solution.certificate, arguments.level) else Exit.UNCERTIFIED
-    early = "before coupling and mu were chosen, the single-task point"
-    print(f"interrupted: {early if stopped else 'the best point so far'} is in {place}", file=sys.stderr)  # noqa: T201
+    print(f"interrupted: {left} in {arguments.out}", file=sys.stderr)  # noqa: T201
     return Exit.INTERRUPTED
 
 

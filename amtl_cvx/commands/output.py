@@ -47,3 +47,9 @@ def ladder_lines(certificate: Certificate) -> list[str]:
         + (rung.figure if rung.state == "reached" and rung.code <= "C2" else rung.words)
         for rung in rungs(certificate)
     ]
+
+
+def reached_words(certificate: Certificate) -> str:
+    """What an interrupted climb leaves: the level so far, and the one that was not decided."""
+    open_ = next((rung.code for rung in rungs(certificate) if rung.state == "not tried"), "the next level")
+    return f"the level is {certificate.level} so far, {open_} was not decided"

@@ -127,13 +127,28 @@ def set_up(arguments: Namespace, options: Options, progress: Progress) -> Setup:
     )
 
 
+_ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__)
+"""What ends a process from outside: a job that is stopped, a terminal that is closed."""
+
+
+def interruptible() -> contextlib.AbstractContextManager[None]:
+    """Termination and a closed terminal are Ctrl-C for a while."""
+    return _handling(signal.default_int_handler, *_ENDING)
+
+
+def uninterrupted() -> contextlib.AbstractContextManager[None]:
+    """Ctrl-C, termination and a closed terminal are not heard for a while."""
+    return _handling(signal.SIG_IGN, signal.SIGINT, *_ENDING)
+
+
 @contextlib.contextmanager
-def handling(action: Callable[[int, FrameType | None], Any] | int, *signals: int) -> Iterator[None]:
-    """Do `action` on signals for a while; only the main thread can say so."""
+def _handling(action: Callable[[int, FrameType | None], Any] | int, *signals: int) -> Iterator[None]:
+    """Do `action` on signals for a while, those that are ignored (nohup) apart; only the main thread can."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, action) for number in signals}
+    heard = [number for number in signals if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, action) for number in heard}
     try:
         yield
     finally:

@@ -21,7 +21,7 @@ from amtl_cvx.enclosure.polynomial import edges_of
 from amtl_cvx.errors import SolveError
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
-from amtl_cvx.solution import Point, Solution
+from amtl_cvx.solution import Point, Solution, Status
 from amtl_cvx.tasks import Array, TaskSet
 
 _ROUNDS = 30
@@ -64,11 +64,14 @@ def descended(tasks: TaskSet, model: Model, W: Array, B: Array) -> Point:
 
 
 def _fitted(tasks: TaskSet, model: Model, start: Point | None) -> Solution | None:
-    """The fit, None where no solver answers."""
+    """The fit, None where no solver answers; an interrupt of it ends the proof too."""
     try:
-        return fit(tasks, model, options=Options(engine="fast", start=start))
+        found = fit(tasks, model, options=Options(engine="fast", start=start))
     except SolveError:
         return None
+    if found.status is Status.INTERRUPTED:
+        raise KeyboardInterrupt
+    return found
 
 
 def random_start(tasks: TaskSet, rng: np.random.Generator) -> Point:
