@@ -3,6 +3,7 @@
     amtl-cvx fit DATA --out DIR        learn W and B, certify, draw, report
     amtl-cvx explore DATA --out DIR    fit from many starts: which first-order points there are
     amtl-cvx certify DATA SOLUTION     judge a W, B from any source
+    amtl-cvx export DATA --out DIR     the prepared problem as arrays, for any other code
     amtl-cvx predict DIR ROWS          predictions on raw new rows
     amtl-cvx plot DIR                  draw a stored run again
     amtl-cvx solvers                   what is installed, GPU or not, and why not
@@ -138,6 +139,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_fit(commands)
     _add_explore(commands)
     _add_certify(commands)
+    _add_export(commands)
     _add_predict(commands)
     _add_plot(commands)
     solvers = commands.add_parser("solvers", help="what is installed, GPU or not, and why not")
@@ -263,6 +265,22 @@ def _add_certify(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--proof", type=_path, metavar="FILE", help="write the proof of the lower bound there (level C5)"
     )
     certify.add_argument("--json", action="store_true", help="print the certificate as JSON")
+
+
+def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
+    export = commands.add_parser("export", help="the prepared problem as a folder of arrays")
+    _add_data(export)
+    export.add_argument(
+        "run",
+        type=_path,
+        nargs="?",
+        metavar="RUN",
+        help="a run folder whose model and preparation to take where no options are given",
+    )
+    _add_model(export)
+    export.add_argument(
+        "--out", type=_path, required=True, metavar="DIR", help="folder to write, absent or empty"
+    )
 
 
 def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> None:

@@ -135,9 +135,9 @@ def test_proven_digits_are_printed_and_round_to_the_stored_point(run: Run, fitte
     digits = shown["J"].replace(".", "").lstrip("0")
     assert len(digits) == 25
     for j, t in np.ndindex(W.shape):
-        assert float(shown[f"W[{j}, {t}]"]) == pytest.approx(W[j, t], rel=1e-9, abs=1e-12)
+        assert float(shown[f"W[feature {j}, task {t}]"]) == pytest.approx(W[j, t], rel=1e-9, abs=1e-12)
     edges = {key for key in shown if key.startswith("B")}
-    assert edges == {f"B[{s}, {t}]" for s, t in zip(*np.nonzero(B), strict=True)} and edges
+    assert edges == {f"B[task {s}, task {t}]" for s, t in zip(*np.nonzero(B), strict=True)} and edges
     found = json.loads(run("certify", "a.npz", "run", "--level", "C4", "--digits", "25", "--json").out)
     assert found["digits"]["objective"] == shown["J"] and found["level"] == "C4"
     assert "digits" not in json.loads(run("certify", "a.npz", "run", "--level", "C4", "--json").out)

@@ -83,10 +83,10 @@ def certify(arguments: Namespace) -> Exit:
         )
     proof = "" if arguments.proof is None else _write_proof(arguments.proof, climbed)
     if arguments.json:
-        content = _content(climbed, arguments.digits)
+        content = _content(climbed, tasks, arguments.digits)
         print(json.dumps(content | ({"notes": judged.said} if judged.said else {}), indent=2))  # noqa: T201
     else:
-        lines = _lines(climbed, tasks.names, arguments)
+        lines = _lines(climbed, tasks, arguments)
         lines += [judged.reading.order, *(f"note: {note}" for note in judged.notes)]
         if not climbed.certificate.passes:
             lines.append(judged.advice or _next_thing(climbed.certificate, model, stored))
@@ -97,14 +97,17 @@ def certify(arguments: Namespace) -> Exit:
     return Exit.DONE if reaches(climbed.certificate, arguments.level) else Exit.UNCERTIFIED
 
 
-def stored_problem(arguments: Namespace, stored: StoredRun) -> Problem:
-    """The data of the arguments with what the run records of their columns, preparation and model."""
-    recorded = stored.arguments
+def stored_problem(arguments: Namespace, stored: StoredRun | None, *, rows: bool | None = None) -> Problem:
+    """The data of the arguments with what a run, if any, records of columns, preparation and model.
+
+    `rows` says whether rows are kept in memory; None where the loss decides.
+    """
+    recorded = {} if stored is None else stored.arguments
     columns = {name: getattr(arguments, name) for name in ("task", "target")}
     if arguments.data.lower().endswith((".csv", ".parquet")):
         columns = {name: value or recorded.get(name) for name, value in columns.items()}
-    loss = arguments.loss or (stored.run.get("model") or {}).get("loss")
-    dataset = read(arguments.data, **columns, keep_rows=keep_rows(loss))
+    loss = arguments.loss or ({} if stored is None else stored.run.get("model") or {}).get("loss")
+    dataset = read(arguments.data, **columns, keep_rows=rows or keep_rows(loss))
     model, preparation = _model_and_preparation(arguments, stored, dataset)
     tasks = preparation.apply_tasks(dataset.train)
     return Problem(dataset=dataset, preparation=preparation, tasks=tasks, model=model)
@@ -148,14 +151,14 @@ def _check_extras(arguments: Namespace) -> None:
 
 
 def _model_and_preparation(
-    arguments: Namespace, stored: StoredRun, dataset: Dataset
+    arguments: Namespace, stored: StoredRun | None, dataset: Dataset
 ) -> tuple[Model, Preparation]:
     """The model and the preparation: options given now, else those of run.json, else the problem's own."""
-    flags = {
-        name: stored.arguments[name] for name in ("standardize", "intercept") if name in stored.arguments
-    }
-    settings = resolve(arguments, {**dataset.settings, **flags, **(stored.run.get("model") or {})})
-    if arguments.standardize is None and arguments.intercept is None and stored.run:
+    recorded = {} if stored is None else stored.arguments
+    flags = {name: recorded[name] for name in ("standardize", "intercept") if name in recorded}
+    model = {} if stored is None else stored.run.get("model") or {}
+    settings = resolve(arguments, {**dataset.settings, **flags, **model})
+    if arguments.standardize is None and arguments.intercept is None and stored is not None and stored.run:
         preparation = stored.preparation or learn_preparation(_AS_IT_IS, dataset)
     else:
         preparation = learn_preparation(settings, dataset)
@@ -185,17 +188,15 @@ def _write_proof(path: Path, climbed: Climb) -> str:
     return f"proof: {path} holds the bound, to be checked without a solver"
 
 
-def _content(climbed: Climb, digits: int | None) -> dict[str, Any]:
+def _content(climbed: Climb, tasks: TaskSet, digits: int | None) -> dict[str, Any]:
     """What --json prints: the certificate, and the proven digits where they are asked for and known."""
     content = climbed.certificate.to_dict()
     if digits is not None:
-        proven = climbed.proven
-        names = ("objective", "W", "B")
-        content["digits"] = None if proven is None else {name: getattr(proven, name) for name in names}
+        content["digits"] = None if climbed.proven is None else climbed.proven.named(tasks)
     return content
 
 
-def _lines(climbed: Climb, names: Sequence[str], arguments: Namespace) -> list[str]:
+def _lines(climbed: Climb, tasks: TaskSet, arguments: Namespace) -> list[str]:
     """The verdict, the ladder and the proven digits."""
     certificate = climbed.certificate
     lines = [
@@ -205,17 +206,19 @@ def _lines(climbed: Climb, names: Sequence[str], arguments: Namespace) -> list[s
         *ladder_lines(certificate),
     ]
     if arguments.digits is not None and climbed.proven is not None:
-        lines += ["", *_digit_lines(climbed.proven, names)]
+        lines += ["", *_digit_lines(climbed.proven, tasks)]
     return lines
 
 
-def _digit_lines(proven: ProvenPoint, names: Sequence[str]) -> list[str]:
-    """J, and the entries of W and B that are not 0, one a line."""
+def _digit_lines(proven: ProvenPoint, tasks: TaskSet) -> list[str]:
+    """J, and the entries of W and B that are not 0, one a line, by the names of features and tasks."""
+    names = tasks.names
+    features = tasks.feature_names or [f"feature {j}" for j in range(tasks.d)]
     lines = [f"J = {proven.objective}"]
-    for j, row in enumerate(proven.W):
-        lines += [f"W[{j}, {t}] = {value}" for t, value in enumerate(row)]
+    for feature, row in zip(features, proven.W, strict=True):
+        lines += [f"W[{feature}, {name}] = {value}" for name, value in zip(names, row, strict=True)]
     for s, t in sorted(proven.support):
-        lines.append(f"B[{s}, {t}] = {proven.B[s][t]}  ({names[s]} helps {names[t]})")
+        lines.append(f"B[{names[s]}, {names[t]}] = {proven.B[s][t]}  ({names[s]} helps {names[t]})")
     return lines
 
 

@@ -8,7 +8,8 @@ DATA is a problem, the name of a folder under `problems/`, or a file or folder i
     .mat   `train_x`, `train_y`, `trindex` and optionally `val_x`, `val_y`, `valindex` and `test_x`, `test_y`,
            `teindex` (the AMTL authors' layout). The indexes are 1-based starts, the last task ends at the
            last row. Without `trindex` the targets must be class labels: one task per class.
-    folder   `X.npy` (N, d), `y.npy` (N,), `task.npy` (N,), optional `names.json`; streamed
+    folder   `X.npy` (N, d), `y.npy` (N,), `task.npy` (N,), optional `names.json`; streamed. `export`
+             writes it, with the model in problem.json
     .parquet   long form like .csv; streamed (needs pyarrow: the extra "parquet")
 
 The last two are read in chunks, and the tasks get triangular factors in place of their rows (`stream`), so
@@ -29,9 +30,12 @@ One module for each kind of file; neither pandas nor scipy.io nor pyarrow is imp
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from amtl_cvx.data.dataset import Dataset, FeatureTable
+from amtl_cvx.data.export import export, read_settings
 from amtl_cvx.data.folder import ArrayRows, features_folder
 from amtl_cvx.data.frame import features_csv, read_csv
 from amtl_cvx.data.mat import read_mat
@@ -43,6 +47,7 @@ from amtl_cvx.data.rows import ChunkedRows, Rows
 from amtl_cvx.data.stream import Observe, evaluate, factor, gather, has_labels, hold_out
 from amtl_cvx.data.untrusted import existing_file, reading
 from amtl_cvx.errors import DataError
+from amtl_cvx.losses import make_loss
 
 __all__ = [
     "ChunkedRows",
@@ -51,6 +56,7 @@ __all__ = [
     "PointArrays",
     "Rows",
     "evaluate",
+    "export",
     "factor",
     "hold_out",
     "problem_names",
@@ -101,7 +107,7 @@ def read(
             return _stream(path, ParquetRows.open(path, task, target), keep_rows, observe)
         _no_columns(f"a {kind}" if kind == "folder" else f"a {kind} file", task, target)
         if kind == "folder":
-            return _stream(path, ArrayRows.open(path), keep_rows, observe)
+            return _stream(path, ArrayRows.open(path), keep_rows, observe, settings=read_settings(path))
         return read_npz(path) if kind == ".npz" else read_mat(path)
 
 
@@ -127,14 +133,23 @@ def read_features(path: str | Path, *, task: str | None = None, target: str | No
         return features_folder(file) if kind == "folder" else features_npz(file)
 
 
-def _stream(path: Path, rows: Rows, keep_rows: bool | None, observe: Observe | None) -> Dataset:
+def _stream(
+    path: Path,
+    rows: Rows,
+    keep_rows: bool | None,
+    observe: Observe | None,
+    *,
+    settings: Mapping[str, Any] | None = None,
+) -> Dataset:
     """The rows as factors, or in memory where they have to be kept."""
     name, kind = (path.name, "folder") if path.is_dir() else (path.stem, "file")
-    source = f"{kind} {path.name}"
-    if has_labels(rows) if keep_rows is None else keep_rows:
-        return Dataset(name=name, train=gather(rows, observe=observe), source=source)
+    source, settings = f"{kind} {path.name}", settings or {}
+    if keep_rows is None:
+        keep_rows = not make_loss(settings["loss"]).quadratic if settings else has_labels(rows)
+    if keep_rows:
+        return Dataset(name=name, train=gather(rows, observe=observe), source=source, settings=settings)
     train = factor(rows, observe=observe)
-    return Dataset(name=name, train=train, source=source, settings={"loss": "squared"}, rows=rows)
+    return Dataset(name=name, train=train, source=source, settings={"loss": "squared", **settings}, rows=rows)
 
 
 def _place(data: str | Path) -> Path:

@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+from amtl_cvx.tasks import TaskSet
+
 
 @dataclass(frozen=True, kw_only=True)
 class ProvenPoint:
@@ -67,3 +69,12 @@ class ProvenPoint:
         """JSON-safe: "inf" where a minimum is over nothing becomes null."""
         found = dataclasses.asdict(self)
         return {key: None if value == float("inf") else value for key, value in found.items()}
+
+    def named(self, tasks: TaskSet) -> dict[str, Any]:
+        """The same with the names of the columns and rows of W: what digits.json holds."""
+        features = tasks.feature_names
+        names = {
+            "task_names": list(tasks.names),
+            "feature_names": None if features is None else list(features),
+        }
+        return {**names, **self.to_dict()}
