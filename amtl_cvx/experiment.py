@@ -310,7 +310,10 @@ def _curvature(tasks: TaskSet, model: Model) -> float:
     """
     loss, zero = model.loss, np.zeros(tasks.d)
     pairs = list(zip(model.task_weight(tasks), tasks, strict=True))
-    traces = [c * np.trace(loss.hessian(task, zero)) for c, task in pairs]
+    traces = [
+        c * loss.scale(task) * float(loss.curvatures(task.X @ zero, task.y) @ (task.X**2).sum(axis=1))
+        for c, task in pairs
+    ]
     if not any(traces):
         traces = [
             c * loss.scale(task) * float(_secants(loss, task) @ (task.X**2).sum(axis=1)) for c, task in pairs

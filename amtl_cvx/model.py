@@ -25,6 +25,7 @@ import numpy as np
 
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, Squared, make_loss
+from amtl_cvx.rowspace import spanning
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer import TRANSFERS, TransferPenalty
 
@@ -76,6 +77,19 @@ class Model:
     def mu(self) -> float:
         """The price of transfer."""
         return self.transfer.mu
+
+    @property
+    def rotation_invariant(self) -> bool:
+        """Whether J sees W only through X_t w_t and W'W, so that it turns with the rows (`rowspace`)."""
+        return True
+
+    def coordinates(self, tasks: TaskSet, W: Array) -> tuple[TaskSet, Array]:
+        """Tasks and W (d, T) in the fewest coordinates in which J is the same around W (`rowspace`)."""
+        basis = tasks.row_basis if self.rotation_invariant else None
+        if basis is None:
+            return tasks, W
+        basis = spanning(basis, W)
+        return tasks.in_basis(basis), basis.T @ W
 
     def check(self, tasks: TaskSet) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights."""
