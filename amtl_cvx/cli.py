@@ -150,8 +150,13 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
     fit = commands.add_parser("fit", help="learn W and B, certify, draw the graph, write a report")
     _add_data(fit)
+    fit.add_argument("--method", metavar="NAME", help="alternating (default), curriculum, stl")
     fit.add_argument(
-        "--method", default="alternating", metavar="NAME", help="alternating (default), curriculum, stl"
+        "--start",
+        type=_path,
+        metavar="RUN",
+        help="go on from an interrupted run of ours (what is not given here is as it was there), or begin at"
+        " the W and B of any run or file",
     )
     _add_model(fit)
     fit.add_argument(

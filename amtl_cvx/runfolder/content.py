@@ -20,6 +20,7 @@ import numpy as np
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import AMTLError, DataError
 from amtl_cvx.model import Model, make_model
+from amtl_cvx.runfolder.state import STATE, state_arrays
 from amtl_cvx.solution import HISTORY_COLUMNS, Solution
 
 PROGRAM = "amtl_cvx"
@@ -108,7 +109,9 @@ def model_from_dict(stored: Mapping[str, Any]) -> Model:
 
 
 def write_numbers(folder: Path, solution: Solution) -> None:
-    """solution.npz, certificate.json and history.csv."""
+    """solution.npz, certificate.json and history.csv; state.npz where the fit can go on."""
+    if solution.state is not None:
+        np.savez(folder / STATE, **state_arrays(solution.state))  # type: ignore[arg-type]
     arrays = {
         "W": solution.W,
         "B": solution.B,
