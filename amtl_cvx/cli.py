@@ -295,10 +295,11 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> None:
         "rows",
         type=_path,
         metavar="ROWS",
-        help=".npz or folder with X (and task), .csv or .parquet of raw features",
+        help=".npz or folder with X (and task), .csv, .xlsx or .parquet of raw features",
     )
     predict.add_argument("--task", metavar="COLUMN", help="column of the table that names each row's task")
     predict.add_argument("--target", metavar="COLUMN", help="column of the table to leave out")
+    _add_dialect(predict)
     predict.add_argument(
         "--out", type=_path, metavar="FILE.csv", help="file to write (default: standard output)"
     )
@@ -321,11 +322,19 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data",
         metavar="DATA",
-        help="a problem (digits, paper-synthetic), a .npz, .csv, .mat or .parquet file, or a"
+        help="a problem (digits, paper-synthetic), a .npz, .csv, .xlsx, .mat or .parquet file, or a"
         " folder with X.npy, y.npy, task.npy",
     )
-    parser.add_argument("--task", metavar="COLUMN", help="task column of a .csv or .parquet")
-    parser.add_argument("--target", metavar="COLUMN", help="target column of a .csv or .parquet")
+    parser.add_argument("--task", metavar="COLUMN", help="task column of a .csv, .xlsx or .parquet")
+    parser.add_argument("--target", metavar="COLUMN", help="target column of a .csv, .xlsx or .parquet")
+    _add_dialect(parser)
+
+
+def _add_dialect(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how a .csv is written (default: found where it is clear)")
+    group.add_argument("--sep", metavar="C", help="separator: one character, or comma, semicolon, tab, bar")
+    group.add_argument("--decimal", metavar="C", help="decimal mark: . or a comma")
+    group.add_argument("--encoding", metavar="NAME", help="utf-8, cp1252, utf-16, ...")
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:

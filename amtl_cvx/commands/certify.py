@@ -16,7 +16,7 @@ from amtl_cvx.commands.output import ladder_lines, reached_words, write_whole
 from amtl_cvx.commands.rows import confirmed, keep_rows
 from amtl_cvx.commands.settings import learn_preparation, number, resolve
 from amtl_cvx.commands.setup import interruptible
-from amtl_cvx.data import Dataset, read
+from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
 from amtl_cvx.errors import DataError, Exit, ModelError
 from amtl_cvx.experiment import suggest_loss
 from amtl_cvx.ladder import Climb, climb
@@ -103,9 +103,10 @@ def stored_problem(arguments: Namespace, stored: StoredRun | None, *, rows: bool
     `rows` says whether rows are kept in memory; None where the loss decides.
     """
     recorded = {} if stored is None else stored.arguments
-    columns = {name: getattr(arguments, name) for name in ("task", "target")}
-    if arguments.data.lower().endswith((".csv", ".parquet")):
-        columns = {name: value or recorded.get(name) for name, value in columns.items()}
+    columns = {name: getattr(arguments, name) for name in TABLE_OPTIONS}
+    for name in table_options(arguments.data):
+        if columns[name] is None and isinstance(recorded.get(name), str):
+            columns[name] = recorded[name]
     loss = arguments.loss or ({} if stored is None else stored.run.get("model") or {}).get("loss")
     dataset = read(arguments.data, **columns, keep_rows=rows or keep_rows(loss))
     model, preparation = _model_and_preparation(arguments, stored, dataset)
