@@ -86,7 +86,9 @@ def refit_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int, learned
     a = c[t : t + 1] * (1.0 + model.transfer.weights(row)[t : t + 1])
     k = math.sqrt(model.coupling)
     target = W[:, learned] @ B[learned, t]
-    return Coupled(model.loss, tasks.tasks[t : t + 1], a, np.array([[k]]), k * target[:, None])
+    return Coupled(
+        model.loss, tasks.tasks[t : t + 1], a, np.array([[k]]), k * target[:, None], basis=tasks.basis
+    )
 
 
 def single_task(tasks: TaskSet, model: Model, options: Options) -> Solution:
@@ -198,9 +200,10 @@ def certify_curriculum(
     W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
     if len(set(order)) < len(order) or not set(order) <= set(range(tasks.T)):
         raise DataError(f"order must list different tasks out of 0..{tasks.T - 1}, got {order}")
-    small = model.compress(tasks)
+    tasks_at, Z = model.coordinates(tasks, W)
+    small = model.compress(tasks_at)
     start = _ridge_start(small, model if ridge is None else replace(model, coupling=ridge))
-    audit = _Audit(small, model, start, W, B, order)
+    audit = _Audit(small, model, start, Z, B, order)
     reasons = {} if len(order) == tasks.T else {"order": f"{len(order)} of {tasks.T} tasks were learned"}
     infeasible = max(infeasibility(model, B), audit.backward)
     return conclude(
@@ -208,7 +211,7 @@ def certify_curriculum(
         objective=model.objective(tasks, W, B),
         found=audit.residuals,
         relative=audit.residuals.relative if not reasons else math.inf,
-        joint_relative=residuals(small, model, W, B).relative,
+        joint_relative=residuals(small, model, Z, B).relative,
         feasibility=infeasible,
         gaps=(audit.gap_W, audit.gap_B),
         gap_W_exact=False,
@@ -245,7 +248,9 @@ class _Audit:
             gradient = step.pull(w) + step.coupling(w)
             self.gap_W += float((gradient**2).sum()) / (4.0 * model.coupling)
             ratio_B = miss_B / (scale * max(1.0, float(best[t].row.max()))) if scale > 0 else miss_B
-            self.worst = np.maximum(self.worst, [np.abs(gradient).max(), miss_B, step.relative(w), ratio_B])
+            self.worst = np.maximum(
+                self.worst, [np.abs(tasks.lift(gradient)).max(), miss_B, step.relative(w), ratio_B]
+            )
             current[:, t] = W[:, t]
             learned.append(t)
         backward = [B[t, order[:i]].max(initial=0.0) for i, t in enumerate(order)]

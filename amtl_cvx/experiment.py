@@ -266,10 +266,7 @@ def _path(
         raise DataError("no task has a row to hold out: give --coupling a number")
     model.check(train)
     path = _Path((model.compress(train), held, index), model, mu, options)
-    with np.errstate(over="ignore", invalid="ignore"):
-        unit = _curvature(train, model)
-    if not unit * COUPLING_PATH[-1] < np.inf:
-        raise DataError("the squares of the features overflow: give them in other units, or --standardize")
+    unit = _curvature(train, model)
     couplings = [factor * unit for factor in COUPLING_PATH]
     told = None if observe is None else lambda number, trial: observe(trial)
     return tuple(ordered_map(_try, couplings, shared=path, executor=executor, observe=told))
@@ -313,7 +310,10 @@ def _curvature(tasks: TaskSet, model: Model) -> float:
     """
     loss, zero = model.loss, np.zeros(tasks.d)
     pairs = list(zip(model.task_weight(tasks), tasks, strict=True))
-    traces = [c * np.trace(loss.hessian(task, zero)) for c, task in pairs]
+    traces = [
+        c * loss.scale(task) * float(loss.curvatures(task.X @ zero, task.y) @ (task.X**2).sum(axis=1))
+        for c, task in pairs
+    ]
     if not any(traces):
         traces = [
             c * loss.scale(task) * float(_secants(loss, task) @ (task.X**2).sum(axis=1)) for c, task in pairs

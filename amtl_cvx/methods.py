@@ -12,9 +12,8 @@ two; a Cholesky factor of 2400 unknowns beside one other process: 0.16 s on one 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from amtl_cvx.certificate import Certificate, certify
@@ -22,8 +21,9 @@ from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.curriculum import certify_curriculum, curriculum, single_task
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
-from amtl_cvx.solution import Point, Solution, State
-from amtl_cvx.tasks import TaskSet
+from amtl_cvx.run import Checkpoint
+from amtl_cvx.solution import Point, Solution, State, Status
+from amtl_cvx.tasks import Array, TaskSet, check_weights
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,6 @@ METHODS: Mapping[str, Method] = {
 """Every method by the name that the command line and run.json use."""
 
 
-@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def fit(
     tasks: TaskSet, model: Model, *, method: str = "alternating", options: Options | None = None
 ) -> Solution:
@@ -94,7 +93,51 @@ def fit(
     if start is not None and not isinstance(start, State) and method != "alternating":
         raise ModelError(f"{method!r} has its own start: leave out the start, or choose 'alternating'")
     with threadpool_limits(limits=1, user_api="blas"):
-        return chosen.run(tasks, model, options or Options())
+        return _fitted(chosen, tasks, model, options or Options())
+
+
+def _fitted(method: Method, tasks: TaskSet, model: Model, options: Options) -> Solution:
+    """The run, in the common row space where that is small (`rowspace`): then W is judged once more."""
+    model.check(tasks)
+    basis = tasks.row_basis if model.rotation_invariant else None
+    if basis is None:
+        return method.run(tasks, model, options)
+    start, checkpoint = (
+        _turned(options.start, tasks, basis),
+        _lifting(options.checkpoint, tasks, model, basis),
+    )
+    options = replace(options, start=start, checkpoint=checkpoint)
+    found = _lifted(method.run(tasks.in_basis(basis), model, options), tasks, model, basis)
+    point = Point(found.W, found.B, found.order, found.ridge)
+    certificate = method.judge(tasks, model, point, options.tol)
+    status = found.status
+    if status is not Status.INTERRUPTED and certificate.passes != (status is Status.CERTIFIED):
+        status = Status.CERTIFIED if certificate.passes else Status.STALLED
+    return replace(found, objective=certificate.objective, certificate=certificate, status=status)
+
+
+def _turned(start: Point | Solution | State | None, tasks: TaskSet, basis: Array) -> Point | State | None:
+    """The start in coordinates, without what no row sees: that only costs coupling."""
+    if start is None:
+        return None
+    W, B = check_weights(start.W, start.B, d=tasks.d, T=tasks.T)
+    return replace(start, W=basis.T @ W) if isinstance(start, State) else Point(basis.T @ W, B)
+
+
+def _lifted(found: Solution, tasks: TaskSet, model: Model, basis: Array) -> Solution:
+    """A solution in coordinates as one in the features."""
+    W, state = basis @ found.W, found.state
+    return replace(
+        found,
+        W=W,
+        losses=model.losses(tasks, W),
+        feature_names=tasks.feature_names,
+        state=None if state is None else replace(state, W=basis @ state.W),
+    )
+
+
+def _lifting(checkpoint: Checkpoint | None, tasks: TaskSet, model: Model, basis: Array) -> Checkpoint | None:
+    return None if checkpoint is None else lambda found: checkpoint(_lifted(found, tasks, model, basis))
 
 
 def method_named(name: str) -> Method:

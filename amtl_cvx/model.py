@@ -25,6 +25,7 @@ import numpy as np
 
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, Squared, make_loss
+from amtl_cvx.rowspace import spanning
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer import TRANSFERS, TransferPenalty
 
@@ -61,8 +62,6 @@ class Model:
         coupling: object = self.coupling
         if not (isinstance(coupling, Real) and np.isfinite(float(coupling)) and float(coupling) > 0):
             raise ModelError(f"coupling must be a finite number > 0, got {coupling!r}")
-        if not 1e-300 <= float(coupling) <= 1e300:  # 1 / coupling and 2 coupling are numbers
-            raise ModelError(f"coupling must lie between 1e-300 and 1e300, got {coupling!r}")
         if isinstance(self.task_weights, str):
             if self.task_weights not in TASK_WEIGHTS:
                 raise ModelError(
@@ -78,6 +77,19 @@ class Model:
     def mu(self) -> float:
         """The price of transfer."""
         return self.transfer.mu
+
+    @property
+    def rotation_invariant(self) -> bool:
+        """Whether J sees W only through X_t w_t and W'W, so that it turns with the rows (`rowspace`)."""
+        return True
+
+    def coordinates(self, tasks: TaskSet, W: Array) -> tuple[TaskSet, Array]:
+        """Tasks and W (d, T) in the fewest coordinates in which J is the same around W (`rowspace`)."""
+        basis = tasks.row_basis if self.rotation_invariant else None
+        if basis is None:
+            return tasks, W
+        basis = spanning(basis, W)
+        return tasks.in_basis(basis), basis.T @ W
 
     def check(self, tasks: TaskSet) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights."""

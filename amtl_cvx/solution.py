@@ -177,7 +177,6 @@ class Solution:
 
         return TransferGraph(B=self.B, names=self.task_names, losses=self.losses)
 
-    @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
     def scores(self, X: ArrayLike) -> Array:
         """Scores of every task for raw rows X (N, d_raw): (N, T).
 

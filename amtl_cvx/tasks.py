@@ -15,13 +15,14 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amtl_cvx.errors import DataError
+from amtl_cvx.rowspace import row_basis
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,6 +111,8 @@ class TaskSet:
     feature_names : tuple of d str, optional
     digest : str, optional
         The fingerprint of the rows, for tasks that hold factors of them.
+    basis : (d_original, d) array, optional
+        Orthonormal columns, for tasks whose features are coordinates in them (`in_basis`).
 
     Raises
     ------
@@ -120,6 +123,7 @@ class TaskSet:
     tasks: tuple[Task, ...]
     feature_names: tuple[str, ...] | None = None
     digest: str | None = None
+    basis: Array | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tasks", tuple(self.tasks))
@@ -268,6 +272,21 @@ class TaskSet:
         if len(rows) > 1 or self.T * self.d * max(rows) > BLOCK_SIZE:
             return None
         return np.stack([task.X for task in self.tasks]), np.stack([task.y for task in self.tasks])
+
+    @functools.cached_property
+    def row_basis(self) -> Array | None:
+        """An orthonormal basis (d, r) of what all rows span where that is few dimensions (`rowspace`)."""
+        return None if self.basis is not None else row_basis(task.X for task in self.tasks)
+
+    def in_basis(self, basis: Array) -> TaskSet:
+        """The same tasks in coordinates: X basis for X; tasks that share rows keep sharing them."""
+        rows = {id(task.X): _frozen(task.X @ basis) for task in self.tasks}
+        tasks = tuple(replace(task, X=rows[id(task.X)], ones=None) for task in self.tasks)
+        return TaskSet(tasks=tasks, digest=self.digest, basis=basis)
+
+    def lift(self, V: Array) -> Array:
+        """Columns V (d, k) in coordinates as columns of the original features."""
+        return V if self.basis is None else self.basis @ V
 
     @property
     def counts(self) -> NDArray[np.int64]:

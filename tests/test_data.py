@@ -221,7 +221,9 @@ def test_csv_without_columns_says_which_there_are(tmp_path: Path, frame: pd.Data
     frame.iloc[:0].to_csv(tmp_path / "a.csv", index=False)
     refused(tmp_path / "a.csv", "at least one row", task="school", target="score")
     (tmp_path / "a.csv").write_bytes(b"a,b\n\xff\xfe,1\n")
-    refused(tmp_path / "a.csv", "readable .csv", task="a", target="b")
+    refused(tmp_path / "a.csv", "add a feature", task="a", target="b")  # Latin-1
+    (tmp_path / "a.csv").write_bytes(b"a,b,c\n\x81\x8d,1,2\n")
+    refused(tmp_path / "a.csv", "say --encoding", task="a", target="b")
     (tmp_path / "a.csv").write_text('a,b\n1,2,3,4\n1\n"')
     refused(tmp_path / "a.csv", "^a.csv: ", task="a", target="b")
 

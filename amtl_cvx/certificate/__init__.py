@@ -20,7 +20,8 @@ so J(W, B) - gap_W <= min over W of J(., B) and J(W, B) - gap_B <= min over B of
 `error_W`, `error_B`, how far each block can be from its best given the other; `zeros_proven`, how many absent
 edges are absent from every best B for this W; `condition_W`, `condition_B`, `sigma_min` (see `weights` and
 `columns`). J is biconvex: a point that passes is a first-order point and a partial optimum, never "the
-optimum". `escape` says of a point that does not pass why J may have no minimum near it.
+optimum". Where the rows of all tasks span few dimensions, the gaps are computed in coordinates of these and
+of W (`rowspace`). `escape` says of a point that does not pass why J may have no minimum near it.
 
 Levels: C0 evaluated; C1 eps-partial-optimum (both gaps small); C2 first-order-verified (`passes`). `ladder`
 goes on from there: C3 by the curvature of J (`second_order`), C4 by interval arithmetic, C5 by an exact lower
@@ -121,8 +122,9 @@ def certify(
             f"the squares of W must be above {_UNDERFLOW:.0e}, its largest entry is {np.abs(W).max():.1g} and"
             " J underflows: give y in larger units"
         )
+    small, Z = model.coordinates(tasks, W)
     if multipliers is None and not model.loss.smooth:
-        multipliers = kinked_multipliers(tasks, model, W, B)
+        multipliers = kinked_multipliers(small, model, Z, B)
     found = residuals(tasks, model, W, B, multipliers=multipliers)
     if kind == "single-task":
         about_B = no_evidence("B is fixed at 0 in this problem")
@@ -130,8 +132,8 @@ def certify(
     elif feasibility > 0.0:
         about_B = no_evidence("B is not feasible")
     else:
-        about_B = transfer_evidence(tasks, model, W, B)
-    about_W = weight_evidence(tasks, model, W, B, multipliers=multipliers)
+        about_B = transfer_evidence(small, model, Z, B)
+    about_W = weight_evidence(small, model, Z, B, multipliers=multipliers)
     reasons = {**about_W.reasons, **about_B.reasons}
     relative = found.relative if kind == "joint" else found.relative_W
     certificate = conclude(
@@ -156,6 +158,6 @@ def certify(
         tol=tol,
         reasons=reasons,
     )
-    if not certificate.passes and (why := escape(tasks, model, W, B)):
+    if not certificate.passes and (why := escape(small, model, Z, B)):
         return replace(certificate, reasons={**reasons, "minimum": why})
     return certificate

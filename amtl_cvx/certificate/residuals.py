@@ -39,6 +39,8 @@ def residuals(
     A loss with kinks enters with the subgradients of least gap (`fenchel`), so that a point on a kink is not
     taken for a bad one; what they are off by is part of gap_W, which is judged for such a loss.
 
+    Largest entries are those of the original features, also where the tasks are in coordinates.
+
     `at_zero` (d, T) are the gradients of the losses at W = 0, for who asks at many points; `multipliers` are
     those of a loss with kinks, where they are known.
     """
@@ -50,6 +52,7 @@ def residuals(
         pull = fenchel(tasks, model, W, B, known).pull
     at_zero = weight * (model.loss_gradient(tasks, np.zeros_like(W)) if at_zero is None else at_zero)
     coupling = model.coupling_gradient_W(W, B)
+    pull, at_zero, coupling = (tasks.lift(term) for term in (pull, at_zero, coupling))
     miss_W = np.abs(pull + coupling).max(axis=0)
     size_W = np.max([np.abs(term).max(axis=0) for term in (pull, at_zero, coupling)], axis=0)
     miss_B, size_B = _transfer_residual(tasks, model, W, B)

@@ -4,6 +4,9 @@ Let H be the Hessian of J on the free set, all of W and every B_st > 0 (`curvatu
 positive definite and strict complementarity (multiplier q_st = G_B[s, t] > 0 wherever B_st = 0) make a
 first-order point a strict local minimum; negative curvature makes it a saddle.
 
+Where the rows of all tasks span few dimensions, H is taken in coordinates of these, of the columns of W and
+of one direction more (`rowspace`): the same eigenvalues, and S in these coordinates.
+
 Nothing here depends on units. With D = diag(H) and S = D^-1/2 H D^-1/2, which stays the same when y or a
 feature is scaled, a move x has the length |D^1/2 x|, in units of sqrt(J). A stored point is only near the
 true one: the Newton step from it, plus rounding, says how near; twice that is the `reach`. The verdict is
@@ -103,14 +106,16 @@ def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrde
     """
     model.check(tasks)
     W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
-    _refuse(tasks, model, B)
-    local = LocalModel(tasks, model, W, B)
+    small, Z = model.coordinates(tasks, W)
+    _refuse(small, model, B)
+    local = LocalModel(small, model, Z, B)
     raw = sl.eigvalsh(local.H, check_finite=False)
     smallest, noise = float(sl.eigvalsh(local.S, check_finite=False)[0]), local.noise()
     fall, direction = None, None
     if smallest < -noise:
         _, vectors = sl.eigh(local.S, subset_by_index=[0, 0], check_finite=False)
         fall, direction = local.descend(vectors[:, 0])
+        direction = None if direction is None else (small.lift(direction[0]), direction[1])
     verdict, reason = _judge(local, smallest, noise, fall)
     multipliers = local.multipliers[local.fixed]
     return SecondOrder(
@@ -120,7 +125,7 @@ def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrde
         min_multiplier=float(multipliers.min(initial=math.inf)),
         relative_multiplier=float(local.relative_multipliers().min(initial=math.inf)),
         min_positive_B=float(B[B > 0].min(initial=math.inf)),
-        free=len(local.H),
+        free=W.size + int((B > 0).sum()),
         verdict=verdict,
         reason=reason,
         fall=fall,

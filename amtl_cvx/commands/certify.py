@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from amtl_cvx.certificate import Certificate, check_level, reaches
 from amtl_cvx.commands.foreign import Reading, in_data_order, repair
-from amtl_cvx.commands.output import files_of_run, ladder_lines, reached_words, write_whole
+from amtl_cvx.commands.output import ladder_lines, reached_words, write_whole
 from amtl_cvx.commands.rows import confirmed, keep_rows
 from amtl_cvx.commands.settings import learn_preparation, number, resolve
 from amtl_cvx.commands.setup import interruptible
-from amtl_cvx.console import note, say
-from amtl_cvx.data import Dataset, read
+from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
 from amtl_cvx.errors import DataError, Exit, ModelError
 from amtl_cvx.experiment import suggest_loss
 from amtl_cvx.ladder import Climb, climb
@@ -81,18 +81,18 @@ def certify(arguments: Namespace) -> Exit:
             digits=arguments.digits or _DIGITS,
             observe=progress.phase,
         )
-    proof = "" if arguments.proof is None else _write_proof(arguments, climbed)
+    proof = "" if arguments.proof is None else _write_proof(arguments.proof, climbed)
     if arguments.json:
         content = _content(climbed, tasks, arguments.digits)
-        say(json.dumps(content | ({"notes": judged.said} if judged.said else {}), indent=2))
+        print(json.dumps(content | ({"notes": judged.said} if judged.said else {}), indent=2))  # noqa: T201
     else:
         lines = _lines(climbed, tasks, arguments)
         lines += [judged.reading.order, *(f"note: {note}" for note in judged.notes)]
         if not climbed.certificate.passes:
             lines.append(judged.advice or _next_thing(climbed.certificate, model, stored))
-        say(*lines, *([proof] if proof else []))
+        print("\n".join([*lines, proof] if proof else lines))  # noqa: T201
     if climbed.interrupted:
-        note(f"interrupted: {reached_words(climbed.certificate)}")
+        print(f"interrupted: {reached_words(climbed.certificate)}", file=sys.stderr)  # noqa: T201
         return Exit.INTERRUPTED
     return Exit.DONE if reaches(climbed.certificate, arguments.level) else Exit.UNCERTIFIED
 
@@ -103,9 +103,10 @@ def stored_problem(arguments: Namespace, stored: StoredRun | None, *, rows: bool
     `rows` says whether rows are kept in memory; None where the loss decides.
     """
     recorded = {} if stored is None else stored.arguments
-    columns = {name: getattr(arguments, name) for name in ("task", "target")}
-    if arguments.data.lower().endswith((".csv", ".parquet")):
-        columns = {name: value or recorded.get(name) for name, value in columns.items()}
+    columns = {name: getattr(arguments, name) for name in TABLE_OPTIONS}
+    for name in table_options(arguments.data):
+        if columns[name] is None and isinstance(recorded.get(name), str):
+            columns[name] = recorded[name]
     loss = arguments.loss or ({} if stored is None else stored.run.get("model") or {}).get("loss")
     dataset = read(arguments.data, **columns, keep_rows=rows or keep_rows(loss))
     model, preparation = _model_and_preparation(arguments, stored, dataset)
@@ -179,13 +180,12 @@ def _other_data(stored: StoredRun, dataset: Dataset) -> list[str]:
     return ["these are not the data of the run (their hash differs)"]
 
 
-def _write_proof(arguments: Namespace, climbed: Climb) -> str:
+def _write_proof(path: Path, climbed: Climb) -> str:
     """Write the proof of the lower bound; what was done, in one line."""
-    path, bounds = arguments.proof, climbed.bounds
+    bounds = climbed.bounds
     if bounds is None or bounds.method != "exact":
         return f"proof: {path} was not written, there is no exact bound"
-    read = (Path(arguments.data), arguments.solution, *files_of_run(arguments.solution))
-    write_whole(path, (json.dumps(bounds.proof) + "\n").encode(), read=read)
+    write_whole(path, (json.dumps(bounds.proof) + "\n").encode())
     return f"proof: {path} holds the bound, to be checked without a solver"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -20,7 +21,6 @@ from amtl_cvx.commands.setup import (
     set_up,
     uninterrupted,
 )
-from amtl_cvx.console import note, say
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, Exit, ModelError
 from amtl_cvx.explore import Landscape, draw_starts
@@ -62,7 +62,7 @@ def explore(arguments: Namespace) -> Exit:
             )
     if not arguments.quiet:
         lines = [*setup.summary(), landscape.describe(), *_table(landscape), f"wrote {arguments.out}"]
-        say(*lines)
+        print("\n".join(lines))  # noqa: T201
     return _ending(landscape, lowest, arguments.out)
 
 
@@ -166,6 +166,6 @@ def _ending(landscape: Landscape, lowest: Solution, place: Path) -> Exit:
     """The exit code; an interrupted run says what it left."""
     if landscape.unfinished:
         done = landscape.finished
-        note(f"interrupted: what {done} starts reached is in {place}")
+        print(f"interrupted: what {done} starts reached is in {place}", file=sys.stderr)  # noqa: T201
         return Exit.INTERRUPTED
     return Exit.DONE if lowest.certificate.passes else Exit.UNCERTIFIED

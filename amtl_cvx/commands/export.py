@@ -5,7 +5,6 @@ from __future__ import annotations
 from argparse import Namespace
 
 from amtl_cvx.commands.certify import stored_problem
-from amtl_cvx.console import say
 from amtl_cvx.data import export as export_problem
 from amtl_cvx.errors import Exit
 from amtl_cvx.runfolder import read_run
@@ -17,7 +16,7 @@ def export(arguments: Namespace) -> Exit:
     problem = stored_problem(arguments, stored, rows=True)
     tasks, model = problem.tasks, problem.model
     export_problem(tasks, model, arguments.out, source=problem.dataset.source)
-    say(
+    print(  # noqa: T201
         f"wrote {arguments.out}: {tasks.T} tasks, {tasks.d} features, {int(tasks.counts.sum())} rows;"
         f" {model.loss.label} loss ({model.loss.reduction}), coupling {model.coupling!r}, mu {model.mu!r}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from argparse import Namespace
 from collections.abc import Mapping
 
@@ -10,7 +11,7 @@ from amtl_cvx.certificate import Certificate, reaches
 from amtl_cvx.commands.output import ladder_lines, reached_words
 from amtl_cvx.commands.rows import confirmed_solution
 from amtl_cvx.commands.setup import Setup, interruptible, recorded, running_options, set_up, uninterrupted
-from amtl_cvx.console import note, say
+from amtl_cvx.commands.start import Beginning, read_start
 from amtl_cvx.coordinator import Options
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import Exit
@@ -28,6 +29,8 @@ from amtl_cvx.tasks import TaskSet
 
 def fit(arguments: Namespace) -> Exit:
     """`amtl-cvx fit`."""
+    beginning = None if arguments.start is None else read_start(arguments.start)
+    arguments = _complete(arguments, beginning)
     options = _options(arguments)
     with (
         interruptible(),
@@ -40,11 +43,18 @@ def fit(arguments: Namespace) -> Exit:
         dataset, preparation, stopped = setup.dataset, setup.preparation, setup.stopped
         if not stopped:
             progress.phase("compiling the subproblems")
-        options = dataclasses.replace(options, callback=progress.stop if stopped else progress.record)
+        start, origin = (None, "") if beginning is None else beginning.at(setup, arguments.method)
+        options = dataclasses.replace(
+            options, callback=progress.stop if stopped else progress.record, start=None if stopped else start
+        )
         solution = fit_method(setup.train, setup.choice.model, method=arguments.method, options=options)
         solution = confirmed_solution(solution, dataset, preparation, progress.counting)
         solution, cut_short = _climbed(solution, setup.train, arguments.level, progress)
-        solution = dataclasses.replace(solution, preparation=None if preparation.is_identity else preparation)
+        solution = dataclasses.replace(
+            solution,
+            preparation=None if preparation.is_identity else preparation,
+            state=None if stopped else solution.state,
+        )
         with uninterrupted():  # the point is there: DIR is written
             progress.phase("drawing the graph and writing the report")
             scores = _scores(solution, dataset, preparation, options)
@@ -54,11 +64,18 @@ def fit(arguments: Namespace) -> Exit:
                 arguments={**recorded(arguments), **setup.settings},
                 seed=arguments.seed,
                 scores=scores,
-                choice=setup.described_choice(),
+                choice=setup.described_choice() if beginning is None else beginning.choice(setup),
             )
     if not arguments.quiet:
-        _print_fit(solution, setup, scores, arguments)
+        _print_fit(solution, setup, scores, arguments, origin=origin)
     return _ending(solution, stopped, cut_short, arguments)
+
+
+def _complete(arguments: Namespace, beginning: Beginning | None) -> Namespace:
+    """The arguments with what is left open taken from the run to begin at, and from the defaults."""
+    if beginning is not None:
+        arguments = beginning.arguments(arguments)
+    return Namespace(**{**vars(arguments), "method": arguments.method or "alternating"})
 
 
 def _climbed(solution: Solution, tasks: TaskSet, level: str, progress: Progress) -> tuple[Solution, bool]:
@@ -103,9 +120,8 @@ def _scores(
     scores = {solution.method: score(solution, test, classes=classes)}
     if solution.method != "stl":
         train = preparation.apply_tasks(dataset.train)
-        single = fit_method(
-            train, solution.model, method="stl", options=dataclasses.replace(options, callback=None)
-        )
+        alone = dataclasses.replace(options, callback=None, start=None)
+        single = fit_method(train, solution.model, method="stl", options=alone)
         scores["stl at the same coupling"] = score(single, test, classes=classes)
     return scores
 
@@ -119,14 +135,20 @@ def _ending(solution: Solution, stopped: bool, cut_short: bool, arguments: Names
         left = f"{early if stopped else 'the best point so far'} is"
     else:
         return Exit.DONE if reaches(solution.certificate, arguments.level) else Exit.UNCERTIFIED
-    note(f"interrupted: {left} in {arguments.out}")
+    print(f"interrupted: {left} in {arguments.out}", file=sys.stderr)  # noqa: T201
     return Exit.INTERRUPTED
 
 
 def _print_fit(
-    solution: Solution, setup: Setup, scores: Mapping[str, Mapping[str, float]], arguments: Namespace
+    solution: Solution,
+    setup: Setup,
+    scores: Mapping[str, Mapping[str, float]],
+    arguments: Namespace,
+    *,
+    origin: str,
 ) -> None:
     certificate, lines = solution.certificate, setup.summary()
+    lines += [f"start: {origin}"] if origin else []
     lines += [
         f"status: {solution.status.value}, {solution.status.text}",
         f"objective {solution.objective:.12g}; {certificate.verdict()}",
@@ -143,7 +165,7 @@ def _print_fit(
         lines.append(f"test, {name}: {', '.join(f'{key} {value:.4g}' for key, value in values.items())}")
     spent, report = solution.seconds.get("total", 0.0), arguments.out / "report.html"
     lines.append(f"wrote {arguments.out} in {spent:.1f} s of fitting; open {report}")
-    say(*lines)
+    print("\n".join(lines))  # noqa: T201
 
 
 def _shortfall(certificate: Certificate, arguments: Namespace) -> list[str]:

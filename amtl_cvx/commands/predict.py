@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
+import re
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from amtl_cvx.commands.output import files_of_run, write_whole
-from amtl_cvx.console import emit
-from amtl_cvx.data import FeatureTable, read_features
+from amtl_cvx.commands.output import write_whole
+from amtl_cvx.data import TABLE_OPTIONS, FeatureTable, read_features
 from amtl_cvx.errors import DataError, Exit
 from amtl_cvx.model import Model
 from amtl_cvx.runfolder import StoredRun, read_run
 from amtl_cvx.tasks import Array, task_index
+
+_NUMBER = re.compile(r"[+-]?(\d{1,15}\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", re.ASCII)
+_log = logging.getLogger(__name__)
 
 
 def predict(arguments: Namespace) -> Exit:
     """`amtl-cvx predict`."""
     stored = read_run(arguments.run)
     model = stored.model
-    table = read_features(arguments.rows, task=arguments.task, target=arguments.target)
+    table = read_features(arguments.rows, **{name: getattr(arguments, name) for name in TABLE_OPTIONS})
     _check_columns(table, stored)
     X = table.X if stored.preparation is None else stored.preparation.apply(table.X)
     if X.shape[1] != len(stored.W):
@@ -35,11 +39,9 @@ def predict(arguments: Namespace) -> Exit:
     writer.writerow(header)
     writer.writerows(rows)
     if arguments.out is None:
-        emit(text.getvalue())
+        sys.stdout.write(text.getvalue())
     else:
-        source: Path = arguments.rows
-        read = (*files_of_run(arguments.run), *(source.iterdir() if source.is_dir() else [source]))
-        write_whole(arguments.out, text.getvalue().encode(), read=read)
+        write_whole(arguments.out, text.getvalue().encode())
     return Exit.DONE
 
 
@@ -62,7 +64,7 @@ def _predictions(
     """One prediction per row where each row has a task, else one column per task (and the class)."""
     names = stored.task_names
     if task is not None:
-        index = [task_index(names, value if isinstance(value, str) else int(value)) for value in task]
+        index = _task_numbers(names, task)
         chosen = scores[np.arange(len(scores)), index]
         decided = model.loss.decide(chosen)
         return ["row", "task", "prediction", "score"], [
@@ -75,3 +77,20 @@ def _predictions(
         [i, *([classes[int(np.argmax(row))]] if classes else []), *(f"{z:.17g}" for z in shown[i])]
         for i, row in enumerate(scores)
     ]
+
+
+def _task_numbers(names: Sequence[str], task: Sequence[Any] | np.ndarray) -> list[int]:
+    """The number of each row's task; '007' is also the '7' that earlier versions stored for it."""
+    if isinstance(task, np.ndarray):
+        return [task_index(names, int(number)) for number in task]
+    known = {label: label for label in dict.fromkeys(task)}
+    for label in [label for label in known if label not in names and _NUMBER.fullmatch(label)]:
+        stored = {str(float(label)), str(int(float(label)))} & set(names) - set(known.values())
+        if len(stored) == 1:
+            known[label] = stored.pop()
+    numbers = {label: task_index(names, name) for label, name in known.items()}
+    changed = [f"{label!r} as {name!r}" for label, name in known.items() if label != name]
+    if changed:
+        shown = ", ".join(changed[:5]) + (", ..." if len(changed) > 5 else "")
+        _log.warning("tasks are read as the run has them, an earlier version cut zeros off: %s", shown)
+    return [numbers[label] for label in task]

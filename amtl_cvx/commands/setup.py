@@ -18,7 +18,7 @@ import numpy as np
 from amtl_cvx.commands.rows import keep_rows, split_rows
 from amtl_cvx.commands.settings import build_model, learn_preparation, resolve
 from amtl_cvx.coordinator import Options
-from amtl_cvx.data import Dataset, read
+from amtl_cvx.data import TABLE_OPTIONS, Dataset, read
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import Choice, choose
 from amtl_cvx.preparation import Preparation
@@ -80,8 +80,7 @@ def read_data(data: str, arguments: Namespace, progress: Progress) -> Dataset:
     """`data` by the columns of the arguments, with the rows in memory where their loss needs them."""
     return read(
         data,
-        task=arguments.task,
-        target=arguments.target,
+        **{name: getattr(arguments, name) for name in TABLE_OPTIONS},
         keep_rows=keep_rows(arguments.loss),
         observe=progress.counting(f"reading {data}"),
     )

@@ -3,7 +3,8 @@
 DATA is a problem, the name of a folder under `problems/`, or a file or folder in one of these layouts:
 
     .npz   `X` (N, d), `y` (N,), `task` (N,) integers 0..T-1; optional `task_names`, `feature_names`
-    .csv   long form; `task` and `target` name two columns, every other column is a feature
+    .csv   long form; `task` and `target` name two columns, every other column is a feature; also .csv.gz
+    .xlsx  the first sheet, a table like a .csv (needs openpyxl)
     .mat   cell arrays `X`, `Y`, one cell per task (the MALSAR layout)
     .mat   `train_x`, `train_y`, `trindex` and optionally `val_x`, `val_y`, `valindex` and `test_x`, `test_y`,
            `teindex` (the AMTL authors' layout). The indexes are 1-based starts, the last task ends at the
@@ -35,9 +36,9 @@ from pathlib import Path
 from typing import Any
 
 from amtl_cvx.data.dataset import Dataset, FeatureTable
+from amtl_cvx.data.delimited import DelimitedText, Dialect
 from amtl_cvx.data.export import export, read_settings
 from amtl_cvx.data.folder import ArrayRows, features_folder
-from amtl_cvx.data.frame import features_csv, read_csv
 from amtl_cvx.data.mat import read_mat
 from amtl_cvx.data.npz import features_npz, read_arrays, read_npz
 from amtl_cvx.data.parquet import ParquetRows, features_parquet
@@ -45,11 +46,14 @@ from amtl_cvx.data.point import PointArrays, read_point
 from amtl_cvx.data.problems import problem_names, problems_folder, read_problem
 from amtl_cvx.data.rows import ChunkedRows, Rows
 from amtl_cvx.data.stream import Observe, evaluate, factor, gather, has_labels, hold_out
+from amtl_cvx.data.table import TextTable, table_features, table_tasks
 from amtl_cvx.data.untrusted import existing_file, reading
+from amtl_cvx.data.workbook import Workbook
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import make_loss
 
 __all__ = [
+    "TABLE_OPTIONS",
     "ChunkedRows",
     "Dataset",
     "FeatureTable",
@@ -65,7 +69,14 @@ __all__ = [
     "read_arrays",
     "read_features",
     "read_point",
+    "table_options",
 ]
+
+TABLE_OPTIONS = ("task", "target", "sep", "decimal", "encoding")
+"""Options of `read` that say how a table is written."""
+_TEXTS = (".csv.gz", ".csv", ".xlsx")
+"""Tables that are read as texts."""
+_KINDS = (*_TEXTS, ".npz", ".mat", ".parquet")
 
 
 def read(
@@ -73,6 +84,9 @@ def read(
     *,
     task: str | None = None,
     target: str | None = None,
+    sep: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
     keep_rows: bool | None = None,
     observe: Observe | None = None,
 ) -> Dataset:
@@ -83,7 +97,9 @@ def read(
     data : str or Path
         The name, or the path.
     task, target : str, optional
-        Columns of a .csv or .parquet file.
+        Columns of a table (.csv, .xlsx, .parquet).
+    sep, decimal, encoding : str, optional
+        Separator, decimal mark and encoding of a .csv; default: found, where only one reading is possible.
     keep_rows : bool, optional
         Whether a folder or .parquet file is read into memory, as a loss without a factor (logistic) needs it.
         Default: where the targets are class labels.
@@ -95,42 +111,81 @@ def read(
     DataError
         For a name that is neither, and for a file that cannot be used; the message is one line.
     """
+    dialect = Dialect(sep=sep, decimal=decimal, encoding=encoding)
     if str(data) in problem_names():
-        _no_columns(f"the problem {str(data)!r}", task, target)
+        _no_table(f"the problem {str(data)!r}", task, target, dialect)
         return read_problem(str(data))
     path = _place(data)
-    kind = "folder" if path.is_dir() else path.suffix.lower()
+    kind = _kind(path)
     with reading(path, kind):
-        if kind == ".csv":
-            return read_csv(path, task, target)
+        if kind in _TEXTS:
+            train = table_tasks(_table(path, task, target, dialect), task, target)
+            return Dataset(name=path.name[: -len(kind)], train=train, source=f"file {path.name}")
         if kind == ".parquet":
+            _no_dialect(f"a {kind} file", dialect)
             return _stream(path, ParquetRows.open(path, task, target), keep_rows, observe)
-        _no_columns(f"a {kind}" if kind == "folder" else f"a {kind} file", task, target)
+        _no_table("a folder" if kind == "folder" else f"a {kind} file", task, target, dialect)
         if kind == "folder":
             return _stream(path, ArrayRows.open(path), keep_rows, observe, settings=read_settings(path))
         return read_npz(path) if kind == ".npz" else read_mat(path)
 
 
-def read_features(path: str | Path, *, task: str | None = None, target: str | None = None) -> FeatureTable:
+def read_features(
+    path: str | Path,
+    *,
+    task: str | None = None,
+    target: str | None = None,
+    sep: str | None = None,
+    decimal: str | None = None,
+    encoding: str | None = None,
+) -> FeatureTable:
     """Raw rows for prediction: `X` and, if present, `task` of a .npz or a folder, or the columns of a table.
 
-    In a .csv or .parquet, column `task` gives the task of each row and a column `target`, if there is one, is
-    dropped.
+    In a table, column `task` gives the task of each row and a column `target`, if there is one, is dropped.
 
     Raises
     ------
     DataError
         As for `read`.
     """
+    dialect = Dialect(sep=sep, decimal=decimal, encoding=encoding)
     file = _place(path)
-    kind = "folder" if file.is_dir() else file.suffix.lower()
+    kind = _kind(file)
     with reading(file, kind):
-        if kind in (".csv", ".parquet"):
-            return (features_csv if kind == ".csv" else features_parquet)(file, task, target)
+        if kind in _TEXTS:
+            return table_features(_table(file, task, None, dialect), task, target)
+        if kind == ".parquet":
+            _no_dialect(f"a {kind} file", dialect)
+            return features_parquet(file, task, target)
         if kind == ".mat":
             raise DataError("rows to predict on must be a .npz with X [, task] or a table: convert this file")
-        _no_columns(f"a {kind}" if kind == "folder" else f"a {kind} file", task, target)
+        _no_table("a folder" if kind == "folder" else f"a {kind} file", task, target, dialect)
         return features_folder(file) if kind == "folder" else features_npz(file)
+
+
+def table_options(data: str | Path) -> tuple[str, ...]:
+    """Which of `read`'s options say how a table is written, for a file of this name; none for other files."""
+    kind = _kind(Path(data))
+    if kind in (".csv", ".csv.gz"):
+        return TABLE_OPTIONS
+    return TABLE_OPTIONS[:2] if kind in (".xlsx", ".parquet") else ()
+
+
+def _table(path: Path, task: str | None, target: str | None, dialect: Dialect) -> TextTable:
+    if _kind(path) == ".xlsx":
+        _no_dialect("a .xlsx file", dialect)
+        return Workbook(path)
+    wanted = [name for name in (task, target) if name is not None]
+    return DelimitedText(path, dialect, wanted=wanted)
+
+
+def _kind(path: Path) -> str:
+    """The suffix that says how to read a file, or "folder"."""
+    with contextlib.suppress(OSError, ValueError):
+        if path.is_dir():
+            return "folder"
+    name = path.name.lower()
+    return next((kind for kind in _KINDS if name.endswith(kind)), path.suffix.lower())
 
 
 def _stream(
@@ -156,13 +211,20 @@ def _place(data: str | Path) -> Path:
     """The path of a folder with X.npy, or of an existing, non-empty file of a known type."""
     kinds = "a .npz, .csv, .mat or .parquet file, a folder with X.npy"
     expected = f"{kinds}, or a problem ({', '.join(problem_names())})"
-    suffixes = (".npz", ".csv", ".mat", ".parquet")
-    with contextlib.suppress(OSError, ValueError):  # no name of a file: said below
+    with contextlib.suppress(OSError, ValueError, RuntimeError):  # no name of a file: said below
         if (Path(data) / "X.npy").is_file():
             return Path(data).resolve()  # "." has no name
-    return existing_file(data, expected, noun="file or problem", suffixes=suffixes)
+    return existing_file(data, expected, noun="file or problem", suffixes=_KINDS)
 
 
-def _no_columns(what: str, task: str | None, target: str | None) -> None:
+def _no_table(what: str, task: str | None, target: str | None, dialect: Dialect) -> None:
     if task is not None or target is not None:
         raise DataError(f"task and target name columns of a .csv file, {what} has none: leave them out")
+    _no_dialect(what, dialect)
+
+
+def _no_dialect(what: str, dialect: Dialect) -> None:
+    if dialect.given:
+        raise DataError(
+            f"--sep, --decimal and --encoding are for .csv files, {what} needs none: leave them out"
+        )

@@ -1,12 +1,13 @@
 """The .parquet files: tables in long form like .csv, streamed; pyarrow is imported when one is opened.
 
-Column `task` names the task of each row, whatever its type, column `target` is y, every other column is a
-feature; an index that pandas saved with the table is none. Tasks are sorted by value, as in a .csv. The file
-is decoded a few rows at a time inside its row groups.
+Column `task` names the task of each row, by the text that a .csv of the same table has there: tasks, their
+names and their order are those of the .csv. Column `target` is y, every other column is a feature; an index
+that pandas saved with the table is none. The file is decoded a few rows at a time inside its row groups.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtl_cvx.data.dataset import FeatureTable
-from amtl_cvx.data.frame import features_frame
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
-from amtl_cvx.data.untrusted import reading
+from amtl_cvx.data.table import UNNAMED, check_names, sorted_names
+from amtl_cvx.data.untrusted import check_expansion, reading, shown
 from amtl_cvx.errors import DataError
+from amtl_cvx.tasks import Array, check_features
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,16 +29,27 @@ if TYPE_CHECKING:
 
 _BUFFER = 1 << 16
 """Bytes of a column that are read ahead."""
+_MIDNIGHT = " 00:00:00"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    """Columns by their place: features, target and task, each where it is wanted and there."""
+
+    names: tuple[str, ...]
+    features: tuple[int, ...]
+    target: int | None
+    task: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ParquetRows(Rows):
-    """The rows of such a file; `values` are the sorted entries of its task column."""
+    """The rows of such a file; `codes` are the task numbers of the entries of its task column."""
 
     path: Path
-    task: str
-    target: str
-    values: pa.Array
+    columns: _Columns
+    codes: dict[str, int]
     task_names: tuple[str, ...]
     feature_names: tuple[str, ...]
     size: int
@@ -45,43 +58,29 @@ class ParquetRows(Rows):
     def open(cls, path: Path, task: str | None, target: str | None) -> ParquetRows:
         """From the schema and one pass over the task column; `DataError` for columns that do not fit."""
         with _file(path) as file:
-            import pyarrow as pa
-
-            columns = [str(name) for name in file.schema_arrow.names]
             if task is None or target is None:
-                shown = ", ".join(columns[:12])
+                there = shown([str(name) for name in file.schema_arrow.names])
                 raise DataError(
-                    f"a .parquet file needs --task COLUMN and --target COLUMN; its columns are {shown}"
+                    f"a .parquet file needs --task COLUMN and --target COLUMN; its columns are {there}"
                 )
-            for column in (task, target):
-                if column not in columns:
-                    raise DataError(f"no column {column!r}; the columns are {', '.join(columns)}")
-            if task == target:
+            if task.strip() == target.strip():
                 raise DataError(
                     f"the task and the target are both column {task!r}: name two different columns"
                 )
-            if len(set(columns)) < len(columns):
-                twice = next(column for column in columns if columns.count(column) > 1)
-                raise DataError(
-                    f"column names must differ, {twice!r} occurs more than once: rename one of them"
-                )
-            left_out = {task, target, *_saved_index(file.schema_arrow)}
-            features = tuple(column for column in columns if column not in left_out)
-            for column in (*features, target):
-                kind = file.schema_arrow.field(column).type
-                if not _is_number(kind):
-                    raise DataError(f"column {column!r} is not numeric ({kind}): encode or drop it")
-            values = sorted(_entries(file, task))
-            kind = file.schema_arrow.field(task).type
-            kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+            columns = _columns(file, path, task.strip(), target.strip())
+            assert columns.task is not None and columns.target is not None
             size = int(file.metadata.num_rows)
+        with _file(path, columns) as file:
+            texts: set[str] = set()
+            for batch in file.iter_batches(1 << 16, columns=[file.schema_arrow.names[columns.task]]):
+                texts.update(_labels(batch.column(0), columns.names[columns.task])[0])
+        names = sorted_names(texts)
         return cls(
             path=path,
-            task=task,
-            target=target,
-            values=pa.array(values, type=kind),
-            task_names=tuple(str(value) for value in values),
-            feature_names=features,
+            columns=columns,
+            codes={name: t for t, name in enumerate(names)},
+            task_names=tuple(names),
+            feature_names=tuple(columns.names[j] for j in columns.features),
             size=size,
         )
 
@@ -90,39 +89,99 @@ class ParquetRows(Rows):
         return self.size
 
     def chunks(self) -> Iterator[Chunk]:
-        with reading(self.path, ".parquet"), _file(self.path) as file:
-            yield from checked(self._parts(file), self.feature_names)
+        with reading(self.path, ".parquet"), _file(self.path, self.columns) as file:
+            parts = ((X, y, self._numbers(labels)) for X, y, labels in _parts(file, self.columns))
+            yield from checked(parts, self.feature_names)
 
-    def _parts(self, file: ParquetFile) -> Iterator[tuple[NDArray[Any], ...]]:
-        import pyarrow.compute as pc
-
-        columns, seen = [*self.feature_names, self.target], 0
-        rows = chunk_rows(len(columns))
-        for batch in file.iter_batches(rows, columns=[*columns, self.task], use_threads=False):
-            numbers = np.empty((len(columns), len(batch)))
-            for j, name in enumerate(columns):
-                numbers[j] = _numbers(batch.column(name), name, seen)
-            codes = pc.index_in(_plain(batch.column(self.task)), value_set=self.values)
-            yield numbers[:-1].T, numbers[-1], codes.to_numpy(zero_copy_only=False)
-            seen += len(batch)
+    def _numbers(self, labels: tuple[list[str], NDArray[Any]]) -> NDArray[np.int64]:
+        """Task numbers of the rows."""
+        texts, index = labels
+        codes = np.array([self.codes[text] for text in texts], dtype=np.int64)
+        numbers: NDArray[np.int64] = codes[index]
+        return numbers
 
 
 def features_parquet(path: Path, task: str | None, target: str | None) -> FeatureTable:
     """Raw rows to predict on, in memory."""
     with _file(path) as file:
-        index = [name for name in _saved_index(file.schema_arrow) if name not in (task, target)]
-        columns = [name for name in file.schema_arrow.names if name not in index]
-        return features_frame(file.read(columns=columns).to_pandas(ignore_metadata=True), task, target)
+        wanted = None if task is None else task.strip()
+        columns = _columns(file, path, wanted, None, left_out=None if target is None else target.strip())
+        size = int(file.metadata.num_rows)
+    check_expansion("the table", path.stat().st_size, 24 * size * max(len(columns.features), 1))
+    X, labels = np.empty((size, len(columns.features))), []
+    with _file(path, columns) as file:
+        seen = 0
+        for rows, _, (texts, index) in _parts(file, columns):
+            X[seen : seen + len(rows)] = rows
+            labels += [texts[i] for i in index.tolist()]
+            seen += len(rows)
+    return FeatureTable(
+        X=check_features(X[:seen]),
+        task=tuple(labels) if columns.task is not None else None,
+        feature_names=tuple(columns.names[j] for j in columns.features),
+    )
 
 
-def _file(path: Path) -> ParquetFile:
+def _file(path: Path, columns: _Columns | None = None) -> ParquetFile:
+    """The file; a task column of texts keeps each of them once, however many rows there are."""
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
         raise DataError(
             'reading a .parquet file needs pyarrow: pip install "amtl-cvx[parquet]", or convert it to .csv'
         ) from error
-    return ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False)
+    once = [] if columns is None or columns.task is None else [columns.names[columns.task]]
+    return ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False, read_dictionary=once)
+
+
+def _columns(
+    file: ParquetFile, path: Path, task: str | None, target: str | None, *, left_out: str | None = None
+) -> _Columns:
+    """Which column is what; `DataError` for one that is no number, or has the name of another."""
+    schema = file.schema_arrow
+    names = tuple(str(name).strip() for name in schema.names)
+    wanted = [name for name in (task, target) if name is not None]
+    check_names(names, wanted)
+    index = _saved_index(schema)
+    features = []
+    for j, name in enumerate(names):
+        if name in (*wanted, left_out) or schema.names[j] in index:
+            continue
+        if UNNAMED.fullmatch(name):
+            _leave_out(path, schema.field(j).type, j)
+        else:
+            features.append(j)
+    place = {name: j for j, name in enumerate(names)}
+    columns = _Columns(
+        names=names,
+        features=tuple(features),
+        target=None if target is None else place[target],
+        task=None if task is None else place[task],
+    )
+    for j in (*features, *(() if columns.target is None else (columns.target,))):
+        kind = schema.field(j).type
+        if not _is_number(kind):
+            raise DataError(f"column {names[j]!r} is not numeric ({kind}): encode or drop it")
+    _check_groups(file, path)
+    return columns
+
+
+def _check_groups(file: ParquetFile, path: Path) -> None:
+    """Refuse a group of rows that a few bytes of the file inflate beyond all measure."""
+    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+    check_expansion(
+        "a group of rows", path.stat().st_size, max((g.total_byte_size for g in groups), default=0)
+    )
+
+
+def _leave_out(path: Path, kind: pa.DataType, j: int) -> None:
+    """Say that a column without a name is left out; `DataError` where it may be a feature."""
+    import pyarrow.types as types
+
+    if types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind):
+        raise DataError(f"column {j + 1} has no name: name it, or delete it")
+    which = "the first column" if j == 0 else f"column {j + 1}"
+    _log.warning("%s: %s has no name and names the rows: left out", path.name, which)
 
 
 def _saved_index(schema: pa.Schema) -> list[str]:
@@ -139,17 +198,55 @@ def _is_number(kind: pa.DataType) -> bool:
     )
 
 
-def _entries(file: ParquetFile, task: str) -> set[Any]:
-    """The different entries of the task column."""
-    import pyarrow.compute as pc
+def _parts(
+    file: ParquetFile, columns: _Columns
+) -> Iterator[tuple[Array, Array, tuple[list[str], NDArray[Any]]]]:
+    """A few rows at a time: X, y and the task of each row as a place in a list of names."""
+    numeric = [*columns.features, *(() if columns.target is None else (columns.target,))]
+    wanted = [*numeric, *(() if columns.task is None else (columns.task,))]
+    stored, seen = file.schema_arrow.names, 0
+    for batch in file.iter_batches(
+        chunk_rows(len(wanted)), columns=[stored[j] for j in wanted], use_threads=False
+    ):
+        numbers = np.empty((len(numeric), len(batch)))
+        for at, j in enumerate(numeric):
+            numbers[at] = _numbers(batch.column(stored[j]), columns.names[j], seen)
+        labels: tuple[list[str], NDArray[Any]] = [], np.empty(0, dtype=np.int64)
+        if columns.task is not None:
+            labels = _labels(batch.column(stored[columns.task]), columns.names[columns.task])
+        d = len(columns.features)
+        yield numbers[:d].T, numbers[d:].ravel(), labels
+        seen += len(batch)
 
-    found: set[Any] = set()
-    for batch in file.iter_batches(1 << 16, columns=[task], use_threads=False):
-        entries = _plain(batch.column(task))
-        if entries.null_count or any(value != value for value in pc.unique(entries).to_pylist()):
-            raise DataError(f"column {task!r} has missing values: drop or fill those rows first")
-        found.update(pc.unique(entries).to_pylist())
-    return found
+
+def _labels(column: pa.Array, name: str) -> tuple[list[str], NDArray[Any]]:
+    """The different entries of a task column as texts, and which of them each row has."""
+    import pyarrow as pa
+
+    if column.null_count:
+        raise DataError(f"column {name!r} has missing values: drop or fill those rows first")
+    coded = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
+    present, index = np.unique(coded.indices.to_numpy(zero_copy_only=False), return_inverse=True)
+    texts = _texts(coded.dictionary.take(pa.array(present)), name)
+    if any(not text.strip() for text in texts):
+        raise DataError(f"column {name!r} has missing values: drop or fill those rows first")
+    return texts, index
+
+
+def _texts(values: pa.Array, name: str) -> list[str]:
+    """What a .csv of the same table has in place of these entries."""
+    import pyarrow.types as types
+
+    kind = values.type
+    texts = (types.is_string, types.is_large_string, types.is_string_view)
+    if types.is_floating(kind):
+        found = values.to_numpy(zero_copy_only=False)
+        return ["" if value != value else str(value) for value in found]  # "0.1" of 32 bits too
+    if types.is_date(kind) or types.is_timestamp(kind):
+        return ["" if value is None else str(value).removesuffix(_MIDNIGHT) for value in values.to_pylist()]
+    if not any(is_kind(kind) for is_kind in (*texts, _is_number)):
+        raise DataError(f"column {name!r} cannot name tasks ({kind}): convert it to texts or whole numbers")
+    return ["" if value is None else str(value) for value in values.to_pylist()]
 
 
 def _numbers(column: pa.Array, name: str, seen: int) -> NDArray[Any]:
@@ -161,9 +258,3 @@ def _numbers(column: pa.Array, name: str, seen: int) -> NDArray[Any]:
         row = seen + int(pc.index(column.is_null(), value=True).as_py())
         raise DataError(f"column {name!r} has missing values (row {row}): drop or fill those rows first")
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))
-
-
-def _plain(column: pa.Array) -> pa.Array:
-    import pyarrow as pa
-
-    return column.dictionary_decode() if isinstance(column, pa.DictionaryArray) else column

@@ -20,6 +20,8 @@ MAX_BYTES = 8 * 2**30
 """Largest array, as float64, that is read from a file."""
 EXPANSION = 100
 """How many bytes of memory one byte of a file may ask for, beyond `FREELY`."""
+LONGEST = 600
+"""Characters of a message."""
 FREELY = 256 * 2**20
 """What any file may take, however small it is: data of zeros do compress a thousandfold."""
 
@@ -37,7 +39,7 @@ def existing_file(
         raise DataError(f"expected {expected}, there is no {noun} {str(data)!r}: check the name")
     if not regular:
         raise DataError(f"expected {expected}, but {str(data)!r} is not a file: give the file itself")
-    if suffixes and path.suffix.lower() not in suffixes:
+    if suffixes and not path.name.lower().endswith(tuple(suffixes)):
         raise DataError(
             f"expected {expected}, but {path.name!r} ends in {path.suffix!r}: convert or rename it"
         )
@@ -49,15 +51,20 @@ def existing_file(
 @contextmanager
 def reading(path: Path, kind: str) -> Iterator[None]:
     """One `DataError` line that starts with the file's name, whatever goes wrong; `kind`: .npz, for one."""
+    prefix = f"{one_line(path.name)}: "
     try:
         yield
     except AMTLError as error:
-        prefix = f"{path.name}: "
-        message = prefix + str(error).removeprefix(prefix)  # a reader inside another one
-        raise DataError(" ".join(message.splitlines())) from error  # names inside a file may hold anything
+        message = one_line(str(error)).removeprefix(prefix)  # a reader inside another one
+        raise DataError(prefix + message) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataError(one_line(f"{prefix}expected a readable {kind} file ({reason}): check it")) from error
+    except MemoryError as error:
+        raise DataError(f"{prefix}it needs more memory than is free: fewer rows or features") from error
     except Exception as error:  # a damaged file makes a parser raise anything
-        reason = f"{type(error).__name__}: {' '.join(str(error).split())[:160]}"
-        message = f"{path.name}: expected a readable {kind} file, it is damaged or of another kind ({reason})"
+        reason = one_line(f"{type(error).__name__}: {str(error)[:160]}")
+        message = f"{prefix}expected a readable {kind} file, it is damaged or of another kind ({reason})"
         raise DataError(f"{message}: write or download it again") from error
 
 
@@ -87,6 +94,19 @@ def check_room(what: str, needed: int) -> None:
             f"{what} needs {_mega(needed)} MiB of memory, {_mega(free)} MiB are free: fewer rows or features,"
             " or a folder of .npy files, which is read in parts"
         )
+
+
+def shown(names: Sequence[str], most: int = 12) -> str:
+    """The first names, each cut short, and how many there are."""
+    first = ", ".join(name if len(name) <= 40 else f"{name[:37]}..." for name in names[:most])
+    return first + (f", ... ({len(names)} in all)" if len(names) > most else "")
+
+
+def one_line(text: str) -> str:
+    """A message without line breaks and control characters, which names may hold, and not too long."""
+    line = " ".join(text.split())
+    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 200]} ... {line[-195:]}"
 
 
 def _mega(size: int) -> str:

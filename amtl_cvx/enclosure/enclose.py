@@ -139,8 +139,8 @@ def enclose(
     """
     if solver not in SOLVERS:
         raise ModelError(f"solver must be one of {SOLVERS}, got {solver!r}")
+    check_size(tasks.T, tasks.d)  # before the exact Gram matrices are formed
     problem = ExactProblem.read(tasks, model)
-    check_size(tasks.T, tasks.d)
     W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
     if infeasibility(model, B) > 0.0:
         raise ModelError(

@@ -36,6 +36,8 @@ from amtl_cvx.tasks import Array, Task, TaskSet, check_weights
 
 GAP = 1e-6
 """Relative gap at which SCIP may stop."""
+LARGEST = 500
+"""Most entries of W for which it is asked: each takes two programs, or exact arithmetic, for its range."""
 _FEASIBILITY = 1e-8
 
 
@@ -89,7 +91,8 @@ def claim(tasks: TaskSet, model: Model, W: Array, B: Array, *, seconds: float = 
     Raises
     ------
     NotCertifiable
-        Where no box can be derived (see `sublevel.derive_bounds`), or SCIP is not installed.
+        Where no box can be derived (see `sublevel.derive_bounds`), W has more than `LARGEST` entries, or SCIP
+        is not installed.
     ModelError, DataError
         For a time limit that is not positive, an infeasible B, arrays of the wrong shape.
     """
@@ -101,6 +104,11 @@ def claim(tasks: TaskSet, model: Model, W: Array, B: Array, *, seconds: float = 
         ) from error
     if not seconds > 0:
         raise ModelError(f"seconds must be a number > 0, got {seconds!r}")
+    if tasks.T * tasks.d > LARGEST:
+        raise NotCertifiable(
+            f"{tasks.T * tasks.d} unknowns in W are too many for SCIP, at most {LARGEST} are given to it:"
+            " take fewer tasks or features"
+        )
     model.check(tasks)
     W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
     if infeasibility(model, B) > 0.0:

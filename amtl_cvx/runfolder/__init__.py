@@ -16,6 +16,7 @@ run.json of ours; anything else in it is somebody's work.
 
 from amtl_cvx.runfolder.content import describe, model_from_dict, model_to_dict, versions
 from amtl_cvx.runfolder.folder import RunFolder, check_replaceable, save, umask
+from amtl_cvx.runfolder.state import read_state, state_arrays
 from amtl_cvx.runfolder.stored import StoredRun, read_history, read_run
 
 __all__ = [
@@ -27,7 +28,9 @@ __all__ = [
     "model_to_dict",
     "read_history",
     "read_run",
+    "read_state",
     "save",
+    "state_arrays",
     "umask",
     "versions",
 ]

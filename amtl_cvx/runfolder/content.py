@@ -20,6 +20,7 @@ import numpy as np
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import AMTLError, DataError
 from amtl_cvx.model import Model, make_model
+from amtl_cvx.runfolder.state import STATE, state_arrays
 from amtl_cvx.solution import HISTORY_COLUMNS, Solution
 
 PROGRAM = "amtl_cvx"
@@ -103,12 +104,14 @@ def model_from_dict(stored: Mapping[str, Any]) -> Model:
         )
     except AMTLError:
         raise
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"run.json does not describe a model ({type(error).__name__}: {error})") from error
 
 
 def write_numbers(folder: Path, solution: Solution) -> None:
-    """solution.npz, certificate.json and history.csv."""
+    """solution.npz, certificate.json and history.csv; state.npz where the fit can go on."""
+    if solution.state is not None:
+        np.savez(folder / STATE, **state_arrays(solution.state))  # type: ignore[arg-type]
     arrays = {
         "W": solution.W,
         "B": solution.B,
@@ -119,7 +122,7 @@ def write_numbers(folder: Path, solution: Solution) -> None:
         arrays["order"] = np.array(solution.order, dtype=np.int64)
     np.savez(folder / "solution.npz", **arrays)  # type: ignore[arg-type]
     (folder / "certificate.json").write_text(to_json(solution.certificate.to_dict()))
-    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
+    with (folder / "history.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(HISTORY_COLUMNS)
         writer.writerows(
@@ -151,8 +154,8 @@ def read_run_json(path: Path) -> Mapping[str, Any]:
     if not path.is_file():
         return {}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
         raise DataError(f"cannot read {path}: {error}: it should be the run.json that fit wrote") from error
     return content if isinstance(content, dict) and content.get("program") == PROGRAM else {}
 

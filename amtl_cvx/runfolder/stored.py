@@ -16,7 +16,6 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.runfolder.content import model_from_dict, read_run_json
-from amtl_cvx.runfolder.schema import check_record, check_run
 from amtl_cvx.solution import Record
 from amtl_cvx.tasks import Array, check_weights
 
@@ -39,23 +38,17 @@ class StoredRun:
     @property
     def arguments(self) -> Mapping[str, Any]:
         """The arguments that run.json records; empty without one."""
-        return self.run.get("arguments") or {}
+        return _mapping(self.run.get("arguments"))
 
     @property
     def data(self) -> Mapping[str, Any]:
         """What run.json records of the data; empty without one."""
-        return self.run.get("data") or {}
+        return _mapping(self.run.get("data"))
 
     @property
     def preparation(self) -> Preparation | None:
         stored = self.run.get("preparation")
-        preparation = None if stored is None else Preparation.from_dict(stored)
-        if preparation is not None and preparation.d + preparation.intercept != len(self.W):
-            raise DataError(
-                f"run.json: the preparation is one of {preparation.d} features, W has {len(self.W)} rows:"
-                " keep the files of a run together"
-            )
-        return preparation
+        return None if stored is None else Preparation.from_dict(stored)
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -88,7 +81,7 @@ def read_run(path: str | Path) -> StoredRun:
     d, T = found.W.shape
     with reading(path, "solution"):
         W, B = check_weights(found.W, found.B, d=d, T=T)
-        losses, order = _losses(found.losses, T), _order(found.order, T)
+        order = _order(found.order)
     run = read_run_json((path if path.is_dir() else path.parent) / "run.json")
     names = run.get("task_names")
     if run and not (isinstance(names, list) and len(names) == T):
@@ -98,31 +91,20 @@ def read_run(path: str | Path) -> StoredRun:
     return StoredRun(
         W=W,
         B=B,
-        losses=losses,
+        losses=found.losses,
         order=order,
         own_tasks=found.task_names,
         own_features=found.feature_names,
-        run=check_run(run, d=d, T=T),
+        run=run,
     )
 
 
-def _losses(array: np.ndarray | None, T: int) -> Array | None:
+def _order(array: np.ndarray | None) -> tuple[int, ...] | None:
     if array is None:
         return None
-    if array.shape != (T,) or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
+    if array.ndim != 1 or array.dtype.kind not in "iu":
         raise DataError(
-            f"losses must hold {T} finite numbers, they have shape {array.shape} of {array.dtype}"
-        )
-    return array.astype(np.float64)
-
-
-def _order(array: np.ndarray | None, T: int) -> tuple[int, ...] | None:
-    if array is None:
-        return None
-    tasks = set(array.tolist()) if array.dtype.kind in "iu" and array.ndim == 1 else {-1}
-    if len(tasks) != len(array) or not tasks <= set(range(T)):  # shorter after an interrupt
-        raise DataError(
-            f"order must hold different numbers of the {T} tasks, it has shape {array.shape} of {array.dtype}"
+            f"order must hold the numbers of the tasks, it has shape {array.shape} of {array.dtype}"
         )
     return tuple(int(t) for t in array)
 
@@ -131,11 +113,11 @@ def read_history(folder: Path) -> tuple[Record, ...]:
     """The records of history.csv, of a run folder or beside a solution.npz; `DataError` if there is none."""
     path = (folder if folder.is_dir() else folder.parent) / "history.csv"
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="") as file:
             return tuple(_record(row) for row in csv.DictReader(file))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}: give a run folder") from error
-    except (KeyError, TypeError, ValueError, csv.Error) as error:
+    except (KeyError, TypeError, ValueError) as error:
         raise DataError(
             f"{path} is not a history that fit wrote ({type(error).__name__}: {error})"
         ) from error
@@ -144,7 +126,11 @@ def read_history(folder: Path) -> tuple[Record, ...]:
 def _record(row: Mapping[str, str]) -> Record:
     numbers = ("objective", "stationarity_W", "stationarity_B", "relative", "seconds")
     texts = ("step", "solver", "solver_status")
-    values, round = {name: float(row[name]) for name in numbers}, int(row["round"])
-    check_record(values, round=round)
-    said: dict[str, Any] = {**values, **{name: str(row[name]) for name in texts}}
-    return Record(round=round, **said)
+    values: dict[str, Any] = {name: float(row[name]) for name in numbers} | {
+        name: row[name] for name in texts
+    }
+    return Record(round=int(row["round"]), **values)
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}

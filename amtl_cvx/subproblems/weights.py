@@ -41,6 +41,8 @@ class Coupled(NamedTuple):
     Q: Array
     O: Array  # noqa: E741
     spread: SharedMap[Rows] | None = None
+    basis: Array | None = None
+    """That of the features (`TaskSet.basis`)."""
 
     def value(self, W: Array) -> float:
         losses = sum(a * self.loss.value(task, w) for task, a, w in zip(self.tasks, self.a, W.T, strict=True))
@@ -57,7 +59,8 @@ class Coupled(NamedTuple):
 
     def relative(self, W: Array) -> float:
         """max |gradient| over the size of its terms, per column; the residual of SPEC section 4."""
-        terms = self.pull(W), self.coupling(W), self.pull(np.zeros_like(W))
+        terms = [self.pull(W), self.coupling(W), self.pull(np.zeros_like(W))]
+        terms = terms if self.basis is None else [self.basis @ term for term in terms]
         size = np.max([np.abs(term).max(axis=0) for term in terms], axis=0)
         return float((np.abs(terms[0] + terms[1]).max(axis=0) / np.where(size > 0, size, 1.0)).max())
 
@@ -103,7 +106,8 @@ class WeightSolver(Protocol):
 def joint_step(tasks: TaskSet, model: Model, B: Array) -> Coupled:
     """The joint W-step at B."""
     Q = np.sqrt(model.coupling) * (np.eye(tasks.T) - B)
-    return Coupled(model.loss, tasks.tasks, model.loss_weight(tasks, B), Q, np.zeros((tasks.d, tasks.T)))
+    a, O = model.loss_weight(tasks, B), np.zeros((tasks.d, tasks.T))  # noqa: E741
+    return Coupled(model.loss, tasks.tasks, a, Q, O, basis=tasks.basis)
 
 
 def task_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int) -> Coupled:
@@ -113,7 +117,9 @@ def task_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int) -> Coupl
     target = W[:, t] - (W @ M) @ M[t] / kappa
     k = np.sqrt(model.coupling * kappa)
     a = model.loss_weight(tasks, B)[t : t + 1]
-    return Coupled(model.loss, tasks.tasks[t : t + 1], a, np.array([[k]]), k * target[:, None])
+    return Coupled(
+        model.loss, tasks.tasks[t : t + 1], a, np.array([[k]]), k * target[:, None], basis=tasks.basis
+    )
 
 
 class WeightProblem:

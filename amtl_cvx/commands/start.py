@@ -1,0 +1,151 @@
+"""`fit --start RUN`: where a fit begins, a run of ours or any W and B.
+
+A run that was interrupted, or a checkpoint of one that was killed, holds the state of its fit (`state.npz`):
+on the same data and model the fit goes on from there as if nothing had happened. Anything else, a run of
+other data or another model included, is a point at which the alternation begins, its tasks and features in
+the order of the data where they have names.
+
+Whatever the run says of how it was fitted, what auto chose included, is the default of what the command line
+leaves open.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from amtl_cvx.certificate import infeasibility
+from amtl_cvx.commands.foreign import in_data_order
+from amtl_cvx.commands.setup import Setup
+from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.runfolder import StoredRun, model_from_dict, model_to_dict, read_run, read_state
+from amtl_cvx.solution import Point, State
+from amtl_cvx.tasks import check_weights
+
+_COLUMNS = ("task", "target", "sep", "decimal", "encoding")
+"""Options of the reader, those of the run for a file of the same kind."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Beginning:
+    """A run or a point to begin at, as it was read; `state` is None where it has none."""
+
+    path: Path
+    stored: StoredRun
+    state: State | None
+
+    def arguments(self, given: Namespace) -> Namespace:
+        """The arguments given, and those of the run where nothing was given."""
+        values = vars(given) | {"method": given.method or (self.state.method if self.state else None)}
+        defaults = {
+            **self._reading(given),
+            **self._preparation(),
+            **self._model(),
+            "ridge": self.stored.arguments.get("ridge"),
+        }
+        known = {name: value for name, value in defaults.items() if values.get(name, 0) is None}
+        return Namespace(**{**values, **known})
+
+    def choice(self, setup: Setup) -> Mapping[str, Any] | None:
+        """What auto chose, now or for the run, as run.json keeps it."""
+        model, chosen = setup.choice.model, self._chosen
+        kept = (chosen.get("coupling"), chosen.get("mu")) == (model.coupling, model.mu)
+        return setup.described_choice() or (chosen if kept else None)
+
+    def at(self, setup: Setup, method: str) -> tuple[Point | State, str]:
+        """Where the fit begins, and the line that says so.
+
+        Raises
+        ------
+        DataError, ModelError
+            For a point that does not fit the data, or a method that has its own start.
+        """
+        if self.state is not None and method == self.state.method:
+            other = self._other(setup)
+            if not other:
+                count = len(self.state.history)
+                return self.state, f"goes on from {self.path}, after {count} step{'s' * (count != 1)}"
+        else:
+            other = "" if self.state is None else f"it is a run of --method {self.state.method}"
+        if method != "alternating":
+            why = other or "it holds no state of such a run"
+            raise ModelError(f"--start {self.path} is no start for --method {method} ({why}): leave it out")
+        point = self._point(setup)
+        return point, f"begins at W and B of {self.path}{f': {other}' if other else ''}"
+
+    def _point(self, setup: Setup) -> Point:
+        try:
+            found = in_data_order(self.stored, setup.train, ridge=None).point
+            W, B = check_weights(found.W, found.B, d=setup.train.d, T=setup.train.T)
+        except DataError as error:
+            raise DataError(f"--start {self.path}: {error}") from error
+        miss = infeasibility(setup.choice.model, B)
+        if miss > 0.0:
+            raise DataError(
+                f"--start {self.path}: B must be >= 0 off a zero diagonal, it misses that by {miss:.3g}: clip"
+                " it, or give another start"
+            )
+        return Point(W, B)
+
+    def _other(self, setup: Setup) -> str:
+        """What differs from the problem of the run, "" if nothing does."""
+        if self.stored.data.get("fingerprint") != setup.dataset.train.fingerprint():
+            return "its data were others"
+        now = setup.preparation
+        if self.stored.run.get("preparation") != (None if now.is_identity else now.to_dict()):
+            return "its features were prepared in another way"
+        if self.stored.run.get("model") != model_to_dict(setup.choice.model):
+            return "its model was another"
+        return ""
+
+    def _reading(self, given: Namespace) -> dict[str, Any]:
+        recorded = self.stored.arguments
+        same = Path(str(recorded.get("data"))).suffix.lower() == Path(given.data).suffix.lower()
+        return {name: recorded.get(name) for name in _COLUMNS} if same else {}
+
+    def _preparation(self) -> dict[str, Any]:
+        if not self.stored.run:
+            return {}
+        learned = self.stored.preparation
+        flags = {
+            "intercept": learned is not None and learned.intercept,
+            "standardize": learned is not None and bool(learned.center.any() or (learned.scale != 1.0).any()),
+        }
+        return {name: self.stored.arguments.get(name, flag) for name, flag in flags.items()}
+
+    def _model(self) -> dict[str, Any]:
+        """The model by the words of the command line; auto stays auto where its choice was cut short."""
+        stored = self.stored.run.get("model")
+        if stored is None:
+            return {}
+        model = model_to_dict(model_from_dict(stored))
+        weights = model["task_weights"]
+        model["task_weights"] = weights if isinstance(weights, str) else tuple(weights)
+        chosen = self._chosen
+        if chosen and not chosen.get("trials") and chosen.get("mu_max") is None:
+            model |= {name: self.stored.arguments.get(name) for name in ("coupling", "mu")}
+        return model
+
+    @property
+    def _chosen(self) -> Mapping[str, Any]:
+        chosen = self.stored.run.get("chosen")
+        return chosen if isinstance(chosen, dict) else {}
+
+
+def read_start(path: Path) -> Beginning:
+    """A run folder, or a W and B in any layout that `read_run` knows; `DataError` for anything else."""
+    try:
+        stored = read_run(path)
+        state = read_state(path if path.is_dir() else path.parent) if stored.run else None
+        if state is not None and not (
+            np.array_equal(state.W, stored.W) and np.array_equal(state.B, stored.B)
+        ):
+            state = None  # that of another file in the folder
+    except DataError as error:
+        raise DataError(f"--start: {error}") from error
+    return Beginning(path=path, stored=stored, state=state)

@@ -1,0 +1,238 @@
+"""The .csv files: rows of texts between separators, as Excel, R and pandas write them in any country.
+
+The separator (`,` `;` tab `|`) is the one under which the header has the columns asked for; the encoding is
+the one its byte order mark names, else UTF-8, else Windows-1252 (Latin-1 and a little more) with a warning.
+Where more than one reading is left, the error names the option: --sep, --decimal, --encoding. A .csv.gz is
+inflated first.
+
+Fields are told apart by the csv module alone, quotes and line breaks within them included; a row that has
+more or fewer fields than the header is refused, because nobody knows which one is missing.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import gzip
+import io
+import itertools
+import logging
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from amtl_cvx.data.table import TextTable
+from amtl_cvx.data.untrusted import check_expansion, check_room, read_bytes
+from amtl_cvx.errors import DataError
+
+if TYPE_CHECKING:
+    import _csv
+
+SEPARATORS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+"""The separators that are found, and their names."""
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+"""Byte order marks, the longer ones first."""
+_PIECE = 1 << 20
+_SAMPLE = 50
+"""Lines in which the separator is looked for."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialect:
+    """How a .csv is written; None: to be found.
+
+    Parameters
+    ----------
+    sep : str, optional
+        The separator, one character, or its name: comma, semicolon, tab, bar.
+    decimal : str, optional
+        The decimal mark, "." or ",".
+    encoding : str, optional
+        A name of Python's codecs, such as utf-8, cp1252, utf-16.
+
+    Raises
+    ------
+    DataError
+        For what is none of these.
+    """
+
+    sep: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+
+    def __post_init__(self) -> None:
+        names = {name: sep for sep, name in SEPARATORS.items()} | {r"\t": "\t"}
+        sep = self.sep if self.sep is None else names.get(self.sep, self.sep)
+        if sep is not None and (len(sep) != 1 or sep in '"\r\n\0.' or sep.isalnum()):
+            raise DataError(f"--sep must be one character such as ; or tab, got {self.sep!r}")
+        object.__setattr__(self, "sep", sep)
+        if self.decimal not in (None, ".", ","):
+            raise DataError(f"--decimal must be . or a comma, got {self.decimal!r}")
+        if self.encoding is not None:
+            try:
+                "".encode(self.encoding)
+            except (LookupError, ValueError) as error:
+                raise DataError(
+                    f"--encoding must be a name such as utf-8, cp1252 or utf-16, got {self.encoding!r}"
+                ) from error
+
+    @property
+    def given(self) -> bool:
+        """Whether anything is said."""
+        return (self.sep, self.decimal, self.encoding) != (None, None, None)
+
+
+class DelimitedText(TextTable):
+    """A .csv or .csv.gz file; `wanted` are columns that its header should have."""
+
+    def __init__(self, path: Path, dialect: Dialect, *, wanted: Collection[str] = ()) -> None:
+        content = read_bytes(path)
+        if path.suffix.lower() == ".gz":
+            content = _inflated(content)
+        self.file, self.decimal, self._content = path.name, dialect.decimal, content
+        self._encoding = dialect.encoding or _encoding(content, path.name)
+        _check_encoding(content, self._encoding)
+        self._skipped = 0
+        self._sep = dialect.sep or self._given_sep() or self._found_sep({name.strip() for name in wanted})
+        reader = self._reader(self._sep)
+        self.names = tuple(name.strip() for name in _fields(reader))
+        if not any(self.names):
+            raise DataError("expected a header line with the names of the columns, there is none: add it")
+        cells = 1 + sum(content.count(mark.encode("utf-8")) for mark in (self._sep, "\n", "\r"))
+        check_room("the table", 24 * cells)  # read, put together, and a part for every task
+
+    def records(self) -> Iterator[Sequence[str]]:
+        reader = self._reader(self._sep)
+        _fields(reader)
+        width = len(self.names)
+        try:
+            for row in reader:
+                if len(row) == width:
+                    yield row
+                elif row and (len(row) > 1 or row[0].strip()):
+                    raise self._ragged(row, reader.line_num + self._skipped)
+        except csv.Error as error:
+            place = f"line {reader.line_num + self._skipped}"
+            raise DataError(f"{place} is not made of fields ({error}): quote all of them") from error
+
+    def place(self, record: int) -> str:
+        reader = self._reader(self._sep)
+        _fields(reader)
+        rows = (row for row in reader if len(row) == len(self.names))
+        for _ in itertools.islice(rows, record):
+            pass
+        inside = sum(entry.count("\n") for entry in next(rows))
+        return f"line {reader.line_num - inside + self._skipped}"
+
+    def _reader(self, sep: str) -> _csv.Reader:
+        lines = io.TextIOWrapper(io.BytesIO(self._content), encoding=self._encoding, newline="")
+        for _ in range(self._skipped):
+            lines.readline()
+        return csv.reader(lines, delimiter=sep, strict=True)
+
+    def _ragged(self, row: Sequence[str], line: int) -> DataError:
+        found = f"the header has {len(self.names)} fields, line {line} has {len(row)}"
+        mark = repr(self._sep)
+        if len(row) < len(self.names):
+            return DataError(f"{found}: complete the line, or is {mark} not the separator (--sep)?")
+        if not row[-1].strip():
+            return DataError(f"{found}, it ends with {mark}: delete that {mark}")
+        return DataError(f"{found}: name every column, and quote entries that hold {mark} (--sep, --decimal)")
+
+    def _given_sep(self) -> str | None:
+        """The separator that Excel's first line `sep=;` names; that line is then no header."""
+        with io.TextIOWrapper(io.BytesIO(self._content), encoding=self._encoding) as lines:
+            match = re.fullmatch(r'"?sep=(.)"?\s*', lines.readline(100))
+        if match is None:
+            return None
+        self._skipped = 1
+        return Dialect(sep=match[1]).sep
+
+    def _found_sep(self, wanted: Collection[str]) -> str:
+        """The only separator that gives the columns wanted, else rows as long as the header."""
+        headers: dict[str, list[str]] = {}
+        even: list[str] = []
+        for sep in SEPARATORS:
+            try:
+                rows = list(itertools.islice(filter(None, self._reader(sep)), _SAMPLE))
+            except csv.Error:
+                continue
+            header = [name.strip() for name in rows[0]] if rows else []
+            if len(header) > 1:
+                headers[sep] = header
+                even += [sep] if {len(row) for row in rows} == {len(header)} else []
+        right = [sep for sep, header in headers.items() if wanted and set(wanted) <= set(header)]
+        choice = right or even or list(headers) or [","]
+        if "," in choice:
+            return ","
+        if len(choice) > 1:
+            names = " or ".join(SEPARATORS[sep] for sep in choice)
+            raise DataError(f"the separator may be {names}: say which with --sep")
+        return choice[0]
+
+
+def _fields(reader: _csv.Reader) -> list[str]:
+    """The header: the first line that is not blank."""
+    try:
+        return next((row for row in reader if len(row) > 1 or any(map(str.strip, row))), [])
+    except csv.Error as error:
+        raise DataError(f"the header is not made of fields ({error}): quote all names") from error
+
+
+def _encoding(content: bytes, file: str) -> str:
+    """The encoding that the bytes have."""
+    for mark, name in _MARKS.items():
+        if content.startswith(mark):
+            return name
+    if b"\0" in content[:_PIECE]:
+        head = content[:4096]
+        for name, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
+            if zeros.count(0) > 0.5 * len(zeros) and head.count(0) == zeros.count(0):
+                return name
+        raise DataError("expected a table of text, it holds zero bytes: save it as .csv, or say --encoding")
+    if content.isascii() or _decodes(content, "utf-8"):
+        return "utf-8"
+    if not _decodes(content, "cp1252"):
+        raise DataError("it is not UTF-8 and not Latin-1: say --encoding, or save it as CSV UTF-8")
+    _log.warning("%s: not UTF-8, read as Latin-1 (Windows-1252): say --encoding if names look wrong", file)
+    return "cp1252"
+
+
+def _check_encoding(content: bytes, encoding: str) -> None:
+    """`DataError` for bytes that are none of this encoding, or no text."""
+    if not _decodes(content, encoding):
+        raise DataError(f"it cannot be read as {encoding}: say the right --encoding, or save it as CSV UTF-8")
+
+
+def _decodes(content: bytes, encoding: str) -> bool:
+    """Whether all is text without a zero character, looked at in pieces."""
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)()
+        for start in range(0, len(content) + 1, _PIECE):
+            text = decoder.decode(content[start : start + _PIECE], start + _PIECE > len(content))
+            if "\0" in text:
+                return False
+    except (UnicodeError, LookupError):
+        return False
+    return True
+
+
+def _inflated(content: bytes) -> bytes:
+    """What a .gz holds."""
+    parts, size = [], 0
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
+        while part := stream.read(_PIECE):
+            parts.append(part)
+            size += len(part)
+            check_expansion("the unpacked file", len(content), size)
+    return b"".join(parts)

@@ -1,0 +1,280 @@
+"""Tables of texts, as a .csv or .xlsx file holds them: which column is what, and texts as numbers.
+
+Nothing is guessed from the entries. The task of a row is the text as it is written ("01", "1" and "1E0" are
+three tasks, "NA" is one); only an empty field is none. Features and targets are decimal numbers, or True and
+False; an entry that says it is missing (`MISSING`) is refused with its column and its line. A column has one
+name, spaces around it do not count. A first column without a name, where R and pandas put the names of the
+rows, is left out with a warning, any other one is refused. Tasks are sorted as numbers where all are whole
+numbers, else as texts.
+
+Texts become numbers a block of rows at a time, without a Python loop over entries.
+"""
+
+from __future__ import annotations
+
+import abc
+import itertools
+import logging
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtl_cvx.data.dataset import FeatureTable
+from amtl_cvx.data.untrusted import shown
+from amtl_cvx.errors import DataError
+from amtl_cvx.tasks import Array, TaskSet, check_features
+
+MISSING = frozenset(
+    ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"]
+    + ["N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
+)
+"""Entries of a feature or target that mean that there is no value: those of pandas."""
+
+_BLOCK = 1 << 16
+"""Entries that are converted at once."""
+_SAMPLE = 10_000
+"""Entries among which a decimal comma is looked for."""
+_POINT = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+_COMMA = re.compile(r"\s*[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+_THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+\s*", re.ASCII)
+UNNAMED = re.compile(r"(Unnamed: \d+(\.\d+)*)?")
+"""No name, or the one that pandas gave a column without a name when it saved the table again."""
+_log = logging.getLogger(__name__)
+
+
+class TextTable(abc.ABC):
+    """The rows of a table under a header of `names`; see the module essay.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The fields of the header, without the spaces around them.
+    file : str
+        What warnings call the file.
+    decimal : str or None
+        The decimal mark, "." or ","; None: found in the first rows.
+    """
+
+    names: tuple[str, ...]
+    file: str
+    decimal: str | None
+
+    @abc.abstractmethod
+    def records(self) -> Iterator[Sequence[str]]:
+        """One pass over the rows, as many fields each as the header has."""
+
+    @abc.abstractmethod
+    def place(self, record: int) -> str:
+        """Where the file has this row ("line 7")."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Columns:
+    """What was read: `X` (N, d) in the order of the file, and columns that are texts."""
+
+    X: Array
+    names: tuple[str, ...]
+    texts: dict[str, list[str]]
+    decimal: str
+
+
+def table_tasks(table: TextTable, task: str | None, target: str | None) -> TaskSet:
+    """Tasks from a table with a column `task` and a column `target`; the others are features."""
+    if task is None or target is None:
+        raise DataError(
+            f"a table needs --task COLUMN and --target COLUMN; its columns are {shown(table.names)}"
+        )
+    task, target = task.strip(), target.strip()
+    if task == target:
+        raise DataError(f"the task and the target are both column {task!r}: name two different columns")
+    columns = _columns(table, (task, target))
+    if not columns.names:
+        raise DataError("expected a column besides the task and the target, there is none: add a feature")
+    labels = _labels(table, task, columns.texts[task])
+    names = sorted_names(set(labels))
+    number = {name: t for t, name in enumerate(names)}
+    return TaskSet.from_stacked(
+        columns.X,
+        _targets(table, target, columns.texts[target], columns.decimal),
+        np.fromiter(map(number.__getitem__, labels), dtype=np.int64, count=len(labels)),
+        names=names,
+        feature_names=columns.names,
+    )
+
+
+def table_features(table: TextTable, task: str | None, target: str | None) -> FeatureTable:
+    """Raw rows; column `task` names the task of each row, a column `target` is left out."""
+    task = None if task is None else task.strip()
+    left_out = {target.strip()} & set(table.names) - {task} if target is not None else set()
+    columns = _columns(table, [*left_out, *(() if task is None else (task,))])
+    labels = None if task is None else _labels(table, task, columns.texts[task])
+    return FeatureTable(
+        X=check_features(columns.X),
+        task=None if labels is None else tuple(labels),
+        feature_names=columns.names,
+    )
+
+
+def sorted_names(names: Collection[str]) -> list[str]:
+    """Tasks in their order: as numbers where all are whole numbers, written as such, else as texts."""
+    whole = all(re.fullmatch(r"0|-?[1-9]\d{0,99}", name, re.ASCII) for name in names)
+    return sorted(names, key=int) if whole else sorted(names)
+
+
+def check_names(names: Sequence[str], wanted: Collection[str]) -> None:
+    """`DataError` for a name that two columns have, and for a wanted one that none has."""
+    named = [name for name in names if not UNNAMED.fullmatch(name)]
+    if len(set(named)) < len(named):
+        seen: set[str] = set()
+        twice = next(name for name in named if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+        raise DataError(f"column names must differ, {twice!r} occurs more than once: rename one of them")
+    for name in wanted:
+        if name not in names:
+            raise DataError(f"no column {name!r}; the columns are {shown(names)}")
+
+
+def _columns(table: TextTable, texts: Collection[str]) -> _Columns:
+    """All rows: columns in `texts` and those without a name as texts, the others as numbers."""
+    names = table.names
+    check_names(names, texts)
+    unnamed = [j for j, name in enumerate(names) if UNNAMED.fullmatch(name) and name not in texts]
+    kept = [j for j, name in enumerate(names) if name in texts] + unnamed
+    features = sorted(set(range(len(names))) - set(kept))
+    found: dict[int, list[str]] = {j: [] for j in kept}
+    words: dict[str, str] = {}  # one object for all entries that are equal
+    numeric = [j for j in range(len(names)) if j not in unnamed]
+    decimal = table.decimal or _decimal(table, numeric)
+    parts: list[Array] = []
+    count = 0
+    kinds: dict[int, np.dtype[Any]] = {}
+    for block in _blocks(table):
+        columns = list(zip(*block, strict=True))
+        for j, column in found.items():
+            column += map(words.setdefault, columns[j], columns[j])
+        part = np.empty((len(block), len(features)))
+        for at, j in enumerate(features):
+            values = _numbers(columns[j], decimal)
+            if values is None or kinds.setdefault(j, values.dtype) != values.dtype:
+                raise _unusable(table, names[j], columns[j], decimal, first=count)
+            part[:, at] = values
+        parts.append(part)
+        count += len(block)
+    if not count:
+        raise DataError("expected a header line and at least one row, it has no rows: add data")
+    _leave_out(table, unnamed, found)
+    return _Columns(
+        X=np.concatenate(parts),
+        names=tuple(names[j] for j in features),
+        texts={names[j]: column for j, column in found.items() if j not in unnamed},
+        decimal=decimal,
+    )
+
+
+def _blocks(table: TextTable) -> Iterator[list[Sequence[str]]]:
+    records = table.records()
+    step = max(1, _BLOCK // len(table.names))
+    while block := list(itertools.islice(records, step)):
+        yield block
+
+
+def _labels(table: TextTable, name: str, labels: list[str]) -> list[str]:
+    """The entries of the task column, none of them empty."""
+    different = set(labels)
+    if not all(map(str.strip, different)):
+        place = table.place(next(i for i, label in enumerate(labels) if not label.strip()))
+        raise DataError(f"column {name!r} has missing values ({place}): drop or fill those rows first")
+    if len(set(map(str.strip, different))) < len(different):
+        _log.warning(
+            "%s: some names in column %r differ only by spaces: they are other tasks", table.file, name
+        )
+    return labels
+
+
+def _targets(table: TextTable, name: str, texts: list[str], decimal: str) -> NDArray[Any]:
+    """Numbers, True and False, or texts of which none is a number: labels."""
+    values = _numbers(texts, decimal)
+    if values is not None:
+        return values
+    different = set(texts)
+    if any(_POINT.fullmatch(text) or _COMMA.fullmatch(text) or text.strip() in MISSING for text in different):
+        raise _unusable(table, name, texts, decimal, first=0)
+    return np.array(texts, dtype=object)
+
+
+def _numbers(column: Sequence[str], decimal: str) -> NDArray[Any] | None:
+    """Entries as finite float64, or as bool where all are True or False; None where some are neither."""
+    joined = "".join(column)
+    if "_" in joined or not joined.isascii() or (decimal == "," and "." in joined):
+        return None  # float() reads 1_000 and digits of any script
+    if decimal == "," and "," in joined:
+        column = "\0".join(column).replace(",", ".").split("\0")
+    try:
+        values = np.fromiter(map(float, column), dtype=np.float64, count=len(column))
+    except ValueError:
+        words = {entry: entry.strip().lower() for entry in set(column)}
+        if not set(words.values()) <= {"true", "false"}:
+            return None
+        return np.array([words[entry] == "true" for entry in column])
+    return values if np.isfinite(values).all() else None
+
+
+def _unusable(table: TextTable, name: str, column: Sequence[str], decimal: str, *, first: int) -> DataError:
+    """What to say of the first entry that is no number; row 0 of `column` is row `first` of the table."""
+    alone = [_numbers([entry], decimal) for entry in column]
+    at = next((i for i, value in enumerate(alone) if value is None), None)
+    if at is None:  # numbers, and True and False
+        at = next((i for i, value in enumerate(alone) if value is not None and value.dtype == np.bool_), 0)
+        place = table.place(first + at)
+        return DataError(f"column {name!r} is not numeric throughout ({column[at][:40]!r} on {place})")
+    place, entry = table.place(first + at), column[at].strip()
+    if entry in MISSING or entry.lower() == "nan":
+        return DataError(
+            f"column {name!r} has missing values ({entry!r} on {place}): drop or fill those rows first"
+        )
+    found = f"column {name!r} is not numeric ({entry[:40]!r} on {place})"
+    if _POINT.fullmatch(entry) or entry.lower().lstrip("+-") in ("inf", "infinity"):
+        if decimal == "." or "." not in entry:
+            return DataError(
+                f"column {name!r} must be finite, it has {entry!r} on {place}: drop such rows first"
+            )
+        return DataError(f"{found}, expected decimal commas: say --decimal . or write all numbers alike")
+    if _COMMA.fullmatch(entry) or _THOUSANDS.fullmatch(entry):
+        return DataError(f"{found}: with decimal commas say --decimal , (thousands have no mark)")
+    return DataError(f"{found}: encode or drop it")
+
+
+def _decimal(table: TextTable, columns: Sequence[int]) -> str:
+    """The decimal mark that the first rows have."""
+    rows = list(itertools.islice(table.records(), 1 + _SAMPLE // len(table.names)))
+    entries = [row[j] for row in rows for j in columns]
+    commas = [entry for entry in entries if _COMMA.fullmatch(entry)]
+    if not commas or any("." in entry and _POINT.fullmatch(entry) for entry in entries):
+        return "."
+    if all(_THOUSANDS.fullmatch(entry) for entry in commas):
+        raise DataError(
+            f"{commas[0].strip()[:40]!r} may have a decimal comma or a mark of thousands: say --decimal , or"
+            " write it without the mark"
+        )
+    return ","
+
+
+def _leave_out(table: TextTable, unnamed: Sequence[int], found: dict[int, list[str]]) -> None:
+    """Say that columns without a name are left out; `DataError` where one may be a feature."""
+    for j in unnamed:
+        column = found[j]
+        if not any(map(str.strip, column)):
+            _log.warning("%s: column %d has no name and no entries: left out", table.file, j + 1)
+            continue
+        leading = list(unnamed[: j + 1]) == list(range(j + 1))
+        values = _numbers(column, ".")
+        if not leading or (values is not None and (values != np.round(values)).any()):
+            raise DataError(f"column {j + 1} has no name: name it in the header, or delete it")
+        which = "the first column" if j == 0 else f"column {j + 1}"
+        if values is not None and np.array_equal(values - values[0], np.arange(len(values))):
+            _log.warning("%s: %s has no name and counts the rows: left out, a saved index", table.file, which)
+        else:
+            _log.warning("%s: %s has no name and names the rows: left out", table.file, which)
