@@ -198,7 +198,17 @@ def _add_explore(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _add_running(parser: argparse.ArgumentParser, *, seeded: str) -> None:
     """What every command that fits has: where to write, how to solve, where to work."""
     parser.add_argument(
-        "--out", type=_path, required=True, metavar="DIR", help="folder to write, all files or none"
+        "--out",
+        type=_path,
+        required=True,
+        metavar="DIR",
+        help="folder to write: new, empty, or an earlier run",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="let a run that is interrupted or not certified replace a certified one (default: it goes to"
+        " DIR.interrupted or DIR.uncertified)",
     )
     parser.add_argument(
         "--tol", type=float, default=1e-8, metavar="X", help="tolerance of the certificate (1e-8)"

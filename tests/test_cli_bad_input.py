@@ -151,12 +151,14 @@ def test_bad_unwritable_out(run: Run, tmp_path: Path, out: str) -> None:
     assert listing(tmp_path) == before
 
 
-def test_bad_out_the_current_folder_is_not_replaced(
+def test_the_current_folder_is_written_to_and_stays(
     run: Run, fitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(fitted)
-    assert_error(run("fit", "../a.npz", "--out", "../run", *GIVEN), "where you are")
-    assert listing(tmp_path) == {"a.npz", "run", *(f"run/{name}" for name in SEVEN)}
+    Path("notes.txt").write_text("mine")
+    assert run("fit", "../a.npz", "--out", "../run", *GIVEN, "--quiet").code == 0
+    assert Path.cwd() == tmp_path / "run" and Path("notes.txt").read_text() == "mine"
+    assert listing(tmp_path) == {"a.npz", "run", "run/notes.txt", *(f"run/{name}" for name in SEVEN)}
 
 
 def test_bad_data_of_a_process_is_one_line_too(tmp_path: Path) -> None:

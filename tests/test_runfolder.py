@@ -90,23 +90,25 @@ def test_a_failure_while_writing_keeps_the_old_run(
 
 
 @pytest.mark.usefixtures("plain")
-def test_a_failing_move_puts_the_old_run_back(
+def test_numbers_that_cannot_be_moved_stay_in_the_work_folder(
     tmp_path: Path, run: tuple[Solution, Dataset], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, move = tmp_path / "run", os.replace
+    place = tmp_path / "run"
     place.mkdir()
     (place / "run.json").write_text(OURS)
-    with RunFolder(place) as folder:
 
-        def refuse(source: Any, target: Any) -> None:
-            if Path(source) == folder.work:
-                raise OSError(5, "Input/output error")
-            move(source, target)
+    def refuse(source: Any, target: Any) -> None:
+        raise OSError(5, "Input/output error")
 
-        monkeypatch.setattr(os, "replace", refuse)
-        with pytest.raises(DataError, match="Input/output error"):
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "rename", refuse)
+        with pytest.raises(DataError, match="Input/output error") as failed, RunFolder(place) as folder:
             write(folder, run)
     assert (place / "run.json").read_text() == OURS and os.listdir(tmp_path) == ["run"]
+    kept = Path(str(failed.value).rpartition("the numbers are in ")[2])
+    np.testing.assert_array_equal(read_run(kept).W, run[0].W)
+    with RunFolder(place):
+        assert read_run(kept).model == run[0].model  # no later run takes it for litter
 
 
 @pytest.mark.usefixtures("plain")
@@ -115,9 +117,12 @@ def test_work_that_appears_meanwhile_is_left_alone(tmp_path: Path, run: tuple[So
     with RunFolder(place) as folder:
         place.mkdir()
         (place / "thesis.tex").write_text("years")
-        with pytest.raises(DataError, match="left alone"):
+        with pytest.raises(DataError, match="left alone") as failed:
             write(folder, run)
-    assert os.listdir(place) == ["thesis.tex"] and os.listdir(tmp_path) == ["run"]
+    assert os.listdir(place) == ["thesis.tex"]
+    kept = Path(str(failed.value).rpartition("the numbers are in ")[2])
+    assert {path.name for path in tmp_path.iterdir()} == {"run", kept.parent.name}
+    np.testing.assert_array_equal(read_run(kept).W, run[0].W)
 
 
 @pytest.mark.parametrize(

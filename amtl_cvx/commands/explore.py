@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from amtl_cvx.commands.output import kept_words
 from amtl_cvx.commands.rows import confirmed_solution
 from amtl_cvx.commands.setup import (
     Setup,
@@ -28,7 +30,7 @@ from amtl_cvx.explore import explore as explore_starts
 from amtl_cvx.parallel import workers
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import RunFolder
-from amtl_cvx.solution import Solution
+from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import TaskSet
 
 _SHOWN = 12
@@ -40,7 +42,7 @@ def explore(arguments: Namespace) -> Exit:
     options = _options(arguments)
     with (
         interruptible(),
-        RunFolder(arguments.out) as folder,
+        RunFolder(arguments.out, force=arguments.force) as folder,
         Progress(quiet=arguments.quiet, tol=options.tol) as progress,
         workers(arguments.jobs, scheduler=arguments.scheduler) as executor,
     ):
@@ -51,19 +53,20 @@ def explore(arguments: Namespace) -> Exit:
         with uninterrupted():
             progress.phase("drawing the points and writing the report")
             lowest = _lowest(landscape, setup, progress)
-            _write_landscape(folder.work, landscape, setup.dataset.name)
-            folder.write(
+            place = folder.write(
                 lowest,
                 dataset=setup.dataset,
                 arguments={**recorded(arguments), **setup.settings},
                 seed=arguments.seed,
                 scores=_scores(landscape, lowest),
                 choice=setup.described_choice(),
+                numbers=functools.partial(_write_landscape, landscape),
+                pictures={"landscape.png": functools.partial(_draw_landscape, landscape, setup.dataset.name)},
             )
     if not arguments.quiet:
-        lines = [*setup.summary(), landscape.describe(), *_table(landscape), f"wrote {arguments.out}"]
+        lines = [*setup.summary(), landscape.describe(), *_table(landscape), f"wrote {place}"]
         print("\n".join(lines))  # noqa: T201
-    return _ending(landscape, lowest, arguments.out)
+    return _ending(landscape, lowest, place, out=arguments.out)
 
 
 def _options(arguments: Namespace) -> Options:
@@ -121,7 +124,9 @@ def _lowest(landscape: Landscape, setup: Setup, progress: Progress) -> Solution:
     best, preparation = landscape.best, setup.preparation
     solution = landscape.uncertified[0].solution if best is None else best.solution
     solution = confirmed_solution(solution, setup.dataset, preparation, progress.counting)
-    return dataclasses.replace(solution, preparation=None if preparation.is_identity else preparation)
+    status = Status.INTERRUPTED if landscape.unfinished else solution.status
+    prepared = None if preparation.is_identity else preparation
+    return dataclasses.replace(solution, preparation=prepared, status=status)
 
 
 def _scores(landscape: Landscape, lowest: Solution) -> dict[str, Mapping[str, float]]:
@@ -132,16 +137,17 @@ def _scores(landscape: Landscape, lowest: Solution) -> dict[str, Mapping[str, fl
     return {"lowest J": {name: best.error}, "lowest validation error": {name: predictor.error}}
 
 
-def _write_landscape(folder: Path, landscape: Landscape, title: str) -> None:
-    """landscape.csv, landscape.json and landscape.png; matplotlib is loaded here."""
+def _write_landscape(landscape: Landscape, folder: Path) -> None:
+    """landscape.csv and landscape.json."""
+    landscape.write_csv(folder / "landscape.csv")
+    landscape.write_json(folder / "landscape.json")
+
+
+def _draw_landscape(landscape: Landscape, title: str, path: Path) -> None:
+    """landscape.png; matplotlib is loaded here."""
     from amtl_cvx.plotting import landscape_figure, write_png
 
-    try:
-        landscape.write_csv(folder / "landscape.csv")
-        landscape.write_json(folder / "landscape.json")
-        write_png(landscape_figure(landscape, title=title), folder / "landscape.png")
-    except OSError as error:
-        raise DataError(f"cannot write to --out: {error.strerror}: free space or choose another") from error
+    write_png(landscape_figure(landscape, title=title), path)
 
 
 def _table(landscape: Landscape) -> list[str]:
@@ -162,10 +168,12 @@ def _table(landscape: Landscape) -> list[str]:
     return [*lines, f"  ... {left} more in landscape.csv"] if left > 0 else lines
 
 
-def _ending(landscape: Landscape, lowest: Solution, place: Path) -> Exit:
-    """The exit code; an interrupted run says what it left."""
+def _ending(landscape: Landscape, lowest: Solution, place: Path, *, out: Path) -> Exit:
+    """The exit code; a run that is interrupted, or not where it was to go, says where it is."""
+    left, kept = f"what {landscape.finished} starts reached is in {place}", kept_words(place, out)
     if landscape.unfinished:
-        done = landscape.finished
-        print(f"interrupted: what {done} starts reached is in {place}", file=sys.stderr)  # noqa: T201
+        print(f"interrupted: {left}{kept}", file=sys.stderr)  # noqa: T201
         return Exit.INTERRUPTED
+    if kept:
+        print(f"not certified: {left}{kept}", file=sys.stderr)  # noqa: T201
     return Exit.DONE if lowest.certificate.passes else Exit.UNCERTIFIED

@@ -6,9 +6,10 @@ import dataclasses
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
+from pathlib import Path
 
 from amtl_cvx.certificate import Certificate, reaches
-from amtl_cvx.commands.output import ladder_lines, reached_words
+from amtl_cvx.commands.output import kept_words, ladder_lines, reached_words
 from amtl_cvx.commands.rows import confirmed_solution
 from amtl_cvx.commands.setup import Setup, interruptible, recorded, running_options, set_up, uninterrupted
 from amtl_cvx.commands.start import Beginning, read_start
@@ -34,7 +35,7 @@ def fit(arguments: Namespace) -> Exit:
     options = _options(arguments)
     with (
         interruptible(),
-        RunFolder(arguments.out) as folder,
+        RunFolder(arguments.out, force=arguments.force, continued=arguments.start) as folder,
         Progress(quiet=arguments.quiet, tol=options.tol) as progress,
         workers(arguments.jobs, scheduler=arguments.scheduler) as executor,
     ):
@@ -58,7 +59,7 @@ def fit(arguments: Namespace) -> Exit:
         with uninterrupted():  # the point is there: DIR is written
             progress.phase("drawing the graph and writing the report")
             scores = _scores(solution, dataset, preparation, options)
-            folder.write(
+            place = folder.write(
                 solution,
                 dataset=dataset,
                 arguments={**recorded(arguments), **setup.settings},
@@ -67,8 +68,8 @@ def fit(arguments: Namespace) -> Exit:
                 choice=setup.described_choice() if beginning is None else beginning.choice(setup),
             )
     if not arguments.quiet:
-        _print_fit(solution, setup, scores, arguments, origin=origin)
-    return _ending(solution, stopped, cut_short, arguments)
+        _print_fit(solution, setup, scores=scores, arguments=arguments, place=place, origin=origin)
+    return _ending(solution, arguments, stopped=stopped, cut_short=cut_short, place=place)
 
 
 def _complete(arguments: Namespace, beginning: Beginning | None) -> Namespace:
@@ -126,25 +127,29 @@ def _scores(
     return scores
 
 
-def _ending(solution: Solution, stopped: bool, cut_short: bool, arguments: Namespace) -> Exit:
-    """The exit code; an interrupted command says what it left."""
+def _ending(solution: Solution, arguments: Namespace, *, stopped: bool, cut_short: bool, place: Path) -> Exit:
+    """The exit code; a run that is interrupted, or not where it was to go, says where it is."""
+    kept = kept_words(place, arguments.out)
     if cut_short:
         left = f"{reached_words(solution.certificate)}, the run is"
     elif solution.status is Status.INTERRUPTED:
         early = "before coupling and mu were chosen, the single-task point"
         left = f"{early if stopped else 'the best point so far'} is"
     else:
+        if kept:
+            print(f"not certified: the run is in {place}{kept}", file=sys.stderr)  # noqa: T201
         return Exit.DONE if reaches(solution.certificate, arguments.level) else Exit.UNCERTIFIED
-    print(f"interrupted: {left} in {arguments.out}", file=sys.stderr)  # noqa: T201
+    print(f"interrupted: {left} in {place}{kept}", file=sys.stderr)  # noqa: T201
     return Exit.INTERRUPTED
 
 
 def _print_fit(
     solution: Solution,
     setup: Setup,
+    *,
     scores: Mapping[str, Mapping[str, float]],
     arguments: Namespace,
-    *,
+    place: Path,
     origin: str,
 ) -> None:
     certificate, lines = solution.certificate, setup.summary()
@@ -163,8 +168,8 @@ def _print_fit(
     lines.append(solution.graph.describe())
     for name, values in scores.items():
         lines.append(f"test, {name}: {', '.join(f'{key} {value:.4g}' for key, value in values.items())}")
-    spent, report = solution.seconds.get("total", 0.0), arguments.out / "report.html"
-    lines.append(f"wrote {arguments.out} in {spent:.1f} s of fitting; open {report}")
+    spent, report = solution.seconds.get("total", 0.0), place / "report.html"
+    lines.append(f"wrote {place} in {spent:.1f} s of fitting; open {report}")
     print("\n".join(lines))  # noqa: T201
 
 

@@ -40,6 +40,11 @@ class OutputConsole(Console):
         raise BrokenPipeError
 
 
+def kept_words(place: Path, out: Path) -> str:
+    """That a run in `place` did not replace the one it was to replace; nothing where it is at its place."""
+    return "" if place == out else f"; {out} was left as it is, --force replaces it"
+
+
 def ladder_lines(certificate: Certificate) -> list[str]:
     """One line a rung: code, word, state, and the sentence, or the figure alone of what is routine."""
     return [

@@ -3,12 +3,16 @@
     solution.npz       W (d, T), B (T, T), losses (T,), objective (); `order` (T,) for a curriculum
     certificate.json   the certificate
     history.csv        one line a step
+    state.npz          in a run that was interrupted: what going on from it needs
     graph.png, graph.graphml, report.html
-    run.json           arguments, model, preparation, versions, seed, timings, hash of the data
+    run.json           arguments, model, preparation, versions, seed, timings, hash of the data, hashes of the
+                       other files
 
-A folder is written beside its place under a temporary name and moved there when it is complete, so DIR is
-whole or absent, also after an interrupt. An existing folder is replaced only if it is empty or holds a
-run.json of ours; anything else in it is somebody's work.
+A run is made in a work folder (`work`), the numbers before the pictures, and takes its place by one rename
+(`commit`): whenever a process is killed, DIR holds the old run or the new one. An existing folder is written
+to only if it is empty or holds a run.json of ours, and only our own files in it are replaced. A run that is
+interrupted or does not certify does not replace a certified one, it goes to DIR.interrupted or
+DIR.uncertified; DIR.interrupted is also where the checkpoint of a running fit is until it ends (`folder`).
 
     >>> save(solution, "out", tasks=tasks)      # from Python: without arguments, seed and scores
     >>> read_run("out").W

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import functools
 import importlib.metadata
 import json
+import logging
+import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,8 @@ from amtl_cvx.errors import AMTLError, DataError
 from amtl_cvx.model import Model, make_model
 from amtl_cvx.runfolder.state import STATE, state_arrays
 from amtl_cvx.solution import HISTORY_COLUMNS, Solution
+
+_log = logging.getLogger(__name__)
 
 PROGRAM = "amtl_cvx"
 SCHEMA = 1
@@ -68,6 +73,7 @@ def describe(
     }
 
 
+@functools.cache
 def versions() -> dict[str, str]:
     """Python, the platform and the packages that matter."""
     found = {"python": platform.python_version(), "platform": f"{platform.system()} {platform.machine()}"}
@@ -110,8 +116,6 @@ def model_from_dict(stored: Mapping[str, Any]) -> Model:
 
 def write_numbers(folder: Path, solution: Solution) -> None:
     """solution.npz, certificate.json and history.csv; state.npz where the fit can go on."""
-    if solution.state is not None:
-        np.savez(folder / STATE, **state_arrays(solution.state))  # type: ignore[arg-type]
     arrays = {
         "W": solution.W,
         "B": solution.B,
@@ -121,6 +125,8 @@ def write_numbers(folder: Path, solution: Solution) -> None:
     if solution.order is not None:
         arrays["order"] = np.array(solution.order, dtype=np.int64)
     np.savez(folder / "solution.npz", **arrays)  # type: ignore[arg-type]
+    if solution.state is not None:
+        np.savez(folder / STATE, **state_arrays(solution.state))  # type: ignore[arg-type]
     (folder / "certificate.json").write_text(to_json(solution.certificate.to_dict()))
     with (folder / "history.csv").open("w", newline="") as file:
         writer = csv.writer(file)
@@ -131,35 +137,68 @@ def write_numbers(folder: Path, solution: Solution) -> None:
 
 
 def write_pictures(folder: Path, solution: Solution, dataset: Dataset, run: Mapping[str, Any]) -> None:
-    """graph.png, graph.graphml and report.html; matplotlib is loaded here."""
-    from amtl_cvx.plotting import graph_figure, write_png
-    from amtl_cvx.report import write_report
+    """graph.png, graph.graphml and report.html; what cannot be drawn is a warning."""
 
-    graph = solution.graph
-    write_png(graph_figure(graph, title=dataset.name), folder / "graph.png")
-    graph.write_graphml(folder / "graph.graphml")
-    write_report(
-        folder / "report.html",
-        solution=solution,
-        arguments=run["arguments"],
-        versions=run["versions"],
-        data={**run["data"], "rows": sum(run["data"]["rows"])},
-        scores=run["scores"] or None,
-        truth_B=dataset.truth_B,
-    )
+    def picture(path: Path) -> None:
+        from amtl_cvx.plotting import graph_figure, write_png
+
+        write_png(graph_figure(solution.graph, title=dataset.name), path)
+
+    def report(path: Path) -> None:
+        from amtl_cvx.report import write_report
+
+        write_report(
+            path,
+            solution=solution,
+            arguments=run["arguments"],
+            versions=run["versions"],
+            data={**run["data"], "rows": sum(run["data"]["rows"])},
+            scores=run["scores"] or None,
+            truth_B=dataset.truth_B,
+        )
+
+    draw(folder / "graph.png", picture)
+    draw(folder / "graph.graphml", lambda path: solution.graph.write_graphml(path))
+    draw(folder / "report.html", report)
+
+
+def draw(path: Path, write: Callable[[Path], None]) -> None:
+    """Write a picture or a page; a failure is a warning: the numbers are there without it."""
+    try:
+        write(path)
+    except Exception as error:
+        path.unlink(missing_ok=True)
+        _log.warning("%s was not drawn: %s: %s", path.name, type(error).__name__, error)
 
 
 def read_run_json(path: Path) -> Mapping[str, Any]:
     """The content of a run.json; empty where there is none, or another program's."""
-    if not path.is_file():
-        return {}
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        return parse_run_json(path.read_bytes(), path) if path.is_file() else {}
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}: it should be the run.json of fit") from error
+
+
+def parse_run_json(content: bytes, path: Path) -> Mapping[str, Any]:
+    """What the bytes of a run.json say; empty for another program's."""
+    try:
+        run = json.loads(content)
+    except (ValueError, RecursionError) as error:
         raise DataError(f"cannot read {path}: {error}: it should be the run.json that fit wrote") from error
-    return content if isinstance(content, dict) and content.get("program") == PROGRAM else {}
+    return run if isinstance(run, dict) and run.get("program") == PROGRAM else {}
 
 
 def to_json(content: Mapping[str, Any]) -> str:
-    """The text of a JSON file; NaN and infinity, which JSON does not have, are refused."""
-    return json.dumps(content, indent=2, allow_nan=False) + "\n"
+    """The text of a JSON file; NaN and infinity, which JSON does not have, become null.
+
+    Whatever else it has not becomes its words: a record must not cost the run it is about.
+    """
+    return json.dumps(_finite(content), indent=2, allow_nan=False, default=str) + "\n"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

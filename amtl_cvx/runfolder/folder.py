@@ -1,49 +1,75 @@
-"""A folder that appears at its place whole or not at all."""
+"""A run at its place: where it goes, in which order its files are written, and what it may replace."""
 
 from __future__ import annotations
 
 import contextlib
+import itertools
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import DataError
-from amtl_cvx.runfolder.content import describe, read_run_json, to_json, write_numbers, write_pictures
-from amtl_cvx.solution import Solution
+from amtl_cvx.runfolder.commit import commit, finish
+from amtl_cvx.runfolder.content import describe, draw, read_run_json, to_json, write_numbers, write_pictures
+from amtl_cvx.runfolder.files import COMMIT, OWN_FILES, OWN_PREFIX, digest, locate
+from amtl_cvx.runfolder.work import Work
+from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import TaskSet, check_weights
+
+_log = logging.getLogger(__name__)
+
+Writer = Callable[[Path], None]
+"""Writes a file, or files into a folder."""
 
 
 class RunFolder:
-    """A folder that appears at its place only when it is complete.
+    """The place of a run, held for one process from before the fit until the run is there.
 
         with RunFolder(Path("out")) as folder:   # DataError here if "out" cannot be written or is not ours
             ...                                  # the fit
-            folder.write(solution, ...)
+            where = folder.write(solution, ...)
 
-    Leaving the block without `write` removes the temporary folder.
+    Leaving the block removes the work folder. A run that is not certified replaces a certified one, or
+    another run's checkpoint, only with `force`.
+
+    Parameters
+    ----------
+    place : Path
+        DIR: absent, an empty folder, or one with our run.json.
+    force : bool
+        Whether a run that is not certified may replace a certified one.
+    continued : Path or None
+        The checkpoint that this run goes on from: its own checkpoints replace it.
     """
 
-    def __init__(self, place: Path) -> None:
+    def __init__(self, place: Path, *, force: bool = False, continued: Path | None = None) -> None:
         self.place = place
+        self._force = force
+        self._continued = continued
+        self._checkpoint: Path | None = None
+        self._beside: Work | None = None
         self._created: list[Path] = []
         check_replaceable(place)
         try:
-            self._target = place.resolve()  # what a symbolic link points to is replaced, not the link
+            self._target = place.resolve()  # what a symbolic link points to is written, not the link
             missing = [parent for parent in self._target.parents if not parent.exists()]
             for parent in reversed(missing):
                 parent.mkdir()
                 self._created.append(parent)
-            prefix = f".{self._target.name[:40]}."
-            self.work = Path(tempfile.mkdtemp(prefix=prefix, dir=self._target.parent))
+            there = self._target.is_dir()
+            self._work = Work(self._target, home=self._target if there else self._target.parent)
+            for left in (self._target, *_interrupted(self._named)):
+                finish(left)
         except OSError as error:
             self._remove_parents()
-            raise DataError(f"cannot write to {place}: {error.strerror}: choose another --out") from error
-        except KeyboardInterrupt:
+            raise DataError(f"cannot write to {place}: {_reason(error)}: choose another --out") from error
+        except (DataError, KeyboardInterrupt):
             self._remove_parents()
             raise
 
@@ -53,10 +79,10 @@ class RunFolder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.work.exists():
-            shutil.rmtree(self.work, ignore_errors=True)
-        if not self.place.exists():
-            self._remove_parents()
+        for work in (self._work, self._beside):
+            if work is not None:
+                work.close()
+        self._remove_parents()
 
     def write(
         self,
@@ -67,35 +93,135 @@ class RunFolder:
         seed: int,
         scores: Mapping[str, Mapping[str, float]],
         choice: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Write every file and move the folder to its place."""
-        try:
-            write_numbers(self.work, solution)
-            run = describe(
-                solution, dataset=dataset, arguments=arguments, seed=seed, scores=scores, choice=choice
-            )
-            write_pictures(self.work, solution, dataset, run)
-            (self.work / "run.json").write_text(to_json(run))
-            self.work.chmod(0o777 & ~umask())
-            self._move()
-        except OSError as error:
-            raise DataError(
-                f"cannot write to {self.place}: {error.strerror}: free space or choose another --out"
-            ) from error
+        numbers: Writer | None = None,
+        pictures: Mapping[str, Writer] | None = None,
+    ) -> Path:
+        """Write the run, first its numbers, then its pictures; returns where it is.
 
-    def _move(self) -> None:
-        """Swap the finished folder in; the old one goes only once the new one is there."""
-        check_replaceable(self.place)
-        old = self.work.with_name(self.work.name + ".old")
-        if self._target.exists():
-            os.replace(self._target, old)
+        `numbers` writes further files into a folder, `pictures` further pictures by name. A picture that
+        fails is a warning. Numbers that cannot be moved to their place stay in the work folder, or where that
+        is full in the temporary folder, and the `DataError` says where.
+        """
+        run = describe(
+            solution, dataset=dataset, arguments=arguments, seed=seed, scores=scores, choice=choice
+        )
+
+        def fill(folder: Path) -> None:
+            write_numbers(folder, solution)
+            if numbers is not None:
+                numbers(folder)
+            _seal(folder, run, {})
+
+        place = self.place
         try:
-            os.replace(self.work, self._target)
-        except OSError:
-            if old.exists():
-                os.replace(old, self._target)
-            raise
-        shutil.rmtree(old, ignore_errors=True)
+            check_replaceable(place)
+            place, work = self._goal(solution.status)
+            _put(fill, work, place)
+        except (OSError, DataError) as error:
+            raise DataError(self._rescued(fill, place, error)) from error
+        self._discard_checkpoints(place, certified=solution.status is Status.CERTIFIED)
+
+        def illustrate(folder: Path) -> None:
+            write_pictures(folder, solution, dataset, run)
+            for name, write in (pictures or {}).items():
+                draw(folder / name, write)
+            _seal(folder, run, run["files"])
+
+        try:
+            _put(illustrate, work, place)
+        except OSError as error:
+            _log.warning("%s has no pictures: %s", place, _reason(error))
+        return place
+
+    def checkpoint(
+        self,
+        solution: Solution,
+        *,
+        dataset: Dataset,
+        arguments: Mapping[str, Any],
+        seed: int,
+        choice: Mapping[str, Any] | None = None,
+    ) -> Path | None:
+        """Keep the point so far as DIR.interrupted, a run folder without pictures.
+
+        The first call takes a free name, later ones replace what this run wrote. `write` removes it once the
+        run itself is at its place. Returns where it is; None, with a warning, where it cannot be written.
+        """
+        run = describe(solution, dataset=dataset, arguments=arguments, seed=seed, scores={}, choice=choice)
+        run["checkpoint"] = {"process": os.getpid()}
+
+        def fill(folder: Path) -> None:
+            write_numbers(folder, solution)
+            _seal(folder, run, {})
+
+        place = self._checkpoint or self._checkpoint_place()
+        try:
+            _put(fill, self._work_beside(place), place)
+        except (OSError, DataError) as error:
+            _log.warning("no checkpoint can be kept in %s: %s", place, _reason(error))
+            return None
+        self._checkpoint = place
+        return place
+
+    def _goal(self, status: Status) -> tuple[Path, Work]:
+        """Where a run of this status goes, and where it is made."""
+        if status is Status.CERTIFIED or self._force or not _protected(self._target):
+            return self.place, self._work
+        word = "interrupted" if status is Status.INTERRUPTED else "uncertified"
+        own = self._checkpoint if status is Status.INTERRUPTED else None
+        place = own or _free(self._named, word)
+        return place, self._work_beside(place)
+
+    @property
+    def _named(self) -> Path:
+        """The place by a name to which ".interrupted" can be added."""
+        return self.place if self.place.name not in ("", "..") else self._target
+
+    def _checkpoint_place(self) -> Path:
+        """The checkpoint that this run goes on from, else a free name."""
+        continued = self._continued
+        if continued is not None and continued.resolve() in _checkpoints(self._named):
+            return continued
+        return _free(self._named, "interrupted")
+
+    def _work_beside(self, place: Path) -> Work:
+        """The work folder for a place beside DIR."""
+        home = place.resolve().parent
+        if self._work.folder.parent == home:
+            return self._work
+        if self._beside is None:
+            self._beside = Work(place.resolve(), home=home)
+        return self._beside
+
+    def _rescued(self, fill: Writer, place: Path, error: OSError | DataError) -> str:
+        """Write the numbers where there is room, for they have no place; the words for the user."""
+        what = f"cannot write to {place}: {_reason(error)}" if isinstance(error, OSError) else str(error)
+        pending = place / COMMIT
+        if (pending / "run.json").is_file():
+            return f"{what}; the numbers are in {place}, those that could not be moved in {pending}"
+        with contextlib.suppress(OSError):
+            folder = self._work.new()
+            fill(folder)
+            self._work.keep()
+            return f"{what}; the numbers are in {folder}"
+        with contextlib.suppress(OSError):
+            folder = Path(tempfile.mkdtemp(prefix="amtl_cvx-"))
+            fill(folder)
+            return f"{what}; the numbers are in {folder}"
+        return f"{what}: free space or choose another --out"
+
+    def _discard_checkpoints(self, place: Path, *, certified: bool) -> None:
+        """Remove this run's checkpoint, and those of dead runs once a certified run is at their place."""
+        old = [] if self._checkpoint is None else [self._checkpoint.resolve()]
+        if certified and place == self.place:
+            old += _checkpoints(self._named)
+        for folder in old:
+            if folder != place.resolve():
+                with contextlib.suppress(OSError):
+                    finish(folder)
+                    for name in OWN_FILES:  # run.json last: until then it is known for a checkpoint
+                        (folder / name).unlink(missing_ok=True)
+                    folder.rmdir()
 
     def _remove_parents(self) -> None:
         for parent in reversed(self._created):
@@ -103,7 +229,9 @@ class RunFolder:
                 parent.rmdir()
 
 
-def save(solution: Solution, folder: str | Path, *, tasks: TaskSet, name: str = "data") -> None:
+def save(
+    solution: Solution, folder: str | Path, *, tasks: TaskSet, name: str = "data", force: bool = False
+) -> Path:
     """Write a solution as a run folder; `read_run` and the commands read it back.
 
     Parameters
@@ -111,11 +239,19 @@ def save(solution: Solution, folder: str | Path, *, tasks: TaskSet, name: str = 
     solution : Solution
         What `fit` returned.
     folder : str or Path
-        The folder to write; only an empty folder or an earlier run of ours is replaced.
+        The folder to write: absent, empty, or with an earlier run of ours, whose files are replaced.
     tasks : TaskSet
         The data of the fit, in the users' units: before `solution.preparation`, where there is one.
     name : str
         What titles call the data.
+    force : bool
+        Whether a solution that is not certified may replace a certified run; without it the solution is
+        written beside it, as folder.uncertified or folder.interrupted, with a warning.
+
+    Returns
+    -------
+    Path
+        Where the solution is.
 
     Raises
     ------
@@ -128,35 +264,90 @@ def save(solution: Solution, folder: str | Path, *, tasks: TaskSet, name: str = 
     check_weights(solution.W, solution.B, d=prepared.d, T=prepared.T)
     dataset = Dataset(name=name, train=tasks, source="Python")
     arguments = {"tol": solution.certificate.tol, "ridge": solution.ridge}
-    with RunFolder(Path(folder)) as new:
-        new.write(solution, dataset=dataset, arguments=arguments, seed=0, scores={})
+    place = Path(folder)
+    with RunFolder(place, force=force) as new:
+        where = new.write(solution, dataset=dataset, arguments=arguments, seed=0, scores={})
+    if where != place:
+        _log.warning("%s holds a certified run and was left as it is, this one is in %s", place, where)
+    return where
 
 
 def check_replaceable(place: Path) -> None:
     """Raise `DataError` unless `place` is free, an empty folder, or a folder with our run.json.
 
-    The current folder cannot be replaced either: whoever stands in it would be left in a deleted one.
+    In such a folder only our own files are replaced, so a folder by the name of one of them is in the way.
     """
     try:
         if not place.exists() and not place.is_symlink():
             return
-        if place.is_dir() and (not any(place.iterdir()) or _is_ours(place / "run.json")):
-            if Path.cwd().is_relative_to(place.resolve()):
-                raise DataError(f"--out {place} is where you are: give a new folder, such as {place / 'run'}")
-            return
-        what = "a folder without a run.json of ours" if place.is_dir() else "a file"
+        if not place.is_dir():
+            what = "is a file"
+        elif not _is_ours(place) and any(not name.startswith(OWN_PREFIX) for name in os.listdir(place)):
+            what = "is a folder without a run.json of ours"
+        else:
+            taken = next((name for name in OWN_FILES if (place / name).is_dir()), None)
+            if taken is None:
+                return
+            what = f"has a folder called {taken}"
     except OSError as error:
-        raise DataError(f"cannot write to {place}: {error.strerror}: choose another --out") from error
-    raise DataError(
-        f"--out {place} exists and is {what}: it is left alone, choose another folder or remove it"
-    )
+        raise DataError(f"cannot write to {place}: {_reason(error)}: choose another --out") from error
+    raise DataError(f"--out {place} exists and {what}: it is left alone, choose another folder or remove it")
 
 
-def _is_ours(path: Path) -> bool:
+def _put(fill: Writer, work: Work, place: Path) -> None:
+    """Stage what `fill` writes, then commit it."""
+    staged = work.new()
     try:
-        return bool(read_run_json(path))
+        fill(staged)
+        commit(staged, place.resolve())
+    except BaseException:
+        shutil.rmtree(staged, ignore_errors=True)
+        raise
+
+
+def _seal(folder: Path, run: dict[str, Any], known: Mapping[str, str]) -> None:
+    """Write run.json with the digests of the files in `folder` beside those known."""
+    run["files"] = {**known, **{path.name: digest(path) for path in sorted(folder.iterdir())}}
+    (folder / "run.json").write_text(to_json(run))
+
+
+def _is_ours(place: Path) -> bool:
+    return bool(_described(place))
+
+
+def _described(place: Path) -> Mapping[str, Any]:
+    """What the run.json of a folder says; empty where it is not ours."""
+    try:
+        return read_run_json(locate(place, "run.json"))
     except DataError:
-        return False
+        return {}
+
+
+def _protected(place: Path) -> bool:
+    """Whether only a certified run may replace the run in `place`: a certified one, or a checkpoint."""
+    run = _described(place)
+    return run.get("status") == Status.CERTIFIED.value or "checkpoint" in run
+
+
+def _checkpoints(place: Path) -> list[Path]:
+    """The checkpoints of runs to `place`; their runs are dead, for a live one would hold it."""
+    return [folder for folder in _interrupted(place) if "checkpoint" in _described(folder)]
+
+
+def _interrupted(place: Path) -> list[Path]:
+    """The folders called DIR.interrupted, also by number."""
+    start, home = f"{place.name}.interrupted", place.resolve().parent
+    return [home / name for name in sorted(os.listdir(home)) if name.startswith(start)]
+
+
+def _free(place: Path, word: str) -> Path:
+    """DIR.interrupted, or DIR.interrupted-2, -3, ... where it is there already."""
+    names = (f"{place.name}.{word}{'' if k == 1 else f'-{k}'}" for k in itertools.count(1))
+    return next(path for path in map(place.with_name, names) if not os.path.lexists(path))
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def umask() -> int:

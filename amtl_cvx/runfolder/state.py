@@ -22,6 +22,7 @@ from amtl_cvx.data import read_arrays
 from amtl_cvx.errors import DataError
 from amtl_cvx.methods import METHODS
 from amtl_cvx.refine import Carried
+from amtl_cvx.runfolder.files import locate
 from amtl_cvx.solution import Record, State
 from amtl_cvx.tasks import check_weights
 
@@ -46,7 +47,7 @@ def state_arrays(state: State) -> dict[str, np.ndarray]:
 
 def read_state(folder: Path) -> State | None:
     """The state in a run folder, None without one; `DataError` for anything but what a fit left."""
-    path = folder / STATE
+    path = locate(folder, STATE)
     if not path.is_file():
         return None
     arrays = read_arrays(path, required=("W", "B", "facts", *_COLUMNS), optional=("previous",))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+import logging
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,9 +17,16 @@ from amtl_cvx.data.untrusted import reading
 from amtl_cvx.errors import DataError
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
-from amtl_cvx.runfolder.content import model_from_dict, read_run_json
+from amtl_cvx.runfolder.content import model_from_dict, parse_run_json
+from amtl_cvx.runfolder.files import digest, locate, recorded_files
 from amtl_cvx.solution import Record
 from amtl_cvx.tasks import Array, check_weights
+
+_log = logging.getLogger(__name__)
+
+Read = TypeVar("Read")
+_ATTEMPTS = 5
+"""How often files are read again because a new run took their place meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,22 +80,82 @@ class StoredRun:
 def read_run(path: str | Path) -> StoredRun:
     """A run folder, or a W and B in any layout of `data.read_point`, with or without a run.json beside it.
 
+    The solution.npz of a folder must be the one that run.json describes; that of a file given by its own name
+    may be another one (a warning says so), which is judged by the settings of the run.json beside it.
+
     Raises
     ------
     DataError
-        For a missing, truncated or foreign file.
+        For a missing, truncated or foreign file, and for a folder with files of two runs.
     """
     path = Path(path)
-    found = read_point(path)
+    whole = path.is_dir()
+    folder, name = (path, "solution.npz") if whole else (path.parent, path.name)
+
+    def read(run: Mapping[str, Any]) -> StoredRun:
+        numbers = locate(folder, name)
+        known = name == "solution.npz" and numbers.is_file()
+        stored = _stored(numbers if known else path, run)
+        if known and not _as_recorded(folder, name, run):
+            if whole:
+                raise _foreign(folder / name)
+            _log.warning("%s is not the file that the run.json beside it describes", path)
+        return stored
+
+    return _settled(folder, read)
+
+
+def read_history(folder: Path) -> tuple[Record, ...]:
+    """The records of history.csv, of a run folder or beside a solution.npz; `DataError` if there is none."""
+    whole = folder.is_dir()
+    home = folder if whole else folder.parent
+
+    def read(run: Mapping[str, Any]) -> tuple[Record, ...]:
+        records = _records(locate(home, "history.csv"))
+        if whole and not _as_recorded(home, "history.csv", run):
+            raise _foreign(home / "history.csv")
+        return records
+
+    return _settled(home, read)
+
+
+def _settled(folder: Path, read: Callable[[Mapping[str, Any]], Read]) -> Read:
+    """What `read` gives for the run.json of a folder, once no new run is committed meanwhile."""
+    for attempt in range(_ATTEMPTS):
+        described = locate(folder, "run.json")
+        content = _content(described)
+        pending = described.parent != folder
+        try:
+            found = read({} if content is None else parse_run_json(content, described))
+        except DataError:
+            settled = _content(locate(folder, "run.json")) == content and not pending
+            if settled or attempt == _ATTEMPTS - 1:
+                raise
+        else:
+            if _content(locate(folder, "run.json")) == content:
+                return found
+        time.sleep(0.01)
+    raise DataError(f"{folder} changes all the time: wait until the run that writes there has ended")
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _stored(source: Path, run: Mapping[str, Any]) -> StoredRun:
+    """A point, held against the names of run.json."""
+    found = read_point(source)
     d, T = found.W.shape
-    with reading(path, "solution"):
+    with reading(source, "solution"):
         W, B = check_weights(found.W, found.B, d=d, T=T)
         order = _order(found.order)
-    run = read_run_json((path if path.is_dir() else path.parent) / "run.json")
     names = run.get("task_names")
     if run and not (isinstance(names, list) and len(names) == T):
         raise DataError(
-            f"{path} has {T} tasks, the run.json beside it names others: keep the files of a run together"
+            f"{source} has {T} tasks, the run.json beside it names others: keep the files of a run together"
         )
     return StoredRun(
         W=W,
@@ -96,6 +165,22 @@ def read_run(path: str | Path) -> StoredRun:
         own_tasks=found.task_names,
         own_features=found.feature_names,
         run=run,
+    )
+
+
+def _as_recorded(folder: Path, name: str, run: Mapping[str, Any]) -> bool:
+    """Whether a file is the one whose digest run.json holds; runs before it held them are believed."""
+    files = recorded_files(run)
+    try:
+        return files is None or files.get(name) == digest(locate(folder, name))
+    except OSError:  # it moved away meanwhile
+        return False
+
+
+def _foreign(path: Path) -> DataError:
+    return DataError(
+        f"{path} is not the file that the run.json beside it describes: it was changed, or is of another run;"
+        " fit again, or give certify the .npz itself"
     )
 
 
@@ -109,9 +194,7 @@ def _order(array: np.ndarray | None) -> tuple[int, ...] | None:
     return tuple(int(t) for t in array)
 
 
-def read_history(folder: Path) -> tuple[Record, ...]:
-    """The records of history.csv, of a run folder or beside a solution.npz; `DataError` if there is none."""
-    path = (folder if folder.is_dir() else folder.parent) / "history.csv"
+def _records(path: Path) -> tuple[Record, ...]:
     try:
         with path.open(newline="") as file:
             return tuple(_record(row) for row in csv.DictReader(file))
