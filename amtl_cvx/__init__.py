@@ -5,7 +5,7 @@
     solution = fit(tasks, model)
     print(solution.certificate.verdict(), solution.graph.describe())
 
-The modules in the order in which they build on each other: errors, parallel, rowspace, tasks, losses,
+The modules in the order in which they build on each other: errors, arrays, parallel, rowspace, tasks, losses,
 transfer, model, certificate, preparation, solution, solvers, subproblems, refine, run, coordinator,
 curriculum, methods, experiment, digits, enclosure, ladder, alignment, graph, explore, plotting, report, data,
 runfolder, progress, commands, cli.

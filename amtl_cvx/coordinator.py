@@ -39,6 +39,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
+from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import (
     certify,
     check_tolerance,
@@ -53,7 +54,7 @@ from amtl_cvx.solution import Point, Solution, State, Status
 from amtl_cvx.solvers import Backend, GpuChoice, Solved, check_solver, gpu_for
 from amtl_cvx.subproblems import HalfStep, Problems, TaskWeightStep, WeightStep, compile_transfer_step, kept
 from amtl_cvx.subproblems.direct import DENSE_SIZE, DirectTransferStep, DirectWeightStep
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.tasks import TaskSet
 
 _PATIENCE = 100  # rounds after which refinement takes over anyway, where a round costs as a Newton step does
 REFINE_STEPS = 300

@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import (
     Certificate,
     Residuals,
@@ -42,7 +43,7 @@ from amtl_cvx.model import Model
 from amtl_cvx.run import Run, finish
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.subproblems import Coupled, TaskWeightStep, WeightStep
-from amtl_cvx.tasks import Array, TaskSet, check_weights
+from amtl_cvx.tasks import TaskSet
 
 _TIE = 1e-12
 """Costs of eq. 5 that differ by less than this, relatively, are a tie."""
@@ -197,7 +198,7 @@ def certify_curriculum(
     check_tolerance(tol)
     model.check(tasks)
     _check_model(model)
-    W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
+    W, B = tasks.check_point(W, B)
     if len(set(order)) < len(order) or not set(order) <= set(range(tasks.T)):
         raise DataError(f"order must list different tasks out of 0..{tasks.T - 1}, got {order}")
     tasks_at, Z = model.coordinates(tasks, W)

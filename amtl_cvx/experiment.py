@@ -26,6 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amtl_cvx.arrays import frozen
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Loss
@@ -35,7 +36,7 @@ from amtl_cvx.parallel import ordered_map
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.solvers import GpuChoice
 from amtl_cvx.subproblems import Problems
-from amtl_cvx.tasks import Array, Task, TaskSet, binary
+from amtl_cvx.tasks import Array, Task, TaskSet
 
 Split = tuple[TaskSet, TaskSet | None, tuple[int, ...]]
 """Training part, held-out part, numbers of the tasks in it: what `hold_out` returns."""
@@ -238,10 +239,10 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
 def suggest_loss(tasks: TaskSet) -> str:
     """What `--loss auto` means.
 
-    "logistic" if every task has labels -1/+1 or 0/1 and one of them has both, else "squared". A task of one
+    "logistic" if the targets are labels of two classes (`TaskSet.labels`), else "squared". A task of one
     class among others is left to the error of the logistic loss.
     """
-    return "logistic" if binary(np.unique(task.y).tolist() for task in tasks) else "squared"
+    return "squared" if tasks.labels is None else "logistic"
 
 
 class _Path(NamedTuple):
@@ -333,4 +334,4 @@ def _fifth(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def _rows(task: Task, mask: np.ndarray) -> Task:
-    return Task(X=task.X[mask], y=task.y[mask], name=task.name)
+    return Task(X=frozen(task.X[mask]), y=frozen(task.y[mask]), name=task.name)

@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from amtl_cvx.arrays import Array, snapshot
 from amtl_cvx.errors import DataError
-from amtl_cvx.tasks import Array
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -69,7 +69,7 @@ class TransferGraph:
     threshold: float = 0.0
 
     def __post_init__(self) -> None:
-        B = _real(self.B, "B")
+        B = snapshot(self.B, "B")
         if B.ndim != 2 or B.shape[0] != B.shape[1] or not B.size:
             raise DataError(f"B must be a square array (T, T) with T >= 1, it has shape {B.shape}")
         if B.min() < 0:
@@ -82,7 +82,7 @@ class TransferGraph:
         object.__setattr__(self, "B", B)
         object.__setattr__(self, "names", tuple(str(name) for name in self.names))
         if self.losses is not None:
-            losses = _real(self.losses, "losses")
+            losses = snapshot(self.losses, "losses")
             if losses.shape != (len(B),):
                 raise DataError(f"losses must have shape ({len(B)},), one per task, they have {losses.shape}")
             object.__setattr__(self, "losses", losses)
@@ -196,17 +196,6 @@ class TransferGraph:
             {"index": index, "name": name, "loss": loss, "outgoing": gives, "incoming": takes}
             for index, (name, loss, gives, takes) in enumerate(rows)
         ]
-
-
-def _real(value: Any, what: str) -> Array:
-    try:
-        array = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"{what} must hold real numbers: {error}") from error
-    if not np.isfinite(array).all():
-        raise DataError(f"{what} must be finite, it holds a NaN or an infinity")
-    array.flags.writeable = False
-    return array
 
 
 def _count(number: int, noun: str) -> str:

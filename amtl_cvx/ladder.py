@@ -104,6 +104,7 @@ def certify(
         For an unknown level, kind or a tolerance that is none.
     """
     check_level(level)
+    W, B = tasks.check_point(W, B)
     certificate = certify_first_order(tasks, model, W, B, tol=tol, kind=kind, multipliers=multipliers)
     climbed = climb(certificate, tasks, model, W, B, level=level)
     if climbed.interrupted:

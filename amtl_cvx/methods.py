@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 from threadpoolctl import threadpool_limits
 
+from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import Certificate, certify
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.curriculum import certify_curriculum, curriculum, single_task
@@ -23,7 +24,7 @@ from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
 from amtl_cvx.run import Checkpoint
 from amtl_cvx.solution import Point, Solution, State, Status
-from amtl_cvx.tasks import Array, TaskSet, check_weights
+from amtl_cvx.tasks import TaskSet
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +121,7 @@ def _turned(start: Point | Solution | State | None, tasks: TaskSet, basis: Array
     """The start in coordinates, without what no row sees: that only costs coupling."""
     if start is None:
         return None
-    W, B = check_weights(start.W, start.B, d=tasks.d, T=tasks.T)
+    W, B = tasks.check_point(start.W, start.B)
     return replace(start, W=basis.T @ W) if isinstance(start, State) else Point(basis.T @ W, B)
 
 

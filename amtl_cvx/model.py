@@ -93,6 +93,12 @@ class Model:
 
     def check(self, tasks: TaskSet) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights."""
+        words = tasks.labels is not None and isinstance(tasks.labels[0], str)
+        if words and not self.loss.classification:
+            raise DataError(
+                f"the {self.loss.name} loss needs numbers, the targets are the texts {tasks.labels}: use the"
+                " logistic loss"
+            )
         for task in tasks:
             if task.compressed and not self.loss.quadratic:
                 raise DataError(
@@ -100,6 +106,14 @@ class Model:
                     " read the data with keep_rows=True"
                 )
             self.loss.check(task)
+        if (
+            self.loss.classification
+            and tasks.labels == (-1, 1)
+            and any((task.y == 0).any() for task in tasks)
+        ):
+            raise DataError(
+                f"the {self.loss.name} loss needs the same labels in every task, some have 0/1 and some -1/+1"
+            )
         if not isinstance(self.task_weights, str) and len(self.task_weights) != tasks.T:
             raise DataError(f"expected {tasks.T} task weights, one per task, got {len(self.task_weights)}")
 

@@ -26,8 +26,9 @@ from typing import Any
 
 import numpy as np
 
+from amtl_cvx.arrays import Array, check_features, frozen
 from amtl_cvx.errors import DataError
-from amtl_cvx.tasks import Array, Task, TaskSet, check_features
+from amtl_cvx.tasks import Task, TaskSet
 
 _ROUNDING = 100 * float(np.finfo(np.float64).eps)
 """A column whose deviation is below this multiple of its largest entry is constant up to rounding."""
@@ -49,6 +50,8 @@ class Preparation:
         Subtracted from, then divided out of, the d columns of the raw features; scale > 0.
     intercept : bool
         Append a column of ones.
+    feature_names : tuple of d str, optional
+        What the columns of a frame must be called.
 
     Raises
     ------
@@ -59,6 +62,7 @@ class Preparation:
     center: Array
     scale: Array
     intercept: bool
+    feature_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if np.ndim(self.center) != 1 or np.shape(self.center) != np.shape(self.scale):
@@ -79,7 +83,7 @@ class Preparation:
     def learn(cls, tasks: TaskSet, *, standardize: bool, intercept: bool) -> Preparation:
         """From the training tasks; the statistics take two passes over the rows, a block at a time."""
         center, scale = _moments(tasks) if standardize else (np.zeros(tasks.d), np.ones(tasks.d))
-        return cls(center=center, scale=scale, intercept=intercept)
+        return cls(center=center, scale=scale, intercept=intercept, feature_names=tasks.feature_names)
 
     @property
     def d(self) -> int:
@@ -96,8 +100,8 @@ class Preparation:
         return bool(np.any(self.center)) or not np.array_equal(self.scale, np.ones(self.d))
 
     def apply(self, X: Any) -> Array:
-        """The prepared rows, (N, d) -> (N, d) or (N, d + 1); `DataError` for another width or a NaN."""
-        rows = check_features(X, d=self.d)
+        """The prepared rows, (N, d) -> (N, d) or (N, d + 1); `DataError` for other features or a NaN."""
+        rows = check_features(X, d=self.d, names=self.feature_names)
         return rows if self.is_identity else self._map(rows, _ONES)
 
     def _map(self, rows: Array, ones: Array) -> Array:
@@ -107,10 +111,14 @@ class Preparation:
         np.subtract(rows, ones * self.center, out=features)
         np.divide(features, self.scale, out=features)
         out[:, self.d :] = ones
-        return out
+        return frozen(out)
 
     def apply_tasks(self, tasks: TaskSet) -> TaskSet:
-        """The prepared tasks, same names and targets; an intercept adds the feature name "intercept"."""
+        """The prepared tasks, same names and targets; an intercept adds the feature name "intercept".
+
+        Tasks that name the same features in another order are put into that of the preparation.
+        """
+        tasks = tasks.with_features(self.feature_names)
         if self.is_identity and tasks.d == self.d:
             return tasks
         prepared: dict[_Buffer, Array] = {}
@@ -121,7 +129,7 @@ class Preparation:
         if names is not None and self.intercept:
             names = (*names, "intercept")
         parts = tuple(replace(task, X=prepared[_buffer(task.X)]) for task in tasks)
-        return TaskSet(tasks=parts, feature_names=names, digest=tasks.digest)
+        return replace(tasks, tasks=parts, feature_names=names)
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; the numbers survive the round trip exactly."""

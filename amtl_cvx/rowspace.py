@@ -25,9 +25,8 @@ from collections.abc import Iterable
 
 import numpy as np
 import scipy.linalg as sl
-from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
+from amtl_cvx.arrays import Array
 
 SMALL = 100
 """Number of features up to which fewer coordinates save nothing worth having."""

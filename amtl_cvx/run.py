@@ -19,13 +19,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import Bounds, Certificate, conclude, infeasibility, residuals
 from amtl_cvx.errors import ModelError
 from amtl_cvx.model import Model
 from amtl_cvx.refine import Carried
 from amtl_cvx.solution import Point, Record, Solution, State, Status
 from amtl_cvx.solvers import Backend, Solved
-from amtl_cvx.tasks import Array, TaskSet, check_weights
+from amtl_cvx.tasks import TaskSet
 
 Callback = Callable[[Record], None]
 Checkpoint = Callable[[Solution], None]
@@ -94,7 +95,7 @@ class Run:
         DataError, ModelError
             For shapes that do not fit, a B that is not feasible, or a state of another method or problem.
         """
-        self.W, self.B = check_weights(start.W, start.B, d=self.tasks.d, T=self.tasks.T)
+        self.W, self.B = self.tasks.check_point(start.W, start.B)
         miss = infeasibility(self.model, self.B)
         if miss > 0.0:
             raise ModelError(

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
 from numpy.typing import ArrayLike
 
+from amtl_cvx.arrays import check_features, one_row
 from amtl_cvx.certificate import Certificate
-from amtl_cvx.errors import DataError
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.tasks import Array, task_index
@@ -178,19 +177,19 @@ class Solution:
         return TransferGraph(B=self.B, names=self.task_names, losses=self.losses)
 
     def scores(self, X: ArrayLike) -> Array:
-        """Scores of every task for raw rows X (N, d_raw): (N, T).
+        """Scores of every task for raw rows X (N, d_raw), or one row (d_raw,): (N, T).
+
+        The columns of a frame are brought into the order of `feature_names`, where these are known.
 
         Raises
         ------
         DataError
-            If X does not have the features the model was fitted on.
+            If X does not have the features the model was fitted on, or holds what is no number.
         """
-        rows = np.asarray(X, dtype=np.float64)
-        if rows.ndim == 1:
-            rows = rows[None, :]
+        raw = len(self.W) if self.preparation is None else self.preparation.d
+        names = None if self.feature_names is None else self.feature_names[:raw]
+        rows = check_features(one_row(X), d=raw, names=names)
         prepared = rows if self.preparation is None else self.preparation.apply(rows)
-        if prepared.ndim != 2 or prepared.shape[1] != len(self.W):
-            raise DataError(f"expected rows with {len(self.W)} features, got an array of shape {rows.shape}")
         return prepared @ self.W
 
     def predict(self, task: int | str, X: ArrayLike) -> Array:

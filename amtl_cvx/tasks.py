@@ -1,4 +1,4 @@
-"""Tasks: the data of T related prediction problems, and the only place where data are checked.
+"""Tasks: the data of T related prediction problems, as a snapshot of the users' arrays.
 
 Task t has n_t rows: `X` (n_t, d), `y` (n_t,). All tasks share the d features. A `TaskSet` is the ordered
 collection; column t of W and row/column t of B belong to its task t.
@@ -6,32 +6,57 @@ collection; column t of W and row/column t of B belong to its task t.
     >>> tasks = TaskSet.from_arrays([X0, X1], [y0, y1], names=["school 0", "school 1"])
     >>> tasks.T, tasks.d, tasks.counts
 
-Everything downstream trusts what it gets from here: float64, two dimensions, finite, equal d. Labels of a
-classification loss are checked by the loss itself (`Loss.check`), because only it knows which are legal.
+Everything downstream trusts what it gets from here: float64, two dimensions, finite, equal d, read-only, in
+memory that nobody else writes (`arrays`). Tasks that are given the same array keep sharing one copy of it.
+Labels of a classification loss are checked by the loss itself (`Loss.check`), because only it knows which are
+legal.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from numbers import Integral
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from amtl_cvx.arrays import (
+    Array,
+    Indices,
+    Labels,
+    Mask,
+    as_array,
+    check_complete,
+    check_distinct,
+    check_weights,
+    class_labels,
+    clean,
+    column_names,
+    column_order,
+    frozen,
+    group,
+    is_frame,
+    is_series,
+    label_pair,
+    names_of,
+    names_or_numbers,
+    numbers,
+    order_of,
+    snapshot,
+    targets,
+)
 from amtl_cvx.errors import DataError
 from amtl_cvx.rowspace import row_basis
 
-if TYPE_CHECKING:
-    import pandas as pd
+__all__ = ["Array", "Indices", "Mask", "Task", "TaskSet", "task_index", "triangular_factor"]
 
-Array = NDArray[np.float64]
-Indices = NDArray[np.intp]
 BLOCK_SIZE = 10**6
 """Number of features in all rows up to which a `TaskSet` keeps them as one block too."""
-Mask = NDArray[np.bool_]
+_CLASSES = (-1.0, 0.0, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,7 +90,8 @@ class Task:
     ones: Array | None = None
 
     def __post_init__(self) -> None:
-        X, y = _numbers(self.X, f"X of {self.name!r}"), _numbers(self.y, f"y of {self.name!r}")
+        object.__setattr__(self, "name", clean(self.name))
+        X, y = snapshot(self.X, f"X of {self.name!r}"), snapshot(self.y, f"y of {self.name!r}")
         if X.ndim != 2:
             raise DataError(f"X of {self.name!r} must have two dimensions (rows, features), it has {X.shape}")
         if y.ndim == 2 and y.shape[1] == 1:
@@ -76,18 +102,17 @@ class Task:
             raise DataError(f"{self.name!r} has {len(X)} rows in X, {len(y)} in y: give one target per row")
         if X.size == 0:
             raise DataError(f"{self.name!r} is empty (X is {X.shape}): every task needs a row and a feature")
-        object.__setattr__(self, "X", _frozen(X))
-        object.__setattr__(self, "y", _frozen(y))
-        object.__setattr__(self, "name", str(self.name))
+        object.__setattr__(self, "X", X)
+        object.__setattr__(self, "y", y)
         if self.count is None:
             object.__setattr__(self, "count", len(y))
         if self.ones is not None:
-            ones = _numbers(self.ones, f"ones of {self.name!r}")
+            ones = snapshot(self.ones, f"ones of {self.name!r}")
             if ones.shape != y.shape:
                 raise DataError(
                     f"ones of {self.name!r} must have shape {y.shape} like y, it has {ones.shape}"
                 )
-            object.__setattr__(self, "ones", _frozen(ones))
+            object.__setattr__(self, "ones", ones)
 
     @property
     def compressed(self) -> bool:
@@ -113,6 +138,9 @@ class TaskSet:
         The fingerprint of the rows, for tasks that hold factors of them.
     basis : (d_original, d) array, optional
         Orthonormal columns, for tasks whose features are coordinates in them (`in_basis`).
+    labels : (negative, positive), optional
+        What the users call the two classes, where y holds classes: two texts, two bools, (0, 1) or (-1, 1).
+        Read from y where it is not given.
 
     Raises
     ------
@@ -124,11 +152,10 @@ class TaskSet:
     feature_names: tuple[str, ...] | None = None
     digest: str | None = None
     basis: Array | None = None
+    labels: Labels | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tasks", tuple(self.tasks))
-        if not self.tasks:
-            raise DataError("expected at least one task, got none")
+        object.__setattr__(self, "tasks", _task_tuple(self.tasks))
         widths = sorted({task.X.shape[1] for task in self.tasks})
         if len(widths) > 1:
             raise DataError(f"all tasks must have the same features, these have {widths} columns")
@@ -137,9 +164,9 @@ class TaskSet:
             twice = next(name for name in names if names.count(name) > 1)
             raise DataError(f"task names must differ, {twice!r} occurs more than once")
         if self.feature_names is not None:
-            object.__setattr__(self, "feature_names", tuple(str(name) for name in self.feature_names))
-            if len(self.feature_names) != self.d:
-                raise DataError(f"expected {self.d} feature names, got {len(self.feature_names)}")
+            object.__setattr__(self, "feature_names", names_of(self.feature_names, self.d, "feature"))
+        if self.labels is None:
+            object.__setattr__(self, "labels", _labels(self.tasks))
 
     @classmethod
     def from_arrays(
@@ -150,19 +177,35 @@ class TaskSet:
         names: Sequence[str] | None = None,
         feature_names: Sequence[str] | None = None,
     ) -> TaskSet:
-        """From one feature array and one target array per task."""
-        if len(X) != len(y):
-            raise DataError(f"expected as many targets as feature arrays, got {len(X)} X and {len(y)} y")
-        labels, sources = _names(names, len(X)), list(X)
-        rows: dict[int, Array] = {}  # one conversion per array: tasks that share rows keep sharing them
-        for source, name in zip(sources, labels, strict=True):
-            if id(source) not in rows:
-                rows[id(source)] = _frozen(_numbers(source, f"X of {name!r}"))
+        """From one feature array and one target array per task.
+
+        Frames bring their names along: their columns are put into the order of `feature_names`, or else of
+        the first frame. Targets may be text of two values, the labels of a classification.
+
+        Raises
+        ------
+        DataError
+            For arrays that do not fit each other, and frames with other columns.
+        """
+        sources, parts = _sequence(X, "X"), _sequence(y, "y")
+        if len(sources) != len(parts):
+            raise DataError(
+                f"expected as many targets as feature arrays, got {len(sources)} X and {len(parts)} y"
+            )
+        called = _names(names, len(sources))
+        known = _feature_names(feature_names, sources, called)
+        rows: dict[object, Array] = {}  # one conversion per array: tasks that share rows keep sharing them
+        for source, name in zip(sources, called, strict=True):
+            if _memory(source) not in rows:
+                what = f"X of {name!r}"
+                order, array = column_order(source, known, what), snapshot(source, what)
+                rows[_memory(source)] = array if order is None else frozen(array[:, order])
+        found, labels = targets([(yt, f"y of {name!r}") for yt, name in zip(parts, called, strict=True)])
         tasks = tuple(
-            Task(X=rows[id(source)], y=_numbers(yt, f"y of {name!r}"), name=name)
-            for source, yt, name in zip(sources, y, labels, strict=True)
+            Task(X=rows[_memory(source)], y=yt, name=name)
+            for source, yt, name in zip(sources, found, called, strict=True)
         )
-        return cls(tasks=tasks, feature_names=None if feature_names is None else tuple(feature_names))
+        return cls(tasks=tasks, feature_names=known, labels=labels)
 
     @classmethod
     def from_stacked(
@@ -174,53 +217,112 @@ class TaskSet:
         names: Sequence[str] | None = None,
         feature_names: Sequence[str] | None = None,
     ) -> TaskSet:
-        """From all rows stacked: `X` (N, d), `y` (N,), `task` (N,) integers 0..T-1 without gaps."""
-        rows, targets, index = _array(X, "X"), _array(y, "y"), _array(task, "task")
-        if targets.ndim == 2 and targets.shape[1] == 1:
-            targets = targets[:, 0]
-        if index.ndim == 2 and 1 in index.shape:
-            index = index.ravel()
-        shapes = rows.shape, targets.shape, index.shape
-        if [len(shape) for shape in shapes] != [2, 1, 1] or len({shape[0] for shape in shapes}) > 1:
+        """From all rows stacked: `X` (N, d), `y` (N,), `task` (N,).
+
+        `task` holds whole numbers 0..T-1, which `names` may name, or labels of any kind, text or whole
+        numbers with gaps, which are the names.
+        """
+        codes, labels = names_or_numbers(task)
+        if labels is not None and names is not None:
             raise DataError(
-                "expected X (N, d), y (N,) and task (N,), got X {}, y {}, task {}".format(*shapes)
+                f"names name the tasks 0..T-1, these are called {', '.join(labels[:3])}, ...: leave names out"
             )
-        present = whole_numbers(index)
-        check_gaps(present)
-        labels = _names(names, len(present))
-        order = np.argsort(index, kind="stable")
-        bounds = np.searchsorted(index[order], np.arange(len(present) + 1))
-        parts = [order[bounds[t] : bounds[t + 1]] for t in range(len(present))]
-        return cls.from_arrays(
-            [rows[part] for part in parts],
-            [targets[part] for part in parts],
-            names=labels,
-            feature_names=feature_names,
-        )
+        return cls._split(X, y, codes, names=labels or names, feature_names=feature_names)
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, *, task: str, target: str) -> TaskSet:
-        """From a pandas frame in long form; every column besides `task` and `target` is a feature."""
-        columns = [str(column) for column in frame.columns]
+    def from_matrix(
+        cls,
+        X: ArrayLike,
+        Y: Any,
+        *,
+        names: Sequence[str] | None = None,
+        feature_names: Sequence[str] | None = None,
+    ) -> TaskSet:
+        """From one `X` (N, d) and one column of `Y` (N, T) per task; the tasks share the rows of X.
+
+        Columns of a frame Y name the tasks.
+        """
+        called = names if names is not None else column_names(Y)
+        if is_frame(Y):
+            check_distinct(called or (), "the columns of Y")
+            columns = [Y[column] for column in Y.columns]
+        else:
+            table = as_array(Y, "Y")
+            if table.ndim != 2:
+                raise DataError(
+                    f"Y must have two dimensions (rows, tasks), it has shape {table.shape}: one target is"
+                    " from_arrays([X], [y])"
+                )
+            columns = list(table.T)
+        return cls.from_arrays([X] * len(columns), columns, names=called, feature_names=feature_names)
+
+    @classmethod
+    def from_frame(cls, frame: Any, *, task: str, target: str) -> TaskSet:
+        """From a frame of pandas or polars in long form; columns besides `task` and `target` are features.
+
+        Tasks are called what their column says, text as it is written, sorted as numbers where all are whole
+        numbers.
+        """
+        if not is_frame(frame):
+            raise DataError(
+                f"from_frame expects a frame of pandas or polars, got {type(frame).__name__}: arrays go into"
+                " from_stacked"
+            )
+        columns = [clean(column) for column in frame.columns]
         for column in (task, target):
             if column not in columns:
                 raise DataError(f"no column {column!r}; the columns are {', '.join(columns)}")
         if task == target:
             raise DataError(f"the task and the target are both column {task!r}: name two different columns")
-        if len(set(columns)) < len(columns):
-            twice = next(column for column in columns if columns.count(column) > 1)
-            raise DataError(f"column names must differ, {twice!r} occurs more than once: rename one of them")
-        named = frame.set_axis(columns, axis=1)
-        check_complete(named)
-        features = named.drop(columns=[task, target])
-        codes, labels = named[task].factorize(sort=True)
-        return cls.from_stacked(
-            frame_numbers(features),
-            frame_numbers(named[[target]]),
+        check_distinct(columns, "columns")
+        check_complete(frame)
+        own = dict(zip(columns, frame.columns, strict=True))
+        features = [column for column in columns if column not in (task, target)]
+        codes, labels = group(frame[own[task]], f"column {task!r}")
+        return cls._split(
+            frame[[own[column] for column in features]],
+            frame[own[target]],
             codes,
-            names=[str(label) for label in labels],
-            feature_names=[str(column) for column in features.columns],
+            names=labels,
+            feature_names=features,
+            target=f"column {target!r}",
         )
+
+    @classmethod
+    def _split(
+        cls,
+        X: object,
+        y: object,
+        codes: NDArray[np.int64],
+        *,
+        names: Sequence[str] | None,
+        feature_names: Sequence[str] | None,
+        target: str = "y",
+    ) -> TaskSet:
+        """From stacked rows and the numbers 0..T-1 of their tasks."""
+        known = _feature_names(feature_names, [X], ["all"])
+        order, ([values], labels) = column_order(X, known, "X"), targets([(y, target)])
+        rows = numbers(X, "X")
+        if values.ndim == 2 and values.shape[:1] == rows.shape[:1]:
+            raise DataError(
+                f"y must have one target per row, it has {values.shape[1]}: one task per column is"
+                " TaskSet.from_matrix(X, Y)"
+            )
+        if rows.ndim != 2 or values.shape != (len(rows),) or codes.shape != values.shape:
+            shapes = rows.shape, values.shape, codes.shape
+            raise DataError(
+                "expected X (N, d), y (N,) and task (N,), got X {}, y {}, task {}".format(*shapes)
+            )
+        rows = rows if order is None else rows[:, order]
+        T = int(codes.max(initial=-1)) + 1
+        order = np.argsort(codes, kind="stable")
+        bounds = np.searchsorted(codes[order], np.arange(T + 1))
+        parts = [order[bounds[t] : bounds[t + 1]] for t in range(T)]
+        tasks = tuple(
+            Task(X=frozen(rows[part]), y=frozen(values[part]), name=name)
+            for part, name in zip(parts, _names(names, T), strict=True)
+        )
+        return cls(tasks=tasks, feature_names=known, labels=labels)
 
     @classmethod
     def one_vs_rest(
@@ -236,11 +338,8 @@ class TaskSet:
         `classes` fixes the classes and their order, so that a test part meets the tasks of its training part;
         a label outside of them is a `DataError`.
         """
-        rows, target = _numbers(X, "X"), _array(labels, "the labels")
-        target = target.ravel() if target.ndim == 2 and 1 in target.shape else target
-        if target.dtype.kind == "f":
-            target = _numbers(target, "the labels")
-        present = np.unique(target) if classes is None else np.asarray(classes)
+        target = class_labels(labels, "the labels")
+        present = np.unique(target) if classes is None else class_labels(classes, "the classes")
         unknown = np.setdiff1d(target, present)
         if len(unknown):
             first = ", ".join(str(label) for label in present.tolist()[:5])
@@ -249,7 +348,7 @@ class TaskSet:
             raise DataError(f"one task per class needs at least two classes, got {len(present)}")
         shown = [f"{label:g}" if isinstance(label, float) else str(label) for label in present.tolist()]
         return cls.from_arrays(
-            [rows] * len(present),
+            [X] * len(present),
             [np.where(target == label, 1.0, -1.0) for label in present],
             names=[f"{label} vs rest" for label in shown],
             feature_names=feature_names,
@@ -280,9 +379,9 @@ class TaskSet:
 
     def in_basis(self, basis: Array) -> TaskSet:
         """The same tasks in coordinates: X basis for X; tasks that share rows keep sharing them."""
-        rows = {id(task.X): _frozen(task.X @ basis) for task in self.tasks}
+        rows = {id(task.X): frozen(task.X @ basis) for task in self.tasks}
         tasks = tuple(replace(task, X=rows[id(task.X)], ones=None) for task in self.tasks)
-        return TaskSet(tasks=tasks, digest=self.digest, basis=basis)
+        return TaskSet(tasks=tasks, digest=self.digest, basis=basis, labels=self.labels)
 
     def lift(self, V: Array) -> Array:
         """Columns V (d, k) in coordinates as columns of the original features."""
@@ -305,6 +404,30 @@ class TaskSet:
 
     def __getitem__(self, index: int) -> Task:
         return self.tasks[index]
+
+    def check_point(self, W: object, B: object) -> tuple[Array, Array]:
+        """W (d, T) and B (T, T) as float64; frames are brought into the order of these features and tasks.
+
+        Raises
+        ------
+        DataError
+            For a wrong shape, other names, or a number that is not finite.
+        """
+        return check_weights(W, B, d=self.d, T=self.T, features=self.feature_names, tasks=self.names)
+
+    def with_features(self, names: Sequence[str] | None) -> TaskSet:
+        """The same tasks with their features in the order of `names`; `DataError` where these are others.
+
+        Nothing is done where either side has no names.
+        """
+        if names is None or self.feature_names is None:
+            return self
+        order = order_of(self.feature_names, names, "the features")
+        if order is None:
+            return self
+        rows = {id(task.X): frozen(task.X[:, order]) for task in {id(each.X): each for each in self}.values()}
+        tasks = tuple(replace(task, X=rows[id(task.X)]) for task in self)
+        return replace(self, tasks=tasks, feature_names=tuple(names))
 
     def index(self, task: int | str) -> int:
         """The number of a task given by number or name."""
@@ -334,113 +457,83 @@ def triangular_factor(rows: Array) -> Array:
     return factor
 
 
-def task_index(names: Sequence[str], task: int | str) -> int:
+def task_index(names: Sequence[str], task: object) -> int:
     """The position of `task` among `names`; `DataError` if there is no such task.
 
-    A string is always a name, also "0", and an integer always a number: tasks may be called 1, 2, 3.
+    A string is always a name, also "0", and a whole number always a position: tasks may be called 1, 2, 3.
     """
     if isinstance(task, str):
-        if task not in names:
+        if clean(task) not in names:
             raise DataError(f"no task is called {task!r}; the first names are {', '.join(names[:5])}")
-        return list(names).index(task)
-    if not 0 <= task < len(names):
+        return list(names).index(clean(task))
+    if isinstance(task, bool | np.bool_) or not isinstance(task, Integral):
+        shown = " ".join(repr(task).split())[:60]
+        raise DataError(f"a task is a name or a whole number from 0 to {len(names) - 1}, got {shown}")
+    if not 0 <= int(task) < len(names):
         raise DataError(f"task {task} does not exist: the tasks are 0 to {len(names) - 1}")
     return int(task)
 
 
-def check_weights(W: ArrayLike, B: ArrayLike, *, d: int, T: int) -> tuple[Array, Array]:
-    """A solution's arrays as float64, or `DataError` for a wrong shape or a number that is not finite."""
-    pair = []
-    for name, value, shape in (("W", W, (d, T)), ("B", B, (T, T))):
-        array = _numbers(value, name)
-        if array.shape != shape:
+def _task_tuple(tasks: object) -> tuple[Task, ...]:
+    """A tuple of tasks, at least one, or `DataError`."""
+    found = tuple(tasks) if isinstance(tasks, Iterable) else (tasks,)
+    if not found:
+        raise DataError("expected at least one task, got none")
+    for task in found:
+        if not isinstance(task, Task):
             raise DataError(
-                f"{name} must have shape {shape} for {T} tasks, {d} features, it has {array.shape}"
+                f"expected Task objects, got {type(task).__name__}: TaskSet.from_arrays, from_stacked,"
+                " from_frame and from_matrix take arrays and frames"
             )
-        pair.append(array)
-    return pair[0], pair[1]
+    return found
 
 
-def check_features(X: ArrayLike, *, d: int | None = None, what: str = "X") -> Array:
-    """Feature rows (N, d) as finite float64, or `DataError`; `d` is the width expected, if it is known."""
-    array = _numbers(X, what)
-    if array.ndim != 2:
-        raise DataError(f"{what} must have two dimensions (rows, features), it has shape {array.shape}")
-    if d is not None and array.shape[1] != d:
-        raise DataError(f"{what} must have the {d} features of the training data, it has {array.shape[1]}")
-    return array
+def _sequence(value: Any, what: str) -> list[Any]:
+    """The arrays of the tasks, one each, or `DataError` that says how else the data can be given."""
+    array = isinstance(value, np.ndarray) and value.dtype != object
+    stacked = is_frame(value) or is_series(value) or (array and value.ndim < (3 if what == "X" else 2))
+    if not stacked and isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
+        return list(value)
+    raise DataError(
+        f"from_arrays expects a list of one {what} per task, got {_kind(value)}: rows of all tasks with"
+        " a column of tasks go into from_stacked, a target column per task into from_matrix"
+    )
 
 
-def check_complete(frame: pd.DataFrame) -> None:
-    """`DataError` that names the first column of `frame` with a missing value."""
-    missing = frame.columns[frame.isna().any()]
-    if len(missing):
-        raise DataError(f"column {str(missing[0])!r} has missing values: drop or fill those rows first")
+def _kind(value: object) -> str:
+    return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
 
 
-def frame_numbers(frame: pd.DataFrame) -> Array:
-    """The entries of `frame` as float64, or `DataError` that names the first column that is not numeric."""
-    for column, dtype in zip(frame.columns, frame.dtypes, strict=True):
-        if dtype.kind not in "fiub":
-            raise DataError(f"column {str(column)!r} is not numeric ({dtype}): encode or drop it")
-    return frame.to_numpy(dtype=np.float64)
+def _feature_names(
+    given: Sequence[str] | None, sources: Sequence[object], called: Sequence[str]
+) -> tuple[str, ...] | None:
+    """The names given, else the columns of the first frame, else None."""
+    if given is not None:
+        return names_of(given, len(given), "feature")
+    for source, name in zip(sources, called, strict=True):
+        found = column_names(source)
+        if found is not None:
+            check_distinct(found, f"the columns of X of {name!r}")
+            return found
+    return None
 
 
-def binary(labels: Iterable[Collection[float]]) -> bool:
-    """Whether these targets, one collection a task, read as classes: -1/+1 or 0/1, some task with both."""
-    found = [set(values) for values in labels]
-    legal = all(values <= {-1.0, 1.0} or values <= {0.0, 1.0} for values in found)
-    return legal and any(len(values) == 2 for values in found)
+def _labels(tasks: Iterable[Task]) -> Labels | None:
+    """0/1 or -1/+1 where the targets are these."""
+    found = []
+    for task in tasks:
+        if task.compressed or task.y[0] not in _CLASSES or not np.isin(task.y, _CLASSES).all():
+            return None
+        found.append([value for value in _CLASSES if (task.y == value).any()])
+    return label_pair(found)
 
 
-def whole_numbers(index: NDArray[Any]) -> NDArray[np.int64]:
-    """The different task numbers in `index`, sorted; `DataError` unless they are whole and >= 0."""
-    if index.dtype.kind not in "iufb":
-        raise DataError(f"task must hold the integers 0..T-1, it has dtype {index.dtype}")
-    if not (np.isfinite(index).all() and np.array_equal(index, np.round(index))):
-        raise DataError("task must hold the integers 0..T-1, it has fractions, infinities or NaN")
-    present = np.unique(index).astype(np.int64)
-    if len(present) and present[0] < 0:
-        raise DataError(f"task must hold the integers 0..T-1, the smallest is {present[0]}")
-    return present
+def _memory(array: object) -> object:
+    """Equal for arrays that are the same numbers in memory."""
+    if type(array) is np.ndarray:
+        return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str
+    return id(array)
 
 
-def check_gaps(present: NDArray[np.int64]) -> None:
-    """`DataError` unless the sorted task numbers are 0..T-1."""
-    if not np.array_equal(present, np.arange(len(present))):
-        gap = next(t for t in range(len(present)) if present[t] != t)
-        raise DataError(f"task must hold 0..T-1 without gaps: no row has task {gap}, one has {present[-1]}")
-
-
-def _array(value: ArrayLike, what: str) -> NDArray[Any]:
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        raise DataError(f"{what} must be rectangular, its rows differ in length: pad or drop them") from error
-
-
-def _numbers(value: ArrayLike, what: str) -> Array:
-    array = _array(value, what)
-    if array.dtype.kind not in "fiub":
-        raise DataError(f"{what} must hold real numbers, it has dtype {array.dtype}: convert it first")
-    array = np.asarray(array, dtype=np.float64)
-    if not np.isfinite(array).all():
-        bad = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
-        raise DataError(f"{what} must be finite, entry {bad} is {array[bad]}: drop or fill such rows first")
-    return array
-
-
-def _frozen(array: Array) -> Array:
-    if not array.flags.writeable:
-        return array  # the same object for every task that shares it: a pickle holds it once
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def _names(names: Sequence[str] | None, T: int) -> list[str]:
-    if names is None:
-        return [f"task {t}" for t in range(T)]
-    if len(names) != T:
-        raise DataError(f"expected {T} task names, got {len(names)}")
-    return [str(name) for name in names]
+def _names(names: Sequence[str] | None, T: int) -> tuple[str, ...]:
+    return tuple(f"task {t}" for t in range(T)) if names is None else names_of(names, T, "task")

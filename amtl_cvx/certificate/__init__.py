@@ -42,6 +42,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from amtl_cvx.arrays import Array, numbers
 from amtl_cvx.certificate.columns import (
     TransferEvidence,
     no_evidence,
@@ -58,7 +59,7 @@ from amtl_cvx.certificate.verdict import Bounds, Certificate, check_tolerance, c
 from amtl_cvx.certificate.weights import WeightEvidence, weight_evidence, weight_gain, weight_gap
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
-from amtl_cvx.tasks import Array, TaskSet, check_weights
+from amtl_cvx.tasks import TaskSet
 
 __all__ = [
     "LEVELS",
@@ -107,7 +108,7 @@ def certify(
         raise ModelError(f"kind must be 'joint' or 'single-task', got {kind!r}")
     check_tolerance(tol)
     model.check(tasks)
-    W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
+    W, B = tasks.check_point(W, B)
     feasibility = infeasibility(model, B)
     losses = model.losses(tasks, W)
     if not np.isfinite(losses).all():
@@ -123,7 +124,9 @@ def certify(
             " J underflows: give y in larger units"
         )
     small, Z = model.coordinates(tasks, W)
-    if multipliers is None and not model.loss.smooth:
+    if multipliers is not None:
+        multipliers = [numbers(u, f"the multipliers of task {t}") for t, u in enumerate(multipliers)]
+    elif not model.loss.smooth:
         multipliers = kinked_multipliers(small, model, Z, B)
     found = residuals(tasks, model, W, B, multipliers=multipliers)
     if kind == "single-task":

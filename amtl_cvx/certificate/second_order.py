@@ -33,11 +33,12 @@ from typing import Literal
 import numpy as np
 import scipy.linalg as sl
 
+from amtl_cvx.arrays import Array
 from amtl_cvx.certificate.curvature import LocalModel
 from amtl_cvx.certificate.residuals import infeasibility
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.model import Model
-from amtl_cvx.tasks import Array, TaskSet, check_weights
+from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import TransferPenalty
 
 Verdict = Literal["strict local minimum", "saddle", "degenerate"]
@@ -105,7 +106,7 @@ def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrde
         For a wrong shape, a NaN or an infinity.
     """
     model.check(tasks)
-    W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
+    W, B = tasks.check_point(W, B)
     small, Z = model.coordinates(tasks, W)
     _refuse(small, model, B)
     local = LocalModel(small, model, Z, B)

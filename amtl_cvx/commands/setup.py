@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from amtl_cvx.arrays import clean
 from amtl_cvx.commands.rows import keep_rows, split_rows
 from amtl_cvx.commands.settings import build_model, learn_preparation, resolve
 from amtl_cvx.coordinator import Options
@@ -89,7 +90,6 @@ def read_data(data: str, arguments: Namespace, progress: Progress) -> Dataset:
 def set_up(arguments: Namespace, options: Options, progress: Progress) -> Setup:
     """Read, prepare, and choose what is left to auto."""
     dataset = read_data(arguments.data, arguments, progress)
-    dataset = dataclasses.replace(dataset, name=_text(dataset.name), source=_text(dataset.source))
     settings = resolve(arguments, dataset.settings)
     preparation = learn_preparation(settings, dataset)
     train = preparation.apply_tasks(dataset.train)
@@ -160,9 +160,4 @@ def recorded(arguments: Namespace) -> dict[str, Any]:
     values = {
         name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()
     }
-    return {name: _text(value) if isinstance(value, str) else value for name, value in values.items()}
-
-
-def _text(value: str) -> str:
-    """A name that every file can hold; bytes of a path that are no UTF-8 become "?"."""
-    return value.encode("utf-8", "replace").decode()
+    return {name: clean(value) if isinstance(value, str) else value for name, value in values.items()}

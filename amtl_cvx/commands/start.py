@@ -25,7 +25,6 @@ from amtl_cvx.commands.setup import Setup
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.runfolder import StoredRun, model_from_dict, model_to_dict, read_run, read_state
 from amtl_cvx.solution import Point, State
-from amtl_cvx.tasks import check_weights
 
 _COLUMNS = ("task", "target", "sep", "decimal", "encoding")
 """Options of the reader, those of the run for a file of the same kind."""
@@ -81,7 +80,7 @@ class Beginning:
     def _point(self, setup: Setup) -> Point:
         try:
             found = in_data_order(self.stored, setup.train, ridge=None).point
-            W, B = check_weights(found.W, found.B, d=setup.train.d, T=setup.train.T)
+            W, B = setup.train.check_point(found.W, found.B)
         except DataError as error:
             raise DataError(f"--start {self.path}: {error}") from error
         miss = infeasibility(setup.choice.model, B)

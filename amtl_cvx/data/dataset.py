@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amtl_cvx.arrays import Array, check_weights, clean
 from amtl_cvx.data.rows import Rows
 from amtl_cvx.errors import DataError
-from amtl_cvx.tasks import Array, TaskSet, check_weights
+from amtl_cvx.tasks import TaskSet
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +56,12 @@ class Dataset:
     rows: Rows | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "name", clean(self.name))
+        object.__setattr__(self, "source", clean(self.source))
+        for part in ("validation", "test"):
+            tasks = getattr(self, part)
+            if tasks is not None and tasks.d == self.train.d:
+                object.__setattr__(self, part, tasks.with_features(self.train.feature_names))
         d, T = self.train.d, self.train.T
         for part, tasks in (("validation", self.validation), ("test", self.test)):
             if tasks is not None and (tasks.d, tasks.T) != (d, T):

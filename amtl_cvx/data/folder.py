@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amtl_cvx.arrays import check_features
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.npz import array_header, check_stored, check_task_column
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
 from amtl_cvx.data.untrusted import check_size, existing_file, reading
 from amtl_cvx.errors import DataError
-from amtl_cvx.tasks import check_features
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amtl_cvx.arrays import Array, check_features
 from amtl_cvx.data.dataset import Dataset
 from amtl_cvx.data.mat5 import MatlabFile
 from amtl_cvx.errors import DataError
-from amtl_cvx.tasks import Array, TaskSet, check_features
+from amtl_cvx.tasks import TaskSet
 
 MAX_CLASSES = 1000
 """Whole-number targets with more different values than this are not read as class labels."""

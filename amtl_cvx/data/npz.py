@@ -15,10 +15,11 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amtl_cvx.arrays import check_features, check_gaps, whole_numbers
 from amtl_cvx.data.dataset import Dataset, FeatureTable
 from amtl_cvx.data.untrusted import check_size, existing_file, reading
 from amtl_cvx.errors import DataError
-from amtl_cvx.tasks import TaskSet, check_features
+from amtl_cvx.tasks import TaskSet
 
 
 def read_arrays(
@@ -50,6 +51,7 @@ def read_arrays(
 def read_npz(path: Path) -> Dataset:
     """Stacked rows: `X`, `y`, `task` and optionally `task_names`, `feature_names`."""
     arrays = _arrays(path, ("X", "y", "task"), ("task_names", "feature_names"))
+    check_gaps(whole_numbers(arrays["task"]))
     tasks = TaskSet.from_stacked(
         arrays["X"],
         arrays["y"],

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amtl_cvx.arrays import Array, check_features, sorted_names
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
-from amtl_cvx.data.table import UNNAMED, check_names, sorted_names
+from amtl_cvx.data.table import UNNAMED, check_names
 from amtl_cvx.data.untrusted import check_expansion, reading, shown
 from amtl_cvx.errors import DataError
-from amtl_cvx.tasks import Array, check_features
 
 if TYPE_CHECKING:
     import pyarrow as pa

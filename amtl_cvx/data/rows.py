@@ -20,8 +20,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from amtl_cvx.arrays import (
+    Array,
+    Mask,
+    as_array,
+    column_order,
+    described,
+    frame_numbers,
+    is_frame,
+    whole_numbers,
+)
 from amtl_cvx.errors import DataError
-from amtl_cvx.tasks import Array, Mask, whole_numbers
 
 CHUNK = 1 << 20
 """Numbers a chunk holds (8 MiB as float64)."""
@@ -87,8 +96,15 @@ class ChunkedRows(Rows):
     feature_names: tuple[str, ...] | None = None
 
     def chunks(self) -> Iterator[Chunk]:
-        parts = (tuple(np.asarray(array) for array in part) for part in self.make())
-        return checked(parts, self.feature_names)
+        return checked((self._arrays(part) for part in self.make()), self.feature_names)
+
+    def _arrays(self, part: object) -> tuple[NDArray[Any], ...]:
+        if not isinstance(part, tuple | list) or len(part) != 3:
+            raise DataError(f"expected parts (X, y, task), got {type(part).__name__}: yield three arrays")
+        X, y, task = part
+        order = column_order(X, self.feature_names, "X")
+        rows = frame_numbers(X) if is_frame(X) else as_array(X, "X")
+        return rows if order is None else rows[:, order], as_array(y, "y"), as_array(task, "task")
 
 
 def chunk_rows(d: int) -> int:
@@ -127,7 +143,7 @@ def checked(
 def _finite(array: NDArray[Any], what: str, seen: int, names: tuple[str, ...] | None) -> Array:
     """`array` as float64; `DataError` names the row, counted from the first of all, and the feature."""
     if array.dtype.kind not in "fiub":
-        raise DataError(f"{what} must hold real numbers, it has dtype {array.dtype}: convert it first")
+        raise DataError(f"{what} must hold real numbers, it has {described(array)}: convert it first")
     numbers = np.asarray(array, dtype=np.float64)
     if not np.isfinite(numbers).all():
         bad = tuple(int(i) for i in np.argwhere(~np.isfinite(numbers))[0])

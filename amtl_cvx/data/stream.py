@@ -30,10 +30,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from amtl_cvx.arrays import Array, check_gaps, frozen, label_pair
 from amtl_cvx.data.rows import Chunk, Rows
 from amtl_cvx.data.untrusted import check_size
 from amtl_cvx.errors import DataError
-from amtl_cvx.tasks import Array, Task, TaskSet, binary, check_gaps, triangular_factor
+from amtl_cvx.tasks import Task, TaskSet, triangular_factor
 
 if TYPE_CHECKING:
     from amtl_cvx.certificate import RowSums
@@ -136,9 +137,12 @@ def gather(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
     """All rows in memory, for a loss without a factor."""
     if rows.count is not None and rows.feature_names is not None:
         check_size("X", (rows.count, len(rows.feature_names)))
-    parts = zip(*_observed(rows, observe), strict=True)
+    X, y, task = (np.concatenate(part) for part in zip(*_observed(rows, observe), strict=True))
+    check_gaps(np.unique(task))
     return TaskSet.from_stacked(
-        *(np.concatenate(part) for part in parts),
+        X,
+        y,
+        task,
         names=rows.task_names,
         feature_names=rows.feature_names,
     )
@@ -153,7 +157,7 @@ def has_labels(rows: Rows) -> bool:
             values.update(np.unique(chunk.y[chunk.task == t]).tolist())
             if len(values) > 2 or not values <= {-1.0, 0.0, 1.0}:
                 return False
-    return binary(found.values())
+    return label_pair(found.values()) is not None
 
 
 def _observed(rows: Rows, observe: Observe | None) -> Iterator[Chunk]:
@@ -210,7 +214,7 @@ class _Factor:
         """Rows where there are at most d + 2, else the factor, X in the users' units again."""
         if self._count <= self._width:
             X, y = (np.concatenate(part) for part in zip(*self._waiting, strict=True))
-            return Task(X=X, y=y, name=name)
+            return Task(X=frozen(X), y=frozen(y), name=name)
         if self._waiting:
             self._fold()
         ones, X, y = self._R[:, :1], self._R[:, 1:-1], self._R[:, -1]

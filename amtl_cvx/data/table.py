@@ -23,10 +23,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amtl_cvx.arrays import Array, check_features, sorted_names
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.untrusted import shown
 from amtl_cvx.errors import DataError
-from amtl_cvx.tasks import Array, TaskSet, check_features
+from amtl_cvx.tasks import TaskSet
 
 MISSING = frozenset(
     ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"]
@@ -117,12 +118,6 @@ def table_features(table: TextTable, task: str | None, target: str | None) -> Fe
         task=None if labels is None else tuple(labels),
         feature_names=columns.names,
     )
-
-
-def sorted_names(names: Collection[str]) -> list[str]:
-    """Tasks in their order: as numbers where all are whole numbers, written as such, else as texts."""
-    whole = all(re.fullmatch(r"0|-?[1-9]\d{0,99}", name, re.ASCII) for name in names)
-    return sorted(names, key=int) if whole else sorted(names)
 
 
 def check_names(names: Sequence[str], wanted: Collection[str]) -> None:

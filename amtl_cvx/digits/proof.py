@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 from flint import arb, arb_mat, ctx
 
+from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import infeasibility
 from amtl_cvx.digits.decimals import at_least, at_most, decimal
 from amtl_cvx.digits.krawczyk import Root, Undecided, contract, negative_eigenvalues, newton
@@ -20,7 +21,7 @@ from amtl_cvx.digits.system import Edge, FirstOrderSystem, unknowns
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import LOSSES
 from amtl_cvx.model import Model
-from amtl_cvx.tasks import Array, TaskSet, check_weights
+from amtl_cvx.tasks import TaskSet
 
 MAX_UNKNOWNS = 500
 """Unknowns up to which a proof is tried: it takes some seconds there and grows as their cube."""
@@ -38,7 +39,7 @@ def prove_point(
     """`digits.prove` without its defaults."""
     start = time.perf_counter()
     model.check(tasks)
-    W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
+    W, B = tasks.check_point(W, B)
     _check(tasks, model, B)
     support = [(int(s), int(t)) for t, s in np.argwhere(B.T > 0)]
     _check_size(tasks, len(support))

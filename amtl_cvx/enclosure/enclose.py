@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import infeasibility
 from amtl_cvx.enclosure.box import Box, box_of, check_box
 from amtl_cvx.enclosure.cells import Cell, LowerPoint, Prover, excess_of
@@ -33,7 +34,7 @@ from amtl_cvx.enclosure.sdpa import bound_precisely
 from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import ModelError, NotCertifiable
 from amtl_cvx.model import Model
-from amtl_cvx.tasks import Array, TaskSet, check_weights
+from amtl_cvx.tasks import TaskSet
 
 SOLVERS = ("CLARABEL", "SDPA")
 BITS = 72
@@ -141,7 +142,7 @@ def enclose(
         raise ModelError(f"solver must be one of {SOLVERS}, got {solver!r}")
     check_size(tasks.T, tasks.d)  # before the exact Gram matrices are formed
     problem = ExactProblem.read(tasks, model)
-    W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
+    W, B = tasks.check_point(W, B)
     if infeasibility(model, B) > 0.0:
         raise ModelError(
             f"B is not feasible (by {infeasibility(model, B):.3g}): it must be >= 0, its diagonal 0"

@@ -27,12 +27,13 @@ from typing import Any, Literal
 
 import numpy as np
 
+from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import infeasibility
 from amtl_cvx.enclosure.sublevel import Bounds, derive_bounds
 from amtl_cvx.errors import ModelError, NotCertifiable
 from amtl_cvx.losses import Logistic, SquaredHinge
 from amtl_cvx.model import Model
-from amtl_cvx.tasks import Array, Task, TaskSet, check_weights
+from amtl_cvx.tasks import Task, TaskSet
 
 GAP = 1e-6
 """Relative gap at which SCIP may stop."""
@@ -110,7 +111,7 @@ def claim(tasks: TaskSet, model: Model, W: Array, B: Array, *, seconds: float = 
             " take fewer tasks or features"
         )
     model.check(tasks)
-    W, B = check_weights(W, B, d=tasks.d, T=tasks.T)
+    W, B = tasks.check_point(W, B)
     if infeasibility(model, B) > 0.0:
         raise ModelError(
             f"B is not feasible (by {infeasibility(model, B):.3g}): it must be >= 0, its diagonal 0"

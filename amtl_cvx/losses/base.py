@@ -11,6 +11,7 @@ from typing import ClassVar, Literal
 import cvxpy as cp
 import numpy as np
 
+from amtl_cvx.arrays import frozen
 from amtl_cvx.errors import ModelError
 from amtl_cvx.tasks import Array, Task, triangular_factor
 
@@ -132,6 +133,7 @@ class Loss(abc.ABC):
         if not self.quadratic or len(task.y) <= task.X.shape[1] + 1:
             return task
         factor = triangular_factor(np.column_stack([task.X, task.y]))
+        factor = frozen(factor)
         return replace(task, X=factor[:, :-1], y=factor[:, -1], count=task.n, ones=None)
 
 

@@ -20,7 +20,7 @@ from amtl_cvx.runfolder.content import describe, draw, read_run_json, to_json, w
 from amtl_cvx.runfolder.files import COMMIT, OWN_FILES, OWN_PREFIX, digest, locate
 from amtl_cvx.runfolder.work import Work
 from amtl_cvx.solution import Solution, Status
-from amtl_cvx.tasks import TaskSet, check_weights
+from amtl_cvx.tasks import TaskSet
 
 _log = logging.getLogger(__name__)
 
@@ -261,7 +261,7 @@ def save(
     if tasks.names != solution.task_names:
         raise DataError("the tasks have other names than those of the solution: give the data of the fit")
     prepared = tasks if solution.preparation is None else solution.preparation.apply_tasks(tasks)
-    check_weights(solution.W, solution.B, d=prepared.d, T=prepared.T)
+    prepared.check_point(solution.W, solution.B)
     dataset = Dataset(name=name, train=tasks, source="Python")
     arguments = {"tol": solution.certificate.tol, "ridge": solution.ridge}
     place = Path(folder)

@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
+from amtl_cvx.arrays import check_weights
 from amtl_cvx.data import read_arrays
 from amtl_cvx.errors import DataError
 from amtl_cvx.methods import METHODS
 from amtl_cvx.refine import Carried
 from amtl_cvx.runfolder.files import locate
 from amtl_cvx.solution import Record, State
-from amtl_cvx.tasks import check_weights
 
 STATE = "state.npz"
 _COLUMNS = tuple(field.name for field in fields(Record))

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from amtl_cvx.arrays import Array, check_weights
 from amtl_cvx.data import read_point
 from amtl_cvx.data.untrusted import reading
 from amtl_cvx.errors import DataError
@@ -20,7 +21,6 @@ from amtl_cvx.preparation import Preparation
 from amtl_cvx.runfolder.content import model_from_dict, parse_run_json
 from amtl_cvx.runfolder.files import digest, locate, recorded_files
 from amtl_cvx.solution import Record
-from amtl_cvx.tasks import Array, check_weights
 
 _log = logging.getLogger(__name__)
 

@@ -1,0 +1,88 @@
+"""Arrays: the one gate through which the users' numbers, names and labels enter.
+
+Lists, arrays, and the frames of pandas and polars are taken (neither package is imported for it). What would
+be read as something other than its owner means is refused in one line: a masked entry, a sparse matrix,
+complex numbers, text, None, NaN and infinity, rows of different lengths. Names of columns are honoured: the
+frames of one set of tasks are put into one order, and rows to predict on must come in that of the fit.
+
+    numbers(y, "y")                  finite float64, perhaps in the caller's memory: to use and let go
+    snapshot(y, "y")                 the same, read-only, in memory that the caller cannot write: to keep
+    check_features(X, names=names)   rows (N, d), columns in the order of `names`
+    group(task, "task")              labels of rows as numbers 0..T-1, and their names
+    targets([(y, "y")])              targets as numbers, and the two labels where they are text or bool
+
+A frame whose columns only count (0, 1, 2, ... as pandas gives them, column_0, ... as polars does) is taken by
+position, like an array.
+"""
+
+from amtl_cvx.arrays.frames import (
+    check_complete,
+    check_distinct,
+    clean,
+    column_names,
+    column_order,
+    frame_numbers,
+    is_frame,
+    is_series,
+    order_of,
+)
+from amtl_cvx.arrays.gate import (
+    Array,
+    Indices,
+    Mask,
+    as_array,
+    check_features,
+    check_finite,
+    check_weights,
+    described,
+    frozen,
+    numbers,
+    one_row,
+    snapshot,
+)
+from amtl_cvx.arrays.labels import (
+    Labels,
+    check_gaps,
+    class_labels,
+    group,
+    label_pair,
+    names_of,
+    names_or_numbers,
+    sorted_names,
+    targets,
+    whole_numbers,
+)
+
+__all__ = [
+    "Array",
+    "Indices",
+    "Labels",
+    "Mask",
+    "as_array",
+    "check_complete",
+    "check_distinct",
+    "check_features",
+    "check_finite",
+    "check_gaps",
+    "check_weights",
+    "class_labels",
+    "clean",
+    "column_names",
+    "column_order",
+    "described",
+    "frame_numbers",
+    "frozen",
+    "group",
+    "is_frame",
+    "is_series",
+    "label_pair",
+    "names_of",
+    "names_or_numbers",
+    "numbers",
+    "one_row",
+    "order_of",
+    "snapshot",
+    "sorted_names",
+    "targets",
+    "whole_numbers",
+]

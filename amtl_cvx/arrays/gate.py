@@ -1,0 +1,214 @@
+"""What is an array: one check for all that enters, with or without a copy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from numbers import Real
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtl_cvx.arrays.frames import (
+    REAL,
+    column_names,
+    column_order,
+    frame_entries,
+    frame_numbers,
+    is_a,
+    is_frame,
+    is_series,
+    order_of,
+    row_names,
+    series_entries,
+)
+from amtl_cvx.errors import DataError
+
+Array = NDArray[np.float64]
+Indices = NDArray[np.intp]
+Mask = NDArray[np.bool_]
+
+
+def numbers(value: object, what: str) -> Array:
+    """`value` as finite float64 of any shape, or `DataError`; it may share memory with the caller's."""
+    if is_frame(value):
+        array = frame_numbers(value)
+    else:
+        found = as_array(value, what)
+        if found.dtype.kind not in REAL:
+            raise DataError(f"{what} must hold real numbers, it has {described(found)}: convert it first")
+        with np.errstate(over="ignore"):
+            array = np.asarray(found, dtype=np.float64)
+    check_finite(array, what)
+    return array
+
+
+def snapshot(value: object, what: str) -> Array:
+    """`numbers`, read-only, and copied unless nobody else can write the memory it is in."""
+    array = numbers(value, what)
+    if array is not value and array.base is None and isinstance(value, np.ndarray | list | tuple):
+        return frozen(array)  # converted just now
+    return array if _is_locked(array) else frozen(array.copy())
+
+
+def frozen(array: Array) -> Array:
+    """`array`, which is ours alone, made read-only: `snapshot` takes it as it is."""
+    array.flags.writeable = False
+    return array
+
+
+def as_array(value: object, what: str) -> NDArray[Any]:
+    """`value` as an array of whatever it holds, nothing missing or masked in it, or `DataError`."""
+    if value is None:
+        raise DataError(f"{what} is None: give an array")
+    _check_masks(value, what)
+    if is_a(value, "scipy.sparse", "sparray", "spmatrix"):
+        raise DataError(f"{what} is a sparse matrix ({type(value).__name__}): give it as .toarray()")
+    if is_frame(value):
+        return frame_entries(value)
+    if is_series(value):
+        return series_entries(value, what)
+    try:
+        array = np.asarray(value)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+        if isinstance(value, list | tuple) and "inhomogeneous" in str(error):
+            raise DataError(
+                f"{what} must be rectangular, its rows differ in length: pad or drop them"
+            ) from error
+        reason = " ".join(str(error).split())[:120]
+        raise DataError(f"{what} cannot be read as an array ({type(error).__name__}: {reason})") from error
+    if array.dtype.kind == "O":
+        _check_objects(array, what)
+    return array
+
+
+def check_finite(array: Array, what: str) -> None:
+    """`DataError` that names the first entry of `array` that is NaN or infinite."""
+    if not np.isfinite(array).all():
+        bad = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise DataError(f"{what} must be finite, entry {bad} is {array[bad]}: drop or fill such rows first")
+
+
+def check_features(
+    X: object, *, d: int | None = None, names: Sequence[str] | None = None, what: str = "X"
+) -> Array:
+    """Feature rows (N, d) as finite float64, or `DataError`.
+
+    Parameters
+    ----------
+    X : array_like or frame
+        Copied only where it has to be.
+    d : int, optional
+        The width expected, if it is known.
+    names : sequence of str, optional
+        The features expected: the columns of a frame must be these, in their order.
+    what : str
+        What messages call it.
+    """
+    array = numbers(X, what)
+    if array.ndim != 2:
+        raise DataError(f"{what} must have two dimensions (rows, features), it has shape {array.shape}")
+    if column_order(X, names, what) is not None:
+        shown = ", ".join(column_names(X) or ())[:60]
+        raise DataError(
+            f"the columns of {what} must be in the order of the fit, they are {shown}: give"
+            f" {what}[{list(names or ())[:6]}]"
+        )
+    if d is not None and array.shape[1] != d:
+        raise DataError(f"{what} must have the {d} features of the training data, it has {array.shape[1]}")
+    return array
+
+
+def one_row(X: Any) -> Any:
+    """A vector, or a row of a pandas frame, as rows (1, d) with its names; everything else as it is."""
+    if is_a(X, "pandas", "Series"):
+        return X.to_frame().T.infer_objects()
+    return X[None, :] if isinstance(X, np.ndarray) and X.ndim == 1 else [X] if _is_vector(X) else X
+
+
+def _is_vector(X: object) -> bool:
+    return isinstance(X, list | tuple) and all(isinstance(entry, Real) for entry in X)
+
+
+def check_weights(
+    W: object,
+    B: object,
+    *,
+    d: int,
+    T: int,
+    features: Sequence[str] | None = None,
+    tasks: Sequence[str] | None = None,
+) -> tuple[Array, Array]:
+    """A solution's arrays as float64, or `DataError` for a wrong shape or a number that is not finite.
+
+    Where W or B is a frame, its rows and columns are brought into the order of `features` and `tasks`.
+    """
+    pair = []
+    for name, value, shape, sides in (
+        ("W", W, (d, T), (features, tasks)),
+        ("B", B, (T, T), (tasks, tasks)),
+    ):
+        array = numbers(value, name)
+        if array.shape != shape:
+            raise DataError(
+                f"{name} must have shape {shape} for {T} tasks, {d} features, it has {array.shape}"
+            )
+        for axis, names in enumerate(sides):
+            labels = row_names(value) if axis == 0 else column_names(value)
+            order = order_of(labels, names, f"the {('rows', 'columns')[axis]} of {name}")
+            array = array if order is None else array.take(order, axis=axis)
+        pair.append(array)
+    return pair[0], pair[1]
+
+
+def _check_masks(value: object, what: str) -> None:
+    """`DataError` for an entry that `numpy.ma` masks, also of an array inside of a list."""
+    if isinstance(value, np.ma.MaskedArray):
+        masked = int(np.ma.getmaskarray(value).sum())
+        if masked:
+            raise DataError(
+                f"{what} has {masked} masked entries, they are missing values and not the zeros of a sparse"
+                " matrix: drop or fill those rows first"
+            )
+    elif isinstance(value, list | tuple):
+        for item in value:
+            if isinstance(item, list | tuple | np.ma.MaskedArray):
+                _check_masks(item, what)
+
+
+def _check_objects(array: NDArray[Any], what: str) -> None:
+    """`DataError` for a missing value in an array of Python objects, or what is no array at all."""
+    if array.ndim == 0:
+        raise DataError(
+            f"{what} must be an array, it is a {type(array.item()).__name__}: give rows of numbers"
+        )
+    for place, entry in enumerate(array.ravel().tolist()):
+        if entry is None or (isinstance(entry, float) and entry != entry) or type(entry).__name__ == "NAType":
+            at = tuple(int(i) for i in np.unravel_index(place, array.shape))
+            raise DataError(
+                f"{what} has a missing value, entry {at} is {entry}: drop or fill such rows first"
+            )
+        if is_a(entry, "scipy.sparse", "sparray", "spmatrix"):
+            raise DataError(f"{what} holds sparse matrices: give their toarray(), one for each task")
+
+
+def _is_locked(array: NDArray[Any]) -> bool:
+    """Whether nobody can write the memory of `array`: it and all that it is a view of are read-only."""
+    owner: Any = array
+    while isinstance(owner, np.ndarray):
+        if owner.flags.writeable:
+            return False
+        owner = owner.base
+    return owner is None
+
+
+def described(array: NDArray[Any]) -> str:
+    """What is in an array that is not of real numbers."""
+    if array.dtype.kind in "UST":
+        return f"text (dtype {array.dtype})"
+    if array.dtype.kind == "c":
+        return f"complex numbers (dtype {array.dtype})"
+    if array.dtype.kind == "O":
+        kinds = sorted({type(entry).__name__ for entry in array.ravel().tolist()})
+        return f"dtype object ({', '.join(kinds[:3])})"
+    return f"dtype {array.dtype}"

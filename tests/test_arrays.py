@@ -1,0 +1,256 @@
+"""The gate for arrays: every way in takes the same things, refuses the same things, and honours names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+
+from amtl_cvx.certificate import certify
+from amtl_cvx.data import ChunkedRows, factor
+from amtl_cvx.errors import DataError
+from amtl_cvx.graph import TransferGraph
+from amtl_cvx.losses import Logistic, Squared
+from amtl_cvx.methods import fit
+from amtl_cvx.model import Model
+from amtl_cvx.preparation import Preparation
+from amtl_cvx.solution import Solution
+from amtl_cvx.tasks import Task, TaskSet, task_index
+from amtl_cvx.transfer import LossWeightedL1
+
+N, NAMES = 12, ("a", "b", "c")
+RNG = np.random.default_rng(3)
+ROWS, Y = RNG.normal(size=(N, 3)), RNG.normal(size=N)
+HALVES = np.repeat([0, 1], N // 2)
+MODEL = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=1.0)
+
+
+@pytest.fixture(scope="module")
+def solution() -> Solution:
+    return fit(TaskSet.from_stacked(ROWS, Y, HALVES, feature_names=NAMES), MODEL)
+
+
+def frame(order: str = "abc") -> pd.DataFrame:
+    return pd.DataFrame(ROWS, columns=list(NAMES))[list(order)]
+
+
+WAYS_IN: dict[str, Callable[[Any, Solution], object]] = {
+    "Task": lambda X, s: Task(X=X, y=Y),
+    "from_arrays": lambda X, s: TaskSet.from_arrays([ROWS, X], [Y, Y]),
+    "from_stacked": lambda X, s: TaskSet.from_stacked(X, Y, HALVES),
+    "from_matrix": lambda X, s: TaskSet.from_matrix(X, np.column_stack([Y, -Y])),
+    "one_vs_rest": lambda X, s: TaskSet.one_vs_rest(X, HALVES),
+    "predict": lambda X, s: s.predict(0, X),
+    "scores": lambda X, s: s.scores(X),
+    "apply": lambda X, s: Preparation(center=np.zeros(3), scale=np.ones(3), intercept=True).apply(X),
+    "stream": lambda X, s: factor(ChunkedRows(make=lambda: [(X, Y, HALVES)])),
+}
+REFUSED: dict[str, Any] = {
+    "masked": (np.ma.masked_less(ROWS, 0.0), "masked"),
+    "masked rows": ([np.ma.masked_less(row, 0.0) for row in ROWS], "masked"),
+    "csr": (sp.csr_array(ROWS), "sparse"),
+    "coo matrix": (sp.coo_matrix(ROWS), "sparse"),
+    "complex": (ROWS + 1j, "complex"),
+    "text": (ROWS.astype(str), "text"),
+    "objects": (ROWS.astype(object), "object"),
+    "ragged": ([[1.0, 2.0, 3.0], [1.0]], "rectangular"),
+    "None": (None, "None"),
+    "a None inside": ([[None, 1.0, 2.0]] * N, "missing"),
+    "NaN": (np.where(ROWS > 1.0, np.nan, ROWS), "nan"),
+    "infinity": (np.where(ROWS > 1.0, np.inf, ROWS), "inf"),
+    "dates": (np.full((N, 3), "2026-01-01", dtype="datetime64[D]"), "datetime64"),
+    "a dict": ({"a": 1.0}, "dict"),
+    "NaN in a frame": (frame().mask(ROWS > 1.0), "missing"),
+    "text in a frame": (frame().assign(b="x"), "'b' is not numeric"),
+    "one name twice": (frame().set_axis(["a", "b", "a"], axis=1), "'a' occurs more than once"),
+}
+
+
+@pytest.mark.parametrize("kind", REFUSED)
+@pytest.mark.parametrize("way", WAYS_IN)
+def test_every_way_in_refuses_what_is_no_table_of_numbers(way: str, kind: str, solution: Solution) -> None:
+    value, word = REFUSED[kind]
+    if kind == "one name twice" and way in ("Task", "apply"):
+        pytest.skip("no names there")
+    with pytest.raises(DataError, match=word) as caught:
+        WAYS_IN[way](value, solution)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("way", WAYS_IN)
+def test_every_way_in_takes_the_same_numbers_in_other_clothes(way: str, solution: Solution) -> None:
+    polars = pytest.importorskip("polars")
+    for value in (
+        ROWS.tolist(),
+        np.asfortranarray(ROWS),
+        np.ma.masked_invalid(ROWS),
+        frame(),
+        frame().convert_dtypes(),
+        polars.DataFrame(ROWS, schema=list(NAMES)),
+        polars.DataFrame(ROWS),
+        pd.DataFrame(ROWS),
+    ):
+        assert WAYS_IN[way](value, solution) is not None
+
+
+@pytest.mark.parametrize("y", [np.ma.masked_less(Y, 0.0), sp.csr_array(Y[:, None]), Y + 1j, Y.astype(object)])
+def test_targets_and_tasks_pass_the_gate_too(y: Any) -> None:
+    with pytest.raises(DataError):
+        TaskSet.from_arrays([ROWS], [y])
+    with pytest.raises(DataError):
+        TaskSet.from_stacked(ROWS, y, HALVES)
+    with pytest.raises(DataError):
+        TaskSet.from_stacked(ROWS, Y, np.ma.masked_equal(HALVES, 1))
+    with pytest.raises(DataError):
+        TaskSet.one_vs_rest(ROWS, np.ma.masked_equal(HALVES, 1))
+    with pytest.raises(DataError):
+        factor(ChunkedRows(make=lambda: [(ROWS, y, HALVES)]))
+
+
+def test_points_pass_the_gate_and_frames_of_them_are_put_in_order(solution: Solution) -> None:
+    tasks = TaskSet.from_stacked(ROWS, Y, HALVES, names=["n", "s"], feature_names=NAMES)
+    W, B = solution.W, solution.B
+    for bad in (np.ma.masked_less(W, 9.0), W + 0j, sp.csr_array(W), None):
+        with pytest.raises(DataError):
+            certify(tasks, MODEL, bad, B)
+    with pytest.raises(DataError):
+        TransferGraph(B=B + 1j, names=("n", "s"))
+    moved = pd.DataFrame(W, index=list(NAMES), columns=["n", "s"]).loc[["c", "a", "b"], ["s", "n"]]
+    assert certify(tasks, MODEL, moved, B).objective == certify(tasks, MODEL, W, B).objective
+    with pytest.raises(DataError, match="rows of W"):
+        certify(tasks, MODEL, moved.rename(index={"a": "z"}), B)
+
+
+def test_frames_of_one_set_are_put_into_one_order() -> None:
+    right = TaskSet.from_arrays([frame(), frame()], [Y, Y])
+    moved = TaskSet.from_arrays([frame(), frame("cab")], [Y, Y])
+    assert right.feature_names == moved.feature_names == NAMES
+    assert moved.fingerprint() == right.fingerprint()
+    stacked = TaskSet.from_stacked(frame("bca"), Y, HALVES, feature_names=NAMES)
+    np.testing.assert_array_equal(stacked[0].X, ROWS[HALVES == 0])
+    with pytest.raises(DataError, match="no 'c'"):
+        TaskSet.from_arrays([frame(), frame().rename(columns={"c": "z"})], [Y, Y])
+    chunks = ChunkedRows(make=lambda: [(frame("cab"), Y, HALVES)], feature_names=NAMES)
+    np.testing.assert_array_equal(next(chunks.chunks()).X, ROWS)
+
+
+def test_rows_to_predict_on_have_the_columns_of_the_fit(solution: Solution) -> None:
+    expected = ROWS @ solution.W[:, 1]
+    np.testing.assert_allclose(solution.predict(1, frame()), expected, rtol=1e-13)
+    np.testing.assert_allclose(solution.predict(1, frame().iloc[2]), expected[2:3], rtol=1e-14)
+    np.testing.assert_allclose(solution.predict(1, ROWS[2]), expected[2:3], rtol=1e-14)
+    for moved in (frame("cab"), frame("cab").iloc[2], frame().rename(columns={"a": "z"})):
+        with pytest.raises(DataError, match="columns of X"):
+            solution.predict(1, moved)
+
+
+def test_a_preparation_knows_its_columns() -> None:
+    tasks = TaskSet.from_arrays([frame()], [Y])
+    learned = Preparation.learn(tasks, standardize=True, intercept=True)
+    moved = learned.apply_tasks(TaskSet.from_arrays([frame("bca")], [Y]))
+    assert moved.fingerprint() == learned.apply_tasks(tasks).fingerprint()
+    assert moved.feature_names == (*NAMES, "intercept")
+    with pytest.raises(DataError, match="columns of X"):
+        learned.apply(frame("bca"))
+
+
+@pytest.mark.parametrize("task", [1.0, 1.5, None, True, np.bool_(1), b"task 1", [1], np.array([1]), "1"])
+def test_a_task_is_a_name_or_a_whole_number(task: Any, solution: Solution) -> None:
+    with pytest.raises(DataError):
+        solution.predict(task, ROWS)
+    assert task_index(solution.task_names, np.int8(1)) == 1
+
+
+ALIASES: dict[str, Callable[[np.ndarray], Any]] = {
+    "array": lambda X: X,
+    "read-only view": lambda X: np.broadcast_to(X, X.shape),
+    "Fortran": lambda X: X.T.copy().T,
+    "frame": lambda X: pd.DataFrame(X, copy=False),
+    "masked": lambda X: np.ma.masked_invalid(X, copy=False),
+}
+
+
+@pytest.mark.parametrize("alias", ALIASES)
+def test_a_task_set_is_a_snapshot(alias: str) -> None:
+    X, y = ROWS.copy(), Y.copy()
+    given = ALIASES[alias](X)
+    sets = [
+        TaskSet.from_arrays([given, given], [y, y]),
+        TaskSet.from_stacked(given, y, np.zeros(N, dtype=int)),
+        TaskSet.from_matrix(given, y[:, None]),
+        TaskSet.one_vs_rest(given, HALVES),
+        TaskSet(tasks=(Task(X=given, y=y),)),
+    ]
+    before = [tasks.fingerprint() for tasks in sets]
+    X *= 3.0
+    y -= 1.0
+    if isinstance(given, np.ndarray) and given.flags.writeable:
+        given += 1.0
+    assert [tasks.fingerprint() for tasks in sets] == before
+    assert np.shares_memory(sets[0][0].X, sets[0][1].X) and np.shares_memory(sets[3][0].X, sets[3][1].X)
+    assert not any(np.shares_memory(task.X, X) for tasks in sets for task in tasks)
+
+
+def test_views_of_the_same_rows_are_copied_once() -> None:
+    X = ROWS.copy()
+    tasks = TaskSet.from_arrays([X[:], X[:], X[::-1]], [Y, Y, Y])
+    assert np.shares_memory(tasks[0].X, tasks[1].X) and not np.shares_memory(tasks[0].X, tasks[2].X)
+    again = TaskSet(tasks=tuple(Task(X=task.X, y=task.y, name=task.name) for task in tasks))
+    assert again[0].X is tasks[0].X  # nobody can write it: no second copy
+
+
+def test_labels_of_tasks_are_names() -> None:
+    text = TaskSet.from_stacked(ROWS, Y, np.where(HALVES, "north", "east"))
+    assert text.names == ("east", "north")
+    gaps = TaskSet.from_stacked(ROWS, Y, [10, 9, 10, 9] * 3)
+    assert gaps.names == ("9", "10")
+    np.testing.assert_array_equal(gaps[1].X, ROWS[::2])
+    assert TaskSet.from_stacked(ROWS, Y, ["1", "01"] * 6).names == ("01", "1")
+    with pytest.raises(DataError, match="leave names out"):
+        TaskSet.from_stacked(ROWS, Y, [3, 5] * 6, names=["a", "b"])
+
+
+def test_a_polars_frame_is_a_frame() -> None:
+    polars = pytest.importorskip("polars")
+    table = frame().assign(site=["n", "s"] * 6, y=Y)
+    ours = TaskSet.from_frame(polars.DataFrame(table.to_dict("list")), task="site", target="y")
+    theirs = TaskSet.from_frame(table, task="site", target="y")
+    assert ours.fingerprint() == theirs.fingerprint() and ours.feature_names == theirs.feature_names
+    with pytest.raises(DataError, match="collect"):
+        TaskSet.from_frame(polars.LazyFrame({"a": [1]}), task="a", target="b")
+    with pytest.raises(DataError, match="'a' has missing values"):
+        TaskSet.from_arrays([polars.DataFrame({"a": [1.0, None]})], [Y[:2]])
+
+
+def test_a_matrix_of_targets_is_one_task_per_column() -> None:
+    targets = pd.DataFrame({"up": Y, "down": -Y})
+    tasks = TaskSet.from_matrix(ROWS, targets)
+    assert tasks.names == ("up", "down") and np.shares_memory(tasks[0].X, tasks[1].X)
+    np.testing.assert_array_equal([task.y for task in tasks], [Y, -Y])
+    for wrong in (
+        lambda: TaskSet.from_stacked(ROWS, targets, HALVES),
+        lambda: TaskSet.from_arrays(ROWS, targets.to_numpy()),  # type: ignore[arg-type]
+        lambda: TaskSet.from_arrays(frame(), targets),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(DataError, match="from_matrix"):
+            wrong()
+
+
+def test_a_name_that_is_no_utf8_is_written_with_a_question_mark() -> None:
+    name = os.fsdecode(b"caf\xe9")
+    tasks = TaskSet.from_arrays([ROWS], [Y], names=[name], feature_names=[name, "b", "c"])
+    assert tasks.names == ("caf?",) and tasks.feature_names == ("caf?", "b", "c")
+    assert tasks.index(name) == 0 and len(tasks.fingerprint()) == 64
+    with pytest.raises(DataError, match="list of 2 task names"):
+        TaskSet.from_arrays([ROWS, ROWS], [Y, Y], names="ab")
+
+
+def test_one_pair_of_labels_serves_all_tasks() -> None:
+    mixed = TaskSet.from_arrays([ROWS, ROWS], [HALVES, 2 * HALVES - 1])
+    with pytest.raises(DataError, match="same labels in every task"):
+        Model(loss=Logistic(), transfer=LossWeightedL1(mu=0.1), coupling=1.0).check(mixed)
