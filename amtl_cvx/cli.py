@@ -27,6 +27,7 @@ import io
 import logging
 import os
 import re
+import shlex
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -85,6 +86,7 @@ def _run(argv: Sequence[str]) -> int:
     arguments = build_parser().parse_args(_joined(argv))
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal cannot show is no failure
         sys.stdout.reconfigure(errors="backslashreplace")
+    arguments.command_line = shlex.join(["amtl-cvx", *argv])
     quiet = getattr(arguments, "quiet", False)
     with _warnings(logging.NullHandler() if quiet else _Warnings()):
         with _loading(quiet=quiet or arguments.command not in ("fit", "explore")):

@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike
 from amtl_cvx.certificate import LEVELS, Certificate, rungs
 from amtl_cvx.graph import ORIENTATION, TransferGraph
 from amtl_cvx.plotting import convergence_figure, heatmap, node_link, truth_figure, write_png
+from amtl_cvx.plotting.canvas import shortened
 from amtl_cvx.solution import Solution
 
 if TYPE_CHECKING:
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 2000
 """How many edges, the strongest, the edge table lists."""
+MAX_FEATURES, MAX_TASKS = 80, 40
+"""The features and tasks with the largest weights that the table of W shows."""
+STRONGEST = 12
+"""How many single weights are listed."""
 _DPI = 180
 
 _MEANING = {
@@ -74,6 +79,17 @@ _MEANING = {
     "refused": "levels that cannot be had here",
 }
 
+_METRICS = {
+    "class accuracy": "share of rows whose largest score is that of their class",
+    "accuracy": "share of right labels, mean over the tasks",
+    "rmse": "root mean squared error, mean over the tasks",
+    "pooled rmse": "root mean squared error over all rows",
+}
+"""What `experiment.score` measures."""
+
+_UNTOLD = ("command", "command_line", "data", "out", "quiet", "verbose", "json", "force")
+"""Arguments that the table of settings leaves out."""
+
 _GROUPS = (
     ("Verdict", ("kind", "objective", "tol", "passes", "level", "refused", "feasibility")),
     (
@@ -105,6 +121,15 @@ class Picture(NamedTuple):
     alt: str
     caption: str
     width: int
+
+
+class Weights(NamedTuple):
+    """W as a table: `rows` of (feature, cells), a cell is (number, its share of the largest)."""
+
+    columns: list[str]
+    rows: list[tuple[str, list[tuple[str, float]]]]
+    left_out: str
+    strongest: list[tuple[str, str, float]]
 
 
 class Fact(NamedTuple):
@@ -157,7 +182,9 @@ def write_report(
         headline=_headline(solution),
         numbers=_numbers(solution, data),
         graph=graph,
-        orientation=ORIENTATION,
+        weights=_weights(solution),
+        command=arguments.get("command_line"),
+        score_words=_score_words(scores or {}),
         pictures=_graph_pictures(graph),
         convergence=_convergence_picture(solution),
         truth=None if truth_B is None else _truth_picture(graph, truth_B),
@@ -169,7 +196,7 @@ def write_report(
         tasks=graph.to_dict()["tasks"],
         score_table=_score_table(scores or {}),
         run_tables=[
-            ("Arguments", arguments),
+            ("Settings", _settings(arguments)),
             ("Data", data),
             ("Versions", versions),
             ("Seconds", solution.seconds),
@@ -184,6 +211,7 @@ def _template() -> jinja2.Template:
     )
     environment.filters["shown"] = _shown
     environment.filters["digits"] = _digits
+    environment.filters["short"] = lambda name: shortened(name, 22)
     source = importlib.resources.files("amtl_cvx").joinpath("report.html.jinja").read_text(encoding="utf-8")
     return environment.from_string(source)
 
@@ -206,18 +234,83 @@ def _numbers(solution: Solution, data: Mapping[str, Any]) -> list[tuple[str, str
     """The tiles under the headline."""
     certificate = solution.certificate
     d, T = solution.W.shape
+    raw = None if solution.preparation is None else solution.preparation.d
     tiles = [
         ("objective J", f"{solution.objective:.8g}"),
         ("relative residual", f"{certificate.relative:.1e}"),
         ("edges", f"{certificate.edges} of {T * (T - 1)}"),
         ("tasks", str(T)),
-        ("features", str(d)),
+        ("features", str(d)) if raw is None or raw == d else ("features, intercept", f"{raw} + {d - raw}"),
     ]
     if data.get("rows") is not None:
         tiles.append(("rows", _shown(data["rows"])))
     if "total" in solution.seconds:
         tiles.append(("seconds", f"{solution.seconds['total']:.3g}"))
     return tiles
+
+
+def _settings(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """What was set: nothing without a value, no flag that is off but those of the preparation.
+
+    The command stands by itself, and what only concerns the terminal is no setting.
+    """
+    kept = ("standardize", "intercept")
+    return {
+        name: value
+        for name, value in arguments.items()
+        if name not in _UNTOLD and value is not None and (value is not False or name in kept)
+    }
+
+
+def _weights(solution: Solution) -> Weights:
+    """W, features in rows; of many features or tasks those with the largest weights.
+
+    The intercept, in other units than all others, is shown but not compared with them.
+    """
+    W, names = solution.W, _feature_names(solution)
+    d, T = W.shape
+    size = np.abs(W)
+    if d > 1 and solution.preparation is not None and solution.preparation.intercept:
+        size[-1] = 0.0
+    full = float(size.max()) or 1.0
+    features = np.sort(np.argsort(-size.max(axis=1), kind="stable")[:MAX_FEATURES])
+    tasks = np.sort(np.argsort(-size.max(axis=0), kind="stable")[:MAX_TASKS])
+    cut = [
+        f"the {shown} {what} with the largest weights of {count}"
+        for what, shown, count in (("features", len(features), d), ("tasks", len(tasks), T))
+        if shown < count
+    ]
+    largest = zip(
+        *np.unravel_index(np.argsort(-size, axis=None, kind="stable")[:STRONGEST], W.shape), strict=True
+    )
+    return Weights(
+        columns=[solution.task_names[t] for t in tasks],
+        rows=[(names[j], [_cell(float(W[j, t]), full) for t in tasks]) for j in features],
+        left_out=" and ".join(cut),
+        strongest=[(names[j], solution.task_names[t], float(W[j, t])) for j, t in largest if size[j, t]],
+    )
+
+
+def _cell(value: float, full: float) -> tuple[str, float]:
+    """A weight in few characters, and its share of the largest."""
+    shown = f"{value:.2f}" if 0.05 <= full < 1000 else f"{value:.1e}"
+    return shown if value else "0", min(max(value / full, -1.0), 1.0)
+
+
+def _feature_names(solution: Solution) -> list[str]:
+    """A name of every row of W."""
+    d = len(solution.W)
+    names = list(solution.feature_names or ())
+    if not names:
+        raw = d if solution.preparation is None else solution.preparation.d
+        names = [f"feature {j}" for j in range(raw)]
+    return names + ["intercept"] * (d - len(names))
+
+
+def _score_words(scores: Mapping[str, Any]) -> list[str]:
+    """What the metrics of the score table mean."""
+    columns, _ = _score_table(scores)
+    return [f"{name}: {_METRICS[name]}" for name in columns if name in _METRICS]
 
 
 def _graph_pictures(graph: TransferGraph) -> list[Picture]:

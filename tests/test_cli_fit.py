@@ -47,7 +47,9 @@ def test_fit_csv_names_the_tasks(run: Run) -> None:
     described = json.loads(Path("run/run.json").read_text())
     assert described["task_names"] == ["ash", "birch", "cedar"]
     assert described["feature_names"] == [f"x{j}" for j in range(D)]
-    assert "birch" in Path("run/report.html").read_text()
+    page = Path("run/report.html").read_text()
+    assert "birch" in page
+    assert "amtl-cvx fit a.csv --task kind --target price --out run --coupling 1 --mu 0.01</code>" in page
     assert run("certify", "a.csv", "run").code == 0  # the columns are those of run.json
 
 

@@ -16,6 +16,7 @@ from amtl_cvx.certificate import LEVELS, Certificate, certify
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Squared
 from amtl_cvx.model import Model
+from amtl_cvx.preparation import Preparation
 from amtl_cvx.report import write_report
 from amtl_cvx.solution import Record, Solution, Status
 from amtl_cvx.tasks import TaskSet
@@ -286,3 +287,60 @@ def test_a_long_edge_table_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytes
 def test_a_truth_of_another_shape_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="true B"):
         written(tmp_path, solved(), truth_B=np.zeros((2, 2)))
+
+
+@words_only
+def test_W_is_shown_and_its_largest_weights_without_the_intercept(tmp_path: Path) -> None:
+    solution = solved()
+    W = np.vstack([solution.W, np.full(4, 50.0)])
+    preparation = Preparation(center=np.zeros(3), scale=np.ones(3), intercept=True)
+    solution = dataclasses.replace(solution, W=W, preparation=preparation, feature_names=("u", "v", "w"))
+    _, page = written(tmp_path, solution)
+    rows = page.tables["weights"]
+    assert rows[0] == ["feature", *solution.task_names] and [row[0] for row in rows[1:]] == [
+        *"uvw",
+        "intercept",
+    ]
+    np.testing.assert_allclose(np.array([row[1:] for row in rows[1:]], dtype=float), W, atol=0.005)
+    largest = page.tables["strongest"][1:]
+    j, t = np.unravel_index(np.abs(W[:3]).argmax(), (3, 4))
+    assert largest[0][:2] == ["uvw"[j], solution.task_names[t]] and len(largest) == 12
+    assert float(largest[0][2]) == pytest.approx(W[j, t], rel=1e-3)
+    assert "3 + 1 features, intercept" in page.text  # and not 4 features beside d = 3
+
+
+@words_only
+def test_of_many_features_and_tasks_the_largest_are_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(report, "MAX_FEATURES", 2)
+    monkeypatch.setattr(report, "MAX_TASKS", 1)
+    solution = solved()
+    W = np.array([[1.0, 2.0, 0.0, 0.0], [0.5, 0.5, -3.0, 0.5], [0.1, 0.0, 0.1, 0.0]])
+    _, page = written(tmp_path, dataclasses.replace(solution, W=W))
+    assert page.tables["weights"] == [["feature", "task 2"], ["feature 0", "0"], ["feature 1", "-3.00"]]
+    assert "the 2 features with the largest weights of 3 and the 1 tasks" in page.text
+
+
+@words_only
+def test_the_command_is_there_to_copy_and_unset_options_are_not_listed(tmp_path: Path) -> None:
+    line = "amtl-cvx fit 'a b.csv' --out run --mu 0.1"
+    arguments = {"mu": "0.1", "solver": None, "no_refine": False, "intercept": False, "command_line": line}
+    _, page = written(tmp_path, solved(), arguments=arguments)
+    assert line in page.text
+    settings = next(rows for rows in page.tables.values() if rows and rows[0][0] == "mu")
+    assert settings == [["mu", "0.1"], ["intercept", "no"]]
+
+
+def test_no_cell_of_words_may_break_inside_them_and_pictures_follow_the_dark_page() -> None:
+    template = (Path(report.__file__).parent / "report.html.jinja").read_text(encoding="utf-8")
+    rules = dict(re.findall(r"^([^@{}\n]+?) \{ ([^}]*) \}", template, re.MULTILINE))
+    assert "anywhere" not in rules["th, td"]
+    assert "filter: invert(1)" in template and "background: #fff" not in rules["figure img"]
+
+
+@words_only
+def test_scores_say_what_they_measure(tmp_path: Path) -> None:
+    scores = {"AMTL": {"class accuracy": 0.5, "accuracy": 0.25}}
+    _, page = written(tmp_path, solved(), scores=scores)
+    assert "class accuracy: share of rows" in page.text and "accuracy: share of right labels" in page.text
