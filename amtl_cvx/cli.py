@@ -23,17 +23,17 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import io
 import logging
-import os
 import re
 import shlex
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from amtl_cvx.console import Log, clean, note, say, streams
 from amtl_cvx.errors import AMTLError, Exit, SolveError, WorkerError
 
 _NEGATIVE = re.compile(r"-(\d+\.|(\d+\.?\d*|\.\d+)e[+-]?\d+|inf|nan)", re.IGNORECASE)
@@ -41,70 +41,94 @@ _NEGATIVE = re.compile(r"-(\d+\.|(\d+\.?\d*|\.\d+)e[+-]?\d+|inf|nan)", re.IGNORE
 
 
 class _Parser(argparse.ArgumentParser):
-    """Bad usage is one line, like every other error."""
+    """Bad usage is one line, like every other error; help goes the way of results."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(Exit.USAGE, f"error: {' '.join(message.split())}; see {self.prog} --help\n")
+        note(f"error: {message}; see {self.prog} --help")
+        self.exit(Exit.USAGE)
 
-
-class _Warnings(logging.Handler):
-    """Shows each distinct warning once, on what stderr is at that moment: a live line stays below it."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self._shown: set[str] = set()
-
-    def emit(self, record: logging.LogRecord) -> None:
-        line = "warning: " + " ".join(record.getMessage().split())
-        if line not in self._shown:
-            self._shown.add(line)
-            print(line, file=sys.stderr)  # noqa: T201
+    def print_help(self, file: object = None) -> None:
+        say(self.format_help().rstrip())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    try:
-        return _run(sys.argv[1:] if argv is None else argv)
-    except (SolveError, WorkerError) as error:
-        return _fail(error, Exit.SOLVER)
-    except AMTLError as error:
-        return _fail(error, Exit.USAGE)
-    except MemoryError:
-        return _fail("this needs more memory than there is: fewer tasks or features", Exit.USAGE)
-    except BrokenPipeError:  # the reader of our output left; nothing may be flushed into the pipe at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return Exit.DONE
-    except KeyboardInterrupt:
-        print("interrupted: nothing was written", file=sys.stderr)  # noqa: T201
-        return Exit.INTERRUPTED
-    except Exception:
-        traceback.print_exc()
-        return _fail("a bug in amtl_cvx, please report it with the lines above", Exit.BUG)
+    with streams():
+        try:
+            return _run(sys.argv[1:] if argv is None else argv)
+        except (SolveError, WorkerError) as error:
+            return _fail(error, Exit.SOLVER)
+        except AMTLError as error:
+            return _fail(error, Exit.USAGE)
+        except MemoryError:
+            return _fail("this needs more memory than there is: fewer tasks or features", Exit.USAGE)
+        except KeyboardInterrupt:
+            note("interrupted: nothing was written")
+            return Exit.INTERRUPTED
+        except OSError as error:  # no file of ours is named here: the system refused
+            what = f"{error.strerror or error}" + (f" ({error.filename})" if error.filename else "")
+            return _fail(f"the system refused what this needs: {what}: try from another folder", Exit.USAGE)
+        except Exception as error:
+            for line in "".join(traceback.format_exception(error)).splitlines():
+                sys.stderr.write(f"{clean(line)}\n")
+            return _fail("a bug in amtl_cvx, please report it with the lines above", Exit.BUG)
 
 
 def _run(argv: Sequence[str]) -> int:
-    arguments = build_parser().parse_args(_joined(argv))
-    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal cannot show is no failure
-        sys.stdout.reconfigure(errors="backslashreplace")
+    arguments = _parsed(argv)
     arguments.command_line = shlex.join(["amtl-cvx", *argv])
     quiet = getattr(arguments, "quiet", False)
-    with _warnings(logging.NullHandler() if quiet else _Warnings()):
+    with _logging(Log(logging.CRITICAL if quiet else logging.WARNING)):
         with _loading(quiet=quiet or arguments.command not in ("fit", "explore")):
+            import numpy as np
+
             from amtl_cvx import commands
-        code: int = getattr(commands, arguments.command)(arguments)
-    sys.stdout.flush()
+        with np.errstate(all="ignore"):  # whatever the process has set; what is not finite is refused later
+            code: int = getattr(commands, arguments.command)(arguments)
     return code
 
 
+def _parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """The arguments; what no option takes is an error of the command, not of the program."""
+    parser = build_parser()
+    arguments, left = parser.parse_known_args(_joined(argv))
+    if left:
+        command = f" {arguments.command}" if arguments.command else ""
+        note(f"error: unrecognized arguments: {' '.join(left)}; see amtl-cvx{command} --help")
+        raise SystemExit(Exit.USAGE)
+    if arguments.version or not arguments.command:
+        say(_version() if arguments.version else parser.format_help().rstrip())
+        raise SystemExit(Exit.DONE)
+    return arguments
+
+
 @contextlib.contextmanager
-def _warnings(handler: logging.Handler) -> Iterator[None]:
-    """Give the warnings of the package to `handler` for a while; without one, logging prints each of them."""
+def _logging(handler: logging.Handler) -> Iterator[None]:
+    """Give the messages of the package to `handler` for a while; without one, logging prints the warnings."""
     logger = logging.getLogger("amtl_cvx")
+    level = logger.level
     logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
+    logger.setLevel(min(handler.level, logging.WARNING))
+    with warnings.catch_warnings():
+        warnings.showwarning = _as_message
+        warnings.simplefilter("ignore", RuntimeWarning)  # of NumPy: what is not finite is refused by name
+        try:
+            yield
+        finally:
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+
+
+def _as_message(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
+) -> None:
+    """A warning of any library, as one line among those of the package."""
+    logging.getLogger("amtl_cvx").warning("%s: %s", category.__name__, message)
 
 
 def _loading(*, quiet: bool) -> contextlib.AbstractContextManager[object]:
@@ -136,8 +160,8 @@ def build_parser() -> argparse.ArgumentParser:
         description="Asymmetric multi-task learning as convex optimization: certified predictors and the"
         " directed graph of who helps whom.",
     )
-    parser.add_argument("--version", action="version", version=_version())
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
+    parser.add_argument("-V", "--version", action="store_true", help="print the version")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     _add_fit(commands)
     _add_explore(commands)
     _add_certify(commands)
@@ -370,8 +394,8 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _path(text: str) -> Path:
     """A path; `~` counts also where the shell leaves it alone (`--out=~/run`)."""
-    if not text:
-        raise argparse.ArgumentTypeError("expected a path, got nothing")
+    if not text or "\0" in text:
+        raise argparse.ArgumentTypeError(f"expected a path, got {text!r}")
     try:
         return Path(text).expanduser()
     except RuntimeError:  # "~somebody" without such a user
@@ -388,5 +412,5 @@ def _version() -> str:
 
 
 def _fail(error: object, code: Exit) -> Exit:
-    print("error: " + " ".join(str(error).split()), file=sys.stderr)  # noqa: T201
+    note(f"error: {error}")
     return code

@@ -267,7 +267,10 @@ def _path(
         raise DataError("no task has a row to hold out: give --coupling a number")
     model.check(train)
     path = _Path((model.compress(train), held, index), model, mu, options)
-    unit = _curvature(train, model)
+    with np.errstate(over="ignore", invalid="ignore"):
+        unit = _curvature(train, model)
+    if not unit * COUPLING_PATH[-1] < np.inf:
+        raise DataError("the squares of the features overflow: give them in other units, or --standardize")
     couplings = [factor * unit for factor in COUPLING_PATH]
     told = None if observe is None else lambda number, trial: observe(trial)
     return tuple(ordered_map(_try, couplings, shared=path, executor=executor, observe=told))

@@ -23,6 +23,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from amtl_cvx.certificate import LEVELS, Certificate, SecondOrder, check_level, reaches, second_order
 from amtl_cvx.certificate import certify as certify_first_order
 from amtl_cvx.certificate.rungs import INTERRUPTED
@@ -66,6 +68,7 @@ class Climb:
     interrupted: bool = False
 
 
+@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def certify(
     tasks: TaskSet,
     model: Model,

@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
+import numpy as np
 from threadpoolctl import threadpool_limits
 
 from amtl_cvx.arrays import Array
@@ -59,6 +60,7 @@ METHODS: Mapping[str, Method] = {
 """Every method by the name that the command line and run.json use."""
 
 
+@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def fit(
     tasks: TaskSet, model: Model, *, method: str = "alternating", options: Options | None = None
 ) -> Solution:

@@ -62,6 +62,8 @@ class Model:
         coupling: object = self.coupling
         if not (isinstance(coupling, Real) and np.isfinite(float(coupling)) and float(coupling) > 0):
             raise ModelError(f"coupling must be a finite number > 0, got {coupling!r}")
+        if not 1e-300 <= float(coupling) <= 1e300:  # 1 / coupling and 2 coupling are numbers
+            raise ModelError(f"coupling must lie between 1e-300 and 1e300, got {coupling!r}")
         if isinstance(self.task_weights, str):
             if self.task_weights not in TASK_WEIGHTS:
                 raise ModelError(

@@ -141,7 +141,7 @@ class Preparation:
         try:
             center, scale = (np.asarray(value[key], dtype=np.float64) for key in ("center", "scale"))
             intercept = value["intercept"]
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             reason = f"{type(error).__name__}: {error}"
             raise DataError(
                 f"expected center, scale and intercept of a preparation, cannot read: {reason}"

@@ -19,6 +19,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from amtl_cvx.console import clean
+
 if TYPE_CHECKING:
     from amtl_cvx.experiment import Trial
     from amtl_cvx.solution import Record
@@ -94,6 +96,7 @@ class Progress:
         raise KeyboardInterrupt
 
     def _show(self, text: str, done: float, *, spoken: bool = False) -> None:
+        text = clean(text)
         if self._live:
             self._bar.update(self._task, description=escape(text), completed=done)
             return

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from numpy.typing import ArrayLike
 
 from amtl_cvx.arrays import check_features, one_row
@@ -176,6 +177,7 @@ class Solution:
 
         return TransferGraph(B=self.B, names=self.task_names, losses=self.losses)
 
+    @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
     def scores(self, X: ArrayLike) -> Array:
         """Scores of every task for raw rows X (N, d_raw), or one row (d_raw,): (N, T).
 

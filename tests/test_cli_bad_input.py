@@ -125,9 +125,7 @@ def test_bad_columns(run: Run, tmp_path: Path, options: list[str], word: str) ->
     assert listing(tmp_path) == {"a.csv"}
 
 
-@pytest.mark.parametrize(
-    "argv", [[], ["fti"], ["fit"], ["fit", "a.npz"], ["plot", "run"], ["solvers", "now"]]
-)
+@pytest.mark.parametrize("argv", [["fti"], ["fit"], ["fit", "a.npz"], ["plot", "run"], ["solvers", "now"]])
 def test_bad_usage(run: Run, argv: list[str]) -> None:
     assert_error(run(*argv), "--help")
 
@@ -169,3 +167,43 @@ def test_bad_data_of_a_process_is_one_line_too(tmp_path: Path) -> None:
     )  # fmt: skip
     assert_error(Answer(done.returncode, done.stdout, done.stderr), "nan.npz")
     assert listing(tmp_path) == {"nan.npz"}
+
+
+def test_bad_paths_with_a_nul_or_a_loop_of_links(run: Run, fitted: Path) -> None:
+    Path("loop.png").symlink_to("loop.png")
+    Path("loop").symlink_to("loop")
+    for path in ("a\0b", "loop"):
+        assert_error(run("fit", path, "--out", "new", *GIVEN))
+        assert_error(run("fit", "a.npz", "--out", path, *GIVEN))
+        assert_error(run("explore", "a.npz", "--out", "new", "--validation", path, *GIVEN))
+        assert_error(run("certify", path, "run"))
+        assert_error(run("certify", "a.npz", path))
+        assert_error(run("export", "a.npz", path, "--out", "new"))
+        assert_error(run("predict", path, "a.npz"))
+        assert_error(run("predict", "run", path))
+        assert_error(run("predict", "run", "a.npz", "--out", path))
+        assert_error(run("plot", path, "--out", "g.png"))
+    assert_error(run("plot", "run", "--out", "loop.png"), "circle")
+
+
+def test_bad_out_nothing_that_was_read_is_written_over(run: Run, fitted: Path) -> None:
+    before = Path("a.npz").read_bytes()
+    assert_error(run("predict", "run", "a.npz", "--out", "a.npz"), "was read")
+    assert_error(run("predict", "run", "a.npz", "--out", "run/run.json"), "was read")
+    assert Path("a.npz").read_bytes() == before and run("certify", "a.npz", "run").code == 0
+    for _ in range(2):
+        assert run("predict", "run", "a.npz", "--out", "run/p.csv").code == 0
+
+
+def test_bad_usage_names_the_help_of_the_command(run: Run) -> None:
+    for argv in (
+        ["fit", "a.npz", "--out", "x", "--nope"],
+        ["fit"],
+        ["fit", "a", "--out", "x", "--jobs", "y"],
+    ):
+        assert_error(run(*argv), "see amtl-cvx fit --help")
+
+
+def test_alone_it_shows_its_help(run: Run) -> None:
+    assert run() == run("--help") and run().code == 0 and run().out.startswith("usage: amtl-cvx")
+    assert run("-V") == run("--version")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from amtl_cvx.certificate import Certificate, check_level, reaches
 from amtl_cvx.commands.foreign import Reading, in_data_order, repair
-from amtl_cvx.commands.output import ladder_lines, reached_words, write_whole
+from amtl_cvx.commands.output import files_of_run, ladder_lines, reached_words, write_whole
 from amtl_cvx.commands.rows import confirmed, keep_rows
 from amtl_cvx.commands.settings import learn_preparation, number, resolve
 from amtl_cvx.commands.setup import interruptible
+from amtl_cvx.console import note, say
 from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
 from amtl_cvx.errors import DataError, Exit, ModelError
 from amtl_cvx.experiment import suggest_loss
@@ -81,18 +81,18 @@ def certify(arguments: Namespace) -> Exit:
             digits=arguments.digits or _DIGITS,
             observe=progress.phase,
         )
-    proof = "" if arguments.proof is None else _write_proof(arguments.proof, climbed)
+    proof = "" if arguments.proof is None else _write_proof(arguments, climbed)
     if arguments.json:
         content = _content(climbed, tasks, arguments.digits)
-        print(json.dumps(content | ({"notes": judged.said} if judged.said else {}), indent=2))  # noqa: T201
+        say(json.dumps(content | ({"notes": judged.said} if judged.said else {}), indent=2))
     else:
         lines = _lines(climbed, tasks, arguments)
         lines += [judged.reading.order, *(f"note: {note}" for note in judged.notes)]
         if not climbed.certificate.passes:
             lines.append(judged.advice or _next_thing(climbed.certificate, model, stored))
-        print("\n".join([*lines, proof] if proof else lines))  # noqa: T201
+        say(*lines, *([proof] if proof else []))
     if climbed.interrupted:
-        print(f"interrupted: {reached_words(climbed.certificate)}", file=sys.stderr)  # noqa: T201
+        note(f"interrupted: {reached_words(climbed.certificate)}")
         return Exit.INTERRUPTED
     return Exit.DONE if reaches(climbed.certificate, arguments.level) else Exit.UNCERTIFIED
 
@@ -180,12 +180,13 @@ def _other_data(stored: StoredRun, dataset: Dataset) -> list[str]:
     return ["these are not the data of the run (their hash differs)"]
 
 
-def _write_proof(path: Path, climbed: Climb) -> str:
+def _write_proof(arguments: Namespace, climbed: Climb) -> str:
     """Write the proof of the lower bound; what was done, in one line."""
-    bounds = climbed.bounds
+    path, bounds = arguments.proof, climbed.bounds
     if bounds is None or bounds.method != "exact":
         return f"proof: {path} was not written, there is no exact bound"
-    write_whole(path, (json.dumps(bounds.proof) + "\n").encode())
+    read = (Path(arguments.data), arguments.solution, *files_of_run(arguments.solution))
+    write_whole(path, (json.dumps(bounds.proof) + "\n").encode(), read=read)
     return f"proof: {path} holds the bound, to be checked without a solver"
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from concurrent.futures import Executor
@@ -23,6 +22,7 @@ from amtl_cvx.commands.setup import (
     set_up,
     uninterrupted,
 )
+from amtl_cvx.console import note, say
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, Exit, ModelError
 from amtl_cvx.explore import Landscape, draw_starts
@@ -65,7 +65,7 @@ def explore(arguments: Namespace) -> Exit:
             )
     if not arguments.quiet:
         lines = [*setup.summary(), landscape.describe(), *_table(landscape), f"wrote {place}"]
-        print("\n".join(lines))  # noqa: T201
+        say(*lines)
     return _ending(landscape, lowest, place, out=arguments.out)
 
 
@@ -172,8 +172,8 @@ def _ending(landscape: Landscape, lowest: Solution, place: Path, *, out: Path) -
     """The exit code; a run that is interrupted, or not where it was to go, says where it is."""
     left, kept = f"what {landscape.finished} starts reached is in {place}", kept_words(place, out)
     if landscape.unfinished:
-        print(f"interrupted: {left}{kept}", file=sys.stderr)  # noqa: T201
+        note(f"interrupted: {left}{kept}")
         return Exit.INTERRUPTED
     if kept:
-        print(f"not certified: {left}{kept}", file=sys.stderr)  # noqa: T201
+        note(f"not certified: {left}{kept}")
     return Exit.DONE if lowest.certificate.passes else Exit.UNCERTIFIED

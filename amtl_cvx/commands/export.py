@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from amtl_cvx.commands.certify import stored_problem
+from amtl_cvx.console import say
 from amtl_cvx.data import export as export_problem
 from amtl_cvx.errors import Exit
 from amtl_cvx.runfolder import read_run
@@ -16,7 +17,7 @@ def export(arguments: Namespace) -> Exit:
     problem = stored_problem(arguments, stored, rows=True)
     tasks, model = problem.tasks, problem.model
     export_problem(tasks, model, arguments.out, source=problem.dataset.source)
-    print(  # noqa: T201
+    say(
         f"wrote {arguments.out}: {tasks.T} tasks, {tasks.d} features, {int(tasks.counts.sum())} rows;"
         f" {model.loss.label} loss ({model.loss.reduction}), coupling {model.coupling!r}, mu {model.mu!r}"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from amtl_cvx.commands.output import kept_words, ladder_lines, reached_words
 from amtl_cvx.commands.rows import confirmed_solution
 from amtl_cvx.commands.setup import Setup, interruptible, recorded, running_options, set_up, uninterrupted
 from amtl_cvx.commands.start import Beginning, read_start
+from amtl_cvx.console import note, say
 from amtl_cvx.coordinator import Options
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import Exit
@@ -137,9 +137,9 @@ def _ending(solution: Solution, arguments: Namespace, *, stopped: bool, cut_shor
         left = f"{early if stopped else 'the best point so far'} is"
     else:
         if kept:
-            print(f"not certified: the run is in {place}{kept}", file=sys.stderr)  # noqa: T201
+            note(f"not certified: the run is in {place}{kept}")
         return Exit.DONE if reaches(solution.certificate, arguments.level) else Exit.UNCERTIFIED
-    print(f"interrupted: {left} in {place}{kept}", file=sys.stderr)  # noqa: T201
+    note(f"interrupted: {left} in {place}{kept}")
     return Exit.INTERRUPTED
 
 
@@ -170,7 +170,7 @@ def _print_fit(
         lines.append(f"test, {name}: {', '.join(f'{key} {value:.4g}' for key, value in values.items())}")
     spent, report = solution.seconds.get("total", 0.0), place / "report.html"
     lines.append(f"wrote {place} in {spent:.1f} s of fitting; open {report}")
-    print("\n".join(lines))  # noqa: T201
+    say(*lines)
 
 
 def _shortfall(certificate: Certificate, arguments: Namespace) -> list[str]:

@@ -1,23 +1,27 @@
-"""What commands write besides run folders: files whole or not at all, a console for tables, the ladder."""
+"""What commands write besides run folders: files whole or not at all, the ladder."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-
-from rich.console import Console
 
 from amtl_cvx.certificate import Certificate, rungs
 from amtl_cvx.errors import DataError
 from amtl_cvx.runfolder import umask
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file at once or not at all; what a symbolic link points to is replaced, not the link."""
+def write_whole(path: Path, content: bytes, *, read: Iterable[Path] = ()) -> None:
+    """Write a file at once or not at all; what a symbolic link points to is replaced, not the link.
+
+    `read` are the files that the command has read: none of them is written over.
+    """
     work = None
     try:
-        target = path.resolve()
+        target = _target(path)
+        if target.exists() and any(file.exists() and target.samefile(file) for file in read):
+            raise DataError(f"cannot write {path}: it was read to make it: choose another --out")
         if not target.exists() or target.is_file():
             handle, work = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
             with os.fdopen(handle, "wb") as file:
@@ -33,11 +37,18 @@ def write_whole(path: Path, content: bytes) -> None:
             Path(work).unlink(missing_ok=True)
 
 
-class OutputConsole(Console):
-    """A console that leaves a closed pipe to `main`."""
+def _target(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except RuntimeError as error:  # what Python before 3.13 calls a loop of links
+        raise DataError(f"cannot write {path}: its links lead in a circle: choose another --out") from error
 
-    def on_broken_pipe(self) -> None:
-        raise BrokenPipeError
+
+def files_of_run(path: Path) -> Iterator[Path]:
+    """What `read_run` and `read_history` read of a run or of a folder with W and B."""
+    names = ("solution.npz", "run.json", "history.csv", "W.npy", "B.npy", "W.csv", "B.csv")
+    folder = path if path.is_dir() else path.parent
+    return (folder / name for name in names)
 
 
 def kept_words(place: Path, out: Path) -> str:

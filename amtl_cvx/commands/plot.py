@@ -6,7 +6,7 @@ import io
 import warnings
 from argparse import Namespace
 
-from amtl_cvx.commands.output import write_whole
+from amtl_cvx.commands.output import files_of_run, write_whole
 from amtl_cvx.commands.settings import number
 from amtl_cvx.data import problem_names, read
 from amtl_cvx.errors import DataError, Exit, ModelError
@@ -42,5 +42,5 @@ def plot(arguments: Namespace) -> Exit:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # a character that the font lacks is drawn as a box
         figure.savefig(content, format=arguments.out.suffix[1:].lower(), dpi=150)
-    write_whole(arguments.out, content.getvalue())
+    write_whole(arguments.out, content.getvalue(), read=files_of_run(arguments.run))
     return Exit.DONE

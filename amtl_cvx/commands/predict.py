@@ -6,14 +6,15 @@ import csv
 import io
 import logging
 import re
-import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from amtl_cvx.commands.output import write_whole
+from amtl_cvx.commands.output import files_of_run, write_whole
+from amtl_cvx.console import emit
 from amtl_cvx.data import TABLE_OPTIONS, FeatureTable, read_features
 from amtl_cvx.errors import DataError, Exit
 from amtl_cvx.model import Model
@@ -39,9 +40,11 @@ def predict(arguments: Namespace) -> Exit:
     writer.writerow(header)
     writer.writerows(rows)
     if arguments.out is None:
-        sys.stdout.write(text.getvalue())
+        emit(text.getvalue())
     else:
-        write_whole(arguments.out, text.getvalue().encode())
+        source: Path = arguments.rows
+        read = (*files_of_run(arguments.run), *(source.iterdir() if source.is_dir() else [source]))
+        write_whole(arguments.out, text.getvalue().encode(), read=read)
     return Exit.DONE
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
+import sys
 from argparse import Namespace
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from amtl_cvx.commands.output import OutputConsole
+from amtl_cvx.console import emit, say
 from amtl_cvx.errors import Exit
 from amtl_cvx.solvers import GpuRoute, SolverInfo, available, gpu, gpu_routes
 
@@ -26,11 +29,13 @@ def solvers(arguments: Namespace) -> Exit:
                 "routes": [dataclasses.asdict(route) for route in routes],
             },
         }
-        print(json.dumps(content, indent=2))  # noqa: T201
+        say(json.dumps(content, indent=2))
         return Exit.DONE
-    console = OutputConsole()
+    drawn = io.StringIO()  # so that `emit` alone writes to stdout
+    console = Console(file=drawn, force_terminal=sys.stdout.isatty() or None)
     console.print(_solver_table(rows))
     console.print(_gpu_table(routes))
+    emit(drawn.getvalue(), styled=True)
     return Exit.DONE
 
 

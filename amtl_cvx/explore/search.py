@@ -24,6 +24,7 @@ SECOND_ORDER_LIMIT = 600
 """Free variables (W and the edges) up to which each point's reduced Hessian is looked at."""
 
 
+@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def explore(
     tasks: TaskSet,
     model: Model,

@@ -186,7 +186,7 @@ def _residuals(axes: Axes, history: Sequence[Record], tol: float) -> None:
 
 def _log_axis(axes: Axes, values: Array) -> float:
     """A logarithmic y axis around the positive values; returns the line on which zeros are drawn."""
-    positive = values[np.isfinite(values) & (values > 0)]
+    positive = np.clip(values[np.isfinite(values) & (values > 0)], _power(-307), _power(308))
     low, high = np.floor(np.log10(positive.min())), np.ceil(np.log10(positive.max()))
     zeros = bool((values == 0).any())
     first, high = low, max(high, low + 1)

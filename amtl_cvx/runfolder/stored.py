@@ -20,6 +20,7 @@ from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.runfolder.content import model_from_dict, parse_run_json
 from amtl_cvx.runfolder.files import digest, locate, recorded_files
+from amtl_cvx.runfolder.schema import check_record, check_run
 from amtl_cvx.solution import Record
 
 _log = logging.getLogger(__name__)
@@ -47,17 +48,23 @@ class StoredRun:
     @property
     def arguments(self) -> Mapping[str, Any]:
         """The arguments that run.json records; empty without one."""
-        return _mapping(self.run.get("arguments"))
+        return self.run.get("arguments") or {}
 
     @property
     def data(self) -> Mapping[str, Any]:
         """What run.json records of the data; empty without one."""
-        return _mapping(self.run.get("data"))
+        return self.run.get("data") or {}
 
     @property
     def preparation(self) -> Preparation | None:
         stored = self.run.get("preparation")
-        return None if stored is None else Preparation.from_dict(stored)
+        preparation = None if stored is None else Preparation.from_dict(stored)
+        if preparation is not None and preparation.d + preparation.intercept != len(self.W):
+            raise DataError(
+                f"run.json: the preparation is one of {preparation.d} features, W has {len(self.W)} rows:"
+                " keep the files of a run together"
+            )
+        return preparation
 
     @property
     def task_names(self) -> tuple[str, ...]:
@@ -151,7 +158,7 @@ def _stored(source: Path, run: Mapping[str, Any]) -> StoredRun:
     d, T = found.W.shape
     with reading(source, "solution"):
         W, B = check_weights(found.W, found.B, d=d, T=T)
-        order = _order(found.order)
+        losses, order = _losses(found.losses, T), _order(found.order, T)
     names = run.get("task_names")
     if run and not (isinstance(names, list) and len(names) == T):
         raise DataError(
@@ -160,11 +167,11 @@ def _stored(source: Path, run: Mapping[str, Any]) -> StoredRun:
     return StoredRun(
         W=W,
         B=B,
-        losses=found.losses,
+        losses=losses,
         order=order,
         own_tasks=found.task_names,
         own_features=found.feature_names,
-        run=run,
+        run=check_run(run, d=d, T=T),
     )
 
 
@@ -184,23 +191,34 @@ def _foreign(path: Path) -> DataError:
     )
 
 
-def _order(array: np.ndarray | None) -> tuple[int, ...] | None:
+def _losses(array: np.ndarray | None, T: int) -> Array | None:
     if array is None:
         return None
-    if array.ndim != 1 or array.dtype.kind not in "iu":
+    if array.shape != (T,) or array.dtype.kind not in "iuf" or not np.isfinite(array).all():
         raise DataError(
-            f"order must hold the numbers of the tasks, it has shape {array.shape} of {array.dtype}"
+            f"losses must hold {T} finite numbers, they have shape {array.shape} of {array.dtype}"
+        )
+    return array.astype(np.float64)
+
+
+def _order(array: np.ndarray | None, T: int) -> tuple[int, ...] | None:
+    if array is None:
+        return None
+    tasks = set(array.tolist()) if array.dtype.kind in "iu" and array.ndim == 1 else {-1}
+    if len(tasks) != len(array) or not tasks <= set(range(T)):  # shorter after an interrupt
+        raise DataError(
+            f"order must hold different numbers of the {T} tasks, it has shape {array.shape} of {array.dtype}"
         )
     return tuple(int(t) for t in array)
 
 
 def _records(path: Path) -> tuple[Record, ...]:
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             return tuple(_record(row) for row in csv.DictReader(file))
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}: give a run folder") from error
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise DataError(
             f"{path} is not a history that fit wrote ({type(error).__name__}: {error})"
         ) from error
@@ -209,11 +227,7 @@ def _records(path: Path) -> tuple[Record, ...]:
 def _record(row: Mapping[str, str]) -> Record:
     numbers = ("objective", "stationarity_W", "stationarity_B", "relative", "seconds")
     texts = ("step", "solver", "solver_status")
-    values: dict[str, Any] = {name: float(row[name]) for name in numbers} | {
-        name: row[name] for name in texts
-    }
-    return Record(round=int(row["round"]), **values)
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, dict) else {}
+    values, round = {name: float(row[name]) for name in numbers}, int(row["round"])
+    check_record(values, round=round)
+    said: dict[str, Any] = {**values, **{name: str(row[name]) for name in texts}}
+    return Record(round=round, **said)
