@@ -139,11 +139,11 @@ def _inputs_page(part: dict[str, Any]) -> list[str]:
     return [
         "## Damaged and hostile files",
         "",
-        f"{part['mutated']} mutated and {crafted} crafted inputs over every reader of data, rows, solutions, runs"
-        " and proofs, each through the command that reads it. A case is faulty if the process crashes, prints a"
-        " traceback or exits 70, if a refusal is not one line, takes more than"
-        f" {inputs.SECONDS:g} s or {inputs.MEMORY / 2**30:g} GiB, if control characters reach the terminal, or if"
-        " what must be refused is read or the reverse.",
+        f"{part['mutated']} mutated and {crafted} crafted inputs over every reader of data, rows, solutions,"
+        " runs and proofs, each through the command that reads it. A case is faulty if the process crashes,"
+        " prints a traceback or exits 70, if a refusal is not one line, takes more than"
+        f" {inputs.SECONDS:g} s or {inputs.MEMORY / 2**30:g} GiB, if control characters reach the"
+        " terminal, or if what must be refused is read or the reverse.",
         "",
         _head(part),
         "",
@@ -175,9 +175,9 @@ def _kills_page(part: dict[str, Any]) -> list[str]:
     return [
         "## Kills",
         "",
-        "A fit is killed at a random moment, half of them while it writes, with an earlier certified run and a"
-        " file of the user's in DIR. Afterwards DIR must hold one whole certified run and that file, and after the"
-        " next run nothing may lie beside it that nobody was told of.",
+        "A fit is killed at a random moment, half of them while it writes, with an earlier certified run and"
+        " a file of the user's in DIR. Afterwards DIR must hold one whole certified run and that file, and after"
+        " the next run nothing may lie beside it that nobody was told of.",
         "",
         _head(part),
         "",
@@ -217,8 +217,8 @@ def _resumed_page(part: dict[str, Any]) -> list[str]:
         "## Killed and continued",
         "",
         "Fits of at least a minute, killed (SIGKILL) after their first checkpoint and continued with"
-        " `fit --start`, against the same fit left alone: certified, J to 1e-10, W and B to 1e-8 of their largest"
-        " entry where both are strict local minima (C3).",
+        " `fit --start`, against the same fit left alone: certified, J to 1e-10, W and B to 1e-8 of their"
+        " largest entry where both are strict local minima (C3).",
         "",
         _head(part),
         "",

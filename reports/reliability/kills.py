@@ -4,8 +4,8 @@
 
 runs the kills FIRST, FIRST + STEP, ... below COUNT and prints a JSON line for each. A fit runs in a fork of
 this process, which has everything imported, so that the moments fall into reading, fitting, drawing and
-writing; one in ten starts a fresh interpreter instead. After the kill DIR must hold a whole certified run, the
-old or the new one, and the user's own file; after the next run nothing else may lie beside it but what an
+writing; one in ten starts a fresh interpreter instead. After the kill DIR must hold a whole certified run,
+the old or the new one, and the user's own file; after the next run nothing else may lie beside it but what an
 interrupted fit has said it left.
 """
 

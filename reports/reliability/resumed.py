@@ -88,7 +88,7 @@ KINDS = (
     ),
     Kind(
         name="logistic, exponential cones",
-        make=lambda rng: labelled(8, 10, 100, rng),
+        make=lambda rng: labelled(12, 10, 160, rng),
         options=("--coupling", "0.1", "--mu", "0.1", "--loss", "logistic", "--definition", "--no-refine"),
     ),
 )
