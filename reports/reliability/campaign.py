@@ -176,8 +176,8 @@ def _kills_page(part: dict[str, Any]) -> list[str]:
         "## Kills",
         "",
         "A fit is killed at a random moment, half of them while it writes, with an earlier certified run and"
-        " a file of the user's in DIR. Afterwards DIR must hold one whole certified run and that file, and after"
-        " the next run nothing may lie beside it that nobody was told of.",
+        " a file of the user's in DIR. Afterwards DIR must hold one whole certified run and that file,"
+        " and after the next run nothing may lie beside it that nobody was told of.",
         "",
         _head(part),
         "",
