@@ -83,12 +83,12 @@ KINDS = (
     ),
     Kind(
         name="squared, plain alternation",
-        make=lambda rng: low_rank(15, 20, 40, rng),
+        make=lambda rng: low_rank(12, 20, 40, rng),
         options=("--coupling", "10", "--mu", "0.01", "--no-refine", "--max-rounds", "100000"),
     ),
     Kind(
         name="logistic, exponential cones",
-        make=lambda rng: labelled(12, 10, 160, rng),
+        make=lambda rng: labelled(12, 10, 150, rng),
         options=("--coupling", "0.1", "--mu", "0.1", "--loss", "logistic", "--definition", "--no-refine"),
     ),
 )
