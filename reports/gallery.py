@@ -3,7 +3,7 @@
     python reports/gallery.py
 
 writes <problem>-graph.png, <problem>-convergence.png, paper-synthetic-truth.png and gallery.json beside
-itself, in gallery/.
+itself, in gallery/. tests/test_gallery.py holds gallery.json against a new fit, and says when to run this.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from amtl_cvx import Preparation, fit, read
+from amtl_cvx import Dataset, Preparation, Solution, fit, read
 from amtl_cvx.experiment import score
 from amtl_cvx.model import make_model
 from amtl_cvx.plotting import convergence_figure, graph_figure, truth_figure, write_png
 from amtl_cvx.runfolder import versions
 
 HERE = Path(__file__).resolve().parent / "gallery"
+PROBLEMS = ("digits", "paper-synthetic")
 
 
-def draw(name: str) -> dict[str, object]:
-    """Fit one problem, write its pictures, return its figures."""
+def solve(name: str) -> tuple[Dataset, Solution, dict[str, object]]:
+    """Fit one problem; the data, the solution and the figures that gallery.json holds."""
     dataset = read(name)
     settings = dict(dataset.settings)
     preparation = Preparation.learn(
@@ -30,23 +31,30 @@ def draw(name: str) -> dict[str, object]:
     train = preparation.apply_tasks(dataset.train)
     model = make_model(**settings)
     solution = fit(train, model)
-    write_png(graph_figure(solution.graph, title=name), HERE / f"{name}-graph.png")
-    write_png(convergence_figure(solution.history, tol=1e-8), HERE / f"{name}-convergence.png")
-    if dataset.truth_B is not None:
-        write_png(truth_figure(solution.graph, dataset.truth_B), HERE / f"{name}-truth.png")
-    result: dict[str, object] = {
+    facts: dict[str, object] = {
         "verdict": solution.certificate.verdict(),
+        "objective": solution.objective,
         "edges": solution.certificate.edges,
     }
     if dataset.test is not None:
         test, classes = preparation.apply_tasks(dataset.test), dataset.classes is not None
         single = fit(train, model, method="stl")
-        result["test"] = dict(score(solution, test, classes=classes))
-        result["test, single-task at the same coupling"] = dict(score(single, test, classes=classes))
-    return result
+        facts["test"] = dict(score(solution, test, classes=classes))
+        facts["test, single-task at the same coupling"] = dict(score(single, test, classes=classes))
+    return dataset, solution, facts
+
+
+def draw(name: str) -> dict[str, object]:
+    """Fit one problem, write its pictures, return its figures."""
+    dataset, solution, facts = solve(name)
+    write_png(graph_figure(solution.graph, title=name), HERE / f"{name}-graph.png")
+    write_png(convergence_figure(solution.history, tol=1e-8), HERE / f"{name}-convergence.png")
+    if dataset.truth_B is not None:
+        write_png(truth_figure(solution.graph, dataset.truth_B), HERE / f"{name}-truth.png")
+    return facts
 
 
 if __name__ == "__main__":
     HERE.mkdir(exist_ok=True)
-    found = {name: draw(name) for name in ("digits", "paper-synthetic")}
+    found = {name: draw(name) for name in PROBLEMS}
     (HERE / "gallery.json").write_text(json.dumps({**found, "versions": versions()}, indent=1) + "\n")
