@@ -76,6 +76,7 @@ def digits() -> list[Row]:
             certificate = json.loads((out / "certificate.json").read_text())
             scores = json.loads((out / "run.json").read_text())["scores"]
             ours, single = (scores[name]["class accuracy"] for name in ("alternating", SINGLE))
+            mean, mean_single = (scores[name]["accuracy"] for name in ("alternating", SINGLE))
             files = sorted(path.name for path in out.iterdir())
             name = f"fit digits, solver {solver}"
             rows += [
@@ -92,10 +93,16 @@ def digits() -> list[Row]:
                     holds=10 <= certificate["edges"] <= 40,
                 ),
                 Row(
-                    what=f"{name}: test accuracy against single-task",
+                    what=f"{name}: class accuracy on the test rows, against single-task",
                     limit=f">= {single:.4f}",
                     figure=f"{ours:.4f}",
                     holds=ours >= single,
+                ),
+                Row(
+                    what=f"{name}: mean accuracy of the ten binary tasks, against single-task",
+                    limit=f"not promised; single-task {mean_single:.4f}",
+                    figure=f"{mean:.4f}, {'lower' if mean < mean_single else 'not lower'}",
+                    holds=True,
                 ),
                 Row(what=f"{name}: seconds", limit="<= 60", figure=f"{seconds:.1f}", holds=seconds <= 60),
                 Row(
