@@ -19,6 +19,7 @@ the others.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -26,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.arrays import frozen
+from amtl_cvx.arrays import MANY, frozen, numbers_for_classes
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Loss
@@ -37,6 +38,8 @@ from amtl_cvx.solution import Solution, Status
 from amtl_cvx.solvers import GpuChoice
 from amtl_cvx.subproblems import Problems
 from amtl_cvx.tasks import Array, Task, TaskSet
+
+log = logging.getLogger(__name__)
 
 Split = tuple[TaskSet, TaskSet | None, tuple[int, ...]]
 """Training part, held-out part, numbers of the tasks in it: what `hold_out` returns."""
@@ -242,7 +245,17 @@ def suggest_loss(tasks: TaskSet) -> str:
     "logistic" if the targets are labels of two classes (`TaskSet.labels`), else "squared". A task of one
     class among others is left to the error of the logistic loss.
     """
-    return "squared" if tasks.labels is None else "logistic"
+    if tasks.labels is not None:
+        return "logistic"
+    values: set[float] = set()
+    for task in tasks:
+        if task.compressed or (task.y != np.round(task.y)).any() or len(values) > MANY:
+            return "squared"
+        values.update(np.unique(task.y).tolist())
+    line = numbers_for_classes(values)
+    if line is not None:
+        log.warning("%s", line)
+    return "squared"
 
 
 class _Path(NamedTuple):

@@ -251,6 +251,7 @@ def finish(
         feature_names=tasks.feature_names,
         order=tuple(run.order) if run.method == "curriculum" else None,
         ridge=run.ridge,
+        labels=tasks.labels if run.model.loss.classification else None,
         seconds=seconds,
         gpu=run.backend.gpu.sentence(),
         state=run.state if status is Status.INTERRUPTED else None,

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from amtl_cvx.arrays import check_features, one_row
+from amtl_cvx.arrays import Labels, check_features, in_labels, one_row
 from amtl_cvx.certificate import Certificate
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
@@ -95,6 +95,8 @@ class State:
         What refinement carries from one step to the next.
     order, ridge
         Of the curriculum: the tasks learned so far, and the ridge weight of its start.
+    labels : (negative, positive) or None
+        What a classification calls its classes, in the users' own words or numbers.
     seconds : Mapping
         Where the time went, as in `Solution`.
     """
@@ -110,6 +112,7 @@ class State:
     refining: Mapping[str, Any] = field(default_factory=dict)
     order: tuple[int, ...] = ()
     ridge: float | None = None
+    labels: Labels | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -144,6 +147,8 @@ class Solution:
         The order in which the curriculum learned the tasks.
     ridge : float or None
         The ridge weight of the curriculum's start where it is not the coupling.
+    labels : (negative, positive) or None
+        What a classification calls its classes, in the users' own words or numbers.
     seconds : Mapping
         Where the time went: "compile", "solvers", "total" and the rest by name.
     gpu : str
@@ -166,6 +171,7 @@ class Solution:
     preparation: Preparation | None = None
     order: tuple[int, ...] | None = None
     ridge: float | None = None
+    labels: Labels | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     gpu: str = ""
     state: State | None = None
@@ -194,9 +200,11 @@ class Solution:
         prepared = rows if self.preparation is None else self.preparation.apply(rows)
         return prepared @ self.W
 
-    def predict(self, task: int | str, X: ArrayLike) -> Array:
+    def predict(self, task: int | str, X: ArrayLike) -> NDArray[Any]:
         """Predictions of one task, by number or name, for raw rows X (N, d_raw): (N,), in the units of y.
 
-        A regression loss gives numbers, a classification loss labels -1/+1.
+        A regression loss gives numbers, a classification loss the labels of the training data.
         """
-        return self.model.loss.decide(self.scores(X)[:, task_index(self.task_names, task)])
+        chosen = task_index(self.task_names, task)
+        decided = self.model.loss.decide(self.scores(X)[:, chosen])
+        return decided if self.labels is None else in_labels(self.labels, decided)

@@ -19,6 +19,8 @@ from amtl_cvx.errors import DataError
 
 Labels = tuple[str, str] | tuple[bool, bool] | tuple[int, int]
 """The negative and the positive label of a classification, as the user writes them."""
+MANY = 50
+"""More different whole numbers than this are counts or sizes and no classes."""
 
 
 def names_of(names: object, count: int, what: str) -> tuple[str, ...]:
@@ -98,12 +100,10 @@ def targets(parts: Sequence[tuple[object, str]]) -> tuple[list[Array], Labels | 
     for text, (_, what) in zip(texts, parts, strict=True):
         if text is None:
             raise DataError(f"{what} holds numbers, other targets are text: give the same in every task")
-    words = sorted({word for text in texts for word in text or ()})
-    what = parts[0][1] if len(parts) == 1 else "y"
-    _check_two(words, what)
-    positive = words[1]
-    signs = [frozen(np.array([1.0 if word == positive else -1.0 for word in text or ()])) for text in texts]
-    return signs, (words[0], positive)
+    words = {word for text in texts for word in text or ()}
+    labels = two_labels(words, parts[0][1] if len(parts) == 1 else "y")
+    signs = [frozen(np.array([1.0 if word == labels[1] else -1.0 for word in text or ()])) for text in texts]
+    return signs, labels
 
 
 def class_labels(labels: object, what: str) -> NDArray[Any]:
@@ -115,6 +115,44 @@ def class_labels(labels: object, what: str) -> NDArray[Any]:
     if texts is None:
         raise DataError(f"{what} must be numbers or text, one per row, they are {described(array)}")
     return np.array(texts)
+
+
+def two_labels(words: Collection[str], what: str) -> tuple[str, str]:
+    """The negative and the positive of two texts; `DataError` for another number, or an empty one."""
+    found = sorted(words)
+    if "" in words:
+        raise DataError(f"{what} has missing values (empty text): drop or fill those rows first")
+    if len(found) == 1:
+        raise DataError(
+            f"{what} is not numeric: text with the label {found[0][:40]!r} only, a classification needs two: add"
+            " rows of another class"
+        )
+    if len(found) > 2:
+        shown = ", ".join(repr(word[:40]) for word in found[:3]) + (", ..." if len(found) > 3 else "")
+        raise DataError(
+            f"{what} is not numeric: text with {len(found)} different values ({shown}). Two are labels of a"
+            " classification; for more learn one task per class (one-vs-rest): TaskSet.one_vs_rest(X, labels)"
+            " in Python, or a .mat file with train_x and the numbers of the classes as train_y; if they are"
+            " numbers, convert them"
+        )
+    return found[0], found[1]
+
+
+def in_labels(labels: Labels, decided: Array) -> NDArray[Any]:
+    """Decisions -1 and +1 in the users' labels: texts, bools, or floats."""
+    found = np.array(labels)
+    found = found.astype(np.float64) if found.dtype.kind == "i" else found
+    return found[(decided > 0).astype(np.intp)]
+
+
+def numbers_for_classes(values: Collection[float]) -> str | None:
+    """What to say where these different targets may be the numbers of classes; None where they are not."""
+    if not 2 <= len(values) <= MANY or any(value != round(value) for value in values):
+        return None
+    return (
+        f"the targets are {len(values)} different whole numbers: learned as numbers (squared loss); for"
+        " classes, code two of them as 0 and 1 or as text, and learn more as one task per class (one-vs-rest)"
+    )
 
 
 def label_pair(targets: Iterable[Collection[float]]) -> Labels | None:
@@ -143,22 +181,6 @@ def check_gaps(present: NDArray[np.int64]) -> None:
     if not _counts(present):
         gap = next(t for t in range(len(present)) if present[t] != t)
         raise DataError(f"task must hold 0..T-1 without gaps: no row has task {gap}, one has {present[-1]}")
-
-
-def _check_two(words: Sequence[str], what: str) -> None:
-    """`DataError` unless there are two texts, none of them empty."""
-    if "" in words:
-        raise DataError(f"{what} has missing values (empty text): drop or fill those rows first")
-    if len(words) == 1:
-        raise DataError(f"{what} has the label {words[0]!r} only, two are needed: add rows of another class")
-    if len(words) > 2:
-        shown = ", ".join(repr(word) for word in words[:3]) + (", ..." if len(words) > 3 else "")
-        raise DataError(
-            f"{what} is not numeric: text with {len(words)} different values ({shown}). Two are labels of a"
-            " classification; for more learn one task per class (one-vs-rest): TaskSet.one_vs_rest(X, labels)"
-            " in Python, or a .mat file with train_x and the numbers of the classes as train_y; if they are"
-            " numbers, convert them"
-        )
 
 
 def _column(array: NDArray[Any]) -> NDArray[Any]:

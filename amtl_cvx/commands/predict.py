@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from amtl_cvx.arrays import in_labels
 from amtl_cvx.commands.output import files_of_run, write_whole
 from amtl_cvx.console import emit
 from amtl_cvx.data import TABLE_OPTIONS, FeatureTable, read_features
@@ -69,15 +70,17 @@ def _predictions(
     if task is not None:
         index = _task_numbers(names, task)
         chosen = scores[np.arange(len(scores)), index]
-        decided = model.loss.decide(chosen)
+        decided, labels = model.loss.decide(chosen), stored.labels
+        shown = (decided if labels is None else in_labels(labels, decided)).tolist()
+        texts = [f"{value:.17g}" if isinstance(value, float) else str(value) for value in shown]
         return ["row", "task", "prediction", "score"], [
-            [i, names[t], f"{decided[i]:.17g}", f"{chosen[i]:.17g}"] for i, t in enumerate(index)
+            [i, names[t], texts[i], f"{chosen[i]:.17g}"] for i, t in enumerate(index)
         ]
     classes = stored.run.get("classes")
-    shown = scores if model.loss.classification else model.loss.decide(scores)
+    per_task = scores if model.loss.classification else model.loss.decide(scores)
     header = ["row", *(["class"] if classes else []), *names]
     return header, [
-        [i, *([classes[int(np.argmax(row))]] if classes else []), *(f"{z:.17g}" for z in shown[i])]
+        [i, *([classes[int(np.argmax(row))]] if classes else []), *(f"{z:.17g}" for z in per_task[i])]
         for i, row in enumerate(scores)
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import json
 import signal
 import threading
 from argparse import Namespace
@@ -58,6 +59,10 @@ class Setup:
             f" {model.loss.label} loss ({model.loss.reduction}), coupling {model.coupling:.4g},"
             f" mu {model.mu:.4g}"
         ]
+        labels = train.labels if model.loss.classification else None
+        if labels is not None and labels != (-1, 1):
+            negative, positive = (json.dumps(label, ensure_ascii=False) for label in labels)
+            lines.append(f"labels: {negative} is -1, {positive} is +1")
         if self.choice.trials or self.choice.mu_max is not None:
             lines.append(self.choice.sentence())
         return lines

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.arrays import Array, check_weights, clean
+from amtl_cvx.arrays import Array, Labels, check_weights, clean
 from amtl_cvx.data.rows import Rows
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import TaskSet
@@ -62,6 +62,11 @@ class Dataset:
             tasks = getattr(self, part)
             if tasks is not None and tasks.d == self.train.d:
                 object.__setattr__(self, part, tasks.with_features(self.train.feature_names))
+            if tasks is not None and _words(self.train) != _words(tasks):
+                raise DataError(
+                    f"the {part} part must have the labels of the training part, {self.train.labels}, it has"
+                    f" {tasks.labels}"
+                )
         d, T = self.train.d, self.train.T
         for part, tasks in (("validation", self.validation), ("test", self.test)):
             if tasks is not None and (tasks.d, tasks.T) != (d, T):
@@ -98,3 +103,9 @@ class FeatureTable:
     X: Array
     task: NDArray[np.int64] | tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
+
+
+def _words(tasks: TaskSet) -> Labels | None:
+    """The labels of classes that are texts."""
+    labels = tasks.labels
+    return labels if labels is not None and isinstance(labels[0], str) else None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.arrays import Array, check_features, sorted_names
+from amtl_cvx.arrays import Array, Labels, check_features, sorted_names, two_labels
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
 from amtl_cvx.data.table import UNNAMED, check_names
@@ -53,6 +53,7 @@ class ParquetRows(Rows):
     task_names: tuple[str, ...]
     feature_names: tuple[str, ...]
     size: int
+    labels: Labels | None = None
 
     @classmethod
     def open(cls, path: Path, task: str | None, target: str | None) -> ParquetRows:
@@ -74,6 +75,7 @@ class ParquetRows(Rows):
             texts: set[str] = set()
             for batch in file.iter_batches(1 << 16, columns=[file.schema_arrow.names[columns.task]]):
                 texts.update(_labels(batch.column(0), columns.names[columns.task])[0])
+            labels = _classes(file, columns)
         names = sorted_names(texts)
         return cls(
             path=path,
@@ -82,6 +84,7 @@ class ParquetRows(Rows):
             task_names=tuple(names),
             feature_names=tuple(columns.names[j] for j in columns.features),
             size=size,
+            labels=labels,
         )
 
     @property
@@ -90,7 +93,8 @@ class ParquetRows(Rows):
 
     def chunks(self) -> Iterator[Chunk]:
         with reading(self.path, ".parquet"), _file(self.path, self.columns) as file:
-            parts = ((X, y, self._numbers(labels)) for X, y, labels in _parts(file, self.columns))
+            positive = None if self.labels is None else self.labels[1]
+            parts = ((X, y, self._numbers(labels)) for X, y, labels in _parts(file, self.columns, positive))
             yield from checked(parts, self.feature_names)
 
     def _numbers(self, labels: tuple[list[str], NDArray[Any]]) -> NDArray[np.int64]:
@@ -160,7 +164,7 @@ def _columns(
     )
     for j in (*features, *(() if columns.target is None else (columns.target,))):
         kind = schema.field(j).type
-        if not _is_number(kind):
+        if not (_is_number(kind) or (j == columns.target and _is_text(kind))):
             raise DataError(f"column {names[j]!r} is not numeric ({kind}): encode or drop it")
     _check_groups(file, path)
     return columns
@@ -198,10 +202,36 @@ def _is_number(kind: pa.DataType) -> bool:
     )
 
 
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow.types as types
+
+    kind = kind.value_type if types.is_dictionary(kind) else kind
+    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
+
+
+def _classes(file: ParquetFile, columns: _Columns) -> Labels | None:
+    """The two labels of a target that is text or bool; `DataError` for text of more or fewer."""
+    import pyarrow.types as types
+
+    assert columns.target is not None
+    name, kind = columns.names[columns.target], file.schema_arrow.field(columns.target).type
+    if types.is_boolean(kind):
+        return (False, True)
+    if not _is_text(kind):
+        return None
+    words: set[str] = set()
+    for batch in file.iter_batches(1 << 16, columns=[file.schema_arrow.names[columns.target]]):
+        words.update(_labels(batch.column(0), name)[0])
+    return two_labels(words, f"column {name!r}")
+
+
 def _parts(
-    file: ParquetFile, columns: _Columns
+    file: ParquetFile, columns: _Columns, positive: object = None
 ) -> Iterator[tuple[Array, Array, tuple[list[str], NDArray[Any]]]]:
-    """A few rows at a time: X, y and the task of each row as a place in a list of names."""
+    """A few rows at a time: X, y and the task of each row as a place in a list of names.
+
+    A target of texts is +1 where it is `positive`, else -1.
+    """
     numeric = [*columns.features, *(() if columns.target is None else (columns.target,))]
     wanted = [*numeric, *(() if columns.task is None else (columns.task,))]
     stored, seen = file.schema_arrow.names, 0
@@ -210,7 +240,12 @@ def _parts(
     ):
         numbers = np.empty((len(numeric), len(batch)))
         for at, j in enumerate(numeric):
-            numbers[at] = _numbers(batch.column(stored[j]), columns.names[j], seen)
+            column = batch.column(stored[j])
+            if _is_text(column.type):
+                texts, index = _labels(column, columns.names[j])
+                numbers[at] = np.array([1.0 if text == positive else -1.0 for text in texts])[index]
+            else:
+                numbers[at] = _numbers(column, columns.names[j], seen)
         labels: tuple[list[str], NDArray[Any]] = [], np.empty(0, dtype=np.int64)
         if columns.task is not None:
             labels = _labels(batch.column(stored[columns.task]), columns.names[columns.task])

@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from amtl_cvx.arrays import (
     Array,
+    Labels,
     Mask,
     as_array,
     column_order,
@@ -64,12 +65,15 @@ class Rows(abc.ABC):
     ----------
     task_names, feature_names : tuple of str or None
         None: tasks 0..T-1 are called "task 0", ...; features have no names.
+    labels : (negative, positive) or None
+        What -1 and +1, or 0 and 1, are called where the source has texts or bools.
     count : int or None
         How many rows there are, where that is known before they are read.
     """
 
     task_names: tuple[str, ...] | None
     feature_names: tuple[str, ...] | None
+    labels: Labels | None = None
 
     @property
     def count(self) -> int | None:

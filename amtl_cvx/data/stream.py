@@ -23,6 +23,7 @@ of `--coupling auto` in a further pass. Losses without a factor (logistic) need 
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from amtl_cvx.arrays import Array, check_gaps, frozen, label_pair
+from amtl_cvx.arrays import MANY, Array, check_gaps, frozen, label_pair, numbers_for_classes
 from amtl_cvx.data.rows import Chunk, Rows
 from amtl_cvx.data.untrusted import check_size
 from amtl_cvx.errors import DataError
@@ -45,6 +46,8 @@ HELD_OUT = 0.2
 """Share of the rows that `hold_out` draws."""
 _BLOCK = 1 << 15
 """Numbers in a block of rows that is factored at once (256 KiB: it stays in the cache)."""
+
+_log = logging.getLogger(__name__)
 
 Observe = Callable[[int], None]
 """Told how many rows were read so far."""
@@ -77,7 +80,7 @@ def factor(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
     whole = hashlib.sha256("|".join((*tasks.names, *(rows.feature_names or ()))).encode())
     for digest in digests:
         whole.update(digest.digest())
-    return replace(tasks, digest=whole.hexdigest())
+    return replace(tasks, digest=whole.hexdigest(), labels=rows.labels)
 
 
 def hold_out(
@@ -139,25 +142,36 @@ def gather(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
         check_size("X", (rows.count, len(rows.feature_names)))
     X, y, task = (np.concatenate(part) for part in zip(*_observed(rows, observe), strict=True))
     check_gaps(np.unique(task))
-    return TaskSet.from_stacked(
+    tasks = TaskSet.from_stacked(
         X,
         y,
         task,
         names=rows.task_names,
         feature_names=rows.feature_names,
     )
+    return tasks if rows.labels is None else replace(tasks, labels=rows.labels)
 
 
 def has_labels(rows: Rows) -> bool:
-    """Whether the targets read as classes, as `--loss auto` understands it; stops where they cannot."""
+    """Whether the targets read as classes, as `--loss auto` understands it; stops where they cannot.
+
+    A warning says so where few different whole numbers may stand for classes.
+    """
+    if rows.labels is not None:
+        return True
     found: dict[int, set[float]] = {}
     for chunk in rows.chunks():
         for t in np.unique(chunk.task).tolist():
-            values = found.setdefault(t, set())
-            values.update(np.unique(chunk.y[chunk.task == t]).tolist())
-            if len(values) > 2 or not values <= {-1.0, 0.0, 1.0}:
-                return False
-    return label_pair(found.values()) is not None
+            found.setdefault(t, set()).update(np.unique(chunk.y[chunk.task == t]).tolist())
+        values = set[float]().union(*found.values())
+        if len(values) > MANY or any(value != round(value) for value in values):
+            return False
+    if label_pair(found.values()) is not None:
+        return True
+    line = numbers_for_classes(values)
+    if line is not None:
+        _log.warning("%s", line)
+    return False
 
 
 def _observed(rows: Rows, observe: Observe | None) -> Iterator[Chunk]:

@@ -17,13 +17,13 @@ import itertools
 import logging
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.arrays import Array, check_features, sorted_names
+from amtl_cvx.arrays import Array, check_features, sorted_names, targets
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.untrusted import shown
 from amtl_cvx.errors import DataError
@@ -98,13 +98,16 @@ def table_tasks(table: TextTable, task: str | None, target: str | None) -> TaskS
     labels = _labels(table, task, columns.texts[task])
     names = sorted_names(set(labels))
     number = {name: t for t, name in enumerate(names)}
-    return TaskSet.from_stacked(
+    entries = _targets(table, target, columns.texts[target], columns.decimal)
+    [y], classes = targets([(entries, f"column {target!r}")])
+    tasks = TaskSet.from_stacked(
         columns.X,
-        _targets(table, target, columns.texts[target], columns.decimal),
+        y,
         np.fromiter(map(number.__getitem__, labels), dtype=np.int64, count=len(labels)),
         names=names,
         feature_names=columns.names,
     )
+    return tasks if classes is None else replace(tasks, labels=classes)
 
 
 def table_features(table: TextTable, task: str | None, target: str | None) -> FeatureTable:

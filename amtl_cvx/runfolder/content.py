@@ -66,6 +66,7 @@ def describe(
         "task_names": list(solution.task_names),
         "feature_names": None if train.feature_names is None else list(train.feature_names),
         "classes": None if dataset.classes is None else list(dataset.classes),
+        "labels": None if solution.labels is None else list(solution.labels),
         "order": None if solution.order is None else list(solution.order),
         "seconds": dict(solution.seconds),
         "gpu": solution.gpu,

@@ -38,6 +38,11 @@ def _weights(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and all(map(_positive, value)))
 
 
+def _labels(value: Any) -> bool:
+    pair = isinstance(value, list) and len(value) == 2 and type(value[0]) is type(value[1])
+    return pair and isinstance(value[0], str | bool | int)
+
+
 _TEXT = _Kind("a text", lambda value: isinstance(value, str))
 _FLAG = _Kind("true or false", lambda value: isinstance(value, bool))
 _MAPPING = _Kind("an object", lambda value: isinstance(value, dict))
@@ -56,6 +61,7 @@ _RUN: Mapping[str, _Kind] = {
     "task_names": _NAMES,
     "feature_names": _TEXTS,
     "classes": _TEXTS,
+    "labels": _Kind("a list of two texts, bools or whole numbers", _labels),
 }
 _MODEL: Mapping[str, _Kind] = {
     "loss": _TEXT,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from amtl_cvx.arrays import Array, check_weights
+from amtl_cvx.arrays import Array, Labels, check_weights
 from amtl_cvx.data import read_point
 from amtl_cvx.data.untrusted import reading
 from amtl_cvx.errors import DataError
@@ -74,6 +74,12 @@ class StoredRun:
     def feature_names(self) -> tuple[str, ...] | None:
         names = self.run.get("feature_names")
         return None if names is None else tuple(names)
+
+    @property
+    def labels(self) -> Labels | None:
+        """The two classes in the users' words; earlier versions stored none."""
+        stored = self.run.get("labels")
+        return None if stored is None else (stored[0], stored[1])
 
     @property
     def model(self) -> Model:
