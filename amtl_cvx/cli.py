@@ -188,15 +188,13 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
     fit.add_argument(
         "--ridge", type=float, metavar="X", help="single-task start of the curriculum (coupling)"
     )
-    fit.add_argument("--no-refine", action="store_true", help="alternation only, no refinement after it")
+    for flag, words in (
+        ("--refine", "refinement after the alternation, or alternation only"),
+        ("--definition", "solve the W-step in its defining, conic form (slow)"),
+    ):
+        fit.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=words)
     fit.add_argument(
-        "--sweep",
-        choices=("joint", "tasks"),
-        default="joint",
-        help="W-step over all tasks at once, or one by one",
-    )
-    fit.add_argument(
-        "--definition", action="store_true", help="solve the W-step in its defining, conic form (slow)"
+        "--sweep", choices=("joint", "tasks"), help="W-step over all tasks at once (default), or one by one"
     )
     fit.add_argument(
         "--level",
@@ -236,21 +234,14 @@ def _add_running(parser: argparse.ArgumentParser, *, seeded: str) -> None:
         help="let a run that is interrupted or not certified replace a certified one (default: it goes to"
         " DIR.interrupted or DIR.uncertified)",
     )
-    parser.add_argument(
-        "--tol", type=float, default=1e-8, metavar="X", help="tolerance of the certificate (1e-8)"
-    )
-    parser.add_argument(
-        "--max-rounds", type=int, default=500, metavar="N", help="rounds of alternation (500)"
-    )
+    parser.add_argument("--tol", type=float, metavar="X", help="tolerance of the certificate (1e-8)")
+    parser.add_argument("--max-rounds", type=int, metavar="N", help="rounds of alternation (500)")
     parser.add_argument(
         "--engine",
         choices=("cvxpy", "fast"),
-        default="cvxpy",
         help="steps as CVXPY problems (default) or in NumPy",
     )
-    parser.add_argument(
-        "--solver", default="auto", metavar="NAME", help="auto (default), CLARABEL, OSQP, SCS"
-    )
+    parser.add_argument("--solver", metavar="NAME", help="auto (default), CLARABEL, OSQP, SCS")
     parser.add_argument(
         "--solve-limit",
         type=float,

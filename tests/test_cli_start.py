@@ -49,21 +49,26 @@ def start_line(answer: Answer) -> str:
         ("--seed", "3"),
         (*GIVEN, "--method", "curriculum", "--ridge", "0.4"),
         (*GIVEN, "--engine", "fast", "--tol", "1e-6", "--loss", "huber:1.5"),
+        (*GIVEN, "--no-refine", "--max-rounds", "4", "--sweep", "tasks", "--solver", "OSQP"),
     ],
-    ids=["prepared", "auto", "curriculum", "fast"],
+    ids=["prepared", "auto", "curriculum", "fast", "plain"],
 )
 def test_an_interrupted_run_goes_on_without_its_options(
     run: Run, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
 ) -> None:
     np.savez("a.npz", **arrays())
-    assert run("fit", "a.npz", "--out", "whole", *words).code == 0
+    whole = run("fit", "a.npz", "--out", "whole", *words)
     interrupted_after(run, monkeypatch, 3, *words)
     assert read_state(Path("cut")) is not None
     monkeypatch.setattr(Progress, "trial", lambda *_: pytest.fail("chose again"))
-    running = [word for word in ("--engine", "fast", "--tol", "1e-6") if word in words]
-    answer = run("fit", "a.npz", "--start", "cut", "--out", "on", *running)
-    assert answer.code == 0 and start_line(answer) == "start: goes on from cut, after 3 steps"
+    answer = run("fit", "a.npz", "--start", "cut", "--out", "on")
+    assert answer.code == whole.code and start_line(answer) == "start: goes on from cut, after 3 steps"
     assert story("on") == story("whole")
+    told = [json.loads(Path(name, "run.json").read_text())["arguments"] for name in ("on", "whole")]
+    others = {"start", "out", "coupling", "mu", "loss", "seed"}
+    assert [{k: v for k, v in found.items() if k not in others} for found in told][0] == {
+        k: v for k, v in told[1].items() if k not in others
+    }
     assert not Path("on/state.npz").exists()
 
 

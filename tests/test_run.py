@@ -186,6 +186,23 @@ def test_quasi_newton_steps_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
         assert_same(again(problem, solution.state), whole)
 
 
+def test_a_fit_in_few_coordinates_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Six features spread over 120: the fit works in the six dimensions of its rows."""
+    problem = case("fast")
+    Q = np.random.default_rng(2).normal(size=(6, 120))
+    tasks = TaskSet.from_arrays([t.X @ Q for t in problem.tasks], [t.y for t in problem.tasks])
+    problem = replace(problem, tasks=tasks)
+    whole, saved = kept(problem, monkeypatch)
+    assert tasks.row_basis is not None and len(saved) > 4
+    for solution in saved[::3]:
+        assert solution.state is not None and np.array_equal(solution.W, solution.state.W)
+        found = again(problem, solution.state)
+        assert found.status is Status.CERTIFIED and len(found.history) == len(whole.history)
+        np.testing.assert_allclose(found.objective, whole.objective, rtol=1e-10)
+        np.testing.assert_allclose(found.W, whole.W, rtol=0.0, atol=1e-8 * np.abs(whole.W).max())
+        np.testing.assert_allclose(found.B, whole.B, rtol=0.0, atol=1e-8 * np.abs(whole.B).max())
+
+
 def test_a_step_is_saved_before_the_next_one_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """On a clock of our own: after the first round, and whenever half a minute would pass."""
     clock, saved = [0.0], []

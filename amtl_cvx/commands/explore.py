@@ -13,6 +13,7 @@ import numpy as np
 
 from amtl_cvx.commands.output import kept_words
 from amtl_cvx.commands.rows import confirmed_solution
+from amtl_cvx.commands.settings import complete
 from amtl_cvx.commands.setup import (
     Setup,
     interruptible,
@@ -39,6 +40,7 @@ _SHOWN = 12
 
 def explore(arguments: Namespace) -> Exit:
     """`amtl-cvx explore`."""
+    arguments = complete(arguments)
     options = _options(arguments)
     with (
         interruptible(),

@@ -10,8 +10,9 @@ from pathlib import Path
 from amtl_cvx.certificate import Certificate, reaches
 from amtl_cvx.commands.output import kept_words, ladder_lines, reached_words
 from amtl_cvx.commands.rows import confirmed_solution
+from amtl_cvx.commands.settings import complete
 from amtl_cvx.commands.setup import Setup, interruptible, recorded, running_options, set_up, uninterrupted
-from amtl_cvx.commands.start import Beginning, read_start
+from amtl_cvx.commands.start import read_start
 from amtl_cvx.console import note, say
 from amtl_cvx.coordinator import Options
 from amtl_cvx.data import Dataset
@@ -31,7 +32,7 @@ from amtl_cvx.tasks import TaskSet
 def fit(arguments: Namespace) -> Exit:
     """`amtl-cvx fit`."""
     beginning = None if arguments.start is None else read_start(arguments.start)
-    arguments = _complete(arguments, beginning)
+    arguments = complete(arguments if beginning is None else beginning.arguments(arguments))
     options = _options(arguments)
     with (
         interruptible(),
@@ -72,13 +73,6 @@ def fit(arguments: Namespace) -> Exit:
     return _ending(solution, arguments, stopped=stopped, cut_short=cut_short, place=place)
 
 
-def _complete(arguments: Namespace, beginning: Beginning | None) -> Namespace:
-    """The arguments with what is left open taken from the run to begin at, and from the defaults."""
-    if beginning is not None:
-        arguments = beginning.arguments(arguments)
-    return Namespace(**{**vars(arguments), "method": arguments.method or "alternating"})
-
-
 def _climbed(solution: Solution, tasks: TaskSet, level: str, progress: Progress) -> tuple[Solution, bool]:
     """The solution with the certificate of a level above C2, and whether an interrupt ended the climb."""
     if solution.status is Status.INTERRUPTED:
@@ -100,7 +94,7 @@ def _options(arguments: Namespace) -> Options:
     method_named(arguments.method)
     return dataclasses.replace(
         running_options(arguments),
-        refine=not arguments.no_refine,
+        refine=arguments.refine,
         sweep=arguments.sweep,
         definition=arguments.definition,
         ridge=arguments.ridge,
@@ -188,7 +182,7 @@ def _shortfall(certificate: Certificate, arguments: Namespace) -> list[str]:
         return [f"not certified: {'; '.join(missed)}", f"next: {advice}"]
     if arguments.method != "alternating":
         rounds = "another --solver, or a larger --tol"
-    elif arguments.no_refine:
+    elif not arguments.refine:
         rounds = f"leave out --no-refine, or {rounds}"
     else:
         rounds = f"{rounds}, a larger --coupling, another --solver, or a larger --tol"

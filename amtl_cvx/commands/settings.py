@@ -29,6 +29,25 @@ MODEL_DEFAULTS: Mapping[str, Any] = {
 }
 
 
+RUNNING_DEFAULTS: Mapping[str, Any] = {
+    "method": "alternating",
+    "refine": True,
+    "sweep": "joint",
+    "definition": False,
+    "tol": 1e-8,
+    "max_rounds": 500,
+    "engine": "cvxpy",
+    "solver": "auto",
+}
+"""How a fit is carried out where neither the command line nor a run to go on from says."""
+
+
+def complete(arguments: Namespace) -> Namespace:
+    """The arguments with the defaults of `RUNNING_DEFAULTS` for what they leave open."""
+    given = {name: value for name, value in vars(arguments).items() if value is not None}
+    return Namespace(**{**vars(arguments), **RUNNING_DEFAULTS, **given})
+
+
 def resolve(arguments: Namespace, recommended: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting of `MODEL_DEFAULTS`: given, else recommended, else the default."""
     given = {

@@ -21,6 +21,7 @@ import numpy as np
 
 from amtl_cvx.certificate import infeasibility
 from amtl_cvx.commands.foreign import in_data_order
+from amtl_cvx.commands.settings import RUNNING_DEFAULTS
 from amtl_cvx.commands.setup import Setup
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.runfolder import StoredRun, model_from_dict, model_to_dict, read_run, read_state
@@ -28,6 +29,9 @@ from amtl_cvx.solution import Point, State
 
 _COLUMNS = ("task", "target", "sep", "decimal", "encoding")
 """Options of the reader, those of the run for a file of the same kind."""
+
+
+_RUNNING = (*RUNNING_DEFAULTS, "ridge", "solve_limit")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,13 +44,10 @@ class Beginning:
 
     def arguments(self, given: Namespace) -> Namespace:
         """The arguments given, and those of the run where nothing was given."""
-        values = vars(given) | {"method": given.method or (self.state.method if self.state else None)}
-        defaults = {
-            **self._reading(given),
-            **self._preparation(),
-            **self._model(),
-            "ridge": self.stored.arguments.get("ridge"),
-        }
+        values, running = vars(given), {}
+        if self.state is not None:
+            running = {name: self.stored.arguments.get(name) for name in _RUNNING}
+        defaults = {**self._reading(given), **self._preparation(), **self._model(), **running}
         known = {name: value for name, value in defaults.items() if values.get(name, 0) is None}
         return Namespace(**{**values, **known})
 
