@@ -29,7 +29,7 @@ from amtl_cvx.solvers import Backend, Solved
 from amtl_cvx.tasks import TaskSet
 
 Callback = Callable[[Record], None]
-Checkpoint = Callable[[Solution], None]
+Checkpoint = Callable[[Solution], object]
 
 INTERVAL = 30.0
 """Seconds that a finished step may be away from being saved."""

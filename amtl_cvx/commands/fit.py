@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from amtl_cvx.certificate import Certificate, reaches
@@ -15,14 +16,12 @@ from amtl_cvx.commands.setup import Setup, interruptible, recorded, running_opti
 from amtl_cvx.commands.start import read_start
 from amtl_cvx.console import note, say
 from amtl_cvx.coordinator import Options
-from amtl_cvx.data import Dataset
 from amtl_cvx.errors import Exit
 from amtl_cvx.experiment import score
 from amtl_cvx.ladder import climb
 from amtl_cvx.methods import fit as fit_method
 from amtl_cvx.methods import method_named
 from amtl_cvx.parallel import workers
-from amtl_cvx.preparation import Preparation
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import RunFolder
 from amtl_cvx.solution import Solution, Status
@@ -40,37 +39,49 @@ def fit(arguments: Namespace) -> Exit:
         Progress(quiet=arguments.quiet, tol=options.tol) as progress,
         workers(arguments.jobs, scheduler=arguments.scheduler) as executor,
     ):
-        options = dataclasses.replace(options, executor=executor)
-        setup = set_up(arguments, options, progress)
-        dataset, preparation, stopped = setup.dataset, setup.preparation, setup.stopped
-        if not stopped:
-            progress.phase("compiling the subproblems")
+        setup = set_up(arguments, dataclasses.replace(options, executor=executor), progress)
         start, origin = (None, "") if beginning is None else beginning.at(setup, arguments.method)
-        options = dataclasses.replace(
-            options, callback=progress.stop if stopped else progress.record, start=None if stopped else start
+        told = {
+            "dataset": setup.dataset,
+            "arguments": {**recorded(arguments), **setup.settings},
+            "seed": arguments.seed,
+            "choice": setup.described_choice() if beginning is None else beginning.choice(setup),
+        }
+        options = dataclasses.replace(options, executor=executor, start=start)
+        solution = _fitted(
+            setup, arguments.method, options, progress, keep=functools.partial(folder.checkpoint, **told)
         )
-        solution = fit_method(setup.train, setup.choice.model, method=arguments.method, options=options)
-        solution = confirmed_solution(solution, dataset, preparation, progress.counting)
+        if arguments.level > "C2":  # a climb takes up to minutes
+            folder.checkpoint(solution, **told)
         solution, cut_short = _climbed(solution, setup.train, arguments.level, progress)
-        solution = dataclasses.replace(
-            solution,
-            preparation=None if preparation.is_identity else preparation,
-            state=None if stopped else solution.state,
-        )
         with uninterrupted():  # the point is there: DIR is written
             progress.phase("drawing the graph and writing the report")
-            scores = _scores(solution, dataset, preparation, options)
-            place = folder.write(
-                solution,
-                dataset=dataset,
-                arguments={**recorded(arguments), **setup.settings},
-                seed=arguments.seed,
-                scores=scores,
-                choice=setup.described_choice() if beginning is None else beginning.choice(setup),
-            )
+            scores = _scores(solution, setup, options)
+            place = folder.write(solution, scores=scores, **told)
     if not arguments.quiet:
         _print_fit(solution, setup, scores=scores, arguments=arguments, place=place, origin=origin)
-    return _ending(solution, arguments, stopped=stopped, cut_short=cut_short, place=place)
+    return _ending(solution, arguments, stopped=setup.stopped, cut_short=cut_short, place=place)
+
+
+def _fitted(
+    setup: Setup, method: str, options: Options, progress: Progress, *, keep: Callable[[Solution], object]
+) -> Solution:
+    """The fit, its checkpoints kept; one step of it where the choice of coupling and mu was interrupted."""
+    preparation = None if setup.preparation.is_identity else setup.preparation
+
+    def prepared(solution: Solution) -> Solution:
+        return dataclasses.replace(solution, preparation=preparation)
+
+    if setup.stopped:
+        options = dataclasses.replace(options, start=None, callback=progress.stop)
+    else:
+        progress.phase("compiling the subproblems")
+        options = dataclasses.replace(
+            options, callback=progress.record, checkpoint=lambda found: keep(prepared(found))
+        )
+    solution = fit_method(setup.train, setup.choice.model, method=method, options=options)
+    solution = confirmed_solution(solution, setup.dataset, setup.preparation, progress.counting)
+    return prepared(dataclasses.replace(solution, state=None) if setup.stopped else solution)
 
 
 def _climbed(solution: Solution, tasks: TaskSet, level: str, progress: Progress) -> tuple[Solution, bool]:
@@ -101,22 +112,20 @@ def _options(arguments: Namespace) -> Options:
     )
 
 
-def _scores(
-    solution: Solution, dataset: Dataset, preparation: Preparation, options: Options
-) -> dict[str, Mapping[str, float]]:
+def _scores(solution: Solution, setup: Setup, options: Options) -> dict[str, Mapping[str, float]]:
     """Test scores of the solution; empty without a test part.
 
     Beside them those of single-task learning at the model's coupling, which is the weight of its ridge and
     was not chosen for it.
     """
+    dataset, preparation = setup.dataset, setup.preparation
     if dataset.test is None or solution.status is Status.INTERRUPTED:
         return {}
     test, classes = preparation.apply_tasks(dataset.test), dataset.classes is not None
     scores = {solution.method: score(solution, test, classes=classes)}
     if solution.method != "stl":
-        train = preparation.apply_tasks(dataset.train)
-        alone = dataclasses.replace(options, callback=None, start=None)
-        single = fit_method(train, solution.model, method="stl", options=alone)
+        alone = dataclasses.replace(options, start=None)
+        single = fit_method(setup.train, solution.model, method="stl", options=alone)
         scores["stl at the same coupling"] = score(single, test, classes=classes)
     return scores
 
