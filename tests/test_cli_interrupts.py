@@ -109,14 +109,14 @@ def test_an_interrupt_of_the_choice_leaves_the_single_task_point(
 def test_an_interrupt_while_the_files_are_written_waits(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = run_folder.describe
+    write = run_folder.RunFolder.write
 
-    def describe(*args: Any, **settings: Any) -> dict[str, Any]:
+    def written(self: run_folder.RunFolder, *args: Any, **settings: Any) -> Path:
         signal.raise_signal(signal.SIGINT)
-        return write(*args, **settings)
+        return write(self, *args, **settings)
 
     np.savez("a.npz", **arrays())
-    monkeypatch.setattr(run_folder, "describe", describe)
+    monkeypatch.setattr(run_folder.RunFolder, "write", written)
     assert run("fit", "a.npz", "--out", "run", *GIVEN, "--quiet") == (0, "", "")
     assert {path.name for path in Path("run").iterdir()} == SEVEN
     with pytest.raises(KeyboardInterrupt):

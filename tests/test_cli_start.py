@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import numpy as np
 import pytest
-from command_line import GIVEN, Answer, Run, arrays, assert_error, point
+from command_line import GIVEN, Answer, Run, arrays, assert_error, large, point
 
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import read_history, read_state
@@ -64,11 +68,9 @@ def test_an_interrupted_run_goes_on_without_its_options(
     answer = run("fit", "a.npz", "--start", "cut", "--out", "on")
     assert answer.code == whole.code and start_line(answer) == "start: goes on from cut, after 3 steps"
     assert story("on") == story("whole")
-    told = [json.loads(Path(name, "run.json").read_text())["arguments"] for name in ("on", "whole")]
-    others = {"start", "out", "coupling", "mu", "loss", "seed"}
-    assert [{k: v for k, v in found.items() if k not in others} for found in told][0] == {
-        k: v for k, v in told[1].items() if k not in others
-    }
+    asked = ("engine", "tol", "refine", "max_rounds", "sweep", "solver", "ridge", "standardize", "intercept")
+    on, told = (json.loads(Path(name, "run.json").read_text())["arguments"] for name in ("on", "whole"))
+    assert {name: on[name] for name in asked} == {name: told[name] for name in asked}
     assert not Path("on/state.npz").exists()
 
 
@@ -129,3 +131,70 @@ def test_a_start_that_is_not_there_is_bad_data(run: Run, fitted: Path) -> None:
     assert_error(run("fit", "a.npz", "--start", "nowhere", "--out", "x"), "nowhere")
     Path("run/state.npz").write_bytes(b"PK")
     assert_error(run("fit", "a.npz", "--start", "run", "--out", "x"), "state.npz")
+
+
+OFTEN = "import sys; from amtl_cvx import cli, run; run.INTERVAL = 0.5; cli.main(sys.argv[1:])"
+
+
+def killed(folder: Path, *words: str) -> int:
+    """A process that is killed once a new checkpoint is there; how many steps that has."""
+    place = folder / "run.interrupted"
+    before = len(read_history(place)) if place.exists() else 0
+    process = subprocess.Popen([sys.executable, "-c", OFTEN, *words], cwd=folder, stderr=subprocess.DEVNULL)
+    while True:
+        assert process.poll() is None, "it ended before it was killed"
+        time.sleep(0.02)
+        if (place / "run.json").exists() and len(read_history(place)) > before:
+            break
+    process.kill()
+    process.wait()
+    return len(read_history(place))
+
+
+@pytest.mark.slow
+def test_a_killed_fit_goes_on_where_it_was_killed(run: Run, tmp_path: Path) -> None:
+    """Killed after its first checkpoint, gone on with, killed again: the point of the fit that was not."""
+    large(tmp_path / "a.npz", T=20, d=30)
+    words = ("fit", "a.npz", "--coupling", "1", "--mu", "0.1", "--quiet")
+    assert run(*words, "--out", "whole", "--level", "C3") == (0, "", "")
+    first = killed(tmp_path, *words, "--out", "run")
+    second = killed(tmp_path, "fit", "a.npz", "--out", "run", "--start", "run.interrupted", "--quiet")
+    assert 0 < first < second and not Path("run").exists()
+    described = json.loads(Path("run.interrupted/run.json").read_text())
+    assert described["status"] == "interrupted"
+    assert run("certify", "a.npz", "run.interrupted").code == 1
+    assert run("fit", "a.npz", "--out", "run", "--start", "run.interrupted", "--quiet") == (0, "", "")
+    assert {path.name for path in tmp_path.iterdir()} == {"a.npz", "run", "whole"}
+    found, expected = point(), point(Path("whole"))
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=0.0, atol=1e-8 * np.abs(value).max())
+    J = [json.loads(Path(name, "certificate.json").read_text())["objective"] for name in ("run", "whole")]
+    assert J[0] == pytest.approx(J[1], rel=1e-10)
+    assert [(r.round, r.step) for r in read_history(Path("run"))] == [
+        (r.round, r.step) for r in read_history(Path("whole"))
+    ]
+
+
+def test_a_checkpoint_is_a_run_folder(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command reads it; it is gone once the run is at its place."""
+    np.savez("a.npz", **arrays())
+    np.savez("rows.npz", X=arrays()["X"][:2], task=arrays()["task"][:2])
+    seen: list[int] = []
+
+    def read_it(self: Progress, record: Record) -> None:
+        place = Path("run.interrupted")
+        if place.exists() and not seen:
+            seen.append(len(read_history(place)))
+            copytree(place, "copy")
+
+    monkeypatch.setattr(Progress, "record", read_it)
+    assert run("fit", "a.npz", "--out", "run", *GIVEN, "--standardize", "--intercept", "--quiet").code == 0
+    assert seen == [2] and not Path("run.interrupted").exists()
+    described = json.loads(Path("copy/run.json").read_text())
+    assert (described["status"], described["preparation"]["intercept"]) == ("interrupted", True)
+    assert not json.loads(Path("copy/certificate.json").read_text())["passes"]
+    assert run("certify", "a.npz", "copy").code == 1
+    assert run("predict", "copy", "rows.npz").code == 0
+    assert run("plot", "copy", "--kind", "convergence", "--out", "x.svg").code == 0
+    assert run("fit", "a.npz", "--start", "copy", "--out", "on", "--quiet") == (0, "", "")
+    assert story("on")[:3] == story("run")[:3]
