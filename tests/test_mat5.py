@@ -141,7 +141,7 @@ def test_structures_are_named_and_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (matrix(DOUBLE, (300_000_000, 2), doubles(1.0), name="X"), "X claims the shape|X would take"),
+        (matrix(DOUBLE, (300_000_000, 2), doubles(1.0), name="X"), "X claims the shape|X would become"),
         (matrix(DOUBLE, (2, 2), doubles(1.0), name="X"), "it has 1 numbers"),
         (matrix(DOUBLE, (-1, 2), doubles(1.0), name="X"), "claims the dimensions"),
         (matrix(CELL, (2**20, 2**10), b"", name="X"), "claims 1073741824 cells in 0 bytes"),

@@ -225,6 +225,7 @@ def test_a_table_too_large_is_refused_before_memory_is_taken(
     monkeypatch.setattr(untrusted, "FREELY", 2**16)
     refused(write(tmp_path / "a.csv.gz", "task,x1,y\n" + "a,1,2\n" * 90_000), "100 times as much")
     monkeypatch.setattr(untrusted, "available", lambda: 10_000)
+    monkeypatch.setattr(untrusted, "FEW", 0)
     refused(write(tmp_path / "a.csv", "task,x1,y\n" + "a,1,2\n" * 900), "needs .* MiB of memory, .* are free")
 
 

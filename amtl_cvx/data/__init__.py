@@ -47,7 +47,7 @@ from amtl_cvx.data.problems import problem_names, problems_folder, read_problem
 from amtl_cvx.data.rows import ChunkedRows, Rows
 from amtl_cvx.data.stream import Observe, evaluate, factor, gather, has_labels, hold_out
 from amtl_cvx.data.table import TextTable, table_features, table_tasks
-from amtl_cvx.data.untrusted import existing_file, reading
+from amtl_cvx.data.untrusted import check_expansion, existing_file, reading
 from amtl_cvx.data.workbook import Workbook
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import make_loss
@@ -202,6 +202,8 @@ def _stream(
     if keep_rows is None:
         keep_rows = not make_loss(settings["loss"]).quadratic if settings else has_labels(rows)
     if keep_rows:
+        if isinstance(rows, ParquetRows):
+            check_expansion("the table", path.stat().st_size, 24 * rows.size * (len(rows.feature_names) + 2))
         return Dataset(name=name, train=gather(rows, observe=observe), source=source, settings=settings)
     train = factor(rows, observe=observe)
     return Dataset(name=name, train=train, source=source, settings={"loss": "squared", **settings}, rows=rows)

@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from amtl_cvx.data.untrusted import read_json
 from amtl_cvx.errors import DataError
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import TaskSet
@@ -96,7 +97,7 @@ def read_settings(folder: Path) -> Mapping[str, Any]:
     path = folder / "problem.json"
     if not path.is_file():
         return {}
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     if not isinstance(content, dict) or content.get("program") != PROGRAM:
         return {}
     for key, kinds in _SETTINGS.items():

@@ -7,7 +7,7 @@ piece and not mapped: mapped pages would count as memory of the process until th
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from amtl_cvx.arrays import check_features
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.npz import array_header, check_stored, check_task_column
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
-from amtl_cvx.data.untrusted import check_size, existing_file, reading
+from amtl_cvx.data.untrusted import check_room, check_size, existing_file, read_json, reading
 from amtl_cvx.errors import DataError
 
 
@@ -107,6 +107,7 @@ def features_folder(folder: Path) -> FeatureTable:
     """Raw rows to predict on, in memory: `X.npy` and, if it is there, `task.npy`."""
     X = _member(folder, "X")
     check_size("X", X.shape, X.dtype.itemsize)
+    check_room("X", 16 * math.prod(X.shape))
     task = _member(folder, "task").rows(0, X.shape[0]) if (folder / "task.npy").exists() else None
     rows = check_features(X.rows(0, X.shape[0]))
     return FeatureTable(
@@ -126,7 +127,7 @@ def read_names(folder: Path) -> dict[str, tuple[str, ...]]:
     path = folder / "names.json"
     if not path.exists():
         return {}
-    content = json.loads(path.read_text(encoding="utf-8"))
+    content = read_json(path)
     keys = ("task_names", "feature_names")
     if not isinstance(content, dict) or not all(isinstance(content.get(key, []), list) for key in keys):
         raise DataError(f"names.json must hold the lists {' and/or '.join(keys)}: write them so")

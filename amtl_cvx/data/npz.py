@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from amtl_cvx.arrays import check_features, check_gaps, whole_numbers
 from amtl_cvx.data.dataset import Dataset, FeatureTable
-from amtl_cvx.data.untrusted import check_size, existing_file, reading
+from amtl_cvx.data.untrusted import check_expansion, check_size, existing_file, reading, shown
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import TaskSet
 
@@ -96,20 +96,29 @@ def _arrays(path: Path, required: Sequence[str], optional: Sequence[str]) -> dic
         missing = [key for key in required if key not in present]
         if missing:
             raise DataError(
-                f"expected the arrays {', '.join(required)}, the file has {', '.join(present) or 'none'}: add"
+                f"expected the arrays {', '.join(required)}, the file has {shown(present) or 'none'}: add"
                 f" {', '.join(missing)}"
             )
-        return {key: _member(archive, key) for key in (*required, *optional) if key in present}
+        wanted = [key for key in (*required, *optional) if key in present]
+        taken = 0
+        for key in wanted:
+            taken += _claimed(archive, key)
+            check_expansion(key, path.stat().st_size, taken)
+        return {key: _member(archive, key) for key in wanted}
 
 
-def _member(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
-    """One array, after its header was checked against the limit and against the size of the member."""
+def _claimed(archive: zipfile.ZipFile, key: str) -> int:
+    """Bytes that an array takes, by its header, which is checked against the size of the member."""
     info = archive.getinfo(f"{key}.npy")
     with archive.open(info) as stream:
         shape, _, dtype = array_header(stream, key)
     check_size(key, shape, dtype.itemsize)
     check_stored(key, shape, dtype, info.file_size)
-    with archive.open(info) as stream:
+    return math.prod(shape) * max(dtype.itemsize, 8)
+
+
+def _member(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
+    with archive.open(f"{key}.npy") as stream:
         array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
     return array
 

@@ -71,6 +71,9 @@ class ParquetRows(Rows):
             columns = _columns(file, path, task.strip(), target.strip())
             assert columns.task is not None and columns.target is not None
             size = int(file.metadata.num_rows)
+        check_expansion(
+            "the table", path.stat().st_size, 8 * size * (len(columns.features) + 2), streamed=True
+        )
         with _file(path, columns) as file:
             texts: set[str] = set()
             for batch in file.iter_batches(1 << 16, columns=[file.schema_arrow.names[columns.task]]):

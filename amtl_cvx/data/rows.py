@@ -31,10 +31,13 @@ from amtl_cvx.arrays import (
     is_frame,
     whole_numbers,
 )
+from amtl_cvx.data.untrusted import check_room
 from amtl_cvx.errors import DataError
 
 CHUNK = 1 << 20
 """Numbers a chunk holds (8 MiB as float64)."""
+_COPIES = 3
+"""How often what reads a chunk may copy it."""
 
 
 class Chunk(NamedTuple):
@@ -131,6 +134,8 @@ def checked(
         if X.shape[1] != width or not width:
             raise DataError(f"expected {width or 'some'} features from row {seen} on, got {X.shape[1]}")
         step = chunk_rows(width)
+        if not seen:
+            check_room("a part of the rows", _COPIES * 8 * min(step, len(y)) * width)
         for start in range(0, len(y), step):
             part = slice(start, start + step)
             whole_numbers(task[part])

@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -33,7 +34,7 @@ from threadpoolctl import threadpool_limits
 
 from amtl_cvx.arrays import MANY, Array, check_gaps, frozen, label_pair, numbers_for_classes
 from amtl_cvx.data.rows import Chunk, Rows
-from amtl_cvx.data.untrusted import check_size
+from amtl_cvx.data.untrusted import check_room, check_size
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import Task, TaskSet, triangular_factor
 
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
 
 HELD_OUT = 0.2
 """Share of the rows that `hold_out` draws."""
+_COPIES = 3
+"""Rows that are gathered are held three times at the end: as chunks, in one piece, and by task."""
 _BLOCK = 1 << 15
 """Numbers in a block of rows that is factored at once (256 KiB: it stays in the cache)."""
 
@@ -72,6 +75,7 @@ def factor(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
         for chunk in _observed(rows, observe):
             for digest, array in zip(digests, chunk, strict=True):
                 digest.update(np.ascontiguousarray(array).data)
+            check_room("the rows", 2 * chunk.X.nbytes)
             factors.add(chunk)
         check_gaps(np.array(factors.present))
         if rows.task_names is not None and len(rows.task_names) != len(factors.present):
@@ -138,9 +142,15 @@ def evaluate(
 
 def gather(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
     """All rows in memory, for a loss without a factor."""
-    if rows.count is not None and rows.feature_names is not None:
-        check_size("X", (rows.count, len(rows.feature_names)))
-    X, y, task = (np.concatenate(part) for part in zip(*_observed(rows, observe), strict=True))
+    chunks: list[Chunk] = []
+    for chunk in _observed(rows, observe):
+        if not chunks and rows.count is not None:
+            shape = rows.count, chunk.X.shape[1]
+            check_size("X", shape)
+            check_room("X", _COPIES * 8 * math.prod(shape))
+        check_room("X", _COPIES * chunk.X.nbytes)
+        chunks.append(chunk)
+    X, y, task = (np.concatenate(part) for part in zip(*chunks, strict=True))
     check_gaps(np.unique(task))
     tasks = TaskSet.from_stacked(
         X,
@@ -237,6 +247,7 @@ class _Factor:
     def _fold(self) -> None:
         X, y = (np.concatenate(part) for part in zip(*self._waiting, strict=True))
         self._waiting.clear()
+        check_room("a triangular factor", 8 * self._width * 2 * (self._step + self._width))
         for start in range(0, len(y), self._step):
             part = slice(start, start + self._step)
             block = np.column_stack([np.ones(len(y[part])), X[part] - self._first, y[part]])

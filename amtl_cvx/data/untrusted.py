@@ -8,20 +8,26 @@ raises into one `DataError` line that starts with the name of the file.
 
 from __future__ import annotations
 
+import json
 import math
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+from amtl_cvx.console import one_line
 from amtl_cvx.errors import AMTLError, DataError
 
 MAX_BYTES = 8 * 2**30
 """Largest array, as float64, that is read from a file."""
 EXPANSION = 100
 """How many bytes of memory one byte of a file may ask for, beyond `FREELY`."""
-LONGEST = 600
-"""Characters of a message."""
+MAX_JSON = 1 << 25
+"""Largest .json file, in bytes: what it holds takes up to thirty times that."""
+FEW = 2**24
+"""Bytes for which nobody asks what is free."""
 FREELY = 256 * 2**20
 """What any file may take, however small it is: data of zeros do compress a thousandfold."""
 
@@ -31,20 +37,20 @@ def existing_file(
 ) -> Path:
     """The path of an existing, non-empty file, with one of the suffixes if any are given."""
     path = Path(data)
+    given, name = _short(repr(str(path))), _short(repr(path.name))
     try:
-        exists, regular = path.exists(), path.is_file()
-    except (OSError, ValueError):
-        exists = regular = False
-    if not exists:
-        raise DataError(f"expected {expected}, there is no {noun} {str(data)!r}: check the name")
-    if not regular:
-        raise DataError(f"expected {expected}, but {str(data)!r} is not a file: give the file itself")
+        status = path.stat()
+    except PermissionError as error:
+        raise DataError(f"expected {expected}, but {given} may not be read: check its rights") from error
+    except (OSError, ValueError) as error:  # absent, a loop of links, too long, a zero character
+        raise DataError(f"expected {expected}, there is no {noun} {given}: check the name") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"expected {expected}, but {given} is not a file: give the file itself")
     if suffixes and not path.name.lower().endswith(tuple(suffixes)):
-        raise DataError(
-            f"expected {expected}, but {path.name!r} ends in {path.suffix!r}: convert or rename it"
-        )
-    if path.stat().st_size == 0:
-        raise DataError(f"expected {expected}, but {path.name!r} is empty (0 bytes): write it again")
+        suffix = _short(repr(path.suffix))
+        raise DataError(f"expected {expected}, but {name} ends in {suffix}: convert or rename it")
+    if status.st_size == 0:
+        raise DataError(f"expected {expected}, but {name} is empty (0 bytes): write it again")
     return path
 
 
@@ -76,20 +82,32 @@ def read_bytes(path: Path) -> bytes:
         return stream.read(size)  # no more than was checked, should it grow
 
 
-def check_expansion(what: str, stored: int, expanded: int) -> None:
-    """Refuse what takes far more memory than its `stored` bytes vouch for, or more than is free."""
-    if expanded > max(FREELY, EXPANSION * stored):
+def read_json(path: Path) -> Any:
+    """What a small JSON file holds."""
+    size = existing_file(path, f"a file {path.name}").stat().st_size
+    if size > MAX_JSON:
+        raise DataError(f"{path.name} has {size} bytes, expected at most {MAX_JSON}: fewer or shorter names")
+    return json.loads(read_bytes(path).decode("utf-8-sig"))
+
+
+def check_expansion(what: str, stored: int, expanded: int, *, streamed: bool = False) -> None:
+    """Refuse what becomes far more bytes than the `stored` ones vouch for, and more than memory holds.
+
+    What is `streamed` is never held as a whole: it may become a hundred times as much again.
+    """
+    times = EXPANSION**2 if streamed else EXPANSION
+    if expanded > max(FREELY, times * stored):
         raise DataError(
-            f"{what} would take {_mega(expanded)} MiB of memory from {_mega(stored)} MiB of file, expected at"
-            f" most {EXPANSION} times as much: damaged, or save it dense and uncompressed"
+            f"{what} would become {_mega(expanded)} MiB from {_mega(stored)} MiB of file, expected at most"
+            f" {times} times as much: damaged, or save it dense and uncompressed"
         )
-    check_room(what, expanded)
+    if not streamed:
+        check_room(what, expanded)
 
 
 def check_room(what: str, needed: int) -> None:
     """Refuse what needs more memory than is free."""
-    free = available()
-    if needed > free:
+    if needed > FEW and needed > (free := available()):
         raise DataError(
             f"{what} needs {_mega(needed)} MiB of memory, {_mega(free)} MiB are free: fewer rows or features,"
             " or a folder of .npy files, which is read in parts"
@@ -102,11 +120,8 @@ def shown(names: Sequence[str], most: int = 12) -> str:
     return first + (f", ... ({len(names)} in all)" if len(names) > most else "")
 
 
-def one_line(text: str) -> str:
-    """A message without line breaks and control characters, which names may hold, and not too long."""
-    line = " ".join(text.split())
-    line = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
-    return line if len(line) <= LONGEST else f"{line[: LONGEST - 200]} ... {line[-195:]}"
+def _short(text: str) -> str:
+    return text if len(text) <= 200 else f"{text[:100]}...{text[-95:]}"
 
 
 def _mega(size: int) -> str:
