@@ -180,11 +180,36 @@ def test_the_proof_of_c5_is_written_whole(run: Run, fitted: Path, monkeypatch: p
     assert answer.code == 1 and "was not written" in answer.out and not Path("other.json").exists()
 
 
+def assert_digits(folder: Path) -> None:
+    """digits.json tells the point of the run in decimals, and the names of all tasks."""
+    kept, stored = json.loads((folder / "digits.json").read_text()), point(folder)
+    for key in ("W", "B"):
+        numbers = np.array([[float(text) for text in row] for row in kept[key]])
+        np.testing.assert_allclose(numbers, stored[key], rtol=1e-9, atol=1e-12)
+    assert len(kept["objective"].replace(".", "").lstrip("0")) == 40 and kept["radius"] <= 1e-30
+    assert kept["task_names"] == ["task 0", "task 1", "task 2"]
+    assert "digits.json" in json.loads((folder / "run.json").read_text())["files"]
+
+
+def test_fit_keeps_the_proof_of_c5(run: Run, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    J = Fraction(json.loads(Path("run/certificate.json").read_text())["objective"])
+    found = SimpleNamespace(
+        lower=J * (1 - Fraction(1, 10**5)), upper=J * 2, width=1e-5, method="exact", proof={"lower": "1/3"}
+    )
+    monkeypatch.setattr(amtl_cvx.enclosure, "enclose", lambda *_, **__: found)
+    assert run("fit", "a.npz", "--out", "up", *GIVEN, "--level", "C5").code == 0
+    assert json.loads(Path("up/proof.json").read_text()) == {"lower": "1/3"}
+    assert_digits(Path("up"))
+    assert run("fit", "a.npz", "--out", "up", *GIVEN).code == 0  # a run without proofs leaves none
+    assert not Path("up/proof.json").exists() and not Path("up/digits.json").exists()
+
+
 def test_fit_goes_up_the_ladder_too(run: Run, fitted: Path) -> None:
     answer = run("fit", "a.npz", "--out", "up", *GIVEN, "--level", "C4")
     stored = json.loads(Path("up/certificate.json").read_text())
     assert answer.code == 0 and stored["level"] == "C4" and stored["proven_radius"] <= 1e-30
-    assert states(answer)["C4"] == "reached"
+    assert states(answer)["C4"] == "reached" and "up/digits.json" in answer.out
+    assert_digits(Path("up"))
     answer = run("fit", "a.npz", "--out", "learned", *GIVEN, "--method", "curriculum", "--level", "C3")
     assert answer.code == 1 and states(answer)["C3"] == "cannot be had"
     assert_error(run("fit", "a.npz", "--out", "x", *GIVEN, "--level", "C1"), "C2")

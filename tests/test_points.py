@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.io
+import scipy.sparse
 
 from amtl_cvx.data import read_point
 from amtl_cvx.errors import AMTLError
@@ -52,6 +54,13 @@ def test_every_layout_gives_the_same_point(tmp_path: Path, write: Callable[[Path
     assert (found.task_names, found.feature_names) == (TASKS, FEATURES)
 
 
+def test_matlab_files_and_their_sparse_matrices(tmp_path: Path) -> None:
+    scipy.io.savemat(tmp_path / "p.mat", {"W": W, "B": scipy.sparse.csc_matrix(B), "other": 1.0})
+    found = read_point(tmp_path / "p.mat")
+    np.testing.assert_array_equal(found.W, W)
+    np.testing.assert_array_equal(found.B, B)
+
+
 def test_tables_without_names(tmp_path: Path) -> None:
     for key, values in (("W", W), ("B", B)):
         np.savetxt(tmp_path / f"{key}.csv", values, delimiter=",")
@@ -91,6 +100,12 @@ BAD: dict[str, tuple[Callable[[Path], Any], str, str]] = {
     ),
     "an array that is cut": (lambda f: (arrays(f), written("W.npy", b"\x93NUMPY")(f)), ".", "W.npy"),
     "objects": (lambda f: (arrays(f), np.save(f / "B.npy", np.array([[None]]))), ".", "objects"),
+    "no B in a .mat": (lambda f: scipy.io.savemat(f / "p.mat", {"W": W}), "p.mat", "the file has W"),
+    "cells in a .mat": (
+        lambda f: scipy.io.savemat(f / "p.mat", {"W": np.array([[W]], dtype=object), "B": B}),
+        "p.mat",
+        "W must",
+    ),
     "nothing": (lambda f: None, "p.json", "there is no file"),
 }
 

@@ -24,7 +24,7 @@ from amtl_cvx.methods import method_named
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.progress import Progress
-from amtl_cvx.runfolder import StoredRun, model_from_dict, read_run
+from amtl_cvx.runfolder import StoredRun, model_from_dict, proof_text, read_run
 from amtl_cvx.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -182,11 +182,11 @@ def _other_data(stored: StoredRun, dataset: Dataset) -> list[str]:
 
 def _write_proof(arguments: Namespace, climbed: Climb) -> str:
     """Write the proof of the lower bound; what was done, in one line."""
-    path, bounds = arguments.proof, climbed.bounds
-    if bounds is None or bounds.method != "exact":
+    path, text = arguments.proof, proof_text(climbed)
+    if text is None:
         return f"proof: {path} was not written, there is no exact bound"
     read = (Path(arguments.data), arguments.solution, *files_of_run(arguments.solution))
-    write_whole(path, (json.dumps(bounds.proof) + "\n").encode(), read=read)
+    write_whole(path, text.encode(), read=read)
     return f"proof: {path} holds the bound, to be checked without a solver"
 
 

@@ -18,14 +18,16 @@ from amtl_cvx.console import note, say
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import Exit
 from amtl_cvx.experiment import score
-from amtl_cvx.ladder import climb
+from amtl_cvx.ladder import Climb, climb
 from amtl_cvx.methods import fit as fit_method
 from amtl_cvx.methods import method_named
 from amtl_cvx.parallel import workers
 from amtl_cvx.progress import Progress
-from amtl_cvx.runfolder import RunFolder
+from amtl_cvx.runfolder import RunFolder, write_proofs
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import TaskSet
+
+_PROOFS = {"digits.json": "proven digits of W, B and J are", "proof.json": "the proof of the lower bound is"}
 
 
 def fit(arguments: Namespace) -> Exit:
@@ -53,14 +55,20 @@ def fit(arguments: Namespace) -> Exit:
         )
         if arguments.level > "C2":  # a climb takes up to minutes
             folder.checkpoint(solution, **told)
-        solution, cut_short = _climbed(solution, setup.train, arguments.level, progress)
+        climbed = _climbed(solution, setup.train, arguments.level, progress)
+        solution = dataclasses.replace(solution, certificate=climbed.certificate)
         with uninterrupted():  # the point is there: DIR is written
             progress.phase("drawing the graph and writing the report")
             scores = _scores(solution, setup, options)
-            place = folder.write(solution, scores=scores, **told)
+            place = folder.write(
+                solution,
+                scores=scores,
+                numbers=lambda work: write_proofs(work, climbed, setup.train),
+                **told,
+            )
     if not arguments.quiet:
         _print_fit(solution, setup, scores=scores, arguments=arguments, place=place, origin=origin)
-    return _ending(solution, arguments, stopped=setup.stopped, cut_short=cut_short, place=place)
+    return _ending(solution, arguments, stopped=setup.stopped, cut_short=climbed.interrupted, place=place)
 
 
 def _fitted(
@@ -84,11 +92,11 @@ def _fitted(
     return prepared(dataclasses.replace(solution, state=None) if setup.stopped else solution)
 
 
-def _climbed(solution: Solution, tasks: TaskSet, level: str, progress: Progress) -> tuple[Solution, bool]:
-    """The solution with the certificate of a level above C2, and whether an interrupt ended the climb."""
+def _climbed(solution: Solution, tasks: TaskSet, level: str, progress: Progress) -> Climb:
+    """What is known above C2; nothing more after an interrupt."""
     if solution.status is Status.INTERRUPTED:
-        return solution, False
-    found = climb(
+        return Climb(certificate=solution.certificate)
+    return climb(
         solution.certificate,
         tasks,
         solution.model,
@@ -97,7 +105,6 @@ def _climbed(solution: Solution, tasks: TaskSet, level: str, progress: Progress)
         level=level,
         observe=progress.phase,
     )
-    return dataclasses.replace(solution, certificate=found.certificate), found.interrupted
 
 
 def _options(arguments: Namespace) -> Options:
@@ -171,6 +178,9 @@ def _print_fit(
     lines.append(solution.graph.describe())
     for name, values in scores.items():
         lines.append(f"test, {name}: {', '.join(f'{key} {value:.4g}' for key, value in values.items())}")
+    for name, words in _PROOFS.items():
+        if (place / name).exists():
+            lines.append(f"{words} in {place / name}")
     spent, report = solution.seconds.get("total", 0.0), place / "report.html"
     lines.append(f"wrote {place} in {spent:.1f} s of fitting; open {report}")
     say(*lines)

@@ -4,6 +4,7 @@
     folder   `W.npy`, `B.npy`, optional `order.npy`, `names.json` (lists "task_names", "feature_names")
     folder   `W.csv`, `B.csv`: numbers alone, or below a line of task names, each row after the name of its
              feature (in B: of its task)
+    .mat     variables W and B, up to version 7
     .json    {"W": [[...], ...], "B": [[...], ...]}, optional "order", "task_names", "feature_names"
 
 A folder with a solution.npz is a run. What the numbers say is for the caller to check; here it is seen to
@@ -23,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtl_cvx.data.folder import ArrayFile, read_names
+from amtl_cvx.data.mat5 import MatlabFile
 from amtl_cvx.data.npz import read_arrays, text_labels
 from amtl_cvx.data.untrusted import check_size, existing_file, reading
 from amtl_cvx.errors import DataError
@@ -30,7 +32,8 @@ from amtl_cvx.errors import DataError
 MAX_TEXT = 1 << 28
 """Largest text file, in bytes, that is read as a point: its numbers take several times that in memory."""
 _KINDS = (
-    "a run folder, a .npz or .json file with W and B, or a folder with W.npy and B.npy, or W.csv and B.csv"
+    "a run folder, a .npz, .json or .mat file with W and B, or a folder with W.npy and B.npy"
+    " or W.csv and B.csv"
 )
 _OPTIONAL = ("losses", "order", "task_names", "feature_names")
 
@@ -87,6 +90,9 @@ def read_point(path: str | Path) -> PointArrays:
     if file.suffix.lower() == ".json":
         with reading(file, ".json"):
             return _json(file)
+    if file.suffix.lower() == ".mat":
+        with reading(file, ".mat"):
+            return _matlab(file)
     arrays = read_arrays(file, required=("W", "B"), optional=_OPTIONAL)
     with reading(file, ".npz"):
         return _point(arrays, {key: text_labels(arrays[key], key) for key in _OPTIONAL[2:] if key in arrays})
@@ -113,6 +119,16 @@ def _folder(folder: Path) -> PointArrays:
                 check_size(key, file.shape, file.dtype.itemsize)
                 arrays[key] = file.rows(0, file.shape[0]) if file.shape else np.empty(0)
     return _point(arrays, read_names(folder))
+
+
+def _matlab(path: Path) -> PointArrays:
+    file = MatlabFile(path)
+    if not {"W", "B"} <= set(file.names):
+        raise DataError(
+            f"expected the variables W and B, the file has {', '.join(file.names[:12]) or 'none'}:"
+            " rename them"
+        )
+    return PointArrays(W=file.array("W"), B=file.array("B"))
 
 
 def _json(path: Path) -> PointArrays:

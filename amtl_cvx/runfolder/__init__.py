@@ -3,6 +3,8 @@
     solution.npz       W (d, T), B (T, T), losses (T,), objective (); `order` (T,) for a curriculum
     certificate.json   the certificate
     history.csv        one line a step
+    digits.json        where C4 proved them: W, B and J as decimals, names of tasks and features, the radius
+    proof.json         where C5 proved it: the lower bound, for `python -m amtl_cvx.enclosure.checker`
     state.npz          in a run that was interrupted: what going on from it needs
     graph.png, graph.graphml, report.html
     run.json           arguments, model, preparation, versions, seed, timings, hash of the data, hashes of the
@@ -20,6 +22,7 @@ DIR.uncertified; DIR.interrupted is also where the checkpoint of a running fit i
 
 from amtl_cvx.runfolder.content import describe, model_from_dict, model_to_dict, versions
 from amtl_cvx.runfolder.folder import RunFolder, check_replaceable, save, umask
+from amtl_cvx.runfolder.proofs import proof_text, write_proofs
 from amtl_cvx.runfolder.state import read_state, state_arrays
 from amtl_cvx.runfolder.stored import StoredRun, read_history, read_run
 
@@ -30,6 +33,7 @@ __all__ = [
     "describe",
     "model_from_dict",
     "model_to_dict",
+    "proof_text",
     "read_history",
     "read_run",
     "read_state",
@@ -37,4 +41,5 @@ __all__ = [
     "state_arrays",
     "umask",
     "versions",
+    "write_proofs",
 ]
