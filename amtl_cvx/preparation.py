@@ -6,7 +6,10 @@
 rows of the training tasks; `--intercept` appends the ones, last and after standardising, so that the bias is
 penalised and transferred like any other weight, as the authors of [L16] do. There is one map for all tasks:
 the columns of W are subtracted from each other in W - W B, so feature j has to mean the same in every task.
-A column that is constant in the pooled rows, exactly or up to rounding, is left alone (center 0, scale 1).
+A column that is constant in the pooled rows, exactly or up to rounding, has no deviation to be divided by.
+Beside an intercept it says nothing: it is centred to 0 (scale 1), and a warning names it. Without one it may
+serve as one: it is not centred, and brought to size 1 where it is larger, so that its unit (a year, a time
+stamp) does not decide what couplings mean.
 
     >>> preparation = Preparation.learn(train, standardize=True, intercept=True)
     >>> solution = fit(preparation.apply_tasks(train), model)
@@ -20,15 +23,19 @@ Tasks that share their rows in memory (one-vs-rest) share the prepared rows too.
 
 from __future__ import annotations
 
+import functools
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from amtl_cvx.arrays import Array, check_features, frozen
+from amtl_cvx.arrays import Array, Indices, Mask, check_features, frozen
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import Task, TaskSet
+
+_log = logging.getLogger(__name__)
 
 _ROUNDING = 100 * float(np.finfo(np.float64).eps)
 """A column whose deviation is below this multiple of its largest entry is constant up to rounding."""
@@ -82,7 +89,12 @@ class Preparation:
     @classmethod
     def learn(cls, tasks: TaskSet, *, standardize: bool, intercept: bool) -> Preparation:
         """From the training tasks; the statistics take two passes over the rows, a block at a time."""
-        center, scale = _moments(tasks) if standardize else (np.zeros(tasks.d), np.ones(tasks.d))
+        center, scale = np.zeros(tasks.d), np.ones(tasks.d)
+        if standardize:
+            mean, deviation, constant, size = _moments(tasks)
+            center = np.where(constant & (not intercept), 0.0, mean)
+            scale = np.where(constant, 1.0 if intercept else np.maximum(size, 1.0), deviation)
+            _say(tasks, np.flatnonzero(constant & (center != 0)))
         return cls(center=center, scale=scale, intercept=intercept, feature_names=tasks.feature_names)
 
     @property
@@ -99,6 +111,11 @@ class Preparation:
     def _moves(self) -> bool:
         return bool(np.any(self.center)) or not np.array_equal(self.scale, np.ones(self.d))
 
+    @functools.cached_property
+    def _flat(self) -> Indices:
+        """The columns that were constant: centred and not scaled."""
+        return np.flatnonzero((self.center != 0) & (self.scale == 1))
+
     def apply(self, X: Any) -> Array:
         """The prepared rows, (N, d) -> (N, d) or (N, d + 1); `DataError` for other features or a NaN."""
         rows = check_features(X, d=self.d, names=self.feature_names)
@@ -109,6 +126,9 @@ class Preparation:
         out = np.empty((len(rows), self.d + int(self.intercept)))
         features = out[:, : self.d]
         np.subtract(rows, ones * self.center, out=features)
+        for j in self._flat:  # a constant column is 0, and not what its size leaves of a rounding
+            left = features[:, j]
+            left[np.abs(left) <= _ROUNDING * np.abs(ones[:, 0] * self.center[j])] = 0.0
         np.divide(features, self.scale, out=features)
         out[:, self.d :] = ones
         return frozen(out)
@@ -151,8 +171,16 @@ class Preparation:
         return cls(center=center, scale=scale, intercept=intercept)
 
 
-def _moments(tasks: TaskSet) -> tuple[Array, Array]:
-    """Mean and standard deviation of the pooled rows; (0, 1) for constant columns.
+def _say(tasks: TaskSet, centred: Indices) -> None:
+    """Name the constant columns that are centred to 0."""
+    names = [f"feature {j}" if tasks.feature_names is None else tasks.feature_names[j] for j in centred]
+    if names:
+        shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+        _log.warning("constant in all rows, so beside the intercept it is centred to 0: %s", shown)
+
+
+def _moments(tasks: TaskSet) -> tuple[Array, Array, Mask, Array]:
+    """Mean and standard deviation of the pooled rows, which columns are constant, and their largest entries.
 
     Pass 1 sums differences to the first row, which are exactly 0 in a constant column. Pass 2 sums squares of
     deviations from that mean in units of the largest difference, so that nothing overflows. In a factor the
@@ -176,7 +204,7 @@ def _moments(tasks: TaskSet) -> tuple[Array, Array]:
         squares += weight * (((rows - ones * center) / unit) ** 2).sum(axis=0)
     deviation = unit * np.sqrt(squares / total)
     constant = (span <= 0) | (deviation <= _ROUNDING * largest)
-    return np.where(constant, 0.0, center), np.where(constant, 1.0, deviation)
+    return center, deviation, constant, largest
 
 
 def _blocks(tasks: TaskSet) -> Iterator[tuple[Array, Array, int, float]]:

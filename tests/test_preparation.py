@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,12 @@ import pytest
 import amtl_cvx.preparation as preparation_module
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Squared
+from amtl_cvx.methods import fit
+from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.solution import Status
 from amtl_cvx.tasks import TaskSet
+from amtl_cvx.transfer import LossWeightedL1
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -41,7 +46,7 @@ def test_prepared_training_rows_have_mean_zero_and_deviation_one(tasks: TaskSet)
     rows = learned.apply_tasks(tasks).stacked()[0]
     np.testing.assert_allclose(rows[:, :3].mean(axis=0), 0.0, atol=20 * EPS)
     np.testing.assert_allclose(rows[:, :3].std(axis=0), 1.0, rtol=20 * EPS)
-    np.testing.assert_array_equal(rows[:, 3], 0.1)  # constant: left alone
+    np.testing.assert_array_equal(rows[:, 3], 0.0)  # constant: centred beside the ones
     np.testing.assert_array_equal(rows[:, 4], 1.0)  # ones, last, not standardised
 
 
@@ -62,14 +67,19 @@ def test_a_large_offset_costs_no_accuracy(offset: float, rng: np.random.Generato
 
 
 @pytest.mark.parametrize("value", [0.0, 0.1, 1 / 3, -1e300, 1e-300])
-def test_constant_columns_are_left_alone(value: float) -> None:
+def test_constant_columns_are_centred_beside_an_intercept_only(
+    value: float, caplog: pytest.LogCaptureFixture
+) -> None:
     X = np.full((1001, 2), value)
     X[:, 1] = np.linspace(0, 1, 1001)
     X[::2, 0] *= 1 + EPS  # constant up to rounding
     tasks = TaskSet.from_arrays([X[:500], X[500:]], [np.zeros(500), np.zeros(501)])
     learned = Preparation.learn(tasks, standardize=True, intercept=False)
-    assert (learned.center[0], learned.scale[0]) == (0.0, 1.0)
-    assert learned.scale[1] < 1
+    assert (learned.center[0], learned.scale[0]) == (0.0, max(1.0, np.abs(X[:, 0]).max()))
+    assert learned.scale[1] < 1 and not caplog.records
+    learned = Preparation.learn(tasks, standardize=True, intercept=True)
+    assert not learned.apply(X)[:, 0].any() and learned.scale[0] == 1.0
+    assert [record.args for record in caplog.records] == [("feature 0",)] * (value != 0)
 
 
 def test_a_column_constant_in_every_task_but_not_overall_is_standardised() -> None:
@@ -188,3 +198,20 @@ def test_the_arrays_cannot_be_changed(tasks: TaskSet) -> None:
     assert frozen.center[0] == 0.0
     with pytest.raises(ValueError, match="read-only"):
         frozen.scale[0] = 2.0
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_a_constant_column_changes_no_fit(intercept: bool, rng: np.random.Generator) -> None:
+    """As 1 beside the other features it would be a ridge-like intercept; as a year or a time stamp too."""
+    X = [rng.normal(size=(20, 3)) for _ in range(3)]
+    y = [x @ [1.0, 2.0, 3.0] + 5 + 0.1 * rng.normal(size=20) for x in X]
+    model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=1.0)
+    fits = []
+    for constant in (1.0, 2024.0, 1e9):
+        raw = TaskSet.from_arrays([np.column_stack([x, np.full(20, constant)]) for x in X], y)
+        learned = Preparation.learn(raw, standardize=True, intercept=intercept)
+        solution = replace(fit(learned.apply_tasks(raw), model), preparation=learned)
+        assert solution.status is Status.CERTIFIED
+        fits.append(solution.predict(0, raw[0].X))
+    for found in fits[1:]:
+        np.testing.assert_allclose(found, fits[0], rtol=1e-7)

@@ -136,7 +136,9 @@ def test_a_preparation_learned_from_factors_is_that_of_the_rows(stacked: Stacked
     theirs = Preparation.learn(expected, standardize=True, intercept=True)
     np.testing.assert_allclose(mine.center, theirs.center, rtol=1e-13, atol=1e-13)
     np.testing.assert_allclose(mine.scale, theirs.scale, rtol=1e-13)
-    assert mine.center[-1] == 0.0 and mine.scale[-1] == 1.0  # constant: left alone
+    assert theirs.center[-1] == 1e9 + 0.1 and mine.scale[-1] == 1.0  # constant: centred, not scaled
+    for learned, tasks in ((mine, got), (theirs, got), (theirs, expected), (mine, expected)):
+        assert not any(task.X[:, -2].any() for task in learned.apply_tasks(tasks))
     assert_same_gram(theirs.apply_tasks(got), theirs.apply_tasks(expected), tol=1e-12)
 
 

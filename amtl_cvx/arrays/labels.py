@@ -124,8 +124,8 @@ def two_labels(words: Collection[str], what: str) -> tuple[str, str]:
         raise DataError(f"{what} has missing values (empty text): drop or fill those rows first")
     if len(found) == 1:
         raise DataError(
-            f"{what} is not numeric: text with the label {found[0][:40]!r} only, a classification needs two: add"
-            " rows of another class"
+            f"{what} is not numeric: text with the label {found[0][:40]!r} only, a classification needs two:"
+            " add rows of another class"
         )
     if len(found) > 2:
         shown = ", ".join(repr(word[:40]) for word in found[:3]) + (", ..." if len(found) > 3 else "")
