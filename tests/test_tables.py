@@ -126,6 +126,7 @@ def test_what_is_not_clear_names_its_option(tmp_path: Path, caplog: pytest.LogCa
         ('task,x1,y\n"a\nb",1,2\nc,NA,3\n', r"column 'x1' has missing values \('NA' on line 4\)"),
         ("task,x1,y\na,1,\nb,1,2\n", r"column 'y' has missing values \('' on line 2\)"),
         ("task,x1,y\na,1,2\n,1,2\n", r"column 'task' has missing values \(line 3\)"),
+        ("task,x1,y\na,1,yes\nb,1,NA\n", r"column 'y' has missing values \('NA' on line 3\)"),
         ("task,x1,y\na,1,2\nb,1,no\n", r"column 'y' is not numeric \('no' on line 3\)"),
         ('task,x1,y\na,1,2\nb,"1,2\n', r"line 3 is not made of fields"),
         ("task,x1,,y\na,1,5,2\n", "column 3 has no name: name it"),

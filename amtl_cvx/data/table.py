@@ -15,6 +15,7 @@ from __future__ import annotations
 import abc
 import itertools
 import logging
+import operator
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ MISSING = frozenset(
 )
 """Entries of a feature or target that mean that there is no value: those of pandas."""
 
-_BLOCK = 1 << 16
+_BLOCK = 1 << 12
 """Entries that are converted at once."""
 _SAMPLE = 10_000
 """Entries among which a decimal comma is looked for."""
@@ -147,18 +148,14 @@ def _columns(table: TextTable, texts: Collection[str]) -> _Columns:
     numeric = [j for j in range(len(names)) if j not in unnamed]
     decimal = table.decimal or _decimal(table, numeric)
     parts: list[Array] = []
-    count = 0
-    kinds: dict[int, np.dtype[Any]] = {}
+    count, truths = 0, None
     for block in _blocks(table):
-        columns = list(zip(*block, strict=True))
         for j, column in found.items():
-            column += map(words.setdefault, columns[j], columns[j])
-        part = np.empty((len(block), len(features)))
-        for at, j in enumerate(features):
-            values = _numbers(columns[j], decimal)
-            if values is None or kinds.setdefault(j, values.dtype) != values.dtype:
-                raise _unusable(table, names[j], columns[j], decimal, first=count)
-            part[:, at] = values
+            entries = [row[j] for row in block]
+            column += map(words.setdefault, entries, entries)
+        part = _at_once(block, features, decimal) if truths == set() else None
+        if part is None:
+            part, truths = _by_columns(table, block, features, decimal=decimal, first=count, truths=truths)
         parts.append(part)
         count += len(block)
     if not count:
@@ -170,6 +167,37 @@ def _columns(table: TextTable, texts: Collection[str]) -> _Columns:
         texts={names[j]: column for j, column in found.items() if j not in unnamed},
         decimal=decimal,
     )
+
+
+def _at_once(block: Sequence[Sequence[str]], features: Sequence[int], decimal: str) -> Array | None:
+    """The features of some rows, or None where an entry is no number."""
+    if len(features) < 2:
+        return None
+    entries = list(itertools.chain.from_iterable(map(operator.itemgetter(*features), block)))
+    values = _numbers(entries, decimal)
+    return None if values is None or values.dtype == np.bool_ else values.reshape(len(block), -1)
+
+
+def _by_columns(
+    table: TextTable,
+    block: Sequence[Sequence[str]],
+    features: Sequence[int],
+    *,
+    decimal: str,
+    first: int,
+    truths: set[int] | None,
+) -> tuple[Array, set[int]]:
+    """The features of some rows, and which columns are True and False; `truths`: those of earlier rows."""
+    part, found = np.empty((len(block), len(features))), set()
+    for at, j in enumerate(features):
+        column = [row[j] for row in block]
+        values = _numbers(column, decimal)
+        truth = values is not None and values.dtype == np.bool_
+        if values is None or (truths is not None and truth != (j in truths)):
+            raise _unusable(table, table.names[j], column, decimal, first=first)
+        part[:, at] = values
+        found |= {j} if truth else set()
+    return part, found
 
 
 def _blocks(table: TextTable) -> Iterator[list[Sequence[str]]]:
@@ -198,8 +226,11 @@ def _targets(table: TextTable, name: str, texts: list[str], decimal: str) -> NDA
     if values is not None:
         return values
     different = set(texts)
-    if any(_POINT.fullmatch(text) or _COMMA.fullmatch(text) or text.strip() in MISSING for text in different):
+    if any(_POINT.fullmatch(text) or _COMMA.fullmatch(text) for text in different):
         raise _unusable(table, name, texts, decimal, first=0)
+    if any(text.strip() in MISSING for text in different):
+        at = next(i for i, text in enumerate(texts) if text.strip() in MISSING)
+        raise _unusable(table, name, [texts[at]], decimal, first=at)
     return np.array(texts, dtype=object)
 
 
