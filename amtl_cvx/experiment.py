@@ -32,7 +32,7 @@ from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Loss
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
+from amtl_cvx.model import Model, check_problem
 from amtl_cvx.parallel import ordered_map
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.solvers import GpuChoice
@@ -156,6 +156,7 @@ def choose(
     DataError
         If no task has a row to spare for the held-out part.
     """
+    check_problem(tasks, model)
     options = Options(
         max_rounds=PATH_ROUNDS,
         refine=False,

@@ -12,6 +12,7 @@ transfer and never an edge.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -26,6 +27,7 @@ import numpy as np
 
 from amtl_cvx.arrays import Array, snapshot
 from amtl_cvx.errors import DataError
+from amtl_cvx.notebook import paragraph, picture
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -142,6 +144,20 @@ class TransferGraph:
             f"{edges} among {self.T} tasks (entries of B above {self.threshold:g}){mutual}. "
             f"{name!r} teaches most: {given:.3g} in total, to {_count(pupils, 'task')}."
         )
+
+    def __repr__(self) -> str:
+        return f"TransferGraph({self.describe()})"
+
+    def _repr_html_(self) -> str:
+        return paragraph([self.describe()]) + picture(self.png(), self.describe())
+
+    def png(self) -> bytes:
+        """The picture of the graph (`graph.png`); matplotlib is loaded here."""
+        from amtl_cvx.plotting import graph_figure, write_png
+
+        file = io.BytesIO()
+        write_png(graph_figure(self), file, dpi=100)
+        return file.getvalue()
 
     def to_networkx(self) -> nx.DiGraph:
         """Nodes 0..T-1 with `name`, `label`, `loss`, `outgoing`, `incoming`; edges: `weight`.

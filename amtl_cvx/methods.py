@@ -22,7 +22,7 @@ from amtl_cvx.certificate import Certificate, certify
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.curriculum import certify_curriculum, curriculum, single_task
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.model import Model
+from amtl_cvx.model import Model, check_problem
 from amtl_cvx.run import Checkpoint
 from amtl_cvx.solution import Point, Solution, State, Status
 from amtl_cvx.tasks import TaskSet
@@ -62,7 +62,7 @@ METHODS: Mapping[str, Method] = {
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def fit(
-    tasks: TaskSet, model: Model, *, method: str = "alternating", options: Options | None = None
+    tasks: TaskSet, model: Model | None = None, *, method: str = "alternating", options: Options | None = None
 ) -> Solution:
     """Learn W and B.
 
@@ -91,12 +91,20 @@ def fit(
     SolveError
         A subproblem that no solver answers.
     """
-    chosen = method_named(method)
-    start = None if options is None else options.start
+    checked = check_problem(tasks, model)
+    running = _options(options)
+    chosen, start = method_named(method), running.start
     if start is not None and not isinstance(start, State) and method != "alternating":
         raise ModelError(f"{method!r} has its own start: leave out the start, or choose 'alternating'")
     with threadpool_limits(limits=1, user_api="blas"):
-        return _fitted(chosen, tasks, model, options or Options())
+        return _fitted(chosen, tasks, checked, running)
+
+
+def _options(options: object) -> Options:
+    """The options given, or the default ones; `ModelError` for anything else."""
+    if options is None or isinstance(options, Options):
+        return options or Options()
+    raise ModelError(f"options must be Options(tol=..., ...), got {type(options).__name__}")
 
 
 def _fitted(method: Method, tasks: TaskSet, model: Model, options: Options) -> Solution:

@@ -25,8 +25,9 @@ import numpy as np
 
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, Squared, make_loss
+from amtl_cvx.notebook import paragraph
 from amtl_cvx.rowspace import spanning
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.tasks import Array, TaskSet, check_tasks
 from amtl_cvx.transfer import TRANSFERS, TransferPenalty
 
 TASK_WEIGHTS = ("equal", "inverse-sqrt")
@@ -38,8 +39,8 @@ class Model:
 
     Parameters
     ----------
-    loss : Loss
-        Default `Squared()`, mean over a task's rows.
+    loss : Loss or str
+        Its label will do (``"huber:1.5"``). Default `Squared()`, mean over a task's rows.
     transfer : TransferPenalty
         The price of edges, for AMTL ``LossWeightedL1(mu=...)``.
     coupling : float
@@ -59,6 +60,12 @@ class Model:
     task_weights: str | tuple[float, ...] = "equal"
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "loss", _loss(self.loss))
+        transfer: object = self.transfer
+        if not isinstance(transfer, TransferPenalty):
+            raise ModelError(
+                f"transfer must be a penalty such as LossWeightedL1(mu=0.1), got {_shown(transfer)}"
+            )
         coupling: object = self.coupling
         if not (isinstance(coupling, Real) and np.isfinite(float(coupling)) and float(coupling) > 0):
             raise ModelError(f"coupling must be a finite number > 0, got {coupling!r}")
@@ -70,10 +77,27 @@ class Model:
                     f"task_weights must be one of {TASK_WEIGHTS} or T numbers, got {self.task_weights!r}"
                 )
         else:
-            weights = tuple(float(c) for c in self.task_weights)
+            try:
+                weights = tuple(float(c) for c in self.task_weights)
+            except (TypeError, ValueError) as error:
+                raise ModelError(
+                    f"task_weights must be one of {TASK_WEIGHTS} or T numbers, got"
+                    f" {_shown(self.task_weights)}"
+                ) from error
             if not all(np.isfinite(c) and c > 0 for c in weights):
                 raise ModelError(f"task weights must be positive and finite, got {weights}")
             object.__setattr__(self, "task_weights", weights)
+
+    def __repr__(self) -> str:
+        weights = self.task_weights
+        shown = weights if isinstance(weights, str) else f"{len(weights)} numbers"
+        return (
+            f"Model(loss={self.loss!r}, transfer={self.transfer!r}, coupling={self.coupling!r},"
+            f" task_weights={shown!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        return paragraph([repr(self)])
 
     @property
     def mu(self) -> float:
@@ -95,6 +119,7 @@ class Model:
 
     def check(self, tasks: TaskSet) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights."""
+        check_tasks(tasks)
         words = tasks.labels is not None and isinstance(tasks.labels[0], str)
         if words and not self.loss.classification:
             raise DataError(
@@ -208,6 +233,32 @@ class Model:
         gradient = prices[:, None] + self.coupling_gradient_B(W, B)
         np.fill_diagonal(gradient, 0.0)
         return gradient
+
+
+def check_problem(tasks: object, model: object) -> Model:
+    """`model`, or an error that says what was expected in the place of `tasks` or `model`."""
+    check_tasks(tasks)
+    if not isinstance(model, Model):
+        raise ModelError(
+            f"expected a Model, got {_shown(model)}: give"
+            " Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=1.0)"
+        )
+    return model
+
+
+def _loss(loss: object) -> Loss:
+    """A loss, also by its label ("squared", "huber:1.5")."""
+    if isinstance(loss, str):
+        return make_loss(loss)
+    if not isinstance(loss, Loss):
+        raise ModelError(f"loss must be a loss such as Squared(), or its name, got {_shown(loss)}")
+    return loss
+
+
+def _shown(value: object) -> str:
+    """A wrong argument, short."""
+    words = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
+    return words if len(words) <= 60 and "\n" not in words else f"a {type(value).__name__}"
 
 
 def stacked_hessian(blocks: Array, M: Array, coupling: float) -> Array:

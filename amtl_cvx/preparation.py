@@ -33,7 +33,7 @@ import numpy as np
 
 from amtl_cvx.arrays import Array, Indices, Mask, check_features, frozen
 from amtl_cvx.errors import DataError
-from amtl_cvx.tasks import Task, TaskSet
+from amtl_cvx.tasks import Task, TaskSet, check_tasks
 
 _log = logging.getLogger(__name__)
 
@@ -86,9 +86,14 @@ class Preparation:
         object.__setattr__(self, "scale", pair[1])
         object.__setattr__(self, "intercept", bool(self.intercept))
 
+    def __repr__(self) -> str:
+        steps = ["centred and scaled"] * self._moves + ["a column of ones"] * self.intercept
+        return f"Preparation({self.d} features: {', '.join(steps) or 'as they are'})"
+
     @classmethod
     def learn(cls, tasks: TaskSet, *, standardize: bool, intercept: bool) -> Preparation:
         """From the training tasks; the statistics take two passes over the rows, a block at a time."""
+        check_tasks(tasks)
         center, scale = np.zeros(tasks.d), np.ones(tasks.d)
         if standardize:
             mean, deviation, constant, size = _moments(tasks)
@@ -138,6 +143,7 @@ class Preparation:
 
         Tasks that name the same features in another order are put into that of the preparation.
         """
+        check_tasks(tasks)
         tasks = tasks.with_features(self.feature_names)
         if self.is_identity and tasks.d == self.d:
             return tasks

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from amtl_cvx.arrays import Labels, check_features, in_labels, one_row
 from amtl_cvx.certificate import Certificate
 from amtl_cvx.model import Model
+from amtl_cvx.notebook import paragraph, picture
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.tasks import Array, task_index
 
@@ -175,6 +176,20 @@ class Solution:
     seconds: Mapping[str, float] = field(default_factory=dict)
     gpu: str = ""
     state: State | None = None
+
+    def __repr__(self) -> str:
+        return "\n  ".join(self._lines())
+
+    def _repr_html_(self) -> str:
+        return paragraph(self._lines()) + picture(self.graph.png(), self.graph.describe())
+
+    def _lines(self) -> list[str]:
+        size = f"{len(self.B)} tasks, {len(self.W)} features"
+        return [
+            f"Solution({self.method}, {self.status.value}: {size}, objective {self.objective:.6g})",
+            self.certificate.verdict(),
+            self.graph.describe(),
+        ]
 
     @property
     def graph(self) -> TransferGraph:

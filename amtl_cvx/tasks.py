@@ -50,12 +50,15 @@ from amtl_cvx.arrays import (
     targets,
 )
 from amtl_cvx.errors import DataError
+from amtl_cvx.notebook import paragraph, table
 from amtl_cvx.rowspace import row_basis
 
-__all__ = ["Array", "Indices", "Mask", "Task", "TaskSet", "task_index", "triangular_factor"]
+__all__ = ["Array", "Indices", "Mask", "Task", "TaskSet", "check_tasks", "task_index", "triangular_factor"]
 
 BLOCK_SIZE = 10**6
 """Number of features in all rows up to which a `TaskSet` keeps them as one block too."""
+_SHOWN = 8
+"""Tasks that are shown by name."""
 _CLASSES = (-1.0, 0.0, 1.0)
 
 
@@ -113,6 +116,10 @@ class Task:
                     f"ones of {self.name!r} must have shape {y.shape} like y, it has {ones.shape}"
                 )
             object.__setattr__(self, "ones", ones)
+
+    def __repr__(self) -> str:
+        rows = f"a factor of {self.n} rows" if self.compressed else _count(self.n, "row")
+        return f"Task({self.name!r}: {rows}, {_count(self.X.shape[1], 'feature')})"
 
     @property
     def compressed(self) -> bool:
@@ -354,6 +361,15 @@ class TaskSet:
             feature_names=feature_names,
         )
 
+    def __repr__(self) -> str:
+        rows, names = _count(int(self.counts.sum()), "row"), ", ".join(map(repr, self.names[:_SHOWN]))
+        more = ", ..." if self.T > _SHOWN else ""
+        return f"TaskSet({_count(self.T, 'task')}, {_count(self.d, 'feature')}, {rows}: {names}{more})"
+
+    def _repr_html_(self) -> str:
+        rows = [(task.name, task.n) for task in self.tasks[:_SHOWN]]
+        return paragraph([repr(self)]) + table(("task", "rows"), rows)
+
     @property
     def T(self) -> int:
         """Number of tasks."""
@@ -457,6 +473,16 @@ def triangular_factor(rows: Array) -> Array:
     return factor
 
 
+def check_tasks(tasks: object) -> None:
+    """`DataError` that says how a `TaskSet` is made where `tasks` is none."""
+    if isinstance(tasks, TaskSet):
+        return
+    how = "TaskSet.from_arrays([X0, X1], [y0, y1]), from_stacked(X, y, task), from_matrix(X, Y) or from_frame"
+    if type(tasks).__name__ == "Dataset":
+        how = "its part .train"
+    raise DataError(f"expected a TaskSet, got {_kind(tasks)}: give {how}")
+
+
 def task_index(names: Sequence[str], task: object) -> int:
     """The position of `task` among `names`; `DataError` if there is no such task.
 
@@ -498,6 +524,10 @@ def _sequence(value: Any, what: str) -> list[Any]:
         f"from_arrays expects a list of one {what} per task, got {_kind(value)}: rows of all tasks with"
         " a column of tasks go into from_stacked, a target column per task into from_matrix"
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _kind(value: object) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from amtl_cvx.certificate.residuals import Residuals
 from amtl_cvx.certificate.rungs import LEVELS, rungs
 from amtl_cvx.errors import ModelError
+from amtl_cvx.notebook import paragraph
 from amtl_cvx.tasks import Array
 
 
@@ -110,6 +111,12 @@ class Certificate:
     global_method: str | None = None
     refused: tuple[str, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"Certificate({self.verdict()})"
+
+    def _repr_html_(self) -> str:
+        return paragraph([self.verdict(), *self.sentences()])
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe: numbers that are not finite become null."""

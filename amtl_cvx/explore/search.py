@@ -16,7 +16,7 @@ from amtl_cvx.experiment import Job, fit_many, score
 from amtl_cvx.explore.landscape import Landscape
 from amtl_cvx.explore.points import FirstOrderPoint, Reached, by_objective, connected, distance
 from amtl_cvx.explore.starts import Start
-from amtl_cvx.model import Model
+from amtl_cvx.model import Model, check_problem
 from amtl_cvx.solution import Point, Solution
 from amtl_cvx.tasks import TaskSet
 
@@ -69,6 +69,7 @@ def explore(
     KeyboardInterrupt
         At Ctrl-C before the first fit was finished.
     """
+    check_problem(tasks, model)
     names = [start.name for start in starts]
     if not starts or len(set(names)) < len(names):
         raise DataError(

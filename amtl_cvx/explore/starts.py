@@ -11,7 +11,7 @@ import numpy as np
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import Job, fit_many
-from amtl_cvx.model import Model
+from amtl_cvx.model import Model, check_problem
 from amtl_cvx.refine import can_refine
 from amtl_cvx.subproblems import compile_transfer_step
 from amtl_cvx.tasks import Array, TaskSet
@@ -46,6 +46,7 @@ def draw_starts(
     ModelError
         For a count below 1.
     """
+    check_problem(tasks, model)
     if count < 1:
         raise ModelError(f"the number of starts must be a whole number >= 1, got {count}")
     starts = [Start("zero", np.zeros((tasks.T, tasks.T)))]
