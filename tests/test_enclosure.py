@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import copy
+import functools
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -556,6 +557,79 @@ def test_checker_accepts_the_proof_and_rejects_what_is_no_proof(
     assert checker.main([str(tmp_path / "missing.json")]) == 1
     assert checker.main([]) == 1
     capsys.readouterr()
+
+
+HOSTILE: dict[str, Callable[[Proof], str]] = {
+    "an exponent in W": lambda proof: json.dumps({**proof, "W": [["1e99999999"] * 2]}),
+    "an exponent in the level": lambda proof: json.dumps({**proof, "level": "1e99999999"}),
+    "an exponent in the bound": lambda proof: json.dumps({**proof, "upper": "-1E99999999"}),
+    "a hexadecimal exponent": lambda proof: json.dumps({**proof, "mu": "0x1p99999999"}),
+    "a denominator of 0": lambda proof: json.dumps({**proof, "unit": "1/0"}),
+    "digits without end": lambda proof: json.dumps({**proof, "radius": ["9" * 100_000]}),
+    "a whole number without end": lambda proof: '{"format": ' + "9" * 100_000 + "}",
+    "lists in lists": lambda proof: "[" * 100_000,
+    "objects in objects": lambda proof: '{"a":' * 100_000,
+    "cells in cells": lambda proof: json.dumps(_cut(proof, 300)),
+    "not finite": lambda proof: json.dumps({**proof, "level": float("inf"), "unit": float("nan")}),
+    "half a row": lambda proof: json.dumps({**proof, "tasks": [{**proof["tasks"][0], "n": 1.5}] * 2}),
+    "many features": lambda proof: json.dumps(
+        {**proof, "tasks": [{"n": 1, "X": [["0x1p0"] * 2000], "y": ["0x1p0"]}] * 2}
+    ),
+    "bytes": lambda proof: "\0\ud800",
+}
+
+
+def _cut(proof: Proof, depth: int) -> Proof:
+    cell: Proof = {"blocks": []}
+    for _ in range(depth):
+        cell = {"cut": [0, "1/3"], "above": cell, "below": {"blocks": []}}
+    return {**{key: value for key, value in proof.items() if key != "blocks"}, **cell}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_checker_ends_in_one_line_whatever_the_file_holds(
+    kind: str, proof: Proof, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "proof.json"
+    path.write_bytes(HOSTILE[kind](proof).encode("utf-8", "surrogatepass"))
+    assert checker.main([str(path)]) == 1
+    answer = capsys.readouterr()
+    (line,) = answer.out.splitlines()
+    assert line.startswith("NOT PROVED: ") and len(line) <= 300 and not answer.err
+
+
+def test_checker_refuses_every_part_of_another_type(
+    proof: Proof, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def places(part: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+        for key in part if isinstance(part, dict) else range(min(len(part), 1)):
+            yield (*path, key)
+            if isinstance(part[key], dict | list):
+                yield from places(part[key], (*path, key))
+
+    for *path, last in places(proof):
+        for junk in (None, True, "x", [[[1e300]]]):
+            changed = copy.deepcopy(proof)
+            functools.reduce(lambda part, key: part[key], path, changed)[last] = junk
+            (tmp_path / "proof.json").write_text(json.dumps(changed))
+            code, said = checker.main([str(tmp_path / "proof.json")]), capsys.readouterr().out
+            harmless = last == "statement"
+            assert said.startswith("proved" if not code else "NOT PROVED: ") and (code or harmless), (
+                last,
+                junk,
+            )
+
+
+def test_checker_stops_after_so_many_steps_and_says_how_to_allow_more(
+    proof: Proof, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "proof.json"
+    path.write_text(json.dumps(proof))
+    assert checker.main([str(path), "100"]) == 1
+    assert "checker.py FILE STEPS allows more" in capsys.readouterr().out
+    assert checker.main([str(path), "10000000"]) == 0
+    path.write_text(" " * (checker.BYTES + 1))
+    assert checker.main([str(path)]) == 1 and "has more than" in capsys.readouterr().out
 
 
 # --- faults planted in the producer -----------------------------------------------------------------------

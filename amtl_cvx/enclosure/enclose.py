@@ -243,7 +243,7 @@ def _verified(proof: dict[str, Any]) -> tuple[Fraction, Fraction]:
     from amtl_cvx.enclosure import checker  # here, so that ``python -m`` can run it as a program of its own
 
     try:
-        return checker.check(json.loads(json.dumps(proof)))
+        return checker.check(json.loads(json.dumps(proof)), 100 * checker.STEPS)
     except ValueError as rejection:
         raise NotCertifiable(f"the checker rejects the proof that was found: {rejection}") from rejection
 
