@@ -23,6 +23,7 @@ from amtl_cvx.losses import Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
 from amtl_cvx.runfolder import RunFolder, read_history, read_run
+from amtl_cvx.runfolder.content import write_pictures
 from amtl_cvx.runfolder.files import OWN_PREFIX, digest
 from amtl_cvx.runfolder.state import read_state
 from amtl_cvx.solution import Solution, Status
@@ -300,3 +301,72 @@ def test_a_checkpoint_that_cannot_be_written_is_a_warning(
         assert "No space left" in caplog.text
         folder.write(old, **given(data, scores={}))
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_picture_that_fails_is_a_warning(
+    tmp_path: Path,
+    old: Solution,
+    data: Dataset,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(path: Path) -> None:
+        path.write_text("half")
+        raise RuntimeError("no LaTeX")
+
+    monkeypatch.setattr("amtl_cvx.runfolder.folder.write_pictures", write_pictures)
+    monkeypatch.setattr("amtl_cvx.plotting.graph_figure", broken)
+    monkeypatch.setattr("amtl_cvx.report.write_report", lambda path, **what: broken(path))
+    with RunFolder(tmp_path / "run") as folder:
+        folder.write(old, **given(data, scores={}, pictures={"landscape.png": broken}))
+    np.testing.assert_array_equal(read_run(tmp_path / "run").W, old.W)
+    assert_whole(tmp_path / "run")
+    assert (tmp_path / "run" / "graph.graphml").exists()
+    assert [record.args[0] for record in caplog.records if record.args] == [
+        "graph.png", "report.html", "landscape.png"
+    ]  # fmt: skip
+
+
+def test_a_full_disk_sends_the_numbers_to_the_temporary_folder(
+    tmp_path: Path, old: Solution, new: Solution, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, temporary, savez = write(tmp_path / "run", old, data), tmp_path / "tmp", np.savez
+    temporary.mkdir()
+
+    def full(path: Path, **arrays: Any) -> None:
+        if place in path.parents:
+            path.write_text("half")
+            raise OSError(28, "No space left on device")
+        savez(path, **arrays)
+
+    monkeypatch.setattr(np, "savez", full)
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    with pytest.raises(DataError, match="No space left on device; the numbers are in") as failed:
+        write(place, new, data)
+    kept = Path(str(failed.value).rpartition(" ")[2])
+    assert temporary in kept.parents and which(kept, old, new) == "new"
+    assert which(place, old, new) == "old" and not leftovers(place)
+
+
+def test_a_mount_point_is_written_to(
+    tmp_path: Path, old: Solution, new: Solution, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rename = os.rename
+
+    def busy(source: Path, target: Path) -> None:
+        if tmp_path / "run" in (source, target):
+            raise OSError(16, "Device or resource busy")
+        rename(source, target)
+
+    (tmp_path / "run").mkdir()
+    monkeypatch.setattr(os, "rename", busy)
+    for solution, name in ((old, "old"), (new, "new")):
+        assert which(write(tmp_path / "run", solution, data), old, new) == name
+        assert_whole(tmp_path / "run")
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")
+def test_a_read_only_place_is_refused_before_the_fit(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(DataError, match="cannot write"):
+        RunFolder(tmp_path / "run")

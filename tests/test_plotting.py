@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 import io
 import itertools
+import os
 import subprocess
 import sys
 
+import matplotlib
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -370,6 +372,7 @@ def test_the_phases_are_named() -> None:
             "not required",
         ),
         ([record("W", 0.0, 1e-300), record("B", -1e-9, 1e300)], "smallest J = -1e-09"),
+        ([record("W", 5e-324, 5e-324), record("B", 1.7e308, 1.7e308)], "1e308"),
     ],
 )
 def test_unusual_histories_are_drawn(history: list[Record], sentence: str) -> None:
@@ -421,4 +424,19 @@ assert not {unwanted} & set(sys.modules)
 import amtl_cvx.plotting
 assert 'matplotlib.pyplot' not in sys.modules
 """
-    subprocess.run([sys.executable, "-c", code], check=True)
+    odd = {**os.environ, "MPLBACKEND": "module://not_installed"}  # as notebooks leave it to their commands
+    subprocess.run([sys.executable, "-c", code], check=True, env=odd)
+
+
+def test_of_the_users_settings_only_fonts_reach_a_figure() -> None:
+    def drawn(**settings: object) -> bytes:
+        with matplotlib.rc_context({name.replace("_", "."): value for name, value in settings.items()}):
+            file, before = io.BytesIO(), dict(matplotlib.rcParams)
+            write_png(heatmap(example(3, 4), title="$x$"), file, dpi=30)
+            assert dict(matplotlib.rcParams) == before
+        return file.getvalue()
+
+    plain = drawn()
+    assert plain == drawn(text_usetex=True, axes_grid=True, path_sketch=(1, 100, 2), savefig_bbox="tight")
+    assert plain == drawn(xtick_labeltop=True, savefig_transparent=True, font_size=30)
+    assert plain != drawn(font_family="monospace")

@@ -2,39 +2,52 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from amtl_cvx.certificate import Certificate, rungs
 from amtl_cvx.errors import DataError
-from amtl_cvx.runfolder import umask
+from amtl_cvx.runfolder.work import Work
+
+_UNMOVABLE = (errno.EACCES, errno.EPERM, errno.EBUSY)
+"""A folder that is not ours to change, or a file that is a mount point."""
 
 
 def write_whole(path: Path, content: bytes, *, read: Iterable[Path] = ()) -> None:
     """Write a file at once or not at all; what a symbolic link points to is replaced, not the link.
 
+    A device, such as /dev/stdout, is written to as it is, and so is a file that nothing can be moved over.
     `read` are the files that the command has read: none of them is written over.
     """
-    work = None
     try:
         target = _target(path)
         if target.exists() and any(file.exists() and target.samefile(file) for file in read):
             raise DataError(f"cannot write {path}: it was read to make it: choose another --out")
-        if not target.exists() or target.is_file():
-            handle, work = tempfile.mkstemp(prefix=f".{target.name[:40]}.", dir=target.parent)
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.chmod(work, target.stat().st_mode if target.exists() else 0o666 & ~umask())
-            os.replace(work, target)
-        else:  # a device, such as /dev/stdout
+        if target.exists() and not target.is_file():
+            target.write_bytes(content)
+            return
+        try:
+            _replace(target, content)
+        except OSError as error:
+            if error.errno not in _UNMOVABLE or not target.is_file():
+                raise
             target.write_bytes(content)
     except OSError as error:
         raise DataError(f"cannot write {path}: {error.strerror}: choose another --out") from error
+
+
+def _replace(target: Path, content: bytes) -> None:
+    work = Work(target, home=target.parent)
+    try:
+        made = work.folder / "made"
+        made.write_bytes(content)
+        if target.exists():
+            made.chmod(target.stat().st_mode)
+        os.replace(made, target)
     finally:
-        if work is not None:
-            Path(work).unlink(missing_ok=True)
+        work.close()
 
 
 def _target(path: Path) -> Path:

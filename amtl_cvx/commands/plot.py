@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from argparse import Namespace
 
 from amtl_cvx.commands.output import files_of_run, write_whole
@@ -39,8 +38,6 @@ def plot(arguments: Namespace) -> Exit:
         draw = {"graph": plotting.graph_figure, "heatmap": plotting.heatmap, "node-link": plotting.node_link}
         figure = draw[arguments.kind](graph, title=name)
     content = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a character that the font lacks is drawn as a box
-        figure.savefig(content, format=arguments.out.suffix[1:].lower(), dpi=150)
+    plotting.write_figure(figure, content, arguments.out.suffix[1:].lower())
     write_whole(arguments.out, content.getvalue(), read=files_of_run(arguments.run))
     return Exit.DONE

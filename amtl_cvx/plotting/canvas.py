@@ -22,6 +22,8 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
+from amtl_cvx.plotting.environment import own_settings
+
 INK, MUTED, LINE, PAPER, VOID = "#1c2733", "#5b6875", "#c9d1d9", "#ffffff", "#f1f4f7"
 BLUE, ORANGE, CRIMSON = "#0072b2", "#e69f00", "#8c1d40"  # of different lightness: they survive a grey print
 EDGE_COLORS: Colormap = LinearSegmentedColormap.from_list(
@@ -150,8 +152,15 @@ def write_png(figure: Figure, path: str | PathLike[str] | IO[bytes], dpi: float 
 
     A character that the font lacks is drawn as a box, without a warning.
     """
-    with _missing_glyphs_allowed():
-        figure.savefig(path, format="png", dpi=dpi)
+    write_figure(figure, path, "png", dpi=dpi)
+
+
+def write_figure(
+    figure: Figure, path: str | PathLike[str] | IO[bytes], format: str, *, dpi: float = 150
+) -> None:
+    """Write a figure in any format that matplotlib knows."""
+    with own_settings(), _missing_glyphs_allowed():
+        figure.savefig(path, format=format, dpi=dpi)
 
 
 @contextmanager

@@ -32,6 +32,7 @@ from amtl_cvx.plotting.canvas import (
     number,
     shortened,
 )
+from amtl_cvx.plotting.environment import own_settings
 from amtl_cvx.tasks import Array
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class _Span(NamedTuple):
     last: int
 
 
+@own_settings()
 def convergence_figure(history: Sequence[Record], *, tol: float) -> Figure:
     """Objective and residuals of a run.
 
@@ -186,7 +188,7 @@ def _residuals(axes: Axes, history: Sequence[Record], tol: float) -> None:
 
 def _log_axis(axes: Axes, values: Array) -> float:
     """A logarithmic y axis around the positive values; returns the line on which zeros are drawn."""
-    positive = np.clip(values[np.isfinite(values) & (values > 0)], _power(-307), _power(308))
+    positive = np.clip(values[np.isfinite(values) & (values > 0)], 1e-307, 1e307)
     low, high = np.floor(np.log10(positive.min())), np.ceil(np.log10(positive.max()))
     zeros = bool((values == 0).any())
     first, high = low, max(high, low + 1)
@@ -195,8 +197,8 @@ def _log_axis(axes: Axes, values: Array) -> float:
     margin = 0.03 * (high - low)
     axes.set_ylim(_power(low - margin), _power(high + margin))
     decades = max(1, int(np.ceil((high - low) / 6)))
-    ticks = 10.0 ** np.arange(first, high + 1, decades)
-    axes.set_yticks(ticks, [f"1e{round(np.log10(tick))}" for tick in ticks])
+    ticks = [round(exponent) for exponent in np.arange(first, high + 1, decades)]
+    axes.set_yticks([_power(tick) for tick in ticks], [f"1e{tick}" for tick in ticks])
     axes.set_yticks([], minor=True)
     if zeros:
         axes.annotate("0", (0, _power(low)), (-3, 0), xycoords=("axes fraction", "data"),

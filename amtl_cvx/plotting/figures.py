@@ -7,21 +7,25 @@ from matplotlib.figure import Figure
 from amtl_cvx.graph import TransferGraph
 from amtl_cvx.plotting.canvas import HEADING, Canvas, shortened, text_width
 from amtl_cvx.plotting.circle import CirclePanel
+from amtl_cvx.plotting.environment import own_settings
 from amtl_cvx.plotting.matrix import MatrixPanel
 
 _PAD, _BETWEEN = 0.25, 0.6  # inches
 
 
+@own_settings()
 def graph_figure(graph: TransferGraph, *, title: str | None = None) -> Figure:
     """The heatmap of B with its margins beside the node-link picture (`graph.png`)."""
     return _figure([MatrixPanel(graph), CirclePanel(graph)], title)
 
 
+@own_settings()
 def heatmap(graph: TransferGraph, *, title: str | None = None) -> Figure:
     """B as a heatmap; bars in line with the rows show what each task gives (row sum) and its loss."""
     return _figure([MatrixPanel(graph)], title)
 
 
+@own_settings()
 def node_link(graph: TransferGraph, *, title: str | None = None) -> Figure:
     """Tasks on a circle, node colour = loss, arrow width = B[s, t]; at most the `MAX_EDGES` strongest."""
     return _figure([CirclePanel(graph)], title)

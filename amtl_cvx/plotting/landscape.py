@@ -28,6 +28,7 @@ from amtl_cvx.plotting.canvas import (
     shortened,
     text_width,
 )
+from amtl_cvx.plotting.environment import own_settings
 from amtl_cvx.plotting.matrix import Grid
 
 MAX_ROWS, MAX_GRAPHS = 20, 3
@@ -45,6 +46,7 @@ class _Marked(NamedTuple):
     mark: str
 
 
+@own_settings()
 def landscape_figure(landscape: Landscape, *, title: str | None = None) -> Figure:
     """The points by J with hits and validation error, J against error, and the graphs of the best few.
 

@@ -23,6 +23,7 @@ from amtl_cvx.plotting.canvas import (
     heading_height,
     scale,
 )
+from amtl_cvx.plotting.environment import own_settings
 from amtl_cvx.plotting.matrix import Grid
 
 Mask = NDArray[np.bool_]
@@ -30,6 +31,7 @@ _PAD, _BETWEEN = 0.25, 0.35  # inches
 _KINDS = (("hit", BLUE, "s"), ("miss", ORANGE, "o"), ("false edge", CRIMSON, "X"))
 
 
+@own_settings()
 def truth_figure(graph: TransferGraph, truth_B: ArrayLike) -> Figure:
     """Estimate, truth, and where they agree.
 

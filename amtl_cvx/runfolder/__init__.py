@@ -21,7 +21,7 @@ DIR.uncertified; DIR.interrupted is also where the checkpoint of a running fit i
 """
 
 from amtl_cvx.runfolder.content import describe, model_from_dict, model_to_dict, versions
-from amtl_cvx.runfolder.folder import RunFolder, check_replaceable, save, umask
+from amtl_cvx.runfolder.folder import RunFolder, check_replaceable, save
 from amtl_cvx.runfolder.proofs import proof_text, write_proofs
 from amtl_cvx.runfolder.state import read_state, state_arrays
 from amtl_cvx.runfolder.stored import StoredRun, read_history, read_run
@@ -39,7 +39,6 @@ __all__ = [
     "read_state",
     "save",
     "state_arrays",
-    "umask",
     "versions",
     "write_proofs",
 ]

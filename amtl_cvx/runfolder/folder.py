@@ -348,10 +348,3 @@ def _free(place: Path, word: str) -> Path:
 
 def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
-
-
-def umask() -> int:
-    """The permissions that new files go without."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
