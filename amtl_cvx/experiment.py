@@ -215,7 +215,7 @@ def hold_out(tasks: TaskSet, loss: Loss, rng: np.random.Generator) -> Split:
 
 
 def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mapping[str, float]:
-    """How well a solution predicts prepared tasks.
+    """How well a solution predicts prepared tasks, which are found by their names.
 
     Returns
     -------
@@ -224,6 +224,7 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
         rows) "class accuracy", the share of rows whose largest score is that of their class. Otherwise
         "rmse", the mean over tasks of the root mean squared error, and "pooled rmse" over all rows.
     """
+    tasks = tasks.in_order(solution.task_names, solution.feature_names)
     scores = [task.X @ w for task, w in zip(tasks, solution.W.T, strict=True)]
     if solution.model.loss.classification:
         right = [np.mean((z > 0) == (task.y > 0)) for z, task in zip(scores, tasks, strict=True)]

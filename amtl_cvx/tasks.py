@@ -386,7 +386,8 @@ class TaskSet:
         rows = {len(task.y) for task in self.tasks}
         if len(rows) > 1 or self.T * self.d * max(rows) > BLOCK_SIZE:
             return None
-        return np.stack([task.X for task in self.tasks]), np.stack([task.y for task in self.tasks])
+        X, y = np.stack([task.X for task in self.tasks]), np.stack([task.y for task in self.tasks])
+        return frozen(X), frozen(y)
 
     @functools.cached_property
     def row_basis(self) -> Array | None:
@@ -448,6 +449,12 @@ class TaskSet:
     def index(self, task: int | str) -> int:
         """The number of a task given by number or name."""
         return task_index(self.names, task)
+
+    def in_order(self, names: Sequence[str], features: Sequence[str] | None) -> TaskSet:
+        """The same tasks, they and their features in these orders; `DataError` where these are others."""
+        order = order_of(self.names, names, "the tasks")
+        tasks = self if order is None else replace(self, tasks=tuple(self.tasks[t] for t in order))
+        return tasks.with_features(features)
 
     def stacked(self) -> tuple[Array, Array, NDArray[np.int64]]:
         """All rows: `X` (N, d), `y` (N,), `task` (N,)."""

@@ -12,8 +12,9 @@ import pytest
 import scipy.sparse as sp
 
 from amtl_cvx.certificate import certify
-from amtl_cvx.data import ChunkedRows, factor
+from amtl_cvx.data import ChunkedRows, Dataset, factor
 from amtl_cvx.errors import DataError
+from amtl_cvx.experiment import score
 from amtl_cvx.graph import TransferGraph
 from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.methods import fit
@@ -147,6 +148,22 @@ def test_rows_to_predict_on_have_the_columns_of_the_fit(solution: Solution) -> N
     for moved in (frame("cab"), frame("cab").iloc[2], frame().rename(columns={"a": "z"})):
         with pytest.raises(DataError, match="columns of X"):
             solution.predict(1, moved)
+
+
+def test_tasks_and_features_are_found_by_name_when_a_solution_is_scored() -> None:
+    a, b, c = (frame().assign(a=shift + frame()["a"]) for shift in (0.0, 1.0, 2.0))
+    tasks = TaskSet.from_arrays([a, b, c], [Y, 2 * Y, -Y], names=NAMES)
+    moved = TaskSet.from_arrays([each[list("cab")] for each in (c, a, b)], [-Y, Y, 2 * Y], names=list("cab"))
+    found = fit(tasks, MODEL)
+    assert score(found, moved) == score(found, tasks)
+    data = Dataset(name="x", train=tasks, test=moved)
+    assert data.test is not None and data.test.fingerprint() == tasks.fingerprint()
+    other = TaskSet.from_arrays([a, b, c], [Y, Y, Y], names=list("abz"))
+    for wrong in (lambda: score(found, other), lambda: Dataset(name="x", train=tasks, test=other)):
+        with pytest.raises(DataError, match="the tasks.*no 'c'"):
+            wrong()
+    with pytest.raises(ValueError, match="read-only"):
+        (tasks.block or (ROWS,))[0][0] = 0.0
 
 
 def test_a_preparation_knows_its_columns() -> None:

@@ -58,15 +58,6 @@ class Dataset:
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", clean(self.name))
         object.__setattr__(self, "source", clean(self.source))
-        for part in ("validation", "test"):
-            tasks = getattr(self, part)
-            if tasks is not None and tasks.d == self.train.d:
-                object.__setattr__(self, part, tasks.with_features(self.train.feature_names))
-            if tasks is not None and _words(self.train) != _words(tasks):
-                raise DataError(
-                    f"the {part} part must have the labels of the training part, {self.train.labels}, it has"
-                    f" {tasks.labels}"
-                )
         d, T = self.train.d, self.train.T
         for part, tasks in (("validation", self.validation), ("test", self.test)):
             if tasks is not None and (tasks.d, tasks.T) != (d, T):
@@ -74,6 +65,13 @@ class Dataset:
                     f"the {part} part must have {T} tasks with {d} features, like the training part, it has"
                     f" {tasks.T} with {tasks.d}"
                 )
+            if tasks is not None and _words(self.train) != _words(tasks):
+                raise DataError(
+                    f"the {part} part must have the labels of the training part, {self.train.labels}, it has"
+                    f" {tasks.labels}"
+                )
+            if tasks is not None:
+                object.__setattr__(self, part, tasks.in_order(self.train.names, self.train.feature_names))
         if self.truth_W is not None or self.truth_B is not None:
             check_weights(
                 np.zeros((d, T)) if self.truth_W is None else self.truth_W,
