@@ -30,6 +30,7 @@ from amtl_cvx.arrays import (
     Labels,
     Mask,
     as_array,
+    check_aligned,
     check_complete,
     check_distinct,
     check_weights,
@@ -200,6 +201,8 @@ class TaskSet:
                 f"expected as many targets as feature arrays, got {len(sources)} X and {len(parts)} y"
             )
         called = _names(names, len(sources))
+        for source, part, name in zip(sources, parts, called, strict=True):
+            check_aligned(source, part, f"X and y of {name!r}")
         known = _feature_names(feature_names, sources, called)
         rows: dict[object, Array] = {}  # one conversion per array: tasks that share rows keep sharing them
         for source, name in zip(sources, called, strict=True):
@@ -229,6 +232,8 @@ class TaskSet:
         `task` holds whole numbers 0..T-1, which `names` may name, or labels of any kind, text or whole
         numbers with gaps, which are the names.
         """
+        check_aligned(X, y, "X and y")
+        check_aligned(X, task, "X and task")
         codes, labels = names_or_numbers(task)
         if labels is not None and names is not None:
             raise DataError(

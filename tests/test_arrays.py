@@ -20,6 +20,7 @@ from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.runfolder import save
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import Task, TaskSet, task_index
 from amtl_cvx.transfer import LossWeightedL1
@@ -162,6 +163,8 @@ def test_tasks_and_features_are_found_by_name_when_a_solution_is_scored() -> Non
     for wrong in (lambda: score(found, other), lambda: Dataset(name="x", train=tasks, test=other)):
         with pytest.raises(DataError, match="the tasks.*no 'c'"):
             wrong()
+    with pytest.raises(DataError, match="another order"):
+        save(found, "nowhere", tasks=tasks.with_features(("c", "a", "b")))
     with pytest.raises(ValueError, match="read-only"):
         (tasks.block or (ROWS,))[0][0] = 0.0
 
@@ -219,6 +222,19 @@ def test_views_of_the_same_rows_are_copied_once() -> None:
     assert np.shares_memory(tasks[0].X, tasks[1].X) and not np.shares_memory(tasks[0].X, tasks[2].X)
     again = TaskSet(tasks=tuple(Task(X=task.X, y=task.y, name=task.name) for task in tasks))
     assert again[0].X is tasks[0].X  # nobody can write it: no second copy
+
+
+def test_rows_that_are_labelled_in_another_order_are_not_mixed_up() -> None:
+    y = pd.Series(Y)
+    for wrong in (
+        lambda: TaskSet.from_arrays([frame()], [y[::-1]]),
+        lambda: TaskSet.from_stacked(frame(), y[::-1], HALVES),
+        lambda: TaskSet.from_stacked(frame(), y, pd.Series(HALVES)[::-1]),
+        lambda: TaskSet.from_matrix(frame(), pd.DataFrame({"u": Y, "v": Y})[::-1]),
+    ):
+        with pytest.raises(DataError, match="row labels in another order"):
+            wrong()
+    TaskSet.from_arrays([frame()[6:]], [y[:6]])  # other labels: a split that was made by place
 
 
 def test_labels_of_tasks_are_names() -> None:

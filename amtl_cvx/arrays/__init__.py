@@ -16,6 +16,7 @@ position, like an array.
 """
 
 from amtl_cvx.arrays.frames import (
+    check_aligned,
     check_complete,
     check_distinct,
     clean,
@@ -64,6 +65,7 @@ __all__ = [
     "Labels",
     "Mask",
     "as_array",
+    "check_aligned",
     "check_complete",
     "check_distinct",
     "check_features",

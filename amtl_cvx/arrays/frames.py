@@ -75,6 +75,19 @@ def order_of(found: Sequence[str] | None, names: Sequence[str] | None, what: str
     return np.array([place[name] for name in names], dtype=np.intp)
 
 
+def check_aligned(first: Any, other: Any, what: str) -> None:
+    """`DataError` where two pandas objects label the same rows, in another order."""
+    if not all(is_a(value, "pandas", "DataFrame", "Series") for value in (first, other)):
+        return
+    if first.index.equals(other.index) or len(first) != len(other):
+        return
+    if first.index.is_unique and set(first.index) == set(other.index):
+        raise DataError(
+            f"{what} have the same row labels in another order: sort them alike (y.loc[X.index]), or drop the"
+            " labels with reset_index(drop=True)"
+        )
+
+
 def check_distinct(names: Sequence[str], what: str) -> None:
     """`DataError` that tells a name that occurs more than once."""
     if len(set(names)) < len(names):

@@ -261,9 +261,10 @@ def save(
     if tasks.names != solution.task_names:
         raise DataError("the tasks have other names than those of the solution: give the data of the fit")
     prepared = tasks if solution.preparation is None else solution.preparation.apply_tasks(tasks)
-    if prepared.with_features(solution.feature_names) is not prepared:
+    known = solution.feature_names if solution.preparation is None else solution.preparation.feature_names
+    if tasks.with_features(known) is not tasks:
         raise DataError(
-            "the tasks have their features in another order than the solution: give those of the fit"
+            "the features have another order than those of the solution: give the data of the fit"
         )
     prepared.check_point(solution.W, solution.B)
     dataset = Dataset(name=name, train=tasks, source="Python")
