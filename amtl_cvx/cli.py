@@ -176,6 +176,13 @@ def build_parser() -> argparse.ArgumentParser:
 def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
     fit = commands.add_parser("fit", help="learn W and B, certify, draw the graph, write a report")
     _add_data(fit)
+    for part, use in (("validation", "auto judges the coupling on them"), ("test", "only scored")):
+        fit.add_argument(
+            f"--{part}",
+            metavar="PART",
+            help=f"{part} rows: a FILE with the columns of DATA, a share such as 0.2 of each task's rows, or"
+            f" column:NAME, a column of DATA that marks them; {use}",
+        )
     fit.add_argument("--method", metavar="NAME", help="alternating (default), curriculum, stl")
     fit.add_argument(
         "--start",
@@ -203,7 +210,7 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="level of the certificate: C2 first-order (default), C3 strict local minimum, C4 proven digits,"
         " C5 proven global minimum",
     )
-    _add_running(fit, seeded="the held-out rows of auto")
+    _add_running(fit, seeded="the rows that are drawn, of --validation, --test and auto")
 
 
 def _add_explore(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -213,7 +220,9 @@ def _add_explore(commands: argparse._SubParsersAction[_Parser]) -> None:
     _add_data(explore)
     explore.add_argument("--starts", type=int, default=60, metavar="N", help="fits from N starts (60)")
     explore.add_argument(
-        "--validation", metavar="DATA", help="rows to judge the points by (default: a problem's own)"
+        "--validation",
+        metavar="PART",
+        help="rows to judge the points and auto's choice by, as for fit (default: a problem's own)",
     )
     _add_model(explore)
     _add_running(explore, seeded="the random starts and of the held-out rows of auto")
@@ -260,7 +269,7 @@ def _add_running(parser: argparse.ArgumentParser, *, seeded: str) -> None:
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="work on a Dask cluster: the address of its scheduler"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help=f"seed of {seeded} (0)")
+    parser.add_argument("--seed", type=int, metavar="N", help=f"seed of {seeded} (0)")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 

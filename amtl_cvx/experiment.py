@@ -8,9 +8,9 @@ Starts, grids and folds are lists of fits that know nothing of each other:
 `--coupling auto` and `--mu auto` mean, for a given data set (SPEC section 10):
 
     mu        a tenth of mu_max, the price from which the graph stays empty, at the single-task W
-    coupling  from a short path of ridge weights (the mean curvature of the losses times 1e-4 ... 10), each
-              tried with its own mu for a few rounds of the alternation, judged on a held-out fifth of every
-              task's rows
+    coupling  from a short path of ridge weights (the mean curvature of the losses times 1e-4 ... 10, and up
+              to three decades beyond an end that is best), each tried with its own mu for a few rounds of
+              the alternation, judged on a held-out fifth of every task's rows, or on validation rows
 
 mu_max = max over edges s -> t of 2 coupling w_s'w_t / (c_s l_s) at the W of B = 0: from there on the first
 B-step gives B = 0 (SPEC section 3). It is defined for the loss-weighted L1 penalty and used as a scale for
@@ -27,9 +27,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.arrays import MANY, frozen, numbers_for_classes
+from amtl_cvx.arrays import MANY, numbers_for_classes
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError
+from amtl_cvx.holdout import Split, hold_out
 from amtl_cvx.losses import Loss
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model, check_problem
@@ -37,15 +38,14 @@ from amtl_cvx.parallel import ordered_map
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.solvers import GpuChoice
 from amtl_cvx.subproblems import Problems
-from amtl_cvx.tasks import Array, Task, TaskSet
+from amtl_cvx.tasks import Array, Task, TaskSet, task_index
 
 log = logging.getLogger(__name__)
 
-Split = tuple[TaskSet, TaskSet | None, tuple[int, ...]]
-"""Training part, held-out part, numbers of the tasks in it: what `hold_out` returns."""
-
 COUPLING_PATH = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Couplings that are tried, in units of the mean curvature of the weighted losses."""
+DECADES = 3
+"""Decades by which the path goes on where its end is best."""
 PATH_ROUNDS = 5
 """Rounds of alternation that each of them gets."""
 
@@ -79,14 +79,18 @@ class Choice:
     model: Model
     trials: tuple[Trial, ...] = ()
     mu_max: float | None = None
+    judged_on: str = "a held-out fifth of every task's rows"
 
     def sentence(self) -> str:
         """What was chosen and from what."""
         parts = []
         if self.trials:
-            tried = f"{len(self.trials)} values on a held-out fifth of every task's rows"
+            tried = f"{len(self.trials)} values on {self.judged_on}"
             ends = self.trials[0].coupling, self.trials[-1].coupling
-            further = ", at the end of the path: give --coupling a value beyond it to look further"
+            further = (
+                f", still at the end of the path after {DECADES} more decades: give --coupling a value beyond"
+                " it to look further"
+            )
             where = further if self.model.coupling in ends else ""
             parts.append(f"coupling {self.model.coupling:.4g} (best of {tried}{where})")
         if self.mu_max is not None:
@@ -168,7 +172,7 @@ def choose(
     trials: tuple[Trial, ...] = ()
     if coupling:
         trials = _path((split or hold_out)(tasks, model.loss, rng), model, mu, options, observe, executor)
-        best = min(trials, key=lambda trial: trial.held_out_loss)
+        best = min(trials, key=_loss_of)
         model = replace(model, coupling=best.coupling)
     largest = None
     if mu:
@@ -186,36 +190,8 @@ def mu_max(tasks: TaskSet, model: Model, W: Array) -> float:
     return float((gain[usable] / losses[usable, None]).max(initial=0.0))
 
 
-def hold_out(tasks: TaskSet, loss: Loss, rng: np.random.Generator) -> Split:
-    """A fifth of every task's rows, drawn within classes for a classification loss.
-
-    Returns
-    -------
-    train : TaskSet
-        All tasks, without the held-out rows; every task and every class keeps a row.
-    held_out : TaskSet or None
-        The tasks that had rows to spare.
-    index : tuple of int
-        Their numbers.
-    """
-    kept, held, index = [], [], []
-    for t, task in enumerate(tasks):
-        if task.compressed:
-            raise DataError(f"{task.name!r} has a factor of its rows: hold them out with data.hold_out")
-        groups = [task.y > 0, task.y <= 0] if loss.classification else [np.ones(len(task.y), dtype=bool)]
-        out = np.concatenate([_fifth(np.flatnonzero(group), rng) for group in groups])
-        mask = np.zeros(len(task.y), dtype=bool)
-        mask[out] = True
-        kept.append(_rows(task, ~mask))
-        if mask.any():
-            held.append(_rows(task, mask))
-            index.append(t)
-    train = replace(tasks, tasks=tuple(kept))
-    return train, replace(tasks, tasks=tuple(held)) if held else None, tuple(index)
-
-
 def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mapping[str, float]:
-    """How well a solution predicts prepared tasks, which are found by their names.
+    """How well a solution predicts prepared tasks, all or some of those it has, found by their names.
 
     Returns
     -------
@@ -224,12 +200,19 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
         rows) "class accuracy", the share of rows whose largest score is that of their class. Otherwise
         "rmse", the mean over tasks of the root mean squared error, and "pooled rmse" over all rows.
     """
-    tasks = tasks.in_order(solution.task_names, solution.feature_names)
-    scores = [task.X @ w for task, w in zip(tasks, solution.W.T, strict=True)]
+    complete = tasks.T == len(solution.task_names)
+    known = solution.feature_names
+    tasks = tasks.in_order(solution.task_names, known) if complete else tasks.with_features(known)
+    index = [task_index(solution.task_names, task.name) for task in tasks]
+    scores = [task.X @ solution.W[:, t] for task, t in zip(tasks, index, strict=True)]
+    if any(task.compressed for task in tasks) and not solution.model.loss.quadratic:
+        raise DataError(
+            f"the {solution.model.loss.name} loss is scored on rows: read them with keep_rows=True"
+        )
     if solution.model.loss.classification:
         right = [np.mean((z > 0) == (task.y > 0)) for z, task in zip(scores, tasks, strict=True)]
         result = {"accuracy": float(np.mean(right))}
-        if classes:
+        if classes and complete:
             winner, label = np.argmax(scores, axis=0), np.argmax([task.y for task in tasks], axis=0)
             result = {"class accuracy": float(np.mean(winner == label)), **result}
         return result
@@ -284,11 +267,28 @@ def _path(
     path = _Path((model.compress(train), held, index), model, mu, options)
     with np.errstate(over="ignore", invalid="ignore"):
         unit = _curvature(train, model)
-    if not unit * COUPLING_PATH[-1] < np.inf:
+    if not unit * COUPLING_PATH[-1] * 10.0**DECADES < np.inf:
         raise DataError("the squares of the features overflow: give them in other units, or --standardize")
-    couplings = [factor * unit for factor in COUPLING_PATH]
     told = None if observe is None else lambda number, trial: observe(trial)
-    return tuple(ordered_map(_try, couplings, shared=path, executor=executor, observe=told))
+
+    def tried(factors: Sequence[float]) -> list[Trial]:
+        couplings = [factor * unit for factor in factors]
+        return ordered_map(_try, couplings, shared=path, executor=executor, observe=told)
+
+    trials = tried(COUPLING_PATH)
+    for decade in range(1, DECADES + 1):
+        best = min(trials, key=_loss_of)
+        if best is trials[0]:
+            trials = [*tried([COUPLING_PATH[0] / 10.0**decade]), *trials]
+        elif best is trials[-1]:
+            trials += tried([COUPLING_PATH[-1] * 10.0**decade])
+        else:
+            break
+    return tuple(trials)
+
+
+def _loss_of(trial: Trial) -> float:
+    return trial.held_out_loss
 
 
 def _try(path: _Path, coupling: float) -> Trial:
@@ -343,13 +343,3 @@ def _curvature(tasks: TaskSet, model: Model) -> float:
 def _secants(loss: Loss, task: Task) -> Array:
     slopes = np.abs(loss.slopes(np.zeros(len(task.y)), task.y))
     return np.asarray(slopes / (float(np.abs(task.y).mean()) or 1.0))
-
-
-def _fifth(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A fifth of the rows, at least one where there are two."""
-    count = max(len(rows) // 5, 1) if len(rows) > 1 else 0
-    return rng.permutation(rows)[:count]
-
-
-def _rows(task: Task, mask: np.ndarray) -> Task:
-    return Task(X=frozen(task.X[mask]), y=frozen(task.y[mask]), name=task.name)

@@ -16,10 +16,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from amtl_cvx.arrays import Labels, check_features, in_labels, one_row
 from amtl_cvx.certificate import Certificate
+from amtl_cvx.errors import DataError
 from amtl_cvx.model import Model
 from amtl_cvx.notebook import paragraph, picture
 from amtl_cvx.preparation import Preparation
-from amtl_cvx.tasks import Array, task_index
+from amtl_cvx.tasks import Array, TaskSet, task_index
 
 if TYPE_CHECKING:
     from amtl_cvx.graph import TransferGraph
@@ -223,3 +224,29 @@ class Solution:
         chosen = task_index(self.task_names, task)
         decided = self.model.loss.decide(self.scores(X)[:, chosen])
         return decided if self.labels is None else in_labels(self.labels, decided)
+
+    def score(self, tasks: TaskSet, *, classes: bool = False) -> Mapping[str, float]:
+        """How well the solution predicts the raw rows of `tasks`, all or some of its own by name.
+
+        Returns
+        -------
+        mapping
+            "rmse", the mean over tasks, and "pooled rmse" over all rows; for a classification loss
+            "accuracy", the mean over tasks, and with `classes` (one-vs-rest over shared rows) the share of
+            rows whose class has the largest score, "class accuracy".
+
+        Raises
+        ------
+        DataError
+            For a task or a feature that the solution has not.
+        """
+        from amtl_cvx.experiment import score
+
+        raw = len(self.W) if self.preparation is None else self.preparation.d
+        if tasks.d != raw:
+            raise DataError(f"expected tasks with the {raw} features of the fit, got {tasks.d}")
+        if self.feature_names is not None:
+            tasks = tasks.with_features(self.feature_names[:raw])
+        return score(
+            self, tasks if self.preparation is None else self.preparation.apply_tasks(tasks), classes=classes
+        )

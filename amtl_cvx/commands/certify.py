@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from amtl_cvx.certificate import Certificate, check_level, reaches
 from amtl_cvx.commands.foreign import Reading, in_data_order, repair
 from amtl_cvx.commands.output import files_of_run, ladder_lines, reached_words, write_whole
+from amtl_cvx.commands.parts import columns_aside, retake, wanted_parts
 from amtl_cvx.commands.rows import confirmed, keep_rows
 from amtl_cvx.commands.settings import learn_preparation, number, resolve
 from amtl_cvx.commands.setup import interruptible
@@ -108,7 +109,16 @@ def stored_problem(arguments: Namespace, stored: StoredRun | None, *, rows: bool
         if columns[name] is None and isinstance(recorded.get(name), str):
             columns[name] = recorded[name]
     loss = arguments.loss or ({} if stored is None else stored.run.get("model") or {}).get("loss")
-    dataset = read(arguments.data, **columns, keep_rows=rows or keep_rows(loss))
+    parts = wanted_parts(recorded)
+    taken = any(part.from_data for part in parts)
+    dataset = read(
+        arguments.data,
+        **columns,
+        aside=columns_aside(parts),
+        keep_rows=rows or taken or keep_rows(loss),
+    )
+    if stored is not None and taken:
+        dataset = retake(dataset, recorded, seed=stored.seed, whole=stored.data.get("whole"))
     model, preparation = _model_and_preparation(arguments, stored, dataset)
     tasks = preparation.apply_tasks(dataset.train)
     return Problem(dataset=dataset, preparation=preparation, tasks=tasks, model=model)

@@ -17,7 +17,6 @@ from amtl_cvx.commands.settings import complete
 from amtl_cvx.commands.setup import (
     Setup,
     interruptible,
-    read_data,
     recorded,
     running_options,
     set_up,
@@ -25,14 +24,13 @@ from amtl_cvx.commands.setup import (
 )
 from amtl_cvx.console import note, say
 from amtl_cvx.coordinator import Options
-from amtl_cvx.errors import DataError, Exit, ModelError
+from amtl_cvx.errors import Exit, ModelError
 from amtl_cvx.explore import Landscape, draw_starts
 from amtl_cvx.explore import explore as explore_starts
 from amtl_cvx.parallel import workers
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import RunFolder
 from amtl_cvx.solution import Solution, Status
-from amtl_cvx.tasks import TaskSet
 
 _SHOWN = 12
 """Points that the table on the console has at most."""
@@ -82,7 +80,8 @@ def _explored(
     arguments: Namespace, setup: Setup, options: Options, executor: Executor | None, progress: Progress
 ) -> Landscape:
     tasks, model, count = setup.train, setup.choice.model, arguments.starts
-    validation = _validation(arguments, setup, progress)
+    rows = setup.dataset.validation
+    validation = None if rows is None else setup.preparation.apply_tasks(rows)
     progress.phase("drawing the starts")
     rng = np.random.default_rng(arguments.seed)
     starts = draw_starts(tasks, model, count, rng=rng, options=options, executor=executor)
@@ -104,21 +103,6 @@ def _explored(
         executor=executor,
         observe=show,
     )
-
-
-def _validation(arguments: Namespace, setup: Setup, progress: Progress) -> TaskSet | None:
-    """The prepared rows of --validation, else the problem's own validation part, else None."""
-    rows = setup.dataset.validation
-    if arguments.validation is not None:
-        rows = read_data(arguments.validation, arguments, progress).train
-        if rows.d != setup.dataset.train.d:
-            raise DataError(
-                f"--validation must have the {setup.dataset.train.d} features of DATA, it has {rows.d}"
-            )
-    if rows is None:
-        return None
-    setup.choice.model.check(rows)
-    return setup.preparation.apply_tasks(rows)
 
 
 def _lowest(landscape: Landscape, setup: Setup, progress: Progress) -> Solution:

@@ -13,7 +13,15 @@ from amtl_cvx.certificate import Certificate, reaches
 from amtl_cvx.commands.output import kept_words, ladder_lines, reached_words
 from amtl_cvx.commands.rows import confirmed_solution
 from amtl_cvx.commands.settings import complete
-from amtl_cvx.commands.setup import Setup, interruptible, recorded, running_options, set_up, uninterrupted
+from amtl_cvx.commands.setup import (
+    Setup,
+    feature_spread,
+    interruptible,
+    recorded,
+    running_options,
+    set_up,
+    uninterrupted,
+)
 from amtl_cvx.commands.start import read_start
 from amtl_cvx.console import note, say
 from amtl_cvx.coordinator import Options
@@ -31,6 +39,10 @@ from amtl_cvx.tasks import TaskSet
 _log = logging.getLogger(__name__)
 
 _PROOFS = {"digits.json": "proven digits of W, B and J are", "proof.json": "the proof of the lower bound is"}
+_ROUNDING = 1e-13
+"""Tolerances below it are not reached, or by chance: sums of products in double precision are not exact."""
+_SPREAD = 1e4
+"""Sizes of features that differ by more are named as what stalls a fit."""
 
 
 def fit(arguments: Namespace) -> Exit:
@@ -123,24 +135,33 @@ def _options(arguments: Namespace) -> Options:
 
 
 def _scores(solution: Solution, setup: Setup, options: Options) -> dict[str, Mapping[str, float]]:
-    """Test scores of the solution; empty without a test part.
+    """Scores of the solution on the test part, and on the validation part; empty where there is neither.
 
     Beside them those of single-task learning at the model's coupling, which is the weight of its ridge and
     was not chosen for it.
     """
     dataset, preparation = setup.dataset, setup.preparation
-    if dataset.test is None or solution.status is Status.INTERRUPTED:
+    parts = {"": dataset.test, "validation ": dataset.validation}
+    rows = {name: preparation.apply_tasks(part) for name, part in parts.items() if part is not None}
+    if not rows or solution.status is Status.INTERRUPTED:
         return {}
-    test, classes = preparation.apply_tasks(dataset.test), dataset.classes is not None
-    scores = {solution.method: score(solution, test, classes=classes)}
+    solutions = {solution.method: solution}
     if solution.method != "stl":
         alone = dataclasses.replace(options, start=None)
         try:
             single = fit_method(setup.train, solution.model, method="stl", options=alone)
-            scores["stl at the same coupling"] = score(single, test, classes=classes)
+            solutions["stl at the same coupling"] = single
         except AMTLError as error:  # the fit that was asked for is done, and is not lost for this
             _log.warning("no scores of single-task learning: %s", error)
-    return scores
+    classes = dataset.classes is not None
+    return {
+        method: {
+            f"{part}{metric}": value
+            for part, tasks in rows.items()
+            for metric, value in score(found, tasks, classes=classes).items()
+        }
+        for method, found in solutions.items()
+    }
 
 
 def _ending(solution: Solution, arguments: Namespace, *, stopped: bool, cut_short: bool, place: Path) -> Exit:
@@ -159,6 +180,18 @@ def _ending(solution: Solution, arguments: Namespace, *, stopped: bool, cut_shor
     return Exit.INTERRUPTED
 
 
+def _score_lines(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What was scored on which part, one line a method and part."""
+    lines = []
+    for method, values in scores.items():
+        by_part: dict[str, list[str]] = {}
+        for key, value in values.items():
+            part = "validation" if key.startswith("validation ") else "test"
+            by_part.setdefault(part, []).append(f"{key.removeprefix('validation ')} {value:.4g}")
+        lines += [f"{part}, {method}: {', '.join(shown)}" for part, shown in by_part.items()]
+    return lines
+
+
 def _print_fit(
     solution: Solution,
     setup: Setup,
@@ -175,15 +208,14 @@ def _print_fit(
         f"objective {solution.objective:.12g}; {certificate.verdict()}",
     ]
     if not certificate.passes and solution.status is not Status.INTERRUPTED:
-        lines += _shortfall(certificate, arguments)
+        lines += _shortfall(certificate, setup, arguments)
         lines += [certificate.reasons["rows"]] if "rows" in certificate.reasons else []
     if arguments.level > "C2":
         lines += ladder_lines(certificate)
     if arguments.gpu == "on":
         lines.append(f"gpu: {solution.gpu}")
     lines.append(solution.graph.describe())
-    for name, values in scores.items():
-        lines.append(f"test, {name}: {', '.join(f'{key} {value:.4g}' for key, value in values.items())}")
+    lines += _score_lines(scores)
     for name, words in _PROOFS.items():
         if (place / name).exists():
             lines.append(f"{words} in {place / name}")
@@ -192,7 +224,7 @@ def _print_fit(
     say(*lines)
 
 
-def _shortfall(certificate: Certificate, arguments: Namespace) -> list[str]:
+def _shortfall(certificate: Certificate, setup: Setup, arguments: Namespace) -> list[str]:
     """What misses which limit, and the next thing to try."""
     missed = []
     if certificate.relative > certificate.tol:
@@ -202,6 +234,13 @@ def _shortfall(certificate: Certificate, arguments: Namespace) -> list[str]:
     if gap > limit:
         missed.append(f"the duality gaps sum to {gap:.1e}, their limit (tol times objective) is {limit:.1e}")
     rounds = f"--max-rounds above {arguments.max_rounds}"
+    if certificate.tol < _ROUNDING and certificate.relative < 1e-10:
+        advice = f"a --tol above about {_ROUNDING:.0e}: here rounding is the limit, no longer the method"
+        return [f"not certified: {'; '.join(missed)}", f"next: {advice}"]
+    spread = feature_spread(setup.train)
+    if spread > _SPREAD and not setup.settings["standardize"]:
+        advice = f"--standardize: the features differ in size by a factor of {spread:.0e}, which stalls a fit"
+        return [f"not certified: {'; '.join(missed)}", f"next: {advice}"]
     if certificate.relative <= certificate.tol:  # gaps are held against J, which is 0 by now
         advice = "more rows, fewer features or a larger --mu keep the objective from 0, or a larger --tol"
         return [f"not certified: {'; '.join(missed)}", f"next: {advice}"]

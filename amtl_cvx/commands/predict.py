@@ -15,6 +15,7 @@ import numpy as np
 
 from amtl_cvx.arrays import in_labels
 from amtl_cvx.commands.output import files_of_run, write_whole
+from amtl_cvx.commands.parts import columns_aside, wanted_parts
 from amtl_cvx.console import emit
 from amtl_cvx.data import TABLE_OPTIONS, FeatureTable, read_features
 from amtl_cvx.errors import DataError, Exit
@@ -30,7 +31,11 @@ def predict(arguments: Namespace) -> Exit:
     """`amtl-cvx predict`."""
     stored = read_run(arguments.run)
     model = stored.model
-    table = read_features(arguments.rows, **{name: getattr(arguments, name) for name in TABLE_OPTIONS})
+    table = read_features(
+        arguments.rows,
+        **{name: getattr(arguments, name) for name in TABLE_OPTIONS},
+        aside=columns_aside(wanted_parts(stored.arguments)),
+    )
     _check_columns(table, stored)
     X = table.X if stored.preparation is None else stored.preparation.apply(table.X)
     if X.shape[1] != len(stored.W):

@@ -11,7 +11,7 @@ from amtl_cvx.certificate import Certificate, confirm
 from amtl_cvx.data import Dataset, evaluate
 from amtl_cvx.data import hold_out as hold_out_rows
 from amtl_cvx.data.stream import Observe
-from amtl_cvx.experiment import Split, hold_out
+from amtl_cvx.holdout import Split, hold_out
 from amtl_cvx.losses import LOSSES, Loss
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
@@ -26,10 +26,21 @@ def keep_rows(loss: str | None) -> bool | None:
 
 
 def split_rows(
-    dataset: Dataset, preparation: Preparation, counting: Callable[[str], Observe]
+    dataset: Dataset,
+    preparation: Preparation,
+    counting: Callable[[str], Observe],
+    *,
+    validation: bool,
 ) -> Callable[[TaskSet, Loss, np.random.Generator], Split]:
-    """What draws the held-out part of `dataset`: `hold_out`, or one more pass over streamed rows."""
-    rows = dataset.rows
+    """What gives the held-out part of `dataset`: `hold_out`, or one more pass over streamed rows.
+
+    With `validation` it is the validation part, and all training rows are trained on.
+    """
+    rows, known = dataset.rows, dataset.validation
+    if validation and known is not None:
+        prepared = preparation.apply_tasks(known)
+        index = tuple(map(dataset.train.index, known.names))
+        return lambda tasks, loss, rng: (tasks, prepared, index)
     if rows is None:
         return hold_out
 

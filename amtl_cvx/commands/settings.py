@@ -38,6 +38,7 @@ RUNNING_DEFAULTS: Mapping[str, Any] = {
     "max_rounds": 500,
     "engine": "cvxpy",
     "solver": "auto",
+    "seed": 0,
 }
 """How a fit is carried out where neither the command line nor a run to go on from says."""
 

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from amtl_cvx.arrays import clean
+from amtl_cvx.commands.parts import columns_aside, take_parts, wanted_parts
 from amtl_cvx.commands.rows import keep_rows, split_rows
 from amtl_cvx.commands.settings import build_model, learn_preparation, resolve
 from amtl_cvx.coordinator import Options
-from amtl_cvx.data import TABLE_OPTIONS, Dataset, read
+from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import Choice, choose
 from amtl_cvx.preparation import Preparation
@@ -51,11 +52,18 @@ class Setup:
             "trials": [dataclasses.asdict(trial) for trial in self.choice.trials],
         }
 
+    def _held_out(self) -> str:
+        """How many rows are not trained on, by part."""
+        parts = {"validation": self.dataset.validation, "test": self.dataset.test}
+        counts = [f"{int(p.counts.sum())} for {name}" for name, p in parts.items() if p is not None]
+        return f" to train on ({', '.join(counts)})" if counts else ""
+
     def summary(self) -> list[str]:
         """Data and model in a line, and what was chosen."""
         train, model = self.dataset.train, self.choice.model
         lines = [
-            f"{self.dataset.name}: {train.T} tasks, {train.d} features, {int(train.counts.sum())} rows;"
+            f"{self.dataset.name}: {train.T} tasks, {train.d} features, {int(train.counts.sum())} rows"
+            f"{self._held_out()};"
             f" {model.loss.label} loss ({model.loss.reduction}), coupling {model.coupling:.4g},"
             f" mu {model.mu:.4g}"
         ]
@@ -82,19 +90,31 @@ def running_options(arguments: Namespace) -> Options:
     )
 
 
-def read_data(data: str, arguments: Namespace, progress: Progress) -> Dataset:
-    """`data` by the columns of the arguments, with the rows in memory where their loss needs them."""
-    return read(
-        data,
-        **{name: getattr(arguments, name) for name in TABLE_OPTIONS},
-        keep_rows=keep_rows(arguments.loss),
-        observe=progress.counting(f"reading {data}"),
+def read_data(arguments: Namespace, progress: Progress) -> Dataset:
+    """The data of the arguments with their validation and test parts.
+
+    The rows are in memory where their loss needs them, or where some of them are taken out.
+    """
+    options = {name: getattr(arguments, name) for name in TABLE_OPTIONS}
+    parts = wanted_parts(arguments)
+    dataset = read(
+        arguments.data,
+        **options,
+        aside=columns_aside(parts),
+        keep_rows=any(part.from_data for part in parts) or keep_rows(arguments.loss),
+        observe=progress.counting(f"reading {arguments.data}"),
     )
+
+    def read_part(place: str) -> Dataset:
+        known = {name: options[name] for name in table_options(place)}
+        return read(place, **known, keep_rows=True, observe=progress.counting(f"reading {place}"))
+
+    return take_parts(dataset, parts, seed=arguments.seed, read=read_part)
 
 
 def set_up(arguments: Namespace, options: Options, progress: Progress) -> Setup:
     """Read, prepare, and choose what is left to auto."""
-    dataset = read_data(arguments.data, arguments, progress)
+    dataset = read_data(arguments, progress)
     settings = resolve(arguments, dataset.settings)
     preparation = learn_preparation(settings, dataset)
     train = preparation.apply_tasks(dataset.train)
@@ -110,7 +130,9 @@ def set_up(arguments: Namespace, options: Options, progress: Progress) -> Setup:
         solver=options.solver,
         solve_limit=options.solve_limit,
         gpu=options.gpu,
-        split=split_rows(dataset, preparation, progress.counting),
+        split=split_rows(
+            dataset, preparation, progress.counting, validation=arguments.validation is not None
+        ),
         executor=options.executor,
     )
     choice, stopped = Choice(model=model), False
@@ -118,6 +140,8 @@ def set_up(arguments: Namespace, options: Options, progress: Progress) -> Setup:
         progress.phase(f"choosing {' and '.join(name for name, wanted in auto.items() if wanted)}")
         try:
             choice = choosing()
+            if arguments.validation is not None:
+                choice = dataclasses.replace(choice, judged_on="the validation rows")
         except KeyboardInterrupt:
             stopped = True
     return Setup(
@@ -129,6 +153,13 @@ def set_up(arguments: Namespace, options: Options, progress: Progress) -> Setup:
         auto=any(auto.values()),
         stopped=stopped,
     )
+
+
+def feature_spread(tasks: TaskSet) -> float:
+    """By which factor the features differ in size, those that are 0 apart."""
+    sizes = np.max([np.abs(task.X).max(axis=0) for task in tasks], axis=0)
+    sizes = sizes[sizes > 0]
+    return float(sizes.max() / sizes.min()) if len(sizes) else 1.0
 
 
 _ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if name in signal.Signals.__members__)

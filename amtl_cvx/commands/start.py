@@ -27,7 +27,7 @@ from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.runfolder import StoredRun, model_from_dict, model_to_dict, read_run, read_state
 from amtl_cvx.solution import Point, State
 
-_COLUMNS = ("task", "target", "sep", "decimal", "encoding")
+_COLUMNS = ("task", "target", "sep", "decimal", "encoding", "validation", "test")
 """Options of the reader, those of the run for a file of the same kind."""
 
 
@@ -106,7 +106,7 @@ class Beginning:
     def _reading(self, given: Namespace) -> dict[str, Any]:
         recorded = self.stored.arguments
         same = Path(str(recorded.get("data"))).suffix.lower() == Path(given.data).suffix.lower()
-        return {name: recorded.get(name) for name in _COLUMNS} if same else {}
+        return {name: recorded.get(name) for name in (*_COLUMNS, "seed")} if same else {}
 
     def _preparation(self) -> dict[str, Any]:
         if not self.stored.run:

@@ -31,7 +31,8 @@ One module for each kind of file; neither pandas nor scipy.io nor pyarrow is imp
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ def read(
     sep: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
+    aside: Sequence[str] = (),
     keep_rows: bool | None = None,
     observe: Observe | None = None,
 ) -> Dataset:
@@ -100,6 +102,8 @@ def read(
         Columns of a table (.csv, .xlsx, .parquet).
     sep, decimal, encoding : str, optional
         Separator, decimal mark and encoding of a .csv; default: found, where only one reading is possible.
+    aside : sequence of str
+        Columns of a table that are no features; their entries are in `Dataset.aside`.
     keep_rows : bool, optional
         Whether a folder or .parquet file is read into memory, as a loss without a factor (logistic) needs it.
         Default: where the targets are class labels.
@@ -114,16 +118,20 @@ def read(
     dialect = Dialect(sep=sep, decimal=decimal, encoding=encoding)
     if str(data) in problem_names():
         _no_table(f"the problem {str(data)!r}", task, target, dialect)
+        _no_aside("problem", aside)
         return read_problem(str(data))
     path = _place(data)
     kind = _kind(path)
     with reading(path, kind):
         if kind in _TEXTS:
-            train = table_tasks(_table(path, task, target, dialect), task, target)
-            return Dataset(name=path.name[: -len(kind)], train=train, source=f"file {path.name}")
+            train, marks = table_tasks(_table(path, task, target, dialect), task, target, aside)
+            return Dataset(name=path.name[: -len(kind)], train=train, source=f"file {path.name}", aside=marks)
         if kind == ".parquet":
             _no_dialect(f"a {kind} file", dialect)
-            return _stream(path, ParquetRows.open(path, task, target), keep_rows, observe)
+            rows = ParquetRows.open(path, task, target, aside)
+            dataset = _stream(path, rows, keep_rows, observe)
+            return dataclasses.replace(dataset, aside={name: rows.aside(name) for name in aside})
+        _no_aside(kind, aside)
         _no_table("a folder" if kind == "folder" else f"a {kind} file", task, target, dialect)
         if kind == "folder":
             return _stream(path, ArrayRows.open(path), keep_rows, observe, settings=read_settings(path))
@@ -138,10 +146,12 @@ def read_features(
     sep: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
+    aside: Sequence[str] = (),
 ) -> FeatureTable:
     """Raw rows for prediction: `X` and, if present, `task` of a .npz or a folder, or the columns of a table.
 
-    In a table, column `task` gives the task of each row and a column `target`, if there is one, is dropped.
+    In a table, column `task` gives the task of each row; a column `target`, and those `aside`, are dropped
+    where they are there.
 
     Raises
     ------
@@ -153,10 +163,10 @@ def read_features(
     kind = _kind(file)
     with reading(file, kind):
         if kind in _TEXTS:
-            return table_features(_table(file, task, None, dialect), task, target)
+            return table_features(_table(file, task, None, dialect), task, target, aside)
         if kind == ".parquet":
             _no_dialect(f"a {kind} file", dialect)
-            return features_parquet(file, task, target)
+            return features_parquet(file, task, target, aside)
         if kind == ".mat":
             raise DataError("rows to predict on must be a .npz with X [, task] or a table: convert this file")
         _no_table("a folder" if kind == "folder" else f"a {kind} file", task, target, dialect)
@@ -223,6 +233,11 @@ def _no_table(what: str, task: str | None, target: str | None, dialect: Dialect)
     if task is not None or target is not None:
         raise DataError(f"task and target name columns of a .csv file, {what} has none: leave them out")
     _no_dialect(what, dialect)
+
+
+def _no_aside(kind: str, aside: Sequence[str]) -> None:
+    if aside:
+        raise DataError(f"column {aside[0]!r} is to be one of a table, a {kind} has none: give a FRACTION")
 
 
 def _no_dialect(what: str, dialect: Dialect) -> None:

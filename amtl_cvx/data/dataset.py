@@ -24,7 +24,7 @@ class Dataset:
     name : str
         The name of the problem, or of the file without its suffix.
     train, validation, test : TaskSet
-        The same T tasks over the same d features; validation and test may be missing.
+        T tasks over d features; validation and test may be missing, or have some of the tasks only.
     truth_W : (d, T) ndarray, optional
         The weights the data were generated from.
     truth_B : (T, T) ndarray, optional
@@ -35,6 +35,10 @@ class Dataset:
         Recommended command-line settings; empty for a file.
     source : str
         Where the data come from.
+    aside : mapping
+        Columns of a table that are no features: their entries, one tuple a task, in the order of its rows.
+    whole : str, optional
+        The fingerprint of the tasks before rows of them became the validation or test part.
     rows : Rows, optional
         The rows, where they are streamed: the training tasks hold their triangular factors.
 
@@ -53,6 +57,8 @@ class Dataset:
     classes: tuple[str, ...] | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     source: str = ""
+    aside: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
+    whole: str | None = None
     rows: Rows | None = None
 
     def __post_init__(self) -> None:
@@ -60,7 +66,7 @@ class Dataset:
         object.__setattr__(self, "source", clean(self.source))
         d, T = self.train.d, self.train.T
         for part, tasks in (("validation", self.validation), ("test", self.test)):
-            if tasks is not None and (tasks.d, tasks.T) != (d, T):
+            if tasks is not None and not (tasks.d == d and set(tasks.names) <= set(self.train.names)):
                 raise DataError(
                     f"the {part} part must have {T} tasks with {d} features, like the training part, it has"
                     f" {tasks.T} with {tasks.d}"

@@ -8,7 +8,7 @@ that pandas saved with the table is none. The file is decoded a few rows at a ti
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from amtl_cvx.arrays import Array, Labels, check_features, sorted_names, two_labels
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
-from amtl_cvx.data.table import UNNAMED, check_names
+from amtl_cvx.data.table import UNNAMED, by_task, check_aside, check_names
 from amtl_cvx.data.untrusted import check_expansion, reading, shown
 from amtl_cvx.errors import DataError
 
@@ -56,7 +56,7 @@ class ParquetRows(Rows):
     labels: Labels | None = None
 
     @classmethod
-    def open(cls, path: Path, task: str | None, target: str | None) -> ParquetRows:
+    def open(cls, path: Path, task: str | None, target: str | None, aside: Sequence[str] = ()) -> ParquetRows:
         """From the schema and one pass over the task column; `DataError` for columns that do not fit."""
         with _file(path) as file:
             if task is None or target is None:
@@ -68,7 +68,9 @@ class ParquetRows(Rows):
                 raise DataError(
                     f"the task and the target are both column {task!r}: name two different columns"
                 )
-            columns = _columns(file, path, task.strip(), target.strip())
+            check_aside(aside, task.strip(), target.strip())
+            columns = _columns(file, path, task.strip(), target.strip(), left_out=aside)
+            check_names(columns.names, aside)
             assert columns.task is not None and columns.target is not None
             size = int(file.metadata.num_rows)
         check_expansion(
@@ -100,6 +102,13 @@ class ParquetRows(Rows):
             parts = ((X, y, self._numbers(labels)) for X, y, labels in _parts(file, self.columns, positive))
             yield from checked(parts, self.feature_names)
 
+    def aside(self, name: str) -> tuple[tuple[str, ...], ...]:
+        """The entries of a column that is no feature, one tuple a task, in the order of its rows."""
+        codes = np.concatenate([chunk.task for chunk in self.chunks()])
+        with _file(self.path) as file:
+            column = file.read(columns=[file.schema_arrow.names[self.columns.names.index(name)]]).column(0)
+        return by_task(_texts(column.combine_chunks(), name), codes)
+
     def _numbers(self, labels: tuple[list[str], NDArray[Any]]) -> NDArray[np.int64]:
         """Task numbers of the rows."""
         texts, index = labels
@@ -108,11 +117,14 @@ class ParquetRows(Rows):
         return numbers
 
 
-def features_parquet(path: Path, task: str | None, target: str | None) -> FeatureTable:
+def features_parquet(
+    path: Path, task: str | None, target: str | None, aside: Sequence[str] = ()
+) -> FeatureTable:
     """Raw rows to predict on, in memory."""
     with _file(path) as file:
         wanted = None if task is None else task.strip()
-        columns = _columns(file, path, wanted, None, left_out=None if target is None else target.strip())
+        left_out = [*aside, *(() if target is None else (target.strip(),))]
+        columns = _columns(file, path, wanted, None, left_out=left_out)
         size = int(file.metadata.num_rows)
     check_expansion("the table", path.stat().st_size, 24 * size * max(len(columns.features), 1))
     X, labels = np.empty((size, len(columns.features))), []
@@ -142,7 +154,7 @@ def _file(path: Path, columns: _Columns | None = None) -> ParquetFile:
 
 
 def _columns(
-    file: ParquetFile, path: Path, task: str | None, target: str | None, *, left_out: str | None = None
+    file: ParquetFile, path: Path, task: str | None, target: str | None, *, left_out: Sequence[str] = ()
 ) -> _Columns:
     """Which column is what; `DataError` for one that is no number, or has the name of another."""
     schema = file.schema_arrow
@@ -152,7 +164,7 @@ def _columns(
     index = _saved_index(schema)
     features = []
     for j, name in enumerate(names):
-        if name in (*wanted, left_out) or schema.names[j] in index:
+        if name in (*wanted, *left_out) or schema.names[j] in index:
             continue
         if UNNAMED.fullmatch(name):
             _leave_out(path, schema.field(j).type, j)

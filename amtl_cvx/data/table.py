@@ -48,6 +48,10 @@ UNNAMED = re.compile(r"(Unnamed: \d+(\.\d+)*)?")
 _log = logging.getLogger(__name__)
 
 
+Aside = dict[str, tuple[tuple[str, ...], ...]]
+"""Columns that are no features: see `Dataset.aside`."""
+
+
 class TextTable(abc.ABC):
     """The rows of a table under a header of `names`; see the module essay.
 
@@ -84,8 +88,10 @@ class _Columns:
     decimal: str
 
 
-def table_tasks(table: TextTable, task: str | None, target: str | None) -> TaskSet:
-    """Tasks from a table with a column `task` and a column `target`; the others are features."""
+def table_tasks(
+    table: TextTable, task: str | None, target: str | None, aside: Sequence[str] = ()
+) -> tuple[TaskSet, Aside]:
+    """Tasks from a table with a column `task` and a column `target`; those not `aside` are features."""
     if task is None or target is None:
         raise DataError(
             f"a table needs --task COLUMN and --target COLUMN; its columns are {shown(table.names)}"
@@ -93,28 +99,42 @@ def table_tasks(table: TextTable, task: str | None, target: str | None) -> TaskS
     task, target = task.strip(), target.strip()
     if task == target:
         raise DataError(f"the task and the target are both column {task!r}: name two different columns")
-    columns = _columns(table, (task, target))
+    check_aside(aside, task, target)
+    columns = _columns(table, (task, target, *aside))
     if not columns.names:
         raise DataError("expected a column besides the task and the target, there is none: add a feature")
     labels = _labels(table, task, columns.texts[task])
     names = sorted_names(set(labels))
     number = {name: t for t, name in enumerate(names)}
+    codes = np.fromiter(map(number.__getitem__, labels), dtype=np.int64, count=len(labels))
     entries = _targets(table, target, columns.texts[target], columns.decimal)
     [y], classes = targets([(entries, f"column {target!r}")])
-    tasks = TaskSet.from_stacked(
-        columns.X,
-        y,
-        np.fromiter(map(number.__getitem__, labels), dtype=np.int64, count=len(labels)),
-        names=names,
-        feature_names=columns.names,
-    )
-    return tasks if classes is None else replace(tasks, labels=classes)
+    tasks = TaskSet.from_stacked(columns.X, y, codes, names=names, feature_names=columns.names)
+    marks = {name: by_task(columns.texts[name], codes) for name in aside}
+    return tasks if classes is None else replace(tasks, labels=classes), marks
 
 
-def table_features(table: TextTable, task: str | None, target: str | None) -> FeatureTable:
-    """Raw rows; column `task` names the task of each row, a column `target` is left out."""
+def check_aside(aside: Sequence[str], task: str, target: str) -> None:
+    """`DataError` for a column that is to be two things."""
+    for name in aside:
+        if name in (task, target):
+            raise DataError(f"column {name!r} is the task or the target: name a column of its own")
+
+
+def by_task(entries: Sequence[str], codes: NDArray[np.int64]) -> tuple[tuple[str, ...], ...]:
+    """The entries of a column, one tuple a task, in the order of the rows."""
+    found: list[list[str]] = [[] for _ in range(int(codes.max()) + 1)]
+    for entry, code in zip(entries, codes.tolist(), strict=True):
+        found[code].append(entry)
+    return tuple(map(tuple, found))
+
+
+def table_features(
+    table: TextTable, task: str | None, target: str | None, aside: Sequence[str] = ()
+) -> FeatureTable:
+    """Raw rows; column `task` names the task of each row; `target` and those `aside` are left out."""
     task = None if task is None else task.strip()
-    left_out = {target.strip()} & set(table.names) - {task} if target is not None else set()
+    left_out = ({*aside} if target is None else {target.strip(), *aside}) & set(table.names) - {task}
     columns = _columns(table, [*left_out, *(() if task is None else (task,))])
     labels = None if task is None else _labels(table, task, columns.texts[task])
     return FeatureTable(

@@ -61,6 +61,7 @@ def describe(
             "d": train.d,
             "rows": [int(n) for n in train.counts],
             "fingerprint": train.fingerprint(),
+            **({} if dataset.whole is None else {"whole": dataset.whole}),
         },
         "preparation": None if solution.preparation is None else solution.preparation.to_dict(),
         "task_names": list(solution.task_names),

@@ -34,6 +34,10 @@ def _positive(value: Any) -> bool:
     return _number(value) and value > 0
 
 
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**63
+
+
 def _weights(value: Any) -> bool:
     return isinstance(value, str) or (isinstance(value, list) and all(map(_positive, value)))
 
@@ -57,6 +61,7 @@ _RUN: Mapping[str, _Kind] = {
     "model": _MAPPING,
     "method": _TEXT,
     "status": _TEXT,
+    "seed": _Kind("a whole number >= 0", _whole),
     "preparation": _MAPPING,
     "task_names": _NAMES,
     "feature_names": _TEXTS,
@@ -76,10 +81,12 @@ _ARGUMENTS: Mapping[str, _Kind] = {
     "ridge": _POSITIVE,
     "task": _TEXT,
     "target": _TEXT,
+    "validation": _TEXT,
+    "test": _TEXT,
     "standardize": _FLAG,
     "intercept": _FLAG,
 }
-_DATA: Mapping[str, _Kind] = {"name": _TEXT, "fingerprint": _TEXT}
+_DATA: Mapping[str, _Kind] = {"name": _TEXT, "fingerprint": _TEXT, "whole": _TEXT}
 
 
 def check_run(run: Mapping[str, Any], *, d: int, T: int) -> Mapping[str, Any]:

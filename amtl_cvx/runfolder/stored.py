@@ -56,6 +56,11 @@ class StoredRun:
         return self.run.get("data") or {}
 
     @property
+    def seed(self) -> int:
+        """The seed of the run, 0 without one."""
+        return int(self.run.get("seed") or 0)
+
+    @property
     def preparation(self) -> Preparation | None:
         stored = self.run.get("preparation")
         preparation = None if stored is None else Preparation.from_dict(stored)

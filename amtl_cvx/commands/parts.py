@@ -1,0 +1,172 @@
+"""Validation and test rows of a command: `--validation` and `--test`, each FILE, FRACTION or column:NAME.
+
+    FILE           rows of their own, with the columns of DATA (a problem by its name, too)
+    0.2            a share of the rows of DATA, drawn within each task and class with the seed of the run
+    column:NAME    the rows of DATA that a column marks, with 1 or true, or with the word "validation" or
+                   "test"; the column is no feature
+
+The rows are taken before anything is learned from the data, so that the training rows are what remains: their
+hash is that of the run, and commands that read DATA for a stored run take the same rows out again (`retake`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from argparse import Namespace
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from amtl_cvx.arrays import Mask
+from amtl_cvx.data import Dataset
+from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.holdout import draw, split_off
+from amtl_cvx.tasks import TaskSet
+
+_COLUMN = "column:"
+_YES, _NO = {"1", "1.0", "true"}, {"0", "0.0", "false"}
+_WORDS = {
+    "validation": {"validation", "valid", "val"},
+    "test": {"test"},
+    "train": {"train", "training", ""},
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """One of the two options, as it was given."""
+
+    name: str
+    text: str
+
+    @property
+    def column(self) -> str | None:
+        return self.text.removeprefix(_COLUMN).strip() if self.text.startswith(_COLUMN) else None
+
+    @property
+    def share(self) -> float | None:
+        return float(self.text) if re.fullmatch(r"[+-]?\d*\.?\d+([eE][+-]?\d+)?", self.text) else None
+
+    @property
+    def from_data(self) -> bool:
+        """Whether these are rows of DATA."""
+        return self.column is not None or self.share is not None
+
+
+def wanted_parts(arguments: Namespace | Mapping[str, Any]) -> list[Part]:
+    """The parts that the options, or those that run.json records, ask for; `ModelError` for a bad share."""
+    given = vars(arguments) if isinstance(arguments, Namespace) else arguments
+    parts = [Part(name=name, text=str(given[name])) for name in ("validation", "test") if given.get(name)]
+    for part in parts:
+        if part.share is not None and not 0 < part.share < 1:
+            raise ModelError(f"--{part.name} as a share must lie between 0 and 1, got {part.text}")
+        if part.column == "":
+            raise ModelError(f"--{part.name} column: needs the name of a column after it")
+    if sum(part.share or 0.0 for part in parts) >= 1:
+        raise ModelError("--validation and --test take all rows: their shares must sum to less than 1")
+    return parts
+
+
+def columns_aside(parts: Sequence[Part]) -> tuple[str, ...]:
+    """The columns that mark rows."""
+    return tuple(dict.fromkeys(part.column for part in parts if part.column is not None))
+
+
+def take_parts(
+    dataset: Dataset, parts: Sequence[Part], *, seed: int, read: Callable[[str], Dataset]
+) -> Dataset:
+    """The dataset with these parts in place of its own; `read` reads a FILE.
+
+    Raises
+    ------
+    DataError
+        For a column or a file that cannot be used, and for tasks without a row to spare.
+    """
+    taken = _from_data(dataset, parts, seed=seed)
+    files = {
+        part.name: _from_file(part, dataset.train, read(part.text)) for part in parts if not part.from_data
+    }
+    return _with(taken, files)
+
+
+def retake(dataset: Dataset, recorded: Mapping[str, Any], *, seed: int, whole: object) -> Dataset:
+    """The data of a run as it was trained on them; data that are not those of the run stay as they are."""
+    if whole is None or dataset.train.fingerprint() != whole:
+        return dataset
+    return _from_data(dataset, wanted_parts(recorded), seed=seed)
+
+
+def _from_data(dataset: Dataset, parts: Sequence[Part], *, seed: int) -> Dataset:
+    """The dataset with those of its rows that are to be validation or test rows as such."""
+    train, found, left = dataset.train, {}, 1.0
+    marks = {part.name: _marks(part, dataset, parts) for part in parts if part.column is not None}
+    for name, masks in marks.items():  # the marks of another part lose the rows that go
+        train, held = split_off(train, masks)
+        if held is None:
+            raise DataError(f"--{name}: no row is marked")
+        found[name] = held
+        for other in marks:
+            if other not in found:
+                marks[other] = [m[~taken] for m, taken in zip(marks[other], masks, strict=True)]
+    rng = np.random.default_rng((seed, 1))  # apart from the draws of auto
+    for part in parts:
+        if part.share is not None:
+            train, found[part.name] = draw(train, part.share / left, rng)
+            left -= part.share
+    if not found:
+        return dataset
+    taken = dataclasses.replace(dataset, train=train, whole=dataset.train.fingerprint(), aside={})
+    return _with(taken, found)
+
+
+def _with(dataset: Dataset, parts: Mapping[str, TaskSet]) -> Dataset:
+    return dataclasses.replace(
+        dataset,
+        validation=parts.get("validation", dataset.validation),
+        test=parts.get("test", dataset.test),
+    )
+
+
+def _marks(part: Part, dataset: Dataset, parts: Sequence[Part]) -> list[Mask]:
+    """Which rows of each task a column marks for a part."""
+    assert part.column is not None
+    entries = [[entry.strip().lower() for entry in task] for task in dataset.aside[part.column]]
+    words, where = {entry for task in entries for entry in task}, f"--{part.name}: column {part.column!r}"
+    if words <= _YES | _NO:
+        chosen = _YES
+    elif words <= set().union(*_WORDS.values()):
+        chosen = _WORDS[part.name]
+        for other, names in _WORDS.items():
+            asked = other in ("train", *(each.name for each in parts if each.column == part.column))
+            if words & names and not asked:
+                raise DataError(f"{where} marks {other} rows too: say --{other} {part.text} as well")
+    else:
+        odd = sorted(words - set().union(*_WORDS.values()))[0]
+        raise DataError(
+            f"{where} must hold 0 and 1, false and true, or train, validation and test, it has {odd[:40]!r}"
+        )
+    return [np.array([entry in chosen for entry in task], dtype=bool) for task in entries]
+
+
+def _from_file(part: Part, train: TaskSet, found: Dataset) -> TaskSet:
+    """The rows of a file, as those of DATA."""
+    rows = found.train
+    if rows.d != train.d:
+        raise DataError(f"--{part.name} must have the {train.d} features of DATA, it has {rows.d}")
+    try:
+        rows = rows.with_features(train.feature_names)
+    except DataError as error:
+        raise DataError(f"--{part.name} {part.text}: {error}") from error
+    unknown = [name for name in rows.names if name not in train.names]
+    if unknown:
+        raise DataError(
+            f"--{part.name} {part.text} has a task {unknown[0]!r} that DATA has not: leave its rows out"
+        )
+    texts = [isinstance(tasks.labels and tasks.labels[0], str) for tasks in (train, rows)]
+    if any(texts) and train.labels != rows.labels:
+        raise DataError(
+            f"--{part.name} {part.text} must have the labels {train.labels} of DATA, it has {rows.labels}"
+        )
+    return rows
