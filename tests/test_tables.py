@@ -93,7 +93,7 @@ def test_what_is_not_clear_names_its_option(tmp_path: Path, caplog: pytest.LogCa
     refused(path, r"'5\.5' on line 3.*--decimal", decimal=",")
     refused(write(path, "a;b|c\n1;2|3\n"), "semicolon or bar: say which with --sep")
     write(path, "task^x1^y\na^1^2\n")
-    refused(path, "no column 'task'; the columns are task\\^x1\\^y")
+    refused(path, r"no column 'task'; the only column is task\^x1\^y: say the separator .--sep")
     assert tasks_of(path, sep="^")[0].X == 1
     write(path, PLAIN, "cp1250")
     is_the_table(tasks_of(path))

@@ -221,7 +221,7 @@ def _stream(
 
 def _place(data: str | Path) -> Path:
     """The path of a folder with X.npy, or of an existing, non-empty file of a known type."""
-    kinds = "a .npz, .csv, .mat or .parquet file, a folder with X.npy"
+    kinds = "a .xlsx, .npz, .csv, .mat or .parquet file, a folder with X.npy"
     expected = f"{kinds}, or a problem ({', '.join(problem_names())})"
     with contextlib.suppress(OSError, ValueError, RuntimeError):  # no name of a file: said below
         if (Path(data) / "X.npy").is_file():

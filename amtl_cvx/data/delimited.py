@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amtl_cvx.data.table import TextTable
-from amtl_cvx.data.untrusted import check_expansion, check_room, read_bytes
+from amtl_cvx.data.untrusted import check_expansion, check_room, read_bytes, shown
 from amtl_cvx.errors import DataError
 
 if TYPE_CHECKING:
@@ -108,8 +108,14 @@ class DelimitedText(TextTable):
         self.names = tuple(name.strip() for name in _fields(reader))
         if not any(self.names):
             raise DataError("expected a header line with the names of the columns, there is none: add it")
-        cells = 1 + sum(content.count(mark.encode("utf-8")) for mark in (self._sep, "\n", "\r"))
-        check_room("the table", 24 * cells)  # read, put together, and a part for every task
+        missing = [name for name in wanted if name.strip() not in self.names]
+        if len(self.names) == 1 and missing:
+            raise DataError(
+                f"no column {missing[0]!r}; the only column is {shown(self.names)}: say the separator (--sep)"
+            )
+        rows, gaps = content.count(b"\n") + content.count(b"\r"), content.count(self._sep.encode())
+        # read, put together, and a part for every task; the texts of the task and the target
+        check_room("the table", 24 * (rows + gaps) + 150 * rows)
 
     def records(self) -> Iterator[Sequence[str]]:
         reader = self._reader(self._sep)
