@@ -200,7 +200,7 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
         rows) "class accuracy", the share of rows whose largest score is that of their class. Otherwise
         "rmse", the mean over tasks of the root mean squared error, and "pooled rmse" over all rows.
     """
-    complete = tasks.T == len(solution.task_names)
+    complete = len(solution.task_names) == tasks.T
     known = solution.feature_names
     tasks = tasks.in_order(solution.task_names, known) if complete else tasks.with_features(known)
     index = [task_index(solution.task_names, task.name) for task in tasks]
