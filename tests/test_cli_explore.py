@@ -66,6 +66,16 @@ def test_the_folder_is_whole_and_the_lowest_point_certifies(run: Run, tmp_path: 
         assert float(file["objective"]) == pytest.approx(float(zero["objective"]), rel=1e-12)
 
 
+def test_what_does_not_certify_goes_beside_a_certified_run(run: Run) -> None:
+    save("a")
+    assert run("fit", "a.npz", "--out", "run", *GIVEN, "--quiet").code == 0
+    before = Path("run/run.json").read_bytes()
+    answer = run("explore", "a.npz", "--out", "run", "--tol", "1e-17", *FEW, "--quiet")
+    assert answer.code == 1 and "is in run.uncertified; run was left as it is" in answer.err
+    assert Path("run/run.json").read_bytes() == before
+    assert {path.name for path in Path("run.uncertified").iterdir()} == SEVEN | LANDSCAPE
+
+
 @pytest.mark.slow
 def test_the_same_files_from_processes_and_from_the_same_seed(run: Run) -> None:
     save("a")

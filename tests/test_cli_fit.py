@@ -168,6 +168,21 @@ def test_a_failing_certificate_says_why_the_limit_and_what_to_try(run: Run) -> N
     )
 
 
+def test_a_run_that_does_not_certify_goes_beside_a_certified_one(run: Run, fitted: Path) -> None:
+    worse = ("--no-refine", "--max-rounds", "1", *GIVEN)
+    certified = (fitted / "solution.npz").read_bytes()
+    answer = run("fit", "a.npz", "--out", "run", *worse)
+    assert answer.code == 1 and "wrote run.uncertified in" in answer.out
+    words = "not certified: the run is in {}; run was left as it is, --force replaces it\n"
+    assert answer.err == words.format("run.uncertified")
+    quiet = run("fit", "a.npz", "--out", "run", *worse, "--quiet")
+    assert quiet == (1, "", words.format("run.uncertified-2"))
+    assert (fitted / "solution.npz").read_bytes() == certified
+    assert run("certify", "a.npz", "run.uncertified").code == 1
+    assert run("fit", "a.npz", "--out", "run", *worse, "--force", "--quiet") == (1, "", "")
+    assert (fitted / "solution.npz").read_bytes() != certified
+
+
 @pytest.mark.parametrize("settings", [GIVEN, ()])
 def test_one_task(run: Run, settings: tuple[str, ...]) -> None:
     np.savez("a.npz", **arrays(task=np.zeros(T * ROWS, int)))

@@ -95,6 +95,21 @@ def test_an_interrupt_leaves_the_best_point(
     assert run("certify", "a.npz", "deep/run").code in (0, 1)
 
 
+def test_an_interrupt_leaves_a_certified_run_as_it_is(
+    run: Run, fitted: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certified = (fitted / "solution.npz").read_bytes()
+    monkeypatch.setattr(Progress, "record", lambda self, record: signal.raise_signal(signal.SIGINT))
+    for place in ("run.interrupted", "run.interrupted-2"):
+        answer = run("fit", "a.npz", "--out", "run", *GIVEN, "--quiet")
+        words = f"the best point so far is in {place}; run was left as it is, --force replaces it"
+        assert answer == (130, "", f"interrupted: {words}\n")
+        assert json.loads(Path(place, "run.json").read_text())["status"] == "interrupted"
+    assert (fitted / "solution.npz").read_bytes() == certified
+    assert run("fit", "a.npz", "--out", "run", *GIVEN, "--force", "--quiet").code == 130
+    assert (fitted / "solution.npz").read_bytes() != certified
+
+
 def test_an_interrupt_of_the_choice_leaves_the_single_task_point(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import logging
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -45,7 +46,7 @@ class RunFolder:
     force : bool
         Whether a run that is not certified may replace a certified one.
     continued : Path or None
-        The checkpoint that this run goes on from: its own checkpoints replace it.
+        The run that this one goes on from: its checkpoints replace DIR.interrupted where it is that.
     """
 
     def __init__(self, place: Path, *, force: bool = False, continued: Path | None = None) -> None:
@@ -64,8 +65,12 @@ class RunFolder:
                 self._created.append(parent)
             there = self._target.is_dir()
             self._work = Work(self._target, home=self._target if there else self._target.parent)
-            for left in (self._target, *_interrupted(self._named)):
-                finish(left)
+            try:
+                for left in (self._target, *_interrupted(self._named)):
+                    finish(left)
+            except BaseException:
+                self._work.close()
+                raise
         except OSError as error:
             self._remove_parents()
             raise DataError(f"cannot write to {place}: {_reason(error)}: choose another --out") from error
@@ -154,7 +159,7 @@ class RunFolder:
             write_numbers(folder, solution)
             _seal(folder, run, {})
 
-        place = self._checkpoint or self._checkpoint_place()
+        place = self._checkpoint or self._checkpoint_place(run)
         try:
             _put(fill, self._work_beside(place), place)
         except (OSError, DataError) as error:
@@ -177,11 +182,18 @@ class RunFolder:
         """The place by a name to which ".interrupted" can be added."""
         return self.place if self.place.name not in ("", "..") else self._target
 
-    def _checkpoint_place(self) -> Path:
-        """The checkpoint that this run goes on from, else a free name."""
-        continued = self._continued
-        if continued is not None and continued.resolve() in _checkpoints(self._named):
-            return continued
+    def _checkpoint_place(self, run: Mapping[str, Any]) -> Path:
+        """The interrupted run that this one goes on from, else a free name."""
+        if self._continued is not None:
+            there = self._continued if self._continued.is_dir() else self._continued.parent
+            old = _described(there)
+            same = (
+                old.get("status") == Status.INTERRUPTED.value
+                and old.get("model") == run["model"]
+                and (old.get("data") or {}).get("fingerprint") == run["data"]["fingerprint"]
+            )
+            if same and there.resolve() in _interrupted(self._named):
+                return there
         return _free(self._named, "interrupted")
 
     def _work_beside(self, place: Path) -> Work:
@@ -341,8 +353,8 @@ def _checkpoints(place: Path) -> list[Path]:
 
 def _interrupted(place: Path) -> list[Path]:
     """The folders called DIR.interrupted, also by number."""
-    start, home = f"{place.name}.interrupted", place.resolve().parent
-    return [home / name for name in sorted(os.listdir(home)) if name.startswith(start)]
+    called, home = re.compile(re.escape(f"{place.name}.interrupted") + r"(-\d+)?"), place.resolve().parent
+    return [home / name for name in sorted(os.listdir(home)) if called.fullmatch(name)]
 
 
 def _free(place: Path, word: str) -> Path:
