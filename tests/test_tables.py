@@ -183,6 +183,14 @@ def test_a_csv_and_a_parquet_file_are_the_same_tasks(tmp_path: Path, kinds: Any)
     np.testing.assert_array_equal(tables[0].X, tables[1].X)
 
 
+def test_a_text_that_says_missing_is_no_label(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow", reason="pyarrow (the extra parquet) is not installed")
+    frame = pd.DataFrame({"task": ["NA", "b"] * 2, "x1": [1.0, 2, 3, 4], "y": ["no", "yes", "yes", "None"]})
+    for name, write_frame in (("a.csv", frame.to_csv), ("a.parquet", frame.to_parquet)):
+        write_frame(tmp_path / name, index=False)
+        refused(tmp_path / name, r"column 'y' has missing values \('None'")
+
+
 def test_names_of_rows_are_no_feature(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     frame = pd.DataFrame({"task": list("aabb"), "x1": [0.5, 1, 2, 3], "y": [1.0, 2, 3, 4]})
     indexes = (

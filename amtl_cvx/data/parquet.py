@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from amtl_cvx.arrays import Array, Labels, check_features, sorted_names, two_labels
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
-from amtl_cvx.data.table import UNNAMED, by_task, check_aside, check_names
+from amtl_cvx.data.table import MISSING, UNNAMED, by_task, check_aside, check_names
 from amtl_cvx.data.untrusted import check_expansion, reading, shown
 from amtl_cvx.errors import DataError
 
@@ -38,9 +38,15 @@ class _Columns:
     """Columns by their place: features, target and task, each where it is wanted and there."""
 
     names: tuple[str, ...]
+    stored: tuple[str, ...]
     features: tuple[int, ...]
     target: int | None
     task: int | None
+
+    @property
+    def texts(self) -> list[int]:
+        """Columns that may be texts: all that are no features."""
+        return sorted(set(range(len(self.names))) - set(self.features))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +111,12 @@ class ParquetRows(Rows):
     def aside(self, name: str) -> tuple[tuple[str, ...], ...]:
         """The entries of a column that is no feature, one tuple a task, in the order of its rows."""
         codes = np.concatenate([chunk.task for chunk in self.chunks()])
-        with _file(self.path) as file:
-            column = file.read(columns=[file.schema_arrow.names[self.columns.names.index(name)]]).column(0)
-        return by_task(_texts(column.combine_chunks(), name), codes)
+        at, entries = self.columns.names.index(name), []
+        with _file(self.path, self.columns) as file:
+            for batch in file.iter_batches(1 << 16, columns=[file.schema_arrow.names[at]]):
+                texts, index = _coded(batch.column(0), name)
+                entries += [texts[i] for i in index.tolist()]
+        return by_task(entries, codes)
 
     def _numbers(self, labels: tuple[list[str], NDArray[Any]]) -> NDArray[np.int64]:
         """Task numbers of the rows."""
@@ -142,14 +151,14 @@ def features_parquet(
 
 
 def _file(path: Path, columns: _Columns | None = None) -> ParquetFile:
-    """The file; a task column of texts keeps each of them once, however many rows there are."""
+    """The file; columns of texts keep each of them once, however many rows there are."""
     try:
         from pyarrow.parquet import ParquetFile
     except ImportError as error:
         raise DataError(
             'reading a .parquet file needs pyarrow: pip install "amtl-cvx[parquet]", or convert it to .csv'
         ) from error
-    once = [] if columns is None or columns.task is None else [columns.names[columns.task]]
+    once = [] if columns is None else [columns.stored[j] for j in columns.texts]
     return ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False, read_dictionary=once)
 
 
@@ -173,6 +182,7 @@ def _columns(
     place = {name: j for j, name in enumerate(names)}
     columns = _Columns(
         names=names,
+        stored=tuple(schema.names),
         features=tuple(features),
         target=None if target is None else place[target],
         task=None if task is None else place[task],
@@ -237,6 +247,9 @@ def _classes(file: ParquetFile, columns: _Columns) -> Labels | None:
     words: set[str] = set()
     for batch in file.iter_batches(1 << 16, columns=[file.schema_arrow.names[columns.target]]):
         words.update(_labels(batch.column(0), name)[0])
+    missing = next((word for word in sorted(words) if word.strip() in MISSING), None)
+    if missing is not None:  # as in a .csv
+        raise DataError(f"column {name!r} has missing values ({missing!r}): drop or fill those rows first")
     return two_labels(words, f"column {name!r}")
 
 
@@ -271,16 +284,21 @@ def _parts(
 
 def _labels(column: pa.Array, name: str) -> tuple[list[str], NDArray[Any]]:
     """The different entries of a task column as texts, and which of them each row has."""
-    import pyarrow as pa
-
-    if column.null_count:
-        raise DataError(f"column {name!r} has missing values: drop or fill those rows first")
-    coded = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
-    present, index = np.unique(coded.indices.to_numpy(zero_copy_only=False), return_inverse=True)
-    texts = _texts(coded.dictionary.take(pa.array(present)), name)
+    texts, index = _coded(column, name)
     if any(not text.strip() for text in texts):
         raise DataError(f"column {name!r} has missing values: drop or fill those rows first")
     return texts, index
+
+
+def _coded(column: pa.Array, name: str) -> tuple[list[str], NDArray[Any]]:
+    """The different entries as texts, "" where there is none, and which of them each row has."""
+    import pyarrow as pa
+
+    coded = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
+    places = coded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
+    present, index = np.unique(places, return_inverse=True)
+    absent = [""] if len(present) and present[0] < 0 else []
+    return absent + _texts(coded.dictionary.take(pa.array(present[len(absent) :])), name), index
 
 
 def _texts(values: pa.Array, name: str) -> list[str]:
