@@ -35,6 +35,7 @@ INTERVAL = 30.0
 """Seconds that a finished step may be away from being saved."""
 _MARGIN = 2.0  # how much longer than the steps before it a step may take
 _SETTLED = 1.0  # seconds without a save after which a change of the kind of steps calls for one
+_LARGEST = 1e150  # J of a start, beyond which squares of its terms overflow
 _SAME = 1e-6  # relative difference of J up to which a state belongs to this problem
 _KINDS = {"alternating": "joint", "curriculum": "curriculum", "stl": "single-task"}
 _UNJUDGED = "not computed at a checkpoint: certify judges it"
@@ -101,8 +102,12 @@ class Run:
             raise ModelError(
                 f"B of the start is not feasible (by {miss:.3g}): it must be >= 0 off a zero diagonal"
             )
+        with np.errstate(over="ignore", invalid="ignore"):
+            J = self.model.objective(self.tasks, self.W, self.B)
+        if not J < _LARGEST:
+            raise ModelError(f"J of the start must be below {_LARGEST:.0e}, it is {J:.3g}: scale W or B down")
         if isinstance(start, State):
-            self._check(start)
+            self._check(start, J)
             self._restore(start)
             self.started -= start.seconds["total"]
 
@@ -185,11 +190,11 @@ class Run:
         self.compile_seconds, self.solver_seconds = spent["compile"], spent["solvers"]
         self.alternated = spent["total"] - spent["refine"] if spent["refine"] > 0.0 else None
 
-    def _check(self, state: State) -> None:
-        """Raise `ModelError` for the state of another fit."""
+    def _check(self, state: State, J: float) -> None:
+        """Raise `ModelError` for the state of another fit; J is that of its point here."""
         if state.method != self.method:
             raise ModelError(f"the start is a state of {state.method!r}, not of {self.method!r}")
-        J, known = self.model.objective(self.tasks, self.W, self.B), state.history[-1].objective
+        known = state.history[-1].objective
         if not abs(J - known) <= _SAME * abs(known):
             raise ModelError(
                 f"the start is a state of another problem (J = {known:.6g} there, {J:.6g} here): begin at its"

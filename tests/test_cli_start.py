@@ -13,14 +13,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import GIVEN, Answer, Run, arrays, assert_error, large, point
+from command_line import GIVEN, Answer, Run, arrays, assert_error, large, point, write_csv
 
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import read_history, read_state
 from amtl_cvx.solution import Record
 
 
-def interrupted_after(run: Run, monkeypatch: pytest.MonkeyPatch, count: int, *words: object) -> None:
+def interrupted_after(
+    run: Run, monkeypatch: pytest.MonkeyPatch, count: int, *words: object, data: str = "a.npz"
+) -> None:
     """The run `cut`, interrupted after so many steps."""
     seen: list[Record] = []
 
@@ -31,7 +33,7 @@ def interrupted_after(run: Run, monkeypatch: pytest.MonkeyPatch, count: int, *wo
 
     with monkeypatch.context() as patch:
         patch.setattr(Progress, "record", record)
-        assert run("fit", "a.npz", "--out", "cut", *words).code == 130
+        assert run("fit", data, "--out", "cut", *words).code == 130
 
 
 def story(folder: str) -> tuple[Any, ...]:
@@ -72,6 +74,15 @@ def test_an_interrupted_run_goes_on_without_its_options(
     on, told = (json.loads(Path(name, "run.json").read_text())["arguments"] for name in ("on", "whole"))
     assert {name: on[name] for name in asked} == {name: told[name] for name in asked}
     assert not Path("on/state.npz").exists()
+
+
+def test_a_table_is_read_as_it_was(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_csv(Path("a.csv"), arrays())
+    words = ("--task", "kind", "--target", "price", *GIVEN)
+    assert run("fit", "a.csv", "--out", "whole", *words).code == 0
+    interrupted_after(run, monkeypatch, 3, *words, data="a.csv")
+    assert run("fit", "a.csv", "--start", "cut", "--out", "on", "--quiet") == (0, "", "")
+    assert story("on") == story("whole")
 
 
 def test_a_certified_run_is_certified_again_at_once(run: Run, fitted: Path) -> None:
@@ -117,6 +128,7 @@ def test_names_put_a_point_in_order(run: Run, fitted: Path) -> None:
         (lambda W, B: {"W": W.T, "B": B}, "shape"),
         (lambda W, B: {"W": W, "B": B - 1.0}, "zero diagonal"),
         (lambda W, B: {"W": W * np.nan, "B": B}, "finite"),
+        (lambda W, B: {"W": W, "B": B * 1e160}, "J of the start"),
         (lambda W, B: {"W": W}, "B"),
     ],
 )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,9 @@ def case(name: str) -> Case:
     options = Options(problems=PROBLEMS, handover=1e-3)
     return {
         "newton": Case(tasks=tasks, model=model, options=options, steps=("W", "B", "refine")),
-        "logistic": Case(tasks=labels, model=logistic, options=options, steps=("W", "B", "refine")),
+        "logistic": Case(
+            tasks=labels, model=logistic, options=replace(options, engine="fast"), steps=("W", "B", "refine")
+        ),
         "fast": Case(
             tasks=tasks, model=model, options=replace(options, engine="fast"), steps=("W", "B", "refine")
         ),
@@ -242,18 +245,29 @@ def _stop(record: Record) -> None:
     raise KeyboardInterrupt
 
 
+def state_columns() -> list[str]:
+    return [field.name for field in fields(Record)]
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         {"facts": np.array("{")}, {"facts": np.array("[]")}, {"step": np.array(["W"] * 9)},
         {"W": np.zeros(3)}, {"B": np.full((4, 4), np.nan)}, {"previous": np.zeros((2, 2))},
-        {"round": np.array(["x"])}, {"facts": np.array("[" * 100_000)},
+        {"round": np.array(["x"])}, {"facts": np.array("[" * 100_000)}, ("factor", "far"),
+        ("factor", float("nan")), ("phase", "none"), ("method", "other"), ("order", [7]), ("ridge", []),
+        ("seconds", {}), ("refining", {"steps": "many"}), ("method", ["stl"]),
+        {name: np.array([]) for name in state_columns()},
     ],
-    ids=str,
+    ids=lambda damage: str(damage)[:40],
 )  # fmt: skip
-def test_a_damaged_state_is_bad_data(damage: dict[str, Any], tmp_path: Path) -> None:
+def test_a_damaged_state_is_bad_data(damage: dict[str, Any] | tuple[str, Any], tmp_path: Path) -> None:
     state = again(case("newton"), None, callback=_stop).state
     assert isinstance(state, State) and read_state(tmp_path) is None
-    np.savez(tmp_path / STATE, **{**state_arrays(state), **damage})
+    arrays = state_arrays(state)
+    if isinstance(damage, tuple):
+        name, value = damage
+        damage = {"facts": np.array(json.dumps(json.loads(str(arrays["facts"])) | {name: value}))}
+    np.savez(tmp_path / STATE, **{**arrays, **damage})
     with pytest.raises(DataError):
         read_state(tmp_path)

@@ -53,7 +53,15 @@ def read_state(folder: Path) -> State | None:
     arrays = read_arrays(path, required=("W", "B", "facts", *_COLUMNS), optional=("previous",))
     try:
         return _state(arrays)
-    except (AttributeError, KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (
+        AttributeError,
+        IndexError,
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+    ) as error:
         raise DataError(
             f"{path} is not a state that a fit left ({type(error).__name__}: {error}): remove it to begin at"
             " the run's W and B"
@@ -66,19 +74,55 @@ def _state(arrays: Mapping[str, np.ndarray]) -> State:
     previous = None if "previous" not in arrays else check_weights(W, arrays["previous"], d=d, T=T)[1]
     facts = {name: json.loads(str(arrays["facts"]))[name] for name in _FACTS}
     columns = [arrays[name].tolist() for name in _COLUMNS]
-    history = tuple(Record(**_record(row)) for row in zip(*columns, strict=True))
-    order = tuple(int(t) for t in facts["order"])
-    numbers = [facts["factor"], *(facts["seconds"][name] for name in _SECONDS)]
-    if (
-        not history
-        or facts["method"] not in METHODS
-        or not all(math.isfinite(number) for number in numbers)
-        or sorted(set(order)) != sorted(order)
-        or not set(order) <= set(range(T))
+    state = State(
+        method=facts["method"],
+        W=W,
+        B=B,
+        history=tuple(Record(**_record(row)) for row in zip(*columns, strict=True)),
+        phase=facts["phase"],
+        moved=bool(facts["moved"]),
+        factor=_number(facts["factor"]),
+        previous=previous,
+        refining=_refining(facts["refining"]),
+        order=tuple(int(t) for t in facts["order"]),
+        ridge=None if facts["ridge"] is None else _number(facts["ridge"]),
+        seconds={name: _number(facts["seconds"][name]) for name in _SECONDS},
+    )
+    _check(state)
+    return state
+
+
+def _check(state: State) -> None:
+    """Raise `ValueError` where the parts do not fit together."""
+    rounds = state.phase in ("rounds", "numpy", "refine") and state.history[0].step == "W"
+    known = rounds if state.method == "alternating" else state.method in METHODS
+    order = sorted(state.order)
+    if not (
+        known and state.history and order == sorted(set(order)) and set(order) <= set(range(len(state.B)))
     ):
         raise ValueError("its parts do not fit together")
-    Carried.from_dict(facts["refining"])
-    return State(**{**facts, "order": order, "W": W, "B": B, "previous": previous, "history": history})
+
+
+def _refining(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """What refinement carries, every number of it checked."""
+    found = Carried.from_dict(stored)
+    for number in (found.relative, *vars(found.trust).values(), *(found.units or (1.0, 1.0))):
+        if number is not None:
+            _number(number)
+    return Carried(
+        steps=int(found.steps),
+        idle=int(found.idle),
+        relative=found.relative,
+        trust=found.trust,
+        units=found.units,
+    ).to_dict()
+
+
+def _number(value: Any) -> float:
+    """A finite number >= 0, which all of them are."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < math.inf:
+        raise ValueError(f"{value!r} is no number >= 0")
+    return float(value)
 
 
 def _record(row: tuple[Any, ...]) -> dict[str, Any]:
