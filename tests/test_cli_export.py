@@ -43,7 +43,7 @@ def test_labels_are_signs_and_names_come_back(run: Run) -> None:
     dataset = read("out")
     assert dataset.train.names == ("ash", "birch", "cedar")
     assert dataset.train.feature_names == ("u", "v", "w", "x")
-    assert json.loads(Path("out/problem.json").read_text())["labels"] == [-1, 1]
+    assert json.loads(Path("out/problem.json").read_text())["labels"] == [0, 1]
     np.savez("p.npz", W=np.zeros((4, 3)), B=np.zeros((3, 3)))
     at_zero = json.loads(run("certify", "out", "p.npz", "--json").out)["objective"]
     assert at_zero == pytest.approx(36 * np.log(2) * 12**-0.5)  # the logistic loss at 0, summed, times c

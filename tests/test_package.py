@@ -8,10 +8,14 @@ import importlib.metadata
 import inspect
 import json
 import pkgutil
+import re
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 import amtl_cvx
 from amtl_cvx.cli import main
@@ -83,3 +87,20 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as stop:
         main(["--version"])
     assert not stop.value.code and capsys.readouterr().out == f"amtl-cvx {amtl_cvx.__version__}\n"
+
+
+def test_the_floors_of_the_test_extra_are_those_of_the_others() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    others = {entry for name, entries in extras.items() if name != "test" for entry in entries}
+    names = {re.split(r"[<>=]", entry)[0] for entry in others}
+    assert others == {entry for entry in extras["test"] if re.split(r"[<>=]", entry)[0] in names}
+
+
+def test_no_floor_is_older_than_the_first_version_for_numpy_2() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    entries = [*project["dependencies"], *project["optional-dependencies"]["parquet"]]
+    floors = dict(re.match(r"([\w-]+)>=([\d.]+)", entry).groups() for entry in entries)  # type: ignore[union-attr]
+    first = {"numpy": "2.0", "pandas": "2.2.2", "pyarrow": "16", "scipy": "1.13", "matplotlib": "3.9"}
+    for name, version in first.items():
+        assert Version(floors[name]) >= Version(version), f"{name} >= {floors[name]} cannot use NumPy 2"

@@ -5,8 +5,8 @@ r"""Export: the prepared problem as a folder of arrays, so that any other code m
     task.npy (N,)   the task of each row, 0..T-1, in the order of `task_names`
     task_weights.npy (T,)   c_t
     names.json      task_names, and feature_names where there are some
-    problem.json    loss, reduction, transfer, mu, coupling, task_weights by name, labels, T, d, rows,
-                    fingerprint
+    problem.json    loss, reduction, transfer, mu, coupling, task_weights by name, T, d, rows, fingerprint,
+                    labels (what the data call -1 and +1)
 
 Arrays are little-endian, float64 and int64, the rows of X one after the other.
 
@@ -129,7 +129,7 @@ def _fill(folder: Path, tasks: TaskSet, model: Model, source: str) -> None:
         "mu": model.mu,
         "coupling": model.coupling,
         "task_weights": weights if isinstance(weights, str) else list(weights),
-        "labels": [-1, 1] if model.loss.classification else None,
+        "labels": list(tasks.labels) if model.loss.classification and tasks.labels is not None else None,
         "T": tasks.T,
         "d": tasks.d,
         "rows": [int(n) for n in tasks.counts],
