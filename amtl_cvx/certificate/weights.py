@@ -198,11 +198,11 @@ def _newton(tasks: TaskSet, model: Model, W: Array, B: Array) -> _Newton:
     H, g = model.hessian_W(tasks, W, B), model.gradient_W(tasks, W, B).T.ravel()
     if not (np.isfinite(g).all() and np.isfinite(H).all()):
         return _Newton(math.inf, math.inf, math.inf, 0.0)
-    norm = float(np.abs(H).sum(axis=0).max())
+    norm = float(sl.lapack.dlange("1", H.T))
     try:
-        factor = sl.cho_factor(H, lower=True, check_finite=False)
+        factor = sl.cho_factor(H.T, lower=True, overwrite_a=True, check_finite=False)  # in the memory of H
     except sl.LinAlgError:
-        return _Newton(_singular_gain(H, g, W), math.inf, math.inf, 0.0)
+        return _Newton(_singular_gain(model.hessian_W(tasks, W, B), g, W), math.inf, math.inf, 0.0)
     step = sl.cho_solve(factor, g, check_finite=False)
     inverse, _ = sl.lapack.dpocon(factor[0], norm, uplo="L")
     condition = 1.0 / inverse if inverse > 0.0 else math.inf

@@ -156,6 +156,8 @@ def _step(tasks: TaskSet, model: Model, point: Point, trust: Trust) -> Point | N
         return None
     root = np.sqrt(_positive(np.diag(local.BB)))
     S = eliminated(local) / np.outer(root, root)
+    none = np.empty((0, 0))
+    local = local._replace(WW=none, BW=none)  # the trial points need their memory
     gradient, lower = local.gradient_B / root, -B[local.sources, local.targets] * root
     convex = trust.convex(S)
     for _ in range(_TRIALS):
@@ -195,7 +197,7 @@ def working_set(tasks: TaskSet, model: Model, W: Array, B: Array) -> Mask:
 
 
 def eliminated(local: Derivatives) -> Array:
-    """S = BB - BW WW^-1 WB."""
+    """S = BB - BW WW^-1 WB; the factor takes the memory of WW, which is lost."""
     factor, _ = cholesky(local.WW)
     half: Array = sl.solve_triangular(factor, local.BW.T, lower=True, check_finite=False)
     return local.BB - half.T @ half

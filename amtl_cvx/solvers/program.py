@@ -116,10 +116,13 @@ class Program:
         started, pattern = time.perf_counter(), P != 0.0
         solver, kept = self.solver, self.kept if self.settings.time_limit == OWN_LIMIT * limit else None
         self.solver = self.kept = None  # a solver that failed is not used again
+        known = kept is not None and np.array_equal(pattern, kept)
+        if not known:
+            solver = None  # its factor makes room for that of the new one
         self.settings.time_limit = OWN_LIMIT * limit
 
         def work() -> tuple[Any, Array, str]:
-            if kept is not None and np.array_equal(pattern, kept):
+            if known:
                 solver.update(P=P[pattern], q=q, b=b, **({"A": A} if A.size else {}))
                 asked = solver
             else:

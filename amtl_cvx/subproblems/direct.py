@@ -117,20 +117,23 @@ class WeightSystem:
 
 
 def cholesky(H: Array) -> tuple[Array, bool]:
-    """Lower Cholesky factor of a positive semidefinite H, as for `scipy.linalg.cho_solve`.
+    """Lower Cholesky factor of a symmetric positive semidefinite H, as for `scipy.linalg.cho_solve`.
 
-    A numerically singular H gets the smallest shift of its diagonal, from 1e-15 of it on, that has a factor.
+    It takes the memory of H, which is lost. A numerically singular H gets the smallest shift of its diagonal,
+    from 1e-15 of it on, that has a factor.
 
     Raises
     ------
     SolveError
         If H is not finite or far from positive semidefinite.
     """
-    diagonal = np.diag(H)
+    diagonal = np.diag(H).copy()
     for power in (None, -15, -14, -13, -12, -11, -10):
-        shift = 0.0 if power is None else 10.0**power * float(diagonal.max())
+        if power is not None:  # the upper triangle of H', the lower one of H, is as it was
+            H = np.tril(H, -1) + np.tril(H, -1).T
+            H.flat[:: len(H) + 1] = diagonal + 10.0**power * float(diagonal.max())
         try:
-            factor: Array = sl.cho_factor(H + shift * np.eye(len(H)) if shift else H, lower=True)[0]
+            factor: Array = sl.cho_factor(H.T, lower=True, overwrite_a=True)[0]
             return factor, True
         except (sl.LinAlgError, ValueError):
             continue
