@@ -5,10 +5,10 @@
     solution = fit(tasks, model)
     print(solution.certificate.verdict(), solution.graph.describe())
 
-The modules in the order in which they build on each other: errors, console, arrays, notebook, parallel,
-rowspace, tasks, losses, transfer, model, certificate, preparation, solution, solvers, subproblems, refine,
-run, coordinator, curriculum, methods, experiment, digits, enclosure, ladder, alignment, graph, explore,
-plotting, report, data, runfolder, progress, commands, cli.
+The modules in the order in which they build on each other: errors, memory, console, arrays, notebook,
+parallel, rowspace, tasks, losses, transfer, model, certificate, preparation, solution, solvers, subproblems,
+refine, run, coordinator, curriculum, footprint, methods, experiment, digits, enclosure, ladder, alignment,
+graph, explore, plotting, report, data, runfolder, progress, commands, cli.
 
 A name is imported when it is first used (PEP 562): CVXPY takes two seconds, and `amtl-cvx --help` needs none.
 """

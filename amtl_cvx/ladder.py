@@ -29,6 +29,7 @@ from amtl_cvx.certificate import LEVELS, Certificate, SecondOrder, check_level, 
 from amtl_cvx.certificate import certify as certify_first_order
 from amtl_cvx.certificate.rungs import INTERRUPTED
 from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.footprint import check_certificate
 from amtl_cvx.model import Model, check_problem
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -109,6 +110,7 @@ def certify(
     check_level(level)
     check_problem(tasks, model)
     W, B = tasks.check_point(W, B)
+    check_certificate(tasks, model)
     certificate = certify_first_order(tasks, model, W, B, tol=tol, kind=kind, multipliers=multipliers)
     climbed = climb(certificate, tasks, model, W, B, level=level)
     if climbed.interrupted:

@@ -22,6 +22,7 @@ from amtl_cvx.certificate import Certificate, certify
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.curriculum import certify_curriculum, curriculum, single_task
 from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.footprint import check_fit
 from amtl_cvx.model import Model, check_problem
 from amtl_cvx.run import Checkpoint
 from amtl_cvx.solution import Point, Solution, State, Status
@@ -87,17 +88,18 @@ def fit(
     ModelError
         Unknown method, or a method that the transfer penalty does not allow.
     DataError
-        Tasks that do not fit the loss.
+        Tasks that do not fit the loss, or a fit that does not fit into memory (`footprint`).
     SolveError
         A subproblem that no solver answers.
     """
     checked = check_problem(tasks, model)
     running = _options(options)
-    chosen, start = method_named(method), running.start
+    method_named(method)
+    start = running.start
     if start is not None and not isinstance(start, State) and method != "alternating":
         raise ModelError(f"{method!r} has its own start: leave out the start, or choose 'alternating'")
     with threadpool_limits(limits=1, user_api="blas"):
-        return _fitted(chosen, tasks, checked, running)
+        return _fitted(method, tasks, checked, running)
 
 
 def _options(options: object) -> Options:
@@ -107,10 +109,13 @@ def _options(options: object) -> Options:
     raise ModelError(f"options must be Options(tol=..., ...), got {type(options).__name__}")
 
 
-def _fitted(method: Method, tasks: TaskSet, model: Model, options: Options) -> Solution:
+def _fitted(name: str, tasks: TaskSet, model: Model, options: Options) -> Solution:
     """The run, in the common row space where that is small (`rowspace`): then W is judged once more."""
+    method = method_named(name)
     model.check(tasks)
     basis = tasks.row_basis if model.rotation_invariant else None
+    small = tasks if basis is None else tasks.in_basis(basis)
+    check_fit(small, model, options, method=name)
     if basis is None:
         return method.run(tasks, model, options)
     start, checkpoint = (
@@ -118,7 +123,7 @@ def _fitted(method: Method, tasks: TaskSet, model: Model, options: Options) -> S
         _lifting(options.checkpoint, tasks, model, basis),
     )
     options = replace(options, start=start, checkpoint=checkpoint)
-    found = _lifted(method.run(tasks.in_basis(basis), model, options), tasks, model, basis)
+    found = _lifted(method.run(small, model, options), tasks, model, basis)
     point = Point(found.W, found.B, found.order, found.ridge)
     certificate = method.judge(tasks, model, point, options.tol)
     status = found.status

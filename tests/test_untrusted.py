@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from command_line import Run, assert_error
 
+from amtl_cvx import memory
 from amtl_cvx.data import read, read_features, untrusted
 from amtl_cvx.errors import DataError
 
@@ -24,8 +25,8 @@ COLUMNS = {"task": "task", "target": "y"}
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A machine on which 2 MiB are much: nothing here may take more."""
     monkeypatch.setattr(untrusted, "FREELY", 2**20)
-    monkeypatch.setattr(untrusted, "FEW", 2**16)
-    monkeypatch.setattr(untrusted, "available", lambda: 2**21)
+    monkeypatch.setattr(memory, "FEW", 2**16)
+    monkeypatch.setattr(memory, "available", lambda: 2**21)
     yield
 
 
@@ -151,7 +152,7 @@ def test_a_json_file_of_names_is_small(tmp_path: Path, monkeypatch: pytest.Monke
 def test_what_is_free_is_less_than_the_machine_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     whole = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    assert 2**24 < untrusted.available() <= whole
+    assert 2**24 < memory.available() <= whole
 
 
 def test_a_member_that_claims_little_and_holds_much_is_cut_off(tmp_path: Path) -> None:

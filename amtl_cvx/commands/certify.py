@@ -20,6 +20,7 @@ from amtl_cvx.console import note, say
 from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
 from amtl_cvx.errors import DataError, Exit, ModelError
 from amtl_cvx.experiment import suggest_loss
+from amtl_cvx.footprint import check_certificate
 from amtl_cvx.ladder import Climb, climb
 from amtl_cvx.methods import method_named
 from amtl_cvx.model import Model
@@ -131,6 +132,7 @@ def _judge(arguments: Namespace, stored: StoredRun, problem: Problem) -> _Judged
     judge = method_named(arguments.method or str(stored.run.get("method", "alternating"))).judge
     ridge = arguments.ridge if arguments.ridge is not None else recorded.get("ridge")
     reading = in_data_order(stored, tasks, ridge=None if ridge is None else float(ridge))
+    check_certificate(tasks, model)
     certificate = confirmed(
         judge(tasks, model, reading.point, tol),
         problem.dataset,

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from amtl_cvx import memory
 from amtl_cvx.console import one_line
 from amtl_cvx.errors import AMTLError, DataError
 
@@ -26,8 +26,6 @@ EXPANSION = 100
 """How many bytes of memory one byte of a file may ask for, beyond `FREELY`."""
 MAX_JSON = 1 << 25
 """Largest .json file, in bytes: what it holds takes up to thirty times that."""
-FEW = 2**24
-"""Bytes for which nobody asks what is free."""
 FREELY = 256 * 2**20
 """What any file may take, however small it is: data of zeros do compress a thousandfold."""
 
@@ -107,11 +105,8 @@ def check_expansion(what: str, stored: int, expanded: int, *, streamed: bool = F
 
 def check_room(what: str, needed: int) -> None:
     """Refuse what needs more memory than is free."""
-    if needed > FEW and needed > (free := available()):
-        raise DataError(
-            f"{what} needs {_mega(needed)} MiB of memory, {_mega(free)} MiB are free: fewer rows or features,"
-            " or a folder of .npy files, which is read in parts"
-        )
+    cure = "take fewer rows or features, or a folder of .npy files, which is read in parts"
+    memory.check(needed, what, cure)
 
 
 def shown(names: Sequence[str], most: int = 12) -> str:
@@ -135,16 +130,3 @@ def check_size(key: str, shape: Sequence[int], itemsize: int = 8) -> None:
         raise DataError(
             f"{key} claims the shape {tuple(shape)}, expected at most {limit}: damaged, or split it"
         )
-
-
-def available() -> int:
-    """Bytes of memory that are free, for the machine and for the container."""
-    free = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free += [1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")]
-        limit, used = (Path(f"/sys/fs/cgroup/memory.{name}").read_text() for name in ("max", "current"))
-        free.append(int(limit) - int(used))
-    except (OSError, ValueError):  # another system, or no limit
-        pass
-    return min(free)
