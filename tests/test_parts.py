@@ -272,3 +272,15 @@ def test_a_run_that_goes_on_holds_the_same_rows_out(run: Run) -> None:
     assert described("new")["data"]["fingerprint"] == described("run")["data"]["fingerprint"]
     for part, value in described("run")["scores"]["alternating"].items():
         assert described("new")["scores"]["alternating"][part] == pytest.approx(value, rel=1e-9)
+
+
+def test_a_part_may_have_some_of_the_tasks(run: Run) -> None:
+    data = arrays()
+    use = [str(int(data["task"][i] == 2 and i % 3 == 0)) for i in range(T * ROWS)]
+    write_marked(Path("a.csv"), use)
+    options = (*COLUMNS, *GIVEN, "--standardize", "--intercept", "--quiet")
+    assert run("fit", "a.csv", "--out", "run", "--test", "column:use", *options).code == 0
+    chosen = np.array(use) == "1"
+    expected = rmse("run", data["X"][chosen], data["y"][chosen], data["task"][chosen])
+    assert described()["scores"]["alternating"]["rmse"] == pytest.approx(expected, rel=1e-12)
+    assert run("certify", "a.csv", "run").code == 0

@@ -77,7 +77,8 @@ class Dataset:
                     f" {tasks.labels}"
                 )
             if tasks is not None:
-                object.__setattr__(self, part, tasks.in_order(self.train.names, self.train.feature_names))
+                names = [name for name in self.train.names if name in tasks.names]
+                object.__setattr__(self, part, tasks.in_order(names, self.train.feature_names))
         if self.truth_W is not None or self.truth_B is not None:
             check_weights(
                 np.zeros((d, T)) if self.truth_W is None else self.truth_W,
