@@ -35,13 +35,17 @@ from typing import NoReturn
 
 from amtl_cvx.console import Log, clean, note, say, streams
 from amtl_cvx.errors import AMTLError, Exit, SolveError, WorkerError
+from amtl_cvx.examples import epilog
 
 _NEGATIVE = re.compile(r"-(\d+\.|(\d+\.?\d*|\.\d+)e[+-]?\d+|inf|nan)", re.IGNORECASE)
 """Negative numbers that argparse takes for options."""
 
 
 class _Parser(argparse.ArgumentParser):
-    """Bad usage is one line, like every other error; help goes the way of results."""
+    """Bad usage is one line, like every other error; help goes the way of results.
+
+    Below the options stand examples and exit codes.
+    """
 
     def error(self, message: str) -> NoReturn:
         note(f"error: {message}; see {self.prog} --help")
@@ -78,7 +82,8 @@ def _run(argv: Sequence[str]) -> int:
     arguments = _parsed(argv)
     arguments.command_line = shlex.join(["amtl-cvx", *argv])
     quiet = getattr(arguments, "quiet", False)
-    with _logging(Log(logging.CRITICAL if quiet else logging.WARNING)):
+    level = logging.INFO if arguments.verbose else logging.CRITICAL if quiet else logging.WARNING
+    with _logging(Log(level)):
         with _loading(quiet=quiet or arguments.command not in ("fit", "explore")):
             import numpy as np
 
@@ -96,10 +101,22 @@ def _parsed(argv: Sequence[str]) -> argparse.Namespace:
         command = f" {arguments.command}" if arguments.command else ""
         note(f"error: unrecognized arguments: {' '.join(left)}; see amtl-cvx{command} --help")
         raise SystemExit(Exit.USAGE)
-    if arguments.version or not arguments.command:
-        say(_version() if arguments.version else parser.format_help().rstrip())
+    if arguments.version or arguments.print_completion or not arguments.command:
+        say(_answer(parser, arguments))
         raise SystemExit(Exit.DONE)
+    del arguments.version, arguments.print_completion  # no arguments of a run
     return arguments
+
+
+def _answer(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> str:
+    """What is printed where no command is run."""
+    if arguments.version:
+        return _version()
+    if arguments.print_completion is None:
+        return parser.format_help().rstrip()
+    from amtl_cvx.completion import completion
+
+    return completion(parser, arguments.print_completion).rstrip()
 
 
 @contextlib.contextmanager
@@ -157,10 +174,17 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
     parser = _Parser(
         prog="amtl-cvx",
-        description="Asymmetric multi-task learning as convex optimization: certified predictors and the"
-        " directed graph of who helps whom.",
+        epilog=epilog(""),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Asymmetric multi-task learning as convex optimization: certified predictors and\n"
+        "the directed graph of who helps whom.",
     )
     parser.add_argument("-V", "--version", action="store_true", help="print the version")
+    parser.add_argument(
+        "--print-completion",
+        choices=("bash", "zsh", "tcsh"),
+        help="print a script that completes commands and options in a shell (needs shtab)",
+    )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     _add_fit(commands)
     _add_explore(commands)
@@ -168,13 +192,28 @@ def build_parser() -> argparse.ArgumentParser:
     _add_export(commands)
     _add_predict(commands)
     _add_plot(commands)
-    solvers = commands.add_parser("solvers", help="what is installed, GPU or not, and why not")
+    solvers = _command(commands, "solvers", help="what is installed, GPU or not, and why not")
     solvers.add_argument("--json", action="store_true", help="print JSON")
     return parser
 
 
+def _command(commands: argparse._SubParsersAction[_Parser], name: str, *, help: str) -> _Parser:
+    """A command, with what every one of them has."""
+    parser = commands.add_parser(
+        name,
+        help=help,
+        description=f"{help[0].upper()}{help[1:]}.",
+        epilog=epilog(name),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "-v", "--verbose", action="store_true", help="say on stderr what is done, and what it will take"
+    )
+    return parser
+
+
 def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
-    fit = commands.add_parser("fit", help="learn W and B, certify, draw the graph, write a report")
+    fit = _command(commands, "fit", help="learn W and B, certify, draw the graph, write a report")
     _add_data(fit)
     for part, use in (("validation", "auto judges the coupling on them"), ("test", "only scored")):
         fit.add_argument(
@@ -210,12 +249,19 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="level of the certificate: C2 first-order (default), C3 strict local minimum, C4 proven digits,"
         " C5 proven global minimum",
     )
+    fit.add_argument(
+        "--json",
+        action="store_true",
+        help="print one JSON object: status, certificate, where the run is, scores",
+    )
     _add_running(fit, seeded="the rows that are drawn, of --validation, --test and auto")
 
 
 def _add_explore(commands: argparse._SubParsersAction[_Parser]) -> None:
-    explore = commands.add_parser(
-        "explore", help="fit from many starts: which first-order points there are, and how well each predicts"
+    explore = _command(
+        commands,
+        "explore",
+        help="fit from many starts: which first-order points there are, and how well each predicts",
     )
     _add_data(explore)
     explore.add_argument("--starts", type=int, default=60, metavar="N", help="fits from N starts (60)")
@@ -270,11 +316,15 @@ def _add_running(parser: argparse.ArgumentParser, *, seeded: str) -> None:
         "--scheduler", metavar="ADDRESS", help="work on a Dask cluster: the address of its scheduler"
     )
     parser.add_argument("--seed", type=int, metavar="N", help=f"seed of {seeded} (0)")
+    _add_quiet(parser)
+
+
+def _add_quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
 def _add_certify(commands: argparse._SubParsersAction[_Parser]) -> None:
-    certify = commands.add_parser("certify", help="judge a W, B from any source")
+    certify = _command(commands, "certify", help="judge a W, B from any source")
     _add_data(certify)
     certify.add_argument(
         "solution",
@@ -306,10 +356,11 @@ def _add_certify(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--proof", type=_path, metavar="FILE", help="write the proof of the lower bound there (level C5)"
     )
     certify.add_argument("--json", action="store_true", help="print the certificate as JSON")
+    _add_quiet(certify)
 
 
 def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
-    export = commands.add_parser("export", help="the prepared problem as a folder of arrays")
+    export = _command(commands, "export", help="the prepared problem as a folder of arrays")
     _add_data(export)
     export.add_argument(
         "run",
@@ -325,7 +376,7 @@ def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> None:
-    predict = commands.add_parser("predict", help="predictions on raw new rows")
+    predict = _command(commands, "predict", help="predictions on raw new rows")
     predict.add_argument("run", type=_path, metavar="DIR", help="run folder that fit wrote")
     predict.add_argument(
         "rows",
@@ -342,7 +393,7 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> None:
-    plot = commands.add_parser("plot", help="draw a stored run again")
+    plot = _command(commands, "plot", help="draw a stored run again")
     plot.add_argument("run", type=_path, metavar="DIR", help="run folder that fit wrote")
     plot.add_argument("--out", type=_path, required=True, metavar="FILE", help=".png, .svg or .pdf to write")
     plot.add_argument(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+import shlex
 import subprocess
 import sys
+import tomllib
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ import numpy as np
 import pytest
 from command_line import GIVEN, D, Run, T, arrays, listing
 
+from amtl_cvx.cli import build_parser
 from amtl_cvx.errors import Exit
 
 FIT = import_module("amtl_cvx.commands.fit")  # the module; `commands.fit` is its function
@@ -91,3 +95,73 @@ def test_other_commands_warn_too(run: Run, fitted: Path, command: str) -> None:
     answer = run(*words, "--task", "kind", "--target", "price")
     assert answer.code == (1 if command == "certify" else 0) and len(answer.err.splitlines()) == 1
     assert answer.err.startswith("warning: a.csv: the first column has no name")
+
+
+COMMANDS = ("", "fit", "explore", "certify", "export", "predict", "plot", "solvers")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_examples_that_parse_and_the_exit_codes(run: Run, command: str) -> None:
+    shown = run(*([command] if command else []), "--help").out
+    examples = [line.strip() for line in shown.splitlines() if line.startswith("  amtl-cvx ")]
+    assert examples and all(command in line for line in examples)
+    for line in examples:
+        words = shlex.split(line.partition(" && ")[0])[1:]
+        assert build_parser().parse_args(words).command == (command or words[0])
+    codes = {int(line[:5]) for line in shown.split("exit codes:\n")[1].splitlines()}
+    assert {0, 2, 70, 130} <= codes <= {int(code) for code in Exit}
+    assert ({1, 3} <= codes) == (command in ("", "fit", "explore"))
+    assert (1 in codes) == (command in ("", "fit", "explore", "certify"))
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_solvers_lists_every_extra_of_the_package(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from amtl_cvx.solvers import extras as module
+
+    rows = json.loads(run("solvers", "--json").out)["extras"]
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    offered = project["optional-dependencies"]
+    needed = {
+        (re.split(r"[\[>]", need)[0], extra)
+        for extra, needs in offered.items()
+        for need in needs
+        if extra != "test"
+    }
+    assert {(row["name"], row["extra"]) for row in rows} == needed
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert all(f'pip install "amtl-cvx[{row.extra}]"' in row.reason for row in module())
+    assert not any(row.usable for row in module())
+
+
+def test_fit_json_is_one_object_and_certify_quiet_is_silent(run: Run) -> None:
+    np.savez("a.npz", **arrays())
+    answer = run("fit", "a.npz", "--out", "run", "--json", "--quiet", "--test", "0.2", *GIVEN)
+    content = json.loads(answer.out)
+    assert answer.code == 0 and set(content) == {"status", "certificate", "where", "scores"}
+    assert content["certificate"] == json.loads(Path("run/certificate.json").read_text())
+    assert (content["status"], content["where"]) == ("certified", "run")
+    assert content["scores"] == json.loads(Path("run/run.json").read_text())["scores"] != {}
+    assert run("certify", "a.npz", "run", "--quiet") == (0, "", "")
+    assert run("certify", "a.npz", "run", "--quiet", "--coupling", "2") == (1, "", "")
+
+
+def test_verbose_says_what_is_done(run: Run) -> None:
+    np.savez("a.npz", **arrays())
+    silent, told = (run("fit", "a.npz", "--out", "run", *GIVEN, *more) for more in ((), ("-v",)))
+    assert not silent.err and told.out.splitlines()[:-1] == silent.out.splitlines()[:-1]
+    lines = told.err.splitlines()
+    assert lines and all(line.startswith("info: ") for line in lines)
+    assert any("3 tasks, 4 features, 36 rows" in line for line in lines)
+    assert logging.getLogger("amtl_cvx").level == logging.NOTSET
+
+
+def test_completion_is_written_by_shtab(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("shtab")
+    answer = run("--print-completion", "bash")
+    assert answer.code == 0 and "--validation" in answer.out and "_shtab_compgen_files" in answer.out
+    script = answer.out + "\nCOMP_WORDS=(amtl-cvx cer); COMP_CWORD=1; _shtab_amtl_cvx; echo ${COMPREPLY[@]}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["certify"]
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    answer = run("--print-completion", "zsh")
+    assert answer.code == 2 and 'pip install "amtl-cvx[completion]"' in answer.err

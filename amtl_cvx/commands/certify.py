@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from amtl_cvx.methods import method_named
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.progress import Progress
-from amtl_cvx.runfolder import StoredRun, model_from_dict, proof_text, read_run
+from amtl_cvx.runfolder import StoredRun, model_from_dict, proof_text, read_run, to_json
 from amtl_cvx.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -72,7 +71,10 @@ def certify(arguments: Namespace) -> Exit:
     problem = stored_problem(arguments, stored)
     judged = _judge(arguments, stored, problem)
     tasks, model, point = problem.tasks, problem.model, judged.reading.point
-    with interruptible(), Progress(quiet=arguments.level <= "C2", tol=judged.tol) as progress:
+    with (
+        interruptible(),
+        Progress(quiet=arguments.quiet or arguments.level <= "C2", tol=judged.tol) as progress,
+    ):
         climbed = climb(
             judged.certificate,
             tasks,
@@ -86,8 +88,8 @@ def certify(arguments: Namespace) -> Exit:
     proof = "" if arguments.proof is None else _write_proof(arguments, climbed)
     if arguments.json:
         content = _content(climbed, tasks, arguments.digits)
-        say(json.dumps(content | ({"notes": judged.said} if judged.said else {}), indent=2))
-    else:
+        say(to_json(content | ({"notes": judged.said} if judged.said else {})).rstrip())
+    elif not arguments.quiet:
         lines = _lines(climbed, tasks, arguments)
         lines += [judged.reading.order, *(f"note: {note}" for note in judged.notes)]
         if not climbed.certificate.passes:

@@ -32,7 +32,7 @@ from amtl_cvx.methods import fit as fit_method
 from amtl_cvx.methods import method_named
 from amtl_cvx.parallel import workers
 from amtl_cvx.progress import Progress
-from amtl_cvx.runfolder import RunFolder, write_proofs
+from amtl_cvx.runfolder import RunFolder, to_json, write_proofs
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import TaskSet
 
@@ -57,6 +57,7 @@ def fit(arguments: Namespace) -> Exit:
         workers(arguments.jobs, scheduler=arguments.scheduler) as executor,
     ):
         setup = set_up(arguments, dataclasses.replace(options, executor=executor), progress)
+        _log.info("%s", "; ".join(setup.summary()))
         start, origin = (None, "") if beginning is None else beginning.at(setup, arguments.method)
         told = {
             "dataset": setup.dataset,
@@ -81,7 +82,17 @@ def fit(arguments: Namespace) -> Exit:
                 numbers=lambda work: write_proofs(work, climbed, setup.train),
                 **told,
             )
-    if not arguments.quiet:
+    spent = ", ".join(f"{name} {value:.2f} s" for name, value in solution.seconds.items())
+    _log.info("time of the fit: %s; %d steps", spent, len(solution.history))
+    if arguments.json:
+        content = {
+            "status": solution.status.value,
+            "certificate": solution.certificate.to_dict(),
+            "where": str(place),
+            "scores": scores,
+        }
+        say(to_json(content).rstrip())
+    elif not arguments.quiet:
         _print_fit(solution, setup, scores=scores, arguments=arguments, place=place, origin=origin)
     return _ending(solution, arguments, stopped=setup.stopped, cut_short=climbed.interrupted, place=place)
 

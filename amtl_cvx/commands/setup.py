@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import functools
 import json
+import logging
 import signal
 import threading
 from argparse import Namespace
@@ -27,6 +28,8 @@ from amtl_cvx.experiment import Choice, choose
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.progress import Progress
 from amtl_cvx.tasks import TaskSet
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,6 +118,7 @@ def read_data(arguments: Namespace, progress: Progress) -> Dataset:
 def set_up(arguments: Namespace, options: Options, progress: Progress) -> Setup:
     """Read, prepare, and choose what is left to auto."""
     dataset = read_data(arguments, progress)
+    _log.info("%s: %s, fingerprint %s", dataset.name, dataset.source, dataset.train.fingerprint())
     settings = resolve(arguments, dataset.settings)
     preparation = learn_preparation(settings, dataset)
     train = preparation.apply_tasks(dataset.train)

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from amtl_cvx.console import emit, say
 from amtl_cvx.errors import Exit
-from amtl_cvx.solvers import GpuRoute, SolverInfo, available, gpu, gpu_routes
+from amtl_cvx.solvers import ExtraInfo, GpuRoute, SolverInfo, available, extras, gpu, gpu_routes
 
 
 def solvers(arguments: Namespace) -> Exit:
@@ -23,6 +23,7 @@ def solvers(arguments: Namespace) -> Exit:
     if arguments.json:
         content = {
             "solvers": [dataclasses.asdict(row) for row in rows],
+            "extras": [dataclasses.asdict(row) for row in extras()],
             "gpu": {
                 "devices": list(gpu.cuda().devices),
                 "reason": gpu.cuda().reason,
@@ -34,6 +35,7 @@ def solvers(arguments: Namespace) -> Exit:
     drawn = io.StringIO()  # so that `emit` alone writes to stdout
     console = Console(file=drawn, force_terminal=sys.stdout.isatty() or None)
     console.print(_solver_table(rows))
+    console.print(_extras_table(extras()))
     console.print(_gpu_table(routes))
     emit(drawn.getvalue(), styled=True)
     return Exit.DONE
@@ -47,6 +49,17 @@ def _solver_table(rows: tuple[SolverInfo, ...]) -> Table:
         table.add_column(column)
     for row in rows:
         table.add_row(row.name, row.version, _usable(row), row.role)
+    return table
+
+
+def _extras_table(rows: tuple[ExtraInfo, ...]) -> Table:
+    table = Table(title="extras", title_justify="left", show_lines=True)
+    for column in ("package", "version"):
+        table.add_column(column, no_wrap=True)
+    for column in ("usable", "for"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(row.name, row.version, _usable(row), row.gives)
     return table
 
 
@@ -67,5 +80,5 @@ def _gpu_table(routes: tuple[GpuRoute, ...]) -> Table:
     return table
 
 
-def _usable(row: SolverInfo | GpuRoute) -> str:
+def _usable(row: SolverInfo | ExtraInfo | GpuRoute) -> str:
     return "yes" if row.usable else escape(f"no: {row.reason}")

@@ -20,7 +20,7 @@ DIR.uncertified; DIR.interrupted is also where the checkpoint of a running fit i
     >>> read_run("out").W
 """
 
-from amtl_cvx.runfolder.content import describe, model_from_dict, model_to_dict, versions
+from amtl_cvx.runfolder.content import describe, model_from_dict, model_to_dict, to_json, versions
 from amtl_cvx.runfolder.folder import RunFolder, check_replaceable, save
 from amtl_cvx.runfolder.proofs import proof_text, write_proofs
 from amtl_cvx.runfolder.state import read_state, state_arrays
@@ -38,6 +38,7 @@ __all__ = [
     "read_run",
     "read_state",
     "save",
+    "to_json",
     "state_arrays",
     "versions",
     "write_proofs",

@@ -29,6 +29,7 @@ so that a result does not depend on earlier calls. A `Backend` names the chosen 
 to the GPU before all that (`gpu`).
 """
 
+from amtl_cvx.solvers.extras import ExtraInfo, extras
 from amtl_cvx.solvers.gpu import Gpu, GpuChoice, GpuRoute, cuda, gpu_for, gpu_routes
 from amtl_cvx.solvers.inventory import CHAINS, SolverInfo, Step, available, chain, check_solver, installed
 from amtl_cvx.solvers.solving import AUTO, SOLVE_LIMIT, Backend, Compiled, Solved, check_dpp, solve
@@ -40,6 +41,7 @@ __all__ = [
     "SOLVE_LIMIT",
     "Backend",
     "Compiled",
+    "ExtraInfo",
     "Gpu",
     "GpuChoice",
     "GpuRoute",
@@ -52,6 +54,7 @@ __all__ = [
     "check_dpp",
     "check_solver",
     "cuda",
+    "extras",
     "gpu_for",
     "gpu_routes",
     "installed",
