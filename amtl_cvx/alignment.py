@@ -10,7 +10,8 @@ What is seen then is a point that is no minimum at all. `align` looks for the or
                  kinks or a curriculum, whose gradients need not vanish, the losses L_t(w_s) are tried too.
     features     rows of W. B fixes the best W, and the rows of a minimum are rows of it: an assignment by
                  their squared distances; likewise the columns of W alone, where B is in the right order.
-    both         columns first by their sorted entries, which no order of the features changes, then in turn.
+    both         columns by their sorted entries, which no order of the features changes, held against those
+                 of a fit; then rows and columns in turn.
 
 Every assignment is one linear program (`scipy.optimize.linear_sum_assignment`); no orders are enumerated.
 What is found is only a proposal: the caller's judge certifies the arranged point as it does any other.
@@ -26,14 +27,17 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from amtl_cvx.certificate import Certificate, infeasibility, residuals
+from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import AMTLError
+from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import Array, Indices, TaskSet
 
 LIMIT = 3000
 """Most tasks or features that are assigned, and most unknowns of W for which the best W is computed."""
-_TURNS = 4  # of tasks and features, where both are in another order
+_TURNS = 2  # of tasks and features, where both are in another order
+_ROUNDS = 20  # of the fit that such a point is held against
 _BETTER = 1e-2  # of the residual: a point that does not pass in its best order either is worth telling
 
 
@@ -162,15 +166,14 @@ def _by_both(tasks: TaskSet, model: Model, given: Arrangement) -> Iterator[Arran
     """Columns (with B) and rows in turn."""
     if given.W.size > LIMIT:
         return
-    for point in _transposes(tasks, model, given):
-        alone = minimal_weights(tasks, model, np.zeros_like(point.W), np.zeros_like(point.B))
-        point = point.by_tasks(_assign(_distances(np.sort(point.W.T), np.sort(alone.T))))
-        for _ in range(_TURNS):
-            best = minimal_weights(tasks, model, point.W, point.B)
-            point = point.by_features(_assign(_distances(point.W, best)))
-            yield point
-            point = point.by_tasks(_assign(_task_costs(tasks, model, point)[0]))
-            yield point
+    fitted = fit(tasks, model, options=Options(engine="fast", refine=False, max_rounds=_ROUNDS)).W
+    point = given.by_tasks(_assign(_distances(np.sort(given.W.T), np.sort(fitted.T))))
+    for _ in range(_TURNS):
+        best = minimal_weights(tasks, model, point.W, point.B)
+        point = point.by_features(_assign(_distances(point.W, best)))
+        yield point
+        point = point.by_tasks(_assign(_task_costs(tasks, model, point)[0]))
+        yield point
 
 
 def _task_costs(tasks: TaskSet, model: Model, point: Arrangement) -> tuple[Array, ...]:

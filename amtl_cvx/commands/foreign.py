@@ -134,8 +134,9 @@ def _repair_line(found: Arrangement, tasks: TaskSet) -> str:
         faults.append(f"the features of the file are in another order{names}")
         cures.append(f"reorder rows of W to {found.features.tolist()}")
     end = "then it passes" if certificate.passes else "then it comes nearer, but does not pass"
+    counted = " (counted from 0)" if found.tasks is not None or found.features is not None else ""
     return (
-        f"next: {'; '.join(faults)}: {', then '.join(cures)} (counted from 0), {end}, with relative residual"
+        f"next: {'; '.join(faults)}: {', then '.join(cures)}{counted}, {end}, with relative residual"
         f" {certificate.relative:.1e}"
     )
 
