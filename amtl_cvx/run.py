@@ -1,10 +1,10 @@
 """The running record of a fit: its point, its history, where the time went, and where it can go on from.
 
-After every step `Run.note` takes down a `State`, all that the next decision needs; it costs nothing, for no
-array is changed in place. Where the fit is given somewhere to save it, that is done after the first round and
-then so that no step is lost that was finished `INTERVAL` seconds ago: what the next step may take, judged by
-those before it, must still fit in, and where the kind of the steps changes (`Run.enter`) nothing is known of
-their length.
+After every step `Run.note` takes down a `State`, all that the next decision needs; it costs next to nothing,
+for no array is changed in place. Where the fit is given somewhere to save it, that is done after the first
+round and then so that no step is lost that was finished `INTERVAL` seconds ago: what the next step may take,
+judged by those before it, must still fit in, and where the kind of the steps changes (`Run.enter`) nothing is
+known of their length.
 
 A fit that begins at a state takes the same decisions as one that was never interrupted: the steps keep
 nothing but what is in it.
@@ -12,10 +12,9 @@ nothing but what is in it.
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -75,7 +74,8 @@ class Run:
     solver_seconds: float = 0.0
     alternated: float | None = None
     started: float = field(default_factory=time.perf_counter)
-    state: State | None = None
+    _taken: State | None = None
+    _steps: int = 0
     _saved: float | None = None
     _stepped: float = field(default_factory=time.monotonic)
     _pace: float = 0.0
@@ -141,16 +141,22 @@ class Run:
             solver_seconds=solved.seconds,
         )
         self.history.append(record)
-        self.state = self._state()
+        self._taken, self._steps = self._state(), len(self.history)
         if self.callback is not None:
             self.callback(record)
         if self._due(step, time.monotonic() - solved.compile_seconds):
             self._save()
 
+    @property
+    def state(self) -> State | None:
+        """Where the run stood after its last finished step, None before the first."""
+        taken = self._taken
+        return None if taken is None else replace(taken, history=tuple(self.history[: self._steps]))
+
     def back(self) -> None:
         """To the last finished step, from wherever an interrupt came."""
-        if self.state is not None:
-            self._restore(self.state)
+        if (state := self.state) is not None:
+            self._restore(state)
 
     def seconds(self, **parts: float) -> dict[str, float]:
         """Where the time went; refinement counts from `alternated`, the seconds before it."""
@@ -164,27 +170,29 @@ class Run:
         }
 
     def _state(self) -> State:
+        """The state but for the history, which only grows: a copy a step would cost more the longer it is."""
         return State(
             method=self.method,
             W=self.W,
             B=self.B,
-            history=tuple(self.history),
+            history=(),
             phase=self.phase,
             moved=self.moved,
             factor=self.ahead.factor,
             previous=self.ahead.previous,
-            refining=self.refining.to_dict(),
+            refining=self.refining.to_dict() if self.refining.steps else {},
             order=tuple(self.order),
             ridge=self.ridge,
             seconds=self.seconds(),
         )
 
     def _restore(self, state: State) -> None:
-        self.W, self.B, self.state = state.W, state.B, state
+        self.W, self.B = state.W, state.B
+        self._taken, self._steps = state, len(state.history)
         self.history, self.round = list(state.history), state.history[-1].round
         self.phase, self.moved = state.phase, state.moved
         self.ahead = Ahead(factor=state.factor, previous=state.previous)
-        self.refining = Carried.from_dict(state.refining)
+        self.refining = Carried.from_dict(state.refining) if state.refining else Carried()
         self.order, self.ridge = list(state.order), state.ridge
         spent = state.seconds
         self.compile_seconds, self.solver_seconds = spent["compile"], spent["solvers"]
@@ -234,7 +242,7 @@ class Run:
             tol=self.tol,
             reasons=dict.fromkeys(("gap_W", "gap_B", "gain_W", *Bounds._fields[1:]), _UNJUDGED),
         )
-        certificate = dataclasses.replace(certificate, passes=False, level="C0")
+        certificate = replace(certificate, passes=False, level="C0")
         return finish(self.tasks, self, certificate, status=Status.INTERRUPTED, seconds=self.seconds())
 
 

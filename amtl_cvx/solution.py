@@ -94,7 +94,7 @@ class State:
     factor, previous
         Of the look ahead: how far it goes, and the B that it goes away from (None before the first B-step).
     refining : Mapping
-        What refinement carries from one step to the next.
+        What refinement carries from one step to the next, empty before its first.
     order, ridge
         Of the curriculum: the tasks learned so far, and the ridge weight of its start.
     labels : (negative, positive) or None

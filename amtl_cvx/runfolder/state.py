@@ -104,7 +104,9 @@ def _check(state: State) -> None:
 
 
 def _refining(stored: Mapping[str, Any]) -> dict[str, Any]:
-    """What refinement carries, every number of it checked."""
+    """What refinement carries, every number of it checked; empty before its first step."""
+    if stored == {}:
+        return {}
     found = Carried.from_dict(stored)
     for number in (found.relative, *vars(found.trust).values(), *(found.units or (1.0, 1.0))):
         if number is not None:
