@@ -355,16 +355,37 @@ def test_a_mount_point_is_written_to(
 ) -> None:
     rename = os.rename
 
-    def busy(source: Path, target: Path) -> None:
-        if tmp_path / "run" in (source, target):
-            raise OSError(16, "Device or resource busy")
+    def across(source: Path, target: Path) -> None:
+        if tmp_path / "run" in (source, target) or (tmp_path / "run" in target.parents) != (
+            tmp_path / "run" in source.parents
+        ):
+            raise OSError(18, "Invalid cross-device link")
         rename(source, target)
 
     (tmp_path / "run").mkdir()
-    monkeypatch.setattr(os, "rename", busy)
+    monkeypatch.setattr(os, "rename", across)
     for solution, name in ((old, "old"), (new, "new")):
         assert which(write(tmp_path / "run", solution, data), old, new) == name
         assert_whole(tmp_path / "run")
+
+
+def test_a_disk_that_is_full_before_the_fit_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int, content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(DataError, match="No space left on device"):
+            RunFolder(tmp_path / "deep" / "run")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / ".amtl_cvx-none").mkdir()  # of a process that was killed before it could say who it was
+    (tmp_path / ".amtl_cvx-empty").mkdir()
+    (tmp_path / ".amtl_cvx-empty" / "owner").touch()
+    with RunFolder(tmp_path / "run"):
+        assert len(leftovers(tmp_path)) == 1
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write anywhere")

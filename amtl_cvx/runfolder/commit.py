@@ -15,7 +15,6 @@ in runs before it named them, files called as ours) are removed: whatever else l
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 from pathlib import Path
 
@@ -33,12 +32,9 @@ def commit(staged: Path, place: Path) -> None:
         Where it cannot be moved. Before the commit nothing has changed and `staged` is still there; after it
         the run is whole for `locate`.
     """
-    try:
-        os.rename(staged, place)  # an empty folder is replaced too
+    if not place.is_dir():
+        os.rename(staged, place)
         return
-    except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY) or not place.is_dir():
-            raise
     finish(place)
     os.rename(staged, place / COMMIT)
     finish(place)

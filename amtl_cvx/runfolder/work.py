@@ -37,7 +37,11 @@ class Work:
     def __init__(self, place: Path, *, home: Path) -> None:
         for _ in range(_ATTEMPTS):
             self.folder = Path(tempfile.mkdtemp(prefix=OWN_PREFIX, dir=home))
-            self._lock = _owned(self.folder, place)
+            try:
+                self._lock = _owned(self.folder, place)
+            except OSError:
+                shutil.rmtree(self.folder, ignore_errors=True)
+                raise
             if self._lock is not None:
                 break
         else:
@@ -105,11 +109,15 @@ def _owned(folder: Path, place: Path) -> int | None:
         lock = os.open(folder / _OWNER, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666)
     except FileNotFoundError:
         return None
-    os.write(lock, json.dumps(owner).encode())
-    if _locked(lock) is False or not (folder / _OWNER).exists():
+    try:
+        os.write(lock, json.dumps(owner).encode())
+        if _locked(lock) is not False and (folder / _OWNER).exists():
+            return lock
+    except BaseException:
         os.close(lock)
-        return None
-    return lock
+        raise
+    os.close(lock)
+    return None
 
 
 def _owner(folder: Path) -> Mapping[str, Any]:
@@ -126,11 +134,13 @@ def _taken(folder: Path) -> int | None:
     with contextlib.suppress(OSError):
         folder.rmdir()  # its process died before it could write the owner's file
     owner, here = _owner(folder), _machine()
-    if not any(owner.get(name) == value for name, value in here.items() if value):
-        return None
     try:
         lock = os.open(folder / _OWNER, os.O_RDWR)
     except OSError:
+        return None
+    begun = os.fstat(lock).st_size == 0  # or before it could write into it
+    if not begun and not any(owner.get(name) == value for name, value in here.items() if value):
+        os.close(lock)
         return None
     if _locked(lock):
         return lock
