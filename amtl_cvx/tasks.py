@@ -474,8 +474,8 @@ class TaskSet:
         digest = hashlib.sha256()
         for task in self.tasks:
             digest.update(f"{task.name}|{task.X.shape}|{task.n}".encode())
-            digest.update(np.ascontiguousarray(task.X, dtype="<f8").tobytes())
-            digest.update(np.ascontiguousarray(task.y, dtype="<f8").tobytes())
+            digest.update(np.ascontiguousarray(task.X, dtype="<f8").data)
+            digest.update(np.ascontiguousarray(task.y, dtype="<f8").data)
         return digest.hexdigest()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -60,6 +61,11 @@ class Dataset:
     aside: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
     whole: str | None = None
     rows: Rows | None = None
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """That of the training tasks, taken once: every checkpoint of a fit has it."""
+        return self.train.fingerprint()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", clean(self.name))

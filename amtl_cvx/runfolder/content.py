@@ -60,7 +60,7 @@ def describe(
             "T": train.T,
             "d": train.d,
             "rows": [int(n) for n in train.counts],
-            "fingerprint": train.fingerprint(),
+            "fingerprint": dataset.fingerprint,
             **({} if dataset.whole is None else {"whole": dataset.whole}),
         },
         "preparation": None if solution.preparation is None else solution.preparation.to_dict(),
