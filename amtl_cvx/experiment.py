@@ -32,10 +32,10 @@ from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError
 from amtl_cvx.holdout import Split, hold_out
 from amtl_cvx.losses import Loss
-from amtl_cvx.methods import fit
+from amtl_cvx.methods import fit, method_named
 from amtl_cvx.model import Model, check_problem
 from amtl_cvx.parallel import ordered_map
-from amtl_cvx.solution import Solution, Status
+from amtl_cvx.solution import Point, Solution, Status
 from amtl_cvx.solvers import GpuChoice
 from amtl_cvx.subproblems import Problems
 from amtl_cvx.tasks import Array, Task, TaskSet, task_index
@@ -113,7 +113,8 @@ def fit_many(
     jobs : sequence of Job
         Tasks that several jobs share go to each worker once; compiled problems are kept between jobs.
     executor : concurrent.futures.Executor, optional
-        See `parallel`; None fits one after another in this process.
+        See `parallel`; None fits one after another in this process. What a worker calls certified is
+        certified again here, and fitted here where it is not.
     observe : callable(number, Solution), optional
         Called after each fit, in the order in which they finish.
 
@@ -133,7 +134,35 @@ def fit_many(
         for job in jobs
     ]
     items = [(places[id(job.tasks)], job.model, job.method, job.options) for job in bare]
-    return ordered_map(_fit_job, items, shared=(tuple(sets), Problems()), executor=executor, observe=observe)
+    return ordered_map(
+        _fit_job,
+        items,
+        shared=(tuple(sets), Problems()),
+        executor=executor,
+        observe=observe,
+        accept=lambda number, solution: _judged(jobs[number], solution),
+    )
+
+
+def _judged(job: Job, solution: Solution) -> Solution | None:
+    """A worker's solution with a certificate of this process, None where it claims one that it has not."""
+    if not isinstance(solution, Solution) or solution.method != job.method:
+        return None
+    point = Point(solution.W, solution.B, solution.order, solution.ridge)
+    certificate = method_named(job.method).judge(job.tasks, job.model, point, job.options.tol)
+    certified = solution.status is Status.CERTIFIED or solution.certificate.passes
+    if certified and not certificate.passes:
+        return None
+    return replace(
+        solution,
+        certificate=certificate,
+        objective=certificate.objective,
+        losses=job.model.losses(job.tasks, solution.W),
+        model=job.model,
+        task_names=job.tasks.names,
+        feature_names=job.tasks.feature_names,
+        labels=job.tasks.labels,
+    )
 
 
 def choose(
@@ -269,11 +298,19 @@ def _path(
         unit = _curvature(train, model)
     if not unit * COUPLING_PATH[-1] * 10.0**DECADES < np.inf:
         raise DataError("the squares of the features overflow: give them in other units, or --standardize")
-    told = None if observe is None else lambda number, trial: observe(trial)
+    told = None if observe is None else lambda number, found: observe(found[0])
 
     def tried(factors: Sequence[float]) -> list[Trial]:
         couplings = [factor * unit for factor in factors]
-        return ordered_map(_try, couplings, shared=path, executor=executor, observe=told)
+        found = ordered_map(
+            _try,
+            couplings,
+            shared=path,
+            executor=executor,
+            observe=told,
+            accept=lambda number, found: _tried(path, couplings[number], *found),
+        )
+        return [trial for trial, _ in found]
 
     trials = tried(COUPLING_PATH)
     for decade in range(1, DECADES + 1):
@@ -291,18 +328,30 @@ def _loss_of(trial: Trial) -> float:
     return trial.held_out_loss
 
 
-def _try(path: _Path, coupling: float) -> Trial:
-    """One point of the path."""
-    (train, held, index), model, mu, options = path
+def _tried(path: _Path, coupling: float, trial: Trial, W: Array) -> tuple[Trial, Array] | None:
+    """What a worker found, with the loss of its W in this process."""
+    train = path.split[0]
+    if W.shape != (train.d, train.T) or trial.coupling != coupling or not 0.0 <= trial.mu < np.inf:
+        return None
+    loss = _held_out_loss(path, W)
+    return (replace(trial, held_out_loss=loss), W) if np.isfinite(loss) else None
+
+
+def _held_out_loss(path: _Path, W: Array) -> float:
+    (_, held, index), mean_loss = path.split, replace(path.model.loss, reduction="mean")
     assert held is not None
+    return float(np.mean([mean_loss.value(task, W[:, t]) for task, t in zip(held, index, strict=True)]))
+
+
+def _try(path: _Path, coupling: float) -> tuple[Trial, Array]:
+    """One point of the path, and its W."""
+    (train, _, _), model, mu, options = path
     candidate = replace(model, coupling=coupling)
     if mu:
         single = _fitted(train, candidate, "stl", options).W
         candidate = _with_mu(candidate, mu_max(train, candidate, single))
     W = _fitted(train, candidate, "alternating", options).W
-    mean_loss = replace(model.loss, reduction="mean")
-    loss = np.mean([mean_loss.value(task, W[:, t]) for task, t in zip(held, index, strict=True)])
-    return Trial(coupling=candidate.coupling, mu=candidate.mu, held_out_loss=float(loss))
+    return Trial(coupling=coupling, mu=candidate.mu, held_out_loss=_held_out_loss(path, W)), W
 
 
 def _fit_job(shared: tuple[tuple[TaskSet, ...], Problems], job: tuple[int, Model, str, Options]) -> Solution:

@@ -12,7 +12,13 @@
 * The same numbers: a job runs alone in its process with BLAS on one thread, and depends on nothing but `data`
   and `item`. Threads of one process take turns, so threads gain nothing.
 * Nothing is lost: whatever ends a job other than the job itself (a killed worker, a lost connection) has it
-  done again, `ATTEMPTS` times in all. Where the executor takes no more jobs, this process does the rest.
+  done again, `ATTEMPTS` times in all; a job that only waited for a worker that died has not been begun. Where
+  the executor takes no more jobs, this process does the rest.
+* Nothing waits for ever: a scheduler that does not answer, one without workers, or a worker that it does not
+  hear of, is said after `NOTICE` seconds, and after `SILENCE` their jobs are done here. How long a job takes
+  does not matter, only whether there is a sign of life.
+* Nothing is believed: `accept` sees each result that comes from a worker, and what it refuses is done here. A
+  worker with other versions of Python or packages is said once.
 * An error of a job is raised as it is, that of the earliest job where there are several; what has not begun
   by then, or at Ctrl-C, is cancelled.
 * `data` go to each worker once and stay there for the next call: through a file to a process pool, scattered
@@ -24,14 +30,17 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import importlib.metadata
 import logging
 import multiprocessing
 import os
 import pickle
+import platform
 import signal
 import sys
 import tempfile
 import threading
+import time
 import traceback
 import uuid
 import weakref
@@ -55,8 +64,17 @@ ATTEMPTS = 3
 """How often a job is begun before its losses are an error."""
 INLINE = 1 << 16
 """Bytes of shared data up to which they travel with each job."""
-_PATIENCE = 10
+NOTICE = 5.0
+"""Seconds without a sign of life after which a line says so."""
+SILENCE = 30.0
+"""Seconds without a sign of life after which jobs are done here."""
+MOST_JOBS = 1024
+"""Processes of a `WorkerPool` at most."""
+_PATIENCE = 10.0
 """Seconds in which a scheduler must answer and have a worker."""
+_BEAT = 0.5
+"""Seconds between two questions for a sign of life."""
+_PACKAGES = ("amtl-cvx", "numpy", "scipy", "cvxpy")
 _KEPT = 2
 """How many shared data a worker holds on to."""
 
@@ -70,6 +88,7 @@ def ordered_map(
     shared: Shared,
     executor: Executor | None = None,
     observe: Callable[[int, Result], None] | None = None,
+    accept: Callable[[int, Result], Result | None] | None = None,
 ) -> list[Result]:
     """``[work(shared, item) for item in items]``, the jobs spread over the executor's workers.
 
@@ -85,6 +104,9 @@ def ordered_map(
         None does the jobs one after another in this process.
     observe : callable(number, result), optional
         Called here after every job, in the order in which they finish.
+    accept : callable(number, result), optional
+        Called here with what a worker found: the result to believe, or None (or any exception) where it is
+        not that of the job, which is then done here.
 
     Raises
     ------
@@ -93,7 +115,7 @@ def ordered_map(
     Exception
         What `work` raises.
     """
-    return SharedMap(shared, executor)(work, items, observe=observe)
+    return SharedMap(shared, executor)(work, items, observe=observe, accept=accept)
 
 
 class SharedMap(Generic[Shared]):
@@ -115,13 +137,14 @@ class SharedMap(Generic[Shared]):
         items: Sequence[Item],
         *,
         observe: Callable[[int, Result], None] | None = None,
+        accept: Callable[[int, Result], Result | None] | None = None,
     ) -> list[Result]:
         results: dict[int, Result] = {}
         jobs: Iterator[tuple[int, Result]]
         if self.executor is None:
             jobs = ((number, work(self.shared, item)) for number, item in enumerate(items))
         else:
-            jobs = _Dispatch(self.executor, work, items, self).finished()
+            jobs = _Dispatch(self.executor, work, items, self, accept).finished()
         with contextlib.closing(jobs):  # type: ignore[type-var]
             for number, result in jobs:
                 results[number] = result
@@ -151,9 +174,13 @@ class WorkerPool(Executor):
     """
 
     def __init__(self, processes: int) -> None:
-        if processes < 1:
+        whole: object = processes
+        if not isinstance(whole, int) or processes < 1:
             raise ModelError(f"the number of jobs at a time must be a whole number >= 1, got {processes}")
+        if processes > MOST_JOBS:
+            raise ModelError(f"the number of jobs at a time must be at most {MOST_JOBS}, got {processes}")
         self._processes = processes
+        self._dead: set[int] = set()
         self._pool = self._start()
         self._given: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
 
@@ -161,6 +188,7 @@ class WorkerPool(Executor):
         try:
             future = self._pool.submit(fn, *args, **kwargs)
         except BrokenProcessPool:
+            self._dead.update(self._running)
             self._pool = self._start()
             future = self._pool.submit(fn, *args, **kwargs)
         self._given.add(future)
@@ -174,9 +202,18 @@ class WorkerPool(Executor):
             for process in processes:
                 process.terminate()
 
+    def died(self, ticket: int) -> bool:
+        """Whether a lost job had been begun when its worker died."""
+        return ticket in self._dead or ticket in self._running
+
     def _start(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        self._running = context.Array("q", self._processes, lock=False)  # the ticket that each worker is at
         return ProcessPoolExecutor(
-            self._processes, mp_context=multiprocessing.get_context("spawn"), initializer=_enter_worker
+            self._processes,
+            mp_context=context,
+            initializer=_enter_worker,
+            initargs=(self._running, context.Value("i", 0)),
         )
 
 
@@ -218,27 +255,46 @@ def _dask(address: str) -> Iterator[Any]:
         await (await connect(address, timeout=_PATIENCE, **arguments)).close()
 
     try:
-        asyncio.run(call())
-    except (OSError, ValueError) as error:
+        _within(_PATIENCE + 1.0, lambda: asyncio.run(call()))
+        client = _within(_PATIENCE + 1.0, lambda: Client(address, set_as_default=False, timeout=_PATIENCE))
+    except Exception as error:  # an address can be wrong in many ways
         raise ModelError(
             f"no Dask scheduler answers at {address!r}: start one with `dask scheduler` and give the address"
             " that it prints"
         ) from error
-    with Client(address, set_as_default=False) as client:
+    try:
         try:
-            client.wait_for_workers(1, timeout=_PATIENCE)
+            _within(_PATIENCE + 1.0, lambda: client.wait_for_workers(1, timeout=_PATIENCE))
         except OSError as error:
             raise ModelError(
                 f"the Dask scheduler at {address!r} has no workers: start some with `dask worker {address}`"
             ) from error
         yield client
+    finally:
+        with contextlib.suppress(Exception):  # a scheduler that is gone has nothing to be told
+            _within(_PATIENCE / 2, client.close)
+
+
+def _within(seconds: float, call: Callable[[], Result]) -> Result:
+    """The result of a call that may never return, or `TimeoutError`."""
+    future: Future[Result] = Future()
+
+    def perform() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=perform, daemon=True).start()
+    return future.result(timeout=seconds)
 
 
 class _Outcome(NamedTuple):
-    """How a job ended; whatever else a future raises is the executor's doing."""
+    """How a job ended, and where; whatever else a future raises is the executor's doing."""
 
     result: Any = None
     error: Exception | None = None
+    versions: tuple[str, ...] = ()
 
 
 class _Parcel:
@@ -260,7 +316,8 @@ class _Parcel:
         if len(pickled) <= INLINE:
             return
         if self._client is not None:
-            self.sent = self._client.scatter(pickled, broadcast=True, hash=False)
+            client = self._client
+            self.sent = _within(SILENCE, lambda: client.scatter(pickled, broadcast=True, hash=False))
         elif isinstance(executor, ProcessPoolExecutor | WorkerPool):
             number, name = tempfile.mkstemp(prefix="amtl_cvx-")
             self.sent = Path(name)
@@ -294,13 +351,19 @@ class _Dispatch(Generic[Shared, Item, Result]):
         work: Callable[[Shared, Item], Result],
         items: Sequence[Item],
         shared: SharedMap[Shared],
+        accept: Callable[[int, Result], Result | None] | None,
     ) -> None:
         self.executor: Executor | None = executor
-        self.work, self.items, self.shared = work, items, shared
+        self.work, self.items, self.shared, self.accept = work, items, shared, accept
         self.todo = deque(range(len(items)))
-        self.begun = [0] * len(items)
+        self.here: set[int] = set()
+        self.begun, self.lost = [0] * len(items), [0] * len(items)
         self.waiting: dict[Future[_Outcome], int] = {}
+        self.tickets: dict[int, int] = {}
         self.failed: dict[int, Exception] = {}
+        client = _client_of(executor)
+        self.pulse = None if client is None else _Pulse(client)
+        self.said: set[str] = set()
 
     def finished(self) -> Iterator[tuple[int, Result]]:
         """Number and result of every job, as they finish."""
@@ -310,21 +373,23 @@ class _Dispatch(Generic[Shared, Item, Result]):
                     yield from self._begin(self.todo.popleft())
                 yield from self._collect()
         finally:
-            for future in self.waiting:
-                future.cancel()
+            self._cancel(list(self.waiting))
+            if self.pulse is not None:
+                self.pulse.left.set()
         if self.failed:
             raise self.failed[min(self.failed)]
 
     def _begin(self, number: int) -> Iterator[tuple[int, Result]]:
         """Hand a job to the executor, or do it here where that takes no more."""
         self.begun[number] += 1
-        if self.executor is not None:
-            ticket = uuid.uuid4().hex  # Dask takes equal calls for one
+        if self.executor is not None and number not in self.here:
+            ticket = self.tickets[number] = uuid.uuid4().int >> 65
+            options: dict[str, Any] = {} if self.pulse is None else {"key": _key(ticket)}
             try:
                 parcel = self.shared.parcel()
                 sent = parcel.sent if self.begun[number] == 1 else parcel.pickled()
                 future = self.executor.submit(
-                    _perform, self.work, self.items[number], parcel.key, sent, ticket
+                    _perform, self.work, self.items[number], parcel.key, sent, ticket, **options
                 )
                 self.waiting[future] = number
                 return
@@ -338,7 +403,12 @@ class _Dispatch(Generic[Shared, Item, Result]):
 
     def _collect(self) -> Iterator[tuple[int, Result]]:
         """Wait for the next jobs to end."""
-        done, _ = wait(self.waiting, return_when=FIRST_COMPLETED) if self.waiting else (set(), set())
+        done: set[Future[_Outcome]] = set()
+        while self.waiting and not done:
+            pause = None if self.pulse is None else _BEAT
+            done = wait(self.waiting, timeout=pause, return_when=FIRST_COMPLETED).done
+            if not done:
+                self._listen()
         lost: dict[int, Exception] = {}
         for future in sorted(done, key=self.waiting.__getitem__):
             if future not in self.waiting:  # an earlier job failed meanwhile: this one does not matter
@@ -351,25 +421,92 @@ class _Dispatch(Generic[Shared, Item, Result]):
                 continue
             if outcome.error is not None:
                 self._fail(number, outcome.error)
-            else:
-                yield number, outcome.result
+            elif (result := self._accepted(number, outcome)) is not None:
+                yield number, result
         if lost:
             self._again(lost)
+
+    def _accepted(self, number: int, outcome: _Outcome) -> Result | None:
+        """What is believed of a worker's result; a job whose result is not believed is put back."""
+        self._compare(outcome.versions)
+        result: Result | None = outcome.result
+        if self.accept is not None:
+            try:
+                result = self.accept(number, outcome.result)
+            except Exception as error:  # what is no result at all
+                log.debug("job %d: %s", number + 1, _said(error))
+                result = None
+            if result is None:
+                log.warning("a worker's result is not that of its job: doing the job here")
+                self.here.add(number)
+                self.todo.append(number)
+        return result
+
+    def _compare(self, versions: tuple[str, ...]) -> None:
+        """Say where a worker has other versions than this process."""
+        pairs = zip(versions, _versions(), strict=False)
+        text = ", ".join(f"{there} (here {here.split()[-1]})" for there, here in pairs if there != here)
+        if text and text not in self.said:
+            self.said.add(text)
+            log.warning("a worker has %s: install the same versions everywhere", text)
+
+    def _listen(self) -> None:
+        """Take back the jobs of those who give no sign of life."""
+        assert self.pulse is not None
+        for silence in self.pulse.silences():
+            numbers = {
+                future: number
+                for future, number in self.waiting.items()
+                if silence.keys is None or _key(self.tickets[number]) in silence.keys
+            }
+            if not numbers:
+                continue
+            if silence.who not in self.said:
+                self.said.add(silence.who)
+                log.warning(
+                    "%s for %.0f s, with %d jobs: they are done here after %.0f s",
+                    silence.who, silence.seconds, len(numbers), SILENCE,
+                )  # fmt: skip
+            if silence.seconds < SILENCE:
+                continue
+            log.warning("%s for %.0f s: doing %d jobs here", silence.who, silence.seconds, len(numbers))
+            for future, number in numbers.items():
+                del self.waiting[future]
+                self.here.add(number)
+                self.todo.append(number)
+            if silence.keys is None:
+                self.executor = None
+            else:
+                self._cancel(list(numbers))
+
+    def _cancel(self, futures: Sequence[Future[_Outcome]]) -> None:
+        """Leave jobs alone; Dask asks its scheduler, which may not answer."""
+        if self.pulse is None:
+            for future in futures:
+                future.cancel()
+        elif futures and self.executor is not None:
+            with contextlib.suppress(TimeoutError):
+                _within(_PATIENCE / 2, lambda: [future.cancel() for future in futures])
 
     def _fail(self, number: int, error: Exception) -> None:
         """Note a job's own error; only jobs before it still matter."""
         self.failed[number] = error
         first = min(self.failed)
         self.todo = deque(other for other in self.todo if other < first)
-        for future in [future for future, other in self.waiting.items() if other > first]:
-            future.cancel()
+        later = [future for future, other in self.waiting.items() if other > first]
+        self._cancel(later)
+        for future in later:
             del self.waiting[future]
 
     def _again(self, lost: dict[int, Exception]) -> None:
         """Put lost jobs back."""
+        died = self.executor.died if isinstance(self.executor, WorkerPool) else lambda ticket: True
+        begun = [number for number in lost if died(self.tickets[number])]
         number, error = next(iter(lost.items()))
-        for number, error in lost.items():
-            if self.begun[number] >= ATTEMPTS:
+        for number in begun or lost:
+            self.lost[number] += 1
+            if self.lost[number] >= ATTEMPTS:
+                error = lost[number]
                 raise WorkerError(
                     f"job {number + 1} of {len(self.items)} was lost {ATTEMPTS} times ({_said(error)}): see"
                     " whether its worker had memory enough and the same packages, or run without workers"
@@ -380,22 +517,101 @@ class _Dispatch(Generic[Shared, Item, Result]):
         self.todo.extend(lost)
 
 
+class _Silence(NamedTuple):
+    """Who gives no sign of life, for how long, and the jobs that are with them; None: all."""
+
+    who: str
+    seconds: float
+    keys: frozenset[str] | None
+
+
+class _Pulse(threading.Thread):
+    """Asks a Dask scheduler again and again which workers it hears of, and what each of them has to do."""
+
+    def __init__(self, client: Any) -> None:
+        super().__init__(name="amtl_cvx pulse", daemon=True)
+        self.client, self.left = client, threading.Event()
+        self.answered = self.peopled = time.monotonic()
+        self.heard: dict[str, tuple[float, float]] = {}  # the scheduler's clock, and ours when it moved
+        self.keys: dict[str, frozenset[str]] = {}
+        self.start()
+
+    def run(self) -> None:
+        while not self.left.wait(_BEAT):
+            try:
+                workers, keys = self.client.scheduler_info()["workers"], self.client.processing()
+            except Exception as error:  # whatever a lost connection raises
+                log.debug("no answer of the scheduler (%s)", _said(error))
+                continue
+            now, before = time.monotonic(), self.heard
+            self.heard = {
+                name: before[name] if name in before and before[name][0] == each["last_seen"]
+                else (each["last_seen"], now)
+                for name, each in workers.items()
+            }  # fmt: skip
+            self.keys = {name: frozenset(map(str, those)) for name, those in keys.items()}
+            self.answered = now
+            if workers:
+                self.peopled = now
+
+    def silences(self) -> list[_Silence]:
+        """Everyone who has been silent for `NOTICE` or longer."""
+        now, heard, keys = time.monotonic(), self.heard, self.keys
+        if now - self.answered >= NOTICE:
+            return [_Silence("the Dask scheduler does not answer", now - self.answered, None)]
+        if now - self.peopled >= NOTICE:
+            return [_Silence("the Dask scheduler has no workers", now - self.peopled, None)]
+        return [
+            _Silence(f"the Dask worker {name} gives no sign of life", now - ours, keys.get(name, frozenset()))
+            for name, (_, ours) in heard.items()
+            if now - ours >= NOTICE
+        ]
+
+
+def _key(ticket: int) -> str:
+    """Dask's name of a job; it takes equal names for one job."""
+    return f"amtl_cvx-{ticket}"
+
+
 _TURN = threading.Lock()
+_place: list[tuple[Any, int]] = []  # of a worker of a `WorkerPool`: the array of tickets, and its entry
 _opened: OrderedDict[str, Any] = OrderedDict()  # a worker's shared data, the latest last
 
 
 def _perform(
-    work: Callable[[Any, Any], Any], item: Any, key: str, sent: bytes | Path, ticket: str
+    work: Callable[[Any, Any], Any], item: Any, key: str, sent: bytes | Path, ticket: int
 ) -> _Outcome:
     """Do one job, in a worker."""
-    with _TURN, _blas().limit(limits=1, user_api="blas"):
+    with _TURN, _marked(ticket), _blas().limit(limits=1, user_api="blas"):
         shared = _open(key, sent)
         try:
-            return _Outcome(result=work(shared, item))
+            return _Outcome(result=work(shared, item), versions=_versions())
         except Exception as error:
             if not isinstance(error, AMTLError):
                 error.add_note(f"in a worker:\n{traceback.format_exc()}")
-            return _Outcome(error=error)
+            return _Outcome(error=error, versions=_versions())
+
+
+@contextlib.contextmanager
+def _marked(ticket: int) -> Iterator[None]:
+    """Note for the parent of a `WorkerPool` what its worker is at."""
+    for running, place in _place:
+        running[place] = ticket
+    yield
+    for running, place in _place:
+        running[place] = 0
+
+
+@cache
+def _versions() -> tuple[str, ...]:
+    """Python and packages of this process, "name version"."""
+    found = [f"python {platform.python_version()}"]
+    for package in _PACKAGES:
+        try:
+            found.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            found.append(f"{package} ?")
+    return tuple(found)
 
 
 def _open(key: str, sent: bytes | Path) -> Any:
@@ -415,8 +631,11 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _enter_worker() -> None:
-    """Leave Ctrl-C and a closed terminal to the parent, and end with it."""
+def _enter_worker(running: Any, taken: Any) -> None:
+    """Leave Ctrl-C and a closed terminal to the parent, end with it, and take a place among its workers."""
+    with taken.get_lock():
+        _place.append((running, taken.value))
+        taken.value += 1
     for name in ("SIGINT", "SIGHUP"):
         if name in signal.Signals.__members__:
             signal.signal(signal.Signals[name], signal.SIG_IGN)

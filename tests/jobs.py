@@ -53,6 +53,16 @@ def dies_once(shared: Path, item: int) -> int:
     return item * item
 
 
+def dies_often(shared: Path, item: int) -> int:
+    """Jobs 0, 1 and 2 kill their worker twice each."""
+    for attempt in range(2 * (item < 3)):
+        mark = shared / f"{item}-{attempt}"
+        if not mark.exists():
+            mark.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+    return item
+
+
 def dies(shared: int, item: int) -> int:
     if os.getpid() != shared:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import multiprocessing.connection
 import os
 import pickle
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -27,6 +30,7 @@ from jobs import (
     NUMBERS,
     Luggage,
     dies,
+    dies_often,
     dies_once,
     divides,
     fails,
@@ -39,6 +43,7 @@ from jobs import (
 )
 
 from amtl_cvx import errors, experiment, parallel
+from amtl_cvx.certificate import certify
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import AMTLError, ModelError, SolveError, WorkerError
 from amtl_cvx.experiment import Job, choose, fit_many
@@ -47,7 +52,7 @@ from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
 from amtl_cvx.parallel import ATTEMPTS, INLINE, SharedMap, WorkerPool, ordered_map, workers
 from amtl_cvx.solution import Record, Solution, Status
-from amtl_cvx.subproblems import ColumnProblem, WeightProblem, transfer, weights
+from amtl_cvx.subproblems import ColumnProblem, HalfStep, WeightProblem, transfer, weights
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
@@ -522,3 +527,236 @@ def test_an_address_without_a_scheduler_is_one_line(run: Run, monkeypatch: pytes
     answer = run("fit", "a.npz", "--out", "run", *GIVEN, "--scheduler", "tcp://127.0.0.1:1")
     assert answer.code == 2 and len(answer.err.splitlines()) == 1
     assert answer.err.startswith("error: no Dask scheduler answers at 'tcp://127.0.0.1:1': start one")
+
+
+class Liar(Executor):
+    """A worker that changes what it found."""
+
+    def __init__(self, change: Callable[[Any], Any]) -> None:
+        self.change = change
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        outcome = work(*args, **options)
+        future.set_result(outcome._replace(result=self.change(outcome.result)))
+        return future
+
+
+LIES: dict[str, Callable[[Solution], Any]] = {
+    "W scaled": lambda solution: replace(solution, W=1.5 * solution.W),
+    "B transposed": lambda solution: replace(solution, B=solution.B.T.copy()),
+    "W of another shape": lambda solution: replace(solution, W=solution.W[:, :-1]),
+    "W of nan": lambda solution: replace(solution, W=np.nan * solution.W),
+    "another method": lambda solution: replace(solution, method="stl"),
+    "None": lambda solution: None,
+    "a text": lambda solution: "certified",
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_wrong_result_of_a_worker_is_not_believed(
+    lie: str, rng: np.random.Generator, caplog: pytest.LogCaptureFixture
+) -> None:
+    job = Job(tasks=cases.random_tasks(rng), model=make_model())
+    found = fit_many([job], executor=Liar(LIES[lie]))
+    assert_same(found, [fit(job.tasks, job.model)])
+    assert "a worker's result is not that of its job: doing the job here" in caplog.text
+
+
+def test_what_a_worker_says_of_its_result_is_found_again_here(rng: np.random.Generator) -> None:
+    job = Job(tasks=cases.random_tasks(rng), model=make_model())
+    wrong = replace(job.model, coupling=9.0)
+    (found,) = fit_many(
+        [job], executor=Liar(lambda s: replace(s, objective=0.0, losses=0 * s.losses, model=wrong))
+    )
+    expected = fit(job.tasks, job.model)
+    assert_same([found], [expected])
+    assert found.objective == expected.objective and found.losses == pytest.approx(expected.losses)
+
+
+def test_a_wrong_loss_on_held_out_rows_does_not_choose(rng: np.random.Generator) -> None:
+    tasks = cases.random_tasks(rng, counts=(12, 14, 11))
+    here, there = (
+        choose(tasks, make_model(), coupling=True, mu=True, rng=np.random.default_rng(4), executor=executor)
+        for executor in (
+            None,
+            Liar(lambda pair: (replace(pair[0], held_out_loss=-pair[0].coupling), pair[1])),
+        )
+    )
+    assert here == there
+
+
+@pytest.mark.parametrize("kind", ["columns", "Hessians"])
+@pytest.mark.parametrize("change", ["nan", "cut", "scaled"])
+def test_wrong_columns_and_hessians_are_not_certified(
+    kind: str, change: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoilt = {"nan": lambda a: a * np.nan, "cut": lambda a: a[:-1], "scaled": lambda a: 1.5 * a}[change]
+
+    def changed(result: Any) -> Any:
+        if isinstance(result, HalfStep):
+            return result._replace(value=spoilt(result.value)) if kind == "columns" else result
+        return (spoilt(result[0]), result[1]) if kind == "Hessians" else result
+
+    monkeypatch.setattr(transfer, "COLUMN_SIZE", 2)
+    monkeypatch.setattr(transfer, "JOB_COLUMNS", 2)
+    monkeypatch.setattr(weights, "SPREAD_SIZE", 1)
+    tasks = cases.random_tasks(rng, loss="logistic", counts=(20, 15, 25))
+    model = make_model(loss=Logistic(), transfer=LossWeightedL1(mu=0.01))
+    try:
+        found = fit(tasks, model, options=Options(max_rounds=3, refine=False, executor=Liar(changed)))
+    except SolveError as error:
+        assert "raised the objective" in str(error) and change == "scaled"
+        return
+    own = fit(tasks, model, options=Options(max_rounds=3, refine=False))
+    assert found.certificate.passes == certify(tasks, model, found.W, found.B).passes
+    assert change == "scaled" or found.objective == pytest.approx(own.objective, rel=1e-9)
+
+
+def test_other_versions_of_a_worker_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    other = ("python 3.0.1", *parallel._versions()[1:])
+
+    class Older(Executor):
+        def submit(self, work: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
+            future: Future[Any] = Future()
+            future.set_result(work(*args, **options)._replace(versions=other))
+            return future
+
+    assert ordered_map(times, range(3), shared=5, executor=Older()) == [0, 5, 10]
+    (record,) = caplog.records
+    assert record.message.startswith("a worker has python 3.0.1 (here 3.") and "numpy" not in record.message
+
+
+def test_a_dead_worker_does_not_count_against_jobs_that_waited(tmp_path: Path) -> None:
+    with WorkerPool(1) as pool:
+        found = ordered_map(dies_often, range(6), shared=tmp_path, executor=pool)
+    assert found == list(range(6))  # jobs 0, 1 and 2 kill their worker twice each: job 5 saw six deaths
+
+
+@pytest.mark.parametrize("number", [10**11, 2.0, "2"])
+def test_a_number_of_jobs_that_no_machine_has_is_refused(number: Any) -> None:
+    with pytest.raises(ModelError, match="the number of jobs at a time must be"):
+        WorkerPool(number)
+
+
+class Scheduler:
+    """What `_Pulse` asks of a Dask client, as far as a test says."""
+
+    def __init__(self, *, workers: int = 1, frozen: bool = False, silent: bool = False) -> None:
+        self.number, self.frozen, self.silent, self.keys = workers, frozen, silent, list[str]()
+        self.over = threading.Event()
+
+    def scheduler_info(self) -> dict[str, Any]:
+        if self.frozen:
+            self.over.wait()
+        seen = 1.0 if self.silent else time.time()
+        return {"workers": {f"tcp://{n}": {"last_seen": seen} for n in range(self.number)}}
+
+    def processing(self) -> dict[str, list[str]]:
+        return {"tcp://0": self.keys}
+
+
+class Cluster(Executor):
+    """Takes jobs and does none of them."""
+
+    def __init__(self, client: Scheduler) -> None:
+        self.client = client
+
+    def submit(self, work: Callable[..., Any], /, *args: Any, key: str, **options: Any) -> Future[Any]:
+        self.client.keys.append(key)
+        return Future()
+
+
+@pytest.mark.parametrize(
+    "state, line",
+    [
+        ({"frozen": True}, "the Dask scheduler does not answer"),
+        ({"workers": 0}, "the Dask scheduler has no workers"),
+        ({"silent": True}, "the Dask worker tcp://0 gives no sign of life"),
+    ],
+    ids=["frozen scheduler", "no workers", "silent worker"],
+)
+def test_jobs_of_the_silent_are_done_here(
+    state: dict[str, Any], line: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Scheduler(**state)
+    monkeypatch.setattr(parallel, "_client_of", lambda executor: client)
+    for name, seconds in (("NOTICE", 0.1), ("SILENCE", 0.3), ("_BEAT", 0.02)):
+        monkeypatch.setattr(parallel, name, seconds)
+    started = time.perf_counter()
+    assert ordered_map(times, range(3), shared=5, executor=Cluster(client)) == [0, 5, 10]
+    client.over.set()
+    assert time.perf_counter() - started < 5.0
+    notice, end = (record.message for record in caplog.records)
+    assert notice.startswith(f"{line} for 0 s, with 3 jobs: they are done here after 0 s")
+    assert end.startswith(f"{line} for ") and end.endswith(": doing 3 jobs here")
+
+
+def test_a_long_job_of_a_worker_that_lives_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Scheduler()
+    monkeypatch.setattr(parallel, "_client_of", lambda executor: client)
+    for name, seconds in (("NOTICE", 0.1), ("SILENCE", 0.2), ("_BEAT", 0.02)):
+        monkeypatch.setattr(parallel, name, seconds)
+
+    class Slow(Cluster):
+        def submit(self, work: Callable[..., Any], /, *args: Any, key: str, **options: Any) -> Future[Any]:
+            future: Future[Any] = super().submit(work, key=key)
+            threading.Timer(0.6, lambda: future.set_result(parallel._Outcome(result=7))).start()
+            return future
+
+    assert ordered_map(times, range(1), shared=5, executor=Slow(client)) == [7]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "address", ["silent", "", "x", "tcp://", "http://a:1", "tcp://127.0.0.1:99999999", "tcp://\0"]
+)
+def test_an_address_that_is_silent_or_odd_is_one_line(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    monkeypatch.setattr(parallel, "_PATIENCE", 0.5)
+    with socket.socket() as port:
+        port.bind(("127.0.0.1", 0))
+        port.listen()  # accepts, and never says a word
+        silent = f"tcp://127.0.0.1:{port.getsockname()[1]}"
+        address = silent if address == "silent" else address
+        with pytest.raises(ModelError, match="no Dask scheduler answers at"), workers(scheduler=address):
+            pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("victim", ["scheduler", "workers", "worker"])
+def test_a_frozen_cluster_ends_in_a_line(
+    victim: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    for name, seconds in (("NOTICE", 1.0), ("SILENCE", 3.0), ("_BEAT", 0.2)):
+        monkeypatch.setattr(parallel, name, seconds)
+    with socket.socket() as port:
+        port.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{port.getsockname()[1]}"
+    dask = [sys.executable, "-m", "dask"]
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    host, number = address.removeprefix("tcp://").split(":")
+    scheduler = subprocess.Popen(
+        [*dask, "scheduler", "--host", host, "--port", number, "--no-dashboard"], **quiet
+    )  # type: ignore[call-overload]
+    worker = [*dask, "worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
+    crew = [subprocess.Popen(worker, **quiet) for _ in range(2)]  # type: ignore[call-overload]
+    try:
+        for _ in range(60):
+            with contextlib.suppress(OSError), socket.create_connection((host, int(number)), timeout=1.0):
+                break
+            time.sleep(0.5)
+        with workers(scheduler=address) as executor:
+            executor._client.wait_for_workers(2, timeout=30)  # type: ignore[union-attr]
+            {"scheduler": scheduler, "workers": crew[0], "worker": crew[0]}[victim].send_signal(
+                signal.SIGSTOP
+            )
+            if victim == "workers":
+                crew[1].send_signal(signal.SIGSTOP)
+            assert ordered_map(times, range(4), shared=5, executor=executor) == [0, 5, 10, 15]
+    finally:
+        for process in (*crew, scheduler):
+            process.kill()
+            process.wait()
+    assert "doing" in caplog.text and "jobs here" in caplog.text

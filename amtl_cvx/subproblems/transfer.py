@@ -181,8 +181,15 @@ class LinearTransferStep:
         price[np.outer(norms, norms) == 0.0] = _DEAR
         columns, spread = np.arange(tasks.T), self.spread or SharedMap(self)
         chunks = np.split(columns, columns[JOB_COLUMNS::JOB_COLUMNS]) if self.spread else [columns]
+
+        def whole(number: int, part: HalfStep) -> HalfStep | None:
+            shape = (tasks.T, len(chunks[number]))
+            return part if part.value.shape == shape and np.isfinite(part.value).all() else None
+
         parts = spread(
-            LinearTransferStep.solve_chunk, [(W / size, price[:, chunk], chunk) for chunk in chunks]
+            LinearTransferStep.solve_chunk,
+            [(W / size, price[:, chunk], chunk) for chunk in chunks],
+            accept=whole,
         )
         found, total = np.hstack([part.value for part in parts]), Solved.none()
         for part in parts:

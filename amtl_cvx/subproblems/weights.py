@@ -77,7 +77,13 @@ class LossModel(NamedTuple):
     def at(cls, step: Coupled, W: Array) -> LossModel:
         """h (T, d, d), half the Hessians, and r (T, d)."""
         spread = step.spread or SharedMap((step.loss, step.tasks))
-        parts = spread(_second_order, list(enumerate(W.T)))
+        d = len(W)
+
+        def whole(number: int, part: tuple[Array, Array]) -> tuple[Array, Array] | None:
+            fits = [np.shape(array) for array in part] == [(d, d), (d,)]
+            return part if fits and all(np.isfinite(array).all() for array in part) else None
+
+        parts = spread(_second_order, list(enumerate(W.T)), accept=whole)
         h, slopes = (np.stack(arrays) for arrays in zip(*parts, strict=True))
         return cls(step.loss, step.tasks, h, np.einsum("tij,jt->ti", h, W) - 0.5 * slopes)
 
