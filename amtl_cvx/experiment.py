@@ -230,8 +230,7 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
         "rmse", the mean over tasks of the root mean squared error, and "pooled rmse" over all rows.
     """
     complete = len(solution.task_names) == tasks.T
-    known = solution.feature_names
-    tasks = tasks.in_order(solution.task_names, known) if complete else tasks.with_features(known)
+    tasks = tasks.in_order(solution.task_names, solution.feature_names)
     index = [task_index(solution.task_names, task.name) for task in tasks]
     scores = [task.X @ solution.W[:, t] for task, t in zip(tasks, index, strict=True)]
     if any(task.compressed for task in tasks) and not solution.model.loss.quadratic:

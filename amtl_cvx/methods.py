@@ -156,8 +156,8 @@ def _lifting(checkpoint: Checkpoint | None, tasks: TaskSet, model: Model, basis:
     return None if checkpoint is None else lambda found: checkpoint(_lifted(found, tasks, model, basis))
 
 
-def method_named(name: str) -> Method:
+def method_named(name: object) -> Method:
     """The method of that name; `ModelError` lists the names."""
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise ModelError(f"unknown method {name!r}: choose one of {', '.join(METHODS)}")
     return METHODS[name]

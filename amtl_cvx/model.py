@@ -23,6 +23,7 @@ from numbers import Real
 
 import numpy as np
 
+from amtl_cvx.arrays import numbers
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, Squared, make_loss
 from amtl_cvx.notebook import paragraph
@@ -78,11 +79,11 @@ class Model:
                 )
         else:
             try:
-                weights = tuple(float(c) for c in self.task_weights)
-            except (TypeError, ValueError) as error:
+                weights = tuple(float(c) for c in numbers(self.task_weights, "task_weights").tolist())
+            except (TypeError, DataError) as error:
+                got = f"{error}" if isinstance(error, DataError) else _shown(self.task_weights)
                 raise ModelError(
-                    f"task_weights must be one of {TASK_WEIGHTS} or T numbers, got"
-                    f" {_shown(self.task_weights)}"
+                    f"expected task_weights of T numbers or one of {TASK_WEIGHTS}: {got}"
                 ) from error
             if not all(np.isfinite(c) and c > 0 for c in weights):
                 raise ModelError(f"task weights must be positive and finite, got {weights}")

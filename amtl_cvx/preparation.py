@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from amtl_cvx.arrays import Array, Indices, Mask, check_features, frozen
+from amtl_cvx.arrays import Array, Indices, Mask, check_features, frozen, numbers
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import Task, TaskSet, check_tasks
 
@@ -72,10 +72,11 @@ class Preparation:
     feature_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if np.ndim(self.center) != 1 or np.shape(self.center) != np.shape(self.scale):
-            shapes = f"{np.shape(self.center)} and {np.shape(self.scale)}"
+        parts = numbers(self.center, "center"), numbers(self.scale, "scale")
+        if parts[0].ndim != 1 or parts[0].shape != parts[1].shape:
+            shapes = f"{parts[0].shape} and {parts[1].shape}"
             raise DataError(f"center and scale must be two vectors of one length, they have shapes {shapes}")
-        pair = check_features(np.stack([self.center, self.scale]), what="center and scale").copy()
+        pair = np.stack(parts)
         if not (pair[1] > 0).all():
             column = int(np.argmin(pair[1]))
             raise DataError(

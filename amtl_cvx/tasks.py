@@ -290,6 +290,8 @@ class TaskSet:
         check_complete(frame)
         own = dict(zip(columns, frame.columns, strict=True))
         features = [column for column in columns if column not in (task, target)]
+        if not features:
+            raise DataError("expected a column besides the task and the target, there is none: add a feature")
         codes, labels = group(frame[own[task]], f"column {task!r}")
         return cls._split(
             frame[[own[column] for column in features]],
@@ -456,8 +458,13 @@ class TaskSet:
         return task_index(self.names, task)
 
     def in_order(self, names: Sequence[str], features: Sequence[str] | None) -> TaskSet:
-        """The same tasks, they and their features in these orders; `DataError` where these are others."""
-        order = order_of(self.names, names, "the tasks")
+        """The same tasks, they and their features in these orders; `DataError` where these are others.
+
+        There may be more `names` than tasks, but no task of another name.
+        """
+        unknown = [name for name in self.names if name not in names]
+        wanted = [name for name in names if name in self.names] if not unknown else names
+        order = order_of(self.names, wanted, "the tasks")
         tasks = self if order is None else replace(self, tasks=tuple(self.tasks[t] for t in order))
         return tasks.with_features(features)
 

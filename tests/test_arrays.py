@@ -161,7 +161,7 @@ def test_tasks_and_features_are_found_by_name_when_a_solution_is_scored() -> Non
     assert data.test is not None and data.test.fingerprint() == tasks.fingerprint()
     other = TaskSet.from_arrays([a, b, c], [Y, Y, Y], names=list("abz"))
     for wrong in (lambda: score(found, other), lambda: Dataset(name="x", train=tasks, test=other)):
-        with pytest.raises(DataError, match="the tasks.*no 'c'"):
+        with pytest.raises(DataError, match="the tasks.*'z' is none"):
             wrong()
     with pytest.raises(DataError, match="another order"):
         save(found, "nowhere", tasks=tasks.with_features(("c", "a", "b")))
@@ -287,3 +287,35 @@ def test_one_pair_of_labels_serves_all_tasks() -> None:
     mixed = TaskSet.from_arrays([ROWS, ROWS], [HALVES, 2 * HALVES - 1])
     with pytest.raises(DataError, match="same labels in every task"):
         Model(loss=Logistic(), transfer=LossWeightedL1(mu=0.1), coupling=1.0).check(mixed)
+
+
+@pytest.mark.parametrize(
+    ("task", "names"),
+    [
+        (
+            np.array([2**63 + 1, 2**63 + 3] * 6, dtype=np.uint64),
+            ("9223372036854775809", "9223372036854775811"),
+        ),
+        (np.array(["2026-01-02", "2025-01-02"] * 6, dtype="datetime64[D]"), ("2025-01-02", "2026-01-02")),
+        (np.array([3, 7] * 6, dtype=object), ("3", "7")),
+        ([1.0, 2.0] * 6, ("1", "2")),
+        ([1, "1"] * 6, None),
+        ([1e300, 1.0] * 6, None),
+        (np.array(["NaT", "2025-01-02"] * 6, dtype="datetime64[D]"), None),
+    ],
+)
+def test_no_two_labels_become_one(task: Any, names: tuple[str, ...] | None) -> None:
+    if names is not None:
+        assert TaskSet.from_stacked(ROWS, Y, task).names == names
+        return
+    with pytest.raises(DataError):
+        TaskSet.from_stacked(ROWS, Y, task)
+
+
+def test_an_array_that_its_owner_locked_can_be_unlocked_again() -> None:
+    own = ROWS.copy()
+    own.flags.writeable = False
+    tasks = TaskSet.from_arrays([own], [Y])
+    own.flags.writeable = True
+    own *= 2.0
+    np.testing.assert_array_equal(tasks[0].X, ROWS)

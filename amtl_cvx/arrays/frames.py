@@ -67,7 +67,7 @@ def order_of(found: Sequence[str] | None, names: Sequence[str] | None, what: str
     absent = [name for name in names if name not in place]
     extra = sorted(set(found) - set(names))
     if absent or extra:
-        said = [f"no {absent[0]!r}"] * bool(absent) + [f"{extra[0]!r} is none of them"] * bool(extra)
+        said = [f"no {name!r}" for name in absent[:1]] + [f"{name!r} is none of them" for name in extra[:1]]
         raise DataError(
             f"{what} must be those of the fit ({_shown(names)}), {', '.join(said)}: give the same, or an"
             " array in their order"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Sequence
 from numbers import Real
 from typing import Any
@@ -23,6 +24,9 @@ from amtl_cvx.arrays.frames import (
     series_entries,
 )
 from amtl_cvx.errors import DataError
+
+_OURS: weakref.WeakValueDictionary[int, NDArray[Any]] = weakref.WeakValueDictionary()
+"""Arrays that `frozen` locked: a user who locked his own array can unlock it again."""
 
 Array = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -48,12 +52,13 @@ def snapshot(value: object, what: str) -> Array:
     array = numbers(value, what)
     if array is not value and array.base is None and isinstance(value, np.ndarray | list | tuple):
         return frozen(array)  # converted just now
-    return array if _is_locked(array) else frozen(array.copy())
+    return array if _is_ours(array) else frozen(array.copy())
 
 
 def frozen(array: Array) -> Array:
-    """`array`, which is ours alone, made read-only: `snapshot` takes it as it is."""
+    """`array`, which is ours alone, made read-only: `snapshot` takes it and its views as they are."""
     array.flags.writeable = False
+    _OURS[id(array)] = array
     return array
 
 
@@ -77,8 +82,12 @@ def as_array(value: object, what: str) -> NDArray[Any]:
             ) from error
         reason = " ".join(str(error).split())[:120]
         raise DataError(f"{what} cannot be read as an array ({type(error).__name__}: {reason})") from error
+    if array.dtype.kind in "US" and isinstance(value, list | tuple):
+        array = _unmixed(value, array)
     if array.dtype.kind == "O":
         _check_objects(array, what)
+    if array.dtype.kind in "mM" and np.isnat(array).any():
+        raise DataError(f"{what} has missing values (NaT): drop or fill those rows first")
     return array
 
 
@@ -192,14 +201,16 @@ def _check_objects(array: NDArray[Any], what: str) -> None:
             raise DataError(f"{what} holds sparse matrices: give their toarray(), one for each task")
 
 
-def _is_locked(array: NDArray[Any]) -> bool:
-    """Whether nobody can write the memory of `array`: it and all that it is a view of are read-only."""
-    owner: Any = array
-    while isinstance(owner, np.ndarray):
-        if owner.flags.writeable:
-            return False
-        owner = owner.base
-    return owner is None
+def _is_ours(array: NDArray[Any]) -> bool:
+    """Whether only we know the memory of `array`."""
+    owner = array if array.base is None else array.base
+    return not array.flags.writeable and _OURS.get(id(owner)) is owner
+
+
+def _unmixed(value: list[Any] | tuple[Any, ...], texts: NDArray[Any]) -> NDArray[Any]:
+    """The texts of a list; its entries as they are where numbers among them would be made text."""
+    entries = np.array(value, dtype=object)
+    return texts if all(isinstance(entry, str | bytes) for entry in entries.ravel()) else entries
 
 
 def described(array: NDArray[Any]) -> str:

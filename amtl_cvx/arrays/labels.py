@@ -35,19 +35,27 @@ def names_of(names: object, count: int, what: str) -> tuple[str, ...]:
 
 def group(labels: object, what: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
     """The group of each row, (N,), as numbers 0..T-1, and the labels of the groups as text."""
-    array = _column(as_array(labels, what))
-    if array.ndim != 1:
-        raise DataError(f"{what} must have one label per row, it has shape {array.shape}")
-    if array.dtype.kind == "O" and plain_numbers(array):
-        array = np.asarray(array.tolist())
+    array = _labels(labels, what)
     if array.dtype.kind in "iu":
         present, codes = np.unique(array, return_inverse=True)
         return codes.astype(np.int64), tuple(str(number) for number in present.tolist())
     plain = array.astype(str) if array.dtype.kind == "M" else array
-    texts = _texts(plain) or [clean(entry) for entry in plain.tolist()]
+    entries = plain.tolist()
+    kinds = sorted({type(entry).__name__ for entry in entries})
+    if len(kinds) > 1:
+        raise DataError(f"{what} must hold labels of one kind, it has {', '.join(kinds[:3])}: make all text")
+    texts = [clean(entry) for entry in entries]
     found = sorted_names(set(texts))
     place = {name: t for t, name in enumerate(found)}
     return np.array([place[name] for name in texts], dtype=np.int64), tuple(found)
+
+
+def _labels(labels: object, what: str) -> NDArray[Any]:
+    """One label per row, (N,); Python's whole numbers as NumPy's."""
+    array = _column(as_array(labels, what))
+    if array.ndim != 1:
+        raise DataError(f"{what} must have one label per row, it has shape {array.shape}")
+    return np.asarray(array.tolist()) if array.dtype.kind == "O" and plain_numbers(array) else array
 
 
 def sorted_names(names: Collection[str]) -> list[str]:
@@ -59,18 +67,15 @@ def sorted_names(names: Collection[str]) -> list[str]:
 def names_or_numbers(task: object) -> tuple[NDArray[np.int64], tuple[str, ...] | None]:
     """The task of each row and the names of the tasks; whole numbers 0..T-1 are the tasks, without names.
 
-    Text and whole numbers >= 0 with gaps are names (`group`).
+    Everything else names the tasks (`group`): text, dates, whole numbers >= 0 with gaps.
     """
-    index = _column(as_array(task, "task"))
-    if index.dtype.kind == "O" and plain_numbers(index):
-        index = np.asarray(index.tolist())
-    if index.dtype.kind not in REAL:
-        if _texts(index) is None:
-            raise DataError(f"task must hold whole numbers or text, it has {described(index)}: convert it")
-        return group(index, "task")
-    present = whole_numbers(index)
-    codes = np.searchsorted(present, index.astype(np.int64)).astype(np.int64)
-    return codes, None if _counts(present) else tuple(str(number) for number in present.tolist())
+    index = _labels(task, "task")
+    if index.dtype.kind in REAL:
+        present = whole_numbers(index)
+        if _counts(present):
+            return index.astype(np.int64), None
+        index = index if index.dtype.kind in "iu" else index.astype(np.int64)
+    return group(index, "task")
 
 
 def targets(parts: Sequence[tuple[object, str]]) -> tuple[list[Array], Labels | None]:
@@ -164,19 +169,21 @@ def label_pair(targets: Iterable[Collection[float]]) -> Labels | None:
     return (0, 1) if all(values <= {0.0, 1.0} for values in found) else (-1, 1)
 
 
-def whole_numbers(index: NDArray[Any]) -> NDArray[np.int64]:
+def whole_numbers(index: NDArray[Any]) -> NDArray[Any]:
     """The different task numbers in `index`, sorted; `DataError` unless they are whole and >= 0."""
     if index.dtype.kind not in REAL:
         raise DataError(f"task must hold the integers 0..T-1, it has {described(index)}")
     if not (np.isfinite(index).all() and np.array_equal(index, np.round(index))):
         raise DataError("task must hold the integers 0..T-1, it has fractions, infinities or NaN")
-    present = np.unique(index).astype(np.int64)
+    present = np.unique(index)
     if len(present) and present[0] < 0:
         raise DataError(f"task must hold the integers 0..T-1, the smallest is {present[0]}")
-    return present
+    if len(present) and present[-1] > 2**53 and present.dtype.kind == "f":
+        raise DataError(f"task must hold the integers 0..T-1, the largest is {present[-1]:g}: give text")
+    return present if present.dtype.kind == "u" else present.astype(np.int64)
 
 
-def check_gaps(present: NDArray[np.int64]) -> None:
+def check_gaps(present: NDArray[Any]) -> None:
     """`DataError` unless the sorted task numbers are 0..T-1."""
     if not _counts(present):
         gap = next(t for t in range(len(present)) if present[t] != t)
@@ -198,5 +205,5 @@ def _texts(array: NDArray[Any]) -> list[str] | None:
     return [clean(entry) for entry in entries]
 
 
-def _counts(present: NDArray[np.int64]) -> bool:
+def _counts(present: NDArray[Any]) -> bool:
     return np.array_equal(present, np.arange(len(present)))

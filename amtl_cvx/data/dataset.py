@@ -72,7 +72,7 @@ class Dataset:
         object.__setattr__(self, "source", clean(self.source))
         d, T = self.train.d, self.train.T
         for part, tasks in (("validation", self.validation), ("test", self.test)):
-            if tasks is not None and not (tasks.d == d and set(tasks.names) <= set(self.train.names)):
+            if tasks is not None and not (tasks.d == d and tasks.T <= T):
                 raise DataError(
                     f"the {part} part must have {T} tasks with {d} features, like the training part, it has"
                     f" {tasks.T} with {tasks.d}"

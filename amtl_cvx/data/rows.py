@@ -103,7 +103,10 @@ class ChunkedRows(Rows):
     feature_names: tuple[str, ...] | None = None
 
     def chunks(self) -> Iterator[Chunk]:
-        return checked((self._arrays(part) for part in self.make()), self.feature_names)
+        parts = self.make()
+        if not isinstance(parts, Iterable):
+            raise DataError(f"make must return parts (X, y, task), got {type(parts).__name__}: yield them")
+        return checked((self._arrays(part) for part in parts), self.feature_names)
 
     def _arrays(self, part: object) -> tuple[NDArray[Any], ...]:
         if not isinstance(part, tuple | list) or len(part) != 3:
