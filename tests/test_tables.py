@@ -99,6 +99,9 @@ def test_what_is_not_clear_names_its_option(tmp_path: Path, caplog: pytest.LogCa
     write(path, PLAIN, "cp1250")
     is_the_table(tasks_of(path))
     assert "say --encoding if names look wrong" in caplog.text
+    caplog.clear()
+    is_the_table(tasks_of(write(path, GERMAN)))
+    assert caplog.messages == ["a.csv: read with decimal commas, such as 1,5"]
     refused(write(path, PLAIN.replace("ü", "\x81"), "latin-1"), "not UTF-8 and not Latin-1: say --encoding")
     refused(path, "cannot be read as utf-8", encoding="utf-8")
     assert len(tasks_of(path, encoding="latin-1")) == 2

@@ -308,6 +308,7 @@ def _decimal(table: TextTable, columns: Sequence[int]) -> str:
             f"{commas[0].strip()[:40]!r} may have a decimal comma or a mark of thousands: say --decimal , or"
             " write it without the mark"
         )
+    _log.warning("%s: read with decimal commas, such as %s", table.file, commas[0].strip()[:40])
     return ","
 
 
