@@ -287,6 +287,19 @@ def test_a_workbook_that_inflates_is_refused(tmp_path: Path, monkeypatch: pytest
     refused(path, "readable .xlsx")
 
 
+def test_a_sheet_that_claims_a_far_row_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = workbook(tmp_path / "a.xlsx", NAMES, ("a", 1, 2))
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    sheet = "xl/worksheets/sheet1.xml"
+    members[sheet] = members[sheet].replace(b'<row r="2"', b'<row r="999999999999"')
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    monkeypatch.setattr("amtl_cvx.data.workbook._ROWS", 1000)
+    refused(path, "claims more than 1000 rows")
+
+
 def test_an_empty_sheet_of_a_thousand_columns_is_refused_in_time(tmp_path: Path) -> None:
     openpyxl = pytest.importorskip("openpyxl", reason="openpyxl (the extra excel) is not installed")
     book = openpyxl.Workbook()

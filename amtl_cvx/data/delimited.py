@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amtl_cvx.data.table import TextTable
-from amtl_cvx.data.untrusted import check_expansion, check_room, read_bytes, shown
+from amtl_cvx.data.untrusted import check_expansion, read_bytes, shown
 from amtl_cvx.errors import DataError
 
 if TYPE_CHECKING:
@@ -97,6 +97,7 @@ class DelimitedText(TextTable):
 
     def __init__(self, path: Path, dialect: Dialect, *, wanted: Collection[str] = ()) -> None:
         content = read_bytes(path)
+        size = len(content)
         if path.suffix.lower() == ".gz":
             content = _inflated(content)
         self.file, self.decimal, self._content = path.name, dialect.decimal, content
@@ -115,7 +116,7 @@ class DelimitedText(TextTable):
             )
         rows, gaps = content.count(b"\n") + content.count(b"\r"), content.count(self._sep.encode())
         # read, put together, and a part for every task; the texts of the task and the target
-        check_room("the table", 24 * (rows + gaps) + 150 * rows)
+        check_expansion("the table", size, 24 * (rows + gaps) + 150 * rows)
 
     def records(self) -> Iterator[Sequence[str]]:
         reader = self._reader(self._sep)

@@ -19,8 +19,10 @@ from amtl_cvx.data.table import TextTable
 from amtl_cvx.data.untrusted import check_expansion, read_bytes
 from amtl_cvx.errors import DataError
 
-_PER_BYTE = 4
+_PER_BYTE = 8
 """Bytes of memory that a byte of the sheet takes at least."""
+_ROWS = 2**20
+"""Most rows of a sheet."""
 _FIELDS = 10**6
 """Empty fields that are looked at, beyond one for each byte."""
 _log = logging.getLogger(__name__)
@@ -66,6 +68,8 @@ class Workbook(TextTable):
         """The rows as texts, as many as the first one has."""
         width = fields = 0
         for line, row in enumerate(rows, 1):
+            if line > _ROWS:
+                raise DataError(f"the sheet claims more than {_ROWS} rows: damaged, or save it as CSV UTF-8")
             fields += len(row)
             if fields > _FIELDS + unpacked:
                 raise DataError(f"row {line} has {len(row)} fields, nearly all empty: delete empty columns")
