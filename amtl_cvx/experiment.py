@@ -165,6 +165,7 @@ def _judged(job: Job, solution: Solution) -> Solution | None:
     )
 
 
+@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def choose(
     tasks: TaskSet,
     model: Model,
@@ -219,6 +220,7 @@ def mu_max(tasks: TaskSet, model: Model, W: Array) -> float:
     return float((gain[usable] / losses[usable, None]).max(initial=0.0))
 
 
+@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mapping[str, float]:
     """How well a solution predicts prepared tasks, all or some of those it has, found by their names.
 

@@ -118,6 +118,7 @@ def certify(
     return climbed.certificate
 
 
+@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def climb(
     certificate: Certificate,
     tasks: TaskSet,

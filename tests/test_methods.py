@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 from cases import METHOD_CASES, missing, random_tasks
 
+from amtl_cvx.certificate import certify
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.experiment import choose
 from amtl_cvx.methods import METHODS, fit
 from amtl_cvx.model import make_model
 from amtl_cvx.solution import Point, Status
+from amtl_cvx.tasks import TaskSet
 
 KINDS = {"alternating": "joint", "curriculum": "curriculum", "stl": "single-task"}
 
@@ -63,3 +66,18 @@ def test_a_curriculum_without_its_order_is_bad_data(rng: np.random.Generator) ->
     with pytest.raises(DataError, match="order"):
         point = Point(np.zeros((6, 4)), np.zeros((4, 4)))
         METHODS["curriculum"].judge(random_tasks(rng), make_model(mu=0.1, coupling=1.0), point, 1e-8)
+
+
+def test_what_numpy_does_about_underflow_for_the_caller_changes_nothing(rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng, counts=(9, 8)), make_model(mu=0.05, coupling=0.7)
+    scale = np.r_[1.0, np.full(tasks.d - 1, 1e-170)]
+    small = TaskSet.from_arrays([task.X * scale for task in tasks], [t.y for t in tasks])
+
+    def everything() -> tuple[object, ...]:
+        solution = fit(small, model)
+        chosen = choose(small, model, coupling=True, mu=True, rng=np.random.default_rng(0))
+        return solution.certificate, certify(small, model, solution.W, solution.B), chosen
+
+    expected = everything()
+    with np.errstate(all="raise"):
+        assert everything() == expected

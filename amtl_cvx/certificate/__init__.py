@@ -93,6 +93,7 @@ _UNDERFLOW = float(np.finfo(np.float64).tiny / np.finfo(np.float64).eps)
 """Where J and all that it is compared with are below this, differences of doubles are lost."""
 
 
+@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def certify(
     tasks: TaskSet,
     model: Model,

@@ -87,6 +87,7 @@ class SecondOrder:
     direction: tuple[Array, Array] | None = None
 
 
+@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrder:
     """Judge the curvature of J at a feasible point that is near a first-order point.
 

@@ -93,6 +93,7 @@ class Enclosure:
         Path(path).write_text(json.dumps(self.proof, separators=(",", ":")) + "\n")
 
 
+@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def enclose(
     tasks: TaskSet,
     model: Model,
