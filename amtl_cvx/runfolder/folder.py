@@ -354,7 +354,10 @@ def _checkpoints(place: Path) -> list[Path]:
 def _interrupted(place: Path) -> list[Path]:
     """The folders called DIR.interrupted, also by number."""
     called, home = re.compile(re.escape(f"{place.name}.interrupted") + r"(-\d+)?"), place.resolve().parent
-    return [home / name for name in sorted(os.listdir(home)) if called.fullmatch(name)]
+    try:
+        return [home / name for name in sorted(os.listdir(home)) if called.fullmatch(name)]
+    except OSError:  # DIR may be ours where the folder around it is not
+        return []
 
 
 def _free(place: Path, word: str) -> Path:
