@@ -30,6 +30,7 @@ import amtl_cvx.report  # noqa: F401
 from amtl_cvx import certify, read
 from amtl_cvx.cli import main as command
 from amtl_cvx.runfolder import read_run
+from amtl_cvx.runfolder.files import locate
 
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 T, D, N = 5, 4, 12
@@ -127,7 +128,7 @@ def _standing(folder: Path, old: float, new: float) -> tuple[list[str], str]:
             faults.append(f"a run with mu {mu}")
         if not certificate.passes or run["status"] != "certified":
             faults.append("the run in DIR is not certified")
-        told = json.loads((folder / "run" / "certificate.json").read_text())["objective"]
+        told = json.loads(locate(folder / "run", "certificate.json").read_text())["objective"]
         if abs(told - certificate.objective) > 1e-12 * abs(told):
             faults.append("a mixture of two runs")
         return faults, "old" if mu == old else "new"
