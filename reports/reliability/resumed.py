@@ -83,8 +83,8 @@ KINDS = (
     ),
     Kind(
         name="squared, plain alternation",
-        make=lambda rng: low_rank(12, 20, 40, rng),
-        options=("--coupling", "10", "--mu", "0.01", "--no-refine", "--max-rounds", "100000"),
+        make=lambda rng: low_rank(60, 20, 40, rng),
+        options=("--coupling", "1", "--mu", "0.1", "--no-refine", "--max-rounds", "100000"),
     ),
     Kind(
         name="logistic, exponential cones",
