@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from command_line import GIVEN, Run, arrays, assert_error, point, states
+from command_line import GIVEN, Run, arrays, assert_error, point, states, write_csv
 
 import amtl_cvx.enclosure
 
@@ -273,3 +273,18 @@ def test_json_says_too_when_the_data_are_others(run: Run, fitted: Path) -> None:
 def test_a_transpose_that_fits_is_named_where_the_shape_is_wrong(run: Run, fitted: Path) -> None:
     np.savez("t.npz", W=point()["W"].T, B=point()["B"])
     assert_error(run("certify", "a.npz", "t.npz", *GIVEN, "--standardize", "--intercept"), "transpose")
+
+
+def test_columns_in_another_order_are_prepared_by_their_names(run: Run) -> None:
+    data = arrays()
+    data["X"] = data["X"] * [1.0, 10.0, 100.0, 1000.0] + [0.0, 5.0, 0.0, -5.0]
+    write_csv(Path("a.csv"), data)
+    columns = ("--task", "kind", "--target", "price")
+    assert run("fit", "a.csv", *columns, "--out", "run", *GIVEN, "--standardize", "--quiet").code == 0
+    header, *lines = [line.split(",") for line in Path("a.csv").read_text().splitlines()]
+    order = [3, 0, 5, 1, 4, 2]
+    moved = [",".join(row[j] for j in order) for row in (header, *lines)]
+    Path("b.csv").write_text("\n".join(moved) + "\n")
+    first, second = (run("certify", name, "run", "--json") for name in ("a.csv", "b.csv"))
+    assert first.code == second.code == 0
+    assert json.loads(second.out)["objective"] == pytest.approx(json.loads(first.out)["objective"], rel=1e-12)

@@ -6,7 +6,7 @@ import csv
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -63,8 +63,10 @@ class StoredRun:
     @property
     def preparation(self) -> Preparation | None:
         stored = self.run.get("preparation")
-        preparation = None if stored is None else Preparation.from_dict(stored)
-        if preparation is not None and preparation.d + preparation.intercept != len(self.W):
+        if stored is None:
+            return None
+        preparation = replace(Preparation.from_dict(stored), feature_names=self.feature_names)
+        if preparation.d + preparation.intercept != len(self.W):
             raise DataError(
                 f"run.json: the preparation is one of {preparation.d} features, W has {len(self.W)} rows:"
                 " keep the files of a run together"
