@@ -74,7 +74,7 @@ def test_a_regression_answers_in_numbers() -> None:
         (["a"] * 36, "'a' only"),
         (["a", ""] * 18, "missing"),
         (np.array(["a", None] * 18, dtype=object), "missing"),
-        (["1.5", "2.5", "3.5"] * 12, "if they are numbers, convert them"),
+        (["1.5", "2.5", "3.5"] * 12, "must hold real numbers: convert it"),
     ],
 )
 def test_text_of_another_number_of_values_is_refused(y: Any, said: str) -> None:
@@ -130,6 +130,20 @@ def test_a_csv_and_a_parquet_have_the_same_labels(run: Run) -> None:
     assert_error(run("fit", "a.parquet", *COLUMNS, "--out", "run", "--loss", "squared"), "logistic")
     frame.assign(price=["a", "b", "c"] * 12).to_parquet("c.parquet")
     assert_error(run("fit", "c.parquet", *COLUMNS, "--out", "run"), "'price'", "one_vs_rest")
+
+
+@pytest.mark.parametrize("kind", ["bool", "text"])
+def test_a_folder_and_an_npz_have_the_same_labels(kind: str, tmp_path: Path) -> None:
+    y, pair = WRITTEN[kind]
+    np.savez(tmp_path / "a.npz", X=X, y=y, task=TASK)
+    (tmp_path / "a").mkdir()
+    for name, array in (("X", X), ("y", y), ("task", TASK)):
+        np.save(tmp_path / "a" / f"{name}.npy", array)
+    first, second = read(tmp_path / "a.npz").train, read(tmp_path / "a").train
+    assert first.labels == second.labels == pair and first.fingerprint() == second.fingerprint()
+    np.save(tmp_path / "a" / "y.npy", np.resize(list("abc"), len(y)))
+    with pytest.raises(DataError, match="one-vs-rest"):
+        read(tmp_path / "a")
 
 
 def test_three_classes_in_one_column(run: Run) -> None:

@@ -137,8 +137,8 @@ def two_labels(words: Collection[str], what: str) -> tuple[str, str]:
         raise DataError(
             f"{what} is not numeric: text with {len(found)} different values ({shown}). Two are labels of a"
             " classification; for more learn one task per class (one-vs-rest): TaskSet.one_vs_rest(X, labels)"
-            " in Python, or a .mat file with train_x and the numbers of the classes as train_y; if they are"
-            " numbers, convert them"
+            " in Python, or a .mat file with train_x and the numbers of the classes as train_y. Else"
+            f" {what} must hold real numbers: convert it"
         )
     return found[0], found[1]
 

@@ -16,12 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.arrays import check_features
+from amtl_cvx.arrays import Labels, check_features, clean, two_labels
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.npz import array_header, check_stored, check_task_column
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
 from amtl_cvx.data.untrusted import check_room, check_size, existing_file, read_json, reading
 from amtl_cvx.errors import DataError
+
+_WORDS = 1 << 16
+"""Texts that are looked at at once."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +77,7 @@ class ArrayRows(Rows):
     task: ArrayFile
     task_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
+    labels: Labels | None = None
 
     @classmethod
     def open(cls, folder: Path) -> ArrayRows:
@@ -87,7 +91,14 @@ class ArrayRows(Rows):
         features = names.get("feature_names")
         if features is not None and len(features) != X.shape[1]:
             raise DataError(f"expected {X.shape[1]} feature names, got {len(features)}")
-        return cls(X=X, y=y, task=task, task_names=names.get("task_names"), feature_names=features)
+        return cls(
+            X=X,
+            y=y,
+            task=task,
+            task_names=names.get("task_names"),
+            feature_names=features,
+            labels=_classes(y),
+        )
 
     @property
     def count(self) -> int:
@@ -100,7 +111,8 @@ class ArrayRows(Rows):
     def _parts(self) -> Iterator[tuple[NDArray[Any], ...]]:
         step = chunk_rows(self.X.shape[1])
         for start in range(0, self.count, step):
-            yield tuple(file.rows(start, start + step) for file in (self.X, self.y, self.task))
+            X, y, task = (file.rows(start, start + step) for file in (self.X, self.y, self.task))
+            yield X, _signs(y, self.labels), task
 
 
 def features_folder(folder: Path) -> FeatureTable:
@@ -115,6 +127,25 @@ def features_folder(folder: Path) -> FeatureTable:
         task=None if task is None else check_task_column(task, len(rows)),
         feature_names=read_names(folder).get("feature_names"),
     )
+
+
+def _classes(y: ArrayFile) -> Labels | None:
+    """The two labels of targets that are text or bool; `DataError` for text of more or fewer."""
+    if y.dtype.kind not in "USb":
+        return None
+    if y.dtype.kind == "b":
+        return (False, True)
+    words: set[str] = set()
+    for start in range(0, y.shape[0], _WORDS):
+        words.update(map(clean, np.unique(y.rows(start, start + _WORDS)).tolist()))
+    return two_labels(words, "y")
+
+
+def _signs(y: NDArray[Any], labels: Labels | None) -> NDArray[Any]:
+    """Texts as -1 and +1; everything else as it is."""
+    if labels is None or y.dtype.kind == "b":
+        return y
+    return np.array([1.0 if clean(word) == labels[1] else -1.0 for word in y.tolist()])
 
 
 def _member(folder: Path, key: str) -> ArrayFile:
