@@ -3,10 +3,10 @@ r"""The footprint: how much memory a fit or a certificate will take, known befor
 With n = T d unknowns in W, G = T d^2 entries of the losses' Hessians, C = T^2 d of the coupling, K = G + C
 and E edges, in bytes, the largest of what is held at one time:
 
-    compile     CVXPY's tensors of the W-problem                        220 K, of which 165 K are kept
-    W-step      the tensors and Clarabel's factor                       165 K + 65 G + 8.5 n^2 fill
+    compile     CVXPY's tensors of the W-problem                        220 K
+    W-step      what of them is kept, and Clarabel's factor             115 to 165 K + 65 G + 8.5 n^2 fill
     B-step      beside these, up to `COLUMN_SIZE` tasks, its own        200 T^3 + 5 T^4
-    Newton      H (n, n), factored in place, and its edges              9 n^2 + 18 n E
+    Newton      H (n, n), factored in place, and its edges              9 n^2 + 18 n E + 40 E^2
     L-BFGS-B    beyond `DENSE_LIMIT` unknowns, in place of Newton       65 vectors of T d + T^2
     NumPy       the losses' Hessians, their batches and inverses        2 to 4 times 8 G
     rows        of losses with kinks, and of definitions                1 kB an entry of X
@@ -38,6 +38,7 @@ log = logging.getLogger("amtl_cvx.memory")
 _BASE = 14 * 2**20  # what any fit takes: libraries that are loaded late, the history
 _HUBS = 100
 _KEPT = 100 * 2**20
+_SMALL = 2 * 10**6  # entries up to which what was used to compile goes back to the allocator only
 _VECTORS = 65  # of L-BFGS-B with 30 corrections
 _EDGES = 7
 _ENTRY = 1000
@@ -103,7 +104,9 @@ def _tensors(T: int, d: int, *, graph: bool) -> int:
     """The compiled W-problem with its solver; B is 0 without a `graph`."""
     G, C = T * d * d, T * T * d
     fill = min(1.0, _HUBS / T) if graph else 0.0
-    return int(max(220 * (G + C), 165 * (G + C) + 65 * G + 8.5 * fill * (T * d) ** 2))
+    K = G + C
+    held = 115 * K + 50 * min(K, _SMALL)
+    return int(max(220 * K, held + 65 * G + 8.5 * fill * (T * d) ** 2))
 
 
 def _numpy(T: int, d: int, *, refines: bool) -> int:
@@ -112,7 +115,7 @@ def _numpy(T: int, d: int, *, refines: bool) -> int:
     if n > DENSE_LIMIT:
         return 3 * hessians + (_VECTORS * 8 * (n + T * T) if refines else 0)
     edges = min(_EDGES * T, T * (T - 1), WORKING_LIMIT) if refines else 0
-    return 9 * n * n + 18 * n * edges + 2 * hessians
+    return 9 * n * n + 18 * n * edges + 40 * edges**2 + 2 * hessians
 
 
 def _factors(tasks: TaskSet, model: Model) -> int:

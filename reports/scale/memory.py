@@ -31,8 +31,6 @@ SIZES = (  # T, d, n, loss, engine
     (5, 600, 700, "squared", "cvxpy"),
     (5, 600, 700, "squared", "fast"),
     (5, 1000, 1200, "squared", "cvxpy"),
-    (5, 1000, 1200, "squared", "fast"),
-    (3, 2000, 2500, "squared", "fast"),
 )
 
 CELL = f"""
