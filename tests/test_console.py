@@ -28,7 +28,7 @@ class Full(io.StringIO):
 
 
 def test_no_character_of_a_name_steers_the_terminal() -> None:
-    every = "".join(map(chr, range(0x110000)))
+    every = "".join(map(chr, (*range(0x3000), *range(0xD800, 0xE000), *range(0xFE00, 0x10000))))
     left = {unicodedata.category(character) for character in clean(every)}
     assert not left & {"Cc", "Cs", "Zl", "Zp"}
     assert clean("\x1b[2J\r\u202e") == r"\x1b[2J\r\u202e" and clean("Größe 東京 π") == "Größe 東京 π"

@@ -152,7 +152,8 @@ def in_labels(labels: Labels, decided: Array) -> NDArray[Any]:
 
 def numbers_for_classes(values: Collection[float]) -> str | None:
     """What to say where these different targets may be the numbers of classes; None where they are not."""
-    if not 2 <= len(values) <= MANY or any(value != round(value) for value in values):
+    whole = all(value == round(value) and abs(value) < 1e9 for value in values)
+    if not (whole and 2 <= len(values) <= MANY):
         return None
     return (
         f"the targets are {len(values)} different whole numbers: learned as numbers (squared loss); for"
