@@ -41,7 +41,7 @@ COLUMNS = ("--task", "kind", "--target", "price")
 def test_predictions_are_in_the_labels_of_the_data(kind: str) -> None:
     y, pair = WRITTEN[kind]
     tasks = TaskSet.from_stacked(X, y, TASK)
-    solution = fit(tasks, MODEL)
+    solution = fit(tasks, MODEL, method="stl")
     assert tasks.labels == solution.labels == pair and suggest_loss(tasks) == "logistic"
     for t in range(T):
         found = solution.predict(t, X)
@@ -52,13 +52,16 @@ def test_predictions_are_in_the_labels_of_the_data(kind: str) -> None:
 
 
 def test_the_way_labels_are_written_changes_no_number() -> None:
-    fits = [fit(TaskSet.from_stacked(X, y, TASK), MODEL) for y, _ in (WRITTEN["0/1"], WRITTEN["text"])]
+    fits = [
+        fit(TaskSet.from_stacked(X, y, TASK), MODEL, method="stl")
+        for y, _ in (WRITTEN["0/1"], WRITTEN["text"])
+    ]
     np.testing.assert_array_equal(fits[0].W, fits[1].W)
 
 
 def test_a_regression_answers_in_numbers() -> None:
     tasks = TaskSet.from_stacked(X, WRITTEN["0/1"][0], TASK)
-    solution = fit(tasks, Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=0.5))
+    solution = fit(tasks, Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=0.5), method="stl")
     assert solution.labels is None
     np.testing.assert_allclose(solution.predict(0, X), X @ solution.W[:, 0], rtol=1e-12)
     with pytest.raises(DataError, match="logistic"):
