@@ -14,9 +14,10 @@
 * Nothing is lost: whatever ends a job other than the job itself (a killed worker, a lost connection) has it
   done again, `ATTEMPTS` times in all; a job that only waited for a worker that died has not been begun. Where
   the executor takes no more jobs, this process does the rest.
-* Nothing waits for ever: a scheduler that does not answer, one without workers, or a worker that it does not
-  hear of, is said after `NOTICE` seconds, and after `SILENCE` their jobs are done here. How long a job takes
-  does not matter, only whether there is a sign of life.
+* Nothing waits for ever: a scheduler that does not answer, one without workers, a worker that it does not hear
+  of, or a process of a `WorkerPool` that has a job and takes no processor time (seen on Linux), is said after
+  `NOTICE` seconds; after `SILENCE` their jobs are done here, or the process is killed and its job done again.
+  How long a job takes does not matter, only whether there is a sign of life.
 * Nothing is believed: `accept` sees each result that comes from a worker, and what it refuses is done here. A
   worker with other versions of Python or packages is said once.
 * An error of a job is raised as it is, that of the earliest job where there are several; what has not begun
@@ -45,7 +46,7 @@ import traceback
 import uuid
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import cache
@@ -75,6 +76,7 @@ _PATIENCE = 10.0
 _BEAT = 0.5
 """Seconds between two questions for a sign of life."""
 _PACKAGES = ("amtl-cvx", "numpy", "scipy", "cvxpy")
+_OURS = "amtl_cvx-"
 _KEPT = 2
 """How many shared data a worker holds on to."""
 
@@ -181,6 +183,7 @@ class WorkerPool(Executor):
             raise ModelError(f"the number of jobs at a time must be at most {MOST_JOBS}, got {processes}")
         self._processes = processes
         self._dead: set[int] = set()
+        self._worked: dict[int, tuple[tuple[int, float], float]] = {}
         self._pool = self._start()
         self._given: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
 
@@ -206,14 +209,31 @@ class WorkerPool(Executor):
         """Whether a lost job had been begun when its worker died."""
         return ticket in self._dead or ticket in self._running
 
+    def silences(self) -> list[_Silence]:
+        """The workers that have a job and have taken no processor time for `NOTICE` or longer."""
+        now, found, before = time.monotonic(), [], self._worked
+        self._worked = {}
+        for ticket, pid in zip(self._running, self._pids, strict=True):
+            used = _processor_time(pid) if ticket else None
+            if used is None:
+                continue
+            last, since = before.get(pid, ((0, 0.0), now))
+            since = since if last == (ticket, used) else now
+            self._worked[pid] = (ticket, used), since
+            if now - since >= NOTICE:
+                who = f"the worker process {pid} takes no processor time"
+                found.append(_Silence(who, now - since, frozenset([ticket]), pid))
+        return found
+
     def _start(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
         self._running = context.Array("q", self._processes, lock=False)  # the ticket that each worker is at
+        self._pids = context.Array("q", self._processes, lock=False)
         return ProcessPoolExecutor(
             self._processes,
             mp_context=context,
             initializer=_enter_worker,
-            initargs=(self._running, context.Value("i", 0)),
+            initargs=(self._running, self._pids, context.Value("i", 0)),
         )
 
 
@@ -405,8 +425,7 @@ class _Dispatch(Generic[Shared, Item, Result]):
         """Wait for the next jobs to end."""
         done: set[Future[_Outcome]] = set()
         while self.waiting and not done:
-            pause = None if self.pulse is None else _BEAT
-            done = wait(self.waiting, timeout=pause, return_when=FIRST_COMPLETED).done
+            done = wait(self.waiting, timeout=_BEAT, return_when=FIRST_COMPLETED).done
             if not done:
                 self._listen()
         lost: dict[int, Exception] = {}
@@ -452,29 +471,33 @@ class _Dispatch(Generic[Shared, Item, Result]):
 
     def _listen(self) -> None:
         """Take back the jobs of those who give no sign of life."""
-        assert self.pulse is not None
-        for silence in self.pulse.silences():
+        source = self.executor if isinstance(self.executor, WorkerPool) else self.pulse
+        for silence in [] if source is None else source.silences():
             numbers = {
                 future: number
                 for future, number in self.waiting.items()
-                if silence.keys is None or _key(self.tickets[number]) in silence.keys
+                if silence.tickets is None or self.tickets[number] in silence.tickets
             }
             if not numbers:
                 continue
             if silence.who not in self.said:
                 self.said.add(silence.who)
                 log.warning(
-                    "%s for %.0f s, with %d jobs: they are done here after %.0f s",
+                    "%s for %.0f s, with %d jobs: the limit is %.0f s",
                     silence.who, silence.seconds, len(numbers), SILENCE,
                 )  # fmt: skip
             if silence.seconds < SILENCE:
+                continue
+            if silence.pid is not None:
+                log.warning("%s for %.0f s: it is ended, its job begins again", silence.who, silence.seconds)
+                os.kill(silence.pid, getattr(signal, "SIGKILL", signal.SIGTERM))
                 continue
             log.warning("%s for %.0f s: doing %d jobs here", silence.who, silence.seconds, len(numbers))
             for future, number in numbers.items():
                 del self.waiting[future]
                 self.here.add(number)
                 self.todo.append(number)
-            if silence.keys is None:
+            if silence.tickets is None:
                 self.executor = None
             else:
                 self._cancel(list(numbers))
@@ -518,11 +541,12 @@ class _Dispatch(Generic[Shared, Item, Result]):
 
 
 class _Silence(NamedTuple):
-    """Who gives no sign of life, for how long, and the jobs that are with them; None: all."""
+    """Who gives no sign of life, for how long, the jobs that are with them (None: all), a process to end."""
 
     who: str
     seconds: float
-    keys: frozenset[str] | None
+    tickets: frozenset[int] | None
+    pid: int | None = None
 
 
 class _Pulse(threading.Thread):
@@ -533,7 +557,7 @@ class _Pulse(threading.Thread):
         self.client, self.left = client, threading.Event()
         self.answered = self.peopled = time.monotonic()
         self.heard: dict[str, tuple[float, float]] = {}  # the scheduler's clock, and ours when it moved
-        self.keys: dict[str, frozenset[str]] = {}
+        self.tickets: dict[str, frozenset[int]] = {}
         self.start()
 
     def run(self) -> None:
@@ -549,20 +573,22 @@ class _Pulse(threading.Thread):
                 else (each["last_seen"], now)
                 for name, each in workers.items()
             }  # fmt: skip
-            self.keys = {name: frozenset(map(str, those)) for name, those in keys.items()}
+            self.tickets = {name: _tickets(those) for name, those in keys.items()}
             self.answered = now
             if workers:
                 self.peopled = now
 
     def silences(self) -> list[_Silence]:
         """Everyone who has been silent for `NOTICE` or longer."""
-        now, heard, keys = time.monotonic(), self.heard, self.keys
+        now, heard, tickets = time.monotonic(), self.heard, self.tickets
         if now - self.answered >= NOTICE:
             return [_Silence("the Dask scheduler does not answer", now - self.answered, None)]
         if now - self.peopled >= NOTICE:
             return [_Silence("the Dask scheduler has no workers", now - self.peopled, None)]
         return [
-            _Silence(f"the Dask worker {name} gives no sign of life", now - ours, keys.get(name, frozenset()))
+            _Silence(
+                f"the Dask worker {name} gives no sign of life", now - ours, tickets.get(name, frozenset())
+            )
             for name, (_, ours) in heard.items()
             if now - ours >= NOTICE
         ]
@@ -570,7 +596,22 @@ class _Pulse(threading.Thread):
 
 def _key(ticket: int) -> str:
     """Dask's name of a job; it takes equal names for one job."""
-    return f"amtl_cvx-{ticket}"
+    return f"{_OURS}{ticket}"
+
+
+def _tickets(keys: Iterable[Any]) -> frozenset[int]:
+    """Those of our jobs among Dask's."""
+    ours = (str(key).removeprefix(_OURS) for key in keys if str(key).startswith(_OURS))
+    return frozenset(int(ticket) for ticket in ours)
+
+
+def _processor_time(pid: int) -> float | None:
+    """What a process has taken so far, in ticks of the clock; None where it cannot be seen."""
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return float(words[11]) + float(words[12])
+    except (OSError, IndexError, ValueError):
+        return None
 
 
 _TURN = threading.Lock()
@@ -631,10 +672,11 @@ def _blas() -> ThreadpoolController:
     return ThreadpoolController()
 
 
-def _enter_worker(running: Any, taken: Any) -> None:
+def _enter_worker(running: Any, pids: Any, taken: Any) -> None:
     """Leave Ctrl-C and a closed terminal to the parent, end with it, and take a place among its workers."""
     with taken.get_lock():
         _place.append((running, taken.value))
+        pids[taken.value] = os.getpid()
         taken.value += 1
     for name in ("SIGINT", "SIGHUP"):
         if name in signal.Signals.__members__:

@@ -37,6 +37,7 @@ from jobs import (
     late,
     length,
     process,
+    stops_once,
     threads,
     times,
     weigh,
@@ -627,6 +628,18 @@ def test_other_versions_of_a_worker_are_said_once(caplog: pytest.LogCaptureFixtu
     assert record.message.startswith("a worker has python 3.0.1 (here 3.") and "numpy" not in record.message
 
 
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="what a process takes is read in /proc")
+def test_a_frozen_worker_process_is_replaced(
+    pool: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name, seconds in (("NOTICE", 0.2), ("SILENCE", 0.5), ("_BEAT", 0.05)):
+        monkeypatch.setattr(parallel, name, seconds)
+    found = ordered_map(stops_once, NUMBERS, shared=tmp_path / "stopped", executor=pool)
+    assert found == [n * n for n in NUMBERS]
+    assert "takes no processor time for 0 s, with 1 jobs" in caplog.text
+    assert "it is ended, its job begins again" in caplog.text
+
+
 def test_a_dead_worker_does_not_count_against_jobs_that_waited(tmp_path: Path) -> None:
     with WorkerPool(1) as pool:
         found = ordered_map(dies_often, range(6), shared=tmp_path, executor=pool)
@@ -688,7 +701,7 @@ def test_jobs_of_the_silent_are_done_here(
     client.over.set()
     assert time.perf_counter() - started < 5.0
     notice, end = (record.message for record in caplog.records)
-    assert notice.startswith(f"{line} for 0 s, with 3 jobs: they are done here after 0 s")
+    assert notice.startswith(f"{line} for 0 s, with 3 jobs: the limit is 0 s")
     assert end.startswith(f"{line} for ") and end.endswith(": doing 3 jobs here")
 
 
