@@ -43,7 +43,7 @@ from jobs import (
     weigh,
 )
 
-from amtl_cvx import errors, experiment, parallel
+from amtl_cvx import errors, experiment
 from amtl_cvx.certificate import certify
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import AMTLError, ModelError, SolveError, WorkerError
@@ -51,7 +51,18 @@ from amtl_cvx.experiment import Job, choose, fit_many
 from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
-from amtl_cvx.parallel import ATTEMPTS, INLINE, SharedMap, WorkerPool, ordered_map, workers
+from amtl_cvx.parallel import (
+    ATTEMPTS,
+    INLINE,
+    SharedMap,
+    WorkerPool,
+    cluster,
+    dispatch,
+    ordered_map,
+    silence,
+    worker,
+    workers,
+)
 from amtl_cvx.solution import Record, Solution, Status
 from amtl_cvx.subproblems import ColumnProblem, HalfStep, WeightProblem, transfer, weights
 from amtl_cvx.tasks import TaskSet
@@ -205,7 +216,7 @@ def test_an_observer_that_raises_cancels_what_has_not_begun() -> None:
     def stop(number: int, result: int) -> None:
         raise KeyboardInterrupt
 
-    executor = Counter(lambda future: future.set_result(parallel._Outcome(result=4)), stays)
+    executor = Counter(lambda future: future.set_result(worker.Outcome(result=4)), stays)
     with pytest.raises(KeyboardInterrupt):
         ordered_map(times, range(2), shared=5, executor=executor, observe=stop)
     assert [future.cancelled() for future in executor.futures] == [False, True]
@@ -352,7 +363,7 @@ def test_the_steps_of_a_fit_are_the_same_on_an_executor(
         begin(self, **shape)
 
     monkeypatch.setattr(ColumnProblem, "__init__", count)
-    monkeypatch.setattr(parallel, "_opened", OrderedDict())
+    monkeypatch.setattr(worker, "_opened", OrderedDict())
     monkeypatch.setattr(transfer, "COLUMN_SIZE", 2)
     monkeypatch.setattr(transfer, "JOB_COLUMNS", 2)
     monkeypatch.setattr(weights, "SPREAD_SIZE", 1)
@@ -523,7 +534,7 @@ def test_the_command_line_works_on_the_cluster(address: str, run: Run) -> None:
 @pytest.mark.slow
 def test_an_address_without_a_scheduler_is_one_line(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed", reason="dask.distributed is not installed")
-    monkeypatch.setattr(parallel, "_PATIENCE", 0.5)
+    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
     np.savez("a.npz", **arrays())
     answer = run("fit", "a.npz", "--out", "run", *GIVEN, "--scheduler", "tcp://127.0.0.1:1")
     assert answer.code == 2 and len(answer.err.splitlines()) == 1
@@ -615,7 +626,7 @@ def test_wrong_columns_and_hessians_are_not_certified(
 
 
 def test_other_versions_of_a_worker_are_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    other = ("python 3.0.1", *parallel._versions()[1:])
+    other = ("python 3.0.1", *worker.versions_here()[1:])
 
     class Older(Executor):
         def submit(self, work: Callable[..., Any], /, *args: Any, **options: Any) -> Future[Any]:
@@ -632,8 +643,8 @@ def test_other_versions_of_a_worker_are_said_once(caplog: pytest.LogCaptureFixtu
 def test_a_frozen_worker_process_is_replaced(
     pool: WorkerPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for name, seconds in (("NOTICE", 0.2), ("SILENCE", 0.5), ("_BEAT", 0.05)):
-        monkeypatch.setattr(parallel, name, seconds)
+    for name, seconds in (("NOTICE", 0.2), ("SILENCE", 0.5), ("BEAT", 0.05)):
+        monkeypatch.setattr(silence, name, seconds)
     found = ordered_map(stops_once, NUMBERS, shared=tmp_path / "stopped", executor=pool)
     assert found == [n * n for n in NUMBERS]
     assert "takes no processor time for 0 s, with 1 jobs" in caplog.text
@@ -693,9 +704,9 @@ def test_jobs_of_the_silent_are_done_here(
     state: dict[str, Any], line: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = Scheduler(**state)
-    monkeypatch.setattr(parallel, "_client_of", lambda executor: client)
-    for name, seconds in (("NOTICE", 0.1), ("SILENCE", 0.3), ("_BEAT", 0.02)):
-        monkeypatch.setattr(parallel, name, seconds)
+    monkeypatch.setattr(dispatch, "client_of", lambda executor: client)
+    for name, seconds in (("NOTICE", 0.1), ("SILENCE", 0.3), ("BEAT", 0.02)):
+        monkeypatch.setattr(silence, name, seconds)
     started = time.perf_counter()
     assert ordered_map(times, range(3), shared=5, executor=Cluster(client)) == [0, 5, 10]
     client.over.set()
@@ -707,14 +718,14 @@ def test_jobs_of_the_silent_are_done_here(
 
 def test_a_long_job_of_a_worker_that_lives_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Scheduler()
-    monkeypatch.setattr(parallel, "_client_of", lambda executor: client)
-    for name, seconds in (("NOTICE", 0.1), ("SILENCE", 0.2), ("_BEAT", 0.02)):
-        monkeypatch.setattr(parallel, name, seconds)
+    monkeypatch.setattr(dispatch, "client_of", lambda executor: client)
+    for name, seconds in (("NOTICE", 0.1), ("SILENCE", 0.2), ("BEAT", 0.02)):
+        monkeypatch.setattr(silence, name, seconds)
 
     class Slow(Cluster):
         def submit(self, work: Callable[..., Any], /, *args: Any, key: str, **options: Any) -> Future[Any]:
             future: Future[Any] = super().submit(work, key=key)
-            threading.Timer(0.6, lambda: future.set_result(parallel._Outcome(result=7))).start()
+            threading.Timer(0.6, lambda: future.set_result(worker.Outcome(result=7))).start()
             return future
 
     assert ordered_map(times, range(1), shared=5, executor=Slow(client)) == [7]
@@ -726,7 +737,7 @@ def test_a_long_job_of_a_worker_that_lives_is_waited_for(monkeypatch: pytest.Mon
 )
 def test_an_address_that_is_silent_or_odd_is_one_line(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("distributed", reason="dask.distributed is not installed")
-    monkeypatch.setattr(parallel, "_PATIENCE", 0.5)
+    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
     with socket.socket() as port:
         port.bind(("127.0.0.1", 0))
         port.listen()  # accepts, and never says a word
@@ -742,8 +753,8 @@ def test_a_frozen_cluster_ends_in_a_line(
     victim: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     pytest.importorskip("distributed", reason="dask.distributed is not installed")
-    for name, seconds in (("NOTICE", 1.0), ("SILENCE", 3.0), ("_BEAT", 0.2)):
-        monkeypatch.setattr(parallel, name, seconds)
+    for name, seconds in (("NOTICE", 1.0), ("SILENCE", 3.0), ("BEAT", 0.2)):
+        monkeypatch.setattr(silence, name, seconds)
     with socket.socket() as port:
         port.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{port.getsockname()[1]}"
