@@ -29,7 +29,7 @@ import numpy as np
 
 from amtl_cvx.arrays import MANY, numbers_for_classes
 from amtl_cvx.coordinator import Options
-from amtl_cvx.errors import DataError
+from amtl_cvx.errors import DataError, SolveError
 from amtl_cvx.holdout import Split, hold_out
 from amtl_cvx.losses import Loss
 from amtl_cvx.methods import fit, method_named
@@ -87,10 +87,7 @@ class Choice:
         if self.trials:
             tried = f"{len(self.trials)} values on {self.judged_on}"
             ends = self.trials[0].coupling, self.trials[-1].coupling
-            further = (
-                f", still at the end of the path after {DECADES} more decades: give --coupling a value beyond"
-                " it to look further"
-            )
+            further = ", at the end of the path: give --coupling a value beyond it to look further"
             where = further if self.model.coupling in ends else ""
             parts.append(f"coupling {self.model.coupling:.4g} (best of {tried}{where})")
         if self.mu_max is not None:
@@ -316,11 +313,15 @@ def _path(
     trials = tried(COUPLING_PATH)
     for decade in range(1, DECADES + 1):
         best = min(trials, key=_loss_of)
-        if best is trials[0]:
-            trials = [*tried([COUPLING_PATH[0] / 10.0**decade]), *trials]
-        elif best is trials[-1]:
-            trials += tried([COUPLING_PATH[-1] * 10.0**decade])
-        else:
+        try:
+            if best is trials[0]:
+                trials = [*tried([COUPLING_PATH[0] / 10.0**decade]), *trials]
+            elif best is trials[-1]:
+                trials += tried([COUPLING_PATH[-1] * 10.0**decade])
+            else:
+                break
+        except SolveError as error:  # the path itself is enough
+            log.info("the path of couplings ends here: %s", error)
             break
     return tuple(trials)
 

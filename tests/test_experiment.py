@@ -189,4 +189,4 @@ def test_the_sentence_says_what_was_chosen_only(rng: np.random.Generator) -> Non
 def test_the_sentence_says_when_the_path_ended(coupling: float, end: bool) -> None:
     trials = tuple(Trial(coupling=value, mu=1.0, held_out_loss=0.0) for value in (0.1, 1.0, 10.0))
     sentence = Choice(model=model_for(Squared(), coupling=coupling), trials=trials).sentence()
-    assert ("at the end of the path after 3 more decades: give --coupling" in sentence) is end
+    assert ("at the end of the path: give --coupling a value beyond it to look further" in sentence) is end

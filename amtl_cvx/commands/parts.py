@@ -12,6 +12,7 @@ hash is that of the run, and commands that read DATA for a stored run take the s
 from __future__ import annotations
 
 import dataclasses
+import logging
 import re
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
@@ -23,8 +24,9 @@ from amtl_cvx.arrays import Mask
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.holdout import draw, split_off
-from amtl_cvx.tasks import TaskSet
+from amtl_cvx.tasks import Task, TaskSet
 
+_log = logging.getLogger(__name__)
 _COLUMN = "column:"
 _YES, _NO = {"1", "1.0", "true"}, {"0", "0.0", "false"}
 _WORDS = {
@@ -164,9 +166,18 @@ def _from_file(part: Part, train: TaskSet, found: Dataset) -> TaskSet:
         raise DataError(
             f"--{part.name} {part.text} has a task {unknown[0]!r} that DATA has not: leave its rows out"
         )
+    if {_rows(task) for task in rows} & {_rows(task) for task in train}:
+        _log.warning(
+            "--%s %s has rows that are trained on: its scores say nothing of new rows", part.name, part.text
+        )
     texts = [isinstance(tasks.labels and tasks.labels[0], str) for tasks in (train, rows)]
     if any(texts) and train.labels != rows.labels:
         raise DataError(
             f"--{part.name} {part.text} must have the labels {train.labels} of DATA, it has {rows.labels}"
         )
     return rows
+
+
+def _rows(task: Task) -> tuple[str, bytes, bytes]:
+    """A task's rows, to be compared."""
+    return task.name, task.X.tobytes(), task.y.tobytes()
