@@ -179,12 +179,18 @@ def test_kills_at_random_moments(tmp_path: Path, old: Solution, new: Solution, d
 def test_only_own_files_are_replaced(tmp_path: Path, old: Solution, new: Solution, data: Dataset) -> None:
     place = write(tmp_path / "run", old, data)
     (place / "src").mkdir()
-    for name in ("notes.txt", "p.csv", "x.pdf", "src/main.py"):
+    others = (
+        "notes.txt",
+        "p.csv",
+        "x.pdf",
+        "src/main.py",
+        "proof.json",
+    )  # the last by certify --proof
+    for name in others:
         (place / name).write_text(name)
     write(place, new, data)
     assert which(place, old, new) == "new"
-    for name in ("notes.txt", "p.csv", "x.pdf", "src/main.py"):
-        assert (place / name).read_text() == name
+    assert [(place / name).read_text() for name in others] == list(others)
 
 
 def test_a_run_from_before_the_hashes_is_replaced_and_read(

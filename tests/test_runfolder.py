@@ -29,7 +29,7 @@ from amtl_cvx.runfolder import (
     read_run,
     save,
 )
-from amtl_cvx.solution import HISTORY_COLUMNS, Solution
+from amtl_cvx.solution import HISTORY_COLUMNS, Solution, Status
 from amtl_cvx.transfer import LossWeightedL1
 
 OURS = json.dumps({"program": "amtl_cvx"})
@@ -276,6 +276,20 @@ def test_save_refuses_the_tasks_of_another_fit(tmp_path: Path, run: tuple[Soluti
         with pytest.raises(DataError):
             save(solution, tmp_path / "run", tasks=tasks)
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.usefixtures("plain")
+def test_what_is_saved_does_not_replace_something_better(
+    tmp_path: Path, run: tuple[Solution, Dataset], caplog: pytest.LogCaptureFixture
+) -> None:
+    solution, tasks = run[0], run[1].train
+    worse = dataclasses.replace(solution, status=Status.STALLED, W=2 * solution.W)
+    assert save(solution, tmp_path / "run", tasks=tasks) == tmp_path / "run" and not caplog.records
+    assert save(worse, tmp_path / "run", tasks=tasks) == tmp_path / "run.uncertified"
+    assert "run holds a certified run and was left as it is" in caplog.text
+    np.testing.assert_array_equal(read_run(tmp_path / "run").W, solution.W)
+    assert save(worse, tmp_path / "run", tasks=tasks, force=True) == tmp_path / "run"
+    np.testing.assert_array_equal(read_run(tmp_path / "run").W, worse.W)
 
 
 def test_a_saved_curriculum_remembers_its_start(tmp_path: Path, rng: np.random.Generator) -> None:

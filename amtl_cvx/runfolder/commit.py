@@ -20,7 +20,7 @@ from pathlib import Path
 
 from amtl_cvx.errors import DataError
 from amtl_cvx.runfolder.content import read_run_json
-from amtl_cvx.runfolder.files import COMMIT, OWN_FILES, digest, recorded_files
+from amtl_cvx.runfolder.files import COMMIT, UNRECORDED, digest, recorded_files
 
 
 def commit(staged: Path, place: Path) -> None:
@@ -64,8 +64,8 @@ def _own(place: Path) -> list[str]:
     except DataError:
         return []
     files = recorded_files(run)
-    if not run or files is None:
-        return [name for name in OWN_FILES if run and name != "run.json"]
+    if files is None:
+        return list(UNRECORDED) if run else []
     return [
         name for name, known in files.items() if (place / name).is_file() and digest(place / name) == known
     ]

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-OWN_FILES = (
+UNRECORDED = (
     "solution.npz", "certificate.json", "history.csv", "graph.png", "graph.graphml", "report.html",
-    "landscape.csv", "landscape.json", "landscape.png", "digits.json", "proof.json", "state.npz", "run.json",
+    "landscape.csv", "landscape.json", "landscape.png",
 )  # fmt: skip
+"""What runs hold whose run.json does not yet list the files beside it."""
+OWN_FILES = (*UNRECORDED, "digits.json", "proof.json", "state.npz", "run.json")
 """What a run folder may hold of ours."""
 OWN_PREFIX = ".amtl_cvx-"
 """How the names of our own folders begin, in DIR and beside it."""
