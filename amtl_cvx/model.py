@@ -121,29 +121,36 @@ class Model:
     def check(self, tasks: TaskSet) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights."""
         check_tasks(tasks)
-        words = tasks.labels is not None and isinstance(tasks.labels[0], str)
-        if words and not self.loss.classification:
-            raise DataError(
-                f"the {self.loss.name} loss needs numbers, the targets are the texts {tasks.labels}: use the"
-                " logistic loss"
-            )
         for task in tasks:
             if task.compressed and not self.loss.quadratic:
                 raise DataError(
                     f"the {self.loss.name} loss needs the rows of {task.name!r}, it has a factor of them:"
                     " read the data with keep_rows=True"
                 )
-            self.loss.check(task)
-        if (
-            self.loss.classification
-            and tasks.labels == (-1, 1)
-            and any((task.y == 0).any() for task in tasks)
-        ):
+        self._check_targets(tasks)
+        if not isinstance(self.task_weights, str) and len(self.task_weights) != tasks.T:
+            raise DataError(f"expected {tasks.T} task weights, one per task, got {len(self.task_weights)}")
+
+    def _check_targets(self, tasks: TaskSet) -> None:
+        """Raise `DataError` where the targets are not legal for the loss, or the labels not one pair."""
+        texts = tasks.labels if tasks.labels is not None and isinstance(tasks.labels[0], str) else None
+        if texts is not None and not self.loss.classification:
+            raise DataError(
+                f"the {self.loss.name} loss needs numbers, the targets are the texts {texts}: use the"
+                " logistic loss"
+            )
+        try:
+            for task in tasks:
+                self.loss.check(task)
+        except DataError as error:
+            if texts is None:
+                raise
+            raise DataError(f"{error} (-1 is {texts[0]!r}, +1 is {texts[1]!r})") from error
+        mixed = tasks.labels == (-1, 1) and any(0.0 in task.y for task in tasks)
+        if self.loss.classification and mixed:
             raise DataError(
                 f"the {self.loss.name} loss needs the same labels in every task, some have 0/1 and some -1/+1"
             )
-        if not isinstance(self.task_weights, str) and len(self.task_weights) != tasks.T:
-            raise DataError(f"expected {tasks.T} task weights, one per task, got {len(self.task_weights)}")
 
     def compress(self, tasks: TaskSet) -> TaskSet:
         """Tasks with the same losses and at most d + 1 rows each where the loss allows it."""

@@ -85,6 +85,12 @@ def test_text_of_another_number_of_values_is_refused(y: Any, said: str) -> None:
         TaskSet.from_stacked(X, y, TASK)
 
 
+def test_a_task_of_one_class_is_named_in_the_words_of_the_data() -> None:
+    y = np.where((TASK == 0) | (SIGNS < 0), "no", "yes")
+    with pytest.raises(DataError, match=r"both classes.*'task 0'.*-1 is 'no', \+1 is 'yes'"):
+        fit(TaskSet.from_stacked(X, y, TASK), MODEL)
+
+
 def test_parts_of_a_data_set_have_the_same_labels() -> None:
     train, other = (TaskSet.from_stacked(X, np.where(SIGNS > 0, b, a), TASK) for a, b in ("ny", "ab"))
     with pytest.raises(DataError, match="labels of the training part"):
