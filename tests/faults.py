@@ -71,8 +71,9 @@ def _defines(module: ModuleType, name: str) -> bool:
 
 
 def _plain(found: Any) -> FunctionType:
-    """The function behind a property or a class method."""
+    """The function behind a property, a class method or a decorator."""
     found = found.fget if isinstance(found, property) else getattr(found, "__func__", found)
+    found = inspect.unwrap(found)
     assert isinstance(found, FunctionType)
     return found
 
