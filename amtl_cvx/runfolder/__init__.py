@@ -21,7 +21,8 @@ DIR.uncertified; DIR.interrupted is also where the checkpoint of a running fit i
 """
 
 from amtl_cvx.runfolder.content import describe, model_from_dict, model_to_dict, to_json, versions
-from amtl_cvx.runfolder.folder import RunFolder, check_replaceable, save
+from amtl_cvx.runfolder.folder import RunFolder, save
+from amtl_cvx.runfolder.places import check_replaceable
 from amtl_cvx.runfolder.proofs import proof_text, write_proofs
 from amtl_cvx.runfolder.state import read_state, state_arrays
 from amtl_cvx.runfolder.stored import StoredRun, read_history, read_run

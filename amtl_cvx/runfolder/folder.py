@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import logging
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -17,8 +15,17 @@ from typing import Any
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import DataError
 from amtl_cvx.runfolder.commit import commit, finish
-from amtl_cvx.runfolder.content import describe, draw, read_run_json, to_json, write_numbers, write_pictures
-from amtl_cvx.runfolder.files import COMMIT, OWN_FILES, OWN_PREFIX, digest, locate
+from amtl_cvx.runfolder.content import describe, draw, to_json, write_numbers, write_pictures
+from amtl_cvx.runfolder.files import COMMIT, OWN_FILES, digest
+from amtl_cvx.runfolder.places import (
+    check_replaceable,
+    checkpoints,
+    described,
+    free_name,
+    interrupted,
+    protected,
+    reason_of,
+)
 from amtl_cvx.runfolder.work import Work
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import TaskSet
@@ -66,14 +73,16 @@ class RunFolder:
             there = self._target.is_dir()
             self._work = Work(self._target, home=self._target if there else self._target.parent)
             try:
-                for left in (self._target, *_interrupted(self._named)):
-                    finish(left)
+                finish(self._target)
+                for left in interrupted(self._named):
+                    with contextlib.suppress(OSError, DataError):
+                        finish(left)
             except BaseException:
                 self._work.close()
                 raise
         except OSError as error:
             self._remove_parents()
-            raise DataError(f"cannot write to {place}: {_reason(error)}: choose another --out") from error
+            raise DataError(f"cannot write to {place}: {reason_of(error)}: choose another --out") from error
         except (DataError, KeyboardInterrupt):
             self._remove_parents()
             raise
@@ -135,7 +144,7 @@ class RunFolder:
         try:
             _put(illustrate, work, place)
         except OSError as error:
-            _log.warning("%s has no pictures: %s", place, _reason(error))
+            _log.warning("%s has no pictures: %s", place, reason_of(error))
         return place
 
     def checkpoint(
@@ -159,22 +168,23 @@ class RunFolder:
             write_numbers(folder, solution)
             _seal(folder, run, {})
 
-        place = self._checkpoint or self._checkpoint_place(run)
+        known = self._checkpoint
+        place = self._checkpoint = known or self._checkpoint_place(run)  # ours, should an interrupt come here
         try:
             _put(fill, self._work_beside(place), place)
         except (OSError, DataError) as error:
-            _log.warning("no checkpoint can be kept in %s: %s", place, _reason(error))
+            self._checkpoint = known
+            _log.warning("no checkpoint can be kept in %s: %s", place, reason_of(error))
             return None
-        self._checkpoint = place
         return place
 
     def _goal(self, status: Status) -> tuple[Path, Work]:
         """Where a run of this status goes, and where it is made."""
-        if status is Status.CERTIFIED or self._force or not _protected(self._target):
+        if status is Status.CERTIFIED or self._force or not protected(self._target):
             return self.place, self._work
         word = "interrupted" if status is Status.INTERRUPTED else "uncertified"
         own = self._checkpoint if status is Status.INTERRUPTED else None
-        place = own or _free(self._named, word)
+        place = own or free_name(self._named, word)
         return place, self._work_beside(place)
 
     @property
@@ -186,15 +196,15 @@ class RunFolder:
         """The interrupted run that this one goes on from, else a free name."""
         if self._continued is not None:
             there = self._continued if self._continued.is_dir() else self._continued.parent
-            old = _described(there)
+            old = described(there)
             same = (
                 old.get("status") == Status.INTERRUPTED.value
                 and old.get("model") == run["model"]
                 and (old.get("data") or {}).get("fingerprint") == run["data"]["fingerprint"]
             )
-            if same and there.resolve() in _interrupted(self._named):
+            if same and there.resolve() in interrupted(self._named):
                 return there
-        return _free(self._named, "interrupted")
+        return free_name(self._named, "interrupted")
 
     def _work_beside(self, place: Path) -> Work:
         """The work folder for a place beside DIR."""
@@ -207,7 +217,7 @@ class RunFolder:
 
     def _rescued(self, fill: Writer, place: Path, error: OSError | DataError) -> str:
         """Write the numbers where there is room, for they have no place; the words for the user."""
-        what = f"cannot write to {place}: {_reason(error)}" if isinstance(error, OSError) else str(error)
+        what = f"cannot write to {place}: {reason_of(error)}" if isinstance(error, OSError) else str(error)
         pending = place / COMMIT
         if (pending / "run.json").is_file():
             return f"{what}; the numbers are in {place}, those that could not be moved in {pending}"
@@ -226,7 +236,7 @@ class RunFolder:
         """Remove this run's checkpoint, and those of dead runs once a certified run is at their place."""
         old = [] if self._checkpoint is None else [self._checkpoint.resolve()]
         if certified and place == self.place:
-            old += _checkpoints(self._named)
+            old += checkpoints(self._named)
         for folder in old:
             if folder != place.resolve():
                 with contextlib.suppress(OSError):
@@ -289,28 +299,6 @@ def save(
     return where
 
 
-def check_replaceable(place: Path) -> None:
-    """Raise `DataError` unless `place` is free, an empty folder, or a folder with our run.json.
-
-    In such a folder only our own files are replaced, so a folder by the name of one of them is in the way.
-    """
-    try:
-        if not place.exists() and not place.is_symlink():
-            return
-        if not place.is_dir():
-            what = "is a file"
-        elif not _is_ours(place) and any(not name.startswith(OWN_PREFIX) for name in os.listdir(place)):
-            what = "is a folder without a run.json of ours"
-        else:
-            taken = next((name for name in OWN_FILES if (place / name).is_dir()), None)
-            if taken is None:
-                return
-            what = f"has a folder called {taken}"
-    except OSError as error:
-        raise DataError(f"cannot write to {place}: {_reason(error)}: choose another --out") from error
-    raise DataError(f"--out {place} exists and {what}: it is left alone, choose another folder or remove it")
-
-
 def _put(fill: Writer, work: Work, place: Path) -> None:
     """Stage what `fill` writes, then commit it."""
     staged = work.new()
@@ -326,45 +314,3 @@ def _seal(folder: Path, run: dict[str, Any], known: Mapping[str, str]) -> None:
     """Write run.json with the digests of the files in `folder` beside those known."""
     run["files"] = {**known, **{path.name: digest(path) for path in sorted(folder.iterdir())}}
     (folder / "run.json").write_text(to_json(run))
-
-
-def _is_ours(place: Path) -> bool:
-    return bool(_described(place))
-
-
-def _described(place: Path) -> Mapping[str, Any]:
-    """What the run.json of a folder says; empty where it is not ours."""
-    try:
-        return read_run_json(locate(place, "run.json"))
-    except DataError:
-        return {}
-
-
-def _protected(place: Path) -> bool:
-    """Whether only a certified run may replace the run in `place`: a certified one, or a checkpoint."""
-    run = _described(place)
-    return run.get("status") == Status.CERTIFIED.value or "checkpoint" in run
-
-
-def _checkpoints(place: Path) -> list[Path]:
-    """The checkpoints of runs to `place`; their runs are dead, for a live one would hold it."""
-    return [folder for folder in _interrupted(place) if "checkpoint" in _described(folder)]
-
-
-def _interrupted(place: Path) -> list[Path]:
-    """The folders called DIR.interrupted, also by number."""
-    called, home = re.compile(re.escape(f"{place.name}.interrupted") + r"(-\d+)?"), place.resolve().parent
-    try:
-        return [home / name for name in sorted(os.listdir(home)) if called.fullmatch(name)]
-    except OSError:  # DIR may be ours where the folder around it is not
-        return []
-
-
-def _free(place: Path, word: str) -> Path:
-    """DIR.interrupted, or DIR.interrupted-2, -3, ... where it is there already."""
-    names = (f"{place.name}.{word}{'' if k == 1 else f'-{k}'}" for k in itertools.count(1))
-    return next(path for path in map(place.with_name, names) if not os.path.lexists(path))
-
-
-def _reason(error: Exception) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
