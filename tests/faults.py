@@ -75,7 +75,7 @@ def _plain(found: Any) -> FunctionType:
     found = found.fget if isinstance(found, property) else getattr(found, "__func__", found)
     found = inspect.unwrap(found)
     assert isinstance(found, FunctionType)
-    return found
+    return inspect.unwrap(found)
 
 
 J, GRADIENT, HESSIAN = (
