@@ -168,6 +168,23 @@ def test_a_failing_certificate_says_why_the_limit_and_what_to_try(run: Run) -> N
     )
 
 
+def test_a_comparison_that_fails_does_not_cost_the_fit(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = import_module("amtl_cvx.commands.fit")
+    fit_method = command.fit_method
+
+    def failing(*given: Any, method: str, **options: Any) -> Any:
+        if method == "stl":
+            raise SolveError("no solver is left", step="W", solver="none", status="failed")
+        return fit_method(*given, method=method, **options)
+
+    np.savez("a.npz", **arrays())
+    monkeypatch.setattr(command, "fit_method", failing)
+    answer = run("fit", "a.npz", "--out", "run", "--test", "0.25", *GIVEN, "--quiet")
+    assert answer.code == 0
+    scores = json.loads(Path("run/run.json").read_text())["scores"]
+    assert list(scores) == ["alternating"]
+
+
 def test_a_run_that_does_not_certify_goes_beside_a_certified_one(run: Run, fitted: Path) -> None:
     worse = ("--no-refine", "--max-rounds", "1", *GIVEN)
     certified = (fitted / "solution.npz").read_bytes()
