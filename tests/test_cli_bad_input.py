@@ -172,13 +172,14 @@ def test_bad_data_of_a_process_is_one_line_too(tmp_path: Path) -> None:
 def test_bad_paths_with_a_nul_or_a_loop_of_links(run: Run, fitted: Path) -> None:
     Path("loop.png").symlink_to("loop.png")
     Path("loop").symlink_to("loop")
-    for path in ("a\0b", "loop"):
+    for path in ("a\0b", "loop", "loop/x"):
         assert_error(run("fit", path, "--out", "new", *GIVEN))
         assert_error(run("fit", "a.npz", "--out", path, *GIVEN))
         assert_error(run("explore", "a.npz", "--out", "new", "--validation", path, *GIVEN))
         assert_error(run("certify", path, "run"))
         assert_error(run("certify", "a.npz", path))
         assert_error(run("export", "a.npz", path, "--out", "new"))
+        assert_error(run("export", "a.npz", "run", "--out", path))
         assert_error(run("predict", path, "a.npz"))
         assert_error(run("predict", "run", path))
         assert_error(run("predict", "run", "a.npz", "--out", path))

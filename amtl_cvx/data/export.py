@@ -74,7 +74,7 @@ def export(tasks: TaskSet, model: Model, place: str | Path, *, source: str = "Py
             raise DataError(
                 f"--out {target} exists and is not empty: it is left alone, choose another folder"
             )
-        target = target.resolve()
+        target = Path(os.path.realpath(target))  # Path.resolve raises for a loop of links
         target.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", dir=target.parent))
     except OSError as error:

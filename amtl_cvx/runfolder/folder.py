@@ -65,7 +65,8 @@ class RunFolder:
         self._created: list[Path] = []
         check_replaceable(place)
         try:
-            self._target = place.resolve()  # what a symbolic link points to is written, not the link
+            # what a symbolic link points to is written, not the link; Path.resolve raises for a loop of them
+            self._target = Path(os.path.realpath(place))
             missing = [parent for parent in self._target.parents if not parent.exists()]
             for parent in reversed(missing):
                 parent.mkdir()
