@@ -16,6 +16,7 @@ pytest.register_assert_rewrite("command_line")
 
 from command_line import GIVEN, Answer, Run, arrays  # noqa: E402
 
+from amtl_cvx import report  # noqa: E402
 from amtl_cvx.cli import main  # noqa: E402
 from amtl_cvx.runfolder import folder as run_folder  # noqa: E402
 from amtl_cvx.solution import Solution  # noqa: E402
@@ -57,6 +58,7 @@ def run(
             (folder / name).touch()
 
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(report, "_DPI", 30)
     if "pictures" not in request.fixturenames:
         monkeypatch.setattr(run_folder, "write_pictures", sketch)
 
@@ -73,11 +75,16 @@ def run(
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the run `run` and its data `a.npz`, of real files; not to be changed."""
+    """A folder with the run `run` and its data `a.npz`, of real files; not to be changed.
+
+    The pictures of its page are drawn with few pixels.
+    """
     folder = tmp_path_factory.mktemp("once")
     np.savez(folder / "a.npz", **arrays())
     options = (*GIVEN, "--standardize", "--intercept", "--quiet")
-    assert main(["fit", str(folder / "a.npz"), "--out", str(folder / "run"), *options]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report, "_DPI", 30)
+        assert main(["fit", str(folder / "a.npz"), "--out", str(folder / "run"), *options]) == 0
     return folder
 
 

@@ -55,6 +55,7 @@ def write(folder: RunFolder, run: tuple[Solution, Dataset], **changes: Any) -> N
     folder.write(run[0], **{**given, **changes})
 
 
+@pytest.mark.usefixtures("plain")
 def test_nothing_is_there_until_it_is_whole(tmp_path: Path, run: tuple[Solution, Dataset]) -> None:
     place = tmp_path / "deep" / "run"
     with RunFolder(place) as folder:
@@ -292,6 +293,7 @@ def test_what_is_saved_does_not_replace_something_better(
     np.testing.assert_array_equal(read_run(tmp_path / "run").W, worse.W)
 
 
+@pytest.mark.usefixtures("plain")
 def test_a_saved_curriculum_remembers_its_start(tmp_path: Path, rng: np.random.Generator) -> None:
     tasks = cases.random_tasks(rng)
     model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.05), coupling=0.7)
