@@ -19,7 +19,8 @@ from command_line import GIVEN, Run, arrays
 from wrong_answers import FAULTS, PLACES, RELEASE, plant
 
 from amtl_cvx import Options, fit
-from amtl_cvx.errors import ModelError, SolveError
+from amtl_cvx.enclosure import enclose
+from amtl_cvx.errors import ModelError, NotCertifiable, SolveError
 from amtl_cvx.model import make_model
 from amtl_cvx.solvers import CHAINS, SOLVE_LIMIT, Backend, Compiled, SolverFault, Step, solve, watched
 
@@ -168,3 +169,14 @@ def test_a_fault_is_one_short_line() -> None:
     with pytest.raises(SolverFault) as caught:
         watched(work, limit=1.0)
     assert str(caught.value).startswith("RuntimeError: a b a b") and len(str(caught.value)) < 120
+
+
+@pytest.mark.parametrize("fault", ["PanicException", "None", "nan", "one value short"])
+def test_a_fault_in_a_global_relaxation_is_no_proof_and_no_crash(
+    fault: str, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    tasks, model = random_tasks(rng, d=1, counts=(8, 9)), make_model(mu=0.1, coupling=1.0)
+    solution = fit(tasks, model)
+    plant(monkeypatch, "CLARABEL", FAULTS[fault])
+    with pytest.raises(NotCertifiable, match="CLARABEL found no bound"):
+        enclose(tasks, model, solution.W, solution.B, starts=1)
