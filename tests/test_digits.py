@@ -383,6 +383,7 @@ def test_the_example_of_the_readme_proves_its_point(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("amtl_cvx.runfolder.folder.write_pictures", lambda *what: None)
     readme = (Path(__file__).resolve().parents[1] / "README.md").read_text()
     blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
     exec(compile(blocks[0] + next(b for b in blocks if "exact_transfer" in b), "README.md", "exec"), {})
