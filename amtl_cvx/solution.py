@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from amtl_cvx.arrays import Labels, check_features, in_labels, one_row
+from amtl_cvx.arrays import Labels, check_features, frozen, in_labels, one_row
 from amtl_cvx.certificate import Certificate
 from amtl_cvx.errors import DataError
 from amtl_cvx.model import Model
@@ -127,7 +127,7 @@ HISTORY_COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Solution:
-    """A fitted model.
+    """A fitted model; its arrays are read-only, so that its certificate stays true: change a copy.
 
     Attributes
     ----------
@@ -177,6 +177,10 @@ class Solution:
     seconds: Mapping[str, float] = field(default_factory=dict)
     gpu: str = ""
     state: State | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("W", "B", "losses"):  # what the certificate judged, and nobody changes afterwards
+            object.__setattr__(self, name, frozen(np.array(getattr(self, name), dtype=np.float64)))
 
     def __repr__(self) -> str:
         return "\n  ".join(self._lines())

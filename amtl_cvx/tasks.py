@@ -80,6 +80,8 @@ class Task:
         replaced by a triangular factor (`Loss.compress`, `data.factor`).
     ones : array_like like y, optional
         What a factor of [1 X y] made of a column of ones; with it a factor can still be prepared.
+    feature_names : tuple of d str, optional
+        The columns of X, read from a frame; a `TaskSet` takes them over and puts its tasks into one order.
 
     Raises
     ------
@@ -92,9 +94,16 @@ class Task:
     name: str = "task"
     count: int | None = None
     ones: Array | None = None
+    feature_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", clean(self.name))
+        if is_frame(self.X):
+            check_aligned(self.X, self.y, f"X and y of {self.name!r}")
+            names = _feature_names(self.feature_names, [self.X], [self.name])
+            order = column_order(self.X, names, f"X of {self.name!r}")
+            object.__setattr__(self, "feature_names", names)
+            object.__setattr__(self, "X", self.X if order is None else numbers(self.X, "X")[:, order])
         X, y = snapshot(self.X, f"X of {self.name!r}"), snapshot(self.y, f"y of {self.name!r}")
         if X.ndim != 2:
             raise DataError(f"X of {self.name!r} must have two dimensions (rows, features), it has {X.shape}")
@@ -163,16 +172,19 @@ class TaskSet:
     labels: Labels | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tasks", _task_tuple(self.tasks))
+        tasks, names = _in_one_order(_task_tuple(self.tasks), self.feature_names)
+        object.__setattr__(self, "tasks", tasks)
+        object.__setattr__(self, "feature_names", names)
         widths = sorted({task.X.shape[1] for task in self.tasks})
         if len(widths) > 1:
             raise DataError(f"all tasks must have the same features, these have {widths} columns")
-        names = [task.name for task in self.tasks]
-        if len(set(names)) < len(names):
-            twice = next(name for name in names if names.count(name) > 1)
+        called = [task.name for task in self.tasks]
+        if len(set(called)) < len(called):
+            twice = next(name for name in called if called.count(name) > 1)
             raise DataError(f"task names must differ, {twice!r} occurs more than once")
         if self.feature_names is not None:
             object.__setattr__(self, "feature_names", names_of(self.feature_names, self.d, "feature"))
+            check_distinct(self.feature_names, "the features")
         if self.labels is None:
             object.__setattr__(self, "labels", _labels(self.tasks))
 
@@ -234,6 +246,7 @@ class TaskSet:
         """
         check_aligned(X, y, "X and y")
         check_aligned(X, task, "X and task")
+        check_aligned(y, task, "y and task")
         codes, labels = names_or_numbers(task)
         if labels is not None and names is not None:
             raise DataError(
@@ -352,6 +365,7 @@ class TaskSet:
         `classes` fixes the classes and their order, so that a test part meets the tasks of its training part;
         a label outside of them is a `DataError`.
         """
+        check_aligned(X, labels, "X and the labels")
         target = class_labels(labels, "the labels")
         present = np.unique(target) if classes is None else class_labels(classes, "the classes")
         unknown = np.setdiff1d(target, present)
@@ -531,6 +545,24 @@ def _task_tuple(tasks: object) -> tuple[Task, ...]:
                 " from_frame and from_matrix take arrays and frames"
             )
     return found
+
+
+def _in_one_order(
+    tasks: tuple[Task, ...], names: Sequence[str] | None
+) -> tuple[tuple[Task, ...], tuple[str, ...] | None]:
+    """Tasks whose frames named their columns, in the order of `names`, else of the first one that did."""
+    named = [task for task in tasks if task.feature_names is not None]
+    known = None if names is None else names_of(names, len(names), "feature")
+    known = named[0].feature_names if known is None and named else known
+    if not named:
+        return tasks, known
+
+    def ordered(task: Task) -> Task:
+        order = order_of(task.feature_names, known, f"the columns of X of {task.name!r}")
+        X = task.X if order is None else frozen(task.X[:, order])
+        return replace(task, X=X, feature_names=None)
+
+    return tuple(map(ordered, tasks)), known
 
 
 def _sequence(value: Any, what: str) -> list[Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import scipy.sparse as sp
 
 from amtl_cvx.certificate import certify
 from amtl_cvx.data import ChunkedRows, Dataset, factor
+from amtl_cvx.data.stream import gather
 from amtl_cvx.errors import DataError
 from amtl_cvx.experiment import score
 from amtl_cvx.graph import TransferGraph
@@ -324,3 +326,81 @@ def test_an_array_that_its_owner_locked_can_be_unlocked_again() -> None:
     own.flags.writeable = True
     own *= 2.0
     np.testing.assert_array_equal(tasks[0].X, ROWS)
+
+
+def pieces(*columns: str) -> ChunkedRows:
+    """The rows in as many chunks as there are orders of their columns."""
+    step = N // len(columns)
+    parts = [slice(k * step, (k + 1) * step) for k in range(len(columns))]
+    cut = list(zip(columns, parts, strict=True))
+    return ChunkedRows(make=lambda: [(frame(order)[part], Y[part], HALVES[part]) for order, part in cut])
+
+
+def test_chunks_are_put_into_the_order_of_the_first_frame() -> None:
+    mixed, plain = factor(pieces("abc", "cab")), factor(ChunkedRows(make=lambda: [(ROWS, Y, HALVES)]))
+    assert mixed.feature_names == NAMES
+    np.testing.assert_array_equal(mixed.stacked()[0], plain.stacked()[0])
+
+
+def test_rows_in_memory_that_is_filled_again_are_kept() -> None:
+    def chunks() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        X, y, task = np.empty((3, 3)), np.empty(3), np.empty(3, dtype=np.int64)
+        for k in range(0, N, 3):
+            X[:], y[:], task[:] = ROWS[k : k + 3], Y[k : k + 3], HALVES[k : k + 3]
+            yield X, y, task
+
+    tasks = TaskSet.from_stacked(ROWS, Y, HALVES)
+    assert gather(ChunkedRows(make=chunks)).fingerprint() == tasks.fingerprint()
+
+
+def test_tasks_made_of_frames_are_put_into_one_order() -> None:
+    tasks = TaskSet(tasks=(Task(X=frame(), y=Y, name="p"), Task(X=frame("cab"), y=Y, name="q")))
+    assert tasks.feature_names == NAMES
+    np.testing.assert_array_equal(tasks[0].X, tasks[1].X)
+    given = TaskSet(tasks=(Task(X=frame("cab"), y=Y),), feature_names=NAMES)
+    np.testing.assert_array_equal(given[0].X, ROWS)
+    with pytest.raises(DataError, match="must be those of the fit"):
+        TaskSet(tasks=(Task(X=frame(), y=Y, name="p"), Task(X=frame().add_prefix("z"), y=Y, name="q")))
+
+
+SHUFFLED = np.random.default_rng(0).permutation(N)
+MISALIGNED: dict[str, Callable[[], object]] = {
+    "Task": lambda: Task(X=frame(), y=pd.Series(Y)[SHUFFLED]),
+    "y and task": lambda: TaskSet.from_stacked(ROWS, pd.Series(Y), pd.Series(HALVES)[SHUFFLED]),
+    "labels": lambda: TaskSet.one_vs_rest(frame(), pd.Series(HALVES)[SHUFFLED]),
+    "stream": lambda: factor(ChunkedRows(make=lambda: [(frame(), pd.Series(Y)[SHUFFLED], HALVES)])),
+    "repeated": lambda: TaskSet.from_arrays(
+        [frame().set_axis(HALVES)], [pd.Series(Y, index=HALVES[::-1].copy())]
+    ),
+}
+
+
+@pytest.mark.parametrize("way", MISALIGNED)
+def test_rows_that_are_labelled_in_another_order_are_refused(way: str) -> None:
+    with pytest.raises(DataError, match="same row labels in another order"):
+        MISALIGNED[way]()
+
+
+@pytest.mark.parametrize("way", WAYS_IN)
+def test_rows_whose_names_would_be_lost_are_refused(way: str, solution: Solution) -> None:
+    arrow = pytest.importorskip("pyarrow")
+    table = arrow.table({name: frame()[name].to_numpy() for name in "cba"})
+    rows = [row for _, row in frame("cba").iterrows()]
+    for X, said in ((table, "table"), (table.to_batches()[0], "table"), (rows, "rows with names")):
+        with pytest.raises(DataError, match=said):
+            WAYS_IN[way](X, solution)
+
+
+def test_features_have_different_names() -> None:
+    with pytest.raises(DataError, match="'a' occurs more than once"):
+        TaskSet.from_arrays([ROWS], [Y], feature_names=["a", "a", "b"])
+
+
+def test_the_arrays_of_a_solution_are_what_was_judged(solution: Solution) -> None:
+    for array in (solution.W, solution.B, solution.losses):
+        with pytest.raises(ValueError, match="read-only"):
+            array[...] = 0.0
+    W = np.zeros_like(solution.W)
+    changed = replace(solution, W=W)
+    W += 1.0
+    assert not changed.W.any()

@@ -78,6 +78,10 @@ def test_a_regression_answers_in_numbers() -> None:
         (["a", ""] * 18, "missing"),
         (np.array(["a", None] * 18, dtype=object), "missing"),
         (["1.5", "2.5", "3.5"] * 12, "must hold real numbers: convert it"),
+        (["-1", "+1"] * 18, "must hold real numbers: convert it"),
+        (["yes", "nan"] * 18, "missing"),
+        (["yes", "Yes"] * 18, "only in case or spaces"),
+        (["yes", " yes"] * 18, "only in case or spaces"),
     ],
 )
 def test_text_of_another_number_of_values_is_refused(y: Any, said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +21,16 @@ def is_frame(value: object) -> bool:
     if is_a(value, "polars", "LazyFrame"):
         raise DataError("a polars LazyFrame has no rows yet: give frame.collect()")
     return is_a(value, "pandas", "DataFrame") or is_a(value, "polars", "DataFrame")
+
+
+def check_nameless(value: object, what: str) -> None:
+    """`DataError` for what has names that an array of it would lose: other tables, a list of named rows."""
+    if any(getattr(value, name, None) is not None for name in ("__dataframe__", "columns", "column_names")):
+        kind = f"{type(value).__module__.partition('.')[0]} {type(value).__name__}"
+        raise DataError(f"{what} is a table ({kind}): give it as a frame of pandas or polars (.to_pandas())")
+    row: Any = value[0] if isinstance(value, list | tuple) and value else None
+    if is_a(row, "pandas", "Series") and list(row.index) != list(range(len(row))):
+        raise DataError(f"{what} is a list of rows with names (Series): give pandas.DataFrame({what})")
 
 
 def is_series(value: object) -> bool:
@@ -76,12 +87,12 @@ def order_of(found: Sequence[str] | None, names: Sequence[str] | None, what: str
 
 
 def check_aligned(first: Any, other: Any, what: str) -> None:
-    """`DataError` where two pandas objects label the same rows, in another order."""
+    """`DataError` where two pandas objects label the same rows, in another order; labels may repeat."""
     if not all(is_a(value, "pandas", "DataFrame", "Series") for value in (first, other)):
         return
     if first.index.equals(other.index) or len(first) != len(other):
         return
-    if first.index.is_unique and set(first.index) == set(other.index):
+    if Counter(first.index) == Counter(other.index):
         raise DataError(
             f"{what} have the same row labels in another order: sort them alike (y.loc[X.index]), or drop the"
             " labels with reset_index(drop=True)"

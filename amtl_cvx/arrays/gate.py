@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from amtl_cvx.arrays.frames import (
     REAL,
+    check_nameless,
     column_names,
     column_order,
     frame_entries,
@@ -73,6 +74,7 @@ def as_array(value: object, what: str) -> NDArray[Any]:
         return frame_entries(value)
     if is_series(value):
         return series_entries(value, what)
+    check_nameless(value, what)
     try:
         array = np.asarray(value)
     except (TypeError, ValueError, RuntimeError, OverflowError) as error:

@@ -19,6 +19,9 @@ from amtl_cvx.errors import DataError
 
 Labels = tuple[str, str] | tuple[bool, bool] | tuple[int, int]
 """The negative and the positive label of a classification, as the user writes them."""
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
+_NOTHING = frozenset(["", "nan", "NaN", "NaT", "None", "<NA>"])
+"""What a missing value becomes where a column is made text."""
 MANY = 50
 """More different whole numbers than this are counts or sizes and no classes."""
 
@@ -125,12 +128,22 @@ def class_labels(labels: object, what: str) -> NDArray[Any]:
 def two_labels(words: Collection[str], what: str) -> tuple[str, str]:
     """The negative and the positive of two texts; `DataError` for another number, or an empty one."""
     found = sorted(words)
-    if "" in words:
-        raise DataError(f"{what} has missing values (empty text): drop or fill those rows first")
+    if any(word.strip() in _NOTHING for word in words):
+        missing = next(word for word in found if word.strip() in _NOTHING)
+        raise DataError(f"{what} has missing values (the text {missing!r}): drop or fill those rows first")
     if len(found) == 1:
         raise DataError(
             f"{what} is not numeric: text with the label {found[0][:40]!r} only, a classification needs two:"
             " add rows of another class"
+        )
+    if len(found) == 2 and found[0].strip().casefold() == found[1].strip().casefold():
+        raise DataError(
+            f"{what} has the labels {found[0][:40]!r} and {found[1][:40]!r}, which differ only in case or"
+            " spaces: write one class in one way"
+        )
+    if all(_NUMBER.fullmatch(word) for word in found):
+        raise DataError(
+            f"{what} is text of numbers ({found[0][:40]!r}), {what} must hold real numbers: convert it"
         )
     if len(found) > 2:
         shown = ", ".join(repr(word[:40]) for word in found[:3]) + (", ..." if len(found) > 3 else "")

@@ -25,6 +25,8 @@ from amtl_cvx.arrays import (
     Labels,
     Mask,
     as_array,
+    check_aligned,
+    column_names,
     column_order,
     described,
     frame_numbers,
@@ -96,6 +98,7 @@ class ChunkedRows(Rows):
     make : callable
         Returns an iterable of (X (k, d), y (k,), task (k,)); k may differ, tasks are integers 0..T-1.
     task_names, feature_names : tuple of str, optional
+        Features that are not named here are called what the columns of the first frame are.
     """
 
     make: Callable[[], Iterable[tuple[ArrayLike, ArrayLike, ArrayLike]]]
@@ -112,6 +115,11 @@ class ChunkedRows(Rows):
         if not isinstance(part, tuple | list) or len(part) != 3:
             raise DataError(f"expected parts (X, y, task), got {type(part).__name__}: yield three arrays")
         X, y, task = part
+        check_aligned(X, y, "X and y")
+        check_aligned(X, task, "X and task")
+        check_aligned(y, task, "y and task")
+        if self.feature_names is None:
+            object.__setattr__(self, "feature_names", column_names(X))
         order = column_order(X, self.feature_names, "X")
         rows = frame_numbers(X) if is_frame(X) else as_array(X, "X")
         return rows if order is None else rows[:, order], as_array(y, "y"), as_array(task, "task")

@@ -149,7 +149,8 @@ def gather(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
             check_size("X", shape)
             check_room("X", _COPIES * 8 * math.prod(shape))
         check_room("X", _COPIES * chunk.X.nbytes)
-        chunks.append(chunk)
+        X, y, task = chunk
+        chunks.append(Chunk(X.copy(), y.copy(), task.copy()))  # their maker may fill the same arrays again
     X, y, task = (np.concatenate(part) for part in zip(*chunks, strict=True))
     check_gaps(np.unique(task))
     tasks = TaskSet.from_stacked(
