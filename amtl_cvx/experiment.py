@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.arrays import MANY, numbers_for_classes
+from amtl_cvx.arrays import MANY, Labels, numbers_for_classes
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, SolveError
 from amtl_cvx.holdout import Split, hold_out
@@ -237,6 +237,7 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
             f"the {solution.model.loss.name} loss is scored on rows: read them with keep_rows=True"
         )
     if solution.model.loss.classification:
+        _check_labels(tasks, solution.labels)
         right = [np.mean((z > 0) == (task.y > 0)) for z, task in zip(scores, tasks, strict=True)]
         result = {"accuracy": float(np.mean(right))}
         if classes and complete:
@@ -249,6 +250,19 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
         "rmse": float(np.sqrt(squares / tasks.counts).mean()),
         "pooled rmse": float(np.sqrt(squares.sum() / tasks.counts.sum())),
     }
+
+
+def _check_labels(tasks: TaskSet, labels: Labels | None) -> None:
+    """`DataError` for targets that are not written as the labels of a fit: text alike, or 0/1 and -1/+1."""
+    pairs = [pair for pair in (labels, tasks.labels) if pair is not None]
+    if len(set(pairs)) > 1 and any(isinstance(pair[0], str) for pair in pairs):
+        raise DataError(f"expected the labels of the fit, {labels}, got {tasks.labels}: write them alike")
+    values = set[float]().union(*(np.unique(task.y).tolist() for task in tasks))
+    if not (values <= {0.0, 1.0} or values <= {-1.0, 1.0}):
+        shown = ", ".join(f"{value:g}" for value in sorted(values)[:5])
+        raise DataError(
+            f"expected the labels of the fit, {labels}, or 0/1 or -1/+1, got {shown}: recode them"
+        )
 
 
 def suggest_loss(tasks: TaskSet) -> str:
@@ -291,6 +305,8 @@ def _path(
     if held is None:
         raise DataError("no task has a row to hold out: give --coupling a number")
     model.check(train)
+    if model.loss.classification:
+        _check_labels(held, train.labels)
     path = _Path((model.compress(train), held, index), model, mu, options)
     with np.errstate(over="ignore", invalid="ignore"):
         unit = _curvature(train, model)

@@ -16,7 +16,7 @@ from amtl_cvx.arrays import in_labels
 from amtl_cvx.data import ChunkedRows, Dataset, read
 from amtl_cvx.data.stream import gather, has_labels
 from amtl_cvx.errors import DataError
-from amtl_cvx.experiment import suggest_loss
+from amtl_cvx.experiment import choose, suggest_loss
 from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
@@ -34,6 +34,7 @@ WRITTEN: dict[str, tuple[np.ndarray, tuple[Any, Any]]] = {
     "text": (np.where(SIGNS > 0, "yes", "no"), ("no", "yes")),
     "objects": (np.where(SIGNS > 0, "b", "a").astype(object), ("a", "b")),
 }
+RNG = np.random.default_rng(0)
 COLUMNS = ("--task", "kind", "--target", "price")
 
 
@@ -188,3 +189,31 @@ def test_decisions_in_labels() -> None:
     assert in_labels(("n", "y"), decided).tolist() == ["n", "y", "y"]
     assert in_labels((False, True), decided).tolist() == [False, True, True]
     assert X.shape[1] == D
+
+
+@pytest.mark.parametrize(
+    ("trained", "scored", "said"),
+    [
+        (WRITTEN["0/1"][0], SIGNS + 3, "got 2, 4"),
+        (WRITTEN["0/1"][0], np.where(SIGNS > 0, 1, 2), "got 1, 2"),
+        (WRITTEN["text"][0], np.where(SIGNS > 0, "Yes", "No"), "labels of the fit"),
+        (WRITTEN["text"][0], SIGNS, "labels of the fit"),
+        (SIGNS, WRITTEN["text"][0], "labels of the fit"),
+        (SIGNS, WRITTEN["0/1"][0], None),
+        (WRITTEN["0/1"][0], SIGNS > 0, None),
+        (WRITTEN["0/1"][0], np.ones(len(SIGNS)), None),
+    ],
+)
+def test_rows_are_scored_in_the_labels_of_the_fit(trained: Any, scored: Any, said: str | None) -> None:
+    train, held = (TaskSet.from_stacked(X, y, TASK) for y in (trained, scored))
+    solution = fit(train, MODEL, method="stl")
+    right = np.sign(X @ solution.W)[np.arange(len(X)), TASK] == (1 if held.labels is None else SIGNS)
+    if said is None:
+        assert solution.score(held)["accuracy"] == pytest.approx(
+            np.mean([right[t == TASK].mean() for t in range(T)])
+        )
+        return
+    with pytest.raises(DataError, match=said):
+        solution.score(held)
+    with pytest.raises(DataError, match=said):
+        choose(train, MODEL, coupling=True, mu=False, rng=RNG, split=lambda *_: (train, held, (0, 1, 2)))
