@@ -81,14 +81,19 @@ class Choice:
     mu_max: float | None = None
     judged_on: str = "a held-out fifth of every task's rows"
 
+    @property
+    def at_an_end(self) -> bool:
+        """Whether the coupling is the first or the last one that was tried."""
+        ends = {trial.coupling for trial in (*self.trials[:1], *self.trials[-1:])}
+        return self.model.coupling in ends
+
     def sentence(self) -> str:
         """What was chosen and from what."""
         parts = []
         if self.trials:
             tried = f"{len(self.trials)} values on {self.judged_on}"
-            ends = self.trials[0].coupling, self.trials[-1].coupling
             further = ", at the end of the path: give --coupling a value beyond it to look further"
-            where = further if self.model.coupling in ends else ""
+            where = further if self.at_an_end else ""
             parts.append(f"coupling {self.model.coupling:.4g} (best of {tried}{where})")
         if self.mu_max is not None:
             how = f"a tenth of mu_max {self.mu_max:.4g} of the single-task fit"
@@ -241,15 +246,30 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
         right = [np.mean((z > 0) == (task.y > 0)) for z, task in zip(scores, tasks, strict=True)]
         result = {"accuracy": float(np.mean(right))}
         if classes and complete:
+            _check_one_vs_rest(tasks)
             winner, label = np.argmax(scores, axis=0), np.argmax([task.y for task in tasks], axis=0)
             result = {"class accuracy": float(np.mean(winner == label)), **result}
         return result
+    if tasks.labels is not None and isinstance(tasks.labels[0], str):
+        raise DataError(
+            f"expected numbers, as in the fit, got the labels {tasks.labels}: fit a logistic loss"
+        )
     decided = [solution.model.loss.decide(z) for z in scores]
     squares = np.array([((z - task.y) ** 2).sum() for z, task in zip(decided, tasks, strict=True)])
     return {
         "rmse": float(np.sqrt(squares / tasks.counts).mean()),
         "pooled rmse": float(np.sqrt(squares.sum() / tasks.counts.sum())),
     }
+
+
+def _check_one_vs_rest(tasks: TaskSet) -> None:
+    """`DataError` unless every row of all tasks is of one class, that of the task where it is positive."""
+    first = tasks[0].X
+    shared = all(task.X is first or np.array_equal(task.X, first) for task in tasks)
+    if not shared or (np.array([task.y > 0 for task in tasks]).sum(axis=0) != 1).any():
+        raise DataError(
+            "class accuracy needs tasks that are classes of the same rows: TaskSet.one_vs_rest(X, labels)"
+        )
 
 
 def _check_labels(tasks: TaskSet, labels: Labels | None) -> None:

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from numbers import Real
+from typing import cast
 
 import numpy as np
 
@@ -56,8 +57,8 @@ class Model:
     """
 
     loss: Loss = field(default_factory=Squared)
-    transfer: TransferPenalty
-    coupling: float
+    transfer: TransferPenalty = cast(TransferPenalty, None)  # which is refused below, with what to give
+    coupling: float = cast(float, None)
     task_weights: str | tuple[float, ...] = "equal"
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.model import Model
 from amtl_cvx.notebook import paragraph, picture
 from amtl_cvx.preparation import Preparation
-from amtl_cvx.tasks import Array, TaskSet, task_index
+from amtl_cvx.tasks import Array, TaskSet, check_tasks, task_index
 
 if TYPE_CHECKING:
     from amtl_cvx.graph import TransferGraph
@@ -246,6 +246,7 @@ class Solution:
         """
         from amtl_cvx.experiment import score
 
+        check_tasks(tasks)
         raw = len(self.W) if self.preparation is None else self.preparation.d
         if tasks.d != raw:
             raise DataError(f"expected tasks with the {raw} features of the fit, got {tasks.d}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +218,14 @@ def test_rows_are_scored_in_the_labels_of_the_fit(trained: Any, scored: Any, sai
         solution.score(held)
     with pytest.raises(DataError, match=said):
         choose(train, MODEL, coupling=True, mu=False, rng=RNG, split=lambda *_: (train, held, (0, 1, 2)))
+
+
+def test_a_score_is_refused_where_it_would_mean_nothing() -> None:
+    text, signs = (TaskSet.from_stacked(X, WRITTEN[kind][0], TASK) for kind in ("text", "-1/+1"))
+    regression = fit(signs, replace(MODEL, loss=Squared()), method="stl")
+    with pytest.raises(DataError, match="expected numbers, as in the fit"):
+        regression.score(text)
+    with pytest.raises(DataError, match="expected a TaskSet, got"):
+        regression.score(X)  # type: ignore[arg-type]
+    with pytest.raises(DataError, match="classes of the same rows"):
+        fit(text, MODEL, method="stl").score(text, classes=True)

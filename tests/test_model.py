@@ -153,3 +153,10 @@ def test_the_model_checks_labels_and_the_number_of_task_weights(rng: np.random.G
     with pytest.raises(DataError, match="labels"):
         make_model(mu=0.1, coupling=1.0, loss="logistic").check(tasks)
     make_model(mu=0.1, coupling=1.0, loss="logistic").check(tasks_for(Logistic(), rng))
+
+
+def test_a_model_without_its_settings_says_what_to_give() -> None:
+    with pytest.raises(ModelError, match=r"transfer must be a penalty such as LossWeightedL1"):
+        Model(loss="squared")  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="coupling must be a finite number > 0, got None"):
+        Model(loss="squared", transfer=LossWeightedL1(mu=0.1))  # type: ignore[arg-type]

@@ -150,6 +150,18 @@ def test_auto_is_judged_on_the_validation_rows(run: Run) -> None:
     assert "at the end of the path: give --coupling" in answer.out
 
 
+def test_features_of_uneven_size_are_named_where_the_path_ends(run: Run) -> None:
+    data = arrays()
+    np.savez("a.npz", **{**data, "X": data["X"] * np.r_[1e6, np.ones(data["X"].shape[1] - 1)]})
+    np.savez("v.npz", X=data["X"], y=np.zeros(len(data["y"])), task=data["task"])
+    options = ("--validation", "v.npz", "--method", "stl", "--mu", "1")
+    answer = run("fit", "a.npz", "--out", "run", *options)
+    assert "at the end of the path" in answer.out and "features differ in size by a factor of" in answer.out
+    assert "--standardize brings them to one size" in answer.out
+    again = run("fit", "a.npz", "--out", "run", "--standardize", *options)
+    assert "differ in size" not in again.out
+
+
 def test_the_path_ends_once_its_best_is_inside(rng: np.random.Generator) -> None:
     w = np.ones(4)
     X = [rng.normal(size=(12, 4)) for _ in range(3)]

@@ -29,6 +29,8 @@ from amtl_cvx.preparation import Preparation
 from amtl_cvx.progress import Progress
 from amtl_cvx.tasks import TaskSet
 
+_UNEVEN = 100.0
+"""Sizes of features that differ by more are named where the best coupling is at an end of its path."""
 _log = logging.getLogger(__name__)
 
 
@@ -76,6 +78,12 @@ class Setup:
             lines.append(f"labels: {negative} is -1, {positive} is +1")
         if self.choice.trials or self.choice.mu_max is not None:
             lines.append(self.choice.sentence())
+        spread = feature_spread(self.train) if self.choice.at_an_end else 1.0
+        if spread > _UNEVEN and not self.settings["standardize"]:
+            lines.append(
+                f"the features differ in size by a factor of {spread:.0e}, which moves couplings to an end of"
+                " the path: --standardize brings them to one size"
+            )
         return lines
 
 
