@@ -200,6 +200,30 @@ def test_a_run_that_does_not_certify_goes_beside_a_certified_one(run: Run, fitte
     assert (fitted / "solution.npz").read_bytes() != certified
 
 
+def test_a_run_that_misses_its_level_goes_beside_a_certified_one(run: Run, fitted: Path) -> None:
+    certified = (fitted / "solution.npz").read_bytes()
+    kinks = ("--loss", "quantile", "--level", "C3")  # a Hessian that it has not
+    answer = run("fit", "a.npz", "--out", "run", *GIVEN, *kinks)
+    assert answer.code == 1 and "(passes)" in answer.out
+    words = "C3 is not reached: the run is in {}; run was left as it is, --force replaces it\n"
+    assert answer.err == words.format("run.uncertified")
+    assert json.loads(Path("run.uncertified/run.json").read_text())["status"] == "certified"
+    assert (fitted / "solution.npz").read_bytes() == certified
+    assert run("fit", "a.npz", "--out", "new", *GIVEN, *kinks, "--quiet") == (1, "", "")  # nothing to lose
+    assert listing(Path("new")) == SEVEN
+
+
+def test_a_run_that_replaces_a_better_one_or_one_of_other_data_says_so(run: Run, fitted: Path) -> None:
+    again = ("fit", "a.npz", "--out", "run", *GIVEN)
+    assert run(*again, "--level", "C3").err == ""
+    answer = run(*again)
+    assert answer.code == 0 and answer.err == "warning: run: this run replaced the run of a at level C3\n"
+    np.savez("b.npz", **arrays(y=2.0 * arrays()["y"]))
+    answer = run("fit", "b.npz", *again[2:])
+    assert answer.code == 0 and answer.err == "warning: run: this run replaced the run of a at level C2\n"
+    assert run("fit", "b.npz", *again[2:]).err == ""
+
+
 @pytest.mark.parametrize("settings", [GIVEN, ()])
 def test_one_task(run: Run, settings: tuple[str, ...]) -> None:
     np.savez("a.npz", **arrays(task=np.zeros(T * ROWS, int)))

@@ -199,3 +199,5 @@ def test_a_fit_whose_climb_is_interrupted_is_certified(run: Run, monkeypatch: py
     certificate = json.loads(Path("run/certificate.json").read_text())
     assert certificate["passes"] and certificate["level"] == "C3"
     assert "interrupt" in certificate["reasons"]["C4"]
+    again = run("fit", "a.npz", "--out", "run", *GIVEN, "--level", "C5", "--quiet")
+    assert again.err.endswith("is in run.interrupted; run was left as it is, --force replaces it\n")

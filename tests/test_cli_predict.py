@@ -105,3 +105,12 @@ def test_class_of_one_vs_rest_is_the_argmax(run: Run, rng: np.random.Generator) 
     winner = np.argmax(X @ point()["W"], axis=1)
     assert [row["class"] for row in table] == [classes[t] for t in winner]
     assert np.mean(winner == label - 1) > 0.9
+
+
+def test_predictions_of_a_run_that_is_not_certified_come_with_a_warning(run: Run) -> None:
+    np.savez("a.npz", **arrays())
+    assert run("fit", "a.npz", "--out", "early", *GIVEN, "--max-rounds", "1", "--no-refine").code == 1
+    answer = run("predict", "early", "a.npz")
+    assert answer.code == 0 and answer.out.startswith("row,task,prediction,score\n")
+    words = "warning: early is not certified (status round limit, level C0): nor are its predictions\n"
+    assert answer.err == words

@@ -32,7 +32,7 @@ from amtl_cvx.methods import fit as fit_method
 from amtl_cvx.methods import method_named
 from amtl_cvx.parallel import workers
 from amtl_cvx.progress import Progress
-from amtl_cvx.runfolder import RunFolder, to_json, write_proofs
+from amtl_cvx.runfolder import Missed, RunFolder, to_json, write_proofs
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import TaskSet
 
@@ -79,6 +79,7 @@ def fit(arguments: Namespace) -> Exit:
             place = folder.write(
                 solution,
                 scores=scores,
+                missed=_missed(solution, climbed, arguments.level),
                 numbers=lambda work: write_proofs(work, climbed, setup.train),
                 **told,
             )
@@ -133,6 +134,13 @@ def _climbed(solution: Solution, tasks: TaskSet, level: str, progress: Progress)
     )
 
 
+def _missed(solution: Solution, climbed: Climb, level: str) -> Missed | None:
+    """What the run is where it ends with another exit code than 0."""
+    if climbed.interrupted or solution.status is Status.INTERRUPTED:
+        return "interrupted"
+    return None if reaches(solution.certificate, level) else "uncertified"
+
+
 def _options(arguments: Namespace) -> Options:
     """How to run; `AMTLError` for a method, seed or option that is none."""
     method_named(arguments.method)
@@ -185,7 +193,8 @@ def _ending(solution: Solution, arguments: Namespace, *, stopped: bool, cut_shor
         left = f"{early if stopped else 'the best point so far'} is"
     else:
         if kept:
-            note(f"not certified: the run is in {place}{kept}")
+            what = f"{arguments.level} is not reached" if solution.certificate.passes else "not certified"
+            note(f"{what}: the run is in {place}{kept}")
         return Exit.DONE if reaches(solution.certificate, arguments.level) else Exit.UNCERTIFIED
     note(f"interrupted: {left} in {place}{kept}")
     return Exit.INTERRUPTED

@@ -21,6 +21,7 @@ from amtl_cvx.data import TABLE_OPTIONS, FeatureTable, read_features
 from amtl_cvx.errors import DataError, Exit
 from amtl_cvx.model import Model
 from amtl_cvx.runfolder import StoredRun, read_run
+from amtl_cvx.solution import Status
 from amtl_cvx.tasks import Array, task_index
 
 _NUMBER = re.compile(r"[+-]?(\d{1,15}\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", re.ASCII)
@@ -31,6 +32,7 @@ def predict(arguments: Namespace) -> Exit:
     """`amtl-cvx predict`."""
     stored = read_run(arguments.run)
     model = stored.model
+    _check_status(arguments.run, stored)
     table = read_features(
         arguments.rows,
         **{name: getattr(arguments, name) for name in TABLE_OPTIONS},
@@ -52,6 +54,14 @@ def predict(arguments: Namespace) -> Exit:
         read = (*files_of_run(arguments.run), *(source.iterdir() if source.is_dir() else [source]))
         write_whole(arguments.out, text.getvalue().encode(), read=read)
     return Exit.DONE
+
+
+def _check_status(place: Path, stored: StoredRun) -> None:
+    """Warn of a run that is not certified."""
+    status, level = stored.run.get("status"), stored.run.get("level")
+    if status not in (None, Status.CERTIFIED.value):
+        reached = f", level {level}" if level else ""
+        _log.warning("%s is not certified (status %s%s): nor are its predictions", place, status, reached)
 
 
 def _check_columns(table: FeatureTable, stored: StoredRun) -> None:

@@ -13,8 +13,9 @@
 A run is made in a work folder (`work`), the numbers before the pictures, and takes its place by one rename
 (`commit`): whenever a process is killed, DIR holds the old run or the new one. An existing folder is written
 to only if it is empty or holds a run.json of ours, and only our own files in it are replaced. A run that is
-interrupted or does not certify does not replace a certified one, it goes to DIR.interrupted or
-DIR.uncertified; DIR.interrupted is also where the checkpoint of a running fit is until it ends (`folder`).
+interrupted, does not certify or misses the level asked for does not replace a certified one, it goes to
+DIR.interrupted or DIR.uncertified; DIR.interrupted is also where the checkpoint of a running fit is until it
+ends (`folder`).
 
     >>> save(solution, "out", tasks=tasks)      # from Python: without arguments, seed and scores
     >>> read_run("out").W
@@ -22,12 +23,13 @@ DIR.uncertified; DIR.interrupted is also where the checkpoint of a running fit i
 
 from amtl_cvx.runfolder.content import describe, model_from_dict, model_to_dict, to_json, versions
 from amtl_cvx.runfolder.folder import RunFolder, save
-from amtl_cvx.runfolder.places import check_replaceable
+from amtl_cvx.runfolder.places import Missed, check_replaceable
 from amtl_cvx.runfolder.proofs import proof_text, write_proofs
 from amtl_cvx.runfolder.state import read_state, state_arrays
 from amtl_cvx.runfolder.stored import StoredRun, read_history, read_run
 
 __all__ = [
+    "Missed",
     "RunFolder",
     "StoredRun",
     "check_replaceable",

@@ -50,6 +50,7 @@ def describe(
         "arguments": dict(arguments),
         "method": solution.method,
         "status": solution.status.value,
+        "level": solution.certificate.level,
         "model": model_to_dict(solution.model),
         "chosen": choice,
         "seed": seed,

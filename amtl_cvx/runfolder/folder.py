@@ -18,11 +18,14 @@ from amtl_cvx.runfolder.commit import commit, finish
 from amtl_cvx.runfolder.content import describe, draw, to_json, write_numbers, write_pictures
 from amtl_cvx.runfolder.files import COMMIT, OWN_FILES, digest
 from amtl_cvx.runfolder.places import (
+    Missed,
     check_replaceable,
     checkpoints,
     described,
     free_name,
     interrupted,
+    loss_of_replacing,
+    missed_by,
     protected,
     reason_of,
 )
@@ -43,8 +46,8 @@ class RunFolder:
             ...                                  # the fit
             where = folder.write(solution, ...)
 
-    Leaving the block removes the work folder. A run that is not certified replaces a certified one, or
-    another run's checkpoint, only with `force`.
+    Leaving the block removes the work folder. A run that is not certified, or misses what was asked of it,
+    replaces a certified one, or another run's checkpoint, only with `force`.
 
     Parameters
     ----------
@@ -108,11 +111,13 @@ class RunFolder:
         seed: int,
         scores: Mapping[str, Mapping[str, float]],
         choice: Mapping[str, Any] | None = None,
+        missed: Missed | None = None,
         numbers: Writer | None = None,
         pictures: Mapping[str, Writer] | None = None,
     ) -> Path:
         """Write the run, first its numbers, then its pictures; returns where it is.
 
+        `missed` says of a certified run that it is not all that was asked for (the level, for one).
         `numbers` writes further files into a folder, `pictures` further pictures by name. A picture that
         fails is a warning. Numbers that cannot be moved to their place stay in the work folder, or where that
         is full in the temporary folder, and the `DataError` says where.
@@ -130,10 +135,13 @@ class RunFolder:
         place = self.place
         try:
             check_replaceable(place)
-            place, work = self._goal(solution.status)
+            place, work = self._goal(missed or missed_by(solution.status))
+            lost = loss_of_replacing(place, run)
             _put(fill, work, place)
         except (OSError, DataError) as error:
             raise DataError(self._rescued(fill, place, error)) from error
+        if lost:
+            _log.warning("%s: this run replaced %s", place, lost)
         self._discard_checkpoints(place, certified=solution.status is Status.CERTIFIED)
 
         def illustrate(folder: Path) -> None:
@@ -179,13 +187,12 @@ class RunFolder:
             return None
         return place
 
-    def _goal(self, status: Status) -> tuple[Path, Work]:
-        """Where a run of this status goes, and where it is made."""
-        if status is Status.CERTIFIED or self._force or not protected(self._target):
+    def _goal(self, missed: Missed | None) -> tuple[Path, Work]:
+        """Where a run goes, and where it is made."""
+        if missed is None or self._force or not protected(self._target):
             return self.place, self._work
-        word = "interrupted" if status is Status.INTERRUPTED else "uncertified"
-        own = self._checkpoint if status is Status.INTERRUPTED else None
-        place = own or free_name(self._named, word)
+        own = self._checkpoint if missed == "interrupted" else None
+        place = own or free_name(self._named, missed)
         return place, self._work_beside(place)
 
     @property

@@ -7,12 +7,15 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from amtl_cvx.errors import DataError
 from amtl_cvx.runfolder.content import read_run_json
 from amtl_cvx.runfolder.files import OWN_FILES, OWN_PREFIX, locate
 from amtl_cvx.solution import Status
+
+Missed = Literal["interrupted", "uncertified"]
+"""What a run is that does not replace a certified one, and the name of its folder beside it."""
 
 
 def check_replaceable(place: Path) -> None:
@@ -49,6 +52,29 @@ def protected(place: Path) -> bool:
     """Whether only a certified run may replace the run in `place`: a certified one, or a checkpoint."""
     run = described(place)
     return run.get("status") == Status.CERTIFIED.value or "checkpoint" in run
+
+
+def missed_by(status: Status) -> Missed | None:
+    """What a run of this status is, where it is not certified."""
+    if status is Status.CERTIFIED:
+        return None
+    return "interrupted" if status is Status.INTERRUPTED else "uncertified"
+
+
+def loss_of_replacing(place: Path, run: Mapping[str, Any]) -> str:
+    """What goes with the run in `place`, in words, where `run` is of other data or of a lower level."""
+    old = described(place)
+    data, level = old.get("data"), str(old.get("level") or "")
+    if not isinstance(data, Mapping) or (
+        _rows_of(data) == _rows_of(run["data"]) and level <= (run["level"] or "")
+    ):
+        return ""
+    return f"the run of {data.get('name')}{f' at level {level}' if level else ''}"
+
+
+def _rows_of(data: Mapping[str, Any]) -> Any:
+    """The hash of all rows, those that are held out among them."""
+    return data.get("whole") or data.get("fingerprint")
 
 
 def checkpoints(place: Path) -> list[Path]:

@@ -61,6 +61,7 @@ _RUN: Mapping[str, _Kind] = {
     "model": _MAPPING,
     "method": _TEXT,
     "status": _TEXT,
+    "level": _TEXT,
     "seed": _Kind("a whole number >= 0", _whole),
     "preparation": _MAPPING,
     "task_names": _NAMES,
