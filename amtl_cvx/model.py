@@ -128,6 +128,7 @@ class Model:
                     f"the {self.loss.name} loss needs the rows of {task.name!r}, it has a factor of them:"
                     " read the data with keep_rows=True"
                 )
+        _check_squares(tasks)
         self._check_targets(tasks)
         if not isinstance(self.task_weights, str) and len(self.task_weights) != tasks.T:
             raise DataError(f"expected {tasks.T} task weights, one per task, got {len(self.task_weights)}")
@@ -242,6 +243,20 @@ class Model:
         gradient = prices[:, None] + self.coupling_gradient_B(W, B)
         np.fill_diagonal(gradient, 0.0)
         return gradient
+
+
+def _check_squares(tasks: TaskSet) -> None:
+    """`DataError` where sums of squares of features or targets are no numbers: every step works with them."""
+    with np.errstate(over="ignore"):
+        seen: dict[int, bool] = {}
+        for task in tasks:
+            for array, what in ((task.X, "features"), (task.y, "targets")):
+                if id(array) not in seen:  # one-vs-rest tasks share their rows
+                    seen[id(array)] = bool(np.isfinite(4.0 * np.vdot(array, array)))
+                if not seen[id(array)]:
+                    raise DataError(
+                        f"the squares of the {what} of {task.name!r} overflow: give them in other units"
+                    )
 
 
 def check_problem(tasks: object, model: object) -> Model:

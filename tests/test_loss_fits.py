@@ -25,7 +25,7 @@ from amtl_cvx import experiment
 from amtl_cvx.certificate import certify, residuals, weight_gap
 from amtl_cvx.coordinator import Options
 from amtl_cvx.data import read
-from amtl_cvx.errors import ModelError
+from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.experiment import choose, score
 from amtl_cvx.losses import Hinge, Huber, Loss, Poisson, Quantile, Squared, SquaredHinge
 from amtl_cvx.methods import fit
@@ -328,3 +328,20 @@ def test_a_poisson_prediction_is_a_mean(run: Run) -> None:
     found = np.array([[float(cell) for cell in line.split(",")[1:]] for line in lines[1:]])
     assert found.shape == (5, read("a.npz").train.T)
     assert found == pytest.approx(np.exp(data["X"][:5] @ point()["W"]), rel=1e-12)
+
+
+@pytest.mark.parametrize("what", ["features", "targets"])
+@pytest.mark.parametrize("method", ["alternating", "stl", "curriculum"])
+@pytest.mark.parametrize("loss", [Squared(), Hinge(), Quantile(), Huber(threshold=1.0)], ids=lambda x: x.name)
+def test_numbers_whose_squares_overflow_are_refused(loss: Loss, method: str, what: str) -> None:
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(12, 3)), np.tile([-1.0, 1.0], 6)
+    if what == "features":
+        X *= 1e154
+    elif not loss.classification:
+        y *= 1e154
+    else:
+        pytest.skip("labels are -1 and 1")
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.1), coupling=1.0)
+    with pytest.raises(DataError, match=f"the squares of the {what} of 'task 0' overflow"):
+        fit(TaskSet.from_stacked(X, y, np.repeat([0, 1], 6)), model, method=method)

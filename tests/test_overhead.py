@@ -13,6 +13,7 @@ from cases import LOSS_CASES, TOLERANCE, Array, loss_id, random_tasks, random_tr
 from cvxpy.reductions.solvers.solving_chain import SolvingChain
 
 from amtl_cvx import LossWeightedL1, Model, Options, fit
+from amtl_cvx.errors import DataError
 from amtl_cvx.experiment import choose
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import make_model
@@ -245,3 +246,10 @@ def test_tasks_of_equal_size_are_evaluated_as_one_block(
     for function, one in zip(evaluate, (loss.value, loss.gradient), strict=True):
         single = np.stack([one(task, w) for task, w in zip(tasks, W.T, strict=True)], axis=-1)
         assert function(tasks, W) == pytest.approx(single, rel=1e-12, abs=1e-13)
+
+
+def test_values_that_are_no_numbers_reach_no_solver() -> None:
+    x, p = cp.Variable(), cp.Parameter()
+    compiled = Compiled(cp.Problem(cp.Minimize(cp.square(x - p))), step="W", what="a test")
+    with pytest.raises(DataError, match="the numbers of the W-step overflow"):
+        compiled.solve({p: np.array(np.nan)}, AUTO)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import cvxpy as cp
 import numpy as np
 
-from amtl_cvx.errors import ConvexityError, SolveError
+from amtl_cvx.errors import ConvexityError, DataError, SolveError
 from amtl_cvx.solvers.gpu import Gpu
 from amtl_cvx.solvers.inventory import Step, chain
 from amtl_cvx.solvers.program import Program
@@ -142,7 +142,14 @@ class Compiled:
         ------
         SolveError
             If no solver of the chain gives an answer.
+        DataError
+            If a value is not finite.
         """
+        if not all(np.isfinite(value).all() for value in values.values()):
+            raise DataError(
+                f"the numbers of the {self.step}-step overflow: give features and targets in other units, or"
+                " --standardize"
+            )
         first = chain(self.step, backend.solver)[:1]
         elsewhere = first != ("CLARABEL",) or self.step not in ("W", "B")
         if elsewhere or "CLARABEL" in backend.hung or backend.takes_gpu(self.step, self.problem):
