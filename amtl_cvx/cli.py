@@ -219,8 +219,8 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
         fit.add_argument(
             f"--{part}",
             metavar="PART",
-            help=f"{part} rows: a FILE with the columns of DATA, a share such as 0.2 of each task's rows, or"
-            f" column:NAME, a column of DATA that marks them; {use}",
+            help=f"{part} rows: a FILE with the columns of DATA, a share such as 0.2 or 20%% of each task's"
+            f" rows, or column:NAME, a column of DATA that marks them; {use}",
         )
     fit.add_argument("--method", metavar="NAME", help="alternating (default), curriculum, stl")
     fit.add_argument(
@@ -269,6 +269,9 @@ def _add_explore(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--validation",
         metavar="PART",
         help="rows to judge the points and auto's choice by, as for fit (default: a problem's own)",
+    )
+    explore.add_argument(
+        "--test", metavar="PART", help="rows to keep out, as for fit (`fit DATA --start DIR` scores them)"
     )
     _add_model(explore)
     _add_running(explore, seeded="the random starts and of the held-out rows of auto")

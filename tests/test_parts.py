@@ -186,7 +186,10 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "a feature": (("--test", "column:x0"), "must hold 0 and 1"),
     "the task": (("--test", "column:kind"), "the task or the target"),
     "half of the words": (("--test", "column:use"), "say --validation column:use as well"),
+    "more than all": (("--test", "120%"), "--test as a share must lie between 0 and 1, got 120%"),
+    "0 and 1 for two parts": (("--test", "column:use", "--validation", "column:use"), "mark one part only"),
     "no file": (("--test", "none.csv"), "there is no file"),
+    "no file, by option": (("--test", "none.csv"), "error: --test: expected a "),
     "other tasks": (("--test", "oak.csv"), "'oak'"),
     "other columns": (("--validation", "a.npz"), "4 features"),
 }
@@ -197,8 +200,10 @@ def test_bad_parts_are_one_line(run: Run, kind: str) -> None:
     options, word = BAD[kind]
     write_marked(Path("a.csv"), USE)
     write_csv(Path("oak.csv"), arrays(), ("ash", "birch", "oak"))
+    if kind == "0 and 1 for two parts":
+        write_marked(Path("a.csv"), [str(i % 2) for i in range(T * ROWS)])
     np.savez("a.npz", **arrays(X=arrays()["X"][:, :2]))
-    data = "a.csv" if kind in ("other column", "half of the words") else "plain.csv"
+    data = "a.csv" if kind in ("other column", "half of the words", "0 and 1 for two parts") else "plain.csv"
     write_csv(Path("plain.csv"), arrays(), NAMES)
     assert_error(run("fit", data, "--out", "run", *COLUMNS, *GIVEN, *options), word)
     assert not Path("run").exists()
@@ -275,9 +280,22 @@ def test_a_tolerance_below_rounding_says_so(run: Run) -> None:
     assert answer.code == 1 and "next: a --tol above about 1e-13" in answer.out and "rounding" in answer.out
 
 
+def test_explore_keeps_the_test_rows_of_a_column_out(marked: Path, run: Run) -> None:
+    column = ("--validation", "column:use")
+    prepared = (*GIVEN, "--standardize", "--intercept", "--starts", "1")
+    options = ("explore", marked / "a.csv", "--out", "out", *COLUMNS, *prepared, *column)
+    assert_error(run(*options), "say --test column:use as well")
+    answer = run(*options, "--test", "column:use")
+    assert answer.code == 0 and "18 rows to train on (9 for validation, 9 for test)" in answer.out
+    data, use = arrays(), np.array(USE) == "validation"
+    expected = rmse("out", *(data[key][use] for key in ("X", "y", "task")))
+    assert described("out")["scores"]["lowest J"]["validation rmse"] == pytest.approx(expected, rel=1e-12)
+    assert described("out")["data"]["fingerprint"] == described(str(marked / "run"))["data"]["fingerprint"]
+
+
 def test_a_run_that_goes_on_holds_the_same_rows_out(run: Run) -> None:
     np.savez("a.npz", **arrays())
-    assert run("fit", "a.npz", "--out", "run", "--test", "0.25", "--seed", "5", *GIVEN).code == 0
+    assert run("fit", "a.npz", "--out", "run", "--test", "25%", "--seed", "5", *GIVEN).code == 0
     answer = run("fit", "a.npz", "--out", "new", "--start", "run")
     assert answer.code == 0 and "its data were others" not in answer.out
     assert described("new")["data"]["fingerprint"] == described("run")["data"]["fingerprint"]

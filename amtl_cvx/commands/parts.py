@@ -1,7 +1,7 @@
 """Validation and test rows of a command: `--validation` and `--test`, each FILE, FRACTION or column:NAME.
 
     FILE           rows of their own, with the columns of DATA (a problem by its name, too)
-    0.2            a share of the rows of DATA, drawn within each task and class with the seed of the run
+    0.2 or 20%     a share of the rows of DATA, drawn within each task and class with the seed of the run
     column:NAME    the rows of DATA that a column marks, with 1 or true, or with the word "validation" or
                    "test"; the column is no feature
 
@@ -49,7 +49,8 @@ class Part:
 
     @property
     def share(self) -> float | None:
-        return float(self.text) if re.fullmatch(r"[+-]?\d*\.?\d+([eE][+-]?\d+)?", self.text) else None
+        found = re.fullmatch(r"([+-]?\d*\.?\d+(?:[eE][+-]?\d+)?)(\s*%)?", self.text)
+        return None if found is None else float(found[1]) / (100.0 if found[2] else 1.0)
 
     @property
     def from_data(self) -> bool:
@@ -87,9 +88,7 @@ def take_parts(
         For a column or a file that cannot be used, and for tasks without a row to spare.
     """
     taken = _from_data(dataset, parts, seed=seed)
-    files = {
-        part.name: _from_file(part, dataset.train, read(part.text)) for part in parts if not part.from_data
-    }
+    files = {part.name: _from_file(part, dataset.train, read) for part in parts if not part.from_data}
     return _with(taken, files)
 
 
@@ -138,6 +137,11 @@ def _marks(part: Part, dataset: Dataset, parts: Sequence[Part]) -> list[Mask]:
     words, where = {entry for task in entries for entry in task}, f"--{part.name}: column {part.column!r}"
     if words <= _YES | _NO:
         chosen = _YES
+        if sum(each.column == part.column for each in parts) > 1:
+            raise DataError(
+                f"--validation and --test: column {part.column!r} holds 0 and 1, which mark one part only:"
+                " write train, validation and test in it, or mark the other part in a column of its own"
+            )
     elif words <= set().union(*_WORDS.values()):
         chosen = _WORDS[part.name]
         for other, names in _WORDS.items():
@@ -152,9 +156,12 @@ def _marks(part: Part, dataset: Dataset, parts: Sequence[Part]) -> list[Mask]:
     return [np.array([entry in chosen for entry in task], dtype=bool) for task in entries]
 
 
-def _from_file(part: Part, train: TaskSet, found: Dataset) -> TaskSet:
+def _from_file(part: Part, train: TaskSet, read: Callable[[str], Dataset]) -> TaskSet:
     """The rows of a file, as those of DATA."""
-    rows = found.train
+    try:
+        rows = read(part.text).train
+    except DataError as error:
+        raise DataError(f"--{part.name}: {error}") from error
     if rows.d != train.d:
         raise DataError(f"--{part.name} must have the {train.d} features of DATA, it has {rows.d}")
     try:
