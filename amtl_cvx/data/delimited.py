@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amtl_cvx.data.table import TextTable
+from amtl_cvx.data.table import Marks, TextTable
 from amtl_cvx.data.untrusted import check_expansion, read_bytes, shown
 from amtl_cvx.errors import DataError
 
@@ -100,12 +100,13 @@ class DelimitedText(TextTable):
         size = len(content)
         if path.suffix.lower() == ".gz":
             content = _inflated(content)
-        self.file, self.decimal, self._content = path.name, dialect.decimal, content
+        self.file, self._content = path.name, content
+        self.marks = None if dialect.decimal is None else Marks(decimal=dialect.decimal, said=True)
         self._encoding = dialect.encoding or _encoding(content, path.name)
         _check_encoding(content, self._encoding)
         self._skipped = 0
-        self._sep = dialect.sep or self._given_sep() or self._found_sep({name.strip() for name in wanted})
-        reader = self._reader(self._sep)
+        self.sep = dialect.sep or self._given_sep() or self._found_sep({name.strip() for name in wanted})
+        reader = self._reader(self.sep)
         self.names = tuple(name.strip() for name in _fields(reader))
         if not any(self.names):
             raise DataError("expected a header line with the names of the columns, there is none: add it")
@@ -114,12 +115,12 @@ class DelimitedText(TextTable):
             raise DataError(
                 f"no column {missing[0]!r}; the only column is {shown(self.names)}: say the separator (--sep)"
             )
-        rows, gaps = content.count(b"\n") + content.count(b"\r"), content.count(self._sep.encode())
+        rows, gaps = content.count(b"\n") + content.count(b"\r"), content.count(self.sep.encode())
         # read, put together, and a part for every task; the texts of the task and the target
         check_expansion("the table", size, 24 * (rows + gaps) + 150 * rows)
 
     def records(self) -> Iterator[Sequence[str]]:
-        reader = self._reader(self._sep)
+        reader = self._reader(self.sep)
         _fields(reader)
         width = len(self.names)
         try:
@@ -133,7 +134,7 @@ class DelimitedText(TextTable):
             raise DataError(f"{place} is not made of fields ({error}): quote all of them") from error
 
     def place(self, record: int) -> str:
-        reader = self._reader(self._sep)
+        reader = self._reader(self.sep)
         _fields(reader)
         rows = (row for row in reader if len(row) == len(self.names))
         for _ in itertools.islice(rows, record):
@@ -149,7 +150,7 @@ class DelimitedText(TextTable):
 
     def _ragged(self, row: Sequence[str], line: int) -> DataError:
         found = f"the header has {len(self.names)} fields, line {line} has {len(row)}"
-        mark = repr(self._sep)
+        mark = repr(self.sep)
         if len(row) < len(self.names):
             return DataError(f"{found}: complete the line, or is {mark} not the separator (--sep)?")
         if not row[-1].strip():

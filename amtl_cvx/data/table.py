@@ -41,8 +41,12 @@ _BLOCK = 1 << 12
 _SAMPLE = 10_000
 """Entries among which a decimal comma is looked for."""
 _POINT = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
-_COMMA = re.compile(r"\s*[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?\s*", re.ASCII)
-_THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+\s*", re.ASCII)
+_GROUPED = {
+    ",": re.compile(r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?\s*", re.ASCII),
+    ".": re.compile(r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?\s*", re.ASCII),
+}
+"""Numbers with this mark of thousands, strictly."""
+_OTHER = {".": ",", ",": "."}
 UNNAMED = re.compile(r"(Unnamed: \d+(\.\d+)*)?")
 """No name, or the one that pandas gave a column without a name when it saved the table again."""
 _log = logging.getLogger(__name__)
@@ -50,6 +54,44 @@ _log = logging.getLogger(__name__)
 
 Aside = dict[str, tuple[tuple[str, ...], ...]]
 """Columns that are no features: see `Dataset.aside`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Marks:
+    """How numbers are written.
+
+    Parameters
+    ----------
+    decimal : str
+        The decimal mark, "." or ",".
+    said : bool
+        Whether the user says so. The other mark is then one of thousands where it stands as such.
+    proven : bool
+        Whether numbers of the table are no others (1,5 or 1.841,5); else it is assumed.
+    sheet : bool
+        Whether the table has numbers of its own, and texts need no reading.
+    """
+
+    decimal: str
+    said: bool = False
+    proven: bool = False
+    sheet: bool = False
+
+    @property
+    def thousands(self) -> str | None:
+        """The mark of thousands that is read."""
+        return _OTHER[self.decimal] if self.said else None
+
+    def plain(self, column: Sequence[str]) -> Sequence[str] | None:
+        """The entries as `float` reads them; None where one has the other mark in another place."""
+        other = _OTHER[self.decimal]
+        if any(other in entry for entry in column):
+            if self.thousands is None or not all(
+                _GROUPED[other].fullmatch(entry) for entry in column if other in entry
+            ):
+                return None
+            column = [entry.replace(other, "") for entry in column]
+        return [entry.replace(",", ".") for entry in column] if self.decimal == "," else column
 
 
 class TextTable(abc.ABC):
@@ -61,13 +103,16 @@ class TextTable(abc.ABC):
         The fields of the header, without the spaces around them.
     file : str
         What warnings call the file.
-    decimal : str or None
-        The decimal mark, "." or ","; None: found in the first rows.
+    marks : Marks or None
+        How numbers are written; None: found in the first rows.
+    sep : str
+        What separates the fields of a file of text, "" elsewhere.
     """
 
     names: tuple[str, ...]
     file: str
-    decimal: str | None
+    marks: Marks | None
+    sep: str = ""
 
     @abc.abstractmethod
     def records(self) -> Iterator[Sequence[str]]:
@@ -85,7 +130,7 @@ class _Columns:
     X: Array
     names: tuple[str, ...]
     texts: dict[str, list[str]]
-    decimal: str
+    marks: Marks
 
 
 def table_tasks(
@@ -100,14 +145,14 @@ def table_tasks(
     if task == target:
         raise DataError(f"the task and the target are both column {task!r}: name two different columns")
     check_aside(aside, task, target)
-    columns = _columns(table, (task, target, *aside))
+    columns = _columns(table, (task, target, *aside), target)
     if not columns.names:
         raise DataError("expected a column besides the task and the target, there is none: add a feature")
     labels = _labels(table, task, columns.texts[task])
     names = sorted_names(set(labels))
     number = {name: t for t, name in enumerate(names)}
     codes = np.fromiter(map(number.__getitem__, labels), dtype=np.int64, count=len(labels))
-    entries = _targets(table, target, columns.texts[target], columns.decimal)
+    entries = _targets(table, target, columns.texts[target], columns.marks)
     [y], classes = targets([(entries, f"column {target!r}")])
     tasks = TaskSet.from_stacked(columns.X, y, codes, names=names, feature_names=columns.names)
     marks = {name: by_task(columns.texts[name], codes) for name in aside}
@@ -133,9 +178,9 @@ def table_features(
     table: TextTable, task: str | None, target: str | None, aside: Sequence[str] = ()
 ) -> FeatureTable:
     """Raw rows; column `task` names the task of each row; `target` and those `aside` are left out."""
-    task = None if task is None else task.strip()
-    left_out = ({*aside} if target is None else {target.strip(), *aside}) & set(table.names) - {task}
-    columns = _columns(table, [*left_out, *(() if task is None else (task,))])
+    task, target = (None if name is None else name.strip() for name in (task, target))
+    left_out = ({*aside} if target is None else {target, *aside}) & set(table.names) - {task}
+    columns = _columns(table, [*left_out, *(() if task is None else (task,))], target)
     labels = None if task is None else _labels(table, task, columns.texts[task])
     return FeatureTable(
         X=check_features(columns.X),
@@ -156,8 +201,11 @@ def check_names(names: Sequence[str], wanted: Collection[str]) -> None:
             raise DataError(f"no column {name!r}; the columns are {shown(names)}")
 
 
-def _columns(table: TextTable, texts: Collection[str]) -> _Columns:
-    """All rows: columns in `texts` and those without a name as texts, the others as numbers."""
+def _columns(table: TextTable, texts: Collection[str], target: str | None) -> _Columns:
+    """All rows: columns in `texts` and those without a name as texts, the others as numbers.
+
+    How numbers are written shows in the others and in the column `target`.
+    """
     names = table.names
     check_names(names, texts)
     unnamed = [j for j, name in enumerate(names) if UNNAMED.fullmatch(name) and name not in texts]
@@ -165,17 +213,17 @@ def _columns(table: TextTable, texts: Collection[str]) -> _Columns:
     features = sorted(set(range(len(names))) - set(kept))
     found: dict[int, list[str]] = {j: [] for j in kept}
     words: dict[str, str] = {}  # one object for all entries that are equal
-    numeric = [j for j in range(len(names)) if j not in unnamed]
-    decimal = table.decimal or _decimal(table, numeric)
+    numeric = [*features, *(j for j in kept if names[j] == target)]
+    marks = table.marks or _found_marks(table, numeric)
     parts: list[Array] = []
     count, truths = 0, None
     for block in _blocks(table):
         for j, column in found.items():
             entries = [row[j] for row in block]
             column += map(words.setdefault, entries, entries)
-        part = _at_once(block, features, decimal) if truths == set() else None
+        part = _at_once(block, features, marks) if truths == set() else None
         if part is None:
-            part, truths = _by_columns(table, block, features, decimal=decimal, first=count, truths=truths)
+            part, truths = _by_columns(table, block, features, marks=marks, first=count, truths=truths)
         parts.append(part)
         count += len(block)
     if not count:
@@ -185,16 +233,16 @@ def _columns(table: TextTable, texts: Collection[str]) -> _Columns:
         X=np.concatenate(parts),
         names=tuple(names[j] for j in features),
         texts={names[j]: column for j, column in found.items() if j not in unnamed},
-        decimal=decimal,
+        marks=marks,
     )
 
 
-def _at_once(block: Sequence[Sequence[str]], features: Sequence[int], decimal: str) -> Array | None:
+def _at_once(block: Sequence[Sequence[str]], features: Sequence[int], marks: Marks) -> Array | None:
     """The features of some rows, or None where an entry is no number."""
     if len(features) < 2:
         return None
     entries = list(itertools.chain.from_iterable(map(operator.itemgetter(*features), block)))
-    values = _numbers(entries, decimal)
+    values = _numbers(entries, marks)
     return None if values is None or values.dtype == np.bool_ else values.reshape(len(block), -1)
 
 
@@ -203,7 +251,7 @@ def _by_columns(
     block: Sequence[Sequence[str]],
     features: Sequence[int],
     *,
-    decimal: str,
+    marks: Marks,
     first: int,
     truths: set[int] | None,
 ) -> tuple[Array, set[int]]:
@@ -211,10 +259,10 @@ def _by_columns(
     part, found = np.empty((len(block), len(features))), set()
     for at, j in enumerate(features):
         column = [row[j] for row in block]
-        values = _numbers(column, decimal)
+        values = _numbers(column, marks)
         truth = values is not None and values.dtype == np.bool_
         if values is None or (truths is not None and truth != (j in truths)):
-            raise _unusable(table, table.names[j], column, decimal, first=first)
+            raise _unusable(table, table.names[j], column, marks, first=first)
         part[:, at] = values
         found |= {j} if truth else set()
     return part, found
@@ -240,29 +288,30 @@ def _labels(table: TextTable, name: str, labels: list[str]) -> list[str]:
     return labels
 
 
-def _targets(table: TextTable, name: str, texts: list[str], decimal: str) -> NDArray[Any]:
+def _targets(table: TextTable, name: str, texts: list[str], marks: Marks) -> NDArray[Any]:
     """Numbers, True and False, or texts of which none is a number: labels."""
-    values = _numbers(texts, decimal)
+    values = _numbers(texts, marks)
     if values is not None:
         return values
     different = set(texts)
-    if any(_POINT.fullmatch(text) or _COMMA.fullmatch(text) for text in different):
-        raise _unusable(table, name, texts, decimal, first=0)
+    if any(_POINT.fullmatch(text) or _readings(text) for text in different):
+        raise _unusable(table, name, texts, marks, first=0)
     if any(text.strip() in MISSING for text in different):
         at = next(i for i, text in enumerate(texts) if text.strip() in MISSING)
-        raise _unusable(table, name, [texts[at]], decimal, first=at)
+        raise _unusable(table, name, [texts[at]], marks, first=at)
     return np.array(texts, dtype=object)
 
 
-def _numbers(column: Sequence[str], decimal: str) -> NDArray[Any] | None:
+def _numbers(column: Sequence[str], marks: Marks) -> NDArray[Any] | None:
     """Entries as finite float64, or as bool where all are True or False; None where some are neither."""
     joined = "".join(column)
-    if "_" in joined or not joined.isascii() or (decimal == "," and "." in joined):
+    if "_" in joined or not joined.isascii():
         return None  # float() reads 1_000 and digits of any script
-    if decimal == "," and "," in joined:
-        column = "\0".join(column).replace(",", ".").split("\0")
+    plain = marks.plain(column) if "," in joined or marks.decimal == "," and "." in joined else column
+    if plain is None:
+        return None
     try:
-        values = np.fromiter(map(float, column), dtype=np.float64, count=len(column))
+        values = np.fromiter(map(float, plain), dtype=np.float64, count=len(plain))
     except ValueError:
         words = {entry: entry.strip().lower() for entry in set(column)}
         if not set(words.values()) <= {"true", "false"}:
@@ -271,9 +320,16 @@ def _numbers(column: Sequence[str], decimal: str) -> NDArray[Any] | None:
     return values if np.isfinite(values).all() else None
 
 
-def _unusable(table: TextTable, name: str, column: Sequence[str], decimal: str, *, first: int) -> DataError:
+def _readings(entry: str) -> list[str]:
+    """The decimal marks under which a number with a comma or a point can be read."""
+    if not any(mark in entry for mark in _OTHER):
+        return []
+    return [mark for mark in _OTHER if _numbers([entry], Marks(decimal=mark, said=True)) is not None]
+
+
+def _unusable(table: TextTable, name: str, column: Sequence[str], marks: Marks, *, first: int) -> DataError:
     """What to say of the first entry that is no number; row 0 of `column` is row `first` of the table."""
-    alone = [_numbers([entry], decimal) for entry in column]
+    alone = [_numbers([entry], marks) for entry in column]
     at = next((i for i, value in enumerate(alone) if value is None), None)
     if at is None:  # numbers, and True and False
         at = next((i for i, value in enumerate(alone) if value is not None and value.dtype == np.bool_), 0)
@@ -284,32 +340,86 @@ def _unusable(table: TextTable, name: str, column: Sequence[str], decimal: str, 
         return DataError(
             f"column {name!r} has missing values ({entry!r} on {place}): drop or fill those rows first"
         )
-    found = f"column {name!r} is not numeric ({entry[:40]!r} on {place})"
-    if _POINT.fullmatch(entry) or entry.lower().lstrip("+-") in ("inf", "infinity"):
-        if decimal == "." or "." not in entry:
-            return DataError(
-                f"column {name!r} must be finite, it has {entry!r} on {place}: drop such rows first"
-            )
-        return DataError(f"{found}, expected decimal commas: say --decimal . or write all numbers alike")
-    if _COMMA.fullmatch(entry) or _THOUSANDS.fullmatch(entry):
-        return DataError(f"{found}: with decimal commas say --decimal , (thousands have no mark)")
-    return DataError(f"{found}: encode or drop it")
+    if entry.lower().lstrip("+-") in ("inf", "infinity") or (
+        _POINT.fullmatch(entry) and not np.isfinite(float(entry))
+    ):
+        return DataError(f"column {name!r} must be finite, it has {entry!r} on {place}: drop such rows first")
+    return DataError(f"column {name!r} is not numeric ({entry[:40]!r} on {place}): {_advice(entry, marks)}")
 
 
-def _decimal(table: TextTable, columns: Sequence[int]) -> str:
-    """The decimal mark that the first rows have."""
+def _advice(entry: str, marks: Marks) -> str:
+    """What to do about an entry that is no number under these marks.
+
+    An option is named for what it means, and where the table has numbers that it cannot read, none is.
+    """
+    readings = _readings(entry)
+    if not readings:
+        return "encode or drop it"
+    if marks.sheet:
+        return "make it a number of the sheet"
+    own, other = marks.decimal, _OTHER[marks.decimal]
+    words = {".": "points", ",": "commas"}
+    if not marks.said and own in readings and (marks.proven or readings == [own]):
+        return f"say --decimal {own} if {other!r} marks thousands, or write it without the mark"
+    if marks.proven:
+        return "the table has decimal points and decimal commas, --decimal reads one: write all numbers alike"
+    if len(readings) == 2:
+        return _both_ways(entry)
+    return (
+        f"say --decimal {other} where all numbers have decimal {words[other]}, else write them with decimal"
+        f" {words[own]}"
+    )
+
+
+def _both_ways(entry: str) -> str:
+    mark, name = (",", "comma") if "," in entry else (".", "point")
+    return (
+        f"{entry.strip()[:40]!r} may have a decimal {name} (say --decimal {mark}) or a mark of thousands"
+        f" (say --decimal {_OTHER[mark]})"
+    )
+
+
+def _found_marks(table: TextTable, columns: Sequence[int]) -> Marks:
+    """How the numbers of the first rows are written."""
     rows = list(itertools.islice(table.records(), 1 + _SAMPLE // len(table.names)))
-    entries = [row[j] for row in rows for j in columns]
-    commas = [entry for entry in entries if _COMMA.fullmatch(entry)]
-    if not commas or any("." in entry and _POINT.fullmatch(entry) for entry in entries):
-        return "."
-    if all(_THOUSANDS.fullmatch(entry) for entry in commas):
-        raise DataError(
-            f"{commas[0].strip()[:40]!r} may have a decimal comma or a mark of thousands: say --decimal , or"
-            " write it without the mark"
+    marked = [row[j] for row in rows for j in columns if "," in row[j] or "." in row[j]]
+    readings: dict[str, list[str]] = {}
+    for entry in dict.fromkeys(marked):
+        readings[entry] = _readings(entry)
+        if readings[entry] == ["."]:
+            return Marks(decimal=".", proven=True)
+    commas = [entry for entry, found in readings.items() if found and "," in entry]
+    if [","] in readings.values():
+        for proof in [entry for entry in commas if readings[entry] == [","]][:1]:
+            _log.warning("%s: read with decimal commas, such as %s", table.file, proof.strip()[:40])
+        return Marks(decimal=",", proven=True)
+    if commas:
+        raise DataError(_both_ways(commas[0]))
+    if table.sep == ";":
+        _say_what_may_be_thousands(table, columns)
+    return Marks(decimal=".")
+
+
+def _say_what_may_be_thousands(table: TextTable, columns: Sequence[int]) -> None:
+    """Name columns with whole numbers whose points could all mark thousands; nothing where one cannot."""
+    points: dict[int, str] = {}
+    whole = set[int]()
+    for row in table.records():
+        for j in columns:
+            if "." not in row[j]:
+                if j not in whole and row[j].strip().lstrip("+-").isdecimal():
+                    whole.add(j)
+            elif _GROUPED["."].fullmatch(row[j]):
+                points.setdefault(j, row[j].strip())
+            elif _POINT.fullmatch(row[j]):
+                return
+    for j in sorted(whole & points.keys()):
+        _log.warning(
+            "%s: column %r: %s is read as a decimal number: say --decimal , if the point marks thousands",
+            table.file,
+            table.names[j],
+            points[j][:40],
         )
-    _log.warning("%s: read with decimal commas, such as %s", table.file, commas[0].strip()[:40])
-    return ","
 
 
 def _leave_out(table: TextTable, unnamed: Sequence[int], found: dict[int, list[str]]) -> None:
@@ -320,7 +430,7 @@ def _leave_out(table: TextTable, unnamed: Sequence[int], found: dict[int, list[s
             _log.warning("%s: column %d has no name and no entries: left out", table.file, j + 1)
             continue
         leading = list(unnamed[: j + 1]) == list(range(j + 1))
-        values = _numbers(column, ".")
+        values = _numbers(column, Marks(decimal="."))
         if not leading or (values is not None and (values != np.round(values)).any()):
             raise DataError(f"column {j + 1} has no name: name it in the header, or delete it")
         which = "the first column" if j == 0 else f"column {j + 1}"

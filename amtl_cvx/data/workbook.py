@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from amtl_cvx.data.table import TextTable
+from amtl_cvx.data.table import Marks, TextTable
 from amtl_cvx.data.untrusted import check_expansion, read_bytes
 from amtl_cvx.errors import DataError
 
@@ -42,7 +42,7 @@ class Workbook(TextTable):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
         check_expansion("the unpacked file", len(content), _PER_BYTE * unpacked)
-        self.file, self.decimal = path.name, "."
+        self.file, self.marks = path.name, Marks(decimal=".", sheet=True)
         with warnings.catch_warnings(action="ignore"):  # of styles and print areas
             book = load_workbook(io.BytesIO(content), read_only=True, data_only=True, keep_links=False)
             sheet = book.worksheets[0]
