@@ -92,6 +92,7 @@ class Preparation:
         return f"Preparation({self.d} features: {', '.join(steps) or 'as they are'})"
 
     @classmethod
+    @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
     def learn(cls, tasks: TaskSet, *, standardize: bool, intercept: bool) -> Preparation:
         """From the training tasks; the statistics take two passes over the rows, a block at a time."""
         check_tasks(tasks)
@@ -127,6 +128,7 @@ class Preparation:
         rows = check_features(X, d=self.d, names=self.feature_names)
         return rows if self.is_identity else self._map(rows, _ONES)
 
+    @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
     def _map(self, rows: Array, ones: Array) -> Array:
         """The map on rows (m, d) beside what stands for their ones, (m, 1) or (1, 1)."""
         out = np.empty((len(rows), self.d + int(self.intercept)))

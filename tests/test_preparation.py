@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 import amtl_cvx.preparation as preparation_module
+from amtl_cvx.data import ChunkedRows
+from amtl_cvx.data import factor as stream
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Squared
 from amtl_cvx.methods import fit
@@ -215,3 +217,13 @@ def test_a_constant_column_changes_no_fit(intercept: bool, rng: np.random.Genera
         fits.append(solution.predict(0, raw[0].X))
     for found in fits[1:]:
         np.testing.assert_allclose(found, fits[0], rtol=1e-7)
+
+
+def test_what_numpy_raises_for_its_caller_stops_nothing() -> None:
+    X, y, task = np.random.default_rng(0).normal(size=(12, 2)) * 1e-300, np.ones(12), np.repeat([0, 1], 6)
+    with np.errstate(all="raise"):
+        for tasks in (TaskSet.from_stacked(X, y, task), stream(ChunkedRows(make=lambda: [(X, y, task)]))):
+            prepared = Preparation.learn(tasks, standardize=True, intercept=True).apply_tasks(tasks)
+            assert np.isfinite(prepared[0].X).all()
+        tiny = TaskSet.from_stacked(X.astype(np.longdouble) * np.longdouble("1e-400"), y, task)
+    assert not tiny[0].X.any()

@@ -42,7 +42,7 @@ def numbers(value: object, what: str) -> Array:
         found = as_array(value, what)
         if found.dtype.kind not in REAL:
             raise DataError(f"{what} must hold real numbers, it has {described(found)}: convert it first")
-        with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):  # of longer floats what overflows is refused below
             array = np.asarray(found, dtype=np.float64)
     check_finite(array, what)
     return array

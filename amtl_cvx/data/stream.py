@@ -56,6 +56,7 @@ Observe = Callable[[int], None]
 """Told how many rows were read so far."""
 
 
+@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def factor(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
     """The tasks with triangular factors in place of their rows, one pass.
 
@@ -87,6 +88,7 @@ def factor(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
     return replace(tasks, digest=whole.hexdigest(), labels=rows.labels)
 
 
+@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def hold_out(
     rows: Rows, rng: np.random.Generator, *, observe: Observe | None = None
 ) -> tuple[TaskSet, TaskSet | None, tuple[int, ...]]:
@@ -106,6 +108,7 @@ def hold_out(
         return train.tasks(rows), held.tasks(rows) if held.present else None, tuple(held.present)
 
 
+@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def evaluate(
     rows: Rows,
     W: Array,
