@@ -117,3 +117,12 @@ def test_what_is_no_point_is_one_line(tmp_path: Path, kind: str) -> None:
     with pytest.raises(AMTLError) as caught:
         read_point(tmp_path / name)
     assert word in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_names_in_a_matlab_file_are_said_to_be_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = np.array([["b", "a"]], dtype=object)
+    scipy.io.savemat(tmp_path / "p.mat", {"W": W, "B": B, "task_names": names})
+    np.testing.assert_array_equal(read_point(tmp_path / "p.mat").W, W)
+    assert "p.mat: its task_names are texts of MATLAB and not read" in caplog.text

@@ -4,7 +4,7 @@
     folder   `W.npy`, `B.npy`, optional `order.npy`, `names.json` (lists "task_names", "feature_names")
     folder   `W.csv`, `B.csv`: numbers alone, or below a line of task names, each row after the name of its
              feature (in B: of its task)
-    .mat     variables W and B, up to version 7
+    .mat     variables W and B, up to version 7; without names
     .json    {"W": [[...], ...], "B": [[...], ...]}, optional "order", "task_names", "feature_names"
 
 A folder with a solution.npz is a run. What the numbers say is for the caller to check; here it is seen to
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import csv
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ _KINDS = (
     "a run folder, a .npz, .json or .mat file with W and B, or a folder with W.npy and B.npy"
     " or W.csv and B.csv"
 )
+_log = logging.getLogger(__name__)
 _OPTIONAL = ("losses", "order", "task_names", "feature_names")
 
 
@@ -127,6 +129,14 @@ def _matlab(path: Path) -> PointArrays:
         raise DataError(
             f"expected the variables W and B, the file has {', '.join(file.names[:12]) or 'none'}:"
             " rename them"
+        )
+    unread = [key for key in _OPTIONAL[2:] if key in file.names]
+    if unread:
+        _log.warning(
+            "%s: its %s are texts of MATLAB and not read: tasks and features are taken in the order of the"
+            " data; a .json or .npz has names",
+            path.name,
+            " and ".join(unread),
         )
     return PointArrays(W=file.array("W"), B=file.array("B"))
 
