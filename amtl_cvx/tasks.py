@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Integral
@@ -38,6 +39,7 @@ from amtl_cvx.arrays import (
     clean,
     column_names,
     column_order,
+    counters,
     frozen,
     group,
     is_frame,
@@ -61,6 +63,7 @@ BLOCK_SIZE = 10**6
 _SHOWN = 8
 """Tasks that are shown by name."""
 _CLASSES = (-1.0, 0.0, 1.0)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -293,7 +296,7 @@ class TaskSet:
                 f"from_frame expects a frame of pandas or polars, got {type(frame).__name__}: arrays go into"
                 " from_stacked"
             )
-        columns = [clean(column) for column in frame.columns]
+        columns, task, target = [clean(column) for column in frame.columns], clean(task), clean(target)
         for column in (task, target):
             if column not in columns:
                 raise DataError(f"no column {column!r}; the columns are {', '.join(columns)}")
@@ -349,7 +352,12 @@ class TaskSet:
             Task(X=frozen(rows[part]), y=frozen(values[part]), name=name)
             for part, name in zip(parts, _names(names, T), strict=True)
         )
-        return cls(tasks=tasks, feature_names=known, labels=labels)
+        found = cls(tasks=tasks, feature_names=known, labels=labels)
+        for name in [] if known is None else counters(rows, known):
+            _log.warning(
+                "column %r only numbers the rows, and is learned from: delete it if it is an id", name
+            )
+        return found
 
     @classmethod
     def one_vs_rest(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import unicodedata
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -285,6 +286,66 @@ def test_names_of_rows_are_no_feature(tmp_path: Path, caplog: pytest.LogCaptureF
         assert tasks_of(tmp_path / "b.csv").feature_names == ("x1",)
     write(tmp_path / "a.csv", "task,x1,y,\na,1,2,\nb,1,2,\n")
     assert tasks_of(tmp_path / "a.csv").feature_names == ("x1",) and "no entries" in caplog.text
+
+
+@pytest.mark.parametrize("kind", [".csv", ".xlsx", ".parquet", "frame"])
+def test_a_column_that_numbers_the_rows_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    order = np.random.default_rng(0).permutation(12)
+    frame = pd.DataFrame({"task": list("ab") * 6, "id": order + 100, "x1": order**2, "y": order / 4})
+    path = tmp_path / f"a{kind}"
+    for rows, said in ((frame, 1), (frame.head(9), 0), (frame.assign(id=order // 2), 0)):
+        caplog.clear()
+        if kind == "frame":
+            tasks = TaskSet.from_frame(rows, task="task", target="y")
+        else:
+            if kind == ".xlsx":
+                workbook(path, tuple(rows), *rows.itertuples(index=False, name=None))
+            elif kind == ".csv":
+                rows.to_csv(path, index=False)
+            else:
+                pytest.importorskip("pyarrow", reason="pyarrow (the extra parquet) is not installed")
+                rows.to_parquet(path, index=False)
+            tasks = read(path, **COLUMNS, keep_rows=True).train
+        assert tasks.feature_names == ("id", "x1")
+        assert len([m for m in caplog.messages if "column 'id' only numbers the rows" in m]) == said
+
+
+def test_a_task_that_says_missing_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for label in ("NA", "NaN", "null", "None"):
+        caplog.clear()
+        assert label in tasks_of(write(tmp_path / "a.csv", f"task,x1,y\na,1,2\n{label},2,1\n")).names
+        assert caplog.messages == [
+            f"a.csv: a task is called {label!r}: drop those rows if it means a missing value"
+        ]
+
+
+def test_lines_above_the_names_are_to_be_deleted(tmp_path: Path) -> None:
+    table = "task;x1;y\na;1;2\n"
+    for title in ("Bericht 2024;;\n", "Bericht 2024\n\n", "Bericht, 2024\n;;\n", "sep=;\nBericht 2024;;\n"):
+        line = 1 + title.count("\n")
+        refused(write(tmp_path / "a.csv", title + table), f"line {line} has it: delete the lines above")
+    refused(workbook(tmp_path / "a.xlsx", ("Bericht",), NAMES, ("a", 1, 2)), "delete rows above the names")
+
+
+def test_names_are_what_they_show(tmp_path: Path) -> None:
+    """However an umlaut is encoded, in the file or in an option."""
+    pytest.importorskip("pyarrow", reason="pyarrow (the extra parquet) is not installed")
+    composed, marked = (unicodedata.normalize(form, "Größe") for form in ("NFC", "NFD"))
+    assert composed != marked
+    frame = pd.DataFrame({composed: [f"{composed} 1", f"{marked} 1"], f"x{marked}": [1, 2], "y": [3, 4]})
+    for names in ({}, {composed: marked}):
+        frame.rename(columns=names).to_csv(tmp_path / "a.csv", index=False)
+        frame.rename(columns=names).to_parquet(tmp_path / "a.parquet", index=False)
+        for name in (composed, marked):
+            found = [
+                read(tmp_path / file, task=name, target="y", keep_rows=True).train
+                for file in ("a.csv", "a.parquet")
+            ] + [TaskSet.from_frame(frame.rename(columns=names), task=name, target="y")]
+            for tasks in found:
+                assert tasks.names == (f"{composed} 1",) and tasks.feature_names == (f"x{composed}",)
+                assert tasks.index(f"{marked} 1") == 0
 
 
 def test_blocks_of_rows_are_one_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,8 @@
 Lists, arrays, and the frames of pandas and polars are taken (neither package is imported for it). What would
 be read as something other than its owner means is refused in one line: a masked entry, a sparse matrix,
 complex numbers, text, None, NaN and infinity, rows of different lengths. Names of columns are honoured: the
-frames of one set of tasks are put into one order, and rows to predict on must come in that of the fit.
+frames of one set of tasks are put into one order, and rows to predict on must come in that of the fit. Two
+names that show the same text are the same (`clean`), however their umlauts are encoded.
 
     numbers(y, "y")                  finite float64, perhaps in the caller's memory: to use and let go
     snapshot(y, "y")                 the same, read-only, in memory that the caller cannot write: to keep
@@ -26,6 +27,7 @@ from amtl_cvx.arrays.frames import (
     is_frame,
     is_series,
     order_of,
+    storable,
 )
 from amtl_cvx.arrays.gate import (
     Array,
@@ -35,6 +37,7 @@ from amtl_cvx.arrays.gate import (
     check_features,
     check_finite,
     check_weights,
+    counters,
     described,
     frozen,
     numbers,
@@ -76,6 +79,7 @@ __all__ = [
     "clean",
     "column_names",
     "column_order",
+    "counters",
     "described",
     "frame_numbers",
     "frozen",
@@ -92,6 +96,7 @@ __all__ = [
     "order_of",
     "snapshot",
     "sorted_names",
+    "storable",
     "targets",
     "two_labels",
     "whole_numbers",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -107,7 +108,12 @@ def check_distinct(names: Sequence[str], what: str) -> None:
 
 
 def clean(name: object) -> str:
-    """A name as text that every file can hold: what is no UTF-8 (a surrogate) becomes "?"."""
+    """A name as the text that it shows (NFC): macOS writes an umlaut as a letter and a mark."""
+    return unicodedata.normalize("NFC", storable(name))
+
+
+def storable(name: object) -> str:
+    """Text that every file can hold: what is no UTF-8 (a surrogate) becomes "?"."""
     text = name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
     return text.encode("utf-8", "replace").decode()
 

@@ -26,6 +26,8 @@ from amtl_cvx.arrays.frames import (
 )
 from amtl_cvx.errors import DataError
 
+_FEW_ROWS = 10
+"""With fewer rows a feature may well be 1, 2, 3, ... by chance."""
 _OURS: weakref.WeakValueDictionary[int, NDArray[Any]] = weakref.WeakValueDictionary()
 """Arrays that `frozen` locked: a user who locked his own array can unlock it again."""
 
@@ -128,6 +130,18 @@ def check_features(
     if d is not None and array.shape[1] != d:
         raise DataError(f"{what} must have the {d} features of the training data, it has {array.shape[1]}")
     return array
+
+
+def counters(X: Array, names: Sequence[str]) -> list[str]:
+    """The columns that number the rows: whole numbers one after the other, each once, in any order."""
+    if len(X) < _FEW_ROWS:
+        return []
+    low = X.min(axis=0)
+    found = []
+    for j in np.flatnonzero(X.max(axis=0) - low == len(X) - 1).tolist():
+        if np.array_equal(np.sort(X[:, j]), low[j] + np.arange(len(X))):
+            found.append(names[j])
+    return found
 
 
 def one_row(X: Any) -> Any:

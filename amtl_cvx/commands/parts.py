@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from amtl_cvx.arrays import Mask
+from amtl_cvx.arrays import Mask, clean
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.holdout import draw, split_off
@@ -45,7 +45,7 @@ class Part:
 
     @property
     def column(self) -> str | None:
-        return self.text.removeprefix(_COLUMN).strip() if self.text.startswith(_COLUMN) else None
+        return clean(self.text.removeprefix(_COLUMN)).strip() if self.text.startswith(_COLUMN) else None
 
     @property
     def share(self) -> float | None:

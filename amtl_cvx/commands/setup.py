@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from amtl_cvx.arrays import clean
+from amtl_cvx.arrays import storable
 from amtl_cvx.commands.parts import columns_aside, take_parts, wanted_parts
 from amtl_cvx.commands.rows import keep_rows, split_rows
 from amtl_cvx.commands.settings import build_model, learn_preparation, resolve
@@ -208,4 +208,4 @@ def recorded(arguments: Namespace) -> dict[str, Any]:
     values = {
         name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()
     }
-    return {name: clean(value) if isinstance(value, str) else value for name, value in values.items()}
+    return {name: storable(value) if isinstance(value, str) else value for name, value in values.items()}

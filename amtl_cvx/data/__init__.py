@@ -47,7 +47,7 @@ from amtl_cvx.data.point import PointArrays, read_point
 from amtl_cvx.data.problems import problem_names, problems_folder, read_problem
 from amtl_cvx.data.rows import ChunkedRows, Rows
 from amtl_cvx.data.stream import Observe, evaluate, factor, gather, has_labels, hold_out
-from amtl_cvx.data.table import TextTable, table_features, table_tasks
+from amtl_cvx.data.table import TextTable, column_name, table_features, table_tasks
 from amtl_cvx.data.untrusted import check_expansion, existing_file, reading
 from amtl_cvx.data.workbook import Workbook
 from amtl_cvx.errors import DataError
@@ -130,7 +130,9 @@ def read(
             _no_dialect(f"a {kind} file", dialect)
             rows = ParquetRows.open(path, task, target, aside)
             dataset = _stream(path, rows, keep_rows, observe)
-            return dataclasses.replace(dataset, aside={name: rows.aside(name) for name in aside})
+            return dataclasses.replace(
+                dataset, aside={name: rows.aside(name) for name in map(column_name, aside)}
+            )
         _no_aside(kind, aside)
         _no_table("a folder" if kind == "folder" else f"a {kind} file", task, target, dialect)
         if kind == "folder":

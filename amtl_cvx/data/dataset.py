@@ -115,6 +115,10 @@ class FeatureTable:
     task: NDArray[np.int64] | tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
 
+    def __post_init__(self) -> None:
+        if self.feature_names is not None:
+            object.__setattr__(self, "feature_names", tuple(map(clean, self.feature_names)))
+
 
 def _words(tasks: TaskSet) -> Labels | None:
     """The labels of classes that are texts."""

@@ -12,6 +12,7 @@ more or fewer fields than the header is refused, because nobody knows which one 
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import gzip
 import io
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from amtl_cvx.data.table import Marks, TextTable
+from amtl_cvx.data.table import Marks, TextTable, column_name
 from amtl_cvx.data.untrusted import check_expansion, read_bytes, shown
 from amtl_cvx.errors import DataError
 
@@ -105,12 +106,14 @@ class DelimitedText(TextTable):
         self._encoding = dialect.encoding or _encoding(content, path.name)
         _check_encoding(content, self._encoding)
         self._skipped = 0
-        self.sep = dialect.sep or self._given_sep() or self._found_sep({name.strip() for name in wanted})
+        self.sep = dialect.sep or self._given_sep() or self._found_sep(set(map(column_name, wanted)))
         reader = self._reader(self.sep)
-        self.names = tuple(name.strip() for name in _fields(reader))
+        self.names = tuple(map(column_name, _fields(reader)))
         if not any(self.names):
             raise DataError("expected a header line with the names of the columns, there is none: add it")
-        missing = [name for name in wanted if name.strip() not in self.names]
+        missing = [name for name in wanted if column_name(name) not in self.names]
+        if missing:
+            self._check_title(set(map(column_name, wanted)), missing[0])
         if len(self.names) == 1 and missing:
             raise DataError(
                 f"no column {missing[0]!r}; the only column is {shown(self.names)}: say the separator (--sep)"
@@ -157,6 +160,18 @@ class DelimitedText(TextTable):
             return DataError(f"{found}, it ends with {mark}: delete that {mark}")
         return DataError(f"{found}: name every column, and quote entries that hold {mark} (--sep, --decimal)")
 
+    def _check_title(self, wanted: set[str], missing: str) -> None:
+        """`DataError` where the columns wanted are named some lines further down."""
+        for sep in {self.sep: 0, **SEPARATORS}:
+            reader = self._reader(sep)
+            with contextlib.suppress(csv.Error):
+                for row in itertools.islice(reader, _SAMPLE):
+                    if wanted <= set(map(column_name, row)):
+                        line = f"line {reader.line_num + self._skipped}"
+                        raise DataError(
+                            f"no column {missing!r} in the first line, {line} has it: delete the lines above"
+                        )
+
     def _given_sep(self) -> str | None:
         """The separator that Excel's first line `sep=;` names; that line is then no header."""
         with io.TextIOWrapper(io.BytesIO(self._content), encoding=self._encoding) as lines:
@@ -175,7 +190,7 @@ class DelimitedText(TextTable):
                 rows = list(itertools.islice(filter(None, self._reader(sep)), _SAMPLE))
             except csv.Error:
                 continue
-            header = [name.strip() for name in rows[0]] if rows else []
+            header = list(map(column_name, rows[0])) if rows else []
             if len(header) > 1:
                 headers[sep] = header
                 even += [sep] if {len(row) for row in rows} == {len(header)} else []

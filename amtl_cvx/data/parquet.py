@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.arrays import Array, Labels, check_features, sorted_names, two_labels
+from amtl_cvx.arrays import Array, Labels, check_features, clean, sorted_names, two_labels
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
-from amtl_cvx.data.table import MISSING, UNNAMED, by_task, check_aside, check_names
+from amtl_cvx.data.table import MISSING, UNNAMED, by_task, check_aside, check_names, column_name
 from amtl_cvx.data.untrusted import check_expansion, reading, shown
 from amtl_cvx.errors import DataError
 
@@ -70,12 +70,13 @@ class ParquetRows(Rows):
                 raise DataError(
                     f"a .parquet file needs --task COLUMN and --target COLUMN; its columns are {there}"
                 )
-            if task.strip() == target.strip():
+            task, target, aside = column_name(task), column_name(target), tuple(map(column_name, aside))
+            if task == target:
                 raise DataError(
                     f"the task and the target are both column {task!r}: name two different columns"
                 )
-            check_aside(aside, task.strip(), target.strip())
-            columns = _columns(file, path, task.strip(), target.strip(), left_out=aside)
+            check_aside(aside, task, target)
+            columns = _columns(file, path, task, target, left_out=aside)
             check_names(columns.names, aside)
             assert columns.task is not None and columns.target is not None
             size = int(file.metadata.num_rows)
@@ -131,8 +132,8 @@ def features_parquet(
 ) -> FeatureTable:
     """Raw rows to predict on, in memory."""
     with _file(path) as file:
-        wanted = None if task is None else task.strip()
-        left_out = [*aside, *(() if target is None else (target.strip(),))]
+        wanted = None if task is None else column_name(task)
+        left_out = [column_name(name) for name in (*aside, target) if name is not None]
         columns = _columns(file, path, wanted, None, left_out=left_out)
         size = int(file.metadata.num_rows)
     check_expansion("the table", path.stat().st_size, 24 * size * max(len(columns.features), 1))
@@ -167,7 +168,7 @@ def _columns(
 ) -> _Columns:
     """Which column is what; `DataError` for one that is no number, or has the name of another."""
     schema = file.schema_arrow
-    names = tuple(str(name).strip() for name in schema.names)
+    names = tuple(map(column_name, schema.names))
     wanted = [name for name in (task, target) if name is not None]
     check_names(names, wanted)
     index = _saved_index(schema)
@@ -285,6 +286,7 @@ def _parts(
 def _labels(column: pa.Array, name: str) -> tuple[list[str], NDArray[Any]]:
     """The different entries of a task column as texts, and which of them each row has."""
     texts, index = _coded(column, name)
+    texts = list(map(clean, texts))
     if any(not text.strip() for text in texts):
         raise DataError(f"column {name!r} has missing values: drop or fill those rows first")
     return texts, index

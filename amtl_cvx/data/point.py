@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from amtl_cvx.arrays import clean
 from amtl_cvx.data.folder import ArrayFile, read_names
 from amtl_cvx.data.mat5 import MatlabFile
 from amtl_cvx.data.npz import read_arrays, text_labels
@@ -107,8 +108,8 @@ def _point(arrays: Mapping[str, NDArray[Any]], names: Mapping[str, Sequence[str]
         B=arrays["B"],
         losses=arrays.get("losses"),
         order=arrays.get("order"),
-        task_names=None if tasks is None else tuple(tasks),
-        feature_names=None if features is None else tuple(features),
+        task_names=None if tasks is None else tuple(map(clean, tasks)),
+        feature_names=None if features is None else tuple(map(clean, features)),
     )
 
 

@@ -1,7 +1,8 @@
 """Tables of texts, as a .csv or .xlsx file holds them: which column is what, and texts as numbers.
 
 Nothing is guessed from the entries. The task of a row is the text as it is written ("01", "1" and "1E0" are
-three tasks, "NA" is one); only an empty field is none. Features and targets are decimal numbers, or True and
+three tasks, "NA" is one, with a warning, and of two encodings of an umlaut there is one, `clean`); only an
+empty field is none. Features and targets are decimal numbers, or True and
 False; an entry that says it is missing (`MISSING`) is refused with its column and its line. A column has one
 name, spaces around it do not count. A first column without a name, where R and pandas put the names of the
 rows, is left out with a warning, any other one is refused. Tasks are sorted as numbers where all are whole
@@ -24,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.arrays import Array, check_features, sorted_names, targets
+from amtl_cvx.arrays import Array, check_features, clean, sorted_names, targets
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.untrusted import shown
 from amtl_cvx.errors import DataError
@@ -141,7 +142,7 @@ def table_tasks(
         raise DataError(
             f"a table needs --task COLUMN and --target COLUMN; its columns are {shown(table.names)}"
         )
-    task, target = task.strip(), target.strip()
+    task, target, aside = column_name(task), column_name(target), tuple(map(column_name, aside))
     if task == target:
         raise DataError(f"the task and the target are both column {task!r}: name two different columns")
     check_aside(aside, task, target)
@@ -157,6 +158,11 @@ def table_tasks(
     tasks = TaskSet.from_stacked(columns.X, y, codes, names=names, feature_names=columns.names)
     marks = {name: by_task(columns.texts[name], codes) for name in aside}
     return tasks if classes is None else replace(tasks, labels=classes), marks
+
+
+def column_name(text: str) -> str:
+    """What a column is called, for a field of the header or an option; spaces around it do not count."""
+    return clean(text).strip()
 
 
 def check_aside(aside: Sequence[str], task: str, target: str) -> None:
@@ -178,7 +184,8 @@ def table_features(
     table: TextTable, task: str | None, target: str | None, aside: Sequence[str] = ()
 ) -> FeatureTable:
     """Raw rows; column `task` names the task of each row; `target` and those `aside` are left out."""
-    task, target = (None if name is None else name.strip() for name in (task, target))
+    task, target = (None if name is None else column_name(name) for name in (task, target))
+    aside = tuple(map(column_name, aside))
     left_out = ({*aside} if target is None else {target, *aside}) & set(table.names) - {task}
     columns = _columns(table, [*left_out, *(() if task is None else (task,))], target)
     labels = None if task is None else _labels(table, task, columns.texts[task])
@@ -276,11 +283,17 @@ def _blocks(table: TextTable) -> Iterator[list[Sequence[str]]]:
 
 
 def _labels(table: TextTable, name: str, labels: list[str]) -> list[str]:
-    """The entries of the task column, none of them empty."""
-    different = set(labels)
+    """The entries of the task column, none of them empty, as names."""
+    names = {label: clean(label) for label in set(labels)}
+    labels, different = [names[label] for label in labels], set(names.values())
     if not all(map(str.strip, different)):
         place = table.place(next(i for i, label in enumerate(labels) if not label.strip()))
         raise DataError(f"column {name!r} has missing values ({place}): drop or fill those rows first")
+    absent = min((label for label in different if label.strip() in MISSING), default=None)
+    if absent is not None:
+        _log.warning(
+            "%s: a task is called %r: drop those rows if it means a missing value", table.file, absent.strip()
+        )
     if len(set(map(str.strip, different))) < len(different):
         _log.warning(
             "%s: some names in column %r differ only by spaces: they are other tasks", table.file, name

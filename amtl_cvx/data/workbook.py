@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from amtl_cvx.data.table import Marks, TextTable
+from amtl_cvx.data.table import Marks, TextTable, column_name
 from amtl_cvx.data.untrusted import check_expansion, read_bytes
 from amtl_cvx.errors import DataError
 
@@ -56,7 +56,7 @@ class Workbook(TextTable):
             )
         if not self._rows:
             raise DataError(f"expected a header and rows, the sheet {sheet.title!r} is empty: add data")
-        self.names = tuple(name.strip() for name in self._rows[0])
+        self.names = tuple(map(column_name, self._rows[0]))
 
     def records(self) -> Iterator[Sequence[str]]:
         return iter(self._rows[1:])
@@ -81,7 +81,8 @@ class Workbook(TextTable):
             width = width or len(texts)
             if len(texts) > width:
                 raise DataError(
-                    f"the header has {width} fields, row {line} has {len(texts)}: name all columns"
+                    f"the header has {width} fields, row {line} has {len(texts)}: name all columns,"
+                    " and delete rows above the names"
                 )
             self._rows.append(texts + [""] * (width - len(texts)))
             self._lines.append(line)

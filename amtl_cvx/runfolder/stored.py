@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from amtl_cvx.arrays import Array, Labels, check_weights
+from amtl_cvx.arrays import Array, Labels, check_weights, clean
 from amtl_cvx.data import read_point
 from amtl_cvx.data.untrusted import reading
 from amtl_cvx.errors import DataError
@@ -75,12 +75,12 @@ class StoredRun:
 
     @property
     def task_names(self) -> tuple[str, ...]:
-        return tuple(self.run.get("task_names") or (f"task {t}" for t in range(len(self.B))))
+        return tuple(map(clean, self.run.get("task_names") or [f"task {t}" for t in range(len(self.B))]))
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
         names = self.run.get("feature_names")
-        return None if names is None else tuple(names)
+        return None if names is None else tuple(map(clean, names))
 
     @property
     def labels(self) -> Labels | None:
