@@ -55,6 +55,23 @@ def test_predict_csv_by_task_name(run: Run) -> None:
     assert_error(run("predict", "run", "c.csv", *columns), "z1")
 
 
+def test_tasks_of_rows_are_found_by_the_names_in_their_file(run: Run) -> None:
+    data, names = arrays(), ["ash", "birch", "cedar"]
+    np.savez("a.npz", **data, task_names=names)
+    assert run("fit", "a.npz", "--out", "run", *GIVEN, "--quiet").code == 0
+    answer, other = run("predict", "run", "a.npz"), T - 1 - data["task"]
+    np.savez("b.npz", X=data["X"], task=other, task_names=names[::-1])
+    Path("b").mkdir()
+    np.save("b/X.npy", data["X"])
+    np.save("b/task.npy", other)
+    Path("b/names.json").write_text(json.dumps({"task_names": names[::-1]}))
+    assert answer.code == 0 and answer == run("predict", "run", "b.npz") == run("predict", "run", "b")
+    np.savez("b.npz", X=data["X"], task=other, task_names=["ash", "birch", "yew"])
+    assert_error(run("predict", "run", "b.npz"), "yew")
+    np.savez("b.npz", X=data["X"], task=other, task_names=names[:2])
+    assert_error(run("predict", "run", "b.npz"), "2 task_names")
+
+
 def test_a_label_of_a_csv_is_a_name_and_never_a_number(run: Run) -> None:
     write_csv(Path("a.csv"), arrays(), names=("1", "2", "3"))
     columns = ("--task", "kind", "--target", "price")

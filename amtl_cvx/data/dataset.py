@@ -106,7 +106,7 @@ class FeatureTable:
     X : (N, d) ndarray
         Features in the users' units, in the order of the file.
     task : (N,) int64 ndarray or tuple of N str, optional
-        The task of each row: its number (.npz) or its name (.csv).
+        The task of each row: its name, or its number where the file has no names of tasks.
     feature_names : tuple of str, optional
         The names of the columns of X.
     """

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from amtl_cvx.arrays import Labels, check_features, clean, two_labels
 from amtl_cvx.data.dataset import FeatureTable
-from amtl_cvx.data.npz import array_header, check_stored, check_task_column
+from amtl_cvx.data.npz import array_header, check_stored, tasks_of_rows
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
 from amtl_cvx.data.untrusted import check_room, check_size, existing_file, read_json, reading
 from amtl_cvx.errors import DataError
@@ -122,10 +122,11 @@ def features_folder(folder: Path) -> FeatureTable:
     check_room("X", 16 * math.prod(X.shape))
     task = _member(folder, "task").rows(0, X.shape[0]) if (folder / "task.npy").exists() else None
     rows = check_features(X.rows(0, X.shape[0]))
+    names = read_names(folder)
     return FeatureTable(
         X=rows,
-        task=None if task is None else check_task_column(task, len(rows)),
-        feature_names=read_names(folder).get("feature_names"),
+        task=None if task is None else tasks_of_rows(task, len(rows), names.get("task_names")),
+        feature_names=names.get("feature_names"),
     )
 
 

@@ -63,13 +63,25 @@ def read_npz(path: Path) -> Dataset:
 
 
 def features_npz(path: Path) -> FeatureTable:
-    """Raw rows: `X` and optionally `task`, `feature_names`."""
-    arrays = _arrays(path, ("X",), ("task", "feature_names"))
+    """Raw rows: `X` and optionally `task`, `task_names`, `feature_names`."""
+    arrays = _arrays(path, ("X",), ("task", "task_names", "feature_names"))
     X, names, task = check_features(arrays["X"]), _labels(arrays, "feature_names"), arrays.get("task")
     if names is not None and len(names) != X.shape[1]:
         raise DataError(f"expected {X.shape[1]} feature names, got {len(names)}")
-    number = None if task is None else check_task_column(task, len(X))
-    return FeatureTable(X=X, task=number, feature_names=names)
+    tasks = None if task is None else tasks_of_rows(task, len(X), _labels(arrays, "task_names"))
+    return FeatureTable(X=X, task=tasks, feature_names=names)
+
+
+def tasks_of_rows(
+    task: NDArray[Any], count: int, names: tuple[str, ...] | None
+) -> NDArray[np.int64] | tuple[str, ...]:
+    """The tasks of `count` rows: by the names that the file has for its numbers, else the numbers."""
+    numbers = check_task_column(task, count)
+    if names is None:
+        return numbers
+    if numbers.max(initial=0) >= len(names):
+        raise DataError(f"task has the number {numbers.max()}, there are {len(names)} task_names: add names")
+    return tuple(names[number] for number in numbers.tolist())
 
 
 def check_task_column(task: NDArray[Any], count: int) -> NDArray[np.int64]:
