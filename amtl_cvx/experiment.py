@@ -87,13 +87,15 @@ class Choice:
         ends = {trial.coupling for trial in (*self.trials[:1], *self.trials[-1:])}
         return self.model.coupling in ends
 
-    def sentence(self) -> str:
-        """What was chosen and from what."""
+    def sentence(self, *, further: bool = True) -> str:
+        """What was chosen and from what; `further` advises to look beyond a path whose end is best."""
         parts = []
         if self.trials:
             tried = f"{len(self.trials)} values on {self.judged_on}"
-            further = ", at the end of the path: give --coupling a value beyond it to look further"
-            where = further if self.at_an_end else ""
+            decades = len(self.trials) - len(COUPLING_PATH)
+            on = f", after it went on by {decades} decade{'s' if decades > 1 else ''}" if decades > 0 else ""
+            advice = ": give --coupling a value beyond it to look further" if further else ""
+            where = f"{on}, at the end of the path{advice}" if self.at_an_end else on
             parts.append(f"coupling {self.model.coupling:.4g} (best of {tried}{where})")
         if self.mu_max is not None:
             how = f"a tenth of mu_max {self.mu_max:.4g} of the single-task fit"

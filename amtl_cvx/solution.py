@@ -41,11 +41,10 @@ class Status(enum.Enum):
 
 _STATUS_TEXT = {
     Status.CERTIFIED: "the certificate passes",
-    Status.ROUND_LIMIT: "the round limit came before the tolerance; try more rounds, refinement, or a larger"
-    " mu",
-    Status.STALLED: "no step is taken any more but the certificate does not pass; try another"
-    " solver, a larger coupling (a bounded W) or a larger tolerance",
-    Status.INTERRUPTED: "interrupted: this is the best point so far",
+    Status.ROUND_LIMIT: "the round limit came before the tolerance; try more rounds, or refinement",
+    Status.STALLED: "no step is taken any more but the certificate does not pass; where its reasons do not"
+    " say why, try another solver or a larger tolerance",
+    Status.INTERRUPTED: "this is the best point so far",
 }
 
 
@@ -189,10 +188,11 @@ class Solution:
         return paragraph(self._lines()) + picture(self.graph.png(), self.graph.describe())
 
     def _lines(self) -> list[str]:
-        size = f"{len(self.B)} tasks, {len(self.W)} features"
+        size, why = f"{len(self.B)} tasks, {len(self.W)} features", self.certificate.reasons.get("minimum")
         return [
             f"Solution({self.method}, {self.status.value}: {size}, objective {self.objective:.6g})",
             self.certificate.verdict(),
+            *([] if why is None else [why]),
             self.graph.describe(),
         ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 from importlib import import_module
@@ -29,6 +30,7 @@ from command_line import (
 )
 
 from amtl_cvx.errors import SolveError
+from amtl_cvx.solution import Status
 
 FIT = import_module("amtl_cvx.commands.fit")  # the module; `commands.fit` is its function
 SETUP = import_module("amtl_cvx.commands.setup")
@@ -166,6 +168,38 @@ def test_a_failing_certificate_says_why_the_limit_and_what_to_try(run: Run) -> N
         "",
         "",
     )
+
+
+def test_what_is_known_of_the_cause_is_printed_and_advised(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    why = "'ash' can be fitted almost without loss: J may have no minimum here; give the task more rows"
+    np.savez("a.npz", **arrays())
+    few = ("--max-rounds", "1", "--no-refine", "--quiet")
+    assert run("fit", "a.npz", "--out", "run", *GIVEN, *few).code == 1
+    monkeypatch.setattr("amtl_cvx.certificate.escape", lambda *what: why)
+    answer = run("fit", "a.npz", "--out", "new", *GIVEN, *few[:3])
+    said, after = (line for line in answer.out.splitlines() if line.startswith(("not certified", "next")))
+    assert answer.code == 1 and said.endswith(f"; {why}") and "as the reason says" in after
+
+
+def test_a_larger_coupling_is_not_advised_beyond_the_path(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stalled(*what: Any, **more: Any) -> Any:
+        solution = fit(*what, **more)
+        certificate = dataclasses.replace(solution.certificate, passes=False, relative=1e-3, level="C0")
+        return dataclasses.replace(solution, certificate=certificate, status=Status.STALLED)
+
+    data, fit = arrays(), FIT.fit_method
+    np.savez("a.npz", **data)
+    np.savez("v.npz", X=data["X"], y=np.zeros(len(data["y"])), task=data["task"])  # nothing is better than 0
+    monkeypatch.setattr(FIT, "fit_method", stalled)
+    answer = run("fit", "a.npz", "--out", "run", "--validation", "v.npz", "--mu", "1")
+    assert (
+        answer.code == 1
+        and "values on the validation rows, after it went on by 3 decades, at the end" in answer.out
+    )
+    assert "larger --coupling" not in answer.out and "larger coupling" not in answer.out
+    assert "give --coupling a value" not in answer.out and "--max-rounds" not in answer.out
+    answer = run("fit", "a.npz", "--out", "run", *GIVEN)
+    assert answer.code == 1 and "next: a larger --coupling, another --solver" in answer.out
 
 
 def test_a_comparison_that_fails_does_not_cost_the_fit(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

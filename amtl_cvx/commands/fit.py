@@ -221,14 +221,15 @@ def _print_fit(
     place: Path,
     origin: str,
 ) -> None:
-    certificate, lines = solution.certificate, setup.summary()
+    certificate = solution.certificate
+    lines = setup.summary(further=certificate.passes)
     lines += [f"start: {origin}"] if origin else []
     lines += [
         f"status: {solution.status.value}, {solution.status.text}",
         f"objective {solution.objective:.12g}; {certificate.verdict()}",
     ]
     if not certificate.passes and solution.status is not Status.INTERRUPTED:
-        lines += _shortfall(certificate, setup, arguments)
+        lines += [_shortfall(certificate), f"next: {_advice(solution, setup, arguments)}"]
         lines += [certificate.reasons["rows"]] if "rows" in certificate.reasons else []
     if arguments.level > "C2":
         lines += ladder_lines(certificate)
@@ -244,8 +245,8 @@ def _print_fit(
     say(*lines)
 
 
-def _shortfall(certificate: Certificate, setup: Setup, arguments: Namespace) -> list[str]:
-    """What misses which limit, and the next thing to try."""
+def _shortfall(certificate: Certificate) -> str:
+    """What misses which limit, and why where that is known."""
     missed = []
     if certificate.relative > certificate.tol:
         missed.append(f"the relative residual is {certificate.relative:.1e}, its limit {certificate.tol:.0e}")
@@ -253,21 +254,30 @@ def _shortfall(certificate: Certificate, setup: Setup, arguments: Namespace) -> 
     gap, limit = sum(value or 0.0 for value in gaps), certificate.tol * abs(certificate.objective)
     if gap > limit:
         missed.append(f"the duality gaps sum to {gap:.1e}, their limit (tol times objective) is {limit:.1e}")
-    rounds = f"--max-rounds above {arguments.max_rounds}"
+    why = certificate.reasons.get("minimum")
+    return f"not certified: {'; '.join([*(missed or ['B is not feasible']), *([why] if why else [])])}"
+
+
+def _advice(solution: Solution, setup: Setup, arguments: Namespace) -> str:
+    """The next thing to try."""
+    certificate = solution.certificate
     if certificate.tol < _ROUNDING and certificate.relative < 1e-10:
-        advice = f"a --tol above about {_ROUNDING:.0e}: here rounding is the limit, no longer the method"
-        return [f"not certified: {'; '.join(missed)}", f"next: {advice}"]
+        return f"a --tol above about {_ROUNDING:.0e}: here rounding is the limit, no longer the method"
     spread = feature_spread(setup.train)
     if spread > _SPREAD and not setup.settings["standardize"]:
-        advice = f"--standardize: the features differ in size by a factor of {spread:.0e}, which stalls a fit"
-        return [f"not certified: {'; '.join(missed)}", f"next: {advice}"]
+        return f"--standardize: the features differ in size by a factor of {spread:.0e}, which stalls a fit"
+    if "minimum" in certificate.reasons:
+        return "change the data as the reason says, for no setting of the method makes up for it"
     if certificate.relative <= certificate.tol:  # gaps are held against J, which is 0 by now
-        advice = "more rows, fewer features or a larger --mu keep the objective from 0, or a larger --tol"
-        return [f"not certified: {'; '.join(missed)}", f"next: {advice}"]
+        return "more rows, fewer features or a larger --mu keep the objective from 0, or a larger --tol"
+    others = "another --solver, or a larger --tol"
     if arguments.method != "alternating":
-        rounds = "another --solver, or a larger --tol"
-    elif not arguments.refine:
-        rounds = f"leave out --no-refine, or {rounds}"
-    else:
-        rounds = f"{rounds}, a larger --coupling, another --solver, or a larger --tol"
-    return [f"not certified: {'; '.join(missed) or 'B is not feasible'}", f"next: {rounds}"]
+        return others
+    rounds = f"--max-rounds above {arguments.max_rounds}"
+    if not arguments.refine:
+        return f"leave out --no-refine, or {rounds}"
+    coupling = (
+        [] if setup.choice.at_an_end else ["a larger --coupling"]
+    )  # far beyond the data it stalls a fit
+    limit = [rounds] if solution.status is Status.ROUND_LIMIT else []
+    return ", ".join([*limit, *coupling, others])

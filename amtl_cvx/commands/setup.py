@@ -63,8 +63,8 @@ class Setup:
         counts = [f"{int(p.counts.sum())} for {name}" for name, p in parts.items() if p is not None]
         return f" to train on ({', '.join(counts)})" if counts else ""
 
-    def summary(self) -> list[str]:
-        """Data and model in a line, and what was chosen."""
+    def summary(self, *, further: bool = True) -> list[str]:
+        """Data and model in a line, and what was chosen; `further` as in `Choice.sentence`."""
         train, model = self.dataset.train, self.choice.model
         lines = [
             f"{self.dataset.name}: {train.T} tasks, {train.d} features, {int(train.counts.sum())} rows"
@@ -77,7 +77,7 @@ class Setup:
             negative, positive = (json.dumps(label, ensure_ascii=False) for label in labels)
             lines.append(f"labels: {negative} is -1, {positive} is +1")
         if self.choice.trials or self.choice.mu_max is not None:
-            lines.append(self.choice.sentence())
+            lines.append(self.choice.sentence(further=further))
         spread = feature_spread(self.train) if self.choice.at_an_end else 1.0
         if spread > _UNEVEN and not self.settings["standardize"]:
             lines.append(
