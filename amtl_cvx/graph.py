@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from amtl_cvx.arrays import Array, snapshot
+from amtl_cvx.arrays import Array, in_named_order, snapshot
 from amtl_cvx.errors import DataError
 from amtl_cvx.notebook import paragraph, picture
 
@@ -81,8 +81,9 @@ class TransferGraph:
             raise DataError(f"expected {len(B)} task names for a B of shape {B.shape}, got {len(self.names)}")
         if not (math.isfinite(self.threshold) and self.threshold >= 0):
             raise DataError(f"threshold must be a finite number >= 0, got {self.threshold!r}")
-        object.__setattr__(self, "B", B)
-        object.__setattr__(self, "names", tuple(str(name) for name in self.names))
+        names = tuple(str(name) for name in self.names)
+        object.__setattr__(self, "B", snapshot(in_named_order(B, self.B, (names, names), "B"), "B"))
+        object.__setattr__(self, "names", names)
         if self.losses is not None:
             losses = snapshot(self.losses, "losses")
             if losses.shape != (len(B),):

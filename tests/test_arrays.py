@@ -404,3 +404,12 @@ def test_the_arrays_of_a_solution_are_what_was_judged(solution: Solution) -> Non
     changed = replace(solution, W=W)
     W += 1.0
     assert not changed.W.any()
+
+
+def test_a_graph_reads_the_names_of_a_frame() -> None:
+    B = np.array([[0.0, 1.0, 2.0], [3.0, 0.0, 4.0], [5.0, 6.0, 0.0]])
+    named = pd.DataFrame(B, index=list(NAMES), columns=list(NAMES))
+    graph = TransferGraph(B=named.loc[list("cab"), list("bca")], names=NAMES)
+    np.testing.assert_array_equal(graph.B, B)
+    with pytest.raises(DataError, match="the rows of B"):
+        TransferGraph(B=named.rename(index={"a": "z"}), names=NAMES)

@@ -178,12 +178,17 @@ def check_weights(
             raise DataError(
                 f"{name} must have shape {shape} for {T} tasks, {d} features, it has {array.shape}"
             )
-        for axis, names in enumerate(sides):
-            labels = row_names(value) if axis == 0 else column_names(value)
-            order = order_of(labels, names, f"the {('rows', 'columns')[axis]} of {name}")
-            array = array if order is None else array.take(order, axis=axis)
-        pair.append(array)
+        pair.append(in_named_order(array, value, sides, name))
     return pair[0], pair[1]
+
+
+def in_named_order(array: Array, source: object, sides: Sequence[Sequence[str] | None], what: str) -> Array:
+    """The numbers of a frame, its rows and columns in the order of these names; of an array as they are."""
+    for axis, names in enumerate(sides):
+        labels = row_names(source) if axis == 0 else column_names(source)
+        order = order_of(labels, names, f"the {('rows', 'columns')[axis]} of {what}")
+        array = array if order is None else array.take(order, axis=axis)
+    return array
 
 
 def _check_masks(value: object, what: str) -> None:
