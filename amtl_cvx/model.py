@@ -24,7 +24,7 @@ from typing import cast
 
 import numpy as np
 
-from amtl_cvx.arrays import numbers
+from amtl_cvx.arrays import nameless, numbers
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, Squared, make_loss
 from amtl_cvx.notebook import paragraph
@@ -80,7 +80,8 @@ class Model:
                 )
         else:
             try:
-                weights = tuple(float(c) for c in numbers(self.task_weights, "task_weights").tolist())
+                given = nameless(self.task_weights, "task_weights")
+                weights = tuple(float(c) for c in numbers(given, "task_weights").tolist())
             except (TypeError, DataError) as error:
                 got = f"{error}" if isinstance(error, DataError) else _shown(self.task_weights)
                 raise ModelError(

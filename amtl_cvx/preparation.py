@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from amtl_cvx.arrays import Array, Indices, Mask, check_features, frozen, numbers
+from amtl_cvx.arrays import Array, Indices, Mask, check_features, frozen, nameless, numbers
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import Task, TaskSet, check_tasks
 
@@ -72,7 +72,10 @@ class Preparation:
     feature_names: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        parts = numbers(self.center, "center"), numbers(self.scale, "scale")
+        parts = [
+            numbers(nameless(part, what), what)
+            for part, what in ((self.center, "center"), (self.scale, "scale"))
+        ]
         if parts[0].ndim != 1 or parts[0].shape != parts[1].shape:
             shapes = f"{parts[0].shape} and {parts[1].shape}"
             raise DataError(f"center and scale must be two vectors of one length, they have shapes {shapes}")

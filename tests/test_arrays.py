@@ -15,7 +15,7 @@ import scipy.sparse as sp
 from amtl_cvx.certificate import certify
 from amtl_cvx.data import ChunkedRows, Dataset, factor
 from amtl_cvx.data.stream import gather
-from amtl_cvx.errors import DataError
+from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.experiment import score
 from amtl_cvx.graph import TransferGraph
 from amtl_cvx.losses import Logistic, Squared
@@ -413,3 +413,12 @@ def test_a_graph_reads_the_names_of_a_frame() -> None:
     np.testing.assert_array_equal(graph.B, B)
     with pytest.raises(DataError, match="the rows of B"):
         TransferGraph(B=named.rename(index={"a": "z"}), names=NAMES)
+
+
+def test_vectors_with_names_are_refused_where_only_their_order_is_known() -> None:
+    named = pd.Series([1.0, 2.0, 3.0], index=list("cab"))
+    with pytest.raises(DataError, match="center is a Series with names"):
+        Preparation(center=named, scale=np.ones(3), intercept=False)  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="task_weights is a Series with names"):
+        replace(MODEL, task_weights=named)
+    assert replace(MODEL, task_weights=named.reset_index(drop=True)).task_weights == (1.0, 2.0, 3.0)

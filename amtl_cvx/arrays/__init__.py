@@ -26,6 +26,7 @@ from amtl_cvx.arrays.frames import (
     frame_numbers,
     is_frame,
     is_series,
+    nameless,
     order_of,
     storable,
 )
@@ -90,6 +91,7 @@ __all__ = [
     "in_labels",
     "in_named_order",
     "label_pair",
+    "nameless",
     "names_of",
     "names_or_numbers",
     "numbers",

@@ -34,6 +34,15 @@ def check_nameless(value: object, what: str) -> None:
         raise DataError(f"{what} is a list of rows with names (Series): give pandas.DataFrame({what})")
 
 
+def nameless(value: object, what: str) -> object:
+    """`value`, or `DataError` for a Series with names where only the order of the numbers is known."""
+    if is_a(value, "pandas", "Series"):
+        index = list(value.index)  # type: ignore[attr-defined]
+        if index != list(range(len(index))):
+            raise DataError(f"{what} is a Series with names, expected numbers in order: give .to_numpy()")
+    return value
+
+
 def is_series(value: object) -> bool:
     """Whether `value` is one column of pandas or polars."""
     return is_a(value, "pandas", "Series", "Index") or is_a(value, "polars", "Series")
