@@ -82,13 +82,13 @@ KINDS = (
         options=("--coupling", "1", "--mu", "0.1", "--engine", "fast"),
     ),
     Kind(
-        name="squared, plain alternation",
-        make=lambda rng: low_rank(60, 20, 40, rng),
-        options=("--coupling", "1", "--mu", "0.1", "--no-refine", "--max-rounds", "100000"),
+        name="squared, tasks weighted by their rows, summed",
+        make=lambda rng: low_rank(115, 20, 40, rng),
+        options=("--coupling", "10", "--mu", "0.3", "--reduction", "sum", "--task-weights", "inverse-sqrt"),
     ),
     Kind(
         name="logistic, exponential cones",
-        make=lambda rng: labelled(12, 10, 150, rng),
+        make=lambda rng: labelled(14, 10, 170, rng),
         options=("--coupling", "0.1", "--mu", "0.1", "--loss", "logistic", "--definition", "--no-refine"),
     ),
 )
