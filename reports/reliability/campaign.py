@@ -87,14 +87,13 @@ def shared(script: str, work: Path, seed: int, count: int) -> list[dict[str, Any
     running = []
     for first in range(PROCESSES):
         words = [str(HERE / script), str(work / str(first)), *map(str, (seed, first, PROCESSES, count))]
-        log = (work / f"{first}.log").open("wb")
-        running.append(subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, stderr=log))
-    outputs = [process.communicate()[0] for process in running]
+        files = [(work / f"{first}.{what}").open("wb") for what in ("jsonl", "log")]
+        running.append(subprocess.Popen([sys.executable, *words], stdout=files[0], stderr=files[1]))
     for first, process in enumerate(running):
-        if process.returncode:
+        if process.wait():
             raise RuntimeError(f"{script} failed: {(work / f'{first}.log').read_text()[-2000:]}")
-    found = [json.loads(line) for output in outputs for line in output.decode().splitlines()]
-    return sorted(found, key=lambda each: int(each["number"]))
+    lines = [line for path in sorted(work.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    return sorted(map(json.loads, lines), key=lambda each: int(each["number"]))
 
 
 def _short(figures: dict[str, Any]) -> dict[str, Any]:
