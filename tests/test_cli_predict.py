@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.io
 from command_line import GIVEN, D, Run, T, arrays, assert_error, listing, point, write_csv
@@ -70,6 +72,53 @@ def test_tasks_of_rows_are_found_by_the_names_in_their_file(run: Run) -> None:
     assert_error(run("predict", "run", "b.npz"), "yew")
     np.savez("b.npz", X=data["X"], task=other, task_names=names[:2])
     assert_error(run("predict", "run", "b.npz"), "2 task_names")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_columns_of_rows_are_matched_by_name(run: Run, kind: str) -> None:
+    """Another order is the same table; what is missing, what is more and its option are named."""
+    write_csv(Path("a.csv"), arrays(), names=("Größe", "birch", "cedar"))
+    columns = ("--task", "kind", "--target", "price")
+    assert run("fit", "a.csv", *columns, "--out", "run", *GIVEN, "--standardize", "--quiet").code == 0
+    expected = run("predict", "run", "a.csv", *columns).out
+    frame = pd.read_csv("a.csv")
+
+    def rows(frame: pd.DataFrame) -> str:
+        if kind == "csv":
+            frame.to_csv("rows.csv", index=False)
+        else:
+            pytest.importorskip("pyarrow", reason="pyarrow (the extra parquet) is not installed")
+            frame.to_parquet("rows.parquet")
+        return f"rows.{kind}"
+
+    order = ["x3", "price", "x0", "kind", "x2", "x1"]
+    nfd = frame.assign(kind=frame["kind"].str.normalize("NFD"))
+    assert run("predict", "run", rows(nfd[order]), *columns) == (0, expected, "")
+    for given, table, words in (
+        (columns, frame.drop(columns="x1"), ["has no 'x1':"]),
+        (columns, frame.assign(z=1), ["'z' is none of them", "delete"]),
+        (columns, frame.rename(columns={"x1": "z"}), ["has no 'x1'", "'z' is none of them"]),
+        (columns[:2], frame, ["'price' is none of them: say --target price"]),
+        (columns[2:], frame, ["'kind' is none of them: say --task kind"]),
+        ((), frame, ["say --task kind, say --target price"]),
+    ):
+        assert_error(run("predict", "run", rows(table), *given), *words)
+
+
+def test_rows_are_written_as_the_data_of_the_run_were(run: Run) -> None:
+    data = arrays()
+    data["X"] = np.round(1000 * np.abs(data["X"])) + 1000
+    write_csv(Path("a.csv"), data)
+    columns = ("--task", "kind", "--target", "price")
+    text = Path("a.csv").read_text().replace(",", ";").replace(".0;", ";")
+    Path("b.csv").write_text(re.sub(r"(?<=;)(\d)(\d{3})(?=;)", r"\1.\2", text.replace(".", ",")))
+    for file, dialect in (("a.csv", ()), ("b.csv", ("--decimal", ","))):
+        options = (*columns, *dialect, *GIVEN, "--standardize", "--quiet")
+        assert run("fit", file, "--out", file[0], *options).code == 0
+    found = run("predict", "b", "b.csv", *columns)
+    assert found.err == "warning: b.csv: read with --decimal , as the run was\n"
+    assert found.out == run("predict", "a", "a.csv", *columns).out
+    assert run("predict", "b", "a.csv", *columns, "--decimal", ".").out == found.out
 
 
 def test_a_label_of_a_csv_is_a_name_and_never_a_number(run: Run) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import logging
 import re
+import shlex
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,11 +15,13 @@ from typing import Any
 
 import numpy as np
 
-from amtl_cvx.arrays import in_labels
+from amtl_cvx.arrays import in_labels, order_of
 from amtl_cvx.commands.output import files_of_run, write_whole
 from amtl_cvx.commands.parts import columns_aside, wanted_parts
 from amtl_cvx.console import emit
-from amtl_cvx.data import TABLE_OPTIONS, FeatureTable, read_features
+from amtl_cvx.data import TABLE_OPTIONS, read_features, table_options
+from amtl_cvx.data.table import column_name
+from amtl_cvx.data.untrusted import shown
 from amtl_cvx.errors import DataError, Exit
 from amtl_cvx.model import Model
 from amtl_cvx.runfolder import StoredRun, read_run
@@ -35,11 +39,13 @@ def predict(arguments: Namespace) -> Exit:
     _check_status(arguments.run, stored)
     table = read_features(
         arguments.rows,
-        **{name: getattr(arguments, name) for name in TABLE_OPTIONS},
+        **_how_written(arguments, stored),
         aside=columns_aside(wanted_parts(stored.arguments)),
+        check=functools.partial(_check_columns, arguments=arguments, stored=stored),
     )
-    _check_columns(table, stored)
-    X = table.X if stored.preparation is None else stored.preparation.apply(table.X)
+    order = order_of(table.feature_names, stored.feature_names, "the columns")
+    X = table.X if order is None else table.X[:, order]
+    X = X if stored.preparation is None else stored.preparation.apply(X)
     if X.shape[1] != len(stored.W):
         raise DataError(f"expected rows with {len(stored.W)} features, {arguments.rows} has {X.shape[1]}")
     header, rows = _predictions(stored, model, X @ stored.W, table.task)
@@ -64,17 +70,38 @@ def _check_status(place: Path, stored: StoredRun) -> None:
         _log.warning("%s is not certified (status %s%s): nor are its predictions", place, status, reached)
 
 
-def _check_columns(table: FeatureTable, stored: StoredRun) -> None:
-    known = stored.feature_names
-    if known is not None and table.feature_names is not None and table.feature_names != known:
-        different = next(
-            (pair for pair in zip(known, table.feature_names, strict=False) if pair[0] != pair[1]), None
-        )
-        what = f"{different[0]!r} came as {different[1]!r}" if different else f"{len(known)} were expected"
-        raise DataError(
-            f"the columns are not those of the fit: {what}; keep their names and order, and name the columns"
-            " of the task and the target with --task and --target"
-        )
+def _how_written(arguments: Namespace, stored: StoredRun) -> dict[str, str | None]:
+    """The options of the table; how its text is written is as in the run where nothing is said."""
+    options = {name: getattr(arguments, name) for name in TABLE_OPTIONS}
+    for name in set(table_options(arguments.rows)) - {"task", "target"}:
+        recorded = stored.arguments.get(name)
+        if options[name] is None and isinstance(recorded, str):
+            options[name] = recorded
+            if name == "decimal":
+                _log.warning("%s: read with --decimal %s as the run was", arguments.rows.name, recorded)
+    return options
+
+
+def _check_columns(found: Sequence[str], *, arguments: Namespace, stored: StoredRun) -> None:
+    """`DataError` that names the columns which are missing, and those which the fit had not."""
+    known, there = stored.feature_names, set(found)
+    if known is None:
+        return
+    missing = [name for name in known if name not in there]
+    more = sorted(there - set(known))
+    if not missing and not more:
+        return
+    parts = [f"it has no {shown(list(map(repr, missing)), 5)}"] if missing else []
+    parts += [f"{shown(list(map(repr, more)), 5)} is none of them"] if more else []
+    cures, unnamed = [], set(more)
+    for option in ("task", "target"):
+        name = column_name(stored.arguments.get(option) or "")
+        if name in unnamed and getattr(arguments, option) is None:
+            cures.append(f"say --{option} {shlex.quote(name)}")
+            unnamed.discard(name)
+    cures += ["delete the others, or name them with --task and --target"] if unnamed else []
+    cures += ["give all columns of the fit"] if missing else []
+    raise DataError(f"the columns must be those of the fit, {' and '.join(parts)}: {', '.join(cures)}")
 
 
 def _predictions(

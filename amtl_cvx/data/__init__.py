@@ -47,7 +47,7 @@ from amtl_cvx.data.point import PointArrays, read_point
 from amtl_cvx.data.problems import problem_names, problems_folder, read_problem
 from amtl_cvx.data.rows import ChunkedRows, Rows
 from amtl_cvx.data.stream import Observe, evaluate, factor, gather, has_labels, hold_out
-from amtl_cvx.data.table import TextTable, column_name, table_features, table_tasks
+from amtl_cvx.data.table import CheckNames, TextTable, column_name, table_features, table_tasks
 from amtl_cvx.data.untrusted import check_expansion, existing_file, reading
 from amtl_cvx.data.workbook import Workbook
 from amtl_cvx.errors import DataError
@@ -149,11 +149,13 @@ def read_features(
     decimal: str | None = None,
     encoding: str | None = None,
     aside: Sequence[str] = (),
+    check: CheckNames | None = None,
 ) -> FeatureTable:
     """Raw rows for prediction: `X` and, if present, `task` of a .npz or a folder, or the columns of a table.
 
     In a table, column `task` gives the task of each row; a column `target`, and those `aside`, are dropped
-    where they are there.
+    where they are there. `check` is told the names of the features, where they have names, before the entries
+    of a table are read, and may raise.
 
     Raises
     ------
@@ -165,14 +167,17 @@ def read_features(
     kind = _kind(file)
     with reading(file, kind):
         if kind in _TEXTS:
-            return table_features(_table(file, task, None, dialect), task, target, aside)
+            return table_features(_table(file, task, None, dialect), task, target, aside=aside, check=check)
         if kind == ".parquet":
             _no_dialect(f"a {kind} file", dialect)
-            return features_parquet(file, task, target, aside)
+            return features_parquet(file, task, target, aside=aside, check=check)
         if kind == ".mat":
             raise DataError("rows to predict on must be a .npz with X [, task] or a table: convert this file")
         _no_table("a folder" if kind == "folder" else f"a {kind} file", task, target, dialect)
-        return features_folder(file) if kind == "folder" else features_npz(file)
+        table = features_folder(file) if kind == "folder" else features_npz(file)
+        if check is not None and table.feature_names is not None:
+            check(table.feature_names)
+        return table
 
 
 def table_options(data: str | Path) -> tuple[str, ...]:

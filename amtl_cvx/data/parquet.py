@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from amtl_cvx.arrays import Array, Labels, check_features, clean, sorted_names, two_labels
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
-from amtl_cvx.data.table import MISSING, UNNAMED, by_task, check_aside, check_names, column_name
+from amtl_cvx.data.table import MISSING, UNNAMED, CheckNames, by_task, check_aside, check_names, column_name
 from amtl_cvx.data.untrusted import check_expansion, reading, shown
 from amtl_cvx.errors import DataError
 
@@ -128,13 +128,18 @@ class ParquetRows(Rows):
 
 
 def features_parquet(
-    path: Path, task: str | None, target: str | None, aside: Sequence[str] = ()
+    path: Path,
+    task: str | None,
+    target: str | None,
+    *,
+    aside: Sequence[str] = (),
+    check: CheckNames | None = None,
 ) -> FeatureTable:
     """Raw rows to predict on, in memory."""
     with _file(path) as file:
         wanted = None if task is None else column_name(task)
         left_out = [column_name(name) for name in (*aside, target) if name is not None]
-        columns = _columns(file, path, wanted, None, left_out=left_out)
+        columns = _columns(file, path, wanted, None, left_out=left_out, check=check)
         size = int(file.metadata.num_rows)
     check_expansion("the table", path.stat().st_size, 24 * size * max(len(columns.features), 1))
     X, labels = np.empty((size, len(columns.features))), []
@@ -164,7 +169,13 @@ def _file(path: Path, columns: _Columns | None = None) -> ParquetFile:
 
 
 def _columns(
-    file: ParquetFile, path: Path, task: str | None, target: str | None, *, left_out: Sequence[str] = ()
+    file: ParquetFile,
+    path: Path,
+    task: str | None,
+    target: str | None,
+    *,
+    left_out: Sequence[str] = (),
+    check: CheckNames | None = None,
 ) -> _Columns:
     """Which column is what; `DataError` for one that is no number, or has the name of another."""
     schema = file.schema_arrow
@@ -180,6 +191,8 @@ def _columns(
             _leave_out(path, schema.field(j).type, j)
         else:
             features.append(j)
+    if check is not None:
+        check([names[j] for j in features])
     place = {name: j for j, name in enumerate(names)}
     columns = _Columns(
         names=names,

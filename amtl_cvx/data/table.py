@@ -18,7 +18,7 @@ import itertools
 import logging
 import operator
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -55,6 +55,8 @@ _log = logging.getLogger(__name__)
 
 Aside = dict[str, tuple[tuple[str, ...], ...]]
 """Columns that are no features: see `Dataset.aside`."""
+CheckNames = Callable[[Sequence[str]], None]
+"""Told the names of the features before their entries are read; it raises for those that are not wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,13 +183,22 @@ def by_task(entries: Sequence[str], codes: NDArray[np.int64]) -> tuple[tuple[str
 
 
 def table_features(
-    table: TextTable, task: str | None, target: str | None, aside: Sequence[str] = ()
+    table: TextTable,
+    task: str | None,
+    target: str | None,
+    *,
+    aside: Sequence[str] = (),
+    check: CheckNames | None = None,
 ) -> FeatureTable:
     """Raw rows; column `task` names the task of each row; `target` and those `aside` are left out."""
     task, target = (None if name is None else column_name(name) for name in (task, target))
     aside = tuple(map(column_name, aside))
     left_out = ({*aside} if target is None else {target, *aside}) & set(table.names) - {task}
-    columns = _columns(table, [*left_out, *(() if task is None else (task,))], target)
+    texts = [*left_out, *(() if task is None else (task,))]
+    check_names(table.names, texts)
+    if check is not None:
+        check([name for name in table.names if name not in texts and not UNNAMED.fullmatch(name)])
+    columns = _columns(table, texts, target)
     labels = None if task is None else _labels(table, task, columns.texts[task])
     return FeatureTable(
         X=check_features(columns.X),
