@@ -6,9 +6,10 @@
     print(solution.certificate.verdict(), solution.graph.describe())
 
 The modules in the order in which they build on each other: errors, memory, console, arrays, notebook,
-parallel, rowspace, tasks, losses, transfer, model, certificate, preparation, solution, solvers, subproblems,
-refine, run, coordinator, curriculum, footprint, methods, holdout, experiment, digits, enclosure, ladder,
-alignment, graph, explore, plotting, report, data, runfolder, progress, commands, examples, completion, cli.
+parallel, rowspace, tasks, losses, transfer, model, certificate, preparation, scoring, solution, solvers,
+subproblems, refine, run, coordinator, curriculum, footprint, methods, holdout, experiment, digits, enclosure,
+ladder, alignment, graph, explore, plotting, report, data, runfolder, progress, commands, examples,
+completion, cli.
 
 A name is imported when it is first used (PEP 562): CVXPY takes two seconds, and `amtl-cvx --help` needs none.
 """

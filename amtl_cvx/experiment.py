@@ -1,4 +1,4 @@
-"""Experiments: many fits, hold out rows, choose coupling and mu, score predictions.
+"""Experiments: many fits, choose coupling and mu; `score` of `scoring` is at hand here too.
 
 Starts, grids and folds are lists of fits that know nothing of each other:
 
@@ -20,14 +20,14 @@ the others.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.arrays import MANY, Labels, numbers_for_classes
+from amtl_cvx.arrays import MANY, numbers_for_classes
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, SolveError
 from amtl_cvx.holdout import Split, hold_out
@@ -35,10 +35,12 @@ from amtl_cvx.losses import Loss
 from amtl_cvx.methods import fit, method_named
 from amtl_cvx.model import Model, check_problem
 from amtl_cvx.parallel import ordered_map
+from amtl_cvx.scoring import check_labels
+from amtl_cvx.scoring import score as score
 from amtl_cvx.solution import Point, Solution, Status
 from amtl_cvx.solvers import GpuChoice
 from amtl_cvx.subproblems import Problems
-from amtl_cvx.tasks import Array, Task, TaskSet, task_index
+from amtl_cvx.tasks import Array, Task, TaskSet
 
 log = logging.getLogger(__name__)
 
@@ -224,69 +226,6 @@ def mu_max(tasks: TaskSet, model: Model, W: Array) -> float:
     return float((gain[usable] / losses[usable, None]).max(initial=0.0))
 
 
-@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
-def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mapping[str, float]:
-    """How well a solution predicts prepared tasks, all or some of those it has, found by their names.
-
-    Returns
-    -------
-    mapping
-        For a classification loss "accuracy", the mean over tasks, and with `classes` (one-vs-rest over shared
-        rows) "class accuracy", the share of rows whose largest score is that of their class. Otherwise
-        "rmse", the mean over tasks of the root mean squared error, and "pooled rmse" over all rows.
-    """
-    complete = len(solution.task_names) == tasks.T
-    tasks = tasks.in_order(solution.task_names, solution.feature_names)
-    index = [task_index(solution.task_names, task.name) for task in tasks]
-    scores = [task.X @ solution.W[:, t] for task, t in zip(tasks, index, strict=True)]
-    if any(task.compressed for task in tasks) and not solution.model.loss.quadratic:
-        raise DataError(
-            f"the {solution.model.loss.name} loss is scored on rows: read them with keep_rows=True"
-        )
-    if solution.model.loss.classification:
-        _check_labels(tasks, solution.labels)
-        right = [np.mean((z > 0) == (task.y > 0)) for z, task in zip(scores, tasks, strict=True)]
-        result = {"accuracy": float(np.mean(right))}
-        if classes and complete:
-            _check_one_vs_rest(tasks)
-            winner, label = np.argmax(scores, axis=0), np.argmax([task.y for task in tasks], axis=0)
-            result = {"class accuracy": float(np.mean(winner == label)), **result}
-        return result
-    if tasks.labels is not None and isinstance(tasks.labels[0], str):
-        raise DataError(
-            f"expected numbers, as in the fit, got the labels {tasks.labels}: fit a logistic loss"
-        )
-    decided = [solution.model.loss.decide(z) for z in scores]
-    squares = np.array([((z - task.y) ** 2).sum() for z, task in zip(decided, tasks, strict=True)])
-    return {
-        "rmse": float(np.sqrt(squares / tasks.counts).mean()),
-        "pooled rmse": float(np.sqrt(squares.sum() / tasks.counts.sum())),
-    }
-
-
-def _check_one_vs_rest(tasks: TaskSet) -> None:
-    """`DataError` unless every row of all tasks is of one class, that of the task where it is positive."""
-    first = tasks[0].X
-    shared = all(task.X is first or np.array_equal(task.X, first) for task in tasks)
-    if not shared or (np.array([task.y > 0 for task in tasks]).sum(axis=0) != 1).any():
-        raise DataError(
-            "class accuracy needs tasks that are classes of the same rows: TaskSet.one_vs_rest(X, labels)"
-        )
-
-
-def _check_labels(tasks: TaskSet, labels: Labels | None) -> None:
-    """`DataError` for targets that are not written as the labels of a fit: text alike, or 0/1 and -1/+1."""
-    pairs = [pair for pair in (labels, tasks.labels) if pair is not None]
-    if len(set(pairs)) > 1 and any(isinstance(pair[0], str) for pair in pairs):
-        raise DataError(f"expected the labels of the fit, {labels}, got {tasks.labels}: write them alike")
-    values = set[float]().union(*(np.unique(task.y).tolist() for task in tasks))
-    if not (values <= {0.0, 1.0} or values <= {-1.0, 1.0}):
-        shown = ", ".join(f"{value:g}" for value in sorted(values)[:5])
-        raise DataError(
-            f"expected the labels of the fit, {labels}, or 0/1 or -1/+1, got {shown}: recode them"
-        )
-
-
 def suggest_loss(tasks: TaskSet) -> str:
     """What `--loss auto` means.
 
@@ -328,7 +267,7 @@ def _path(
         raise DataError("no task has a row to hold out: give --coupling a number")
     model.check(train)
     if model.loss.classification:
-        _check_labels(held, train.labels)
+        check_labels(held, train.labels)
     path = _Path((model.compress(train), held, index), model, mu, options)
     with np.errstate(over="ignore", invalid="ignore"):
         unit = _curvature(train, model)

@@ -85,7 +85,7 @@ _METRICS = {
     "rmse": "root mean squared error, mean over the tasks",
     "pooled rmse": "root mean squared error over all rows",
 }
-"""What `experiment.score` measures."""
+"""What `scoring.score` measures."""
 
 _UNTOLD = ("command", "command_line", "data", "out", "quiet", "verbose", "json", "force")
 """Arguments that the table of settings leaves out."""

@@ -20,6 +20,7 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.model import Model
 from amtl_cvx.notebook import paragraph, picture
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.scoring import score
 from amtl_cvx.tasks import Array, TaskSet, check_tasks, task_index
 
 if TYPE_CHECKING:
@@ -244,8 +245,6 @@ class Solution:
         DataError
             For a task or a feature that the solution has not.
         """
-        from amtl_cvx.experiment import score
-
         check_tasks(tasks)
         raw = len(self.W) if self.preparation is None else self.preparation.d
         if tasks.d != raw:

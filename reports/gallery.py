@@ -12,10 +12,10 @@ import json
 from pathlib import Path
 
 from amtl_cvx import Dataset, Preparation, Solution, fit, read
-from amtl_cvx.experiment import score
 from amtl_cvx.model import make_model
 from amtl_cvx.plotting import convergence_figure, graph_figure, truth_figure, write_png
 from amtl_cvx.runfolder import versions
+from amtl_cvx.scoring import score
 
 HERE = Path(__file__).resolve().parent / "gallery"
 PROBLEMS = ("digits", "paper-synthetic")

@@ -16,13 +16,13 @@ from amtl_cvx.certificate import certify
 from amtl_cvx.data import ChunkedRows, Dataset, factor
 from amtl_cvx.data.stream import gather
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.experiment import score
 from amtl_cvx.graph import TransferGraph
 from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.runfolder import save
+from amtl_cvx.scoring import score
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import Task, TaskSet, task_index
 from amtl_cvx.transfer import LossWeightedL1

@@ -26,13 +26,13 @@ from amtl_cvx.commands.start import read_start
 from amtl_cvx.console import note, say
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import AMTLError, Exit
-from amtl_cvx.experiment import score
 from amtl_cvx.ladder import Climb, climb
 from amtl_cvx.methods import fit as fit_method
 from amtl_cvx.methods import method_named
 from amtl_cvx.parallel import workers
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import Missed, RunFolder, to_json, write_proofs
+from amtl_cvx.scoring import score
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import TaskSet
 
