@@ -154,7 +154,8 @@ class TransferGraph:
 
     def png(self) -> bytes:
         """The picture of the graph (`graph.png`); matplotlib is loaded here."""
-        from amtl_cvx.plotting import graph_figure, write_png
+        from amtl_cvx.plotting.canvas import write_png
+        from amtl_cvx.plotting.figures import graph_figure
 
         file = io.BytesIO()
         write_png(graph_figure(self), file, dpi=100)
