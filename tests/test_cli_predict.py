@@ -95,12 +95,12 @@ def test_columns_of_rows_are_matched_by_name(run: Run, kind: str) -> None:
     nfd = frame.assign(kind=frame["kind"].str.normalize("NFD"))
     assert run("predict", "run", rows(nfd[order]), *columns) == (0, expected, "")
     for given, table, words in (
-        (columns, frame.drop(columns="x1"), ["has no 'x1':"]),
-        (columns, frame.assign(z=1), ["'z' is none of them", "delete"]),
-        (columns, frame.rename(columns={"x1": "z"}), ["has no 'x1'", "'z' is none of them"]),
-        (columns[:2], frame, ["'price' is none of them: say --target price"]),
-        (columns[2:], frame, ["'kind' is none of them: say --task kind"]),
-        ((), frame, ["say --task kind, say --target price"]),
+        (columns, frame.drop(columns="x1"), ["(missing: 'x1'): give"]),
+        (columns, frame.assign(z=1), ["(not of the fit: 'z'): delete"]),
+        (columns, frame.rename(columns={"x1": "z"}), ["missing: 'x1'; not of the fit: 'z'"]),
+        (columns[:2], frame, ["(not of the fit: 'price'): say --target price"]),
+        (columns[2:], frame, ["(not of the fit: 'kind'): say --task kind"]),
+        ((), frame, ["say --task kind --target price"]),
     ):
         assert_error(run("predict", "run", rows(table), *given), *words)
 

@@ -145,6 +145,9 @@ def test_points_that_may_mark_thousands_are_said(tmp_path: Path, caplog: pytest.
     says = "a.csv: column {!r}: {} is read as a decimal number: say --decimal , if the point marks thousands"
     assert caplog.messages == [says.format("x1", "1.841"), says.format("y", "4.168")]
     caplog.clear()
+    tasks_of(write(path, DOTS.replace("998", "3.000")))  # all of them
+    assert len(caplog.messages) == 2
+    caplog.clear()
     tasks_of(path, decimal=".")
     tasks_of(write(path, DOTS.replace(";5;", ";5.5;")))  # a decimal point
     tasks_of(write(path, DOTS.replace(";", ",")))

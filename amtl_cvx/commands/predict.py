@@ -91,17 +91,21 @@ def _check_columns(found: Sequence[str], *, arguments: Namespace, stored: Stored
     more = sorted(there - set(known))
     if not missing and not more:
         return
-    parts = [f"it has no {shown(list(map(repr, missing)), 5)}"] if missing else []
-    parts += [f"{shown(list(map(repr, more)), 5)} is none of them"] if more else []
-    cures, unnamed = [], set(more)
+    parts = [
+        f"{what}: {shown(list(map(repr, names)), 5)}"
+        for what, names in (("missing", missing), ("not of the fit", more))
+        if names
+    ]
+    said, others = [], set(more)
     for option in ("task", "target"):
         name = column_name(stored.arguments.get(option) or "")
-        if name in unnamed and getattr(arguments, option) is None:
-            cures.append(f"say --{option} {shlex.quote(name)}")
-            unnamed.discard(name)
-    cures += ["delete the others, or name them with --task and --target"] if unnamed else []
+        if name in others and getattr(arguments, option) is None:
+            said.append(f"--{option} {shlex.quote(name)}")
+            others.discard(name)
+    cures = [f"say {' '.join(said)}"] if said else []
+    cures += ["delete the others, or name them with --task and --target"] if others else []
     cures += ["give all columns of the fit"] if missing else []
-    raise DataError(f"the columns must be those of the fit, {' and '.join(parts)}: {', '.join(cures)}")
+    raise DataError(f"the columns must be those of the fit ({'; '.join(parts)}): {', '.join(cures)}")
 
 
 def _predictions(

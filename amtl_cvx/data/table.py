@@ -85,16 +85,16 @@ class Marks:
         """The mark of thousands that is read."""
         return _OTHER[self.decimal] if self.said else None
 
-    def plain(self, column: Sequence[str]) -> Sequence[str] | None:
-        """The entries as `float` reads them; None where one has the other mark in another place."""
+    def plain(self, joined: str) -> list[str] | None:
+        """Entries, joined by zeros, as `float` reads them; None where one has a mark in another place."""
         other = _OTHER[self.decimal]
-        if any(other in entry for entry in column):
-            if self.thousands is None or not all(
-                _GROUPED[other].fullmatch(entry) for entry in column if other in entry
-            ):
+        if other in joined:
+            grouped = _GROUPED[other].fullmatch
+            marked = [entry for entry in joined.split("\0") if other in entry]
+            if self.thousands is None or not all(map(grouped, marked)):
                 return None
-            column = [entry.replace(other, "") for entry in column]
-        return [entry.replace(",", ".") for entry in column] if self.decimal == "," else column
+            joined = joined.replace(other, "")
+        return joined.replace(",", ".").split("\0")
 
 
 class TextTable(abc.ABC):
@@ -328,10 +328,10 @@ def _targets(table: TextTable, name: str, texts: list[str], marks: Marks) -> NDA
 
 def _numbers(column: Sequence[str], marks: Marks) -> NDArray[Any] | None:
     """Entries as finite float64, or as bool where all are True or False; None where some are neither."""
-    joined = "".join(column)
+    joined = "\0".join(column)
     if "_" in joined or not joined.isascii():
         return None  # float() reads 1_000 and digits of any script
-    plain = marks.plain(column) if "," in joined or marks.decimal == "," and "." in joined else column
+    plain = marks.plain(joined) if "," in joined or marks.decimal == "," and "." in joined else column
     if plain is None:
         return None
     try:
@@ -425,19 +425,15 @@ def _found_marks(table: TextTable, columns: Sequence[int]) -> Marks:
 
 
 def _say_what_may_be_thousands(table: TextTable, columns: Sequence[int]) -> None:
-    """Name columns with whole numbers whose points could all mark thousands; nothing where one cannot."""
+    """Name the columns whose points could all mark thousands; none where a point of the table cannot."""
     points: dict[int, str] = {}
-    whole = set[int]()
     for row in table.records():
         for j in columns:
-            if "." not in row[j]:
-                if j not in whole and row[j].strip().lstrip("+-").isdecimal():
-                    whole.add(j)
-            elif _GROUPED["."].fullmatch(row[j]):
+            if "." in row[j] and _POINT.fullmatch(row[j]):
+                if not _GROUPED["."].fullmatch(row[j]):
+                    return
                 points.setdefault(j, row[j].strip())
-            elif _POINT.fullmatch(row[j]):
-                return
-    for j in sorted(whole & points.keys()):
+    for j in sorted(points):
         _log.warning(
             "%s: column %r: %s is read as a decimal number: say --decimal , if the point marks thousands",
             table.file,
