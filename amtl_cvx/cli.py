@@ -356,7 +356,10 @@ def _add_certify(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--digits", type=int, metavar="N", help="print W, B and J to N proven digits, up to 40 (level C4, C5)"
     )
     certify.add_argument(
-        "--proof", type=_path, metavar="FILE", help="write the proof of the lower bound there (level C5)"
+        "--proof",
+        type=_path,
+        metavar="FILE",
+        help="write the proof of the lower bound there (level C5; needs pip install 'amtl-cvx[verify]')",
     )
     certify.add_argument("--json", action="store_true", help="print the certificate as JSON")
     _add_quiet(certify)
@@ -441,7 +444,11 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--task-weights", metavar="NAME", help="equal or inverse-sqrt")
     for flag, words in (
         ("--standardize", "centre and scale the features"),
-        ("--intercept", "append a column of ones"),
+        (
+            "--intercept",
+            "append a column of ones, penalised and transferred like any feature: centre a target whose mean"
+            " is large",
+        ),
     ):
         group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=words)
 

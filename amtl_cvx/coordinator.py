@@ -39,7 +39,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from amtl_cvx.arrays import Array
+from amtl_cvx.arrays import Array, is_number
 from amtl_cvx.certificate import (
     certify,
     check_tolerance,
@@ -137,14 +137,11 @@ class Options:
     def __post_init__(self) -> None:
         check_tolerance(self.tol)
         rounds: object = self.max_rounds
-        if not (isinstance(rounds, int) and rounds >= 1):
+        if not (isinstance(rounds, int) and is_number(rounds) and rounds >= 1):
             raise ModelError(f"max_rounds must be a whole number >= 1, got {rounds!r}")
-        if self.handover is not None and not self.handover > 0:
-            raise ModelError(f"handover must be a number > 0, got {self.handover!r}")
-        if self.ridge is not None and not self.ridge > 0:
-            raise ModelError(f"ridge must be a number > 0, got {self.ridge!r}")
-        if self.solve_limit is not None and not self.solve_limit > 0:
-            raise ModelError(f"solve_limit must be a number of seconds > 0, got {self.solve_limit!r}")
+        _check_positive("handover", self.handover)
+        _check_positive("ridge", self.ridge)
+        _check_positive("solve_limit", self.solve_limit, unit=" of seconds")
         if self.sweep not in ("joint", "tasks"):
             raise ModelError(f"sweep must be 'joint' or 'tasks', got {self.sweep!r}")
         if self.definition and self.sweep == "tasks":
@@ -166,6 +163,12 @@ class Options:
         """The solver to try first, its limit, the GPU's part: new for each fit, it remembers failures."""
         gpu = gpu_for(self.gpu, self.solver)
         return Backend(solver=self.solver, gpu=gpu, limit=self.solve_limit)
+
+
+def _check_positive(name: str, value: object, *, unit: str = "") -> None:
+    """Raise `ModelError` unless an option is None or a number > 0."""
+    if value is not None and not (is_number(value) and value > 0):
+        raise ModelError(f"{name} must be a number{unit} > 0, got {value!r}")
 
 
 def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:

@@ -95,7 +95,7 @@ class Choice:
         if self.trials:
             tried = f"{len(self.trials)} values on {self.judged_on}"
             decades = len(self.trials) - len(COUPLING_PATH)
-            on = f", after it went on by {decades} decade{'s' if decades > 1 else ''}" if decades > 0 else ""
+            on = f", the path went on by {decades} decade{'s' if decades > 1 else ''}" if decades > 0 else ""
             advice = ": give --coupling a value beyond it to look further" if further else ""
             where = f"{on}, at the end of the path{advice}" if self.at_an_end else on
             parts.append(f"coupling {self.model.coupling:.4g} (best of {tried}{where})")

@@ -19,12 +19,11 @@ Task weights c_t: "equal" (1), "inverse-sqrt" (1/sqrt(n_t), which with reduction
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from numbers import Real
 from typing import cast
 
 import numpy as np
 
-from amtl_cvx.arrays import nameless, numbers
+from amtl_cvx.arrays import is_number, nameless, numbers
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, Squared, make_loss
 from amtl_cvx.notebook import paragraph
@@ -69,7 +68,7 @@ class Model:
                 f"transfer must be a penalty such as LossWeightedL1(mu=0.1), got {_shown(transfer)}"
             )
         coupling: object = self.coupling
-        if not (isinstance(coupling, Real) and np.isfinite(float(coupling)) and float(coupling) > 0):
+        if not (is_number(coupling) and np.isfinite(float(coupling)) and float(coupling) > 0):
             raise ModelError(f"coupling must be a finite number > 0, got {coupling!r}")
         if not 1e-300 <= float(coupling) <= 1e300:  # 1 / coupling and 2 coupling are numbers
             raise ModelError(f"coupling must lie between 1e-300 and 1e300, got {coupling!r}")

@@ -88,8 +88,9 @@ class Progress:
         )
 
     def fitted(self, done: int, total: int, lowest: float) -> None:
-        """One fit of many is done."""
-        self._show(f"{done} of {total} fits done, lowest J {lowest:.10g}", done / total)
+        """One fit of many is done; `lowest` is the lowest certified J, infinite where there is none yet."""
+        best = f"lowest certified J {lowest:.10g}" if math.isfinite(lowest) else "none certified so far"
+        self._show(f"{done} of {total} fits done, {best}", done / total)
 
     def stop(self, record: Record) -> None:
         """A callback that ends the fit after its first step."""

@@ -109,6 +109,7 @@ _UNTRIED = dict.fromkeys(_LEVEL_OF, "not asked for")
 _MARKS = {
     "reached": "\N{CHECK MARK}",
     "not reached": "\N{MULTIPLICATION X}",
+    "cannot tell": "?",
     "cannot be had": "\N{EN DASH}",
     "not tried": "",
 }

@@ -22,12 +22,12 @@ from __future__ import annotations
 
 import abc
 from dataclasses import dataclass
-from numbers import Real
 from typing import ClassVar
 
 import cvxpy as cp
 import numpy as np
 
+from amtl_cvx.arrays import is_number
 from amtl_cvx.errors import ModelError
 from amtl_cvx.tasks import Array
 
@@ -119,5 +119,5 @@ def project_transfer(V: Array) -> Array:
 
 def check_mu(mu: object) -> None:
     """Raise `ModelError` unless mu is a finite number >= 0."""
-    if not (isinstance(mu, Real) and np.isfinite(float(mu)) and float(mu) >= 0):
+    if not (is_number(mu) and np.isfinite(float(mu)) and float(mu) >= 0):
         raise ModelError(f"mu (the price of transfer) must be a finite number >= 0, got {mu!r}")

@@ -93,7 +93,7 @@ def states(answer: Answer) -> dict[str, str]:
             word = rest.split(maxsplit=1)[1].strip()
             found[code] = next(
                 state
-                for state in ("reached", "not reached", "cannot be had", "not tried")
+                for state in ("reached", "not reached", "cannot tell", "cannot be had", "not tried")
                 if word.startswith(state)
             )
     return found

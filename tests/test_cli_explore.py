@@ -108,11 +108,14 @@ def test_a_table_with_preparation_and_its_validation_rows(run: Run) -> None:
     assert float(rows("out")[0]["validation_error"]) == pytest.approx(error, rel=1e-12)
 
 
-def test_what_does_not_certify_is_exit_1(run: Run) -> None:
+def test_what_does_not_certify_is_exit_1(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[float] = []
+    monkeypatch.setattr("amtl_cvx.progress.Progress.fitted", lambda bar, done, total, low: shown.append(low))
     save("a")
     answer = run("explore", "a.npz", "--out", "out", "--tol", "1e-17", *FEW)
     assert answer.code == 1 and "6 results without a certificate that passes" in answer.out
     assert {row["point"] for row in rows("out")} == {""}
+    assert shown == [np.inf] * 6  # the lowest J of the progress is one that the summary has
     assert {path.name for path in Path("out").iterdir()} == SEVEN | LANDSCAPE
 
 
@@ -145,7 +148,7 @@ def test_only_a_folder_of_ours_is_replaced(run: Run) -> None:
     save("a")
     Path("mine").mkdir()
     Path("mine/notes.txt").write_text("keep")
-    assert_error(run("explore", "a.npz", "--out", "mine", *FEW), "--out mine")
+    assert_error(run("explore", "a.npz", "--out", "mine", *FEW), "mine exists and is a folder", "(--out)")
     assert Path("mine/notes.txt").read_text() == "keep"
     assert run("fit", "a.npz", "--out", "run", *GIVEN, "--quiet").code == 0
     assert run("explore", "a.npz", "--out", "run", *FEW, "--quiet").code == 0

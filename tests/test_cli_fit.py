@@ -194,7 +194,7 @@ def test_a_larger_coupling_is_not_advised_beyond_the_path(run: Run, monkeypatch:
     answer = run("fit", "a.npz", "--out", "run", "--validation", "v.npz", "--mu", "1")
     assert (
         answer.code == 1
-        and "values on the validation rows, after it went on by 3 decades, at the end" in answer.out
+        and "values on the validation rows, the path went on by 3 decades, at the end" in answer.out
     )
     assert "larger --coupling" not in answer.out and "larger coupling" not in answer.out
     assert "give --coupling a value" not in answer.out and "--max-rounds" not in answer.out
@@ -327,6 +327,7 @@ def test_single_task_learning_is_said_to_be_at_the_same_coupling(run: Run) -> No
     settings = ("--coupling", "5", "--mu", "0.01", "--no-refine", "--max-rounds", "1")
     answer = run("fit", "paper-synthetic", "--out", "run", *settings)
     assert "test, stl at the same coupling: rmse" in answer.out and "test, stl:" not in answer.out
+    assert "(that coupling is the weight of its ridge, it was not chosen for it)\n" in answer.out
     scores = json.loads(Path("run/run.json").read_text())["scores"]
     assert set(scores) == {"alternating", "stl at the same coupling"}
 

@@ -90,6 +90,7 @@ def test_an_interrupt_leaves_the_best_point(
         assert answer.code == 0
         return
     assert_interrupted(answer, tmp_path, "the best point so far")
+    assert "status: interrupted, this is the best point so far" in answer.out
     with np.load("deep/run/solution.npz") as file:
         assert float(file["objective"]) == pytest.approx(seen[-1].objective, rel=1e-9)
     assert run("certify", "a.npz", "deep/run").code in (0, 1)

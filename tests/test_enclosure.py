@@ -576,6 +576,7 @@ HOSTILE: dict[str, Callable[[Proof], str]] = {
         {**proof, "tasks": [{"n": 1, "X": [["0x1p0"] * 2000], "y": ["0x1p0"]}] * 2}
     ),
     "bytes": lambda proof: "\0\ud800",
+    "a table": lambda proof: "edge,bound\n",
 }
 
 
@@ -596,6 +597,7 @@ def test_checker_ends_in_one_line_whatever_the_file_holds(
     answer = capsys.readouterr()
     (line,) = answer.out.splitlines()
     assert line.startswith("NOT PROVED: ") and len(line) <= 300 and not answer.err
+    assert line.startswith("NOT PROVED: not JSON: ") is (kind in ("bytes", "a table"))
 
 
 def test_checker_refuses_every_part_of_another_type(

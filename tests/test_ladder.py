@@ -288,6 +288,7 @@ def test_a_saddle_and_a_degenerate_point_stay_at_c2(case: Symmetric, word: str) 
     found = certify(case.tasks, case.model, case.W, case.B, level="C5")
     assert found.level == "C2" and found.passes and found.refused == ()
     assert found.reasons["C3"].startswith(word) and found.reasons["C4"] == "needs C3"
+    assert rungs(found)[3].state == ("not reached" if word == "saddle" else "cannot tell")
     assert found.reasons["C5"] == "needs C4" and found.reduced_hessian_min is not None
     assert certify(MINIMUM.tasks, MINIMUM.model, MINIMUM.W, MINIMUM.B, level="C3").level == "C3"
 

@@ -132,6 +132,8 @@ def test_inverse_sqrt_on_sums_is_amtl_imbalanced(rng: np.random.Generator) -> No
         ({"coupling": -1.0}, "coupling"),
         ({"coupling": math.nan}, "coupling"),
         ({"coupling": "1"}, "coupling"),
+        ({"coupling": True}, "coupling"),
+        ({"loss": "huber", "mu": True}, "mu"),
         ({"mu": -0.1}, "mu"),
         ({"loss": "hinge2"}, "unknown loss"),
         ({"transfer": "none"}, "unknown transfer"),

@@ -53,6 +53,19 @@ def test_records_of_any_residual(
     assert "W 2  J 3.25" in capsys.readouterr().err
 
 
+def test_only_a_certified_J_is_called_the_lowest(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_SILENCE", 0.0)
+    monkeypatch.setattr(module, "_DELAY", 0.0)
+    with Progress(quiet=False, tol=1e-8) as progress:
+        time.sleep(0.05)
+        progress.fitted(1, 3, float("inf"))
+        progress.fitted(2, 3, 0.5)
+    first, second = "1 of 3 fits done, none certified so far", "2 of 3 fits done, lowest certified J 0.5"
+    assert capsys.readouterr().err == f"{first}\n{second}\n"
+
+
 def test_quiet_says_nothing(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_DELAY", 0.0)
     with Progress(quiet=True, tol=1e-8) as progress:

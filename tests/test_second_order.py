@@ -276,6 +276,7 @@ def test_a_point_too_far_for_its_curvature_is_no_minimum() -> None:
     assert second_order(tasks, model, W, B).verdict == "strict local minimum"
     found = second_order(tasks, model, 20.0 * W, B)
     assert found.verdict == "degenerate" and "too far" in found.reason and found.scaled_hessian_min > 0.0
+    assert found.reason.endswith("refine it (fit --start RUN --tol 1e-13)")
 
 
 def test_collinear_sources_leave_no_strict_minimum() -> None:

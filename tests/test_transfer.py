@@ -137,7 +137,7 @@ def test_projection_is_the_nearest_feasible_matrix(rng: np.random.Generator) -> 
         assert np.linalg.norm(V - P) <= np.linalg.norm(V - random_transfer(rng, T, 2.0)) + 1e-12
 
 
-@pytest.mark.parametrize("mu", [-1.0, np.nan, np.inf, "1", None])
+@pytest.mark.parametrize("mu", [-1.0, np.nan, np.inf, "1", None, True])
 def test_a_mu_that_is_no_price_is_refused(mu: float) -> None:
     with pytest.raises(ModelError, match="mu"):
         LossWeightedL1(mu=mu)

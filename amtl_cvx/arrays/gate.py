@@ -5,7 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -153,6 +153,11 @@ def one_row(X: Any) -> Any:
 
 def _is_vector(X: object) -> bool:
     return isinstance(X, list | tuple) and all(isinstance(entry, Real) for entry in X)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether a setting is a real number; a bool, which Python takes for 0 or 1, is none."""
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 def check_weights(

@@ -33,10 +33,12 @@ LEVELS: Mapping[str, str] = {
 
 INTERRUPTED = "an interrupt came before this level was decided"
 """The reason of a level that was begun and neither reached nor missed."""
+DEGENERATE = "degenerate"
+"""How the reason of a level begins where figures are too close to 0 to say whether the point has it."""
 _ROUNDING = 1e-15  # of J as it is computed, relative; its terms are all positive
 _BELOW = dict(zip(list(LEVELS)[1:], LEVELS, strict=False))
 
-State = Literal["reached", "not reached", "cannot be had", "not tried"]
+State = Literal["reached", "not reached", "cannot tell", "cannot be had", "not tried"]
 
 
 class Rung(NamedTuple):
@@ -78,7 +80,8 @@ def _rung(certificate: Certificate, code: str) -> Rung:
     if code in certificate.refused:
         return Rung(code, word, "cannot be had", figure(certificate), _sentence(reason))
     if reason is not None:
-        return Rung(code, word, "not reached", figure(certificate), _sentence(reason))
+        state: State = "cannot tell" if reason.startswith(DEGENERATE) else "not reached"
+        return Rung(code, word, state, figure(certificate), _sentence(reason))
     return Rung(code, word, "not reached", figure(certificate), describe(certificate))
 
 

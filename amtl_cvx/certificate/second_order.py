@@ -171,7 +171,7 @@ def _judge(local: LocalModel, smallest: float, noise: float, fall: float | None)
     if not change < 0.5 * smallest:
         return "degenerate", (
             f"{figure}, but a Newton step of {size:.1g} changes it by up to {change:.1g}: the point is too"
-            " far from a first-order point for its curvature, refine it"
+            " far from a first-order point for its curvature, refine it (fit --start RUN --tol 1e-13)"
         )
     reach = 2.0 * (size + local.gradient_rounding() / smallest)
     if touching := local.touching(reach):

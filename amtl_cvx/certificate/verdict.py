@@ -6,11 +6,11 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from amtl_cvx.arrays import is_number
 from amtl_cvx.certificate.residuals import Residuals
 from amtl_cvx.certificate.rungs import LEVELS, rungs
 from amtl_cvx.errors import ModelError
@@ -258,5 +258,5 @@ def conclude(
 
 def check_tolerance(tol: object) -> None:
     """Raise `ModelError` unless 0 < tol < 1."""
-    if not isinstance(tol, Real) or not 0.0 < float(tol) < 1.0:
+    if not is_number(tol) or not 0.0 < float(tol) < 1.0:
         raise ModelError(f"tol must lie between 0 and 1, got {tol!r}")

@@ -90,7 +90,8 @@ def _explored(
 
     def show(done: int, solution: Solution) -> None:
         nonlocal lowest
-        lowest = min(lowest, solution.objective)
+        if solution.certificate.passes:
+            lowest = min(lowest, solution.objective)
         progress.fitted(done, count, lowest)
 
     return explore_starts(

@@ -30,7 +30,8 @@ def main(arguments: list[str]) -> int:
         a, b = check(json.loads(text), *map(int, arguments[1:]))
         print(f"proved: {float(a):.17g} <= min J <= {float(b):.17g}, relative width {float(1 - a / b):.2e}")
     except Exception as error:  # a file can raise anything
-        print(f"NOT PROVED: {type(error).__name__}: {error}"[:300].replace("\n", " "))
+        why = "not JSON" if isinstance(error, json.JSONDecodeError | UnicodeError) else type(error).__name__
+        print(f"NOT PROVED: {why}: {error}"[:300].replace("\n", " "))
         return 1
     return 0
 

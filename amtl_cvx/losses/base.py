@@ -5,13 +5,12 @@ from __future__ import annotations
 import abc
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from numbers import Real
 from typing import ClassVar, Literal
 
 import cvxpy as cp
 import numpy as np
 
-from amtl_cvx.arrays import frozen
+from amtl_cvx.arrays import frozen, is_number
 from amtl_cvx.errors import ModelError
 from amtl_cvx.tasks import Array, Task, triangular_factor
 
@@ -80,7 +79,7 @@ class Loss(abc.ABC):
         """Make the parameter a float; `ModelError` unless it lies between 0 and `high`."""
         assert self.parameter is not None
         value = getattr(self, self.parameter)
-        if not (isinstance(value, Real) and 0.0 < float(value) < high):
+        if not (is_number(value) and 0.0 < float(value) < high):
             raise ModelError(f"{self.parameter} of the {self.name} loss must be {words}, got {value!r}")
         object.__setattr__(self, self.parameter, float(value))
 

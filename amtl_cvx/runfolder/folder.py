@@ -86,7 +86,9 @@ class RunFolder:
                 raise
         except OSError as error:
             self._remove_parents()
-            raise DataError(f"cannot write to {place}: {reason_of(error)}: choose another --out") from error
+            raise DataError(
+                f"cannot write to {place}: {reason_of(error)}: choose another folder (--out)"
+            ) from error
         except (DataError, KeyboardInterrupt):
             self._remove_parents()
             raise
@@ -238,7 +240,7 @@ class RunFolder:
             folder = Path(tempfile.mkdtemp(prefix="amtl_cvx-"))
             fill(folder)
             return f"{what}; the numbers are in {folder}"
-        return f"{what}: free space or choose another --out"
+        return f"{what}: free space or choose another folder (--out)"
 
     def _discard_checkpoints(self, place: Path, *, certified: bool) -> None:
         """Remove this run's checkpoint, and those of dead runs once a certified run is at their place."""

@@ -36,8 +36,12 @@ def check_replaceable(place: Path) -> None:
                 return
             what = f"has a folder called {taken}"
     except OSError as error:
-        raise DataError(f"cannot write to {place}: {reason_of(error)}: choose another --out") from error
-    raise DataError(f"--out {place} exists and {what}: it is left alone, choose another folder or remove it")
+        raise DataError(
+            f"cannot write to {place}: {reason_of(error)}: choose another folder (--out)"
+        ) from error
+    raise DataError(
+        f"{place} exists and {what}: it is left alone, choose another folder (--out) or remove it"
+    )
 
 
 def described(place: Path) -> Mapping[str, Any]:

@@ -45,7 +45,7 @@ class Work:
             if self._lock is not None:
                 break
         else:
-            raise DataError(f"cannot keep a work folder in {home}: choose another --out")
+            raise DataError(f"cannot keep a work folder in {home}: choose another folder (--out)")
         try:
             clear(place, own=self.folder)
         except BaseException:
@@ -88,7 +88,8 @@ def clear(place: Path, *, own: Path) -> None:
         elif owner and folder.parent / str(owner.get("place")) == place:
             raise DataError(
                 f"process {owner.get('process')} on {owner.get('host')} is writing to {place} (since"
-                f" {owner.get('since')}): choose another --out, or remove {folder} if that process is gone"
+                f" {owner.get('since')}): choose another folder (--out), or remove {folder} if that"
+                " process is gone"
             )
 
 
