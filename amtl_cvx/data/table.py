@@ -1,12 +1,13 @@
 """Tables of texts, as a .csv or .xlsx file holds them: which column is what, and texts as numbers.
 
 Nothing is guessed from the entries. The task of a row is the text as it is written ("01", "1" and "1E0" are
-three tasks, "NA" is one, with a warning, and of two encodings of an umlaut there is one, `clean`); only an
-empty field is none. Features and targets are decimal numbers, or True and
-False; an entry that says it is missing (`MISSING`) is refused with its column and its line. A column has one
-name, spaces around it do not count. A first column without a name, where R and pandas put the names of the
-rows, is left out with a warning, any other one is refused. Tasks are sorted as numbers where all are whole
-numbers, else as texts.
+three tasks, "NA" is one, with a warning; of two encodings of an umlaut there is one, `clean`); only an empty
+field is none. Features and targets are decimal numbers, or True and False; an entry that says it is missing
+(`MISSING`) is refused with its column and its line. The decimal mark is the one that some number proves (1,5
+or 0.25; 1,841 proves nothing). Only under --decimal is the other mark one of thousands, where it groups
+digits by three. A column has one name, spaces around it do not count. A first column without a name, where R
+and pandas put the names of the rows, is left out with a warning, any other one is refused. Tasks are sorted
+as numbers where all are whole numbers, else as texts.
 
 Texts become numbers a block of rows at a time, without a Python loop over entries.
 """
