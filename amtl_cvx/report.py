@@ -28,6 +28,7 @@ from amtl_cvx.certificate import LEVELS, Certificate, rungs
 from amtl_cvx.graph import ORIENTATION, TransferGraph
 from amtl_cvx.plotting import convergence_figure, heatmap, node_link, truth_figure, write_png
 from amtl_cvx.plotting.canvas import shortened
+from amtl_cvx.scoring import SINGLE_TASK, SINGLE_TASK_WORDS
 from amtl_cvx.solution import Solution
 
 if TYPE_CHECKING:
@@ -309,9 +310,10 @@ def _feature_names(solution: Solution) -> list[str]:
 
 
 def _score_words(scores: Mapping[str, Any]) -> list[str]:
-    """What the metrics of the score table mean."""
+    """What the metrics and the baseline of the score table mean."""
     columns, _ = _score_table(scores)
-    return [f"{name}: {_METRICS[name]}" for name in columns if name in _METRICS]
+    baseline = [f"{SINGLE_TASK}: {SINGLE_TASK_WORDS}"] if SINGLE_TASK in scores else []
+    return [*(f"{name}: {_METRICS[name]}" for name in columns if name in _METRICS), *baseline]
 
 
 def _graph_pictures(graph: TransferGraph) -> list[Picture]:

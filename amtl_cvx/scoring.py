@@ -20,6 +20,10 @@ from amtl_cvx.tasks import TaskSet, task_index
 if TYPE_CHECKING:
     from amtl_cvx.solution import Solution
 
+SINGLE_TASK = "stl at the same coupling"
+"""What the scores of single-task learning beside those of a fit are called."""
+SINGLE_TASK_WORDS = "that coupling is the weight of its ridge, it was not chosen for it"
+
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mapping[str, float]:

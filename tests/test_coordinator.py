@@ -357,7 +357,11 @@ def test_a_task_of_zeros_neither_gives_nor_takes(rng: np.random.Generator) -> No
     [
         ({"tol": 0.0}, ModelError),
         ({"tol": 1.0}, ModelError),
+        ({"tol": True}, ModelError),
         ({"max_rounds": 0}, ModelError),
+        ({"max_rounds": True}, ModelError),
+        ({"ridge": True}, ModelError),
+        ({"ridge": "1"}, ModelError),
         ({"sweep": "columns"}, ModelError),
         ({"definition": True, "sweep": "tasks"}, ModelError),
         ({"solver": "none"}, SolverUnavailableError),

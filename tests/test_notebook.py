@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any
@@ -40,6 +41,8 @@ def test_everything_shows_itself_in_a_few_lines(solution: Solution) -> None:
         assert lines[0].startswith(type(each).__name__)
     assert "3 tasks, 3 features, 27 rows: 'task 0', 'task 1', 'task 2'" in repr(TASKS)
     assert solution.certificate.verdict() in repr(solution) and solution.graph.describe() in repr(solution)
+    why = dataclasses.replace(solution.certificate, reasons={"minimum": "J may have no minimum here"})
+    assert "J may have no minimum" in repr(dataclasses.replace(solution, certificate=why))
 
 
 def test_a_notebook_sees_the_graph_and_the_verdict(

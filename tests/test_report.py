@@ -341,6 +341,7 @@ def test_no_cell_of_words_may_break_inside_them_and_pictures_follow_the_dark_pag
 
 @words_only
 def test_scores_say_what_they_measure(tmp_path: Path) -> None:
-    scores = {"AMTL": {"class accuracy": 0.5, "accuracy": 0.25}}
+    scores = dict.fromkeys(("AMTL", "stl at the same coupling"), {"class accuracy": 0.5, "accuracy": 0.25})
     _, page = written(tmp_path, solved(), scores=scores)
     assert "class accuracy: share of rows" in page.text and "accuracy: share of right labels" in page.text
+    assert "stl at the same coupling: that coupling is the weight of its ridge" in page.text

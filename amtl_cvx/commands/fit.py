@@ -32,14 +32,13 @@ from amtl_cvx.methods import method_named
 from amtl_cvx.parallel import workers
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import Missed, RunFolder, to_json, write_proofs
-from amtl_cvx.scoring import score
+from amtl_cvx.scoring import SINGLE_TASK, SINGLE_TASK_WORDS, score
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import TaskSet
 
 _log = logging.getLogger(__name__)
 
 _PROOFS = {"digits.json": "proven digits of W, B and J are", "proof.json": "the proof of the lower bound is"}
-_BASELINE = "stl at the same coupling"
 _ROUNDING = 1e-13
 """Tolerances below it are not reached, or by chance: sums of products in double precision are not exact."""
 _SPREAD = 1e4
@@ -170,7 +169,7 @@ def _scores(solution: Solution, setup: Setup, options: Options) -> dict[str, Map
         alone = dataclasses.replace(options, start=None)
         try:
             single = fit_method(setup.train, solution.model, method="stl", options=alone)
-            solutions[_BASELINE] = single
+            solutions[SINGLE_TASK] = single
         except AMTLError as error:  # the fit that was asked for is done, and is not lost for this
             _log.warning("no scores of single-task learning: %s", error)
     classes = dataset.classes is not None
@@ -205,16 +204,12 @@ def _score_lines(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
     """What was scored on which part, one line a method and part."""
     lines = []
     for method, values in scores.items():
-        note = (
-            ""
-            if method != _BASELINE
-            else " (that coupling is the weight of its ridge, it was not chosen for it)"
-        )
+        remark = f" ({SINGLE_TASK_WORDS})" if method == SINGLE_TASK else ""
         by_part: dict[str, list[str]] = {}
         for key, value in values.items():
             part = "validation" if key.startswith("validation ") else "test"
             by_part.setdefault(part, []).append(f"{key.removeprefix('validation ')} {value:.4g}")
-        lines += [f"{part}, {method}: {', '.join(shown)}{note}" for part, shown in by_part.items()]
+        lines += [f"{part}, {method}: {', '.join(shown)}{remark}" for part, shown in by_part.items()]
     return lines
 
 
