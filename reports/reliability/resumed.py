@@ -78,12 +78,12 @@ KINDS = (
     ),
     Kind(
         name="squared, fast engine",
-        make=lambda rng: low_rank(150, 20, 40, rng),
+        make=lambda rng: low_rank(135, 20, 40, rng),
         options=("--coupling", "1", "--mu", "0.1", "--engine", "fast"),
     ),
     Kind(
         name="squared, tasks weighted by their rows, summed",
-        make=lambda rng: low_rank(115, 20, 40, rng),
+        make=lambda rng: low_rank(155, 20, 40, rng),
         options=("--coupling", "10", "--mu", "0.3", "--reduction", "sum", "--task-weights", "inverse-sqrt"),
     ),
     Kind(
