@@ -289,6 +289,10 @@ def test_names_of_rows_are_no_feature(tmp_path: Path, caplog: pytest.LogCaptureF
         assert tasks_of(tmp_path / "b.csv").feature_names == ("x1",)
     write(tmp_path / "a.csv", "task,x1,y,\na,1,2,\nb,1,2,\n")
     assert tasks_of(tmp_path / "a.csv").feature_names == ("x1",) and "no entries" in caplog.text
+    write(tmp_path / "a.csv", "task,x1,y" + "," * 99 + "\n" + ("a,1,2" + "," * 99 + "\n") * 2)
+    caplog.clear()
+    assert tasks_of(tmp_path / "a.csv").feature_names == ("x1",)
+    assert len(caplog.messages) == 1 and "99 columns have no name" in caplog.messages[0]
 
 
 @pytest.mark.parametrize("kind", [".csv", ".xlsx", ".parquet", "frame"])

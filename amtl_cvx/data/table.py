@@ -445,11 +445,12 @@ def _say_what_may_be_thousands(table: TextTable, columns: Sequence[int]) -> None
 
 def _leave_out(table: TextTable, unnamed: Sequence[int], found: dict[int, list[str]]) -> None:
     """Say that columns without a name are left out; `DataError` where one may be a feature."""
-    for j in unnamed:
+    empty = [j for j in unnamed if not any(map(str.strip, found[j]))]
+    if empty:
+        which = f"column {empty[0] + 1} has" if len(empty) == 1 else f"{len(empty)} columns have"
+        _log.warning("%s: %s no name and no entries: left out", table.file, which)
+    for j in sorted({*unnamed} - {*empty}):
         column = found[j]
-        if not any(map(str.strip, column)):
-            _log.warning("%s: column %d has no name and no entries: left out", table.file, j + 1)
-            continue
         leading = list(unnamed[: j + 1]) == list(range(j + 1))
         values = _numbers(column, Marks(decimal="."))
         if not leading or (values is not None and (values != np.round(values)).any()):
