@@ -190,7 +190,7 @@ GAPS = (
     Fault("2 W S left out of Q", "certificate:_bound", "pull + model.coupling_gradient_W(W, B)", "pull", GAP_W),
     Fault("gain without its 1/2", "certificate:_newton", "0.5 * float(g", "float(g", GAP_W),
     Fault("gain of half the gradient", "certificate:_newton", "0.5 * float(g", "0.25 * float(g", GAP_W),
-    Fault("Hessian of another B", "certificate:_newton", "model.hessian_W(tasks, W, B)", "model.hessian_W(tasks, W, B.T)", GAP_W),
+    Fault("Hessian of another B", "certificate:_newton", "H, g = model.hessian_W(tasks, W, B)", "H, g = model.hessian_W(tasks, W, B.T)", GAP_W),
     Fault("Fenchel: sign of u z", "certificate:fenchel", "- v * z", "+ v * z", GAP_W),
     Fault("Fenchel: rows not weighted", "certificate:fenchel", "float(weight * np", "float(1.0 * np", GAP_W),
     Fault("Fenchel: G(u) not weighted", "certificate:fenchel", "= weight * (task", "= 1.0 * (task", GAP_W),

@@ -759,7 +759,12 @@ def test_a_frozen_cluster_ends_in_a_line(
         port.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{port.getsockname()[1]}"
     dask = [sys.executable, "-m", "dask"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])  # where the jobs' functions are
+    quiet = {
+        "stdout": subprocess.DEVNULL,
+        "stderr": subprocess.DEVNULL,
+        "env": os.environ | {"PYTHONPATH": paths},
+    }
     host, number = address.removeprefix("tcp://").split(":")
     scheduler = subprocess.Popen(
         [*dask, "scheduler", "--host", host, "--port", number, "--no-dashboard"], **quiet

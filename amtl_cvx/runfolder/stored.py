@@ -26,7 +26,7 @@ from amtl_cvx.solution import Record
 _log = logging.getLogger(__name__)
 
 Read = TypeVar("Read")
-_ATTEMPTS = 5
+_ATTEMPTS = 100
 """How often files are read again because a new run took their place meanwhile."""
 
 

@@ -33,13 +33,19 @@ SIZES = (  # T, d, n, loss, engine
     (5, 1000, 1200, "squared", "cvxpy"),
 )
 
+PEAK = """
+import re, sys
+peak = lambda: 2**10 * int(re.search("VmHWM:[^0-9]*([0-9]+)", open("/proc/self/status").read())[1])
+"""
+"""Peak memory of a process since it began; `ru_maxrss` would begin with that of its parent."""
+
 CELL = f"""
-import json, resource, sys
+{PEAK}
+import json
 import numpy as np
 import amtl_cvx.commands, scipy.optimize
 from amtl_cvx import Logistic, LossWeightedL1, Model, Options, Squared, TaskSet, fit
 from amtl_cvx.footprint import fit_bytes
-peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 2**10
 start = peak()
 T, d, n, loss, engine = *map(int, sys.argv[1:4]), *sys.argv[4:]
 rng = np.random.default_rng({SEED})
@@ -60,12 +66,12 @@ print(json.dumps(dict(
 )))
 """
 
-COMMAND = """
-import resource, sys
+COMMAND = f"""
+{PEAK}
 import amtl_cvx.commands
 from amtl_cvx.cli import main
 code = main(sys.argv[1:])
-print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 2**10)
+print(code, peak())
 """
 
 
