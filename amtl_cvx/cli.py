@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import logging
 import re
 import shlex
@@ -84,7 +85,7 @@ def _run(argv: Sequence[str]) -> int:
     quiet = getattr(arguments, "quiet", False)
     level = logging.INFO if arguments.verbose else logging.CRITICAL if quiet else logging.WARNING
     with _logging(Log(level)):
-        with _loading(quiet=quiet or arguments.command not in ("fit", "explore")):
+        with _loading(quiet=quiet or arguments.command not in ("fit", "explore")), _uncollected():
             import numpy as np
 
             from amtl_cvx import commands
@@ -157,6 +158,20 @@ def _loading(*, quiet: bool) -> contextlib.AbstractContextManager[object]:
     progress = Progress(quiet=False, tol=1e-8)
     progress.phase("loading CVXPY")
     return progress
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection during the first imports, nor of what they leave: all of it stays."""
+    if "amtl_cvx.commands" in sys.modules or not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+        gc.freeze()
+    finally:
+        gc.enable()
 
 
 def _joined(argv: Sequence[str]) -> list[str]:
