@@ -78,17 +78,17 @@ KINDS = (
     ),
     Kind(
         name="squared, fast engine",
-        make=lambda rng: low_rank(135, 20, 40, rng),
+        make=lambda rng: low_rank(118, 20, 40, rng),
         options=("--coupling", "1", "--mu", "0.1", "--engine", "fast"),
     ),
     Kind(
         name="squared, tasks weighted by their rows, summed",
-        make=lambda rng: low_rank(155, 20, 40, rng),
+        make=lambda rng: low_rank(130, 20, 40, rng),
         options=("--coupling", "10", "--mu", "0.3", "--reduction", "sum", "--task-weights", "inverse-sqrt"),
     ),
     Kind(
         name="logistic, exponential cones",
-        make=lambda rng: labelled(14, 10, 170, rng),
+        make=lambda rng: labelled(13, 10, 150, rng),
         options=("--coupling", "0.1", "--mu", "0.1", "--loss", "logistic", "--definition", "--no-refine"),
     ),
 )
