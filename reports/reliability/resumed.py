@@ -83,7 +83,7 @@ KINDS = (
     ),
     Kind(
         name="squared, tasks weighted by their rows, summed",
-        make=lambda rng: low_rank(130, 20, 40, rng),
+        make=lambda rng: low_rank(150, 20, 40, rng),
         options=("--coupling", "10", "--mu", "0.3", "--reduction", "sum", "--task-weights", "inverse-sqrt"),
     ),
     Kind(
