@@ -19,7 +19,7 @@ Task weights c_t: "equal" (1), "inverse-sqrt" (1/sqrt(n_t), which with reduction
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -118,6 +118,18 @@ class Model:
             return tasks, W
         basis = spanning(basis, W)
         return tasks.in_basis(basis), basis.T @ W
+
+    def to_dict(self) -> dict[str, Any]:
+        """The model by the names of the command line, for JSON."""
+        weights = self.task_weights
+        return {
+            "loss": self.loss.label,
+            "reduction": self.loss.reduction,
+            "transfer": self.transfer.name,
+            "mu": self.mu,
+            "coupling": self.coupling,
+            "task_weights": weights if isinstance(weights, str) else list(weights),
+        }
 
     def check(self, tasks: TaskSet) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights."""

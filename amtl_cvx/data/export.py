@@ -119,16 +119,10 @@ def _fill(folder: Path, tasks: TaskSet, model: Model, source: str) -> None:
     names: dict[str, Any] = {"task_names": list(tasks.names)}
     if tasks.feature_names is not None:
         names["feature_names"] = list(tasks.feature_names)
-    weights = model.task_weights
     about = {
         "program": PROGRAM,
         "source": source,
-        "loss": model.loss.label,
-        "reduction": model.loss.reduction,
-        "transfer": model.transfer.name,
-        "mu": model.mu,
-        "coupling": model.coupling,
-        "task_weights": weights if isinstance(weights, str) else list(weights),
+        **model.to_dict(),
         "labels": list(tasks.labels) if model.loss.classification and tasks.labels is not None else None,
         "T": tasks.T,
         "d": tasks.d,

@@ -88,15 +88,7 @@ def versions() -> dict[str, str]:
 
 def model_to_dict(model: Model) -> dict[str, Any]:
     """A model by the names of the command line."""
-    weights = model.task_weights
-    return {
-        "loss": model.loss.label,
-        "reduction": model.loss.reduction,
-        "transfer": model.transfer.name,
-        "mu": model.mu,
-        "coupling": model.coupling,
-        "task_weights": weights if isinstance(weights, str) else list(weights),
-    }
+    return model.to_dict()
 
 
 def model_from_dict(stored: Mapping[str, Any]) -> Model:
