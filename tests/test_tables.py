@@ -114,6 +114,25 @@ def test_what_is_not_clear_names_its_option(tmp_path: Path, caplog: pytest.LogCa
         read(tmp_path / "a.npz", sep=";")
 
 
+@pytest.mark.parametrize("text", [PLAIN, GERMAN])
+@pytest.mark.parametrize(
+    ("encoding", "said"),
+    [
+        ("utf-8-sig", "utf-8"),
+        ("utf-8-sig", "latin-1"),
+        ("utf-16", "utf-16-le"),
+        ("utf-16", "utf-8"),
+        ("utf-16-le", "utf-16"),
+        ("utf-16-be", "UTF_16"),
+    ],
+)
+def test_byte_order_marks_are_no_part_of_a_name(tmp_path: Path, text: str, encoding: str, said: str) -> None:
+    """A file that begins with a mark is read by it; UTF-16 needs none."""
+    path = write(tmp_path / "a.csv", text, encoding)
+    is_the_table(tasks_of(path, encoding=said))
+    refused(write(path, PLAIN), "cannot be read as utf-16: say the right --encoding", encoding="utf-16")
+
+
 def rents(text: str) -> str:
     return "task;x1;x2;y\n" + text
 

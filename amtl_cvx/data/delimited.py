@@ -1,7 +1,8 @@
 """The .csv files: rows of texts between separators, as Excel, R and pandas write them in any country.
 
 The separator (`,` `;` tab `|`) is the one under which the header has the columns asked for; the encoding is
-the one its byte order mark names, else UTF-8, else Windows-1252 (Latin-1 and a little more) with a warning.
+the one its byte order mark names, else --encoding, else UTF-8, else Windows-1252 (Latin-1 and a little more)
+with a warning.
 Where more than one reading is left, the error names the option: --sep, --decimal, --encoding. A .csv.gz is
 inflated first.
 
@@ -103,7 +104,7 @@ class DelimitedText(TextTable):
             content = _inflated(content)
         self.file, self._content = path.name, content
         self.marks = None if dialect.decimal is None else Marks(decimal=dialect.decimal, said=True)
-        self._encoding = dialect.encoding or _encoding(content, path.name)
+        self._encoding = _encoding(content, path.name, dialect.encoding)
         _check_encoding(content, self._encoding)
         self._skipped = 0
         self.sep = dialect.sep or self._given_sep() or self._found_sep(set(map(column_name, wanted)))
@@ -212,11 +213,13 @@ def _fields(reader: _csv.Reader) -> list[str]:
         raise DataError(f"the header is not made of fields ({error}): quote all names") from error
 
 
-def _encoding(content: bytes, file: str) -> str:
-    """The encoding that the bytes have."""
+def _encoding(content: bytes, file: str, said: str | None) -> str:
+    """The encoding of a byte order mark, else the one said, else the one that the bytes have."""
     for mark, name in _MARKS.items():
         if content.startswith(mark):
             return name
+    if said is not None and not (codecs.lookup(said).name == "utf-16" and b"\0" in content[:_PIECE]):
+        return said  # UTF-16 without a mark is found below, Python's utf-16 needs one
     if b"\0" in content[:_PIECE]:
         head = content[:4096]
         for name, zeros in (("utf-16-le", head[1::2]), ("utf-16-be", head[::2])):
