@@ -505,6 +505,11 @@ def test_predict_reads_runs_that_cut_zeros_off(run: Run, tmp_path: Path) -> None
     assert_error(run("predict", "run", "both.csv", *columns), "no task is called '007'")
     write_csv(Path("both.csv"), arrays(), names=("007", "07", "10"))
     assert_error(run("predict", "run", "both.csv", *columns), "no task is called '07'")
+    for others in (("007", "10"), ("town", "10"), ("10.50", "10")):  # no earlier version wrote these
+        write_csv(Path("now.csv"), arrays(), names=("7", *others))
+        assert run("fit", "now.csv", "--out", "now", *columns, *GIVEN, "--quiet").code == 0
+        write_csv(Path("typed.csv"), arrays(), names=("0007", *others))
+        assert_error(run("predict", "now", "typed.csv", *columns), "no task is called '0007'")
 
 
 def test_bytes_of_a_table_are_read_once(tmp_path: Path) -> None:

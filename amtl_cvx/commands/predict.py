@@ -132,12 +132,16 @@ def _predictions(
 
 
 def _task_numbers(names: Sequence[str], task: Sequence[Any] | np.ndarray) -> list[int]:
-    """The number of each row's task; '007' is also the '7' that earlier versions stored for it."""
+    """The number of each row's task; '007' is also the '7' that earlier versions stored for it.
+
+    They read a column of numbers as numbers: a run with a name that is none, or has zeros to cut, is not theirs.
+    """
     if isinstance(task, np.ndarray):
         return [task_index(names, int(number)) for number in task]
     known = {label: label for label in dict.fromkeys(task)}
-    for label in [label for label in known if label not in names and _NUMBER.fullmatch(label)]:
-        stored = {str(float(label)), str(int(float(label)))} & set(names) - set(known.values())
+    cut = all(_NUMBER.fullmatch(name) and name in _as_numbers(name) for name in names)
+    for label in [label for label in known if cut and label not in names and _NUMBER.fullmatch(label)]:
+        stored = _as_numbers(label) & set(names) - set(known.values())
         if len(stored) == 1:
             known[label] = stored.pop()
     numbers = {label: task_index(names, name) for label, name in known.items()}
@@ -146,3 +150,8 @@ def _task_numbers(names: Sequence[str], task: Sequence[Any] | np.ndarray) -> lis
         shown = ", ".join(changed[:5]) + (", ..." if len(changed) > 5 else "")
         _log.warning("tasks are read as the run has them, an earlier version cut zeros off: %s", shown)
     return [numbers[label] for label in task]
+
+
+def _as_numbers(label: str) -> set[str]:
+    """What a number that was read as one is called."""
+    return {str(float(label)), str(int(float(label)))}
