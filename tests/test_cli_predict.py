@@ -121,6 +121,26 @@ def test_rows_are_written_as_the_data_of_the_run_were(run: Run) -> None:
     assert run("predict", "b", "a.csv", *columns, "--decimal", ".").out == found.out
 
 
+def test_the_encoding_of_the_run_is_said_where_names_look_wrong(run: Run) -> None:
+    write_csv(Path("a.csv"), arrays(), names=("ash", "birch", "cedar"))
+    columns = ("--task", "kind", "--target", "price")
+    text = Path("a.csv").read_text().replace("birch", "bouleau été")
+    umlaut = text.replace("x1", "größe")
+    words = "(read with --encoding latin-1 as the run was: say another if names look wrong)"
+    for name, table, error in (("a", text, "no task is called"), ("b", umlaut, "the columns must be those")):
+        Path(f"{name}.csv").write_text(table, encoding="latin-1")
+        said = (*columns, "--encoding", "latin-1", *GIVEN, "--quiet")
+        assert run("fit", f"{name}.csv", "--out", name, *said).code == 0
+        expected = run("predict", name, f"{name}.csv", *columns).out
+        Path("new.csv").write_text(table, encoding="utf-8")
+        assert_error(run("predict", name, "new.csv", *columns), error, words)
+        assert run("predict", name, "new.csv", *columns, "--encoding", "utf-8") == (0, expected, "")
+        Path("new.csv").write_text(table, encoding="utf-8-sig")
+        assert run("predict", name, "new.csv", *columns) == (0, expected, "")
+    Path("new.csv").write_text(text.replace("x1", "z"), encoding="latin-1")
+    assert words not in run("predict", "a", "new.csv", *columns).err
+
+
 def test_a_label_of_a_csv_is_a_name_and_never_a_number(run: Run) -> None:
     write_csv(Path("a.csv"), arrays(), names=("1", "2", "3"))
     columns = ("--task", "kind", "--target", "price")

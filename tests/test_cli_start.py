@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -210,3 +211,23 @@ def test_a_checkpoint_is_a_run_folder(run: Run, monkeypatch: pytest.MonkeyPatch)
     assert run("plot", "copy", "--kind", "convergence", "--out", "x.svg").code == 0
     assert run("fit", "a.npz", "--start", "copy", "--out", "on", "--quiet") == (0, "", "")
     assert story("on")[:3] == story("run")[:3]
+
+
+def test_other_data_read_as_the_run_was_say_so(run: Run) -> None:
+    """Under the --decimal of the run 5.126 is 5126, which must not happen in silence."""
+    data = arrays()
+    data["X"] = np.round(np.abs(data["X"]) + 1, 3)
+    write_csv(Path("a.csv"), data)
+    text = Path("a.csv").read_text().replace(",", ";")
+    text = re.sub(r"\d\.\d+", lambda number: f"{float(number[0]):.3f}", text)
+    Path("dots.csv").write_text(text)
+    Path("a.csv").write_text(text.replace(".", ","))
+    said = ("--task", "kind", "--target", "price", "--decimal", ",", *GIVEN)
+    assert run("fit", "a.csv", "--out", "run", *said).code == 0
+    word = "warning: dots.csv: read with --decimal , as the run was\n"
+    assert word in run("fit", "dots.csv", "--start", "run", "--out", "new").err
+    assert word in run("certify", "dots.csv", "run").err
+    for command in (("fit", "a.csv", "--start", "run", "--out", "new"), ("certify", "a.csv", "run")):
+        assert "read with" not in run(*command).err
+    Path("b.csv").write_text(Path("a.csv").read_text())
+    assert "read with --decimal" not in run("certify", "b.csv", "run", "--decimal", ",").err

@@ -13,7 +13,7 @@ from amtl_cvx.commands.foreign import Reading, in_data_order, repair
 from amtl_cvx.commands.output import files_of_run, ladder_lines, reached_words, write_whole
 from amtl_cvx.commands.parts import columns_aside, retake, wanted_parts
 from amtl_cvx.commands.rows import confirmed, keep_rows
-from amtl_cvx.commands.settings import learn_preparation, number, resolve
+from amtl_cvx.commands.settings import learn_preparation, number, resolve, say_reading
 from amtl_cvx.commands.setup import interruptible
 from amtl_cvx.console import note, say
 from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
@@ -108,19 +108,20 @@ def stored_problem(arguments: Namespace, stored: StoredRun | None, *, rows: bool
     """
     recorded = {} if stored is None else stored.arguments
     columns = {name: getattr(arguments, name) for name in TABLE_OPTIONS}
-    for name in table_options(arguments.data):
-        if columns[name] is None and isinstance(recorded.get(name), str):
-            columns[name] = recorded[name]
+    open_names = [name for name in table_options(arguments.data) if columns[name] is None]
+    taken = {name: recorded[name] for name in open_names if isinstance(recorded.get(name), str)}
+    columns |= taken
+    say_reading(arguments.data, taken, recorded)
     loss = arguments.loss or ({} if stored is None else stored.run.get("model") or {}).get("loss")
     parts = wanted_parts(recorded)
-    taken = any(part.from_data for part in parts)
+    held = any(part.from_data for part in parts)
     dataset = read(
         arguments.data,
         **columns,
         aside=columns_aside(parts),
-        keep_rows=rows or taken or keep_rows(loss),
+        keep_rows=rows or held or keep_rows(loss),
     )
-    if stored is not None and taken:
+    if stored is not None and held:
         dataset = retake(dataset, recorded, seed=stored.seed, whole=stored.data.get("whole"))
     model, preparation = _model_and_preparation(arguments, stored, dataset)
     tasks = preparation.apply_tasks(dataset.train)

@@ -48,7 +48,12 @@ def predict(arguments: Namespace) -> Exit:
     X = X if stored.preparation is None else stored.preparation.apply(X)
     if X.shape[1] != len(stored.W):
         raise DataError(f"expected rows with {len(stored.W)} features, {arguments.rows} has {X.shape[1]}")
-    header, rows = _predictions(stored, model, X @ stored.W, table.task)
+    try:
+        header, rows = _predictions(stored, model, X @ stored.W, table.task)
+    except DataError as error:
+        labels = () if table.task is None else map(str, table.task)
+        names = [label for label in labels if label not in stored.task_names]
+        raise DataError(f"{error}{_encoding_words(arguments, stored, names)}") from error
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -96,16 +101,26 @@ def _check_columns(found: Sequence[str], *, arguments: Namespace, stored: Stored
         for what, names in (("missing", missing), ("not of the fit", more))
         if names
     ]
-    said, others = [], set(more)
+    options, others = [], set(more)
     for option in ("task", "target"):
         name = column_name(stored.arguments.get(option) or "")
         if name in others and getattr(arguments, option) is None:
-            said.append(f"--{option} {shlex.quote(name)}")
+            options.append(f"--{option} {shlex.quote(name)}")
             others.discard(name)
-    cures = [f"say {' '.join(said)}"] if said else []
+    cures = [f"say {' '.join(options)}"] if options else []
     cures += ["delete the others, or name them with --task and --target"] if others else []
     cures += ["give all columns of the fit"] if missing else []
-    raise DataError(f"the columns must be those of the fit ({'; '.join(parts)}): {', '.join(cures)}")
+    said = _encoding_words(arguments, stored, more)
+    raise DataError(f"the columns must be those of the fit ({'; '.join(parts)}): {', '.join(cures)}{said}")
+
+
+def _encoding_words(arguments: Namespace, stored: StoredRun, names: Sequence[str]) -> str:
+    """What an error on names adds where some are not ASCII and only the run said how they are encoded."""
+    encoding = stored.arguments.get("encoding")
+    known = isinstance(encoding, str) and "encoding" in table_options(arguments.rows)
+    if not known or arguments.encoding is not None or "".join(names).isascii():
+        return ""
+    return f" (read with --encoding {encoding} as the run was: say another if names look wrong)"
 
 
 def _predictions(
@@ -134,7 +149,7 @@ def _predictions(
 def _task_numbers(names: Sequence[str], task: Sequence[Any] | np.ndarray) -> list[int]:
     """The number of each row's task; '007' is also the '7' that earlier versions stored for it.
 
-    They read a column of numbers as numbers: a run with a name that is none, or has zeros to cut, is not theirs.
+    They read numbers as numbers: a run with a name that is none, or has zeros to cut, is not theirs.
     """
     if isinstance(task, np.ndarray):
         return [task_index(names, int(number)) for number in task]

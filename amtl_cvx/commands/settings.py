@@ -6,8 +6,10 @@ a solution), which wins over the default, which for the loss, coupling and mu is
 
 from __future__ import annotations
 
+import logging
 from argparse import Namespace
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from amtl_cvx.data import Dataset
@@ -17,6 +19,7 @@ from amtl_cvx.model import Model, make_model
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.tasks import TaskSet
 
+_log = logging.getLogger(__name__)
 MODEL_DEFAULTS: Mapping[str, Any] = {
     "loss": "auto",
     "reduction": "mean",
@@ -41,6 +44,13 @@ RUNNING_DEFAULTS: Mapping[str, Any] = {
     "seed": 0,
 }
 """How a fit is carried out where neither the command line nor a run to go on from says."""
+
+
+def say_reading(data: str, taken: Mapping[str, Any], run: Mapping[str, Any]) -> None:
+    """Warn where what a run records of the text of its table is taken for a table in another place."""
+    said = " ".join(f"--{name} {taken[name]}" for name in ("decimal", "encoding") if taken.get(name))
+    if said and Path(data) != Path(str(run.get("data"))):
+        _log.warning("%s: read with %s as the run was", Path(data).name, said)
 
 
 def complete(arguments: Namespace) -> Namespace:

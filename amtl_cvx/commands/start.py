@@ -21,7 +21,7 @@ import numpy as np
 
 from amtl_cvx.certificate import infeasibility
 from amtl_cvx.commands.foreign import in_data_order
-from amtl_cvx.commands.settings import RUNNING_DEFAULTS
+from amtl_cvx.commands.settings import RUNNING_DEFAULTS, say_reading
 from amtl_cvx.commands.setup import Setup
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.runfolder import StoredRun, model_from_dict, model_to_dict, read_run, read_state
@@ -49,6 +49,7 @@ class Beginning:
             running = {name: self.stored.arguments.get(name) for name in _RUNNING}
         defaults = {**self._reading(given), **self._preparation(), **self._model(), **running}
         known = {name: value for name, value in defaults.items() if values.get(name, 0) is None}
+        say_reading(given.data, known, self.stored.arguments)
         return Namespace(**{**values, **known})
 
     def choice(self, setup: Setup) -> Mapping[str, Any] | None:
