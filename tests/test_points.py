@@ -96,7 +96,27 @@ BAD: dict[str, tuple[Callable[[Path], Any], str, str]] = {
     "tables of other tasks": (
         lambda f: (tables(f), written("W.csv", "feature,a,b\nx,1,2\n")(f)),
         ".",
-        "differently",
+        "differently (a, b; ",
+    ),
+    "a table transposed": (
+        lambda f: (tables(f), written("W.csv", "task,x,y,z,u\nn,1,2,3,4\ns,1,2,3,4\n")(f)),
+        ".",
+        "is it transposed?",
+    ),
+    "a table in UTF-16": (
+        lambda f: (tables(f), written("W.csv", "1,2\n3,4\n".encode("utf-16"))(f)),
+        ".",
+        "W.csv must be UTF-8, byte 0 is 0xff: save",
+    ),
+    "a table in Latin-1": (
+        lambda f: (tables(f), written("B.csv", "ä,b\n0,1\n1,0\n".encode("latin-1"))(f)),
+        ".",
+        "B.csv must be UTF-8, byte 0 is 0xe4: save",
+    ),
+    "a table with decimal commas": (
+        lambda f: (tables(f), written("W.csv", "feature;a;b\nx;1,5;2\n")(f)),
+        ".",
+        "one cell is '1,5': write a decimal point",
     ),
     "an array that is cut": (lambda f: (arrays(f), written("W.npy", b"\x93NUMPY")(f)), ".", "W.npy"),
     "objects": (lambda f: (arrays(f), np.save(f / "B.npy", np.array([[None]]))), ".", "objects"),

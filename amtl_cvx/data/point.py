@@ -28,7 +28,7 @@ from amtl_cvx.arrays import clean
 from amtl_cvx.data.folder import ArrayFile, read_names
 from amtl_cvx.data.mat5 import MatlabFile
 from amtl_cvx.data.npz import read_arrays, text_labels
-from amtl_cvx.data.untrusted import check_size, existing_file, reading
+from amtl_cvx.data.untrusted import check_size, existing_file, reading, shown
 from amtl_cvx.errors import DataError
 
 MAX_TEXT = 1 << 28
@@ -173,6 +173,11 @@ def _tables(folder: Path) -> PointArrays:
     found: dict[str, tuple[tuple[str, ...] | None, tuple[str, ...] | None]] = {}
     for key, rows in tables.items():
         named = wide[key] == T + 1
+        if headed[key] and wide[key] not in (T, T + 1):
+            raise DataError(
+                f"{key}.csv must have {T} columns, one a task as in B.csv, or {T + 1} where names come first;"
+                f" it has {wide[key]}: is it transposed?"
+            )
         head, body = (rows[0][named:], rows[1:]) if headed[key] else (None, rows)
         arrays[key] = np.array([[_number(cell, key) for cell in row[named:]] for row in body])
         found[key] = None if head is None else tuple(head), tuple(row[0] for row in body) if named else None
@@ -181,7 +186,10 @@ def _tables(folder: Path) -> PointArrays:
         raise DataError("B.csv names its rows and its columns differently: write both in one order")
     named_tasks = [names for names in (found["W"][0], columns, rows_of_B) if names is not None]
     if len(set(named_tasks)) > 1:
-        raise DataError("W.csv and B.csv name the tasks differently: write both in one order")
+        first, other = (shown(names, 6) for names in dict.fromkeys(named_tasks))
+        raise DataError(
+            f"W.csv and B.csv name the tasks differently ({first}; {other}): write both in one order"
+        )
     names = {"task_names": named_tasks[0]} if named_tasks else {}
     if found["W"][1] is not None:
         names["feature_names"] = found["W"][1]
@@ -206,7 +214,13 @@ def _text(path: Path) -> str:
     size = path.stat().st_size
     if size > MAX_TEXT:
         raise DataError(f"it has {size} bytes, expected at most {MAX_TEXT}: save W and B as .npz")
-    return path.read_text(encoding="utf-8-sig")
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = f"byte {error.start} is {error.object[error.start]:#04x}"
+        raise DataError(
+            f"{path.name} must be UTF-8, {where}: save it as UTF-8 (CSV UTF-8 in Excel)"
+        ) from error
 
 
 def _is_number(cell: str) -> bool:
@@ -221,4 +235,5 @@ def _number(cell: str, key: str) -> float:
     try:
         return float(cell)
     except ValueError:
-        raise DataError(f"{key}.csv must hold numbers, one cell is {cell[:40]!r}") from None
+        mark = "write a decimal point" if _is_number(cell.replace(",", ".", 1)) else "write a number"
+        raise DataError(f"{key}.csv must hold numbers, one cell is {cell[:40]!r}: {mark}") from None
