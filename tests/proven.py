@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import mpmath
 import numpy as np
-from cases import Array, mu_max, random_tasks
+from cases import Array, mu_max, random_tasks, tasks_for
 
 from amtl_cvx import LossWeightedL1, Model, Options, TaskSet, fit
-from amtl_cvx.losses import LOSSES
+from amtl_cvx.losses import LOSSES, make_loss
 from amtl_cvx.solution import Solution
 
-PROVABLE = ("squared", "logistic", "squared-hinge")
+PROVABLE = ("squared", "logistic", "squared-hinge", "huber", "poisson", "hinge", "quantile")
 WEIGHTS: tuple[Any, ...] = ("equal", "inverse-sqrt", "numbers")
 
 
@@ -30,7 +31,7 @@ def instance(seed: int) -> tuple[TaskSet, Model]:
     """A random problem of at most 30 unknowns; loss, reduction and task weights go round with the seed."""
     rng = np.random.default_rng(seed)
     T, d = [(2, 3), (4, 5), (3, 5), (5, 4), (4, 4)][seed % 5]
-    name = PROVABLE[seed % 3]
+    name = PROVABLE[seed % 3]  # the other losses: `other_instance`
     tasks = random_tasks(
         rng, loss="squared" if name == "squared" else "logistic", d=d, counts=rng.integers(8, 25, size=T)
     )
@@ -51,9 +52,43 @@ def instance(seed: int) -> tuple[TaskSet, Model]:
     )
 
 
+def other_instance(label: str, seed: int) -> tuple[TaskSet, Model]:
+    """A random problem of at most 30 unknowns (rows on kinks apart) with any loss; mu a share of mu_max."""
+    rng = np.random.default_rng([7, seed])
+    T, d = [(2, 3), (4, 5), (3, 5), (5, 4), (4, 4)][seed % 5]
+    loss = make_loss(label, reduction=("mean", "sum")[seed % 2])
+    tasks = tasks_for(loss, rng, d=d, counts=rng.integers(8, 25, size=T))
+    weights = ("equal", "inverse-sqrt", tuple(rng.uniform(0.5, 2.0, size=T)))[seed % 3]
+    coupling = (0.05 if loss.classification else float(rng.uniform(0.2, 2.0))) / (1 if seed % 2 else 10)
+    bare = Model(loss=loss, transfer=LossWeightedL1(mu=1e6), coupling=coupling, task_weights=weights)
+    W = solved(tasks, bare).W
+    pull, price = 2.0 * coupling * W.T @ W, bare.weighted_losses(tasks, W)
+    largest = max(pull[s, t] / price[s] for s, t in np.ndindex(pull.shape) if s != t and price[s] > 1e-9)
+    share = float(rng.uniform(0.05, 0.4))
+    return tasks, replace(bare, transfer=LossWeightedL1(mu=share * max(float(largest), 1e-3)))
+
+
 def solved(tasks: TaskSet, model: Model) -> Solution:
     """The fit whose point is proved."""
     return fit(tasks, model, options=Options(tol=1e-10))
+
+
+def exact_row(loss: Any, z: Any, target: float) -> Any:
+    """phi(z; y) in mpmath."""
+    mp = mpmath.mp
+    sign, y = 1 if target > 0 else -1, mp.mpf(target)
+    if loss.name == "squared":
+        return (z - y) ** 2
+    if loss.name == "logistic":
+        return mp.log1p(mp.exp(-sign * z))
+    if loss.name == "poisson":
+        return mp.exp(z) - y * z + (y * mp.log(y) - y if y > 0 else 0)
+    if loss.name == "huber":
+        K = mp.mpf(loss.threshold)
+        return (z - y) ** 2 if abs(z - y) <= K else 2 * K * abs(z - y) - K * K
+    if loss.name == "quantile":
+        return max(mp.mpf(loss.tau) * (y - z), (1 - mp.mpf(loss.tau)) * (z - y))
+    return max(mp.mpf(0), 1 - sign * z) ** (1 if loss.name == "hinge" else 2)
 
 
 def exact_objective(
@@ -66,13 +101,7 @@ def exact_objective(
     for t, task in enumerate(tasks):
         loss = mp.mpf(0)
         for row, target in zip(task.X.tolist(), task.y.tolist(), strict=True):
-            z, sign = sum(mp.mpf(x) * W[i][t] for i, x in enumerate(row)), 1 if target > 0 else -1
-            if model.loss.name == "squared":
-                loss += (z - mp.mpf(target)) ** 2
-            elif model.loss.name == "logistic":
-                loss += mp.log1p(mp.exp(-sign * z))
-            else:
-                loss += max(mp.mpf(0), 1 - sign * z) ** 2
+            loss += exact_row(model.loss, sum(mp.mpf(x) * W[i][t] for i, x in enumerate(row)), target)
         loss = loss / len(task.y) if model.loss.reduction == "mean" else loss
         if isinstance(model.task_weights, tuple):
             loss *= mp.mpf(model.task_weights[t])
@@ -174,6 +203,30 @@ DEGENERATE: Mapping[str, tuple[Point, str]] = {
 """Points that are first-order points but degenerate, by construction, with what the refusal says."""
 
 
+def support_vector(coupling: float, x: float = -0.25, *more: float) -> Point:
+    """max(0, 1 - w) + max(0, 1 + x w) + coupling w^2, x < 0, and a max(0, 1 - x w) for each of `more`.
+
+    At w = 1, where the first row is on its kink, its v is -2 coupling - x; w is the minimum for v in [-1, 0].
+    """
+    rows = [[1.0], [x], *([each] for each in more)]
+    tasks = TaskSet.from_arrays([rows], [[1.0, -1.0, *(1.0 for _ in more)]])
+    return Point(tasks, _amtl("hinge", 1.0, coupling), np.ones((1, 1)), np.zeros((1, 1)))
+
+
+KINK_DEGENERATE: Mapping[str, tuple[Point, str]] = {
+    "multiplier 0": (
+        support_vector(0.125),
+        "row 0 of 'task 0'.* to all digits.*strict complementarity fails",
+    ),
+    "multiplier -1": (
+        support_vector(0.625),
+        "row 0 of 'task 0'.* to all digits.*strict complementarity fails",
+    ),
+    "a row twice": (support_vector(0.5, -0.25, 1.0), "degenerate: the rows 0, 2 of 'task 0'.*dependent"),
+}
+"""The same for a row on its kink; J has no gradient there."""
+
+
 def split_duplicates() -> Point:
     """Two copies of one task share an edge to a third one: a first-order point by symmetry, and a saddle.
 
@@ -200,3 +253,18 @@ def split_duplicates() -> Point:
     B[:2, 2] = x[4]
     tasks = TaskSet.from_arrays([X[0], X[0], X[1]], [y[0], y[0], y[1]])
     return Point(tasks, _amtl("squared", mu, coupling), W, B)
+
+
+def quantile_saddle() -> Point:
+    """The same with a quantile loss and numbers that are exact: two copies, w = (1, 1), a row on its kink.
+
+    coupling 1/2, mu 4, b = 1/4, r = v - 2 b w = (1/2, 2). The copies have the slope (-1/4, -1/4) + u (1, 0)
+    with 2 (slope) + w - b r = 0, so u = -3/16; l = 5/8 with mu l = w'r. With d (0, 1) added to one copy and
+    taken from the other, e to one edge and from the other, J changes by
+    2 e d (mu slope - 2 coupling r)'(0, 1) = -6 e d, and by d^2.
+    """
+    X = [[[1.0, 0.0], [0.5, 0.5]]] * 2 + [[[1.0, 4.0]]]
+    tasks = TaskSet.from_arrays(X, [[1.0, 2.25]] * 2 + [[20.0]])
+    W, B = np.array([[1.0, 1.0, 1.0], [1.0, 1.0, 2.5]]), np.zeros((3, 3))
+    B[:2, 2] = 0.25
+    return Point(tasks, _amtl("quantile", 4.0, 0.5), W, B)

@@ -18,10 +18,12 @@ approximate inverse of the Jacobian J = g', X = x +- r and no double anywhere:
     B_st > 0 on X, G_B[s, t] > 0 off the support on X                 it is the one first-order point in X
     inertia of the reduced Hessian J(X), a block LDL'                 strict local minimum, or saddle
 
-A loss that is smooth by pieces (squared hinge) adds its active rows to the set that is proved: 1 - y z must
-keep its sign on X. Where the point is degenerate (a multiplier 0, a singular Jacobian, a row at a kink) or
-not within reach, the answer is `NotCertifiable` with the reason, never a number. `rational` has the two
-half-steps in exact rationals, with a duality gap of exactly 0.
+A loss that is smooth by pieces (squared hinge, Huber) adds its rows to the set that is proved: each must keep
+its piece on X. For a loss with a kink (hinge, quantile) the rows on it are part of the active set, with one
+unknown more each, and the inertia is that of the Hessian bordered by them (`kinks`). Where the point is
+degenerate (a multiplier 0, a singular Jacobian, a row at a kink without need, rows on kinks that depend on
+each other) or not within reach, the answer is `NotCertifiable` with the reason, never a number. `rational`
+has the two half-steps in exact rationals, with a duality gap of exactly 0.
 
 Needs the optional packages of ``amtl-cvx[verify]``. Source: Krawczyk, Computing 4 (1969); Rump, Acta
 Numerica 19 (2010), section 13; Johansson, Arb, IEEE Trans. Computers 66 (2017).
@@ -60,9 +62,10 @@ def prove(
     Parameters
     ----------
     tasks, model
-        The problem: squared, logistic or squared hinge loss, a transfer penalty with `prices`.
+        The problem: any loss of `losses`, a transfer penalty with `prices`.
     W, B : (d, T), (T, T) array_like
-        The stored point. The positive entries of B are the active set that is proved.
+        The stored point. The positive entries of B are the active set that is proved; the rows on kinks are
+        found.
     dps : int
         Decimals to work with, doubled up to twice where they do not suffice; the radius is 10^(20 - dps).
     digits : int

@@ -76,8 +76,11 @@ def newton(system: System, x: arb_mat, tolerance: arb) -> tuple[arb_mat, arb_mat
     )
 
 
-def contract(system: System, x: arb_mat, inverse: arb_mat, radius: arb) -> Root:
+def contract(system: System, x: arb_mat, inverse: arb_mat, radius: arb, *, linear: int = 0) -> Root:
     """Krawczyk's test on X = x +- radius: exactly one root of the system lies in X.
+
+    The last `linear` unknowns are those that J does not depend on: their half-width is free, and it is taken
+    as wide as the image needs. J(X) is then regular, whatever they are.
 
     Raises
     ------
@@ -85,10 +88,16 @@ def contract(system: System, x: arb_mat, inverse: arb_mat, radius: arb) -> Root:
         If -Y g(x) + (I - Y J(X)) (X - x) is not inside the interior of X - x.
     """
     n = x.nrows()
-    spread = arb_mat(n, 1, [arb(0, radius)] * n)
+    widths = [arb(0, radius)] * n
+    spread = arb_mat(n, 1, widths)
     box = x + spread
     jacobian = system.jacobian(box)
     contraction = _identity(n) - inverse * jacobian
+    if linear:
+        needed = (contraction * spread).entries()[n - linear :]
+        widths[n - linear :] = [arb(0, 2 * part.abs_upper() + radius) for part in needed]
+        spread = arb_mat(n, 1, widths)
+        box = x + spread
     image = contraction * spread - inverse * system.gradient(x)
     inside = all(
         whole.contains_interior(part) for whole, part in zip(spread.entries(), image.entries(), strict=True)

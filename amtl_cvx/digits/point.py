@@ -24,8 +24,8 @@ class ProvenPoint:
     distance : float
         Largest distance of an entry of the stored W or B from the proven point, rounded up.
     strict_local_min : bool
-        True: the reduced Hessian is proved positive definite. False: it is proved to have a negative
-        eigenvalue, the point is a saddle.
+        True: the reduced Hessian is proved positive definite, for a loss with a kink on the moves that keep
+        the rows of "kink" there. False: it is proved to have a negative eigenvalue, the point is a saddle.
     W : tuple of d tuples of T str
         Decimals, rounded correctly in every digit shown: as many as asked for, or as the enclosure proves.
         ``0E-49`` is an entry of which 49 decimals are known to be 0.
@@ -40,10 +40,20 @@ class ProvenPoint:
     min_positive_B : float
         A lower bound of the smallest positive entry of B; infinite for an empty graph.
     active_rows : tuple of T tuples of int
-        Squared hinge: the rows of each task with 1 - y z > 0, proved; all others have 1 - y z < 0. Empty for
-        a smooth loss.
+        The rows of each task with 1 - y z > 0 (hinge, squared hinge) or a residual below the threshold
+        (Huber), proved. Empty for another loss.
+    rows : dict of str to tuple of T tuples of int
+        The rows of each task on each piece of the loss, proved: "inside" (1 - y z > 0), "outside", "kink" for
+        the hinge losses; "below" (z < y, Huber: by more than the threshold), "within", "kink", "above" for
+        Huber and quantile. Empty for a loss that is smooth everywhere.
+    min_row_distance : float
+        A lower bound of the distance of x_i'w_t from the next piece of the loss, rows on a kink left out;
+        infinite if there is none.
+    min_row_multiplier : float
+        Hinge, quantile: a lower bound of how far the subgradients of the rows on a kink are inside their
+        interval, which has length 1; infinite if there is none.
     unknowns : int
-        W and the positive entries of B.
+        W, the positive entries of B, the multipliers of the rows on a kink.
     dps : int
         Decimals that the proof was computed with.
     seconds : float
@@ -61,6 +71,9 @@ class ProvenPoint:
     min_multiplier: float
     min_positive_B: float
     active_rows: tuple[tuple[int, ...], ...]
+    rows: dict[str, tuple[tuple[int, ...], ...]]
+    min_row_distance: float
+    min_row_multiplier: float
     unknowns: int
     dps: int
     seconds: float

@@ -1,4 +1,4 @@
-"""The proof of one point: Newton, Krawczyk, signs of B and its multipliers, inertia (the package's essay)."""
+"""The proof of one point: Newton, Krawczyk, signs of B, rows, multipliers, inertia (the package's essay)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from flint import arb, arb_mat, ctx
@@ -14,8 +15,9 @@ from flint import arb, arb_mat, ctx
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import infeasibility
 from amtl_cvx.digits.decimals import at_least, at_most, decimal
-from amtl_cvx.digits.krawczyk import Root, Undecided, contract, negative_eigenvalues, newton
-from amtl_cvx.digits.losses import PIECEWISE, ROWS
+from amtl_cvx.digits.kinks import near_point, row_distance, row_margin
+from amtl_cvx.digits.krawczyk import Root, Undecided, contract, negative_eigenvalues
+from amtl_cvx.digits.losses import PIECEWISE, ROWS, seams
 from amtl_cvx.digits.point import ProvenPoint
 from amtl_cvx.digits.system import Edge, FirstOrderSystem, unknowns
 from amtl_cvx.errors import NotCertifiable
@@ -81,17 +83,17 @@ def _prove(
 ) -> ProvenPoint:
     """The proof at the precision of `ctx`; seconds are left to the caller."""
     dps = ctx.dps
-    system = FirstOrderSystem(tasks, model, support)
     stored, radius = unknowns(W, B, support), arb(0, arb(10) ** (GUARD - dps)).abs_upper()
-    x, inverse = newton(system, stored, radius / 10**5)
-    root, smallest_B, smallest_q = _only_point(system, x, inverse, radius)
+    system, x, inverse = near_point(tasks, model, W, B, support, radius / 10**5)
+    root, least = _only_point(system, x, inverse, radius)
     distance = _distance(system, root, stored, within)
-    if not (radius < smallest_B and radius < smallest_q):
+    if not (radius < least.edge and radius < least.multiplier):
         raise Undecided("the radius is not below the smallest positive B and the smallest multiplier")
-    negative = negative_eigenvalues(root.jacobian)
+    negative = negative_eigenvalues(system.eliminated_first(root.jacobian)) - len(system.kinks)
     entries = root.enclosure.entries()
-    edges = dict(zip(support, entries[tasks.T * tasks.d :], strict=True))
-    rows = system.losses(system.state(root.box).W).active if model.loss.name in PIECEWISE else []
+    edges = dict(zip(support, system.edges(root.enclosure), strict=True))
+    rows = system.losses(system.state(root.box).W)
+    pieces = {piece: rows.on(piece) for piece in PIECEWISE.get(model.loss.name, ())}
     return ProvenPoint(
         radius=at_most(radius),
         isolation=_isolation(system, x, inverse) or at_least(radius),
@@ -106,19 +108,43 @@ def _prove(
         ),
         objective=decimal(system.objective(root.enclosure), digits),
         support=tuple(support),
-        min_multiplier=at_least(smallest_q) if smallest_q.is_finite() else math.inf,
-        min_positive_B=at_least(smallest_B) if smallest_B.is_finite() else math.inf,
-        active_rows=tuple(rows),
+        min_multiplier=_finite(least.multiplier),
+        min_positive_B=_finite(least.edge),
+        active_rows=pieces.get("inside", pieces.get("within", ())),
+        rows=pieces,
+        min_row_distance=_finite(least.distance),
+        min_row_multiplier=_finite(least.margin),
         unknowns=system.size,
         dps=dps,
         seconds=0.0,
     )
 
 
-def _only_point(system: FirstOrderSystem, x: arb_mat, inverse: arb_mat, radius: arb) -> tuple[Root, arb, arb]:
-    """Exactly one first-order point in x +- radius; its smallest B of the support and smallest multiplier."""
-    root = contract(system, x, inverse, radius)
-    return root, _smallest_edge(system, root), _smallest_multiplier(system, root, radius)
+class _Least(NamedTuple):
+    """What is nearest to another active set on a box: lower bounds, infinite for a minimum over nothing."""
+
+    edge: arb
+    multiplier: arb
+    distance: arb
+    """Of a row from the seam of its loss."""
+    margin: arb
+    """Of the multiplier of a row on its kink from the ends of its interval."""
+
+
+def _only_point(system: FirstOrderSystem, x: arb_mat, inverse: arb_mat, radius: arb) -> tuple[Root, _Least]:
+    """Exactly one first-order point in x +- radius; what is nearest to another active set there."""
+    root = contract(system, x, inverse, radius, linear=len(system.kinks))
+    places = [[seams(system.loss, y) for y in task.y.tolist()] for task in system.tasks]
+    return root, _Least(
+        edge=_smallest_edge(system, root),
+        distance=row_distance(system, root.box, places),
+        margin=row_margin(system, root.box, arb(0, radius)),
+        multiplier=_smallest_multiplier(system, root, radius),
+    )
+
+
+def _finite(smallest: arb) -> float:
+    return at_least(smallest) if smallest.is_finite() else math.inf
 
 
 def _isolation(system: FirstOrderSystem, x: arb_mat, inverse: arb_mat) -> float | None:
@@ -132,7 +158,7 @@ def _isolation(system: FirstOrderSystem, x: arb_mat, inverse: arb_mat) -> float 
 def _smallest_edge(system: FirstOrderSystem, root: Root) -> arb:
     """The smallest B of the support over the box; proved positive."""
     smallest = arb.pos_inf()
-    for (s, t), value in zip(system.support, root.box.entries()[system.T * system.d :], strict=True):
+    for (s, t), value in zip(system.support, system.edges(root.box), strict=True):
         edge = system.edge_name(s, t)
         if value < 0:
             raise NotCertifiable(
@@ -163,8 +189,8 @@ def _smallest_multiplier(system: FirstOrderSystem, root: Root, radius: arb) -> a
 
 def _distance(system: FirstOrderSystem, root: Root, stored: arb_mat, within: float) -> float:
     """The largest distance of a stored entry from the root, rounded up; within the limit."""
-    pairs = list(zip(root.enclosure.entries(), stored.entries(), strict=True))
-    split = system.T * system.d
+    split, count = system.T * system.d, stored.nrows()
+    pairs = list(zip(root.enclosure.entries()[:count], stored.entries(), strict=True))
     apart = []
     for name, block in (("W", pairs[:split]), ("B", pairs[split:])):
         furthest = max((at_most(abs(a - b)) for a, b in block), default=0.0)

@@ -13,6 +13,16 @@ beta_s = sum_t B_st, prices p_s = p0_s + k_s c_s l_s (AMTL: p0 = 0, k = mu) and 
 so the Jacobian of the system is the reduced Hessian of J (CERTIFICATES section 3). Every number that enters
 is exact or a ball around a real number, and Arb's products enclose: a value at balls holds for all their
 points. The precision is that of `flint.ctx` when a method is called.
+
+A loss with a kink (hinge, quantile) comes with a side for each row: below its kink, above it, or on it, K.
+On these sides J is a polynomial. The rows of K cost nothing and hold their task instead, with one unknown
+more each, eta_k = a_t s_t u_k, u_k the subgradient of the row, s_t = 1/n_t or 1:
+
+    G_W[:, t]   + sum of eta_k x_k over the rows k of K in task t
+    c_k         = x_k'w_t - kink_k
+
+so that the Jacobian is the bordered Hessian [[H, A'], [A, 0]] of the Lagrangian, A with the rows x_k in the
+place of w_t. It does not depend on eta. `kinks` proves that the sides are the true ones.
 """
 
 from __future__ import annotations
@@ -24,12 +34,14 @@ import numpy as np
 from flint import arb, arb_mat
 
 from amtl_cvx.digits.krawczyk import Undecided
-from amtl_cvx.digits.losses import ROWS, Kink
+from amtl_cvx.digits.losses import Kink, Row, Wedge, row_function, wedge_function
 from amtl_cvx.digits.prices import linear_prices
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, TaskSet
 
 Edge = tuple[int, int]
+Sides = tuple[tuple[int, ...], ...]
+"""Of every task and row: -1 below its kink, 0 on it, 1 above it."""
 
 
 class State(NamedTuple):
@@ -43,21 +55,28 @@ class State(NamedTuple):
 
 
 class Losses(NamedTuple):
-    """L_t, grad L_t (as (d, 1)), phi'' of the rows and which rows are active, by task."""
+    """L_t, grad L_t (as (d, 1)) and the rows, by task; rows on a kink with nothing."""
 
     values: list[arb]
     gradients: list[arb_mat]
-    curvatures: list[list[arb]]
-    active: list[tuple[int, ...]]
+    rows: list[list[Row]]
+
+    def on(self, piece: str) -> tuple[tuple[int, ...], ...]:
+        """The rows of every task on a piece of its loss."""
+        return tuple(tuple(i for i, row in enumerate(rows) if row.piece == piece) for rows in self.rows)
 
 
 class FirstOrderSystem:
-    """The system of one problem and one support; see the module essay."""
+    """The system of one problem and one support, for a loss with a kink of one choice of sides as well."""
 
-    def __init__(self, tasks: TaskSet, model: Model, support: Sequence[Edge]) -> None:
-        self.tasks, self.loss, self.support = tasks, model.loss.name, tuple(support)
+    def __init__(
+        self, tasks: TaskSet, model: Model, support: Sequence[Edge], sides: Sides | None = None
+    ) -> None:
+        self.tasks, self.loss, self.support = tasks, model.loss, tuple(support)
         self.T, self.d = tasks.T, tasks.d
-        self.size = self.T * self.d + len(self.support)
+        self.sides = sides
+        self.kinks = [(t, k) for t, side in enumerate(sides or ()) for k, s in enumerate(side) if s == 0]
+        self.size = self.T * self.d + len(self.support) + len(self.kinks)
         self.coupling = arb(float(model.coupling))
         prices = linear_prices(model.transfer, self.T)
         self.fixed_prices = [arb(at_zero) for at_zero, _ in prices]
@@ -66,38 +85,58 @@ class FirstOrderSystem:
         mean = model.loss.reduction == "mean"
         self.scales = [1 / arb(task.n) if mean else arb(1) for task in tasks]
         self.X = [arb_mat(task.X.tolist()) for task in tasks]
+        wedge = wedge_function(model.loss)
+        self.wedges: list[list[Wedge]] = (
+            [] if wedge is None else [[wedge(y) for y in task.y.tolist()] for task in tasks]
+        )
 
     def state(self, x: arb_mat, around: arb | None = None) -> State:
         """W and B of the unknowns; the entries off the support are 0, or the ball `around`."""
         entries, T, d = x.entries(), self.T, self.d
         W = arb_mat([[entries[t * d + i] for t in range(T)] for i in range(d)])
         B = [[arb(0) if around is None or s == t else around for t in range(T)] for s in range(T)]
-        for (s, t), value in zip(self.support, entries[T * d :], strict=True):
+        for (s, t), value in zip(self.support, self.edges(x), strict=True):
             B[s][t] = value
         M = arb_mat([[(1 if s == t else 0) - B[s][t] for t in range(T)] for s in range(T)])
         outgoing = [sum(row, arb(0)) for row in B]
         weights = [c * (1 + k * beta) for c, k, beta in zip(self.c, self.price_rates, outgoing, strict=True)]
         return State(W, M, W * M, outgoing, weights)
 
+    def edges(self, x: arb_mat) -> list[arb]:
+        """The unknowns B_st, by the support."""
+        start = self.T * self.d
+        return list(x.entries()[start : start + len(self.support)])
+
+    def predictions(self, W: arb_mat, t: int) -> list[arb]:
+        """x_ti'w_t of every row."""
+        return list((self.X[t] * _columns(W, t)).entries())
+
     def losses(self, W: arb_mat) -> Losses:
-        """The losses of all tasks; `NotCertifiable` where a row reaches a kink."""
-        found = Losses([], [], [], [])
-        row = ROWS[self.loss]
+        """The losses of all tasks; `NotCertifiable` where a row reaches the seam of two pieces."""
+        found = Losses([], [], [])
         for t, task in enumerate(self.tasks):
-            predictions = (self.X[t] * _columns(W, t)).entries()
             try:
-                rows = [row(z, y) for z, y in zip(predictions, task.y.tolist(), strict=True)]
+                rows = self._rows(W, t)
             except Kink:
                 raise Undecided(
-                    f"a row of {task.name!r} lies at the kink of the {self.loss} loss to all digits:"
+                    f"a row of {task.name!r} lies at the kink of the {self.loss.name} loss to all digits:"
                     " J has no second derivative there"
                 ) from None
             slopes = arb_mat([[r.slope for r in rows]])
             found.values.append(self.scales[t] * sum((r.value for r in rows), arb(0)))
             found.gradients.append((slopes * self.X[t] * self.scales[t]).transpose())
-            found.curvatures.append([r.curvature for r in rows])
-            found.active.append(tuple(i for i, r in enumerate(rows) if r.active))
+            found.rows.append(rows)
         return found
+
+    def _rows(self, W: arb_mat, t: int) -> list[Row]:
+        predictions = self.predictions(W, t)
+        if self.sides is not None:
+            return [
+                wedge.row(z, side)
+                for wedge, z, side in zip(self.wedges[t], predictions, self.sides[t], strict=True)
+            ]
+        row = row_function(self.loss)
+        return [row(z, y) for z, y in zip(predictions, self.tasks[t].y.tolist(), strict=True)]
 
     def prices(self, losses: Losses) -> list[arb]:
         """p_s, what an edge out of s costs."""
@@ -118,18 +157,25 @@ class FirstOrderSystem:
         return total + self.coupling * sum((r * r for r in at.R.entries()), arb(0))
 
     def gradient(self, x: arb_mat) -> arb_mat:
-        """g, (size, 1): G_W and the G_B of the support."""
+        """g, (size, 1): G_W, the G_B of the support, c of the rows on a kink."""
         at = self.state(x)
         losses = self.losses(at.W)
-        pull = 2 * self.coupling * (at.R * at.M.transpose())
-        entries = [
-            at.weights[t] * losses.gradients[t][i, 0] + pull[i, t]
-            for t in range(self.T)
-            for i in range(self.d)
-        ]
+        entries = [value for column in self.slopes_W(at, losses) for value in column]
+        for (t, k), eta in zip(self.kinks, x.entries()[self.size - len(self.kinks) :], strict=True):
+            for i in range(self.d):
+                entries[t * self.d + i] += eta * self.X[t][k, i]
         inner, prices = at.W.transpose() * at.R, self.prices(losses)
         entries += [prices[s] - 2 * self.coupling * inner[s, t] for s, t in self.support]
+        entries += [self.predictions(at.W, t)[k] - self.wedges[t][k].kink for t, k in self.kinks]
         return arb_mat(self.size, 1, entries)
+
+    def slopes_W(self, at: State, losses: Losses) -> list[list[arb]]:
+        """G_W by columns, without the rows on a kink."""
+        pull = 2 * self.coupling * (at.R * at.M.transpose())
+        return [
+            [at.weights[t] * losses.gradients[t][i, 0] + pull[i, t] for i in range(self.d)]
+            for t in range(self.T)
+        ]
 
     def multipliers(self, x: arb_mat, around: arb) -> Iterator[tuple[Edge, arb]]:
         """G_B[s, t] of every pair off the support and the diagonal, whose entries of B are `around`."""
@@ -142,14 +188,14 @@ class FirstOrderSystem:
                     yield (s, t), prices[s] - 2 * self.coupling * inner[s, t]
 
     def jacobian(self, x: arb_mat) -> arb_mat:
-        """g', (size, size), the reduced Hessian of J; symmetric."""
+        """g', (size, size), the reduced Hessian of J, bordered by the rows on a kink; symmetric."""
         at = self.state(x)
         losses = self.losses(at.W)
         T, d, twice = self.T, self.d, 2 * self.coupling
         H = [[arb(0)] * self.size for _ in range(self.size)]
         P = twice * (at.M * at.M.transpose())
         for t in range(T):
-            block = self._hessian(t, losses.curvatures[t]) * (at.weights[t] * self.scales[t])
+            block = self._hessian(t, losses.rows[t]) * (at.weights[t] * self.scales[t])
             for i in range(d):
                 H[t * d + i][t * d : (t + 1) * d] = [block[i, j] for j in range(d)]
                 for u in range(T):
@@ -167,12 +213,25 @@ class FirstOrderSystem:
                     H[e][f] = gram[s, p]
             for j in range(T * d):
                 H[j][e] = H[e][j]
+        for c, (t, k) in enumerate(self.kinks, start=self.size - len(self.kinks)):
+            for i in range(d):
+                H[c][t * d + i] = H[t * d + i][c] = self.X[t][k, i]
         return arb_mat(H)
 
-    def _hessian(self, t: int, curvatures: Sequence[arb]) -> arb_mat:
+    def eliminated_first(self, jacobian: arb_mat) -> arb_mat:
+        """The Jacobian with W first, then eta, then B.
+
+        In this order every leading block is regular at a strict local minimum where I - B is: W-W is
+        definite, its Schur complement in eta is -A (W-W)^-1 A', what is left is the curvature in B.
+        """
+        split, edges, rows = self.T * self.d, len(self.support), jacobian.tolist()
+        order = [*range(split), *range(split + edges, self.size), *range(split, split + edges)]
+        return arb_mat([[rows[i][j] for j in order] for i in order])
+
+    def _hessian(self, t: int, rows: Sequence[Row]) -> arb_mat:
         """X_t' diag(phi'') X_t over the rows that curve."""
-        rows = [[c * x for x in row] for row, c in zip(self.X[t].tolist(), curvatures, strict=True)]
-        return self.X[t].transpose() * arb_mat(rows)
+        curved = [[row.curvature * x for x in xs] for row, xs in zip(rows, self.X[t].tolist(), strict=True)]
+        return self.X[t].transpose() * arb_mat(curved)
 
 
 def _task_weights(tasks: TaskSet, model: Model) -> list[arb]:
@@ -182,9 +241,9 @@ def _task_weights(tasks: TaskSet, model: Model) -> list[arb]:
     return [arb(float(c)) for c in model.task_weight(tasks)]
 
 
-def unknowns(W: Array, B: Array, support: Sequence[Edge]) -> arb_mat:
+def unknowns(W: Array, B: Array, support: Sequence[Edge], multipliers: Sequence[float] = ()) -> arb_mat:
     """The stored point as exact unknowns, (size, 1)."""
-    entries = [*W.T.ravel().tolist(), *(float(B[edge]) for edge in support)]
+    entries = [*W.T.ravel().tolist(), *(float(B[edge]) for edge in support), *multipliers]
     return arb_mat(len(entries), 1, entries)
 
 

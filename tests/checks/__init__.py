@@ -17,6 +17,7 @@ from checks.digits import (
     decimals_hold_at_both_ends,
     digits_are_those_of_J,
     inertia_is_that_of_the_eigenvalues,
+    kinks_are_proved,
     proofs_refuse_what_is_not_there,
     small,
 )
@@ -100,6 +101,7 @@ __all__ = [
     "missing_edge_is_no_minimum",
     "moved_points_do_not_pass",
     "objective_is_the_formula",
+    "kinks_are_proved",
     "proofs_refuse_what_is_not_there",
     "proved_zeros_are_zeros",
     "rational_steps_are_exact",

@@ -20,9 +20,10 @@ from checks.points import Point, amtl, close, fitted, refused
 
 @functools.cache
 def small() -> tuple[Point, ...]:
-    """First-order points of two tasks, one per loss that has a proof, with an edge and without."""
+    """First-order points of two tasks, one per loss without a kink, with an edge and without."""
     found = []
-    for loss, mu in (("squared", 0.9), ("logistic", 0.03), ("squared-hinge", 0.03)):
+    prices = {"squared": 0.9, "logistic": 0.03, "squared-hinge": 0.03, "huber": 0.3, "poisson": 0.3}
+    for loss, mu in prices.items():
         case = next(p for p in LOSS_CASES if p.name == loss)
         tasks = tasks_for(case, np.random.default_rng(3), d=2, counts=(9, 12))
         model = amtl(case, mu=mu, coupling=0.1, c=(0.5, 2.0))
@@ -70,6 +71,23 @@ def proofs_refuse_what_is_not_there() -> None:
     refused(lambda: prove(tasks, model, W, full, within=1e9))  # the root of that support has a negative edge
     refused(lambda: prove(tasks, model, W, np.zeros((2, 2))))
     assert not prove(*proven.split_duplicates(), within=1e-2).strict_local_min
+
+
+def kinks_are_proved() -> None:
+    """A support vector by hand, its degenerate neighbours, the boxes in which it is alone; a saddle."""
+    point = proven.support_vector(0.25)
+    found = prove(*point._replace(W=point.W + 1e-9))
+    assert found.W == (("1." + 39 * "0",),) and found.objective == "1." + 39 * "0" and found.strict_local_min
+    assert found.rows == {"inside": ((1,),), "kink": ((0,),), "outside": ((),)}
+    assert close(found.min_row_multiplier, 0.25, 1e-12) and close(found.min_row_distance, 0.75, 1e-12)
+    assert close(prove(*proven.support_vector(0.5)).min_row_multiplier, 0.25, 1e-12)
+    for point, _ in proven.KINK_DEGENERATE.values():
+        refused(lambda point=point: prove(*point))
+    assert prove(*proven.support_vector(0.25, -0.25, 1.0 + 0.25e-5)).isolation == 1e-6
+    assert prove(*proven.support_vector(0.125 * (1 + 2e-4))).isolation == 1e-4
+    assert prove(*proven.support_vector(0.625 * (1 - 2e-4))).isolation <= 1e-4
+    saddle = prove(*proven.quantile_saddle())
+    assert not saddle.strict_local_min and saddle.rows["kink"] == ((0,), (0,), ())
 
 
 class Parabola:

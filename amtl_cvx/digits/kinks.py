@@ -1,0 +1,180 @@
+r"""Rows on the kink of their loss (hinge, quantile): which they are, and the proof that it is so.
+
+With phi(z) = max(low (z - kink), high (z - kink)), a first-order point has for every row a v in [low, high]
+that is low where z < kink and high where z > kink, and with s_t = 1/n_t or 1
+
+    a_t s_t sum_i v_ti x_ti + 2 coupling (W P)_t = 0
+
+Let X be a box of W and B, the entries of B off the support included. The sides are proved on X by
+
+    x_i'w_t - kink_i keeps its sign on X for every row off K
+    V_t = -L_t (rest_t(X) / (a_t s_t)) + (I - L_t X_K') [low, high]  strictly inside [low, high] on K
+
+L_t any approximate left inverse of X_K' (d, |K|), rest_t the sum above without K. V_t holds the v of every
+first-order point in X, so each has all rows of K on their kinks, costs nothing there and solves the
+polynomial system of `system`, whatever eta. That system is affine in eta with a Jacobian independent of it:
+if all of J(X) is regular, two solutions (y, eta), (y', eta') with y, y' in X would have J~ (difference) = 0
+for some J~ in J(X); there is one at most. No first-order point in X has another active set.
+
+Strict local minimum: near the point, with eta strictly inside and G_B > 0 off the support,
+
+    J - J* >= L - L* + delta (sum over K of |x_k'w_t - kink_k| + sum off the support of B_st)
+
+L the Lagrangian, delta > 0. Where its Hessian is positive definite on the moves that keep K on the kinks,
+the linear terms outweigh what is left of L, and J grows at least quadratically. A bordered Hessian
+[[H, A'], [A, 0]] that is regular has |K| negative eigenvalues if and only if H is positive definite on the
+kernel of A (Gould, Mathematical Programming 32, 1985). Which rows are tried comes from the multipliers of
+least gap (`certificate.fenchel`); nothing of the proof rests on that choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from flint import arb, arb_mat, fmpq, fmpq_mat
+
+from amtl_cvx.arrays import Array
+from amtl_cvx.certificate.fenchel import kinked_multipliers
+from amtl_cvx.digits.krawczyk import Undecided, newton
+from amtl_cvx.digits.system import Edge, FirstOrderSystem, Sides, unknowns
+from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.model import Model
+from amtl_cvx.tasks import TaskSet
+
+_INSIDE = 1e-7  # share of its interval by which a multiplier keeps away from both ends on a kink, at first
+_CHANGES = 10
+
+
+def near_point(
+    tasks: TaskSet, model: Model, W: Array, B: Array, support: Sequence[Edge], tolerance: arb
+) -> tuple[FirstOrderSystem, arb_mat, arb_mat]:
+    """A system, an approximate root of it next to (W, B) and an approximate inverse of the Jacobian there.
+
+    The first sides are those of the multipliers of least gap. At the root that follows, a row of K whose
+    multiplier left its interval goes to that side, and a row found on the other side of its kink joins K.
+    """
+    if model.loss.smooth:
+        system = FirstOrderSystem(tasks, model, support)
+        return system, *newton(system, unknowns(W, B, support), tolerance)
+    u = kinked_multipliers(tasks, model, W, B)
+    sides = _first_sides(tasks, model, u)
+    for _ in range(_CHANGES):
+        system = FirstOrderSystem(tasks, model, support, sides)
+        _need_independent(tasks, system)
+        weight = model.loss_weight(tasks, B)
+        eta = [float(weight[t] * model.loss.scale(tasks[t]) * u[t][k]) for t, k in system.kinks]
+        x, inverse = newton(system, unknowns(W, B, support, eta), tolerance)
+        if (changed := _sides_at(system, x)) == sides:
+            break
+        sides = changed
+    return system, x, inverse
+
+
+def row_margin(system: FirstOrderSystem, box: arb_mat, around: arb) -> arb:
+    """How far the v of the rows on a kink stay inside [low, high] on the box; proved positive.
+
+    Entries of B off the support are `around`.
+    """
+    smallest = arb.pos_inf()
+    if not system.kinks:
+        return smallest
+    at = system.state(box, around)
+    slopes = system.slopes_W(at, system.losses(at.W))
+    for t in range(system.T):
+        rows = [k for task, k in system.kinks if task == t]
+        wedges = [system.wedges[t][k] for k in rows]
+        for k, wedge, v in zip(
+            rows, wedges, _row_multipliers(system, t, rows, slopes[t], at.weights[t]), strict=True
+        ):
+            margin = (v - wedge.low).min(wedge.high - v)
+            name = f"row {k} of {system.tasks.names[t]!r}"
+            if margin < 0:
+                raise NotCertifiable(
+                    f"{name} does not stay on its kink: its multiplier would be {float(v.mid()):.2g}"
+                )
+            if not margin > 0:
+                raise Undecided(
+                    f"the multiplier of {name}, on its kink, is at the end of its interval to all digits:"
+                    " strict complementarity fails"
+                )
+            smallest = smallest.min(margin.lower())
+    return smallest
+
+
+def row_distance(system: FirstOrderSystem, box: arb_mat, seams: Sequence[Sequence[Sequence[arb]]]) -> arb:
+    """The smallest distance of a row off K from a seam of its loss, on its side; proved positive."""
+    smallest, W = arb.pos_inf(), system.state(box).W
+    for t, per_row in enumerate(seams):
+        for i, (z, places) in enumerate(zip(system.predictions(W, t), per_row, strict=True)):
+            side = None if system.sides is None else system.sides[t][i]
+            for place in places if side != 0 else ():
+                distance = abs(z - place) if side is None else side * (z - place)
+                name = f"row {i} of {system.tasks.names[t]!r}"
+                if distance < 0:
+                    raise NotCertifiable(f"{name} lies on the other side of its kink, or on it")
+                if not distance > 0:
+                    raise Undecided(
+                        f"{name} lies at the kink of the {system.loss.name} loss to all digits, with a"
+                        " multiplier at the end of its interval: strict complementarity fails"
+                    )
+                smallest = smallest.min(distance.lower())
+    return smallest
+
+
+def _first_sides(tasks: TaskSet, model: Model, multipliers: Sequence[Array]) -> Sides:
+    sides = []
+    for task, u in zip(tasks, multipliers, strict=True):
+        low, high = model.loss.domain(task.y)
+        share = (u - low) / (high - low)
+        sides.append(tuple(np.where(share < _INSIDE, -1, np.where(share > 1.0 - _INSIDE, 1, 0)).tolist()))
+    return tuple(sides)
+
+
+def _sides_at(system: FirstOrderSystem, x: arb_mat) -> Sides:
+    """The sides that the root of a system asks for."""
+    assert system.sides is not None
+    at = system.state(x)
+    eta = dict(zip(system.kinks, x.entries()[system.size - len(system.kinks) :], strict=True))
+    sides = []
+    for t, before in enumerate(system.sides):
+        after = list(before)
+        for i, (z, side) in enumerate(zip(system.predictions(at.W, t), before, strict=True)):
+            wedge = system.wedges[t][i]
+            if side == 0:
+                v = eta[t, i] / (at.weights[t] * system.scales[t])
+                after[i] = -1 if v < wedge.low else 1 if v > wedge.high else 0
+            elif side * (z - wedge.kink) < 0:
+                after[i] = 0
+        sides.append(tuple(after))
+    return tuple(sides)
+
+
+def _need_independent(tasks: TaskSet, system: FirstOrderSystem) -> None:
+    """`NotCertifiable` where rows of one task on their kinks are linearly dependent, exactly."""
+    for t, task in enumerate(tasks):
+        rows = [k for u, k in system.kinks if u == t]
+        exact = [[fmpq(*x.as_integer_ratio()) for x in task.X[k].tolist()] for k in rows]
+        if rows and fmpq_mat(exact).rank() < len(rows):
+            raise NotCertifiable(
+                f"degenerate: the rows {', '.join(map(str, rows))} of {task.name!r} lie on their kinks and"
+                " are linearly dependent, so that their multipliers are not unique"
+            )
+
+
+def _row_multipliers(
+    system: FirstOrderSystem, t: int, rows: Sequence[int], slope: Sequence[arb], weight: arb
+) -> list[arb]:
+    """V_t of the module essay."""
+    if not rows:
+        return []
+    XK = arb_mat([[system.X[t][k, i] for i in range(system.d)] for k in rows])
+    try:
+        left = ((XK * XK.transpose()).mid().inv().mid() * XK).mid()
+    except ZeroDivisionError:
+        raise Undecided(f"rows of {system.tasks.names[t]!r} on their kinks are linearly dependent") from None
+    rest = arb_mat(system.d, 1, [value / (weight * system.scales[t]) for value in slope])
+    wedges = [system.wedges[t][k] for k in rows]
+    whole = arb_mat(len(rows), 1, [wedge.low.union(wedge.high) for wedge in wedges])
+    identity = arb_mat([[int(i == j) for j in range(len(rows))] for i in range(len(rows))])
+    return list(((identity - left * XK.transpose()) * whole - left * rest).entries())
