@@ -7,8 +7,8 @@ With S = coupling M M', M = I - B, and one multiplier u_ti in the domain of phi*
 
 a sum of non-negative terms. For a smooth loss u = phi'(z) makes the second term 0 and Q the gradient. A loss
 with a kink (hinge, quantile) leaves u free at rows on the kink, and rounding puts no row exactly there, so
-`kinked_multipliers` takes the u of least gap: phi* is linear on a bounded domain, which leaves a box QP. Any
-u is a bound, so nothing hangs on how well that QP is solved.
+`kinked_multipliers` takes the u of least gap: phi* is linear on a bounded domain, which leaves a box QP, the
+dual of the W-step (`kinked`). Any u is a bound, so nothing hangs on how well that QP is solved.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as sl
 
+from amtl_cvx.certificate.kinked import DENSE_LIMIT, KinkedProblem
 from amtl_cvx.errors import DataError
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, Indices, TaskSet
@@ -70,8 +71,11 @@ def kinked_multipliers(tasks: TaskSet, model: Model, W: Array, B: Array) -> tupl
 
     Away from the kink the sign of kink - z decides. Where that leads to no consistent set of rows on the kink
     (`settled`), the box QP is solved on the rows nearest to it, and on more of them while others want to
-    move. Where I - B is singular there is no bound, and no QP.
+    move: so above `kinked.DENSE_LIMIT` unknowns, below the W-step is solved with its multipliers. Where I - B
+    is singular there is no bound, and no QP.
     """
+    if W.size <= DENSE_LIMIT:
+        return KinkedProblem.at(tasks, model, B).minimum(W).multipliers
     problem = _RowProblem.at(tasks, model, W, B)
     v = np.where(problem.c > 0, problem.low, problem.high)
     done = not np.isfinite(problem.N).all()

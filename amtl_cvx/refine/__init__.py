@@ -10,7 +10,7 @@ monotone in J and works on both blocks together:
   shifted by its own negative curvature plus a trust term. Entries enter and leave by the dozen; with
   strict complementarity it ends as Newton's method on the right support: quadratic. Until then each step
   is followed by an exact round of the alternation, which halves the number of steps.
-  A loss with kinks has its kinked rows as stiff ones (`subproblems.kinks`): W*(B) keeps them on their kinks.
+  A loss with kinks moves W in the directions that its rows on kinks leave free (`subproblems.kinks`).
 * `quasi`, L-BFGS-B on (W, B >= 0), where the factor of the W-step would not fit (T d above `DENSE_LIMIT`);
   linear, honest. Smooth losses only.
 

@@ -16,16 +16,17 @@ import scipy.linalg as sl
 from amtl_cvx.certificate import residuals
 from amtl_cvx.certificate.curvature import edge_blocks
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
-from amtl_cvx.model import Model, stacked_hessian
+from amtl_cvx.model import Model
 from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.subproblems.direct import DirectTransferStep, cholesky, minimal_weights
-from amtl_cvx.subproblems.kinks import kink_hessians
+from amtl_cvx.subproblems.kinks import free_directions
 from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
 WORKING_LIMIT = 1300
 """Largest number of entries of B that one step moves: all positive ones count, then the steepest zeros."""
 _DENSE_EIGENVALUE = 400  # size up to which the smallest eigenvalue is computed rather than bracketed
 _TRUST_RATIO = 1e-10  # below this predicted relative decrease, J is rounding noise and the residual decides
+_SURE = 1e-12  # relative fall of J that is more than rounding
 _NOISE = 1e-13  # relative rise of J that counts as rounding
 _TRIALS = 40
 
@@ -33,7 +34,10 @@ Point = tuple[Array, Array]
 
 
 class Derivatives(NamedTuple):
-    """Second-order model of J in vec(W), by tasks, and the entries B[sources, targets], where G_W = 0."""
+    """Second-order model of J in vec(W), by tasks, and the entries B[sources, targets], where G_W = 0.
+
+    For a loss with kinks W stands for its moves in the directions that rows on their kinks leave free.
+    """
 
     gradient_B: Array
     WW: Array
@@ -47,12 +51,14 @@ def derivatives(tasks: TaskSet, model: Model, W: Array, B: Array, free: Mask) ->
     """Gradient and Hessian blocks of J in W and the entries of B where `free` (T, T) is True."""
     s, t = np.nonzero(free)
     if model.loss.smooth:
-        loss_gradient, WW = model.loss_gradient(tasks, W), model.hessian_W(tasks, W, B)
+        WW = model.hessian_W(tasks, W, B)
+        BW, BB = edge_blocks(tasks, model, W, B, s, t, model.loss_gradient(tasks, W))
     else:
-        u, M = kinked_multipliers(tasks, model, W, B), np.eye(tasks.T) - B
+        u = kinked_multipliers(tasks, model, W, B)
         loss_gradient = fenchel(tasks, model, W, B, u).pull / model.loss_weight(tasks, B)
-        WW = stacked_hessian(kink_hessians(tasks, model, M, u), M, model.coupling)
-    BW, BB = edge_blocks(tasks, model, W, B, s, t, loss_gradient)
+        N, WW = free_directions(tasks, model, B, u)
+        BW, BB = edge_blocks(tasks, model, W, B, s, t, loss_gradient)
+        BW = BW @ N
     return Derivatives(
         gradient_B=model.gradient_B(tasks, W, B)[s, t],
         WW=WW,
@@ -173,7 +179,7 @@ def _step(tasks: TaskSet, model: Model, point: Point, trust: Trust) -> Point | N
         trial = minimal_weights(tasks, model, W, trial_B), trial_B
         predicted = -float(gradient @ step + 0.5 * step @ S @ step)
         actual = J - model.objective(tasks, *trial)
-        if predicted > _TRUST_RATIO * abs(J):
+        if predicted > _TRUST_RATIO * abs(J) or actual > _SURE * abs(J):
             if actual > 1e-2 * predicted:
                 trust.adapt(actual / predicted)
                 return trial

@@ -1,0 +1,359 @@
+r"""The W-step of a loss with one kink per row (hinge, quantile), solved exactly with its multipliers.
+
+With v_i = weight_i u_i in [low_i, high_i], the kink at k_i, z_i = x_i'w_t(i), P = (I - B)(I - B)', the W-step
+
+    min over W of  coupling tr(W P W') + sum_i high_i max(0, z_i - k_i) + low_i min(0, z_i - k_i)
+
+has its minimum where 2 coupling W P + sum_i v_i x_i e_t(i)' = 0 and, with z - k = p - q, p, q >= 0,
+p (high - v) = 0, q (v - low) = 0. The multipliers v do not depend on where W stands: they are the dual
+optimum, of least gap at every W.
+
+1. Active sets: rows K are held on their kinks, v is at one end or the other elsewhere. On K
+   W = W0 + N y, N a basis of what X_K leaves free, task by task; the minimum over y leaves a gradient in the
+   span of X_K', which gives v_K. Rows that leave K (v beyond an end) or reach it (on the wrong side of the
+   kink) are exchanged, as in the primal-dual active-set method. No row to exchange: that is the minimum. From
+   a W that is nearly right this takes a step or two; from elsewhere it may go in circles.
+2. Interior points then (Mehrotra's predictor and corrector), in W alone: with D = p/(high - v) + q/(v - low)
+   the Newton step for a target of both products has the matrix 2 coupling P (x) I + X'D^-1 X. No inverse of
+   I - B is taken: where that is nearly singular, rows near their kinks (D -> 0) hold W. Rows with p and q
+   small beside v's distances from its ends begin step 1 anew.
+
+Source: Wright, Primal-Dual Interior-Point Methods, 1997, chapter 5; CERTIFICATES section 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg as sl
+
+from amtl_cvx.model import Model
+from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
+
+DENSE_LIMIT = 2000
+"""Number of unknowns T d up to which the W-step is solved like this."""
+_STEPS = 80
+_SMALL = 400  # unknowns up to which a singular matrix is factored from its roots
+_GOALS = (1e-8, 1e-11, 1e-13, 1e-15)
+"""Of the products, all together, relative to the value: where the rows on their kinks are tried."""
+_FLOOR = 1e-24  # of the value at W = 0
+_SHORTEST = 1e-6
+_BORDER = 0.995
+_EXCHANGES, _FEW = 20, 3  # from the inside, and from the start
+_CLOSE = 1e-7  # how near to its kink, of the farthest one, a row is taken to be on it
+_CORRECTIONS = 3
+_RANK = 1e-12  # relative singular value from which on rows on their kinks count as independent
+_NOISE, _SLACK, _SAME = 1e-14, 1e3, 1e-9
+
+
+class KinkedMinimum(NamedTuple):
+    """The minimum over W and what proves it."""
+
+    W: Array
+    """(d, T)"""
+    multipliers: tuple[Array, ...]
+    """u_t (n_t,) of every task, within the domain of phi*."""
+    on: Mask
+    """Rows on their kinks, all tasks stacked."""
+
+
+class _Point(NamedTuple):
+    """Of the interior: W, v, and the four distances that stay positive."""
+
+    W: Array
+    v: Array
+    above: Array
+    """p"""
+    below: Array
+    """q"""
+    to_high: Array
+    to_low: Array
+
+    @property
+    def products(self) -> float:
+        return float(self.above @ self.to_high + self.below @ self.to_low)
+
+
+class _Candidate(NamedTuple):
+    W: Array
+    v: Array
+    on: Mask
+    value: float
+    miss: float
+    """The largest entry of the gradient, of every task in units of its rows' largest pull, or the mismatch
+    of v (`fenchel`) in units of the value."""
+    settled: bool
+    """Whether every row is where its multiplier says."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KinkedProblem:
+    """The W-step at one B, rows of all tasks stacked; see the module's essay."""
+
+    X: Array
+    task: Indices
+    starts: Indices
+    weight: Array
+    low: Array
+    high: Array
+    kink: Array
+    root: Array
+    """sqrt(2 coupling) (I - B), (T, T)"""
+    P: Array
+    """2 coupling (I - B)(I - B)', (T, T)"""
+
+    @classmethod
+    def at(cls, tasks: TaskSet, model: Model, B: Array) -> KinkedProblem:
+        loss, root = model.loss, np.sqrt(2.0 * model.coupling) * (np.eye(tasks.T) - B)
+        X, y, task = tasks.stacked()
+        scale = np.array([loss.scale(each) for each in tasks])
+        weight = (model.loss_weight(tasks, B) * scale)[task]
+        low, high = loss.domain(y)
+        return cls(
+            X=X,
+            task=task,
+            starts=np.searchsorted(task, np.arange(tasks.T)),
+            weight=weight,
+            low=weight * low,
+            high=weight * high,
+            kink=(loss.conjugate(high, y) - loss.conjugate(low, y)) / (high - low),
+            root=root,
+            P=root @ root.T,
+        )
+
+    def minimum(self, W: Array) -> KinkedMinimum:
+        """From W (d, T), near or far."""
+        off = self._scores(W) - self.kink
+        near = np.abs(off) <= _CLOSE * float(np.abs(off).max())
+        v = np.where(near, 0.5 * (self.low + self.high), np.where(off > 0.0, self.high, self.low))
+        best = self._exchanged(self._candidate(W, v, near, settled=False), _FEW)
+        if not best.settled:
+            best = self._from_inside(W, best)
+        u = np.clip(best.v, self.low, self.high) / self.weight
+        return KinkedMinimum(best.W, tuple(np.split(u, self.starts[1:])), best.on)
+
+    def _from_inside(self, W: Array, best: _Candidate) -> _Candidate:
+        """By interior points; the rows on their kinks are tried ever nearer to the minimum."""
+        point, steps, floor = self._begin(W), 0, _FLOOR * abs(self.value(np.zeros_like(W)))
+        for goal in _GOALS:
+            following: _Point | None = point
+            while steps < _STEPS and point.products > max(goal * abs(self.value(point.W)), floor):
+                if (following := self._step(point)) is None:
+                    break
+                point, steps = following, steps + 1
+            found = self._exchanged(self._guess(point), _EXCHANGES)
+            best = found if self._better(found, best) else best
+            if found.settled or following is None:
+                break
+        return best
+
+    def value(self, W: Array) -> float:
+        off = self._scores(W) - self.kink
+        rows = np.where(off > 0.0, self.high, self.low) @ off
+        return 0.5 * float(((W @ self.root) ** 2).sum()) + float(rows)
+
+    def _scores(self, W: Array) -> Array:
+        scores: Array = np.einsum("ij,ij->i", self.X, W.T[self.task])
+        return scores
+
+    def _pull(self, v: Array) -> Array:
+        """sum_i v_i x_i e_t(i)', (d, T)."""
+        pull: Array = np.add.reduceat(v[:, None] * self.X, self.starts, axis=0).T
+        return pull
+
+    def _gradient(self, W: Array, v: Array) -> Array:
+        gradient: Array = W @ self.root @ self.root.T + self._pull(v)
+        return gradient
+
+    def _begin(self, W: Array) -> _Point:
+        off = self._scores(W) - self.kink
+        away = 0.1 * float(np.abs(off).max()) or 1.0
+        above, half = np.maximum(off, 0.0) + away, 0.5 * (self.high - self.low)
+        return _Point(W, self.low + half, above, above - off, half, half)
+
+    def _step(self, at: _Point) -> _Point | None:
+        """The next point, None where there is no matrix or no way to go."""
+        pull = self._gradient(at.W, at.v)
+        D = at.above / at.to_high + at.below / at.to_low
+        solve = self._solver(1.0 / D)
+        if solve is None:
+            return None
+        mean = at.products / (2 * len(D))
+        aim_above, aim_below = np.zeros_like(D), np.zeros_like(D)
+        for corrected in (False, True):
+            over, under = aim_above / at.to_high - at.above, aim_below / at.to_low - at.below
+            rest = (under - over) / D
+            right = -(pull + self._pull(rest))
+            dW = solve(right.T.ravel()).reshape(right.T.shape).T
+            dv = self._scores(dW) / D + rest
+            up, down = over + at.above / at.to_high * dv, under - at.below / at.to_low * dv
+            changes = ((at.above, up), (at.below, down), (at.to_high, -dv), (at.to_low, dv))
+            length = min(_room(value, change) for value, change in changes)
+            if not corrected:
+                after = (at.above + length * up) @ (at.to_high - length * dv)
+                after += (at.below + length * down) @ (at.to_low + length * dv)
+                wish = mean * (float(after) / (2 * len(D)) / mean) ** 3
+                aim_above, aim_below = wish + up * dv, wish - down * dv
+        if not (length > _SHORTEST and np.isfinite(dW).all()):
+            return None
+        moved = [value + length * change for value, change in changes]
+        return _Point(at.W + length * dW, at.v + length * dv, *moved)
+
+    def _solver(self, stiffness: Array) -> Callable[[Array], Array] | None:
+        """Solves with P (x) I + X' diag(stiffness) X; None where it is singular for doubles."""
+        T, d = len(self.P), self.X.shape[1]
+        parts = zip(np.split(self.X, self.starts[1:]), np.split(stiffness, self.starts[1:]), strict=True)
+        H = np.zeros((T, d, T, d))
+        H[:, np.arange(d), :, np.arange(d)] = self.P
+        H[np.arange(T), :, np.arange(T), :] += np.stack([(X.T * s) @ X for X, s in parts])
+        try:
+            factor = sl.cho_factor(
+                H.reshape(T * d, T * d).T, lower=True, overwrite_a=True, check_finite=False
+            )
+            return lambda right: sl.cho_solve(factor, right, check_finite=False)
+        except (sl.LinAlgError, ValueError):
+            return self._by_orthogonal_factor(stiffness) if T * d <= _SMALL else None
+
+    def _by_orthogonal_factor(self, stiffness: Array) -> Callable[[Array], Array] | None:
+        """The same from a factor of the roots, which sees what the squares of small numbers hide."""
+        T, d = len(self.P), self.X.shape[1]
+        rows = np.zeros((len(self.X), T, d))
+        rows[np.arange(len(self.X)), self.task] = np.sqrt(stiffness)[:, None] * self.X
+        A = np.vstack([np.kron(self.root.T, np.eye(d)), rows.reshape(len(rows), T * d)])
+        R = np.linalg.qr(A, mode="r")
+        if not (np.isfinite(R).all() and np.abs(np.diag(R)).min() > 0.0):
+            return None
+
+        def solve(right: Array) -> Array:
+            found: Array = np.zeros_like(right)
+            for _ in range(2):
+                rest = right - A.T @ (A @ found)
+                half = sl.solve_triangular(R, rest, trans="T", check_finite=False)
+                found = found + sl.solve_triangular(R, half, check_finite=False)
+            return found
+
+        return solve
+
+    def _guess(self, inner: _Point) -> _Candidate:
+        """The interior point, with the rows that are about to be on their kinks."""
+        size = float(np.abs(inner.above - inner.below).max()) or 1.0
+        nearest = np.minimum(inner.to_high, inner.to_low) / (self.high - self.low)
+        on = np.maximum(inner.above, inner.below) / size < nearest
+        return self._candidate(inner.W, inner.v, on, settled=False)
+
+    def _exchanged(self, best: _Candidate, most: int) -> _Candidate:
+        """The best point of the exchange of rows that begins at its rows on kinks."""
+        on, off, seen = best.on, self._scores(best.W) - self.kink, set[bytes]()
+        v = np.where(on, best.v, np.where(off > 0.0, self.high, self.low))
+        size = np.abs(self.X)
+        for _ in range(most):
+            if (mark := on.tobytes() + (v > self.low).tobytes()) in seen:
+                break
+            seen.add(mark)
+            W, v = self._on_kinks(v, on)
+            off = self._scores(W) - self.kink
+            room = _NOISE * (np.abs(self.kink) + np.einsum("ij,ij->i", size, np.abs(W.T[self.task])))
+            span = _NOISE * (self.high - self.low)
+            under, over = on & (v < self.low - span), on & (v > self.high + span)
+            reached = ~on & np.where(v >= self.high, off < -room, off > room)
+            strayed = on & (np.abs(off) > _SLACK * room)  # more rows than W can put on their kinks
+            found = self._candidate(W, v, on, settled=not (under | over | reached | strayed).any())
+            level = found.settled and found.value <= best.value + _SAME * abs(best.value)
+            best = found if level or self._better(found, best) else best
+            if best.settled:
+                break
+            left = under | over | strayed
+            v = np.where(left, np.where(np.where(strayed, off > 0.0, over), self.high, self.low), v)
+            on = (on & ~left) | reached
+        return best
+
+    def _candidate(self, W: Array, v: Array, on: Mask, *, settled: bool) -> _Candidate:
+        v = np.clip(v, self.low, self.high)
+        size = np.maximum.reduceat(np.abs(v) * np.abs(self.X).max(axis=1), self.starts)
+        miss = float((np.abs(self._gradient(W, v)).max(axis=0) / np.where(size > 0.0, size, 1.0)).max())
+        off, value = self._scores(W) - self.kink, self.value(W)
+        mismatch = float((np.where(off > 0.0, self.high, self.low) - v) @ off)
+        miss = max(miss, mismatch / abs(value) if mismatch > 0.0 else 0.0)
+        return _Candidate(W, v, on, value, miss, settled and miss <= _SAME)
+
+    def _better(self, new: _Candidate, old: _Candidate) -> bool:
+        """The lower value wins; among values that differ by rounding, the smaller gradient."""
+        noise = 1e-13 * abs(old.value)
+        return new.value < old.value - noise or (new.value <= old.value + noise and new.miss < old.miss)
+
+    def free_directions(self, on: Mask) -> tuple[Array, Array]:
+        """N (T d, m), orthonormal moves of W that leave the rows `on` where they are, and N'(P (x) I) N."""
+        held = self._held(on)
+        return sl.block_diag(*(rows.free for rows in held)), self._coupled(held)
+
+    def _coupled(self, held: Sequence[_Held]) -> Array:
+        """N'(P (x) I) N, N block diagonal."""
+        return np.block(
+            [
+                [p * (s.free.T @ t.free) for p, t in zip(row, held, strict=True)]
+                for row, s in zip(self.P, held, strict=True)
+            ]
+        )
+
+    def _held(self, on: Mask) -> list[_Held]:
+        return [_Held.at(self.X, np.flatnonzero(on & (self.task == t))) for t in range(len(self.P))]
+
+    def _on_kinks(self, v: Array, on: Mask) -> tuple[Array, Array]:
+        """The minimum with the rows `on` held on their kinks and v fixed elsewhere: W, v with v[on] new."""
+        d, T = self.X.shape[1], len(self.P)
+        fixed, held = self._pull(np.where(on, 0.0, v)), self._held(on)
+        W = np.column_stack([each.point(self.kink) for each in held])
+        N: Array = sl.block_diag(*(each.free for each in held))
+        if N.shape[1]:
+            solve = _inverse(self._coupled(held))
+            for _ in range(_CORRECTIONS):
+                W = W - (N @ solve((W @ self.root @ self.root.T + fixed).T.ravel() @ N)).reshape(T, d).T
+        pull = -self._gradient(W, v)  # what v[on] must still make; dependent rows share it out
+        v = v.copy()
+        for t, each in enumerate(held):
+            v[each.rows] += each.inverse @ pull[:, t]
+        return W, v
+
+
+class _Held(NamedTuple):
+    """Rows of one task held on their kinks."""
+
+    rows: Indices
+    inverse: Array
+    """(X')^+, from a pull to multipliers; its transpose leads from kinks to the shortest w."""
+    free: Array
+    """An orthonormal basis of what X does not see."""
+
+    @classmethod
+    def at(cls, X: Array, rows: Indices) -> _Held:
+        length = np.linalg.norm(X[rows], axis=1)
+        length = np.where(length > 0.0, length, 1.0)
+        U, s, V = np.linalg.svd(X[rows] / length[:, None], full_matrices=True)
+        rank = int((s > _RANK * s.max(initial=0.0)).sum())
+        return cls(rows, (U[:, :rank] / s[:rank]) @ V[:rank] / length[:, None], V[rank:].T)
+
+    def point(self, kink: Array) -> Array:
+        """The shortest w that puts the rows on their kinks, (d,); in the least squares sense."""
+        w: Array = self.inverse.T @ kink[self.rows]
+        return w
+
+
+def _inverse(S: Array) -> Callable[[Array], Array]:
+    """Solves with a positive semidefinite S, in the least squares sense where it has no factor."""
+    unit = 1.0 / np.sqrt(np.maximum(np.diag(S), np.finfo(np.float64).tiny))
+    S = unit[:, None] * S * unit
+    try:
+        factor = sl.cho_factor(S, lower=True, check_finite=False)
+    except sl.LinAlgError:
+        inverse = np.linalg.pinv(S, rcond=len(S) * np.finfo(np.float64).eps, hermitian=True)
+        return lambda right: np.asarray(unit * (inverse @ (unit * right)))
+    return lambda right: unit * sl.cho_solve(factor, unit * right, check_finite=False)
+
+
+def _room(value: Array, change: Array) -> float:
+    """The longest step up to 1 that leaves value + step change clearly positive."""
+    falls = change < 0
+    return min(1.0, _BORDER * float((-value[falls] / change[falls]).min(initial=np.inf)))

@@ -1,0 +1,83 @@
+"""W-steps of losses with kinks: against linear programs and closed forms, I - B nearly singular too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import NONSMOOTH_CASES, Array, loss_id, random_transfer, tasks_for
+from scipy.optimize import linprog
+
+from amtl_cvx.certificate import residuals, weight_gap
+from amtl_cvx.certificate.fenchel import kinked_multipliers
+from amtl_cvx.losses import Hinge, Loss, Quantile
+from amtl_cvx.model import Model
+from amtl_cvx.subproblems.kinks import kinked_minimum
+from amtl_cvx.tasks import TaskSet
+from amtl_cvx.transfer import LossWeightedL1
+
+every_kinked = pytest.mark.parametrize("loss", NONSMOOTH_CASES, ids=loss_id)
+
+
+def shared_predictor(tasks: TaskSet, model: Model, B: Array) -> Array:
+    """argmin over w of sum_t a_t L_t(w), one predictor for all tasks, by a linear program."""
+    X, y, task = tasks.stacked()
+    scale = [1.0 / len(each.y) if model.loss.reduction == "mean" else 1.0 for each in tasks]
+    weight = ((1.0 + model.mu * B.sum(axis=1)) * scale)[task]
+    eye = np.eye(len(y))
+    if isinstance(model.loss, Hinge):  # s >= 1 - y z
+        A, b = np.hstack([-y[:, None] * X, -eye]), -np.ones(len(y))
+    else:  # s >= tau (y - z), s >= (tau - 1)(y - z)
+        assert isinstance(model.loss, Quantile)
+        slopes = (model.loss.tau, model.loss.tau - 1.0)
+        A = np.vstack([np.hstack([-slope * X, -eye]) for slope in slopes])
+        b = np.concatenate([-slope * y for slope in slopes])
+    bounds = [(None, None)] * X.shape[1] + [(0.0, None)] * len(y)
+    found = linprog(np.concatenate([np.zeros(X.shape[1]), weight]), A_ub=A, b_ub=b, bounds=bounds)
+    assert found.status == 0
+    return np.asarray(found.x[: X.shape[1]])
+
+
+@every_kinked
+@pytest.mark.parametrize("apart", [1e-3, 1e-6, 1e-9])
+def test_a_nearly_singular_graph_shares_one_predictor(
+    loss: Loss, apart: float, rng: np.random.Generator
+) -> None:
+    """B = (1 - apart) of a cycle: J is at most that of the linear program's predictor in both columns."""
+    tasks, model = (
+        tasks_for(loss, rng, d=5, counts=(12, 9)),
+        Model(loss=loss, transfer=LossWeightedL1(mu=0.2), coupling=1e3),
+    )
+    B = (1.0 - apart) * (np.ones((2, 2)) - np.eye(2))
+    w = shared_predictor(tasks, model, B)
+    known = model.objective(tasks, np.column_stack([w, w]), B)
+    for start in (np.zeros((5, 2)), rng.normal(size=(5, 2))):
+        W = kinked_minimum(tasks, model, start, B)
+        J = model.objective(tasks, W, B)
+        assert known * (1.0 + 1e-12) >= J
+        gap, _, _ = weight_gap(tasks, model, W, B)
+        assert gap is not None and gap <= max(1e-12, 1e-26 / apart**2) * J
+
+
+@every_kinked
+def test_tasks_of_unequal_size_each_get_their_own_minimum(loss: Loss, rng: np.random.Generator) -> None:
+    tasks = tasks_for(loss, rng, d=4, counts=(9, 11, 7))
+    B, weights = random_transfer(rng, 3, 0.3), (1e-4, 1.0, 1e4)
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.2), coupling=0.5, task_weights=weights)
+    W = kinked_minimum(tasks, model, np.zeros((4, 3)), B)
+    assert residuals(tasks, model, W, B).relative_W <= 1e-10
+
+
+@pytest.mark.parametrize("extra", [0, 5, 12])
+def test_exact_data_are_met_exactly(extra: int, rng: np.random.Generator) -> None:
+    """y = X w0 and little coupling: w0 itself is the minimum, with more rows on kinks than unknowns."""
+    X = [rng.normal(size=(6 + extra, 6)) for _ in range(2)]
+    truth = rng.normal(size=(6, 2))
+    tasks = TaskSet.from_arrays(X, [x @ w for x, w in zip(X, truth.T, strict=True)])
+    model = Model(loss=Quantile(tau=0.3), transfer=LossWeightedL1(mu=0.2), coupling=1e-6)
+    B = random_transfer(rng, 2, 0.3)
+    W = kinked_minimum(tasks, model, np.zeros((6, 2)), B)
+    assert np.abs(W - truth).max() <= 1e-12
+    for u in kinked_multipliers(tasks, model, W, B):
+        assert (u >= -0.3).all() and (u <= 0.7).all()
+    gap, _, _ = weight_gap(tasks, model, W, B)
+    assert gap is not None and gap <= 1e-14 * model.objective(tasks, 0.0 * W, B)
