@@ -186,6 +186,7 @@ BAD: dict[str, tuple[tuple[str, ...], str]] = {
     "a feature": (("--test", "column:x0"), "must hold 0 and 1"),
     "the task": (("--test", "column:kind"), "the task or the target"),
     "half of the words": (("--test", "column:use"), "say --validation column:use as well"),
+    "a decimal comma": (("--test", "0,2"), "--test as a share needs a decimal point, got 0,2: say 0.2"),
     "more than all": (("--test", "120%"), "--test as a share must lie between 0 and 1, got 120%"),
     "0 and 1 for two parts": (("--test", "column:use", "--validation", "column:use"), "mark one part only"),
     "no file": (("--test", "none.csv"), "there is no file"),

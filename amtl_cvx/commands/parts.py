@@ -65,6 +65,9 @@ def wanted_parts(arguments: Namespace | Mapping[str, Any]) -> list[Part]:
     for part in parts:
         if part.share is not None and not 0 < part.share < 1:
             raise ModelError(f"--{part.name} as a share must lie between 0 and 1, got {part.text}")
+        if re.fullmatch(r"\d*,\d+(\s*%)?", part.text):
+            share = part.text.replace(",", ".")
+            raise ModelError(f"--{part.name} as a share needs a decimal point, got {part.text}: say {share}")
         if part.column == "":
             raise ModelError(f"--{part.name} column: needs the name of a column after it")
     if sum(part.share or 0.0 for part in parts) >= 1:
