@@ -69,6 +69,26 @@ def test_tables_without_names(tmp_path: Path) -> None:
     assert (found.task_names, found.feature_names) == (None, None)
 
 
+@pytest.mark.parametrize("index", [True, False])
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("names", [("0", "1"), ("007", "7"), ("ward\nB", "ward\r\nC"), ("ä", "a, b")])
+def test_tables_with_names_of_any_kind(
+    tmp_path: Path, names: tuple[str, str], header: bool, index: bool
+) -> None:
+    """Numbers and line breaks are names too, in the first line, in the first column or in both."""
+    import pandas as pd
+
+    for key, values, rows in (("W", W, FEATURES), ("B", B, names)):
+        frame = pd.DataFrame(values, index=list(rows), columns=list(names))
+        text = frame.to_csv(header=header, index=index, lineterminator="\r\n")
+        (tmp_path / f"{key}.csv").write_bytes(text.encode())
+    found = read_point(tmp_path)
+    np.testing.assert_array_equal(found.W, W)
+    np.testing.assert_array_equal(found.B, B)
+    assert found.task_names == (names if header or index else None)
+    assert found.feature_names == (FEATURES if index else None)
+
+
 def written(name: str, content: str | bytes) -> Callable[[Path], object]:
     data = content.encode() if isinstance(content, str) else content
     return lambda folder: (folder / name).write_bytes(data)

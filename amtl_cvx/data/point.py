@@ -14,6 +14,7 @@ that they are there, of a size that can be, and that the names are as many as wh
 from __future__ import annotations
 
 import csv
+import io
 import json
 import logging
 from collections.abc import Mapping, Sequence
@@ -164,11 +165,21 @@ def _array(value: Any, key: str) -> NDArray[Any]:
 
 
 def _tables(folder: Path) -> PointArrays:
-    """W.csv and B.csv: the numbers of columns say whether the rows begin with names, their first line too."""
+    """W.csv and B.csv: the shape of B says whether names come first in its rows, and in a line above them.
+
+    Task names may be numbers: one row more than columns is a first line of names, one less a column of them.
+    """
     tables = {key: _cells(folder / f"{key}.csv") for key in ("W", "B")}
     wide = {key: len(rows[0]) for key, rows in tables.items()}
     headed = {key: not all(_is_number(cell) for cell in rows[0]) for key, rows in tables.items()}
+    more = len(tables["B"]) - wide["B"]
+    if abs(more) == 1:
+        headed["B"] = more == 1
     T = len(tables["B"]) - headed["B"]
+    top = tables["W"][0][wide["W"] == T + 1 :]
+    if wide["W"] in (T, T + 1):
+        as_in_B = headed["B"] and top == tables["B"][0][-T:]
+        headed["W"] = as_in_B or not all(map(_is_number, top))
     arrays: dict[str, NDArray[Any]] = {}
     found: dict[str, tuple[tuple[str, ...] | None, tuple[str, ...] | None]] = {}
     for key, rows in tables.items():
@@ -202,7 +213,9 @@ def _cells(path: Path) -> list[list[str]]:
     first = text.partition("\n")[0]
     separator = max((",", ";", "\t"), key=first.count)
     rows = [
-        [cell.strip() for cell in row] for row in csv.reader(text.splitlines(), delimiter=separator) if row
+        [cell.strip() for cell in row]
+        for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+        if row
     ]
     lengths = {len(row) for row in rows}
     if len(lengths) != 1:
@@ -215,7 +228,7 @@ def _text(path: Path) -> str:
     if size > MAX_TEXT:
         raise DataError(f"it has {size} bytes, expected at most {MAX_TEXT}: save W and B as .npz")
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return path.read_bytes().decode("utf-8-sig")  # line breaks within names as they are
     except UnicodeDecodeError as error:
         where = f"byte {error.start} is {error.object[error.start]:#04x}"
         raise DataError(
