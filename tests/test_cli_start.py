@@ -224,10 +224,10 @@ def test_other_data_read_as_the_run_was_say_so(run: Run) -> None:
     Path("a.csv").write_text(text.replace(".", ","))
     said = ("--task", "kind", "--target", "price", "--decimal", ",", *GIVEN)
     assert run("fit", "a.csv", "--out", "run", *said).code == 0
-    word = "warning: dots.csv: read with --decimal , as the run was\n"
+    word = "warning: dots.csv: --decimal , taken from the run\n"
     assert word in run("fit", "dots.csv", "--start", "run", "--out", "new").err
     assert word in run("certify", "dots.csv", "run").err
     for command in (("fit", "a.csv", "--start", "run", "--out", "new"), ("certify", "a.csv", "run")):
-        assert "read with" not in run(*command).err
+        assert "taken from" not in run(*command).err
     Path("b.csv").write_text(Path("a.csv").read_text())
-    assert "read with --decimal" not in run("certify", "b.csv", "run", "--decimal", ",").err
+    assert "taken from" not in run("certify", "b.csv", "run", "--decimal", ",").err

@@ -50,7 +50,7 @@ def say_reading(data: str, taken: Mapping[str, Any], run: Mapping[str, Any]) -> 
     """Warn where what a run records of the text of its table is taken for a table in another place."""
     said = " ".join(f"--{name} {taken[name]}" for name in ("decimal", "encoding") if taken.get(name))
     if said and Path(data) != Path(str(run.get("data"))):
-        _log.warning("%s: read with %s as the run was", Path(data).name, said)
+        _log.warning("%s: %s taken from the run", Path(data).name, said)
 
 
 def complete(arguments: Namespace) -> Namespace:
