@@ -320,3 +320,18 @@ def test_scores_on_the_rows_that_are_trained_on_come_with_a_warning(run: Run) ->
     np.savez("a.npz", **arrays())
     answer = run("fit", "a.npz", "--out", "run", "--test", "a.npz", *GIVEN)
     assert answer.code == 0 and answer.err.startswith("warning: --test a.npz has rows that are trained on")
+    data = arrays()
+    write_csv(Path("part.csv"), {key: values[::3] for key, values in data.items()})
+    columns = (*COLUMNS, *GIVEN)
+    write_csv(Path("all.csv"), data)
+    answer = run("fit", "all.csv", "--out", "some", "--test", "part.csv", *columns)
+    n = len(data["y"][::3])
+    assert answer.err.startswith(f"warning: --test part.csv has rows that are trained on ({n} of {n}): its")
+    lines = [line.split(",") for line in Path("part.csv").read_text().splitlines()]
+    Path("less.csv").write_text("\n".join(",".join([*line[:1], *line[2:]]) for line in lines))
+    words = f"--test must have the {D} features of DATA, it has {D - 1}, not 'x0'"
+    assert_error(run("fit", "all.csv", "--out", "no", "--test", "less.csv", *columns), words)
+    few = {key: np.concatenate([values[:1], values[::3]]) for key, values in data.items()}
+    few["y"][1:] += 1.0
+    write_csv(Path("few.csv"), few)
+    assert run("fit", "all.csv", "--out", "few", "--test", "few.csv", *columns).err.count("trained on") == 0
