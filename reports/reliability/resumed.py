@@ -11,6 +11,7 @@ minima.
 from __future__ import annotations
 
 import json
+import math
 import shutil
 import signal
 import subprocess
@@ -28,6 +29,9 @@ from amtl_cvx.tasks import Array
 
 LONG = 60.0
 """Seconds that a fit has to take to count."""
+
+
+_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,23 +108,36 @@ def resumed(folder: Path, number: int, seed: int) -> Resumed:
     seconds = time.perf_counter() - began
     if seconds < LONG:
         faults.append(f"only {seconds:.0f} s")
-    process, began, moment = _fit(folder, "cut", kind), time.perf_counter(), None
-    while process.poll() is None:
-        now = time.perf_counter() - began
-        if moment is None and (folder / "cut.interrupted" / "run.json").exists():
-            moment = now + 0.8 * float(rng.uniform(0.0, max(seconds - now, 0.0)))
-        if moment is not None and now >= moment:
-            process.send_signal(signal.SIGKILL)
-            break
-        time.sleep(0.05)
-    killed, code = time.perf_counter() - began, process.wait()
-    if code != -signal.SIGKILL:
-        faults.append(f"not killed: it had ended with {code}")
+    killed = _killed(folder, kind, seconds, rng)
+    if killed is None:
+        faults.append(f"not killed: each of {_ATTEMPTS} fits had ended before")
     began = time.perf_counter()
-    if _fit(folder, "again", kind, "--start", "cut.interrupted").wait() != 0:
-        faults.append("the continued fit is not certified")
+    if code := _fit(folder, "again", kind, "--start", "cut.interrupted").wait():
+        faults.append(f"the continued fit ended with {code}: {(folder / 'again.log').read_text().strip()}")
     again = time.perf_counter() - began
-    return _compared(folder, number, kind, (seconds, killed, again), faults)
+    return _compared(folder, number, kind, (seconds, killed or math.inf, again), faults)
+
+
+def _killed(folder: Path, kind: Kind, seconds: float, rng: np.random.Generator) -> float | None:
+    """Kill a fit at a moment drawn between its first checkpoint and `seconds`; the moment, None if never.
+
+    The fit may be quicker than the one left alone was, and end before: then again, sooner.
+    """
+    for attempt in range(_ATTEMPTS):
+        for place in ("cut", "cut.interrupted"):
+            shutil.rmtree(folder / place, ignore_errors=True)
+        process, began, moment = _fit(folder, "cut", kind), time.perf_counter(), math.inf
+        while process.poll() is None:
+            now = time.perf_counter() - began
+            if moment == math.inf and (folder / "cut.interrupted" / "run.json").exists():
+                moment = now + 0.8 * 0.5**attempt * float(rng.uniform(0.0, max(seconds - now, 0.0)))
+            if now >= moment:
+                process.send_signal(signal.SIGKILL)
+                break
+            time.sleep(0.05)
+        if process.wait() == -signal.SIGKILL:
+            return time.perf_counter() - began
+    return None
 
 
 def _fit(folder: Path, out: str, kind: Kind, *more: str) -> subprocess.Popen[bytes]:
@@ -143,7 +160,25 @@ def _fit(folder: Path, out: str, kind: Kind, *more: str) -> subprocess.Popen[byt
 def _compared(
     folder: Path, number: int, kind: Kind, times: tuple[float, float, float], faults: list[str]
 ) -> Resumed:
-    """The two results, judged here on the data."""
+    """The two results, judged here on the data; infinitely far apart where a fit left no run."""
+    missing = [name for name in ("whole", "again") if not (folder / name).exists()]
+    if missing:
+        return Resumed(
+            number=number,
+            kind=kind.name,
+            seconds=times[0],
+            killed=times[1],
+            resumed_seconds=times[2],
+            objective=math.inf,
+            difference_J=math.inf,
+            difference_W=math.inf,
+            difference_B=math.inf,
+            levels=("none", "none"),
+            faults=(
+                *faults,
+                f"no folder {' and '.join(missing)}, only {sorted(p.name for p in folder.iterdir())}",
+            ),
+        )
     tasks = read(folder / "data.npz").train
     runs = [read_run(folder / name) for name in ("whole", "again")]
     found = [certify(tasks, run.model, run.W, run.B, level="C3") for run in runs]
