@@ -1,21 +1,7 @@
 r"""The B-step, column by column: what a move of B alone can gain, and what it proves (W fixed).
 
-Column t: w = w_t, A = W without it, b = B[:, t], p the prices, r = w - A b, q = p - 2 coupling A'r. Every
-theta with A'theta <= p gives a bound (CERTIFICATES section 2),
-
-    P(b) - D(theta) = ||2 coupling r - theta||^2 / (4 coupling) + b'(p - A'theta)
-
-a sum of non-negative terms. Two are tried and the lesser gap is kept with its theta:
-
-    scaled    theta = s 2 coupling r, s the best that is feasible; 0 where a useful task is free (p_j = 0)
-    shifted   theta = 2 coupling r - delta, delta the shortest with A'delta = max(-q, 0); the bound for free
-              tasks, needs sigma_min(A) > 0
-
-CERTIFICATES names a third for free tasks, theta = 2 coupling r with D lowered by caps_j max(0, -q_j), caps_j
->= b*_j. It is left out, because it never helps: with caps_j = P(b) / p_j it is at least the scaled gap (with
-rho = max (A'theta)_j / p_j, the scaled gap is at most b'q + (rho - 1) P(b) and this one at least that), and
-with caps_j = ||w|| / sigma_min(A) it is linear in max(-q, 0) where the shifted gap is quadratic; among
-200,000 random columns, collinear ones and tiny prices included, none had its least gap there.
+Column t: w = w_t, A = W without it, b = B[:, t], p the prices, r = w - A b, q = p - 2 coupling A'r, P the
+objective of the column, gap = P(b) - D(theta) >= P(b) - min P at the dual point theta of `duals`.
 
 D is 1/(2 coupling)-strongly concave over A'theta <= p with maximum at theta* = 2 coupling (w - A b*), hence
 
@@ -30,7 +16,8 @@ proved 0, and sigma the smallest singular value of A_F, b - b* lives on F, whenc
 far sharper near the minimum; proved zeros make both finite where T - 1 > d. Where more than d columns, or
 dependent ones, are left in F, b* need not be unique and there is no bound.
 
-What is called proved leaves room for rounding: 4 (d + T) eps times the sizes of the terms of A'theta and q.
+What is called proved leaves room for rounding: in theta, gap and prices (`duals`), in q by the same bounds of
+its terms, and singular values are taken less u times the largest.
 """
 
 from __future__ import annotations
@@ -39,28 +26,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amtl_cvx.certificate.duals import ColumnDuals, column_duals, features, price_room, rounding
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, Mask, TaskSet
-
-_EPS = float(np.finfo(np.float64).eps)
-_TIGHT = 1e-12
-"""A gap below this part of coupling ||w||^2 is not improved any more."""
-
-
-class ColumnDuals(NamedTuple):
-    """The best dual point found for every column."""
-
-    gaps: Array
-    """P - D, (T,)"""
-    theta: Array
-    """(d, T); A'theta <= p up to `room`."""
-    room: Array
-    """What rounding can do to W'theta, (T, T)."""
-
-    def safe(self, B: Array) -> Array:
-        """The gaps with what rounding can hide from them, (T,)."""
-        safe: Array = self.gaps + (B * self.room).sum(axis=0)
-        return safe
 
 
 class TransferEvidence(NamedTuple):
@@ -82,7 +50,7 @@ def transfer_evidence(tasks: TaskSet, model: Model, W: Array, B: Array) -> Trans
     if prices is None:
         return no_evidence(f"{type(model.transfer).__name__} has no closed-form dual")
     reasons: dict[str, str] = {}
-    duals = column_duals(W, B, prices, model.coupling)
+    duals = _duals(tasks, model, W, B, prices)
     proven = proven_zeros(W, B, prices, model.coupling, duals)
     support = B > 0.0
     open_ = (support | ~proven) & ~np.eye(tasks.T, dtype=bool)
@@ -129,38 +97,18 @@ def transfer_gap(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[floa
     prices = model.transfer.prices(model.weighted_losses(tasks, W))
     if prices is None:
         return None, f"{type(model.transfer).__name__} has no closed-form dual"
-    return float(column_duals(W, B, prices, model.coupling).gaps.sum()), ""
+    return float(_duals(tasks, model, W, B, prices).gaps.sum()), ""
 
 
-def column_duals(W: Array, B: Array, prices: Array, coupling: float) -> ColumnDuals:
-    """The better of the two dual points for every column, from prices p (T,) and a feasible B."""
-    R = W - W @ B
-    slope = 2.0 * coupling * (W.T @ R)
-    np.fill_diagonal(slope, 0.0)
-    size, along = (R * R).sum(axis=0), (R * W).sum(axis=0)
-    scale = np.maximum(0.0, np.divide(along, size, out=np.zeros_like(size), where=size > 0))
-    with np.errstate(over="ignore"):
-        ratio = np.divide(prices[:, None], slope, out=np.full_like(slope, np.inf), where=slope > 0)
-    scale = np.minimum(scale, ratio.min(axis=0))
-    gaps = coupling * (1.0 - scale) ** 2 * size
-    gaps += (B * np.maximum(prices[:, None] - scale * slope, 0.0)).sum(axis=0)
-    theta = 2.0 * coupling * scale * R
-    loose = gaps > _TIGHT * coupling * (W * W).sum(axis=0)
-    for t in np.flatnonzero((scale < 1.0) & loose) if len(B) - 1 <= len(W) else ():
-        others = np.arange(len(B)) != t
-        miss = slope[others, t] - prices[others]
-        delta, _, rank, _ = np.linalg.lstsq(W[:, others].T, np.maximum(miss, 0.0), rcond=None)
-        shifted = float(B[others, t] @ np.maximum(-miss, 0.0)) + float(delta @ delta) / (4.0 * coupling)
-        if rank == len(B) - 1 and shifted < gaps[t]:
-            gaps[t], theta[:, t] = shifted, 2.0 * coupling * R[:, t] - delta
-    room = _noise(W) * (prices[:, None] + np.abs(W).T @ (np.abs(theta) + np.abs(2.0 * coupling * R - theta)))
-    return ColumnDuals(gaps, theta, room)
+def _duals(tasks: TaskSet, model: Model, W: Array, B: Array, prices: Array) -> ColumnDuals:
+    room = price_room(tasks, model, W, prices)
+    return column_duals(W, B, prices, model.coupling, price_room=room, features=features(tasks))
 
 
 def proven_zeros(W: Array, B: Array, prices: Array, coupling: float, duals: ColumnDuals) -> Mask:
     """Entries of B off the diagonal that are 0 in every minimiser of J(W, .), (T, T)."""
     length = np.linalg.norm(W, axis=0)[:, None]
-    reach = W.T @ duals.theta + duals.room + 2.0 * length * np.sqrt(coupling * duals.safe(B))
+    reach = W.T @ duals.theta + duals.room + 2.0 * length * np.sqrt(coupling * duals.gaps)
     proven: Mask = reach < prices[:, None]
     np.fill_diagonal(proven, False)
     return proven
@@ -171,14 +119,13 @@ def column_errors(
 ) -> Array:
     """Bounds on ||b - b*|| of every column, (T,), from the smallest singular values of the open columns."""
     slope = prices[:, None] - 2.0 * coupling * (W.T @ (W - W @ B))
-    reach = np.abs(W).T @ (np.abs(W) + np.abs(W) @ B)
-    room = _noise(W) * (prices[:, None] + 2.0 * coupling * reach)
+    length = np.linalg.norm(W, axis=0)
+    reach = np.outer(length, length + length @ B)
+    room = duals.noise * (prices[:, None] + 2.0 * coupling * reach) + np.reshape(duals.price_room, (-1, 1))
     miss = np.where(B > 0.0, np.abs(slope), np.maximum(-slope, 0.0)) + room
     missed = np.linalg.norm(np.where(open_, miss, 0.0), axis=0)
     sigma = np.where(open_.any(axis=0), least, np.inf)
-    errors: Array = np.minimum(
-        np.sqrt(duals.safe(B) / coupling) / sigma, missed / (2.0 * coupling * sigma**2)
-    )
+    errors: Array = np.minimum(np.sqrt(duals.gaps / coupling) / sigma, missed / (2.0 * coupling * sigma**2))
     return errors
 
 
@@ -200,9 +147,5 @@ def column_range(W: Array, chosen: Mask) -> tuple[Array, Array]:
     widest = values[:, 0]
     within = (counts > 0) & (counts <= values.shape[1])
     least[within] = values[within, counts[within] - 1]
-    least[least <= max(d, T) * _EPS * widest] = 0.0
+    least = np.maximum(least - rounding(W) * widest, 0.0)
     return widest, least
-
-
-def _noise(W: Array) -> float:
-    return 4.0 * sum(W.shape) * _EPS

@@ -7,6 +7,14 @@ the planted faults of `faults.py`. Points that need a fit are found once, before
 
 from __future__ import annotations
 
+from checks.columns import (
+    dependent_columns_have_no_least_singular_value,
+    dual_points_are_feasible_in_rationals,
+    error_B_is_never_below_the_distance,
+    gap_B_is_never_below_the_gain,
+    rounding_of_prices_is_allowed_for,
+    zeros_are_proved_of_zeros_only,
+)
 from checks.curvature import (
     curvature_tells_minima_from_saddles,
     exchangeable_edges_are_degenerate,
@@ -80,14 +88,18 @@ __all__ = [
     "cut_box_holds",
     "cuts_cover_the_box",
     "decimals_hold_at_both_ends",
+    "dependent_columns_have_no_least_singular_value",
+    "dual_points_are_feasible_in_rationals",
     "digits_are_those_of_J",
     "enclosure_holds",
     "error_B_holds",
+    "error_B_is_never_below_the_distance",
     "error_W_holds_along_the_weakest_direction",
     "exact_problem_is_J",
     "exchangeable_edges_are_degenerate",
     "factors_keep_the_objective",
     "forgeries",
+    "gap_B_is_never_below_the_gain",
     "gap_B_is_primal_minus_dual",
     "gap_W_is_primal_minus_dual",
     "gap_W_of_a_kink_is_small_at_the_minimum",
@@ -109,6 +121,7 @@ __all__ = [
     "residuals_are_those_of_the_definition",
     "roots_lie_above",
     "rounding_bounds_polynomials",
+    "rounding_of_prices_is_allowed_for",
     "rows_that_disagree_are_told",
     "safe_rule_keeps_its_factor_two",
     "scaled_polynomial_is_J",
@@ -118,5 +131,6 @@ __all__ = [
     "twice_cut_box_holds",
     "verdict_compares_every_figure",
     "widest_and_least_are_singular_values",
+    "zeros_are_proved_of_zeros_only",
     "zoom_changes_variables",
 ]

@@ -99,6 +99,7 @@ def gap_B_is_primal_minus_dual() -> None:
         rise = literal.J(tasks, model, W, B) - literal.J(tasks, model, W, best)
         size = literal.J(tasks, model, W, B)
         assert found.gap is not None and found.gap >= rise * (1 - 1e-9) - 1e-14 * size
+        assert found.gap <= rise * (1 + 1e-6) + 1e-12 * size
         assert found.duals is not None and close(found.gap, found.duals.gaps.sum(), 1e-12)
         for t in range(3):
             others, theta = [s for s in range(3) if s != t], found.duals.theta[:, t]

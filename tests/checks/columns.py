@@ -1,0 +1,274 @@
+"""Bounds of the B-step against its exact minimum: doubles are rationals, so is the best column of every B.
+
+The best column is found by trying every support, in fractions, with nothing of the package.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from typing import NamedTuple
+
+import numpy as np
+from cases import Array
+
+from amtl_cvx.certificate import columns, duals, transfer_evidence
+from amtl_cvx.losses import Hinge, Loss, Quantile, Squared, SquaredHinge
+from amtl_cvx.tasks import TaskSet
+from checks.points import amtl
+
+Numbers = list[Fraction]
+
+
+class Columns(NamedTuple):
+    """One B-step: W, prices, coupling, the best B in fractions and what each of its columns costs."""
+
+    W: Array
+    prices: Array
+    coupling: float
+    best: list[Numbers]
+    """By columns."""
+    least: Numbers
+
+    def distance(self, B: Array, t: int) -> float:
+        """||b - b*|| of column t."""
+        squares = ((Fraction(b) - x) ** 2 for b, x in zip(B[:, t].tolist(), self.best[t], strict=True))
+        return float(sum(squares)) ** 0.5
+
+    def gain(self, B: Array, t: int) -> Fraction:
+        """P(b) - min P of column t."""
+        return primal(self.W, B[:, t], self.prices, self.coupling, t) - self.least[t]
+
+
+def dot(a: Sequence[Fraction], b: Sequence[Fraction]) -> Fraction:
+    return sum((x * y for x, y in zip(a, b, strict=True)), Fraction(0))
+
+
+def fractions(numbers: Array) -> Numbers:
+    return [Fraction(number) for number in numbers.tolist()]
+
+
+def solution(G: list[Numbers], h: Numbers) -> Numbers | None:
+    """G x = h, None where G is singular."""
+    n, rows = len(h), [[*row, value] for row, value in zip(G, h, strict=True)]
+    for i in range(n):
+        pivot = next((k for k in range(i, n) if rows[k][i]), None)
+        if pivot is None:
+            return None
+        rows[i], rows[pivot] = rows[pivot], rows[i]
+        for k in range(n):
+            if k != i and rows[k][i]:
+                share = rows[k][i] / rows[i][i]
+                rows[k] = [a - share * b for a, b in zip(rows[k], rows[i], strict=True)]
+    return [rows[i][n] / rows[i][i] for i in range(n)]
+
+
+def best_column(W: Array, prices: Sequence[float | Fraction], coupling: float, t: int) -> Numbers:
+    """A b (T,), b_t = 0, with multipliers 0 on its support and >= 0 off it."""
+    A, p = [fractions(column) for column in W.T], [Fraction(price) for price in prices]
+    lam, w, others = Fraction(coupling), A[t], [j for j in range(len(p)) if j != t]
+    for count in range(min(len(others), len(w)) + 1):
+        for S in itertools.combinations(others, count):
+            G = [[2 * lam * dot(A[i], A[j]) for j in S] for i in S]
+            x = solution(G, [2 * lam * dot(A[j], w) - p[j] for j in S])
+            if x is None or any(value < 0 for value in x):
+                continue
+            r = [w[i] - sum(A[j][i] * value for j, value in zip(S, x, strict=True)) for i in range(len(w))]
+            if all(p[j] >= 2 * lam * dot(A[j], r) for j in others if j not in S):
+                values = dict(zip(S, x, strict=True))
+                return [values.get(j, Fraction(0)) for j in range(len(p))]
+    raise AssertionError("no support is optimal")
+
+
+def primal(
+    W: Array, b: Array | Numbers, prices: Sequence[float | Fraction] | Array, coupling: float, t: int
+) -> Fraction:
+    """P(b) of column t."""
+    b = [Fraction(value) for value in b]
+    r = [Fraction(row[t]) - dot(fractions(row), b) for row in W]
+    return Fraction(coupling) * dot(r, r) + dot([Fraction(price) for price in prices], b)
+
+
+def at(W: Array, prices: Array, coupling: float) -> Columns:
+    best = [best_column(W, prices.tolist(), coupling, t) for t in range(W.shape[1])]
+    least = [primal(W, b, prices.tolist(), coupling, t) for t, b in enumerate(best)]
+    return Columns(W, prices, coupling, best, least)
+
+
+def random_columns(rng: np.random.Generator, count: int) -> Iterator[tuple[Columns, bool]]:
+    """Collinear, opposite, zero and short predictors, free tasks, T - 1 > d; whether it has none of these."""
+    for k in range(count):
+        d, T = ((4, 3), (3, 4), (5, 4), (2, 5), (1, 4), (3, 5))[k % 6]
+        W, plain = rng.normal(size=(d, T)) + rng.uniform(0, 1), k % 2 == 0 and d >= T
+        if not plain:
+            copy = (1 + 10.0 ** rng.uniform(-16, -3) * rng.normal(size=d), 2.0, -1.0, 0.0)[k % 4]
+            W[:, rng.integers(1, T)] = W[:, 0] * copy
+            if k % 3 == 0:
+                W *= 10.0 ** rng.uniform(-6, 6, size=(d, 1) if k % 2 else T)
+        prices = rng.uniform(0.1, 4, size=T) * (rng.random(T) < 0.7) * 10.0 ** rng.uniform(-12, 0, size=T)
+        coupling = float(10.0 ** rng.uniform(-4, 4))
+        yield at(W, prices * coupling * float((W * W).sum(axis=0).mean()), coupling), plain
+
+
+def beside(rng: np.random.Generator, problem: Columns) -> Iterator[tuple[float, Array]]:
+    """B at several distances from the best, 0 included; the distance."""
+    best = np.array([[float(value) for value in column] for column in problem.best]).T
+    for size in (0.0, 1e-13, 1e-9, 1e-5, 1e-2):
+        B = best * (1.0 + size * rng.normal(size=best.shape))
+        B += size * rng.random(best.shape) * (rng.random(best.shape) < 0.3)
+        B = np.maximum(B, 0.0)
+        np.fill_diagonal(B, 0.0)
+        yield size, B
+
+
+def gap_B_is_never_below_the_gain() -> None:
+    """Rounding included; beside the minimum of independent columns it is the gain to 1e-12 of P."""
+    rng, sharp = np.random.default_rng(14), 0
+    for problem, plain in random_columns(rng, 48):
+        for size, B in beside(rng, problem):
+            found = columns.column_duals(problem.W, B, problem.prices, problem.coupling)
+            for t in range(len(B)):
+                gain, gap = problem.gain(B, t), Fraction(float(found.gaps[t]))
+                assert gap >= gain
+                cost = primal(problem.W, B[:, t], problem.prices, problem.coupling, t)
+                if plain and size <= 1e-5:
+                    assert gap - gain <= Fraction(1e-12) * cost
+                    sharp += 1
+            proven = columns.proven_zeros(problem.W, B, problem.prices, problem.coupling, found)
+            assert not any(problem.best[t][s] for s, t in np.argwhere(proven))
+    assert sharp >= 100
+
+
+def dual_points_are_feasible_in_rationals() -> None:
+    """A theta next to its bound counts only where A'theta <= p holds exactly."""
+    rng, outside = np.random.default_rng(19), 0
+    for k in range(400):
+        d = (2, 3, 6)[k % 3]
+        A, theta = rng.normal(size=(d, 2)), rng.normal(size=d)
+        prices = np.abs(A.T @ theta) * (1.0 + rng.integers(-6, 7, size=2) * 2.0**-52)
+        theta *= np.sign(A[:, 0] @ theta)
+        column = duals.Column(
+            A=A,
+            w=rng.normal(size=d),
+            b=rng.random(2),
+            low=prices,
+            high=prices,
+            pull=theta,
+            coupling=1.0,
+            noise=duals.rounding(np.zeros((d, 3))),
+            length=np.linalg.norm(A, axis=0),
+            blur=0.0,
+        )
+        feasible = all(
+            dot(fractions(a), fractions(theta)) <= price
+            for a, price in zip(A.T, fractions(prices), strict=True)
+        )
+        found = np.isfinite(column.gap(theta))
+        assert feasible or not found
+        outside += not feasible
+    assert outside >= 100 and np.isfinite(column.gap(0.5 * theta))
+
+
+def zeros_are_proved_of_zeros_only() -> None:
+    """One source whose edge is 0 or not by the last bits of its price, or by what its price may be."""
+    rng, absent, present, proved = np.random.default_rng(15), 0, 0, 0
+    for k in range(400):
+        W, coupling = rng.normal(size=(3, 2)) + 1.0, float(rng.uniform(0.2, 3.0))
+        pull = 2.0 * coupling * float(W[:, 0] @ W[:, 1])
+        price = abs(pull) * (
+            1.0 + rng.integers(-8, 9) * 2.0**-52 if k % 2 else 1.0 + 10.0 ** rng.uniform(-15, -6)
+        )
+        unknown = 1e-6 * pull if k % 4 == 0 and pull > 0.0 else 0.0
+        prices, B = np.array([price + unknown, 1e9]), np.zeros((2, 2))
+        points = columns.column_duals(W, B, prices, coupling, price_room=np.array([2 * unknown, 0.0]))
+        found = bool(columns.proven_zeros(W, B, prices, coupling, points)[0, 1])
+        edge = best_column(W, [price - 0.9 * unknown, 1e9], coupling, 1)[0]
+        assert not (found and edge > 0)
+        absent, present, proved = absent + (edge == 0), present + (edge > 0), proved + found
+    assert present >= 50 and absent >= 100 and proved >= 50
+
+
+def error_B_is_never_below_the_distance() -> None:
+    """In rationals, at the double next to the best B as well; and no bound where columns are dependent."""
+    rng, bounded, refused = np.random.default_rng(16), 0, 0
+    for problem, _ in random_columns(rng, 36):
+        for _, B in beside(rng, problem):
+            W, prices, coupling = problem.W, problem.prices, problem.coupling
+            points = columns.column_duals(W, B, prices, coupling)
+            proven = columns.proven_zeros(W, B, prices, coupling, points)
+            open_ = ((B > 0.0) | ~proven) & ~np.eye(len(B), dtype=bool)
+            _, least = columns.column_range(W, open_)
+            certain = least > 0.0
+            refused += int((~certain & open_.any(axis=0)).sum())
+            errors = columns.column_errors(
+                W, B, prices, coupling, points, open_, np.where(certain, least, 1.0)
+            )
+            for t in np.flatnonzero(certain):
+                assert problem.distance(B, int(t)) <= errors[t]
+                bounded += 1
+    assert bounded >= 200 and refused >= 20
+
+
+def dependent_columns_have_no_least_singular_value() -> None:
+    """Columns that are sums and multiples of one another to the last bit: sigma is 0, not its rounding."""
+    rng = np.random.default_rng(17)
+    for k in range(200):
+        d, T = ((3, 3), (8, 3), (5, 4), (2, 4))[k % 4]
+        W = rng.integers(-50, 50, size=(d, T)).astype(float)
+        W[:, -1] = W[:, 0] - 3 * W[:, 1] if T > 3 or k % 2 else 2.0 * W[:, 0]
+        W *= 2.0 ** rng.integers(-40, 40)  # exact
+        _, least = columns.column_range(W, np.ones((T, T), dtype=bool))
+        assert (least <= 0.0).all()
+
+
+def exact_losses(loss: Loss, tasks: TaskSet, W: Array) -> Numbers:
+    """L_t(w_t) in fractions."""
+    found = []
+    for task, w in zip(tasks, W.T, strict=True):
+        total = Fraction(0)
+        for x, y in zip(task.X, fractions(task.y), strict=True):
+            z = dot(fractions(x), fractions(w))
+            match loss:
+                case Squared():
+                    total += (z - y) ** 2
+                case Hinge():
+                    total += max(Fraction(0), 1 - y * z)
+                case SquaredHinge():
+                    total += max(Fraction(0), 1 - y * z) ** 2
+                case Quantile(tau=tau):
+                    total += max(Fraction(tau) * (y - z), (Fraction(tau) - 1) * (y - z))
+                case _:
+                    raise NotImplementedError(f"write the {loss.name} loss here")
+        found.append(total / len(task.y) if loss.reduction == "mean" else total)
+    return found
+
+
+def rounding_of_prices_is_allowed_for() -> None:
+    """A task fitted up to rounding costs what it costs in rationals: its price as a double is noise."""
+    rng, off, mu = np.random.default_rng(18), 0, 1024.0
+    for k in range(40):
+        loss = (Squared(), Hinge(), Quantile(tau=0.25), SquaredHinge(), Hinge(reduction="sum"))[k % 5]
+        X, W = [rng.normal(size=(3, 3)) for _ in range(3)], rng.normal(size=(3, 3)) + 1.0
+        if loss.classification:
+            y = [np.array([1.0, -1.0, 1.0]) for _ in X]
+            W[:, 0] = np.linalg.solve(X[0], y[0])  # all rows on the kink
+        else:
+            y = [x @ w for x, w in zip(X, (W + np.array([0, 0.1, 0.2])).T, strict=True)]
+        tasks, model = TaskSet.from_arrays(X, y), amtl(loss, mu=mu, coupling=0.75, c="equal")
+        exact = [Fraction(mu) * value for value in exact_losses(loss, tasks, W)]
+        prices = mu * model.losses(tasks, W)
+        room = duals.price_room(tasks, model, W, prices)
+        assert all(
+            abs(Fraction(p) - q) <= Fraction(r)
+            for p, q, r in zip(prices.tolist(), exact, room.tolist(), strict=True)
+        )
+        best = [best_column(W, exact, 0.75, t) for t in range(3)]
+        B = np.array([[float(value) for value in column] for column in best]).T
+        found = transfer_evidence(tasks, model, W, B)
+        gain = sum(primal(W, B[:, t], exact, 0.75, t) - primal(W, best[t], exact, 0.75, t) for t in range(3))
+        assert found.gap is not None and Fraction(found.gap) >= gain
+        away = [Fraction(B[s, t]) - best[t][s] for s in range(3) for t in range(3)]
+        assert found.error is None or found.error >= float(dot(away, away)) ** 0.5
+        off += abs(Fraction(float(prices[0])) - exact[0]) > 2**-50 * exact[0]
+    assert off >= 10
