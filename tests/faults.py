@@ -182,6 +182,7 @@ RESIDUALS_AND_VERDICT = (
 )  # fmt: skip
 
 GAP_W, GAP_B = c.gap_W_is_primal_minus_dual, c.gap_B_is_primal_minus_dual
+FREE, EXACTLY = c.free_tasks_leave_a_sharp_gap, c.exact_gaps_are_the_gain
 ABOVE, PRICES = c.gap_B_is_never_below_the_gain, c.rounding_of_prices_is_allowed_for
 ZEROS, SAFE = c.proved_zeros_are_zeros, c.safe_rule_keeps_its_factor_two
 GAPS = (
@@ -206,17 +207,24 @@ GAPS = (
     Fault("infeasible dual point", "certificate:column_duals", "scale = np.minimum(scale, best.min(axis=0))", "pass", GAP_B),
     Fault("feasible for the wrong column", "certificate:column_duals", "best.min(axis=0)", "best.min(axis=1)", GAP_B),
     Fault("multipliers left out of gap_B", "certificate:column_duals", "gaps += (B * (np", "gaps += 0 * (B * (np", GAP_B),
-    Fault("polished gap too small by 2", "certificate:Column.gap", "/ (4.0 * self.coupling)", "/ (8.0 * self.coupling)", GAP_B),
-    Fault("multipliers left out of the polished gap", "certificate:Column.gap", "rest = float(", "rest = 0 * float(", GAP_B),
-    Fault("shift of the wrong sign", "certificate:Column.on", "theta - U", "theta + U", GAP_B),
+    Fault("polished gap too small by 2", "certificate.duals:Column.gap", "/ (4.0 * self.coupling)", "/ (8.0 * self.coupling)", GAP_B),
+    Fault("multipliers left out of the polished gap", "certificate.duals:Column.gap", "rest = float(", "rest = 0 * float(", GAP_B),
+    Fault("shift of the wrong sign", "certificate.duals:Column.on", "theta - U", "theta + U", GAP_B),
     Fault("theta not scaled", "certificate:column_duals", "theta = scale * pull", "theta = 1.0 * pull", GAP_B),
-    Fault("polished without its constraints", "certificate:Column.gap", "if (slack < room).any():", "if False:", ABOVE),
-    Fault("constraints up to rounding", "certificate:Column.gap", "slack < room", "slack < -room", c.dual_points_are_feasible_in_rationals),
+    Fault("polished without its constraints", "certificate.duals:Column.gap", "if (slack < room).any():", "if False:", ABOVE),
+    Fault("constraints up to rounding", "certificate.duals:Column.gap", "slack < room", "slack < -room", c.dual_points_are_feasible_in_rationals),
     Fault("columns without rounding", "certificate:rounding", "* _EPS", "* 0.0", ABOVE),
-    Fault("r without rounding", "certificate:Column.gap", "+ self.blur", "", ABOVE),
+    Fault("r without rounding", "certificate.duals:Column.gap", "+ self.blur", "", ABOVE),
     Fault("prices without rounding", "certificate:price_room", "return room", "return 0.0 * room", PRICES),
     Fault("rows without rounding in the prices", "certificate:price_room", "@ off)", "@ (0.0 * off))", PRICES),
     Fault("sigma of the size of its rounding", "certificate:column_range", "least - rounding(W) * widest", "least", c.dependent_columns_have_no_least_singular_value),
+    Fault("exact gain at the high prices", "certificate:column_gain", "_exact(low), _exact(b)", "_exact(high), _exact(b)", c.gaps_hold_for_all_prices_of_an_interval),
+    Fault("exact gain rounded down", "certificate:column_gain", "math.inf), np", "-math.inf), np", EXACTLY),
+    Fault("exact column stops early", "certificate:column_gain", "if not column.minimise(_EXCHANGES):", "if False:", EXACTLY),
+    Fault("exact columns never tried", "certificate:transfer_evidence", "> enough", "> 1e9 + enough", c.free_opposites_are_solved_exactly),
+    Fault("rows that turn negative stay out", "certificate:_polished", "x > 0.0, slack < room)", "x > 0.0, False)", FREE),
+    Fault("no least distance where pivoting cycles", "certificate:_polished", "(column.best_alone, column.nearest)", "(column.best_alone,)", FREE),
+    Fault("rows asked for without room", "certificate.duals:Column.on", "(2.0 * room - slack)", "(0.0 * room - slack)", FREE),
     Fault("zeros without rounding", "certificate:proven_zeros", " + duals.room", "", c.zeros_are_proved_of_zeros_only),
     Fault("error_B without rounding", "certificate:column_errors", "duals.noise *", "0.0 *", c.error_B_is_never_below_the_distance),
     Fault("the worst column for their sum", "certificate:transfer_evidence", "float(duals.gaps.sum())", "float(duals.gaps.max())", GAP_B),
@@ -315,8 +323,8 @@ PROVEN_DIGITS = (
     Fault("exact gap not summed", "digits.rational:exact_transfer", "gap += _column_gap", "gap += 1 + 0 * _column_gap", RATIONAL),
     Fault("exact W-step: incoming", "digits.rational:_loss_factors", "B[t, u] for u", "B[u, t] for u", RATIONAL),
     Fault("exact W-step: M'M", "digits.rational:exact_weights", "P = lam * (M * M.transpose())", "P = lam * (M.transpose() * M)", RATIONAL),
-    Fault("first negative multiplier left", "digits:Column.minimise", "if not q or q[j] >= 0", "if True", RATIONAL),
-    Fault("negative edges kept", "digits:Column._settle", "if value <= 0", "if value <= -(10**9)", RATIONAL),
+    Fault("first negative multiplier left", "certificate.exact:Column.minimise", "if not q or q[j] >= 0", "if True", RATIONAL),
+    Fault("negative edges kept", "certificate.exact:Column._settle", "if value <= 0", "if value <= -(10**9)", RATIONAL),
     Fault("twins said to be unique", "digits:Column.unique", "return not free or", "return True or", RATIONAL),
 )  # fmt: skip
 

@@ -136,7 +136,8 @@ def certify(
     elif feasibility > 0.0:
         about_B = no_evidence("B is not feasible")
     else:
-        about_B = transfer_evidence(small, model, Z, B)
+        enough = tol * abs(objective) if found.relative <= tol else math.inf
+        about_B = transfer_evidence(small, model, Z, B, enough=enough)
     about_W = weight_evidence(small, model, Z, B, multipliers=multipliers)
     reasons = {**about_W.reasons, **about_B.reasons}
     relative = found.relative if kind == "joint" else found.relative_W

@@ -22,11 +22,13 @@ its terms, and singular values are taken less u times the largest.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
 from amtl_cvx.certificate.duals import ColumnDuals, column_duals, features, price_room, rounding
+from amtl_cvx.certificate.exact import column_gain
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, Mask, TaskSet
 
@@ -44,13 +46,17 @@ class TransferEvidence(NamedTuple):
     """(T, T): entries of B that are 0 in every minimiser."""
 
 
-def transfer_evidence(tasks: TaskSet, model: Model, W: Array, B: Array) -> TransferEvidence:
-    """What is known about a feasible B for this W."""
+def transfer_evidence(
+    tasks: TaskSet, model: Model, W: Array, B: Array, *, enough: float = math.inf
+) -> TransferEvidence:
+    """What is known about a feasible B for this W; small columns are solved exactly for a gap of `enough`."""
     prices = model.transfer.prices(model.weighted_losses(tasks, W))
     if prices is None:
         return no_evidence(f"{type(model.transfer).__name__} has no closed-form dual")
     reasons: dict[str, str] = {}
     duals = _duals(tasks, model, W, B, prices)
+    if tasks.basis is None and float(duals.gaps.sum()) > enough:
+        duals = exact_gaps(W, B, prices, model.coupling, duals, enough=enough)
     proven = proven_zeros(W, B, prices, model.coupling, duals)
     support = B > 0.0
     open_ = (support | ~proven) & ~np.eye(tasks.T, dtype=bool)
@@ -103,6 +109,32 @@ def transfer_gap(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[floa
 def _duals(tasks: TaskSet, model: Model, W: Array, B: Array, prices: Array) -> ColumnDuals:
     room = price_room(tasks, model, W, prices)
     return column_duals(W, B, prices, model.coupling, price_room=room, features=features(tasks))
+
+
+def exact_gaps(
+    W: Array, B: Array, prices: Array, coupling: float, duals: ColumnDuals, *, enough: float
+) -> ColumnDuals:
+    """The duals with the exact gain for small columns whose gap is beyond their share of `enough`."""
+    gaps, theta, room = duals.gaps.copy(), duals.theta.copy(), duals.room.copy()
+    low, high = np.maximum(prices - duals.price_room, 0.0), prices + duals.price_room
+    for t in np.flatnonzero(gaps > 0.5 * enough / len(gaps)):
+        others = np.arange(len(gaps)) != t
+        A = W[:, others]
+        tight = np.abs(low[others] - A.T @ theta[:, t]) <= 4.0 * room[others, t]
+        found = column_gain(
+            A,
+            W[:, t],
+            B[others, t],
+            low[others],
+            high[others],
+            coupling,
+            support=np.flatnonzero(tight).tolist(),
+        )
+        if found is not None and found.most < gaps[t]:
+            gaps[t], theta[:, t] = found.most, found.theta
+            size = np.linalg.norm(A, axis=0) * float(np.linalg.norm(found.theta))
+            room[others, t] = duals.noise * (low[others] + size) + (high - low)[others]
+    return duals._replace(gaps=gaps, theta=theta, room=room)
 
 
 def proven_zeros(W: Array, B: Array, prices: Array, coupling: float, duals: ColumnDuals) -> Mask:

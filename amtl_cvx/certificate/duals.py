@@ -212,7 +212,8 @@ def _polished(column: Column) -> tuple[float, Array]:
 def rounding(W: Array, features: int | None = None) -> float:
     """u of the essay."""
     d, T = W.shape
-    return ((features or d) + T + 4) * _EPS
+    terms: int = (features or d) + T + 4
+    return terms * _EPS
 
 
 def price_room(tasks: TaskSet, model: Model, W: Array, prices: Array) -> Array:

@@ -140,6 +140,67 @@ def gap_B_is_never_below_the_gain() -> None:
     assert sharp >= 100
 
 
+def free_tasks_leave_a_sharp_gap() -> None:
+    """T - 1 > d, a task that is free or nearly so and used: the gap is the gain, up to rounding."""
+    rng, used = np.random.default_rng(22), 0
+    for k in range(40):
+        d, T = ((2, 5), (2, 4), (3, 6))[k % 3]
+        W = rng.normal(size=(d, T)) * 10.0 ** rng.uniform(-1, 1, size=T)
+        W[:, 0] = W[:, 1] + 0.3 * np.linalg.norm(W[:, 1]) * rng.normal(size=d)
+        prices = 10.0 ** rng.uniform(-1, 5, size=T)
+        prices[0] = 0.0 if k % 2 else 10.0 ** rng.uniform(-18, -9)
+        problem = at(W, prices, 0.5)
+        for B in [*(B for _, B in beside(rng, problem)), rng.random((T, T)) * (1.0 - np.eye(T))]:
+            found = columns.column_duals(W, B, prices, 0.5)
+            for t in range(1, T):
+                cost = primal(W, B[:, t], prices, 0.5, t) + Fraction(1e-12 * float(W[:, t] @ W[:, t]))
+                assert Fraction(float(found.gaps[t])) - problem.gain(B, t) <= Fraction(1e-11) * cost
+                used += bool(B[0, t] > 0)
+    assert used >= 100
+
+
+def exact_gaps_are_the_gain() -> None:
+    """To the last digit, whatever the columns; in fractions, and with flint."""
+    rng = np.random.default_rng(20)
+    for problem, _ in random_columns(rng, 24):
+        for _, B in beside(rng, problem):
+            W, prices, coupling = problem.W, problem.prices, problem.coupling
+            first = columns.column_duals(W, B, prices, coupling)
+            found = columns.exact_gaps(W, B, prices, coupling, first, enough=0.0)
+            for t in range(len(B)):
+                gain, gap = problem.gain(B, t), Fraction(float(found.gaps[t]))
+                assert gain <= gap <= gain * (1 + Fraction(1e-15)) + Fraction(1e-300)
+            proven = columns.proven_zeros(W, B, prices, coupling, found)
+            assert not any(problem.best[t][s] for s, t in np.argwhere(proven))
+
+
+def free_opposites_are_solved_exactly() -> None:
+    """w_1 = -w_2, both free: A'theta <= 0 holds for no theta with room for rounding, in fractions it does."""
+    W, B = np.array([[2.0, 1.0, -1.0], [3.0, 0.0, 0.0]]), np.array([[0.0, 0, 0], [2, 0, 0], [0, 0, 0]])
+    X, y = [np.eye(2)] * 3, [np.ones(2)] * 3
+    tasks, model = TaskSet.from_arrays(X, y), amtl(Squared(), mu=0.0, coupling=0.5, c="equal")
+    for share, gain in ((1.0, 0.0), (0.5, 0.5)):  # r = (0, 3) is as short as it gets; coupling 1^2
+        loose, found = (transfer_evidence(tasks, model, W, share * B, enough=g).duals for g in (1e9, 1e-9))
+        assert loose is not None and found is not None
+        assert loose.gaps[0] >= 1.0 and gain <= found.gaps[0] <= gain + 1e-12
+
+
+def gaps_hold_for_all_prices_of_an_interval() -> None:
+    """Exact and polished ones, at prices from the lowest to the highest."""
+    rng = np.random.default_rng(21)
+    for problem, _ in random_columns(rng, 24):
+        for _, B in beside(rng, problem):
+            W, prices, coupling = problem.W, problem.prices, problem.coupling
+            rough = columns.column_duals(W, B, prices, coupling, price_room=0.25 * prices)
+            found = columns.exact_gaps(W, B, prices, coupling, rough, enough=0.0)
+            t = int(rng.integers(len(B)))
+            for share in (0.75, 0.9, 1.25):
+                real = (share * prices).tolist()
+                best = best_column(W, real, coupling, t)
+                gain = primal(W, B[:, t], real, coupling, t) - primal(W, best, real, coupling, t)
+                assert min(rough.gaps[t], found.gaps[t]) >= gain * (1 - Fraction(1e-15))
+
+
 def dual_points_are_feasible_in_rationals() -> None:
     """A theta next to its bound counts only where A'theta <= p holds exactly."""
     rng, outside = np.random.default_rng(19), 0
