@@ -88,3 +88,7 @@ class NotCertifiable(AMTLError, ValueError):
 
     It says nothing against the point: a refusal, never a verdict.
     """
+
+
+class LimitReached(NotCertifiable):
+    """The work that was allowed (seconds, rounds, cells) came to its end before an answer."""

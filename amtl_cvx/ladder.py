@@ -5,19 +5,24 @@ r"""The ladder: from a first-order certificate up to strict local, proven digits
 
 Every rung stands on the one below, so the climb ends where one is not reached; the certificate then says why,
 in `reasons` under the code of the rung, and `refused` tells a rung that cannot be had here (too large, a loss
-or penalty that it does not cover, an extra that is not installed) from one that this point fails.
+or penalty that it does not cover, an extra that is not installed) from one that this point fails. A rung on
+which the work allowed came to its end (`limit` in seconds; rounds, digits and cells are limited as well) is
+not decided: that says nothing against the point.
 
     C3   `second_order`: reduced Hessian positive definite and strict complementarity, in floating point
     C4   `digits.prove`: ball arithmetic, needs the extra [verify]
     C5   `enclosure.enclose`: an exact lower bound of J over all W and B, the enclosure's relative width at
-         most `width`, and J of this point at most its upper end plus tol |J|: what a certificate that passes
-         leaves open. J(W, B) is then within `width` of the global minimum. Where the exact bound is refused,
-         SCIP is asked; its bounds are reported as "solver-claimed" and never make the level.
+         most `width`, and J of this point, exact, above its upper end by at most min(tol, `EXCESS`) |J|: a
+         first-order point that is known to the tolerance, and never one that a lower point beats by more than
+         an enclosure may be wide. How far J is above the lower end is `global_excess`, an exact difference
+         rounded up. Where the exact bound is refused, SCIP is asked; its bounds are reported as
+         "solver-claimed" and never make the level.
 """
 
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -27,9 +32,12 @@ import numpy as np
 
 from amtl_cvx.certificate import LEVELS, Certificate, SecondOrder, check_level, reaches, second_order
 from amtl_cvx.certificate import certify as certify_first_order
-from amtl_cvx.certificate.rungs import INTERRUPTED
-from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.certificate.figures import double_above, double_below, rounded_down, rounded_up
+from amtl_cvx.certificate.rungs import INTERRUPTED, UNDECIDED
+from amtl_cvx.errors import LimitReached, NotCertifiable
 from amtl_cvx.footprint import check_certificate
+from amtl_cvx.limits import SECONDS as LIMIT
+from amtl_cvx.limits import check_limit, check_time, limited, seconds_left
 from amtl_cvx.model import Model, check_problem
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -40,6 +48,8 @@ if TYPE_CHECKING:
 
 WIDTH = 1e-3
 """Largest relative width of an enclosure that makes level C5."""
+EXCESS = 1e-3
+"""Most, of J, that a point of level C5 may lie above a point known to be lower, whatever the tolerance."""
 SECONDS = 60.0
 """How long SCIP is asked where there is no exact bound."""
 
@@ -80,6 +90,7 @@ def certify(
     kind: str = "joint",
     multipliers: Sequence[Array] | None = None,
     level: str = "C2",
+    limit: float = LIMIT,
 ) -> Certificate:
     """Judge a point from any source, up to a level of the ladder.
 
@@ -99,20 +110,23 @@ def certify(
         gap, so they cannot make a bad W look good. Found from W where not given.
     level : {"C0", ..., "C5"}
         How far to go. C3 factorises one Hessian, C4 takes up to seconds, C5 up to minutes.
+    limit : float
+        Seconds for the levels above C2; what is not decided by then says so in `reasons`.
 
     Raises
     ------
     DataError
         For a wrong shape, a NaN or an infinity, or a W whose losses overflow or whose squares underflow.
     ModelError
-        For an unknown level, kind or a tolerance that is none.
+        For an unknown level, kind, or a tolerance or limit that is none.
     """
     check_level(level)
+    check_limit(limit)
     check_problem(tasks, model)
     W, B = tasks.check_point(W, B)
     check_certificate(tasks, model)
     certificate = certify_first_order(tasks, model, W, B, tol=tol, kind=kind, multipliers=multipliers)
-    climbed = climb(certificate, tasks, model, W, B, level=level)
+    climbed = climb(certificate, tasks, model, W, B, level=level, limit=limit)
     if climbed.interrupted:
         raise KeyboardInterrupt
     return climbed.certificate
@@ -129,6 +143,8 @@ def climb(
     level: str = "C5",
     width: float = WIDTH,
     digits: int = 40,
+    limit: float = LIMIT,
+    proof: dict[str, Any] | None = None,
     observe: Callable[[str], None] | None = None,
 ) -> Climb:
     """Go up from a first-order certificate of (W, B) until `level`, or until a rung is not reached.
@@ -147,17 +163,24 @@ def climb(
         Largest relative width of an enclosure that makes level C5.
     digits : int
         Digits of W, B and J that C4 proves.
+    limit : float
+        Seconds for all levels together; a little more where a single factorisation takes longer.
+    proof : dict, optional
+        A stored proof of the bound of C5 (`enclosure.read_proof`), checked in place of a search.
     observe : callable(str), optional
         Told what begins.
 
     Raises
     ------
     ModelError
-        For an unknown level.
+        For an unknown level or a limit that is none.
+    DataError
+        For a proof that does not hold, or is about another problem.
     """
     check_level(level)
+    check_limit(limit)
     wanted = [code for code in LEVELS if "C2" < code <= level]
-    climbed, below = Climb(certificate=certificate), "C2"
+    climbed, below, end = Climb(certificate=certificate), "C2", time.monotonic() + limit
     for code in wanted:
         if not reaches(climbed.certificate, below):
             climbed = _missed(climbed, code, f"needs {below}")
@@ -165,9 +188,13 @@ def climb(
             if observe is not None:
                 observe(_PHASES[code])
             try:
-                climbed = _STEPS[code](
-                    climbed, tasks, model, W, B, width=width, digits=digits, observe=observe
-                )
+                with limited(end - time.monotonic()):
+                    check_time("the levels below were climbed")
+                    climbed = _STEPS[code](
+                        climbed, tasks, model, W, B, width=width, digits=digits, proof=proof, observe=observe
+                    )
+            except LimitReached as stop:
+                climbed = _undecided(climbed, code, f"{stop}, {limit:g} s in all; {_LONGER}")
             except KeyboardInterrupt:
                 return replace(_missed(climbed, code, INTERRUPTED), interrupted=True)
         below = code
@@ -212,18 +239,20 @@ def _digits_proven(
         return _refused(climbed, "C4", _FACTORS)
     try:
         found = prove(tasks, model, W, B, digits=digits)
+    except LimitReached:
+        raise
     except NotCertifiable as refusal:
         return _refused(climbed, "C4", str(refusal))
     climbed = replace(climbed, proven=found)
     if not found.strict_local_min:
         return _missed(climbed, "C4", "the first-order point that was enclosed is not a strict local minimum")
-    isolation = found.isolation - found.distance  # around the stored point
+    isolation = double_below(Fraction(found.isolation) - Fraction(found.distance))  # around the stored point
     if not isolation > 0.0:
         return _missed(
             climbed,
             "C4",
-            f"the proven first-order point is {found.distance:.1g} away from the stored one, and nothing"
-            " excludes another in between: refine the point",
+            f"the proven first-order point is up to {rounded_up(found.distance)} away from the stored one,"
+            " and nothing excludes another in between: refine the point",
         )
     return _with(
         climbed,
@@ -242,29 +271,38 @@ def _global_verified(
     B: Array,
     *,
     width: float,
+    proof: dict[str, Any] | None,
     observe: Callable[[str], None] | None,
     **_: Any,
 ) -> Climb:
     """C5."""
-    from amtl_cvx.enclosure import enclose
+    from amtl_cvx.enclosure import enclose, stored_enclosure
 
     def cut(words: str) -> None:
         if observe is not None:
             observe(f"{_PHASES['C5']}: {words}")
 
     try:
-        found = enclose(tasks, model, W, B, observe=cut)
+        if proof is None:
+            found = enclose(tasks, model, W, B, observe=cut)
+        else:
+            found = stored_enclosure(proof, tasks, model, W, B)
+    except LimitReached:
+        raise
     except NotCertifiable as refusal:
         return _claimed(climbed, tasks, model, W, B, refusal=str(refusal))
     climbed = _bounded(replace(climbed, bounds=found), found)
-    if lower := _lower_point(climbed):
-        return _missed(climbed, "C5", lower)
+    lower = Fraction(climbed.certificate.global_lower or 0.0)
+    climbed = _with(climbed, None, global_excess=double_above(found.at - lower))
+    if beaten := _lower_point(climbed, found.at):
+        return _missed(climbed, "C5", beaten)
     if not found.width <= width:
-        return _missed(
+        stopped = f"; what ended the search: {found.stopped}" if found.stopped else ""
+        return _undecided(
             climbed,
             "C5",
-            f"not proven global: the minimum lies in {_interval(climbed)}, of relative width"
-            f" {found.width:.1e}, more than {width:.0e}",
+            f"not proven global, the minimum lies in {_interval(climbed)}, of relative width"
+            f" {rounded_up(found.width)}, more than {width:g}{stopped}",
         )
     return _with(climbed, "C5")
 
@@ -274,24 +312,31 @@ def _claimed(climbed: Climb, tasks: TaskSet, model: Model, W: Array, B: Array, *
     from amtl_cvx.enclosure.scip import claim
 
     try:
-        found = claim(tasks, model, W, B, seconds=SECONDS)
+        check_time("SCIP was to be asked")
+        found = claim(tasks, model, W, B, seconds=min(SECONDS, seconds_left()))
+    except LimitReached as stop:
+        return _refused(climbed, "C5", f"{refusal}; {stop}; {_LONGER}")
     except NotCertifiable as second:
         return _refused(climbed, "C5", f"{refusal}; SCIP is no help: {second}")
     climbed = _bounded(replace(climbed, bounds=found), found)
-    if lower := _lower_point(climbed):
-        return _missed(climbed, "C5", lower)
+    if beaten := _lower_point(climbed, Fraction(climbed.certificate.objective)):
+        return _missed(climbed, "C5", beaten)
     words = f"a solver claims, and nothing proves, that the minimum lies in {_interval(climbed)}"
     return _refused(climbed, "C5", f"{refusal}; {words}")
 
 
-def _lower_point(climbed: Climb) -> str:
-    """That the upper end of the bounds, which some point attains, lies below this point; "" otherwise."""
+def _lower_point(climbed: Climb, at: Fraction) -> str:
+    """That a point is known whose J lies below J of this one, `at`, by too much; "" otherwise."""
     certificate = climbed.certificate
     assert certificate.global_upper is not None
-    above = certificate.objective - certificate.global_upper
-    if above <= certificate.tol * abs(certificate.objective):
+    above = at - Fraction(certificate.global_upper)
+    if above <= Fraction(min(certificate.tol, EXCESS)) * abs(at):
         return ""
-    return f"a lower point exists: J = {certificate.global_upper:.12g}, {above:.2g} below this one"
+    share = rounded_down(double_below(above / at))
+    return (
+        f"a lower point exists: J is at most {certificate.global_upper!r} there, and this one lies at least"
+        f" {share} of its J above that"
+    )
 
 
 def _interval(climbed: Climb) -> str:
@@ -300,21 +345,14 @@ def _interval(climbed: Climb) -> str:
 
 def _bounded(climbed: Climb, found: Enclosure | Claim) -> Climb:
     """The certificate with the bounds, rounded outward."""
-    lower, upper = _below(Fraction(found.lower)), -_below(-Fraction(found.upper))
     return _with(
         climbed,
         None,
-        global_lower=lower,
-        global_upper=upper,
+        global_lower=double_below(Fraction(found.lower)),
+        global_upper=double_above(Fraction(found.upper)),
         global_width=found.width,
         global_method=found.method,
     )
-
-
-def _below(value: Fraction) -> float:
-    """The largest double that is not above `value`."""
-    nearest = float(value)
-    return nearest if Fraction(nearest) <= value else math.nextafter(nearest, -math.inf)
 
 
 def _with(
@@ -335,6 +373,11 @@ def _missed(climbed: Climb, code: str, reason: str) -> Climb:
     return _with(climbed, None, reasons={code: reason})
 
 
+def _undecided(climbed: Climb, code: str, reason: str) -> Climb:
+    """The work on the rung ended without an answer."""
+    return _missed(climbed, code, f"{UNDECIDED}: {reason}")
+
+
 def _refused(climbed: Climb, code: str, reason: str) -> Climb:
     """The rung cannot be had."""
     return _with(climbed, None, reasons={code: reason}, refused=(*climbed.certificate.refused, code))
@@ -344,6 +387,7 @@ _FACTORS = (
     "the rows were streamed and their factors are rounded: read the data from a .npz or .csv file, which"
     " keeps the rows"
 )
+_LONGER = "--limit SECONDS (limit= in Python) allows more"
 _PHASES = {
     "C3": "judging the curvature",
     "C4": "proving digits in ball arithmetic",

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from amtl_cvx.certificate import LEVELS, Certificate, rungs
+from amtl_cvx.certificate.figures import rounded_down, rounded_up
 from amtl_cvx.graph import ORIENTATION, TransferGraph
 from amtl_cvx.plotting import convergence_figure, heatmap, node_link, truth_figure, write_png
 from amtl_cvx.plotting.canvas import shortened
@@ -76,6 +77,7 @@ _MEANING = {
     "global_lower": "no point has a lower objective",
     "global_upper": "the lowest objective known",
     "global_width": "distance of the two, relative",
+    "global_excess": "J of this point is at most so far above global_lower",
     "global_method": "exact: proved without trust in a solver; solver-claimed: not proved",
     "refused": "levels that cannot be had here",
 }
@@ -102,9 +104,18 @@ _GROUPS = (
     ("Conditioning", ("sigma_min", "condition_W", "condition_B")),
     ("C3, second order", ("reduced_hessian_min", "min_multiplier", "min_positive_B")),
     ("C4, proven digits", ("proven_radius", "proven_distance", "proven_isolation")),
-    ("C5, global minimum", ("global_lower", "global_upper", "global_width", "global_method")),
+    (
+        "C5, global minimum",
+        ("global_lower", "global_upper", "global_width", "global_excess", "global_method"),
+    ),
 )
 """The fields of the certificate as the page groups them."""
+_AT_MOST = (
+    "relative", "relative_W", "relative_B", "gap_W", "gain_W", "gap_B", "error_W", "error_B", "proven_radius",
+    "proven_distance", "global_upper", "global_width", "global_excess",
+)  # fmt: skip
+_AT_LEAST = ("reduced_hessian_min", "min_multiplier", "min_positive_B", "proven_isolation", "global_lower")
+"""The fields that are bounds: they are rounded to the side on which they hold."""
 _LEVEL_OF = {name: title[:2] for title, names in _GROUPS if title[:2] in LEVELS for name in names}
 _UNTRIED = dict.fromkeys(_LEVEL_OF, "not asked for")
 _MARKS = {
@@ -239,7 +250,7 @@ def _numbers(solution: Solution, data: Mapping[str, Any]) -> list[tuple[str, str
     raw = None if solution.preparation is None else solution.preparation.d
     tiles = [
         ("objective J", f"{solution.objective:.8g}"),
-        ("relative residual", f"{certificate.relative:.1e}"),
+        ("relative residual", rounded_up(certificate.relative)),
         ("edges", f"{certificate.edges} of {T * (T - 1)}"),
         ("tasks", str(T)),
         ("features", str(d)) if raw is None or raw == d else ("features, intercept", f"{raw} + {d - raw}"),
@@ -357,7 +368,13 @@ def _fact(certificate: Certificate, name: str) -> Fact:
     if value is None:
         reason = certificate.reasons.get(name) or certificate.reasons.get(_LEVEL_OF.get(name, ""))
         return Fact(name, "", _MEANING[name], reason or _UNTRIED.get(name, "not available"))
-    shown = f"{value:.12g}" if name in ("objective", "global_lower", "global_upper") else _shown(value)
+    digits = 12 if name in ("objective", "global_lower", "global_upper") else 6
+    if name in _AT_MOST:
+        shown = rounded_up(value, digits)
+    elif name in _AT_LEAST:
+        shown = rounded_down(value, digits)
+    else:
+        shown = f"{value:.{digits}g}" if isinstance(value, float) else _shown(value)
     return Fact(name, shown or "none", _MEANING[name], None)
 
 

@@ -164,7 +164,13 @@ def test_options_that_make_no_sense_are_refused(
 def test_the_proof_of_c5_is_written_whole(run: Run, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     J = Fraction(json.loads(Path("run/certificate.json").read_text())["objective"])
     found = SimpleNamespace(
-        lower=J * (1 - Fraction(1, 10**5)), upper=J, width=1e-5, method="exact", proof={"lower": "1/3"}
+        lower=J * (1 - Fraction(1, 10**5)),
+        upper=J,
+        at=J,
+        width=1e-5,
+        stopped="",
+        method="exact",
+        proof={"lower": "1/3"},
     )
     monkeypatch.setattr(amtl_cvx.enclosure, "enclose", lambda *_, **__: found)
     answer = run("certify", "a.npz", "run", "--level", "C5", "--proof", "proof.json")
@@ -174,7 +180,9 @@ def test_the_proof_of_c5_is_written_whole(run: Run, fitted: Path, monkeypatch: p
     assert json.loads(Path("proof.json").read_text()) == {"lower": "1/3"} and "proof.json" in answer.out
     content = json.loads(run("certify", "a.npz", "run", "--level", "C5", "--json").out)
     assert content["global_upper"] == float(J) and content["global_method"] == "exact"
-    wide = SimpleNamespace(lower=J / 2, upper=J, width=0.5, method="solver-claimed", proof=None)
+    wide = SimpleNamespace(
+        lower=J / 2, upper=J, at=J, width=0.5, stopped="", method="solver-claimed", proof=None
+    )
     monkeypatch.setattr(amtl_cvx.enclosure, "enclose", lambda *_, **__: wide)
     answer = run("certify", "a.npz", "run", "--level", "C5", "--proof", "other.json")
     assert answer.code == 1 and "was not written" in answer.out and not Path("other.json").exists()
@@ -194,7 +202,13 @@ def assert_digits(folder: Path) -> None:
 def test_fit_keeps_the_proof_of_c5(run: Run, fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     J = Fraction(json.loads(Path("run/certificate.json").read_text())["objective"])
     found = SimpleNamespace(
-        lower=J * (1 - Fraction(1, 10**5)), upper=J * 2, width=1e-5, method="exact", proof={"lower": "1/3"}
+        lower=J * (1 - Fraction(1, 10**5)),
+        upper=J * 2,
+        at=J,
+        stopped="",
+        width=1e-5,
+        method="exact",
+        proof={"lower": "1/3"},
     )
     monkeypatch.setattr(amtl_cvx.enclosure, "enclose", lambda *_, **__: found)
     assert run("fit", "a.npz", "--out", "up", *GIVEN, "--level", "C5").code == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -68,10 +69,19 @@ def proving(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(amtl_cvx.digits, "prove", lambda *_, **__: proven)
 
 
-def enclosing(monkeypatch: pytest.MonkeyPatch, lower: Fraction, upper: Fraction) -> None:
-    """Stands in for C5: an exact enclosure."""
-    width = float((upper - lower) / upper)
-    found = SimpleNamespace(lower=lower, upper=upper, width=width, method="exact", proof={"format": "test"})
+def enclosing(
+    monkeypatch: pytest.MonkeyPatch, lower: Fraction, upper: Fraction, at: Fraction | None = None
+) -> None:
+    """Stands in for C5: an exact enclosure, and J at the point, which is the upper end unless given."""
+    found = SimpleNamespace(
+        lower=lower,
+        upper=upper,
+        at=upper if at is None else at,
+        width=float((upper - lower) / upper),
+        method="exact",
+        stopped="",
+        proof={"format": "test"},
+    )
     monkeypatch.setattr(amtl_cvx.enclosure, "enclose", lambda *_, **__: found)
 
 
@@ -173,12 +183,12 @@ def test_bounds_are_rounded_outward(problem: Problem, proving: None, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("lower", "upper", "words"),
+    ("lower", "upper", "state", "words"),
     [
-        (Fraction(4, 5), Fraction(9, 10), "a lower point exists"),
-        (Fraction(9, 10), 1 - Fraction(1, 10**6), "a lower point exists"),
-        (Fraction(9, 10), Fraction(1), "not proven global"),
-        (1 - Fraction(11, 10**4), Fraction(1), "not proven global"),
+        (Fraction(4, 5), Fraction(9, 10), "not reached", "a lower point exists"),
+        (Fraction(9, 10), 1 - Fraction(1, 10**6), "not reached", "a lower point exists"),
+        (Fraction(9, 10), Fraction(1), "cannot tell", "not proven global"),
+        (1 - Fraction(11, 10**4), Fraction(1), "cannot tell", "not proven global"),
     ],
 )
 def test_c5_needs_a_narrow_enclosure_with_this_point_at_its_upper_end(
@@ -187,14 +197,47 @@ def test_c5_needs_a_narrow_enclosure_with_this_point_at_its_upper_end(
     monkeypatch: pytest.MonkeyPatch,
     lower: Fraction,
     upper: Fraction,
+    state: str,
     words: str,
 ) -> None:
+    """A wide enclosure says nothing against the point, a lower point does."""
     J = Fraction(first_order(problem).objective)
-    enclosing(monkeypatch, J * lower, J * upper)
+    enclosing(monkeypatch, J * lower, J * upper, J)
     found = climbed(problem).certificate
     assert found.level == "C4" and words in found.reasons["C5"] and found.refused == ()
     assert found.global_lower is not None and found.global_method == "exact"
-    assert rungs(found)[-1].state == "not reached" and words[1:] in rungs(found)[-1].words
+    assert rungs(found)[-1].state == state and words[1:] in rungs(found)[-1].words
+
+
+@pytest.mark.parametrize(("share", "level"), [(Fraction(1, 2000), "C5"), (Fraction(1, 900), "C4")])
+def test_a_large_tolerance_makes_no_point_global(
+    problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch, share: Fraction, level: str
+) -> None:
+    """tol = 0.2 says how well a first-order point is known, not how far above a lower one it may lie."""
+    certificate = replace(first_order(problem), tol=0.2)
+    J = Fraction(certificate.objective)
+    enclosing(monkeypatch, J * (1 - share), J * (1 - share), J)
+    found = climb(certificate, *problem).certificate
+    assert found.level == level and found.global_lower is not None and found.global_excess is not None
+    assert J - Fraction(found.global_lower) <= Fraction(found.global_excess) <= J * share * (1 + share)
+    said = rungs(found)[-1].words
+    if level == "C5":
+        (excess, of_it) = re.findall(r"at most (\S+) above that, (\S+) of it", said)[0]
+        assert Fraction(excess) >= J * share and Fraction(of_it) >= share / (1 - share)
+    else:
+        assert "a lower point exists" in found.reasons["C5"]
+        assert 0.95 * share < Fraction(re.findall(r"at least (\S+) of its J", said)[0]) <= share
+
+
+def test_the_excess_is_exact_where_the_sum_in_doubles_is_not(
+    problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """J as a double is off by 3e-11 of itself where large terms cancel; the words do not go by it."""
+    J = Fraction(first_order(problem).objective)
+    true = Fraction("4.91e-18")
+    enclosing(monkeypatch, J, J, J + true)
+    words = rungs(climbed(problem).certificate)[-1].words
+    assert re.findall(r"at most (\S+) above that", words) == ["5e-18"]
 
 
 def test_the_width_is_an_option(problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -53,6 +53,7 @@ from amtl_cvx.certificate.escape import escape
 from amtl_cvx.certificate.fenchel import kinked_multipliers
 from amtl_cvx.certificate.residuals import Residuals, infeasibility, prox_steps, residuals
 from amtl_cvx.certificate.rows import RowSums, confirm
+from amtl_cvx.certificate.rules import rule_that_changed
 from amtl_cvx.certificate.rungs import LEVELS, Rung, check_level, reaches, rungs
 from amtl_cvx.certificate.second_order import SecondOrder, second_order
 from amtl_cvx.certificate.verdict import Bounds, Certificate, check_tolerance, conclude
@@ -80,6 +81,7 @@ __all__ = [
     "prox_steps",
     "reaches",
     "residuals",
+    "rule_that_changed",
     "rungs",
     "second_order",
     "transfer_evidence",

@@ -15,6 +15,7 @@ import math
 import numpy as np
 import scipy.linalg as sl
 
+from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.model import Model, stacked_hessian
 from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
@@ -199,7 +200,7 @@ class LocalModel:
         i = int(np.argmin(np.divide(q - moved, sizes, out=np.zeros_like(q), where=sizes > 0)))
         return (
             f"{self._edge(s[i], t[i])} = 0 has the multiplier {q[i]:.1g}, which can be 0 within twice the"
-            f" Newton step (up to {moved[i]:.1g}): strict complementarity is not certain"
+            f" Newton step (up to {rounded_up(moved[i], 1)}): strict complementarity is not certain"
         )
 
     def _edge(self, s: int, t: int) -> str:

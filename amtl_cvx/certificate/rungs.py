@@ -12,10 +12,12 @@ Each level includes those below it. Source: SPEC section 8.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
-from decimal import ROUND_CEILING, ROUND_FLOOR, Context
+from fractions import Fraction
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from amtl_cvx.certificate.figures import double_above, rounded_down, rounded_up
 from amtl_cvx.errors import ModelError
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ INTERRUPTED = "an interrupt came before this level was decided"
 """The reason of a level that was begun and neither reached nor missed."""
 DEGENERATE = "degenerate"
 """How the reason of a level begins where figures are too close to 0 to say whether the point has it."""
-_ROUNDING = 1e-15  # of J as it is computed, relative; its terms are all positive
+UNDECIDED = "not decided"
+"""How it begins where the work that was allowed, or the method, came to its end without an answer."""
 _BELOW = dict(zip(list(LEVELS)[1:], LEVELS, strict=False))
 
 State = Literal["reached", "not reached", "cannot tell", "cannot be had", "not tried"]
@@ -80,23 +83,13 @@ def _rung(certificate: Certificate, code: str) -> Rung:
     if code in certificate.refused:
         return Rung(code, word, "cannot be had", figure(certificate), _sentence(reason))
     if reason is not None:
-        state: State = "cannot tell" if reason.startswith(DEGENERATE) else "not reached"
+        state: State = "cannot tell" if reason.startswith((DEGENERATE, UNDECIDED)) else "not reached"
         return Rung(code, word, state, figure(certificate), _sentence(reason))
     return Rung(code, word, "not reached", figure(certificate), describe(certificate))
 
 
 def _sentence(reason: str | None) -> str:
     return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
-
-
-def _up(value: float) -> str:
-    """Two digits, rounded up: what holds at most."""
-    return f"{float(Context(prec=2, rounding=ROUND_CEILING).create_decimal(value)):.2g}"
-
-
-def _down(value: float) -> str:
-    """Two digits, rounded down: what holds at least."""
-    return f"{float(Context(prec=2, rounding=ROUND_FLOOR).create_decimal(value)):.2g}"
 
 
 def _evaluated(certificate: Certificate) -> str:
@@ -112,22 +105,22 @@ def _partial(certificate: Certificate) -> str:
             known = certificate.reasons.get(f"gap_{block}", "not available")
             parts.append(f"what a move of {block} alone can gain is not known ({known})")
         else:
-            parts.append(f"no move of {block} alone can gain more than {_up(gap)}")
+            parts.append(f"no move of {block} alone can gain more than {rounded_up(gap)}")
     words = f"{'; '.join(parts)}; J is {certificate.objective:.6g}"
-    return f"{words[0].upper()}{words[1:]}, the tolerance {certificate.tol:.0e} of it."
+    return f"{words[0].upper()}{words[1:]}, the tolerance {certificate.tol:g} of it."
 
 
 def _first_order(certificate: Certificate) -> str:
     verb = "hold to" if certificate.relative <= certificate.tol else "are violated by"
     return (
-        f"The first-order conditions {verb} {certificate.relative:.1e} of the size of their terms, the"
-        f" tolerance is {certificate.tol:.0e}."
+        f"The first-order conditions {verb} {rounded_up(certificate.relative)} of the size of their terms,"
+        f" the tolerance is {certificate.tol:g}."
     )
 
 
 def _strict_local(certificate: Certificate) -> str:
     extra = [
-        f", {name} {_down(value)}"
+        f", {name} {rounded_down(value)}"
         for name, value in (
             ("smallest multiplier", certificate.min_multiplier),
             ("smallest positive entry of B", certificate.min_positive_B),
@@ -137,7 +130,7 @@ def _strict_local(certificate: Certificate) -> str:
     assert certificate.reduced_hessian_min is not None
     return (
         "A strict local minimum: every small move of W and B raises J. Curvature at least"
-        f" {_down(certificate.reduced_hessian_min)} on the free variables{''.join(extra)}."
+        f" {rounded_down(certificate.reduced_hessian_min)} on the free variables{''.join(extra)}."
     )
 
 
@@ -146,44 +139,45 @@ def _digits(certificate: Certificate) -> str:
     isolation = certificate.proven_isolation
     assert radius is not None and distance is not None and isolation is not None
     return (
-        f"Exactly one first-order point lies within {_down(isolation)} of the stored one, at most"
-        f" {_up(distance)} away from it; it is known to {_up(radius)}, and it is a strict local minimum."
+        f"Exactly one first-order point lies within {rounded_down(isolation)} of the stored one, at most"
+        f" {rounded_up(distance)} away from it; it is known to {rounded_up(radius)}, and it is a strict"
+        " local minimum."
     )
 
 
 def _global(certificate: Certificate) -> str:
-    assert certificate.global_lower is not None
-    J = certificate.objective
-    above = max(J - certificate.global_lower, 0.0) + _ROUNDING * abs(J)
+    lower, excess = certificate.global_lower, certificate.global_excess
+    assert lower is not None and excess is not None
+    share = double_above(Fraction(excess) / Fraction(lower)) if lower > 0.0 else math.inf
     return (
-        f"No W and B at all have an objective below {certificate.global_lower!r}; this point is at most"
-        f" {_up(above)} above that."
+        f"No W and B at all have an objective below {lower!r}; this point is at most {rounded_up(excess)}"
+        f" above that, {rounded_up(share)} of it."
     )
 
 
 def _gaps(certificate: Certificate) -> str:
     known = (("gap_W", certificate.gap_W), ("gap_B", certificate.gap_B))
-    return ", ".join(f"{name} {gap:.1e}" for name, gap in known if gap is not None)
+    return ", ".join(f"{name} {rounded_up(gap)}" for name, gap in known if gap is not None)
 
 
-def _known(name: str, value: float | None, digits: str) -> str:
-    return "" if value is None else f"{name} {value:{digits}}"
+def _known(name: str, value: float | None, shown: Callable[[float], str]) -> str:
+    return "" if value is None else f"{name} {shown(value)}"
 
 
 def _bounds(certificate: Certificate) -> str:
     if certificate.global_width is None:
         return ""
     method = "" if certificate.global_method == "exact" else f" ({certificate.global_method})"
-    return f"relative width {certificate.global_width:.1e}{method}"
+    return f"relative width {rounded_up(certificate.global_width)}{method}"
 
 
 _Describe = Callable[["Certificate"], str]
 _DESCRIBE: Mapping[str, tuple[_Describe, _Describe]] = {
     "C0": (_evaluated, lambda certificate: f"J {certificate.objective:.12g}"),
     "C1": (_partial, _gaps),
-    "C2": (_first_order, lambda certificate: f"relative residual {certificate.relative:.1e}"),
-    "C3": (_strict_local, lambda found: _known("curvature", found.reduced_hessian_min, ".2g")),
-    "C4": (_digits, lambda found: _known("radius", found.proven_radius, ".0e")),
+    "C2": (_first_order, lambda certificate: f"relative residual {rounded_up(certificate.relative)}"),
+    "C3": (_strict_local, lambda found: _known("curvature", found.reduced_hessian_min, rounded_down)),
+    "C4": (_digits, lambda found: _known("radius", found.proven_radius, rounded_up)),
     "C5": (_global, _bounds),
 }
 """Per level: the sentence of who reached it, and the figure."""

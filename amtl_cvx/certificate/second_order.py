@@ -35,6 +35,7 @@ import scipy.linalg as sl
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate.curvature import LocalModel
+from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.residuals import infeasibility
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.model import Model
@@ -170,8 +171,9 @@ def _judge(local: LocalModel, smallest: float, noise: float, fall: float | None)
     size, change = float(np.linalg.norm(step)), local.change(step)
     if not change < 0.5 * smallest:
         return "degenerate", (
-            f"{figure}, but a Newton step of {size:.1g} changes it by up to {change:.1g}: the point is too"
-            " far from a first-order point for its curvature, refine it (fit --start RUN --tol 1e-13)"
+            f"{figure}, but a Newton step of {size:.1g} changes it by up to {rounded_up(change, 1)}:"
+            " the point is too far from a first-order point for its curvature, refine it (fit --start RUN"
+            " --tol 1e-13)"
         )
     reach = 2.0 * (size + local.gradient_rounding() / smallest)
     if touching := local.touching(reach):

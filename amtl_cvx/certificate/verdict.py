@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amtl_cvx.arrays import is_number
+from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.residuals import Residuals
+from amtl_cvx.certificate.rules import RULES
 from amtl_cvx.certificate.rungs import LEVELS, rungs
 from amtl_cvx.errors import ModelError
 from amtl_cvx.notebook import paragraph
@@ -68,6 +70,8 @@ class Certificate:
         W and B are at most the distance away from it, and within the isolation there is no other.
     global_lower, global_upper, global_width : float or None
         Level C5: bounds of the global minimum, rounded outward, and their distance relative to it.
+    global_excess : float or None
+        Level C5: J at this point, exact, less global_lower, rounded up: it is above the minimum by no more.
     global_method : str or None
         "exact", or "solver-claimed", which is no proof and never makes level C5.
     refused : tuple of str
@@ -108,6 +112,7 @@ class Certificate:
     global_lower: float | None = None
     global_upper: float | None = None
     global_width: float | None = None
+    global_excess: float | None = None
     global_method: str | None = None
     refused: tuple[str, ...] = ()
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -119,8 +124,8 @@ class Certificate:
         return paragraph([self.verdict(), *self.sentences()])
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe: numbers that are not finite become null."""
-        result = dataclasses.asdict(self)
+        """JSON-safe: numbers that are not finite become null; and the version of the `rules`."""
+        result = {"rules": RULES, **dataclasses.asdict(self)}
         result["reasons"] = dict(self.reasons)
         result["refused"] = list(self.refused)
         return {
@@ -137,12 +142,12 @@ class Certificate:
                 f"not feasible: B is {self.feasibility:.2g} away from its feasible set (B >= 0, diag(B) = 0)"
             )
         word = f"{self.level} {LEVELS[self.level]}"
-        figures = f"relative residual {self.relative:.1e}"
+        figures = f"relative residual {rounded_up(self.relative)}"
         for name, gap in (("gap_W", self.gap_W), ("gap_B", self.gap_B)):
             if gap is not None:
-                figures += f", {name} {gap:.1e}"
+                figures += f", {name} {rounded_up(gap)}"
         figures += "".join(f", {rung.figure}" for rung in rungs(self) if "C2" < rung.code <= self.level)
-        return f"{word}: {figures}, tolerance {self.tol:.0e} ({'passes' if self.passes else 'does not pass'})"
+        return f"{word}: {figures}, tolerance {self.tol:g} ({'passes' if self.passes else 'does not pass'})"
 
     def sentences(self) -> list[str]:
         """The certificate in plain words, up to C2; `rungs` goes on from there."""
@@ -152,12 +157,14 @@ class Certificate:
         lines.append(f"The objective is {self.objective:.6g}.")
         for block, gap, error in (("W", self.gap_W, self.error_W), ("B", self.gap_B, self.error_B)):
             if gap is not None:
-                away = f", and the best {block} is at most {error:.2g} away" if error is not None else ""
-                lines.append(f"No move of {block} alone can gain more than {gap:.2g}{away}.")
+                away = (
+                    f", and the best {block} is at most {rounded_up(error)} away" if error is not None else ""
+                )
+                lines.append(f"No move of {block} alone can gain more than {rounded_up(gap)}{away}.")
         compared = "at most" if self.relative <= self.tol else "more than"
         lines.append(
-            f"The first-order residual is {self.relative:.2g} of the size of its terms,"
-            f" {compared} the tolerance {self.tol:.0e}."
+            f"The first-order residual is {rounded_up(self.relative)} of the size of its terms,"
+            f" {compared} the tolerance {self.tol:g}."
         )
         if self.zeros_proven is not None and self.zeros:
             lines.append(f"{self.zeros_proven} of {self.zeros} absent edges are proved absent for this W.")

@@ -12,6 +12,7 @@ import numpy as np
 from flint import arb, arb_mat
 
 from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.limits import check_time
 
 MAX_STEPS = 60
 """Newton steps; from the accuracy of a fit five to ten are taken."""
@@ -59,6 +60,7 @@ def newton(system: System, x: arb_mat, tolerance: arb) -> tuple[arb_mat, arb_mat
     """
     inverse, before, renewed = _rough_inverse(system, x), None, 0
     for _ in range(MAX_STEPS):
+        check_time("Newton's method went on to more digits")
         step = (inverse * system.gradient(x).mid()).mid()
         x = (x - step).mid()
         size = _largest(step)

@@ -21,6 +21,7 @@ from amtl_cvx.digits.losses import PIECEWISE, ROWS, seams
 from amtl_cvx.digits.point import ProvenPoint
 from amtl_cvx.digits.system import Edge, FirstOrderSystem, unknowns
 from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.limits import check_time
 from amtl_cvx.losses import LOSSES
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import TaskSet
@@ -47,6 +48,7 @@ def prove_point(
     _check_size(tasks, len(support))
     undecided: Undecided | None = None
     for precision in (dps, 2 * dps, 4 * dps):
+        check_time(f"digits were proved with {precision} decimals")
         with ctx.workdps(precision):
             try:
                 point = _prove(tasks, model, W, B, support=support, digits=digits, within=within)

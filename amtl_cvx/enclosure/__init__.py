@@ -16,6 +16,7 @@ The chapters, in the order of a proof (CERTIFICATES.md section 5):
     cells        one proof for each part of the box, where one relaxation leaves a gap
     sdpa         the relaxation in multiple precision (extra `[global]`)
     proof        the proof as JSON
+    stored       such a file read back, and held against the problem at hand
     checker      a stand-alone program that verifies it without any solver
 """
 
@@ -23,5 +24,15 @@ from __future__ import annotations
 
 from amtl_cvx.enclosure.box import Box, check_box, derive_box
 from amtl_cvx.enclosure.enclose import Enclosure, enclose
+from amtl_cvx.enclosure.stored import checked_bounds, read_proof, stored_enclosure
 
-__all__ = ["Box", "Enclosure", "check_box", "derive_box", "enclose"]
+__all__ = [
+    "Box",
+    "Enclosure",
+    "check_box",
+    "checked_bounds",
+    "derive_box",
+    "enclose",
+    "read_proof",
+    "stored_enclosure",
+]

@@ -38,6 +38,7 @@ from amtl_cvx.enclosure.relaxation import (
 from amtl_cvx.enclosure.rounding import Factor, clip, expand, factor, project, value_below
 from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.limits import check_time, seconds_left
 from amtl_cvx.tasks import Array
 
 _MARGIN = 1e-8  # of the Gram matrices: far above the errors of a solver in doubles
@@ -116,15 +117,15 @@ class Prover:
     zoom : Zoom
     bits : int
         Binary digits of the factors.
-    descend : callable
-        (W, B) to the point that a fit from there ends at.
+    descend : callable or None
+        (W, B) to the point that a fit from there ends at; None to look for no lower point.
     """
 
     upper: Fraction
     unit: Fraction
     zoom: Zoom
     bits: int
-    descend: Callable[[Array, Array], ExactPoint]
+    descend: Callable[[Array, Array], ExactPoint] | None
 
     def divide(self, box: Scaled, *, most: int, observe: Callable[[str], None] | None = None) -> Cell:
         """The box as one cell, cut until every part is closed or there are `most` of them.
@@ -138,12 +139,13 @@ class Prover:
         """
         root = self._judged(box)
         if root is None:
+            check_time("the whole box was bounded")
             raise NotCertifiable(
                 "CLARABEL found no bound for the relaxation: try fewer tasks or features, or a larger mu"
             )
         while len(leaves := root.leaves()) < most:
-            gaps = [leaf for leaf in leaves if leaf.bound is not None and self._below(leaf.gamma)]
-            if not gaps or not self._cut(min(gaps, key=lambda leaf: leaf.gamma)):
+            gaps = [leaf for leaf in leaves if self.gap(leaf)]
+            if not gaps or seconds_left() <= 0.0 or not self._cut(min(gaps, key=lambda leaf: leaf.gamma)):
                 break
             if observe is not None:
                 observe(f"{len(leaves) + 1} of at most {most} cells")
@@ -167,12 +169,18 @@ class Prover:
             self._look_lower(means(near, cell.bound.moments))
         return cell
 
+    def gap(self, leaf: Cell) -> bool:
+        """Whether a cell is open and worth a cut."""
+        return leaf.bound is not None and self._below(leaf.gamma)
+
     def _below(self, gamma: float) -> bool:
         """Whether the bound leaves a gap below U that is worth a cut."""
         return gamma * float(self.unit) < -_CLOSED * float(self.upper)
 
     def _look_lower(self, start: tuple[Array, Array]) -> None:
         """Raise `LowerPoint` where a fit from `start` ends below U."""
+        if self.descend is None:
+            return
         point = self.descend(*start)
         if point.objective < self.upper * (1 - Fraction(_CLOSED)):
             raise LowerPoint(point)

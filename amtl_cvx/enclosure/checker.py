@@ -2,6 +2,8 @@
 
     python checker.py FILE [STEPS]        prints the enclosure and exits 0, or says what is wrong and exits 1
 
+0. A task weight "1/sqrt(n)" is the real number, between two rationals. J does not fall as a weight rises:
+   what follows is about J with the lower ones, and upper is that times the largest ratio of two.
 1. With m_t = min c_t l_t and Delta = level - sum m_t, all points with J <= level, level >= upper = J(W, B),
    have |w_ti - what_ti| <= sqrt(Delta (G_t^-1)_ii / weight_t) and sum_st mu m_s B[s][t] <= Delta. The stored
    radii are checked to reach as far around the stored (W, B): abs(x_k) <= 1 in z = centre + radius x.
@@ -12,6 +14,7 @@
    J >= upper + constant of the rest - sum of the absolute values of its other coefficients.
 """
 
+import hashlib
 import json
 import sys
 from fractions import Fraction
@@ -20,6 +23,7 @@ from typing import Any
 Poly = dict[tuple[int, ...], Fraction]  # {variables of the monomial, sorted: coefficient}
 ZERO, ONE = Fraction(0), Fraction(1)
 BYTES, DIGITS, STEPS, left = 2**25, 4000, 2_000_000, [0]  # limits, and how many steps (5 us each) are left
+FORMATS = ("amtl-cvx global minimum 1", "amtl-cvx global minimum 2")  # in 1 every task weight is rational
 
 
 def main(arguments: list[str]) -> int:
@@ -27,8 +31,9 @@ def main(arguments: list[str]) -> int:
     try:
         with open(arguments[0], "rb") as file:
             require(len(text := file.read(BYTES + 1)) <= BYTES, f"the file has more than {BYTES} bytes")
-        a, b = check(json.loads(text), *map(int, arguments[1:]))
-        print(f"proved: {float(a):.17g} <= min J <= {float(b):.17g}, relative width {float(1 - a / b):.2e}")
+        a, b = check(proof := json.loads(text), *map(int, arguments[1:]))
+        print(f"proved: {figure(a, 17, 1)} <= min J <= {figure(b, 17, -1)},", end=" ")
+        print(f"relative width {figure(1 - a / b, 3, -1)}\nof the problem: {identity(proof)}")
     except Exception as error:  # a file can raise anything
         why = "not JSON" if isinstance(error, json.JSONDecodeError | UnicodeError) else type(error).__name__
         print(f"NOT PROVED: {why}: {error}"[:300].replace("\n", " "))
@@ -38,7 +43,7 @@ def main(arguments: list[str]) -> int:
 
 def check(proof: dict[str, Any], most: int = STEPS) -> tuple[Fraction, Fraction]:
     """The bounds (lower, upper) that the proof establishes; ValueError where it does not."""
-    require(proof["format"] == "amtl-cvx global minimum 1", "unknown format")
+    require(proof["format"] in FORMATS, "unknown format")
     left[0] = most
     problem = Problem(proof)
     T, d, edges = problem.T, problem.d, problem.edges
@@ -51,18 +56,39 @@ def check(proof: dict[str, Any], most: int = STEPS) -> tuple[Fraction, Fraction]
     z: list[Poly] = [{(): c, (k,): r} for k, (c, r) in enumerate(zip(centre, radius, strict=True))]
     b = dict(zip(edges, z[d * T :], strict=True))
     J, losses = problem.objective([z[i * T : (i + 1) * T] for i in range(d)], b)
-    upper = J[()]  # x = 0 is the point itself
-    require(upper <= level, "J(W, B) is above the level of the box")
+    low, upper = J[()], J[()] * problem.ratio  # x = 0 is the point itself
+    require(low <= level, "J(W, B) is above the level of the box")
     minima, delta = problem.check_box(level, centre, radius)
     linear = [scale(b[edge], 1 / r) for edge, r in zip(edges, radius[d * T :], strict=True)]
     linear.append(add({(): ONE}, *(scale(b[s, t], -problem.mu * minima[s] / delta) for s, t in edges)))
     sublevel = scale(add({(): level}, *(scale(loss, -ONE) for loss in losses)), 1 / delta)
     unit, bits = number(proof["unit"]), proof["bits"]
     require(unit > 0 and isinstance(bits, int) and 0 <= bits <= 1000, "unit and bits must be positive")
-    lower = upper + excess_above(proof, add(J, {(): -upper}), linear, sublevel, unit / 4**bits)
+    lower = low + excess_above(proof, add(J, {(): -low}), linear, sublevel, unit / 4**bits)
     require(number(proof["upper"]) == upper, f"J(W, B) is {float(upper):.17g}, not the upper bound claimed")
     require(number(proof["lower"]) == lower, f"{float(lower):.17g} is proved, not the lower bound claimed")
     return lower, upper
+
+
+def identity(proof: dict[str, Any]) -> str:
+    """Which problem it is; the hash is of lines "x_1 ... x_d y", p/q each, an empty one between two tasks."""
+    weights = [text if "sqrt" in text else str(number(text)) for text in proof["task_weights"]]
+    mu, coupling = (float(number(proof[name])) for name in ("mu", "coupling"))
+    n, data = [task["n"] for task in proof["tasks"]], hashlib.sha256()
+    for k, task in enumerate(proof["tasks"]):
+        rows = (" ".join(map(str, map(number, [*x, y]))) for x, y in zip(task["X"], task["y"], strict=True))
+        data.update((bool(k) * "\n" + "".join(row + "\n" for row in rows)).encode())
+    settings = (
+        f"mu {mu!r}, coupling {coupling!r}, task weights {', '.join(weights)}, {proof['reduction']} of rows"
+    )
+    return f"T {len(n)}, d {len(proof['W'])}, n {n}, {settings}, sha256 of the data {data.hexdigest()}"
+
+
+def figure(value: Fraction, digits: int, side: int) -> str:
+    """The value to so many digits, rounded down (side 1) or up (side -1)."""
+    power = int(f"{float(value):e}".partition("e")[2]) - digits + 1
+    whole = str(side * (side * value / Fraction(10) ** power // 1))
+    return f"{whole[: 1 - digits]}.{whole[1 - digits :]}e{power + digits - 1}"
 
 
 class Problem:
@@ -70,16 +96,18 @@ class Problem:
 
     def __init__(self, proof: dict[str, Any]) -> None:
         self.mu, self.coupling = (number(proof[name]) for name in ("mu", "coupling"))
-        prices, tasks, reduction = [*map(number, proof["task_weights"])], proof["tasks"], proof["reduction"]
-        require(100 > len(prices) == len(tasks) > 0 and min(prices) > 0, "one positive weight per task")
+        prices, tasks, reduction = [*map(ends, proof["task_weights"])], proof["tasks"], proof["reduction"]
+        require(100 > len(prices) == len(tasks) > 0 and min(prices)[0] > 0, "one positive weight per task")
         require(self.coupling > 0 and (self.mu > 0 or len(tasks) == 1), "mu and coupling must be positive")
+        require(all(float(x) == x for x in (self.mu, self.coupling)), "mu and coupling must be doubles")
+        self.ratio = max(high / low for low, high in prices)
         self.T, self.d = len(tasks), len(tasks[0]["X"][0])
         self.edges = [(s, t) for s in range(self.T) for t in range(self.T) if s != t]
         self.gram, self.moment, self.square, self.weight = [], [], [], []
-        for task, c in zip(tasks, prices, strict=True):
+        for task, (c, _) in zip(tasks, prices, strict=True):
             X, y, n = [[*map(number, row)] for row in task["X"]], [*map(number, task["y"])], task["n"]
             columns = list(zip(*X, strict=True))
-            require(len(columns) == self.d < 100 and type(n) is int and n > 0, "X or n does not fit")
+            require(len(columns) == self.d < 100 and type(n) is int and n == len(y), "X, y or n do not fit")
             self.gram.append([[dot(u, v) for v in columns] for u in columns])
             self.moment.append([dot(u, y) for u in columns])
             self.square.append(dot(y, y))
@@ -181,6 +209,17 @@ def number(text: str) -> Fraction:
     """The rational that "p/q" or a hexadecimal float stands for."""
     require("x" in text or (len(text) <= DIGITS and set(text) <= set("-/0123456789")), "not p/q, or too long")
     return Fraction(float.fromhex(text) if "x" in text else text)
+
+
+def ends(text: str) -> tuple[Fraction, Fraction]:
+    """A task weight between rationals: p/q is both, "1/sqrt(n)" lies between two multiples of 2^-128."""
+    if not text.startswith("1/sqrt("):
+        return number(text), number(text)
+    n, low = number(text[7:-1]), 0
+    require(n >= 1 and text == f"1/sqrt({n.numerator})", "not 1/sqrt(n)")
+    for bit in (2**k for k in range(128, -1, -1)):
+        low += bit * ((low + bit) ** 2 * n <= 4**128)
+    return Fraction(low, 2**128), Fraction(low + 1, 2**128)
 
 
 def spent(value: Fraction, cost: int = 1) -> Fraction:

@@ -22,6 +22,7 @@ import numpy as np
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import infeasibility
+from amtl_cvx.certificate.figures import double_above, double_below
 from amtl_cvx.enclosure.box import Box, box_of, check_box
 from amtl_cvx.enclosure.cells import Cell, LowerPoint, Prover, excess_of
 from amtl_cvx.enclosure.exact import ExactProblem, Matrix, magnitude
@@ -33,6 +34,7 @@ from amtl_cvx.enclosure.rounding import clip
 from amtl_cvx.enclosure.sdpa import bound_precisely
 from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import ModelError, NotCertifiable
+from amtl_cvx.limits import seconds_left
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import TaskSet
 
@@ -41,6 +43,10 @@ BITS = 72
 """Binary digits of a proof's factors: widths near 1e-18."""
 CELLS = 16
 """Into how many cells the box is cut at most."""
+RESTARTS = 10
+"""How often a lower point that turns up begins the search anew; after that none is looked for."""
+MOST_BITS = 1000
+"""Binary digits that the checker takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,17 +56,21 @@ class Enclosure:
     Attributes
     ----------
     lower, upper : Fraction
-        The proved lower bound, and J at (`W`, `B`).
+        The proved lower bound, and J at (`W`, `B`), or above it by the ratio at most.
     at : Fraction
-        J at the point that was asked about.
+        J at the point that was asked about, or above it by the ratio at most.
+    ratio : Fraction
+        1; a little above it where task weights 1/sqrt(n_t) are irrational (`exact`).
     width : float
-        (upper - lower) / upper.
+        (upper - lower) / upper, rounded up.
     method : "exact"
         No solver is trusted.
     tight : bool
         Whether every cell was closed, so that the width is a matter of digits only.
     cells : int
         Into how many cells the box was cut.
+    stopped : str
+        Which limit ended the search with cells still open; "" where none did.
     W, B : Matrix
         The best point known, (d, T) and (T, T), rational.
     proof : dict
@@ -70,23 +80,25 @@ class Enclosure:
     lower: Fraction
     upper: Fraction
     at: Fraction
+    ratio: Fraction
     width: float
     method: Literal["exact"] = "exact"
     tight: bool
     cells: int
+    stopped: str
     W: Matrix
     B: Matrix
     proof: dict[str, Any]
 
     @property
     def excess(self) -> float:
-        """(J at the point asked about - lower) / upper: it misses the global minimum by no more."""
-        return float((self.at - self.lower) / self.upper)
+        """(J at the point asked about - lower) / upper, rounded up: it misses the minimum by no more."""
+        return double_above((self.at - self.lower) / self.upper)
 
     @property
     def beaten(self) -> float:
-        """(J at the point asked about - upper) / upper: by how much it provably misses the global minimum."""
-        return float((self.at - self.upper) / self.upper)
+        """(J at the point asked about - upper) / upper, rounded down: it misses the minimum by that."""
+        return double_below((self.at / self.ratio - self.upper) / self.upper)
 
     def save(self, path: str | Path) -> None:
         """Write the proof as JSON; ``python -m amtl_cvx.enclosure.checker PATH`` verifies it."""
@@ -156,23 +168,25 @@ def enclose(
         best = min(best, polish(problem, found.W, found.B, bits=bits + 24), key=lambda point: point.objective)
     if box is not None:
         check_box(box, box_of(problem, _level(best.objective)))  # then its minimum is that of the derived one
-    while True:
+    for again in range(RESTARTS, -1, -1):
         try:
             return _prove(
                 tasks,
                 model,
                 problem,
                 best,
-                asked=asked.objective,
+                asked=asked.objective * problem.ratio,
                 solver=solver,
                 bits=bits,
                 cells=cells,
+                look_lower=again > 0,
                 observe=observe,
             )
         except LowerPoint as lower:
             best = lower.point
             if observe is not None:
                 observe(f"a lower point turned up, {lower}")
+    raise AssertionError("the last search looks for no lower point")
 
 
 def _prove(
@@ -185,6 +199,7 @@ def _prove(
     solver: str,
     bits: int,
     cells: int,
+    look_lower: bool,
     observe: Callable[[str], None] | None,
 ) -> Enclosure:
     upper, box = point.objective, box_of(problem, _level(point.objective))
@@ -192,17 +207,23 @@ def _prove(
     scale = scale_problem(problem, box, point.W, point.B)
     excess = excess_of(scale, upper, unit)
     if solver == "SDPA":
-        root = _precise(scale, excess, bits=bits)
+        root, stopped = _precise(scale, excess, bits=bits), ""
     else:
         zoom = Zoom.on(scale)
         bits += zoom.lost
+        if bits > MOST_BITS:
+            raise NotCertifiable(
+                f"the box is so wide that a proof takes {bits} binary digits, at most {MOST_BITS} are used:"
+                " take a larger mu, or add rows"
+            )
 
         def descend(W: Array, B: Array) -> ExactPoint:
             end = descended(tasks, model, W, B)
             return polish(problem, end.W, end.B, bits=bits + 24)
 
-        prover = Prover(upper=upper, unit=unit, zoom=zoom, bits=bits, descend=descend)
+        prover = Prover(upper=upper, unit=unit, zoom=zoom, bits=bits, descend=descend if look_lower else None)
         root = prover.divide(scale, most=cells, observe=observe)
+        stopped = _stopped(prover, root.leaves(), most=cells)
     proof = proof_of(
         tasks,
         model,
@@ -214,7 +235,7 @@ def _prove(
         bits=bits,
         cell=root,
         lower=upper + unit * root.value(excess, bits=bits),
-        upper=upper,
+        upper=upper * problem.ratio,
     )
     lower, upper = _verified(proof)
     leaves = root.leaves()
@@ -222,13 +243,24 @@ def _prove(
         lower=lower,
         upper=upper,
         at=asked,
-        width=float((upper - lower) / upper),
+        ratio=problem.ratio,
+        width=double_above((upper - lower) / upper),
         tight=all(leaf.tight for leaf in leaves),
         cells=len(leaves),
+        stopped=stopped,
         W=point.W,
         B=point.B,
         proof=proof,
     )
+
+
+def _stopped(prover: Prover, leaves: list[Cell], *, most: int) -> str:
+    """The limit that kept cells open which are worth a cut."""
+    if not any(map(prover.gap, leaves)):
+        return ""
+    if seconds_left() <= 0.0:
+        return "the limit of time"
+    return f"{most} cells, which are the most" if len(leaves) >= most else ""
 
 
 def _precise(scale: Scaled, excess: Polynomial, *, bits: int) -> Cell:

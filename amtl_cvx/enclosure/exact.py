@@ -3,9 +3,18 @@ r"""One small squared-loss problem in exact rational numbers, read from the stor
     c_t l_t(w) = weight_t (w'G_t w - 2 h_t'w + k_t),   G_t = X_t'X_t,  h_t = X_t'y_t,  k_t = y_t'y_t
     J(W, B)    = sum_t (1 + mu sum_u B[t, u]) c_t l_t(w_t) + coupling ||W - W B||_F^2
 
-with weight_t = c_t / n_t (reduction "mean") or c_t ("sum"). Data, mu, coupling and c_t are the numbers that
-their doubles stand for, n_t is a whole number; c_t = 1/sqrt(n_t) is irrational, and what is proved is proved
-for the double that `Model.task_weight` gives. A matrix is a tuple of rows.
+with weight_t = c_t / n_t (reduction "mean") or c_t ("sum"). Data, mu, coupling and numbers given as c_t are
+the rationals that their doubles stand for, n_t is a whole number. A matrix is a tuple of rows.
+
+c_t = 1/sqrt(n_t) is that real number, as in `digits`, and mostly irrational. It lies between the rationals
+low_t <= c_t <= high_t, multiples of 2^-128, and J, a sum of terms c_t (1 + mu sum_u B[t, u]) L_t >= 0 and
+one without c_t, does not fall as a c_t rises. Hence with J_low, J of the weights low_t, and the ratio
+max_t high_t / low_t
+
+    J_low(W, B) <= J(W, B) <= ratio J_low(W, B)        everywhere.
+
+All that is computed here is J_low; a lower bound of it is one of J, and times the ratio, which is 1 where the
+weights are rational and 1 + 2^-120 or less otherwise, J_low at a point bounds J there from above.
 """
 
 from __future__ import annotations
@@ -14,6 +23,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import Squared
@@ -23,6 +33,30 @@ from amtl_cvx.transfer import LossWeightedL1
 
 Vector = tuple[Fraction, ...]
 Matrix = tuple[Vector, ...]
+_ROOT_BITS = 128
+
+
+class TaskWeight(NamedTuple):
+    """c_t as a proof names it, and rationals on either side of it."""
+
+    name: str
+    low: Fraction
+    high: Fraction
+
+
+def task_weights(tasks: TaskSet, model: Model) -> list[TaskWeight]:
+    """c_t of every task; see the module essay."""
+    if model.task_weights == "inverse-sqrt":
+        return [_inverse_root(int(n)) for n in tasks.counts]
+    return [TaskWeight(c.hex(), Fraction(c), Fraction(c)) for c in model.task_weight(tasks).tolist()]
+
+
+def _inverse_root(n: int) -> TaskWeight:
+    root = math.isqrt(n)
+    if root**2 == n:
+        return TaskWeight(f"1/{root}", Fraction(1, root), Fraction(1, root))
+    low, unit = math.isqrt(4**_ROOT_BITS // n), 2**_ROOT_BITS
+    return TaskWeight(f"1/sqrt({n})", Fraction(low, unit), Fraction(low + 1, unit))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +70,9 @@ class ExactProblem:
     gram, moment, square : tuple of Matrix, tuple of Vector, Vector
         G_t (d, d), h_t (d,) and k_t.
     weight : Vector
-        c_t / n_t or c_t.
+        low_t / n_t or low_t.
+    ratio : Fraction
+        By which J may be above J_low at most.
     mu, coupling : Fraction
     """
 
@@ -46,6 +82,7 @@ class ExactProblem:
     moment: tuple[Vector, ...]
     square: Vector
     weight: Vector
+    ratio: Fraction
     mu: Fraction
     coupling: Fraction
 
@@ -72,15 +109,15 @@ class ExactProblem:
         y = tuple(tuple(Fraction(value) for value in task.y.tolist()) for task in tasks)
         counts = [task.n if model.loss.reduction == "mean" else 1 for task in tasks]
         columns = [tuple(zip(*rows, strict=True)) for rows in X]
+        prices = task_weights(tasks, model)
         return cls(
             X=X,
             y=y,
             gram=tuple(tuple(tuple(dot(u, v) for v in C) for u in C) for C in columns),
             moment=tuple(tuple(dot(u, target) for u in C) for C, target in zip(columns, y, strict=True)),
             square=tuple(dot(target, target) for target in y),
-            weight=tuple(
-                Fraction(c) / n for c, n in zip(model.task_weight(tasks).tolist(), counts, strict=True)
-            ),
+            weight=tuple(c.low / n for c, n in zip(prices, counts, strict=True)),
+            ratio=max(c.high / c.low for c in prices),
             mu=Fraction(float(model.mu)),
             coupling=Fraction(float(model.coupling)),
         )
@@ -94,12 +131,12 @@ class ExactProblem:
         return len(self.moment[0])
 
     def weighted_loss(self, t: int, w: Sequence[Fraction]) -> Fraction:
-        """c_t L_t(w)."""
+        """c_t L_t(w), c_t at its lower end."""
         quadratic = dot(w, [dot(row, w) for row in self.gram[t]])
         return self.weight[t] * (quadratic - 2 * dot(self.moment[t], w) + self.square[t])
 
     def objective(self, W: Matrix, B: Matrix) -> Fraction:
-        """J(W, B), exact."""
+        """J_low(W, B), exact."""
         columns = list(zip(*W, strict=True))
         losses = sum(
             (1 + self.mu * sum(row)) * self.weighted_loss(t, w)
@@ -110,7 +147,7 @@ class ExactProblem:
         return losses + self.coupling * sum(r * r for r in residuals)
 
     def gradients(self, W: Matrix, B: Matrix) -> tuple[list[list[Fraction]], list[list[Fraction]]]:
-        """G_W (d, T) and G_B (T, T), exact; the diagonal of G_B is meaningless."""
+        """G_W (d, T) and G_B (T, T) of J_low, exact; the diagonal of G_B is meaningless."""
         columns, sources = list(zip(*W, strict=True)), list(zip(*B, strict=True))
         T, d = range(self.T), range(self.d)
         R = [[W[i][t] - dot(W[i], sources[t]) for t in T] for i in d]

@@ -4,6 +4,10 @@ r"""The upper bound: the best point of many fits, polished to more digits than a
 gradient of the free variables (W and the positive entries of B) is computed in rationals, the step with the
 Hessian in doubles, so that every round adds about ten digits; the result is rounded to multiples of 2^-bits.
 J at it is a rational number, and an upper bound of the minimum whatever happened before.
+
+A step is taken only where it halves the gradient. Where the Hessian is nearly singular, that of the first
+point does not, and the iterates would run away with three times the digits each round: then the Hessian of
+the point reached takes its place, and where that does not help either the polish ends at what it has.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from amtl_cvx.coordinator import Options
 from amtl_cvx.enclosure.exact import ExactProblem, Matrix, exact_matrix, magnitude
 from amtl_cvx.enclosure.polynomial import edges_of
 from amtl_cvx.errors import SolveError
+from amtl_cvx.limits import check_time, seconds_left
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
 from amtl_cvx.solution import Point, Solution, Status
@@ -52,6 +57,8 @@ def best_point(tasks: TaskSet, model: Model, *, starts: int, rng: np.random.Gene
     """The lowest J of the alternation from B = 0 and of `starts - 1` fits from random sparse B."""
     best, lowest = Point(np.zeros((tasks.d, tasks.T)), np.zeros((tasks.T, tasks.T))), math.inf
     for start in [None, *(random_start(tasks, rng) for _ in range(starts - 1))]:
+        if start is not None and seconds_left() <= 0.0:
+            break
         if (found := _fitted(tasks, model, start)) is not None and found.objective < lowest:
             best, lowest = Point(found.W, found.B), found.objective
     return best
@@ -89,20 +96,24 @@ def polish(problem: ExactProblem, W: Array, B: Array, *, bits: int) -> ExactPoin
     edges = edges_of(problem.T)
     z = [Fraction(value) for value in [*W.ravel().tolist(), *(float(B[edge]) for edge in edges)]]
     free = [k for k in range(len(z)) if k < W.size or z[k] > 0]
-    H = _hessian(problem, z)[np.ix_(free, free)]
-    if not np.linalg.eigvalsh(H)[0] > 1e-12 * np.abs(H).max():
+    H = _hessian(problem, z, free)
+    if H is None:
         return raw
     enough = Fraction(float(np.abs(H).sum(axis=1).max())) / 2**bits  # what rounding z leaves
+    slopes, own = _gradient(problem, z, free), True
     for _ in range(_ROUNDS):
-        gradient = _gradient(problem, z)
-        slopes = [gradient[k] for k in free]
+        check_time("the best point was polished")
         size = max(map(abs, slopes))
         if size <= enough:
             break
-        unit = Fraction(2) ** magnitude(size)
-        step = np.linalg.solve(H, np.array([float(slope / unit) for slope in slopes]))
-        for k, change in zip(free, step.tolist(), strict=True):
-            z[k] = Fraction(math.floor((z[k] - unit * Fraction(change)) * 2**bits), 2**bits)
+        moved = _moved(z, free, H, slopes, bits=bits)
+        there = _gradient(problem, moved, free)
+        if 2 * max(map(abs, there)) < size:
+            z, slopes, own = moved, there, False
+        elif own or (H := _hessian(problem, z, free)) is None:
+            break
+        else:
+            own = True
     point_W, point_B = unpack(problem, z)
     if min(map(min, point_B)) < 0:
         return raw
@@ -118,16 +129,34 @@ def unpack(problem: ExactProblem, z: Sequence[Fraction]) -> tuple[Matrix, Matrix
     return tuple(tuple(z[i * T : (i + 1) * T]) for i in range(d)), B
 
 
-def _gradient(problem: ExactProblem, z: Sequence[Fraction]) -> list[Fraction]:
+def _moved(
+    z: Sequence[Fraction], free: Sequence[int], H: Array, slopes: Sequence[Fraction], *, bits: int
+) -> list[Fraction]:
+    """Newton's step with the Hessian H, rounded to multiples of 2^-bits."""
+    unit = Fraction(2) ** magnitude(max(slopes, key=abs))
+    step = np.linalg.solve(H, np.array([float(slope / unit) for slope in slopes]))
+    moved = list(z)
+    for k, change in zip(free, step.tolist(), strict=True):
+        moved[k] = Fraction(math.floor((z[k] - unit * Fraction(change)) * 2**bits), 2**bits)
+    return moved
+
+
+def _gradient(problem: ExactProblem, z: Sequence[Fraction], free: Sequence[int]) -> list[Fraction]:
+    """The slopes of the free variables."""
     G_W, G_B = problem.gradients(*unpack(problem, z))
-    return [slope for row in G_W for slope in row] + [G_B[s][t] for s, t in edges_of(problem.T)]
+    slopes = [slope for row in G_W for slope in row] + [G_B[s][t] for s, t in edges_of(problem.T)]
+    return [slopes[k] for k in free]
 
 
-def _hessian(problem: ExactProblem, z: Sequence[Fraction]) -> Array:
-    """Hessian of J in doubles; exact before rounding, for J has degree 2 in every single variable."""
+def _hessian(problem: ExactProblem, z: Sequence[Fraction], free: Sequence[int]) -> Array | None:
+    """Hessian of J in the free variables, in doubles; None unless positive definite.
+
+    Exact before rounding, for J has degree 2 in every single variable.
+    """
     columns = []
-    for k in range(len(z)):
+    for k in free:
         ahead, behind = ([*z[:k], z[k] + side, *z[k + 1 :]] for side in (1, -1))
-        pairs = zip(_gradient(problem, ahead), _gradient(problem, behind), strict=True)
+        pairs = zip(_gradient(problem, ahead, free), _gradient(problem, behind, free), strict=True)
         columns.append([float((a - b) / 2) for a, b in pairs])
-    return np.array(columns)
+    H = np.array(columns)
+    return H if np.linalg.eigvalsh(H)[0] > 1e-12 * np.abs(H).max() else None

@@ -3,7 +3,7 @@ r"""A proof as JSON: everything `checker` needs, and nothing that it would have 
 Numbers are exact: doubles of the data as hexadecimal floats, rationals as "p/q", Gram factors as whole
 multiples of 2^-bits. The checker computes the box, the objective and the bound itself.
 
-    reduction, mu, coupling, task_weights, tasks [{n, X, y}]   the problem
+    reduction, mu, coupling, task_weights, tasks [{n, X, y}]   the problem; c_t = 1/sqrt(n_t) is "1/sqrt(7)"
     W (d, T), B (T, T)                                         the point of the upper bound
     level                                                      U' >= J(W, B): the box is that of J <= U'
     radius                                                     per variable, at least its range around (W, B)
@@ -19,11 +19,12 @@ from fractions import Fraction
 from typing import Any
 
 from amtl_cvx.enclosure.cells import Cell
-from amtl_cvx.enclosure.exact import Matrix
+from amtl_cvx.enclosure.exact import Matrix, task_weights
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import TaskSet
 
-FORMAT = "amtl-cvx global minimum 1"
+FORMAT = "amtl-cvx global minimum 2"
+"""Version 1 held c_t = 1/sqrt(n_t) as the double next to it; the checker reads both."""
 
 
 def proof_of(
@@ -44,18 +45,7 @@ def proof_of(
     return {
         "format": FORMAT,
         "statement": "lower <= J(W, B) <= upper at a global minimum; B[s][t]: task s helps task t",
-        "reduction": model.loss.reduction,
-        "mu": float(model.mu).hex(),
-        "coupling": float(model.coupling).hex(),
-        "task_weights": [c.hex() for c in model.task_weight(tasks).tolist()],
-        "tasks": [
-            {
-                "n": task.n,
-                "X": [[value.hex() for value in row] for row in task.X.tolist()],
-                "y": [value.hex() for value in task.y.tolist()],
-            }
-            for task in tasks
-        ],
+        **problem_of(tasks, model),
         "W": [[str(value) for value in row] for row in W],
         "B": [[str(value) for value in row] for row in B],
         "level": str(level),
@@ -65,6 +55,24 @@ def proof_of(
         **_squares(cell),
         "lower": str(lower),
         "upper": str(upper),
+    }
+
+
+def problem_of(tasks: TaskSet, model: Model) -> dict[str, Any]:
+    """The part of a proof that says which problem it is about."""
+    return {
+        "reduction": model.loss.reduction,
+        "mu": float(model.mu).hex(),
+        "coupling": float(model.coupling).hex(),
+        "task_weights": [c.name for c in task_weights(tasks, model)],
+        "tasks": [
+            {
+                "n": task.n,
+                "X": [[value.hex() for value in row] for row in task.X.tolist()],
+                "y": [value.hex() for value in task.y.tolist()],
+            }
+            for task in tasks
+        ],
     }
 
 

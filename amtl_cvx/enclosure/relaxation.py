@@ -40,6 +40,7 @@ import scipy.sparse as sp
 
 from amtl_cvx.enclosure.polynomial import Monomial, Polynomial, Scaled, edges_of, times
 from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.limits import seconds_left
 from amtl_cvx.solvers import SolverFault, watched
 from amtl_cvx.tasks import Array
 
@@ -228,11 +229,13 @@ def bound(relaxation: Relaxation, polynomial: Polynomial) -> Bound:
 
 
 def _solve(problem: cp.Problem, **settings: float) -> bool:
-    """Whether Clarabel gave an answer, accurate or not: what it is worth is decided by the rounding."""
+    """Whether Clarabel gave an answer in time, accurate or not: the rounding decides what it is worth."""
+    if seconds_left() <= 0.0:
+        return False
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")
         try:
-            watched(lambda: problem.solve(solver=cp.CLARABEL, **settings), limit=LIMIT)
+            watched(lambda: problem.solve(solver=cp.CLARABEL, **settings), limit=min(LIMIT, seconds_left()))
         except SolverFault:
             return False
     found = all(v.value is not None and np.isfinite(v.value).all() for v in problem.variables())

@@ -19,6 +19,7 @@ import scipy.sparse as sp
 from amtl_cvx.enclosure.polynomial import Polynomial
 from amtl_cvx.enclosure.relaxation import LIMIT, Relaxation
 from amtl_cvx.errors import NotCertifiable, SolverUnavailableError
+from amtl_cvx.limits import seconds_left
 from amtl_cvx.solvers import SolverFault, watched
 from amtl_cvx.tasks import Array
 
@@ -64,7 +65,8 @@ def bound_precisely(relaxation: Relaxation, polynomial: Polynomial) -> Array:
         )
         try:
             stacked = watched(
-                lambda: np.asarray(sdpap.solve(*problem, dict(SETTINGS))[0].todense()).ravel(), limit=LIMIT
+                lambda: np.asarray(sdpap.solve(*problem, dict(SETTINGS))[0].todense()).ravel(),
+                limit=min(LIMIT, seconds_left()),
             )
         except SolverFault as fault:
             raise NotCertifiable(f"SDPA found no bound ({fault}): choose solver 'CLARABEL'") from fault

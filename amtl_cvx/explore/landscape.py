@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from amtl_cvx.certificate.figures import rounded_down, rounded_up
 from amtl_cvx.explore.points import FirstOrderPoint, Reached, distance, same_value
 from amtl_cvx.graph import ORIENTATION
 from amtl_cvx.solution import Solution
@@ -126,11 +127,12 @@ class Landscape:
     def _separation(self) -> list[str]:
         """How tight and how far apart the points are."""
         spread = max(point.spread for point in self.points)
-        within = f"Results of one point lie within {spread:.1e} of each other"
+        within = f"Results of one point lie within {rounded_up(spread)} of each other"
         if len(self.points) == 1:
             return [f"{within} (relative distance of W and W B)."]
         apart = self.distances[np.triu_indices(len(self.points), 1)].min()
-        return [f"{within}, different points at least {apart:.1e} apart (relative distance of W and W B)."]
+        least = f"different points at least {rounded_down(apart)} apart"
+        return [f"{within}, {least} (relative distance of W and W B)."]
 
     def _predictor(self) -> list[str]:
         """Whether the lowest J predicts best, said in any case."""

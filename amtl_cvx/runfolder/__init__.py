@@ -26,7 +26,7 @@ from amtl_cvx.runfolder.folder import RunFolder, save
 from amtl_cvx.runfolder.places import Missed, check_replaceable
 from amtl_cvx.runfolder.proofs import proof_text, write_proofs
 from amtl_cvx.runfolder.state import read_state, state_arrays
-from amtl_cvx.runfolder.stored import StoredRun, read_history, read_run
+from amtl_cvx.runfolder.stored import StoredRun, read_certificate, read_history, read_run
 
 __all__ = [
     "Missed",
@@ -37,6 +37,7 @@ __all__ = [
     "model_from_dict",
     "model_to_dict",
     "proof_text",
+    "read_certificate",
     "read_history",
     "read_run",
     "read_state",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -137,6 +138,19 @@ def read_history(folder: Path) -> tuple[Record, ...]:
         return records
 
     return _settled(home, read)
+
+
+def read_certificate(path: Path, run: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The certificate.json of a run, as it was written; empty without one, or where it is not the run's."""
+    folder = path if path.is_dir() else path.parent
+    content = _content(locate(folder, "certificate.json"))
+    if content is None or not run or not _as_recorded(folder, "certificate.json", run):
+        return {}
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _settled(folder: Path, read: Callable[[Mapping[str, Any]], Read]) -> Read:

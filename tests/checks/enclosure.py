@@ -17,7 +17,7 @@ from cases import (
     random_transfer,
 )
 
-from amtl_cvx import ladder
+from amtl_cvx.certificate import figures
 from amtl_cvx.coordinator import Options
 from amtl_cvx.enclosure import (
     Enclosure,
@@ -150,7 +150,7 @@ def roots_lie_above() -> None:
             < value
             < box_module._round(value, abs(value), math.ceil)
         )
-        assert Fraction(ladder._below(value)) <= value
+        assert Fraction(figures.double_below(value)) <= value <= Fraction(figures.double_above(value))
 
 
 def boxes_by_hand_and_free_tasks_are_refused() -> None:

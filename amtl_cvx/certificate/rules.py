@@ -1,0 +1,46 @@
+"""By which rules a point was judged, and what changed since: an old run that no longer passes is told why.
+
+certificate.json holds their number as `rules`; one without it is of version 1. Version 2 judges more strictly
+in three places, each after a point was found that passed and should not have:
+
+    residual   every entry of W and B is held against the size of its own terms, no longer against the largest
+               of its column of W or row of B: an entry in small units hid behind one in large units
+    gain       what W alone can gain is judged by a proved bound, no longer to second order, which far from
+               the minimum understates it without limit
+    C5         J may lie above a point known to be lower by min(tol, 1e-3) of J, no longer by tol
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from amtl_cvx.certificate.verdict import Certificate
+
+RULES = 2
+"""The version of the rules by which this package judges."""
+
+_RESIDUAL = (
+    "every entry of W and B is now held against the size of its own terms, before against the largest of its"
+    " column of W or row of B"
+)
+_GAIN = "what W alone can gain is now judged by a proved bound, before to second order"
+_GLOBAL = (
+    "of level C5, J may now lie above a point known to be lower by min(tol, 1e-3) of J, before by tol of J"
+)
+
+
+def rule_that_changed(stored: Mapping[str, Any], found: Certificate) -> str:
+    """Which rule refuses what the stored certificate of the same point passed; "" where none does.
+
+    `stored` is the content of a certificate.json that anyone may have written.
+    """
+    if stored.get("rules", 1) == RULES or stored.get("passes") is not True:
+        return ""
+    if not found.passes:
+        if found.feasibility > 0.0:
+            return ""
+        return _RESIDUAL if found.relative > found.tol else _GAIN
+    beaten = found.reasons.get("C5", "").startswith("a lower point")
+    return _GLOBAL if stored.get("level") == "C5" and beaten else ""

@@ -1,0 +1,93 @@
+"""Figures in words: what is said to hold at most is never below the figure, at least never above it."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from cases import random_tasks
+
+from amtl_cvx import LossWeightedL1, Model, certify
+from amtl_cvx.certificate import Certificate, rungs
+from amtl_cvx.certificate.figures import double_above, double_below, rounded_down, rounded_up
+from amtl_cvx.report import _fact
+
+
+@pytest.mark.parametrize(
+    ("value", "up", "down"),
+    [
+        (6.04e-21, "6.1e-21", "6e-21"),
+        (9.95, "10", "9.9"),
+        (1.0, "1", "1"),
+        (0.25, "0.25", "0.25"),
+        (-0.123, "-0.12", "-0.13"),
+        (0.0, "0", "0"),
+        (math.inf, "inf", "inf"),
+    ],
+)
+def test_two_digits_on_either_side(value: float, up: str, down: str) -> None:
+    assert (rounded_up(value), rounded_down(value)) == (up, down)
+
+
+def test_figures_of_any_size_and_length(rng: np.random.Generator) -> None:
+    for value in (rng.normal(size=300) * 10.0 ** rng.integers(-200, 200, size=300)).tolist():
+        for digits in (1, 2, 6, 12):
+            up, down = Fraction(rounded_up(value, digits)), Fraction(rounded_down(value, digits))
+            assert down <= Fraction(value) <= up
+            assert up - down <= abs(Fraction(value)) / 10 ** (digits - 1)
+
+
+def test_doubles_on_either_side() -> None:
+    for value in (Fraction(1, 3), Fraction(-1, 3), Fraction(10**40 + 1), Fraction(1, 4)):
+        low, high = Fraction(double_below(value)), Fraction(double_above(value))
+        assert low <= value <= high and (low == high) == (value == Fraction(1, 4))
+
+
+@pytest.fixture
+def certificate(rng: np.random.Generator) -> Certificate:
+    """Every figure in it is a two-digit one and a little more, and a little less."""
+    tasks = random_tasks(rng, d=2, counts=(9, 12))
+    model = Model(transfer=LossWeightedL1(mu=0.05), coupling=1.0)
+    found = certify(tasks, model, np.zeros((2, 2)), np.zeros((2, 2)))
+    bounds = dict.fromkeys(BOUNDS, 1.201e-9)
+    return replace(
+        found, **bounds, **dict.fromkeys(LEAST, 1.299e-3), level="C5", passes=True, global_lower=1.0
+    )  # type: ignore[arg-type]
+
+
+BOUNDS = (
+    "gap_W", "gap_B", "error_W", "error_B", "relative", "proven_radius", "proven_distance", "global_width",
+    "global_excess",
+)  # fmt: skip
+LEAST = ("reduced_hessian_min", "min_multiplier", "min_positive_B", "proven_isolation")
+
+
+def test_words_of_a_certificate_hold(certificate: Certificate) -> None:
+    """Every 1.201e-9 is a bound from above, said to be 1.3e-09 at most; every 1.299e-3 one from below."""
+    said = " ".join(
+        [certificate.verdict(), *certificate.sentences()]
+        + [f"{rung.words} {rung.figure}" for rung in rungs(certificate)]
+    )
+    small = re.findall(r"\d\.?\d*e-09", said)
+    assert set(small) == {"1.3e-09"} and len(small) > 10
+    assert set(re.findall(r"0\.001\d*", said)) == {"0.0012"}
+
+
+def test_the_tables_of_a_report_hold(certificate: Certificate) -> None:
+    pi = replace(certificate, **dict.fromkeys((*BOUNDS, *LEAST, "global_lower", "global_upper"), math.pi))  # type: ignore[arg-type]
+    for name in (*BOUNDS, "global_upper"):
+        assert Fraction(_fact(pi, name).value) >= math.pi
+    for name in (*LEAST, "global_lower"):
+        assert Fraction(_fact(pi, name).value) <= math.pi
+    assert _fact(pi, "global_lower").value == "3.14159265358" and _fact(pi, "gap_W").value == "3.1416"
+
+
+def test_a_gap_is_never_said_to_be_smaller_than_it_is(certificate: Certificate) -> None:
+    for gap in (1.05e-9, 1.951e-9, 9.9501e-9):
+        words = replace(certificate, gap_W=gap, gap_B=gap, error_W=gap, error_B=gap).sentences()
+        for shown in re.findall(r"(?:more than|at most) (\S+?e-\d+|1e-08)[. ,]", " ".join(words)):
+            assert Fraction(shown) >= gap or shown == "1.3e-09"
