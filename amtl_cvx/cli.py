@@ -264,6 +264,7 @@ def _add_fit(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="level of the certificate: C2 first-order (default), C3 strict local minimum, C4 proven digits,"
         " C5 proven global minimum",
     )
+    _add_limit(fit)
     fit.add_argument(
         "--json",
         action="store_true",
@@ -337,6 +338,15 @@ def _add_running(parser: argparse.ArgumentParser, *, seeded: str) -> None:
     _add_quiet(parser)
 
 
+def _add_limit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--limit",
+        type=float,
+        metavar="SECONDS",
+        help="time for the levels above C2; what is not decided by then is said (600)",
+    )
+
+
 def _add_quiet(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
@@ -367,6 +377,7 @@ def _add_certify(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="level to reach: C0 evaluated, C1 both gaps, C2 first-order (default), C3 strict local minimum,"
         " C4 proven digits, C5 proven global minimum",
     )
+    _add_limit(certify)
     certify.add_argument(
         "--digits", type=int, metavar="N", help="print W, B and J to N proven digits, up to 40 (level C4, C5)"
     )
@@ -374,7 +385,8 @@ def _add_certify(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--proof",
         type=_path,
         metavar="FILE",
-        help="write the proof of the lower bound there (level C5; needs pip install 'amtl-cvx[verify]')",
+        help="write the proof of the lower bound there (level C5; needs pip install 'amtl-cvx[verify]'); one"
+        " that is there must be about these data and this model, and is checked in place of a search",
     )
     certify.add_argument("--json", action="store_true", help="print the certificate as JSON")
     _add_quiet(certify)

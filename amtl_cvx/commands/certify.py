@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from amtl_cvx.certificate import Certificate, check_level, reaches
+from amtl_cvx.certificate.figures import double_below
+from amtl_cvx.commands.earlier import changed_rules, other_data
 from amtl_cvx.commands.foreign import Reading, in_data_order, repair
 from amtl_cvx.commands.output import files_of_run, ladder_lines, reached_words, write_whole
 from amtl_cvx.commands.parts import columns_aside, retake, wanted_parts
 from amtl_cvx.commands.rows import confirmed, keep_rows
-from amtl_cvx.commands.settings import learn_preparation, number, resolve, say_reading
+from amtl_cvx.commands.settings import learn_preparation, number, resolve, say_reading, time_limit
 from amtl_cvx.commands.setup import interruptible
 from amtl_cvx.console import note, say
 from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
@@ -25,7 +28,7 @@ from amtl_cvx.methods import method_named
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.progress import Progress
-from amtl_cvx.runfolder import StoredRun, model_from_dict, proof_text, read_run, to_json
+from amtl_cvx.runfolder import StoredRun, model_from_dict, proof_text, read_certificate, read_run, to_json
 from amtl_cvx.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -49,28 +52,30 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Judged:
-    """The certificate of a point, how the point was read, and what there is to say."""
+    """The certificate of a point, how the point was read, and what there is to say.
+
+    `foreign`: the data are not those of the run; `was` is what certificate.json says of it.
+    """
 
     certificate: Certificate
     reading: Reading
     notes: Sequence[str]
     advice: str | None
     tol: float
-
-    @property
-    def said(self) -> list[str]:
-        """What --json tells beside the certificate."""
-        return [*self.notes, *([] if self.advice is None else [self.advice])]
+    foreign: bool
+    was: Mapping[str, Any]
 
 
 def certify(arguments: Namespace) -> Exit:
     """`amtl-cvx certify`."""
     check_level(arguments.level)
     _check_extras(arguments)
+    time_limit(arguments)
     stored = read_run(arguments.solution)
     problem = stored_problem(arguments, stored)
     judged = _judge(arguments, stored, problem)
     tasks, model, point = problem.tasks, problem.model, judged.reading.point
+    proof = _stored_proof(arguments, problem)
     with (
         interruptible(),
         Progress(quiet=arguments.quiet or arguments.level <= "C2", tol=judged.tol) as progress,
@@ -83,22 +88,28 @@ def certify(arguments: Namespace) -> Exit:
             point.B,
             level=arguments.level,
             digits=arguments.digits or _DIGITS,
+            limit=time_limit(arguments),
+            proof=proof,
             observe=progress.phase,
         )
-    proof = "" if arguments.proof is None else _write_proof(arguments, climbed)
+    changed = "" if judged.foreign else changed_rules(stored, judged.was, model, climbed.certificate)
+    notes = [*judged.notes, *([changed] if changed else [])]
+    said = _proof_words(arguments, climbed, stored=proof)
     if arguments.json:
         content = _content(climbed, tasks, arguments.digits)
-        say(to_json(content | ({"notes": judged.said} if judged.said else {})).rstrip())
+        notes += [] if judged.advice is None else [judged.advice]
+        say(to_json(content | ({"notes": notes} if notes else {})).rstrip())
     elif not arguments.quiet:
         lines = _lines(climbed, tasks, arguments)
-        lines += [judged.reading.order, *(f"note: {note}" for note in judged.notes)]
+        lines += [judged.reading.order, *(f"note: {note}" for note in notes)]
         if not climbed.certificate.passes:
             lines.append(judged.advice or _next_thing(climbed.certificate, model, stored))
-        say(*lines, *([proof] if proof else []))
+        say(*lines, *said)
     if climbed.interrupted:
         note(f"interrupted: {reached_words(climbed.certificate)}")
         return Exit.INTERRUPTED
-    return Exit.DONE if reaches(climbed.certificate, arguments.level) else Exit.UNCERTIFIED
+    certified = reaches(climbed.certificate, arguments.level) and not judged.foreign
+    return Exit.DONE if certified else Exit.UNCERTIFIED
 
 
 def stored_problem(arguments: Namespace, stored: StoredRun | None, *, rows: bool | None = None) -> Problem:
@@ -146,8 +157,18 @@ def _judge(arguments: Namespace, stored: StoredRun, problem: Problem) -> _Judged
     advice = None
     if not certificate.passes:
         advice = repair(tasks, model, reading.point, judge=lambda other: judge(tasks, model, other, tol))
-    notes = (*reading.notes, *_other_data(stored, problem.dataset))
-    return _Judged(certificate=certificate, reading=reading, notes=notes, advice=advice, tol=tol)
+    was = read_certificate(arguments.solution, stored.run)
+    other, foreign = other_data(stored, was, problem.dataset)
+    notes = (*reading.notes, *([other] if other else []))
+    return _Judged(
+        certificate=certificate,
+        reading=reading,
+        notes=notes,
+        advice=advice,
+        tol=tol,
+        foreign=foreign,
+        was=was,
+    )
 
 
 def _check_extras(arguments: Namespace) -> None:
@@ -157,7 +178,7 @@ def _check_extras(arguments: Namespace) -> None:
             raise ModelError(f"--digits must be a whole number from 1 to {_DIGITS}, got {arguments.digits}")
         if arguments.level < "C4":
             raise ModelError(f"--digits needs --level C4 or C5, got {arguments.level}")
-    if arguments.proof is not None:
+    if arguments.proof is not None and not arguments.proof.is_file():
         if arguments.level < "C5":
             raise ModelError(f"--proof needs --level C5, got {arguments.level}")
         if not arguments.proof.absolute().parent.is_dir():
@@ -187,22 +208,33 @@ def _model_and_preparation(
     return model_from_dict({**{key: settings[key] for key in _MODEL_KEYS}, **values}), preparation
 
 
-def _other_data(stored: StoredRun, dataset: Dataset) -> list[str]:
-    """That the data are not those of the run, where it says which they were."""
-    stored_hash = stored.data.get("fingerprint")
-    if stored_hash is None or stored_hash == dataset.train.fingerprint():
-        return []
-    return ["these are not the data of the run (their hash differs)"]
+def _stored_proof(arguments: Namespace, problem: Problem) -> dict[str, Any] | None:
+    """The proof that --proof names, if one is there; `DataError` unless it is about these data and model."""
+    if arguments.proof is None or not arguments.proof.is_file():
+        return None
+    from amtl_cvx.enclosure import checked_bounds, read_proof
+
+    proof = read_proof(arguments.proof)
+    checked_bounds(proof, problem.tasks, problem.model)
+    return proof
 
 
-def _write_proof(arguments: Namespace, climbed: Climb) -> str:
-    """Write the proof of the lower bound; what was done, in one line."""
+def _proof_words(arguments: Namespace, climbed: Climb, *, stored: dict[str, Any] | None) -> list[str]:
+    """What became of --proof: a new bound is written there, one that was there is kept."""
     path, text = arguments.proof, proof_text(climbed)
+    if path is None:
+        return []
+    if stored is not None:
+        least = double_below(Fraction(stored["lower"]))
+        return [
+            f"proof: {path} was there and holds, for these data and this model: no W and B have an objective"
+            f" below {least!r}"
+        ]
     if text is None:
-        return f"proof: {path} was not written, there is no exact bound"
+        return [f"proof: {path} was not written, there is no exact bound"]
     read = (Path(arguments.data), arguments.solution, *files_of_run(arguments.solution))
     write_whole(path, text.encode(), read=read)
-    return f"proof: {path} holds the bound, to be checked without a solver"
+    return [f"proof: {path} holds the bound, to be checked without a solver"]
 
 
 def _content(climbed: Climb, tasks: TaskSet, digits: int | None) -> dict[str, Any]:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from amtl_cvx.certificate import Certificate, reaches
+from amtl_cvx.certificate.figures import rounded_down, rounded_up
 from amtl_cvx.commands.output import kept_words, ladder_lines, reached_words
 from amtl_cvx.commands.rows import confirmed_solution
-from amtl_cvx.commands.settings import complete
+from amtl_cvx.commands.settings import complete, time_limit
 from amtl_cvx.commands.setup import (
     Setup,
     feature_spread,
@@ -71,7 +72,7 @@ def fit(arguments: Namespace) -> Exit:
         )
         if arguments.level > "C2":  # a climb takes up to minutes
             folder.checkpoint(solution, **told)
-        climbed = _climbed(solution, setup.train, arguments.level, progress)
+        climbed = _climbed(solution, setup.train, arguments, progress)
         solution = dataclasses.replace(solution, certificate=climbed.certificate)
         with uninterrupted():  # the point is there: DIR is written
             progress.phase("drawing the graph and writing the report")
@@ -119,7 +120,7 @@ def _fitted(
     return prepared(dataclasses.replace(solution, state=None) if setup.stopped else solution)
 
 
-def _climbed(solution: Solution, tasks: TaskSet, level: str, progress: Progress) -> Climb:
+def _climbed(solution: Solution, tasks: TaskSet, arguments: Namespace, progress: Progress) -> Climb:
     """What is known above C2; nothing more after an interrupt."""
     if solution.status is Status.INTERRUPTED:
         return Climb(certificate=solution.certificate)
@@ -129,7 +130,8 @@ def _climbed(solution: Solution, tasks: TaskSet, level: str, progress: Progress)
         solution.model,
         solution.W,
         solution.B,
-        level=level,
+        level=arguments.level,
+        limit=time_limit(arguments),
         observe=progress.phase,
     )
 
@@ -144,6 +146,7 @@ def _missed(solution: Solution, climbed: Climb, level: str) -> Missed | None:
 def _options(arguments: Namespace) -> Options:
     """How to run; `AMTLError` for a method, seed or option that is none."""
     method_named(arguments.method)
+    time_limit(arguments)
     return dataclasses.replace(
         running_options(arguments),
         refine=arguments.refine,
@@ -250,11 +253,16 @@ def _shortfall(certificate: Certificate) -> str:
     """What misses which limit, and why where that is known."""
     missed = []
     if certificate.relative > certificate.tol:
-        missed.append(f"the relative residual is {certificate.relative:.1e}, its limit {certificate.tol:.0e}")
+        missed.append(
+            f"the relative residual is {rounded_up(certificate.relative)}, its limit {certificate.tol:g}"
+        )
     gaps = (certificate.gap_W if certificate.gap_W_exact else None, certificate.gap_B)
     gap, limit = sum(value or 0.0 for value in gaps), certificate.tol * abs(certificate.objective)
     if gap > limit:
-        missed.append(f"the duality gaps sum to {gap:.1e}, their limit (tol times objective) is {limit:.1e}")
+        missed.append(
+            f"the duality gaps sum to {rounded_up(gap)}, their limit (tol times objective) is"
+            f" {rounded_down(limit)}"
+        )
     why = certificate.reasons.get("minimum")
     return f"not certified: {'; '.join([*(missed or ['B is not feasible']), *([why] if why else [])])}"
 

@@ -15,6 +15,7 @@ from typing import Any
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import suggest_loss
+from amtl_cvx.limits import SECONDS, check_limit
 from amtl_cvx.model import Model, make_model
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.tasks import TaskSet
@@ -93,6 +94,13 @@ def build_model(settings: Mapping[str, Any], train: TaskSet) -> tuple[Model, dic
         **values,
     )
     return model, auto
+
+
+def time_limit(arguments: Namespace) -> float:
+    """--limit, or its default; `ModelError` for what is none."""
+    limit = SECONDS if arguments.limit is None else arguments.limit
+    check_limit(limit)
+    return float(limit)
 
 
 def number(name: str, text: Any) -> float:
