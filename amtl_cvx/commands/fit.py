@@ -253,9 +253,7 @@ def _shortfall(certificate: Certificate) -> str:
     """What misses which limit, and why where that is known."""
     missed = []
     if certificate.relative > certificate.tol:
-        missed.append(
-            f"the relative residual is {rounded_up(certificate.relative)}, its limit {certificate.tol:g}"
-        )
+        missed.append(f"the relative residual is {certificate.relative:.1e}, its limit {certificate.tol:g}")
     gaps = (certificate.gap_W if certificate.gap_W_exact else None, certificate.gap_B)
     gap, limit = sum(value or 0.0 for value in gaps), certificate.tol * abs(certificate.objective)
     if gap > limit:
