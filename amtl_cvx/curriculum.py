@@ -37,6 +37,7 @@ from amtl_cvx.certificate import (
     infeasibility,
     residuals,
 )
+from amtl_cvx.certificate.residuals import ROOM, Misses
 from amtl_cvx.coordinator import Options, start_run
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
@@ -79,6 +80,14 @@ def outgoing_cost(
     return float(c[t] * losses[t] + price * row.sum() + model.coupling * (misfit**2).sum())
 
 
+def row_sizes(model: Model, c: Array, losses: Array, W: Array, B: Array, t: int, learned: list[int]) -> Array:
+    """What 2 coupling ||w_t||^2 times the outgoing row of task t in eq. 5 is summed from, (T,)."""
+    inner = np.abs(W[:, t] @ W) + ROOM * (np.abs(W[:, t]) @ np.abs(W))
+    price = float(_prices(model, c * losses)[t])
+    sizes: Array = price + 2.0 * model.coupling * (inner + inner[learned] @ np.abs(B[learned]))
+    return sizes
+
+
 def refit_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int, learned: list[int]) -> Coupled:
     """Eq. 6 as data of the one-task W-problem."""
     c = model.task_weight(tasks)
@@ -88,7 +97,13 @@ def refit_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int, learned
     k = math.sqrt(model.coupling)
     target = W[:, learned] @ B[learned, t]
     return Coupled(
-        model.loss, tasks.tasks[t : t + 1], a, np.array([[k]]), k * target[:, None], basis=tasks.basis
+        model.loss,
+        tasks.tasks[t : t + 1],
+        a,
+        np.array([[k]]),
+        k * target[:, None],
+        basis=tasks.basis,
+        lengths=tasks.lengths[:, t : t + 1],
     )
 
 
@@ -243,13 +258,14 @@ class _Audit:
             cost = outgoing_cost(model, c, losses, current, partial, t, learned, B[t])
             self.gap_B += max(0.0, cost - min(choice.cost for choice in best.values()))
             scale = 2.0 * model.coupling * float(current[:, t] @ current[:, t])
-            miss_B = scale * float(np.abs(B[t] - best[t].row).max())
+            misses = scale * np.abs(B[t] - best[t].row)
+            miss_B = float(misses.max())
+            ratio_B = Misses(misses, row_sizes(model, c, losses, current, partial, t, learned)).relative()
             partial[t] = B[t]
             step = refit_step(tasks, model, W, partial, t, learned)
             w = W[:, t : t + 1]
             gradient = step.pull(w) + step.coupling(w)
             self.gap_W += float((gradient**2).sum()) / (4.0 * model.coupling)
-            ratio_B = miss_B / (scale * max(1.0, float(best[t].row.max()))) if scale > 0 else miss_B
             self.worst = np.maximum(
                 self.worst, [np.abs(tasks.lift(gradient)).max(), miss_B, step.relative(w), ratio_B]
             )

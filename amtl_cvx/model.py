@@ -187,7 +187,7 @@ class Model:
         if tasks.block is not None:
             X, y = tasks.block
             sums: Array = self.loss.rows((X @ W.T[:, :, None])[:, :, 0], y).sum(axis=1)
-            return self._scales(tasks) * sums
+            return self.loss_scales(tasks) * sums
         return np.array([self.loss.value(task, w) for task, w in zip(tasks, W.T, strict=True)])
 
     def weighted_losses(self, tasks: TaskSet, W: Array) -> Array:
@@ -213,10 +213,11 @@ class Model:
         if tasks.block is not None:
             X, y = tasks.block
             slopes = self.loss.slopes((X @ W.T[:, :, None])[:, :, 0], y)
-            return self._scales(tasks) * (slopes[:, None, :] @ X)[:, 0, :].T
+            return self.loss_scales(tasks) * (slopes[:, None, :] @ X)[:, 0, :].T
         return np.column_stack([self.loss.gradient(task, w) for task, w in zip(tasks, W.T, strict=True)])
 
-    def _scales(self, tasks: TaskSet) -> Array:
+    def loss_scales(self, tasks: TaskSet) -> Array:
+        """The factors in front of the sums over rows, (T,): 1/n_t or 1."""
         return np.array([self.loss.scale(task) for task in tasks])
 
     def coupling_gradient_W(self, W: Array, B: Array) -> Array:

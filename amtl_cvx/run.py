@@ -82,7 +82,7 @@ class Run:
 
     def __post_init__(self) -> None:
         self.W, self.B = np.zeros((self.tasks.d, self.tasks.T)), np.zeros((self.tasks.T, self.tasks.T))
-        self.at_zero = self.model.loss_gradient(self.tasks, self.W)
+        self.at_zero = self.model.losses(self.tasks, self.W)
 
     @property
     def elapsed(self) -> float:

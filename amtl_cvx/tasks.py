@@ -56,7 +56,17 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.notebook import paragraph, table
 from amtl_cvx.rowspace import row_basis
 
-__all__ = ["Array", "Indices", "Mask", "Task", "TaskSet", "check_tasks", "task_index", "triangular_factor"]
+__all__ = [
+    "Array",
+    "Indices",
+    "Mask",
+    "Task",
+    "TaskSet",
+    "check_tasks",
+    "feature_lengths",
+    "task_index",
+    "triangular_factor",
+]
 
 BLOCK_SIZE = 10**6
 """Number of features in all rows up to which a `TaskSet` keeps them as one block too."""
@@ -419,6 +429,16 @@ class TaskSet:
         return frozen(X), frozen(y)
 
     @functools.cached_property
+    def lengths(self) -> Array:
+        """||x_ti||, the norms of the original features over the rows of every task, (d, T)."""
+        return frozen(feature_lengths(self.tasks, self.basis))
+
+    @functools.cached_property
+    def target_lengths(self) -> Array:
+        """||y_t||, (T,)."""
+        return frozen(np.array([np.linalg.norm(task.y) for task in self]))
+
+    @functools.cached_property
     def row_basis(self) -> Array | None:
         """An orthonormal basis (d, r) of what all rows span where that is few dimensions (`rowspace`)."""
         return None if self.basis is not None else row_basis(task.X for task in self.tasks)
@@ -626,3 +646,15 @@ def _memory(array: object) -> object:
 
 def _names(names: Sequence[str] | None, T: int) -> tuple[str, ...]:
     return tuple(f"task {t}" for t in range(T)) if names is None else names_of(names, T, "task")
+
+
+def feature_lengths(tasks: Iterable[Task], basis: Array | None) -> Array:
+    """||x_ti|| of the features that the tasks have in `basis` (`TaskSet.basis`), (d, T); shared rows once."""
+    known: dict[int, Array] = {}
+    columns = []
+    for task in tasks:
+        if id(task.X) not in known:
+            factor = task.X if basis is None else np.linalg.qr(task.X, mode="r") @ basis.T
+            known[id(task.X)] = np.sqrt(np.einsum("ij,ij->j", factor, factor))
+        columns.append(known[id(task.X)])
+    return np.column_stack(columns)

@@ -31,6 +31,11 @@ class Residual(NamedTuple):
     def relative(self) -> float:
         return max(self.relative_W, self.relative_B)
 
+    def agrees(self, found: tuple[float, float, float, float], room: float = 1e-3) -> bool:
+        """Whether residuals are these, the relative ones up to a `room` for rounding in their sizes."""
+        least = np.array(self) * (1.0 - np.array([0.0, 0.0, room, room]))
+        return bool((least * (1 - 1e-9) <= found).all() and (found <= np.array(self) * (1 + 1e-9)).all())
+
 
 def price_weights(tasks: TaskSet, model: Model) -> Array:
     """c (T,)."""
@@ -178,19 +183,26 @@ def prices(tasks: TaskSet, model: Model, W: Array) -> Array:
 
 
 def residual(tasks: TaskSet, model: Model, W: Array, B: Array) -> Residual:
-    """SPEC section 4 for a smooth loss and every w_s != 0."""
-    T, a = tasks.T, loss_weights(tasks, model, B)
-    here, start = loss_gradients(tasks, model, W), loss_gradients(tasks, model, np.zeros_like(W))
-    drag, (G_W, G_B), p = pulls(model, W, B), gradients(tasks, model, W, B), prices(tasks, model, W)
+    """SPEC section 4 for a smooth loss and every w_s != 0, entry by entry, without room for rounding."""
+    T, a, M = tasks.T, loss_weights(tasks, model, B), np.eye(tasks.T) - B
+    (G_W, G_B), p, R = gradients(tasks, model, W, B), prices(tasks, model, W), W - W @ B
     relative_W = relative_B = stationarity_B = 0.0
-    for t in range(T):
-        size = max(abs(a[t] * here[:, t]).max(), abs(a[t] * start[:, t]).max(), abs(drag[:, t]).max())
-        relative_W = max(relative_W, abs(G_W[:, t]).max() / size)
+    for t, task in enumerate(tasks):
+        steep = np.linalg.norm(slopes(model.loss, task.X @ W[:, t], task.y))
+        rate = a[t] * row_scale(model.loss, len(task.y))
+        for i in range(tasks.d):
+            drag = 2 * model.coupling * sum(abs(M[t, u] * R[i, u]) for u in range(T))
+            size = rate * np.linalg.norm(task.X[:, i]) * steep + drag
+            relative_W = max(relative_W, abs(G_W[i, t]) / size)
     for s in range(T):
-        h, off = 2 * model.coupling * (W[:, s] @ W[:, s]), [t for t in range(T) if t != s]
-        miss = max((abs(min(h * B[s, t], G_B[s, t])) for t in off), default=0.0)
-        size = p[s] + max((abs(2 * model.coupling * (W[:, s] @ W[:, t])) for t in off), default=0.0)
-        stationarity_B, relative_B = max(stationarity_B, miss), max(relative_B, miss / size if miss else 0.0)
+        h = 2 * model.coupling * (W[:, s] @ W[:, s])
+        for t in range(T):
+            if t == s:
+                continue
+            given = sum(abs(W[:, s] @ W[:, u]) * B[u, t] for u in range(T))
+            size = p[s] + 2 * model.coupling * (abs(W[:, s] @ W[:, t]) + given)
+            miss = abs(min(h * B[s, t], G_B[s, t]))
+            stationarity_B, relative_B = max(stationarity_B, miss), max(relative_B, miss / size)
     return Residual(float(abs(G_W).max()), float(stationarity_B), float(relative_W), float(relative_B))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import scipy.linalg as sl
 
 from amtl_cvx.certificate.figures import rounded_up
+from amtl_cvx.certificate.residuals import misses
 from amtl_cvx.model import Model, stacked_hessian
 from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
@@ -148,6 +149,26 @@ class LocalModel:
         factor = sl.cho_factor(self.S, lower=True, check_finite=False)
         step: Array = -sl.cho_solve(factor, gradient / self.root, check_finite=False)
         return step
+
+    def farthest(self, step: Array) -> tuple[float, str]:
+        """The largest part of its size (`residuals`) that a step takes an entry's gradient by, and the entry.
+
+        Entries are those of the original features; alone, one moves its gradient by its curvature.
+        """
+        tasks, (T, d) = self.tasks, self.W.shape[::-1]
+        about_W, about_B = misses(tasks, self.model, self.W, self.B)
+        move_W, move_B = self.split(step)
+        basis = np.eye(d) if tasks.basis is None else tasks.basis
+        blocks = [self.H[t * d : (t + 1) * d, t * d : (t + 1) * d] for t in range(T)]
+        curved = np.column_stack([((basis @ block) * basis).sum(axis=1) for block in blocks])
+        parts_W = about_W._replace(miss=curved * np.abs(tasks.lift(move_W))).parts()
+        h = 2.0 * self.model.coupling * (self.W**2).sum(axis=0)
+        parts_B = about_B._replace(miss=h[:, None] * np.abs(move_B)).parts()
+        i, t = np.unravel_index(int(np.argmax(parts_W)), parts_W.shape)
+        if parts_W[i, t] >= parts_B.max():
+            return float(parts_W[i, t]), f"w of {tasks.names[t]!r} for feature {i}"
+        s, t = np.unravel_index(int(np.argmax(parts_B)), parts_B.shape)
+        return float(parts_B[s, t]), self._edge(int(s), int(t))
 
     def change(self, step: Array) -> float:
         """Frobenius norm of the change of S over a step, the rows that it takes to a kink included."""

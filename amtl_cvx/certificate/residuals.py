@@ -1,4 +1,44 @@
-"""First-order residuals: how far a point is from stationarity (see the package's essay)."""
+r"""First-order residuals: how far a point is from stationarity, entry by entry.
+
+With M = I - B, R = W M, P = M M', h_s = 2 coupling ||w_s||^2, x_ti feature i of task t over its n_t rows and
+phi'_t the slopes of these rows (1/n_t -> 1 for reduction "sum")
+
+    G_W[i, t] = a_t/n_t x_ti'phi'_t + 2 coupling (R M')[i, t]
+    m[s, t]   = min(h_s B[s, t], G_B[s, t])           G_B[s, t] = p_s - 2 coupling w_s'(w_t - W b_t)
+
+`stationarity_W`, `stationarity_B` are the largest |G_W| and |m|; `relative_W`, `relative_B` the largest
+ratios to the sizes of what that very entry is summed from (0/0 = 0):
+
+    size_W[i, t] = a_t/n_t ||x_ti|| ||phi'_t|| + 2 coupling (|R| |M'|)[i, t] + room
+    size_B[s, t] = p_s + 2 coupling (|w_s'w_t| + sum_u |w_s'w_u| B[u, t]) + room
+
+No entry can hide behind another: not behind a feature, a task or an edge in larger units. By Cauchy-Schwarz a
+ratio is at most 1, and one of eps means that changes of eps in each of its terms make the entry exactly 0
+(the backward error of Oettli and Prager). A flipped sign moves G_W by 2 H_ii w_i, a lost edge moves G_B by
+h_s B[s, t], and both are among the terms. The norms are over rows, so that triangular factors of the rows,
+which turn them, have the same sizes. Factors k in J, in all y (squared loss; Huber with its threshold) or in
+a feature that only its own data hold cancel.
+
+A loss with kinks has multipliers in place of slopes (`fenchel`). They are bounded, |u| <= D (the end of their
+domain that is farther from 0) whatever W is, so ||D|| takes the place of ||phi'||: the ratio of a pull that
+is not there to the largest that there can be. What the u are off by is part of gap_W, which is judged.
+
+Room. G is known up to rounding: eps times what phi', R and w_s'w_t are themselves summed from, which can be
+far larger than they are, where a fit is nearly perfect or w_t nearly W b_t. `ROOM` = 1e-5 of these sizes is
+added, so that eps stays below 1e-10 of every size:
+
+    phi'_t      phi''(z) (sum_i ||x_ti|| |w_it| + ||y_t||) (`Loss.slope_terms`)
+    R           |W| |M|
+    w_s'w_t     |w_s|'|w_t|
+
+An entry that only the coupling holds at 0 (a feature that is 0 in a task) may have no terms at all but its
+own error. Its curvature is at least 2 coupling P_tt, so G^2 / (4 coupling P_tt) bounds what it can gain; it
+has the room `ROOM` sqrt(2 coupling P_tt) (sqrt(a_t l_t(0)) + `ROOM` sqrt(J(0, 0))): at the tolerance 1e-8 a
+part 1e-26 of its task's own loss. A penalty without row prices has the prox residual in place of m, and no p.
+
+Sources: Oettli, Prager, Compatibility of approximate solution of linear equations with given error bounds,
+1964; Arioli, Demmel, Duff, Solving sparse linear systems with sparse backward error, 1989.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +48,12 @@ from typing import NamedTuple
 import numpy as np
 
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
+from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.tasks import Array, Task, TaskSet
+
+ROOM = 1e-5
+"""Part of the sizes that rounding is relative to; 1e-16 of them is far below the tolerance of any size."""
 
 
 class Residuals(NamedTuple):
@@ -25,6 +69,23 @@ class Residuals(NamedTuple):
         return max(self.relative_W, self.relative_B)
 
 
+class Misses(NamedTuple):
+    """What an entry of a block is off by, and what it is held against; (d, T) or (T, T)."""
+
+    miss: Array
+    size: Array
+
+    def parts(self) -> Array:
+        """The ratios, with 0/0 = 0 and x/0 = inf."""
+        none = np.where(self.miss > 0, np.inf, 0.0)
+        parts: Array = np.divide(self.miss, self.size, out=none, where=self.size > 0)
+        return parts
+
+    def relative(self) -> float:
+        """The largest ratio."""
+        return float(self.parts().max())
+
+
 def residuals(
     tasks: TaskSet,
     model: Model,
@@ -34,51 +95,148 @@ def residuals(
     at_zero: Array | None = None,
     multipliers: Sequence[Array] | None = None,
 ) -> Residuals:
-    """The residuals of SPEC section 4, absolute and relative.
+    """The residuals of SPEC section 4, absolute and relative; see the module essay.
 
-    A loss with kinks enters with the subgradients of least gap (`fenchel`), so that a point on a kink is not
-    taken for a bad one; what they are off by is part of gap_W, which is judged for such a loss.
+    Entries are those of the original features, also where the tasks are in coordinates.
 
-    Largest entries are those of the original features, also where the tasks are in coordinates.
-
-    `at_zero` (d, T) are the gradients of the losses at W = 0, for who asks at many points; `multipliers` are
-    those of a loss with kinks, where they are known.
+    `at_zero` (T,) are the losses at W = 0, for who asks at many points; `multipliers` are those of a loss
+    with kinks, where they are known.
     """
-    weight = model.loss_weight(tasks, B)
-    if model.loss.smooth:
-        pull = weight * model.loss_gradient(tasks, W)
-    else:
-        known = kinked_multipliers(tasks, model, W, B) if multipliers is None else multipliers
-        pull = fenchel(tasks, model, W, B, known).pull
-    at_zero = weight * (model.loss_gradient(tasks, np.zeros_like(W)) if at_zero is None else at_zero)
-    coupling = model.coupling_gradient_W(W, B)
-    pull, at_zero, coupling = (tasks.lift(term) for term in (pull, at_zero, coupling))
-    miss_W = np.abs(pull + coupling).max(axis=0)
-    size_W = np.max([np.abs(term).max(axis=0) for term in (pull, at_zero, coupling)], axis=0)
-    miss_B, size_B = _transfer_residual(tasks, model, W, B)
+    about_W, about_B = misses(tasks, model, W, B, at_zero=at_zero, multipliers=multipliers)
     return Residuals(
-        stationarity_W=float(miss_W.max()),
-        stationarity_B=float(miss_B.max()),
-        relative_W=_largest_ratio(miss_W, size_W),
-        relative_B=_largest_ratio(miss_B, size_B),
+        stationarity_W=float(about_W.miss.max()),
+        stationarity_B=float(about_B.miss.max()),
+        relative_W=about_W.relative(),
+        relative_B=about_B.relative(),
     )
 
 
-def _transfer_residual(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, Array]:
-    """Per row of B: the prox residual in gradient units, and the size of its terms."""
-    losses = model.weighted_losses(tasks, W)
-    prices = model.transfer.prices(losses)
-    inner = 2.0 * model.coupling * np.abs(W.T @ W)
+def misses(
+    tasks: TaskSet,
+    model: Model,
+    W: Array,
+    B: Array,
+    *,
+    at_zero: Array | None = None,
+    multipliers: Sequence[Array] | None = None,
+) -> tuple[Misses, Misses]:
+    """What every entry of W and of B is off by; parameters of `residuals`."""
+    at_zero = model.losses(tasks, np.zeros_like(W)) if at_zero is None else at_zero
+    V, Q = tasks.lift(W), np.sqrt(model.coupling) * (np.eye(len(B)) - B)
+    reach = (tasks.lengths * np.abs(V)).sum(axis=0)
+    slopes = _slopes(tasks, model, W, B, reach, multipliers)
+    weight, scale = model.loss_weight(tasks, B), model.loss_scales(tasks)
+    about_W = weight_misses(
+        slopes=slopes,
+        gradient=tasks.lift(weight * slopes.pull + model.coupling_gradient_W(W, B)),
+        rows=tasks.lengths,
+        rates=weight * scale,
+        residual=V @ Q,
+        terms=np.abs(V) @ np.abs(Q),
+        Q=Q,
+        own=np.sqrt(np.abs(weight) * at_zero) + ROOM * np.sqrt(model.task_weight(tasks) @ at_zero),
+    )
+    return about_W, _transfer_misses(tasks, model, W, B, scale * slopes.norm * (reach + tasks.target_lengths))
+
+
+class Slopes(NamedTuple):
+    """The losses' part of G_W without a_t, and the norms over the rows that bound it."""
+
+    pull: Array
+    """grad L_t(w_t), (d, T)"""
+    norm: Array
+    """||phi'|| or ||D||, (T,)"""
+    terms: Array
+    """What phi' is summed from, (T,)"""
+
+
+def task_slopes(loss: Loss, tasks: Sequence[Task], W: Array, reach: Array) -> Slopes:
+    """Those of a smooth loss, task by task; `reach` (T,) is sum_i ||x_ti|| |w_it|."""
+    slopes = [loss.slopes(task.X @ w, task.y) for task, w in zip(tasks, W.T, strict=True)]
+    rows = list(zip(slopes, tasks, strict=True))
+    return Slopes(
+        pull=np.column_stack([loss.scale(task) * (task.X.T @ each) for each, task in rows]),
+        norm=np.array([np.linalg.norm(each) for each in slopes]),
+        terms=np.array(
+            [loss.slope_terms(*row) for row in zip(slopes, (t.y for t in tasks), reach, strict=True)]
+        ),
+    )
+
+
+def _slopes(
+    tasks: TaskSet, model: Model, W: Array, B: Array, reach: Array, multipliers: Sequence[Array] | None
+) -> Slopes:
+    loss = model.loss
+    if not loss.smooth:
+        known = kinked_multipliers(tasks, model, W, B) if multipliers is None else multipliers
+        weight, pull = model.loss_weight(tasks, B), fenchel(tasks, model, W, B, known).pull
+        ends = [np.maximum(*np.abs(loss.domain(task.y))) for task in tasks]
+        return Slopes(
+            pull=np.divide(pull, weight, out=np.zeros_like(pull), where=weight > 0),
+            norm=np.array([np.linalg.norm(end) for end in ends]),
+            terms=np.zeros(tasks.T),
+        )
+    if tasks.block is None:
+        return task_slopes(loss, tasks.tasks, W, reach)
+    X, y = tasks.block
+    slopes = loss.slopes((X @ W.T[:, :, None])[:, :, 0], y)
+    return Slopes(
+        pull=model.loss_scales(tasks) * (slopes[:, None, :] @ X)[:, 0, :].T,
+        norm=np.linalg.norm(slopes, axis=1),
+        terms=loss.slope_terms(slopes, y, reach),
+    )
+
+
+def weight_misses(
+    *,
+    slopes: Slopes,
+    gradient: Array,
+    rows: Array,
+    rates: Array,
+    residual: Array,
+    terms: Array,
+    Q: Array,
+    own: Array,
+) -> Misses:
+    """G_W of sum_t a_t L_t(w_t) + ||R||_F^2, R = W Q - O, entry by entry.
+
+    Parameters
+    ----------
+    slopes : Slopes
+        Those of the losses at W.
+    gradient : (d, T)
+        G_W.
+    rows, rates : (d, T), (T,)
+        ||x_ti|| and a_t/n_t.
+    residual, terms : (d, T)
+        R, and the sizes it is summed from.
+    Q : (T, T)
+        As in R.
+    own : (T,)
+        Root of what a task can gain at most, for entries that only R holds.
+    """
+    pulled = np.abs(rates) * rows * (slopes.norm + ROOM * slopes.terms)
+    coupled = 2.0 * (np.abs(residual) + ROOM * terms) @ np.abs(Q.T)
+    least = ROOM * np.sqrt(2.0) * np.linalg.norm(Q, axis=1) * own
+    return Misses(np.abs(gradient), pulled + coupled + least)
+
+
+def _transfer_misses(tasks: TaskSet, model: Model, W: Array, B: Array, shift: Array) -> Misses:
+    """The prox residual in gradient units; `shift` (T,) is what l moves by where z moves by all its terms."""
+    c, losses = model.task_weight(tasks), model.losses(tasks, W)
+    prices = model.transfer.prices(c * losses)
     steps = prox_steps(model, W, 0.0 if prices is None else float(np.abs(prices).max()))
-    np.fill_diagonal(inner, 0.0)
     smooth = model.coupling_gradient_B(W, B)
+    inner, given = np.abs(W.T @ W) + ROOM * (np.abs(W).T @ np.abs(W)), np.abs(B)
+    size = 2.0 * model.coupling * (inner + inner @ given)
     if prices is None:
-        moved = model.transfer.prox(B - smooth / steps, 1.0 / steps, losses)
-        miss = np.abs(steps * (B - moved))
-        return miss.max(axis=1), inner.max(axis=1)
+        moved = model.transfer.prox(B - smooth / steps, 1.0 / steps, c * losses)
+        return Misses(np.abs(steps * (B - moved)), size)
+    roomy = model.transfer.prices(c * (losses + ROOM * shift))
+    assert roomy is not None
     miss = np.abs(np.minimum(steps * B, prices[:, None] + smooth))
     np.fill_diagonal(miss, 0.0)
-    return miss.max(axis=1), prices + inner.max(axis=1)
+    return Misses(miss, size + roomy[:, None])
 
 
 def prox_steps(model: Model, W: Array, fallback: float) -> float | Array:
@@ -94,9 +252,3 @@ def prox_steps(model: Model, W: Array, fallback: float) -> float | Array:
 def infeasibility(model: Model, B: Array) -> float:
     """Largest entry of B - project(B): max(0, -min B, max |diag B|) for B >= 0, diag(B) = 0."""
     return float(np.abs(B - model.transfer.project(B)).max())
-
-
-def _largest_ratio(miss: Array, size: Array) -> float:
-    """max over entries of miss/size with 0/0 = 0 and x/0 = inf."""
-    ratio = np.divide(miss, size, out=np.where(miss > 0, np.inf, 0.0), where=size > 0)
-    return float(ratio.max())

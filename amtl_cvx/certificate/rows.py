@@ -4,12 +4,14 @@ Where rows are streamed (`data.stream`), fit and certificate see R_t, the factor
 X_t, y_t. A second pass sums losses and gradients over the rows, at W and at 0. With l_t, g_t from the rows
 and l'_t, g'_t from the factors, the disagreement of task t is the largest of
 
-    |l_t - l'_t| / max(l_t, floor l_t(0))       |g_t - g'_t| / max(|g_t|, |g_t(0)|)       (largest entries)
+    |l_t - l'_t| / (l_t + room)       |g_ti - g'_ti| / (||x_ti|| (||phi'_t|| + room) / n_t)       (every i)
 
-at both points. These are the sizes that `relative_W` divides by, and an edge's price is a multiple of l_t; a
-loss below floor = 1.5e-8, the root of the machine precision, is made of rounding errors. So the residual of
-the rows is at most that of the factors plus the disagreement. This sum becomes the `relative` of the
-certificate, which passes only if it is within the tolerance.
+at both points. a_t times the second size is a part of size_W[i, t], mu c_t times the first one a part of
+size_B[t, u] for every u (`residuals`, with its room for rounding). So an entry of the residual over the rows
+is at most that over the factors plus the disagreement, both in the sizes of the factors; and these are those
+of the rows, since a QR factor keeps the norm of every single column to a few eps (Higham, Accuracy and
+Stability of Numerical Algorithms, theorem 19.4). The sum becomes the `relative` of the certificate, which
+passes only if it is within the tolerance.
 """
 
 from __future__ import annotations
@@ -20,11 +22,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from amtl_cvx.certificate.residuals import ROOM, Misses, task_slopes
 from amtl_cvx.certificate.verdict import Certificate
 from amtl_cvx.losses import Loss
 from amtl_cvx.tasks import Array, TaskSet
-
-_FLOOR = float(np.sqrt(np.finfo(np.float64).eps))
 
 
 class RowSums(NamedTuple):
@@ -80,22 +81,18 @@ def disagreement(tasks: TaskSet, loss: Loss, sums: RowSums) -> Array:
     for t, task in enumerate(tasks):
         if sums.counts[t] != task.n:
             continue
-        losses = loss.scale(task) * sums.losses[:, t]
-        gradients = loss.scale(task) * sums.gradients[:, :, t]
-        points = sums.W[:, t], np.zeros(tasks.d)
-        misses = [
-            *(np.abs(losses - [loss.value(task, w) for w in points])),
-            *(np.abs(gradients - [loss.gradient(task, w) for w in points]).max(axis=1)),
-        ]
-        sizes = np.abs(gradients).max(axis=1)
-        apart[t] = max(
-            _ratio(miss, size)
-            for miss, size in zip(
-                misses, (max(losses[0], _FLOOR * losses[1]), losses[1], sizes.max(), sizes[1]), strict=True
-            )
-        )
+        points = np.column_stack([sums.W[:, t], np.zeros(tasks.d)])
+        misses, sizes = [], []
+        scale, lengths = loss.scale(task), tasks.lengths[:, t]
+        for k, w in enumerate(points.T):
+            reach = np.array([lengths @ np.abs(w)])
+            at = task_slopes(loss, [task], w[:, None], reach)
+            steep, l_ = float(at.norm[0] + ROOM * at.terms[0]), scale * sums.losses[k, t]
+            shift = scale * at.norm[0] * (reach[0] + tasks.target_lengths[t])
+            misses += [
+                abs(l_ - loss.value(task, w)),
+                *np.abs(scale * sums.gradients[k, :, t] - at.pull[:, 0]),
+            ]
+            sizes += [l_ + ROOM * shift, *(scale * lengths * steep)]
+        apart[t] = Misses(np.array(misses), np.array(sizes)).relative()
     return apart
-
-
-def _ratio(miss: float, size: float) -> float:
-    return 0.0 if miss <= 0 else float(miss / size) if size > 0 else np.inf

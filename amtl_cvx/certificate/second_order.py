@@ -9,11 +9,14 @@ of one direction more (`rowspace`): the same eigenvalues, and S in these coordin
 
 Nothing here depends on units. With D = diag(H) and S = D^-1/2 H D^-1/2, which stays the same when y or a
 feature is scaled, a move x has the length |D^1/2 x|, in units of sqrt(J). A stored point is only near the
-true one: the Newton step from it, plus rounding, says how near; twice that is the `reach`. The verdict is
+true one: the Newton step from it, plus rounding, says how near; twice that is the `reach`. Lengths in units
+of sqrt(J) let a small task or feature be anywhere, so every entry is asked in its own scale, too. The verdict
+is
 
     strict local minimum   the smallest eigenvalue of S is positive beyond rounding, the Newton step changes S
-                           by less than half of it (Kantorovich: a true point is near), and no positive entry
-                           of B and no multiplier can be 0 within reach
+                           by less than half of it (Kantorovich: a true point is near), moves the gradient of
+                           no entry by a thousandth of the terms of that entry (`residuals`), and no positive
+                           entry of B and no multiplier can be 0 within reach
     saddle                 it is negative beyond rounding, and J was seen to fall along its eigenvector, in
                            the mean of both directions, so that a slope is no excuse
     degenerate             anything else; the reason says what is too close to 0
@@ -44,6 +47,8 @@ from amtl_cvx.transfer import TransferPenalty
 
 Verdict = Literal["strict local minimum", "saddle", "degenerate"]
 
+_NEAR = 1e-3
+"""Part of the terms of an entry's gradient by which the true point may differ from the stored one there."""
 UNKNOWNS_LIMIT = 2500
 """Largest number of free variables whose reduced Hessian is formed (n^3 work, 8 n^2 bytes a matrix)."""
 
@@ -173,6 +178,13 @@ def _judge(local: LocalModel, smallest: float, noise: float, fall: float | None)
         return "degenerate", (
             f"{figure}, but a Newton step of {size:.1g} changes it by up to {rounded_up(change, 1)}:"
             " the point is too far from a first-order point for its curvature, refine it (fit --start RUN"
+            " --tol 1e-13)"
+        )
+    part, entry = local.farthest(step)
+    if not part < _NEAR:
+        return "degenerate", (
+            f"{figure}, but a Newton step moves {entry} by {part:.1g} of the terms of its gradient, more than"
+            f" {_NEAR:.0e}: the point is too far from a first-order point there, refine it (fit --start RUN"
             " --tol 1e-13)"
         )
     reach = 2.0 * (size + local.gradient_rounding() / smallest)

@@ -75,6 +75,15 @@ class Loss(abc.ABC):
         slopes = self.slopes(z, y)
         return slopes, slopes
 
+    def slope_terms(self, slopes: Array, y: Array, reach: float | Array) -> Array:
+        """About the norm over the rows (the last axis) of what `slopes` = phi'(z) are summed from.
+
+        Rounding is eps times that. `reach` is the norm of the sizes |x_i|'|w| that z is summed from; z itself
+        enters with the largest phi'', here with a bound for a loss with phi'' <= |phi'|.
+        """
+        terms: Array = np.abs(slopes).max(axis=-1, initial=0.0) * reach
+        return terms
+
     def _check_parameter(self, *, high: float, words: str) -> None:
         """Make the parameter a float; `ModelError` unless it lies between 0 and `high`."""
         assert self.parameter is not None

@@ -82,6 +82,9 @@ class SquaredHinge(LabelLoss):
     def curvatures(self, z: Array, y: Array) -> Array:
         return np.where(_shortfall(z, y) > 0, 2.0, 0.0)
 
+    def slope_terms(self, slopes: Array, y: Array, reach: float | Array) -> Array:
+        return np.where((slopes != 0.0).any(axis=-1), 2.0 * (reach + np.sqrt(np.shape(y)[-1])), 0.0)
+
     def conjugate(self, v: Array, y: Array) -> Array:
         s = -_signs(y) * v
         return inside(v, self.domain(y), s**2 / 4.0 - s)

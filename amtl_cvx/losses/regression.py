@@ -30,6 +30,10 @@ class Squared(Loss):
     def curvatures(self, z: Array, y: Array) -> Array:
         return np.full_like(z, 2.0)
 
+    def slope_terms(self, slopes: Array, y: Array, reach: float | Array) -> Array:
+        terms: Array = 2.0 * (reach + np.linalg.norm(y, axis=-1))
+        return terms
+
     def conjugate(self, v: Array, y: Array) -> Array:
         return v**2 / 4.0 + v * y
 
@@ -65,6 +69,10 @@ class Huber(Loss):
 
     def curvatures(self, z: Array, y: Array) -> Array:
         return np.where(np.abs(z - y) <= self.threshold, 2.0, 0.0)
+
+    def slope_terms(self, slopes: Array, y: Array, reach: float | Array) -> Array:
+        near = (np.abs(slopes) < 2.0 * self.threshold).any(axis=-1)
+        return np.where(near, 2.0 * (reach + np.linalg.norm(y, axis=-1)), 0.0)
 
     def conjugate(self, v: Array, y: Array) -> Array:
         return inside(v, self.domain(y), v**2 / 4.0 + v * y)
@@ -143,6 +151,10 @@ class Poisson(Loss):
     def curvatures(self, z: Array, y: Array) -> Array:
         with np.errstate(over="ignore"):
             return np.exp(z)
+
+    def slope_terms(self, slopes: Array, y: Array, reach: float | Array) -> Array:
+        terms: Array = (slopes + y).max(axis=-1, initial=0.0) * reach + np.linalg.norm(y, axis=-1)
+        return terms
 
     def conjugate(self, v: Array, y: Array) -> Array:
         mean = np.maximum(v + y, 0.0)

@@ -11,6 +11,7 @@ import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
 
+from amtl_cvx.certificate.residuals import task_slopes, weight_misses
 from amtl_cvx.errors import SolveError
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model
@@ -19,7 +20,7 @@ from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved, Step, check_dpp, s
 from amtl_cvx.subproblems.halfstep import HalfStep
 from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.subproblems.problems import Problems, kept
-from amtl_cvx.tasks import Array, Task, TaskSet
+from amtl_cvx.tasks import Array, Task, TaskSet, feature_lengths
 
 SPREAD_SIZE = 10**8
 """Multiplications in the Hessians of all tasks from which an executor computes them."""
@@ -43,6 +44,8 @@ class Coupled(NamedTuple):
     spread: SharedMap[Rows] | None = None
     basis: Array | None = None
     """That of the features (`TaskSet.basis`)."""
+    lengths: Array | None = None
+    """Those of the features (`TaskSet.lengths`), where they are known."""
 
     def value(self, W: Array) -> float:
         losses = sum(a * self.loss.value(task, w) for task, a, w in zip(self.tasks, self.a, W.T, strict=True))
@@ -58,11 +61,25 @@ class Coupled(NamedTuple):
         return 2.0 * (W @ self.Q - self.O) @ self.Q.T
 
     def relative(self, W: Array) -> float:
-        """max |gradient| over the size of its terms, per column; the residual of SPEC section 4."""
-        terms = [self.pull(W), self.coupling(W), self.pull(np.zeros_like(W))]
-        terms = terms if self.basis is None else [self.basis @ term for term in terms]
-        size = np.max([np.abs(term).max(axis=0) for term in terms], axis=0)
-        return float((np.abs(terms[0] + terms[1]).max(axis=0) / np.where(size > 0, size, 1.0)).max())
+        """The largest part of an entry of the gradient in the size of its terms (`certificate.residuals`)."""
+        lengths = feature_lengths(self.tasks, self.basis) if self.lengths is None else self.lengths
+        scale = np.array([self.loss.scale(task) for task in self.tasks])
+        at_zero = np.array([self.loss.value(task, np.zeros(len(W))) for task in self.tasks])
+        V, residual, O = (self._lift(term) for term in (W, W @ self.Q - self.O, self.O))  # noqa: E741
+        slopes = task_slopes(self.loss, self.tasks, W, (lengths * np.abs(V)).sum(axis=0))
+        return weight_misses(
+            slopes=slopes,
+            gradient=self._lift(self.a * slopes.pull + self.coupling(W)),
+            rows=lengths,
+            rates=self.a * scale,
+            residual=residual,
+            terms=np.abs(V) @ np.abs(self.Q) + np.abs(O),
+            Q=self.Q,
+            own=np.sqrt(self.a * at_zero),
+        ).relative()
+
+    def _lift(self, V: Array) -> Array:
+        return V if self.basis is None else self.basis @ V
 
 
 class LossModel(NamedTuple):
@@ -113,7 +130,7 @@ def joint_step(tasks: TaskSet, model: Model, B: Array) -> Coupled:
     """The joint W-step at B."""
     Q = np.sqrt(model.coupling) * (np.eye(tasks.T) - B)
     a, O = model.loss_weight(tasks, B), np.zeros((tasks.d, tasks.T))  # noqa: E741
-    return Coupled(model.loss, tasks.tasks, a, Q, O, basis=tasks.basis)
+    return Coupled(model.loss, tasks.tasks, a, Q, O, basis=tasks.basis, lengths=tasks.lengths)
 
 
 def task_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int) -> Coupled:
@@ -124,7 +141,13 @@ def task_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int) -> Coupl
     k = np.sqrt(model.coupling * kappa)
     a = model.loss_weight(tasks, B)[t : t + 1]
     return Coupled(
-        model.loss, tasks.tasks[t : t + 1], a, np.array([[k]]), k * target[:, None], basis=tasks.basis
+        model.loss,
+        tasks.tasks[t : t + 1],
+        a,
+        np.array([[k]]),
+        k * target[:, None],
+        basis=tasks.basis,
+        lengths=tasks.lengths[:, t : t + 1],
     )
 
 
