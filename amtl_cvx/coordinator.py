@@ -269,13 +269,28 @@ def _ended(tasks: TaskSet, run: Run, options: Options) -> Status | None:
 
 def _hands_over(run: Run, options: Options) -> bool:
     """Whether refinement takes over now (see the module essay)."""
-    relative = run.history[-1].relative
     if options.handover is not None:
-        return relative <= options.handover
+        return run.history[-1].relative <= options.handover
     last_W = next(record for record in reversed(run.history) if record.step == "W")
     if run.W.size > DENSE_SIZE and last_W.solver == "conjugate-gradients":
-        return relative <= 2e-3
-    return relative <= (0.05 if run.W.size > DENSE_SIZE else 0.1) or run.round >= _PATIENCE
+        return _imbalance(run) <= 2e-3
+    return _imbalance(run) <= (0.05 if run.W.size > DENSE_SIZE else 0.1) or run.round >= _PATIENCE
+
+
+def _imbalance(run: Run) -> float:
+    """How far the alternation is: the largest entry of every column of G_W over the largest of its terms.
+
+    After a B-step nothing else is left. Entries in small units follow late; on the basin they have no say,
+    and the certificate waits for them.
+    """
+    if not run.model.loss.smooth:
+        return run.history[-1].relative
+    tasks, model = run.tasks, run.model
+    weight, coupling = model.loss_weight(tasks, run.B), model.coupling_gradient_W(run.W, run.B)
+    pulls = [weight * model.loss_gradient(tasks, W) for W in (run.W, np.zeros_like(run.W))]
+    terms = [np.abs(tasks.lift(term)).max(axis=0) for term in (coupling, *pulls)]
+    miss, size = np.abs(tasks.lift(pulls[0] + coupling)).max(axis=0), np.max(terms, axis=0)
+    return float((miss / np.where(size > 0.0, size, 1.0)).max())
 
 
 def _in_numpy(options: Options) -> Options:

@@ -121,14 +121,40 @@ def misses(
     multipliers: Sequence[Array] | None = None,
 ) -> tuple[Misses, Misses]:
     """What every entry of W and of B is off by; parameters of `residuals`."""
+    part = weight_part(tasks, model, W, B, at_zero=at_zero, multipliers=multipliers)
+    return part.misses, _transfer_misses(tasks, model, W, B, part.shift)
+
+
+class WeightPart(NamedTuple):
+    """G_W and what comes with it."""
+
+    gradient: Array
+    """(d, T), in the coordinates of the tasks."""
+    misses: Misses
+    """Of the original features."""
+    shift: Array
+    """What l moves by where z moves by all its terms, (T,)."""
+
+
+def weight_part(
+    tasks: TaskSet,
+    model: Model,
+    W: Array,
+    B: Array,
+    *,
+    at_zero: Array | None = None,
+    multipliers: Sequence[Array] | None = None,
+) -> WeightPart:
+    """The W-step's part of `residuals`."""
     at_zero = model.losses(tasks, np.zeros_like(W)) if at_zero is None else at_zero
     V, Q = tasks.lift(W), np.sqrt(model.coupling) * (np.eye(len(B)) - B)
     reach = (tasks.lengths * np.abs(V)).sum(axis=0)
     slopes = _slopes(tasks, model, W, B, reach, multipliers)
     weight, scale = model.loss_weight(tasks, B), model.loss_scales(tasks)
-    about_W = weight_misses(
+    gradient = weight * slopes.pull + model.coupling_gradient_W(W, B)
+    found = weight_misses(
         slopes=slopes,
-        gradient=tasks.lift(weight * slopes.pull + model.coupling_gradient_W(W, B)),
+        gradient=tasks.lift(gradient),
         rows=tasks.lengths,
         rates=weight * scale,
         residual=V @ Q,
@@ -136,7 +162,7 @@ def misses(
         Q=Q,
         own=np.sqrt(np.abs(weight) * at_zero) + ROOM * np.sqrt(model.task_weight(tasks) @ at_zero),
     )
-    return about_W, _transfer_misses(tasks, model, W, B, scale * slopes.norm * (reach + tasks.target_lengths))
+    return WeightPart(gradient, found, scale * slopes.norm * (reach + tasks.target_lengths))
 
 
 class Slopes(NamedTuple):
@@ -222,12 +248,13 @@ def weight_misses(
 
 
 def _transfer_misses(tasks: TaskSet, model: Model, W: Array, B: Array, shift: Array) -> Misses:
-    """The prox residual in gradient units; `shift` (T,) is what l moves by where z moves by all its terms."""
+    """The prox residual in gradient units, `shift` as in `WeightPart`."""
     c, losses = model.task_weight(tasks), model.losses(tasks, W)
     prices = model.transfer.prices(c * losses)
     steps = prox_steps(model, W, 0.0 if prices is None else float(np.abs(prices).max()))
     smooth = model.coupling_gradient_B(W, B)
-    inner, given = np.abs(W.T @ W) + ROOM * (np.abs(W).T @ np.abs(W)), np.abs(B)
+    sizes, given = np.abs(tasks.lift(W)), np.abs(B)
+    inner = np.abs(W.T @ W) + ROOM * (sizes.T @ sizes)
     size = 2.0 * model.coupling * (inner + inner @ given)
     if prices is None:
         moved = model.transfer.prox(B - smooth / steps, 1.0 / steps, c * losses)

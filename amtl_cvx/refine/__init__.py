@@ -39,7 +39,7 @@ __all__ = ["DENSE_LIMIT", "WORKING_LIMIT", "Carried", "Derivatives", "can_refine
 
 Point = tuple[Array, Array]
 Observer = Callable[[Array, Array, str], None]
-_ROUNDING = 1e-14  # relative residual below which there is nothing to gain
+_ROUNDING = 1e-13  # relative residual of every entry below which there is little to gain
 _IDLE = 20  # steps with a residual within the tolerance and gaps that stay beyond it: J has no minimum here
 
 
@@ -141,7 +141,7 @@ def _enough(
     """Whether the last step was the last one needed."""
     previous, relative = carried.relative, residuals(tasks, model, *point).relative
     carried.relative = relative
-    if carried.steps >= max_steps or relative <= _ROUNDING:
+    if carried.steps >= max_steps or relative <= min(_ROUNDING, tol):
         return True
     if previous is not None and 0.1 * previous < relative <= tol:
         carried.idle += 1

@@ -3,10 +3,11 @@ r"""The two steps in NumPy: the fast engine, and the inner solves of refinement.
 They solve the very problems that `weights` and `transfer` state in CVXPY, which stay the definition; tests
 hold one against the other.
 
-W-step. Newton's method on sum_t a_t L_t(w_t) + coupling ||W (I - B)||^2, one step for a quadratic loss. Its
-system (blockdiag(a_t Hess L_t) + 2 coupling P (x) I) V = R is never written as a Kronecker product: products
-cost O(T^2 d + T d^2), and conjugate gradients, preconditioned by the diagonal blocks and started at the last
-W, solve it. A dense Cholesky factor is used for small systems, and where conjugate gradients do not end: on
+W-step. Newton's method on sum_t a_t L_t(w_t) + coupling ||W (I - B)||^2, until every entry of the gradient is
+small beside its own terms: for a quadratic loss one step, and corrections where units differ. Its system
+(blockdiag(a_t Hess L_t) + 2 coupling P (x) I) V = R is never written as a Kronecker product: products cost
+O(T^2 d + T d^2), and conjugate gradients, preconditioned by the diagonal blocks and started at the last W,
+solve it. A dense Cholesky factor is used for small systems, and where conjugate gradients do not end: on
 School (T d = 3892) I - B is nearly singular after ten rounds, and 1600 of their steps leave a thousandth of
 the residual.
 
@@ -25,6 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg as sl
 
+from amtl_cvx.certificate.residuals import weight_part
 from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.errors import SolveError
 from amtl_cvx.model import Model, stacked_hessian
@@ -41,7 +43,7 @@ _CG_CHECK = 50  # steps after which it is asked whether their rate will do
 _CORRECTIONS = 3  # of a solution by a dense factor
 _NEWTON_STEPS = 100
 _SHORTEST = 1e-18  # part of a Newton step: far rows (Huber) and I - B nearly singular make it 1e13 too long
-_NEWTON_ACCURACY = 1e-13  # largest entry of the gradient relative to its terms
+_NEWTON_ACCURACY = 1e-13  # of every entry of the gradient, relative to its terms
 _RIDGE = 1e-14  # relative; keeps a dependent support from an exactly singular matrix
 
 
@@ -76,8 +78,8 @@ class WeightSystem:
         """H, (T d, T d), tasks stacked."""
         return stacked_hessian(self.blocks, self.M, self.coupling)
 
-    def solve(self, R: Array, *, accuracy: float) -> tuple[Array, bool]:
-        """V with H V = R up to `accuracy` in every entry, (T, d) each, and whether H was factored for it."""
+    def solve(self, R: Array, *, accuracy: Array) -> tuple[Array, bool]:
+        """V with H V = R up to its `accuracy` in every entry, (T, d) each; whether H was factored for it."""
         if R.size > DENSE_SIZE:
             V, settled = self._conjugate_gradients(R, accuracy)
             if settled or R.size > DENSE_LIMIT:
@@ -85,12 +87,12 @@ class WeightSystem:
         factor, V = cholesky(self.dense()), np.zeros_like(R)
         for _ in range(_CORRECTIONS):
             rest = R - self.product(V)
-            if np.abs(rest).max() <= accuracy:
+            if (np.abs(rest) <= accuracy).all():
                 break
             V = V + sl.cho_solve(factor, rest.ravel(), check_finite=False).reshape(R.shape)
         return V, True
 
-    def _conjugate_gradients(self, R: Array, accuracy: float) -> tuple[Array, bool]:
+    def _conjugate_gradients(self, R: Array, accuracy: Array) -> tuple[Array, bool]:
         """The solution so far and whether it reached the accuracy."""
         T, d, _ = self.blocks.shape
         kappa = 2.0 * self.coupling * (self.M**2).sum(axis=1)
@@ -98,12 +100,12 @@ class WeightSystem:
         V, rest = np.zeros_like(R), R.copy()
         z = (inverse @ rest[:, :, None])[:, :, 0]
         direction, gamma = z, float((rest * z).sum())
-        most, first = _CG_STEPS if R.size <= DENSE_LIMIT else _CG_LIMIT, float(np.abs(R).max())
+        most, first = _CG_STEPS if R.size <= DENSE_LIMIT else _CG_LIMIT, float(np.abs(R / accuracy).max())
         for count in range(most):
-            miss = float(np.abs(rest).max())
-            if miss <= accuracy:
+            miss = float(np.abs(rest / accuracy).max())
+            if miss <= 1.0:
                 return V, True
-            won, wanted = np.log(first / miss), np.log(first / accuracy)
+            won, wanted = np.log(first / miss), np.log(first)
             if count and count % _CG_CHECK == 0 and won * most < wanted * count:
                 break
             image = self.product(direction)
@@ -152,12 +154,13 @@ def _minimise(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, 
         return kinked_minimum(tasks, model, W, B), True
     value, previous, factored = model.objective(tasks, W, B), np.inf, False
     for count in range(_NEWTON_STEPS):
-        gradient = model.gradient_W(tasks, W, B)
-        miss, size = float(np.abs(gradient).max()), _term_size(tasks, model, W, B, gradient)
-        if count and (miss <= _NEWTON_ACCURACY * size or miss > 0.5 * previous):
+        part = weight_part(tasks, model, W, B)
+        gradient, miss = part.gradient, part.misses.relative()
+        if count and (miss <= _NEWTON_ACCURACY or miss > 0.5 * previous):
             break
         system = WeightSystem.at(tasks, model, W, B)
-        solution, dense = system.solve(gradient.T, accuracy=0.3 * _NEWTON_ACCURACY * size)
+        accuracy = 0.3 * _NEWTON_ACCURACY * _sizes(tasks, part.misses.size)
+        solution, dense = system.solve(gradient.T, accuracy=accuracy.T)
         step, factored = -solution.T, factored or dense
         length, slope = model.loss.step_length(tasks, step), float((gradient * step).sum())
         settled = -slope <= 1e-13 * abs(value)
@@ -168,16 +171,15 @@ def _minimise(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, 
             if length < _SHORTEST:
                 return W, factored
         W, value = W + length * step, new
-        if model.loss.quadratic:
-            break
-        previous = miss if settled else np.inf
+        previous = miss if settled or model.loss.quadratic else np.inf
     return W, factored
 
 
-def _term_size(tasks: TaskSet, model: Model, W: Array, B: Array, gradient: Array) -> float:
-    """The largest entry of the two terms that make the gradient, 1 if both are 0."""
-    coupling = model.coupling_gradient_W(W, B)
-    return max(float(np.abs(coupling).max()), float(np.abs(gradient - coupling).max())) or 1.0
+def _sizes(tasks: TaskSet, sizes: Array) -> Array:
+    """What an entry of the gradient is held against, (d, T); of a whole task where it is in coordinates."""
+    if tasks.basis is not None:
+        sizes = np.broadcast_to(sizes.max(axis=0), (tasks.d, tasks.T))
+    return np.where(sizes > 0.0, sizes, 1.0)
 
 
 def nonnegative_columns(K: Array, Q: Array, start: Array) -> tuple[Array, bool]:
