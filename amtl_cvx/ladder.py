@@ -215,6 +215,7 @@ def _strict_local(climbed: Climb, tasks: TaskSet, model: Model, W: Array, B: Arr
     if found.verdict != "strict local minimum":
         climbed = _missed(climbed, "C3", f"{found.verdict}: {found.reason}")
     figures = {
+        "reduced_hessian_min": (found.reduced_hessian_min, "every move leaves the kink of some row"),
         "min_multiplier": (found.min_multiplier, "every entry of B is positive"),
         "min_positive_B": (found.min_positive_B, "no entry of B is positive"),
     }
@@ -224,7 +225,7 @@ def _strict_local(climbed: Climb, tasks: TaskSet, model: Model, W: Array, B: Arr
         climbed,
         "C3" if found.verdict == "strict local minimum" else None,
         reasons=empty,
-        reduced_hessian_min=found.reduced_hessian_min,
+        held_rows=found.held,
         **known,
     )
 

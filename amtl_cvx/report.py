@@ -71,6 +71,7 @@ _MEANING = {
     "reduced_hessian_min": "smallest curvature of J in W and the edges; positive at a strict local minimum",
     "min_multiplier": "smallest price that an absent edge would have to pay beyond its use",
     "min_positive_B": "smallest edge",
+    "held_rows": "rows on the kink of their loss, off which J rises; the curvature is that along them",
     "proven_radius": "the entries of the true first-order point are known to this accuracy",
     "proven_distance": "no entry of W and B is further away from it",
     "proven_isolation": "there is no other first-order point within this distance of W and B",
@@ -102,7 +103,7 @@ _GROUPS = (
     ("Gaps", ("gap_W", "gap_W_exact", "gain_W", "gap_B", "error_W", "error_B")),
     ("Edges and proven zeros", ("edges", "zeros", "zeros_proven")),
     ("Conditioning", ("sigma_min", "condition_W", "condition_B")),
-    ("C3, second order", ("reduced_hessian_min", "min_multiplier", "min_positive_B")),
+    ("C3, second order", ("reduced_hessian_min", "min_multiplier", "min_positive_B", "held_rows")),
     ("C4, proven digits", ("proven_radius", "proven_distance", "proven_isolation")),
     (
         "C5, global minimum",

@@ -247,7 +247,7 @@ GAPS = (
     Fault("singular values of the rows of the mask", "certificate:column_range", "np.argsort(~chosen, axis=0", "np.argsort(~chosen.T, axis=0", c.widest_and_least_are_singular_values),
 )  # fmt: skip
 
-CURVATURE = c.curvature_tells_minima_from_saddles
+CURVATURE, HELD = c.curvature_tells_minima_from_saddles, c.held_rows_are_judged
 SECOND_ORDER = (
     Fault("r_t of the wrong sign", "certificate:edge_blocks", "cross[np.arange(len(s)), s] -=", "cross[np.arange(len(s)), s] +=", HESSIAN),
     Fault("M_ut w_s with M_tu", "certificate:edge_blocks", "M.T[t]", "M[t]", HESSIAN),
@@ -261,6 +261,15 @@ SECOND_ORDER = (
     Fault("curvature not judged", "certificate:_judge", "if smallest <= noise", "if smallest <= -1e9", c.exchangeable_edges_are_degenerate),
     Fault("multipliers by their size", "certificate:LocalModel.touching", "(q > moved).all()", "(np.abs(q) > moved).all()", c.missing_edge_is_no_minimum),
     Fault("multipliers with the sign lost", "certificate:second_order", "multipliers = local.multipliers[local.fixed]", "multipliers = np.abs(local.multipliers[local.fixed])", c.missing_edge_is_no_minimum),
+    Fault("no row is held", "certificate:HeldRows.__init__", "held = moves & (share", "held = moves & (share > 9) & (share", HELD),
+    Fault("held rows may move", "certificate:HeldRows._restrict", "self.S = self.N.T @ local.S @ self.N", "self.S, self.N = local.S, np.eye(len(local.S))", HELD),
+    Fault("curvature off the kinks", "certificate:HeldRows._restrict", "self.H = raw.T @ local.H @ raw", "self.H = local.H", HELD),
+    Fault("held rows leave", "certificate:HeldRows.touching", "self._leaving(reach) or ", "", HELD),
+    Fault("rows reach their kinks", "certificate:HeldRows.touching", " or self._reaching(reach)", "", HELD),
+    Fault("one end of a held row's interval", "certificate:HeldRows._leaving", "min(row.v - row.low, row.high - row.v)", "(row.v - row.low)", HELD),
+    Fault("the other end of it, in second order", "certificate:HeldRows._leaving", "min(row.v - row.low, row.high - row.v)", "(row.high - row.v)", HELD),
+    Fault("dependent rows held", "certificate:HeldRows.dependent", "if self.rank == len(self.rows)", "if True", HELD),
+    Fault("way across the kinks left out", "certificate:HeldRows.newton", "p = -self._raised(", "p = 0 * self._raised(", HELD),
     Fault("strict complementarity not asked", "certificate:_judge", "if touching := local.touching(reach)", "if touching := ''", c.missing_edge_is_no_minimum),
 )  # fmt: skip
 

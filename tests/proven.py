@@ -222,7 +222,7 @@ KINK_DEGENERATE: Mapping[str, tuple[Point, str]] = {
         support_vector(0.625),
         "row 0 of 'task 0'.* to all digits.*strict complementarity fails",
     ),
-    "a row twice": (support_vector(0.5, -0.25, 1.0), "degenerate: the rows 0, 2 of 'task 0'.*dependent"),
+    "a row twice": (support_vector(0.5, -0.25, 1.0), "degenerate: row [02] of 'task 0'.*dependent"),
 }
 """The same for a row on its kink; J has no gradient there."""
 

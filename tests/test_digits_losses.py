@@ -202,11 +202,11 @@ def test_a_multiplier_of_1e_9_is_told_from_its_end(coupling: float, kept: int) -
 
 
 def test_isolation_ends_where_a_row_moves_onto_its_kink() -> None:
-    """Row 2 is a quarter of 1e-5 beyond its kink: no box of 1e-4 is proved, one of 1e-6 is."""
-    near = 1.0 + 0.25e-5
-    found = prove(*support_vector(0.25, -0.25, near))
-    assert found.rows["kink"] == ((0,),) and found.rows["outside"] == ((2,),)
-    assert found.isolation == 1e-6 and found.min_row_distance == pytest.approx(near - 1.0)
+    """Row 2 is a quarter of 1e-5 beyond its kink: no box of 1e-4 is proved, one of 1e-6 is. And so on."""
+    for gap, isolation in ((0.25e-5, 1e-6), (0.25e-7, 1e-8), (0.25e-9, 1e-10)):
+        found = prove(*support_vector(0.25, -0.25, 1.0 + gap))
+        assert found.rows["kink"] == ((0,),) and found.rows["outside"] == ((2,),)
+        assert found.isolation == isolation and found.min_row_distance == pytest.approx(gap, rel=1e-6)
 
 
 def test_isolation_ends_where_a_multiplier_reaches_its_end() -> None:
@@ -219,7 +219,7 @@ def test_isolation_ends_where_a_multiplier_reaches_its_end() -> None:
 def test_dependent_rows_of_a_plane_are_degenerate() -> None:
     plane = TaskSet.from_arrays([[[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]]], [[1.0, 1.0, 2.0]])
     model = Model(loss=Quantile(reduction="sum"), transfer=LossWeightedL1(mu=1.0), coupling=0.125)
-    with pytest.raises(NotCertifiable, match="degenerate: the rows 0, 1, 2"):
+    with pytest.raises(NotCertifiable, match=r"degenerate: row \d of 'task 0'.* linearly dependent"):
         prove(plane, model, np.ones((2, 1)), np.zeros((1, 1)))
 
 
@@ -259,6 +259,7 @@ def test_forged_sides_are_refused(label: str, seed: int, monkeypatch: pytest.Mon
     point, found = fitted(label, seed), proven(label, seed)
     true = kinks._first_sides(point.tasks, point.model, kinks.kinked_multipliers(*point))
     monkeypatch.setattr(kinks, "_sides_at", lambda system, x: system.sides)
+    monkeypatch.setattr(kinks, "_independent", lambda tasks, model, W, sides: (sides, []))
     t = next(t for t, rows in enumerate(found.rows["kink"]) if rows)
     k = found.rows["kink"][t][0]
     off = next(i for i in range(len(true[t])) if i not in found.rows["kink"][t])

@@ -25,14 +25,21 @@ _JUMP = 0.25  # a larger relative change of phi'' over a short way is a jump
 
 
 def reduced_hessian(
-    tasks: TaskSet, model: Model, W: Array, B: Array, free: Mask, curvatures: tuple[Array, ...] | None = None
+    tasks: TaskSet,
+    model: Model,
+    W: Array,
+    B: Array,
+    free: Mask,
+    curvatures: tuple[Array, ...] | None = None,
+    loss_gradient: Array | None = None,
 ) -> Array:
     """Hessian of J in (vec(W) by tasks, the entries of B where `free` (T, T), by rows), symmetric.
 
-    `curvatures` holds phi'' of the rows of every task, where it is not that of the loss at W.
+    `curvatures` holds phi'' of the rows of every task, where it is not that of the loss at W, and
+    `loss_gradient` (d, T) what stands for grad L_t where these have kinks.
     """
     sources, targets = np.nonzero(free)
-    BW, BB = edge_blocks(tasks, model, W, B, sources, targets)
+    BW, BB = edge_blocks(tasks, model, W, B, sources, targets, loss_gradient)
     if curvatures is None:
         WW = model.hessian_W(tasks, W, B)
     else:
@@ -89,10 +96,16 @@ def lower_curvatures(model: Model, z: Array, y: Array, spread: Array) -> Array:
 
 
 class LocalModel:
-    """J around a point, to second order: gradient, reduced Hessian H, and S = D^-1/2 H D^-1/2."""
+    """J around a point, to second order: gradient, reduced Hessian H, and S = D^-1/2 H D^-1/2.
 
-    def __init__(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> None:
+    `loss_gradient` (d, T) stands for grad L_t where the losses are linear near the point (`held`).
+    """
+
+    def __init__(
+        self, tasks: TaskSet, model: Model, W: Array, B: Array, *, loss_gradient: Array | None = None
+    ) -> None:
         self.tasks, self.model, self.W, self.B = tasks, model, W, B
+        self.loss_gradient = loss_gradient
         self.free = B > 0
         self.fixed = ~self.free & ~np.eye(tasks.T, dtype=bool)
         self.objective = model.objective(tasks, W, B)
@@ -116,8 +129,8 @@ class LocalModel:
 
     def _hessian(self, W: Array, B: Array, spread: list[Array]) -> Array:
         """H at (W, B) with the smaller curvature of every row that is within `spread` of a kink."""
-        if self.model.loss.quadratic:
-            return reduced_hessian(self.tasks, self.model, W, B, self.free)
+        if self.model.loss.quadratic or self.loss_gradient is not None:
+            return reduced_hessian(self.tasks, self.model, W, B, self.free, loss_gradient=self.loss_gradient)
         curvatures = tuple(
             lower_curvatures(self.model, task.X @ w, task.y, around)
             for task, w, around in zip(self.tasks, W.T, spread, strict=True)

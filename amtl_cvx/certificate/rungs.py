@@ -127,11 +127,19 @@ def _strict_local(certificate: Certificate) -> str:
         )
         if value is not None
     ]
-    assert certificate.reduced_hessian_min is not None
     return (
-        "A strict local minimum: every small move of W and B raises J. Curvature at least"
-        f" {rounded_down(certificate.reduced_hessian_min)} on the free variables{''.join(extra)}."
+        "A strict local minimum: every small move of W and B raises J."
+        f" {_curvature(certificate)}{''.join(extra)}."
     )
+
+
+def _curvature(certificate: Certificate) -> str:
+    rows, curvature = certificate.held_rows or 0, certificate.reduced_hessian_min
+    held = f"the {rows} row{'s' * (rows != 1)} on {'their kinks' if rows != 1 else 'its kink'}"
+    if curvature is None:
+        return f"Every move of W leaves {held}, which J rises with"
+    where = f"along {held}, off which J rises as well" if rows else "on the free variables"
+    return f"Curvature at least {rounded_down(curvature)} {where}"
 
 
 def _digits(certificate: Certificate) -> str:

@@ -23,7 +23,9 @@ is
 
 Where phi'' jumps (squared hinge, Huber), J has a generalised Hessian. A row within reach of a jump enters
 with the smaller of its curvatures, which is below every element of the generalised Hessian, so that positive
-definite still means a strict local minimum. Source: Hiriart-Urruty, Strodiot, Nguyen, Generalized Hessian
+definite still means a strict local minimum. Where phi' jumps (hinge, quantile), the rows that stand on their
+kinks are held there (`held`): H is that of the moves along them, and every row has to keep its side or its
+kink within reach as well. Source: Hiriart-Urruty, Strodiot, Nguyen, Generalized Hessian
 matrix and second-order optimality conditions for problems with C^1,1 data, 1984.
 """
 
@@ -39,6 +41,7 @@ import scipy.linalg as sl
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate.curvature import LocalModel
 from amtl_cvx.certificate.figures import rounded_up
+from amtl_cvx.certificate.held import HeldRows
 from amtl_cvx.certificate.residuals import infeasibility
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.model import Model
@@ -60,7 +63,8 @@ class SecondOrder:
     Attributes
     ----------
     reduced_hessian_min, reduced_hessian_max : float
-        Extreme eigenvalues of H, in the units of J per unit of W and B.
+        Extreme eigenvalues of H, in the units of J per unit of W and B; infinite where every move leaves a
+        kink.
     scaled_hessian_min : float
         Smallest eigenvalue of S; decides.
     min_multiplier : float
@@ -71,6 +75,8 @@ class SecondOrder:
         Smallest B_st > 0; infinite where there is none.
     free : int
         Number of free variables, T d plus the number of positive entries of B.
+    held : int
+        Number of rows held on a kink; the eigenvalues are those of the moves along all of these.
     verdict : str
     reason : str
         One line with the figures that decided.
@@ -87,6 +93,7 @@ class SecondOrder:
     relative_multiplier: float
     min_positive_B: float
     free: int
+    held: int
     verdict: Verdict
     reason: str
     fall: float | None = None
@@ -107,7 +114,7 @@ def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrde
     Raises
     ------
     NotCertifiable
-        For a loss that is not smooth, a penalty that is not linear in B >= 0, an infeasible B, more free
+        For a penalty that is not linear in B >= 0, an infeasible B, more free
         variables than `UNKNOWNS_LIMIT`.
     DataError
         For a wrong shape, a NaN or an infinity.
@@ -116,15 +123,18 @@ def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrde
     W, B = tasks.check_point(W, B)
     small, Z = model.coordinates(tasks, W)
     _refuse(small, model, B)
-    local = LocalModel(small, model, Z, B)
-    raw = sl.eigvalsh(local.H, check_finite=False)
-    smallest, noise = float(sl.eigvalsh(local.S, check_finite=False)[0]), local.noise()
+    held = None if model.loss.smooth else HeldRows(small, model, Z, B)
+    local = LocalModel(small, model, Z, B) if held is None else held.local
+    H, S = (local.H, local.S) if held is None else (held.H, held.S)
+    raw = sl.eigvalsh(H, check_finite=False) if len(H) else [math.inf]
+    smallest = float(sl.eigvalsh(S, check_finite=False)[0]) if len(S) else math.inf
+    noise = local.noise() if held is None else held.noise()
     fall, direction = None, None
     if smallest < -noise:
-        _, vectors = sl.eigh(local.S, subset_by_index=[0, 0], check_finite=False)
-        fall, direction = local.descend(vectors[:, 0])
+        _, vectors = sl.eigh(S, subset_by_index=[0, 0], check_finite=False)
+        fall, direction = local.descend(vectors[:, 0] if held is None else held.N @ vectors[:, 0])
         direction = None if direction is None else (small.lift(direction[0]), direction[1])
-    verdict, reason = _judge(local, smallest, noise, fall)
+    verdict, reason = _judge(local, held, smallest, noise, fall)
     multipliers = local.multipliers[local.fixed]
     return SecondOrder(
         reduced_hessian_min=float(raw[0]),
@@ -134,6 +144,7 @@ def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrde
         relative_multiplier=float(local.relative_multipliers().min(initial=math.inf)),
         min_positive_B=float(B[B > 0].min(initial=math.inf)),
         free=W.size + int((B > 0).sum()),
+        held=0 if held is None else len(held.rows),
         verdict=verdict,
         reason=reason,
         fall=fall,
@@ -142,11 +153,7 @@ def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrde
 
 
 def _refuse(tasks: TaskSet, model: Model, B: Array) -> None:
-    """Raise `NotCertifiable` where J has no Hessian or it is too large."""
-    if not model.loss.smooth:
-        raise NotCertifiable(
-            f"the {model.loss.name} loss has kinks, J has no second derivatives there: choose a smooth loss"
-        )
+    """Raise `NotCertifiable` where the Hessian of J is not known or too large."""
     transfer = type(model.transfer)
     if model.transfer.prices(np.zeros(tasks.T)) is None or transfer.project is not TransferPenalty.project:
         raise NotCertifiable(
@@ -163,16 +170,22 @@ def _refuse(tasks: TaskSet, model: Model, B: Array) -> None:
         )
 
 
-def _judge(local: LocalModel, smallest: float, noise: float, fall: float | None) -> tuple[Verdict, str]:
+def _judge(
+    local: LocalModel, held: HeldRows | None, smallest: float, noise: float, fall: float | None
+) -> tuple[Verdict, str]:
     """The verdict of the module essay, and the figures that decide it."""
     figure = f"smallest eigenvalue of the scaled reduced Hessian {smallest:.2g}"
+    if held is not None:
+        figure += f" along the {len(held.rows)} rows on their kinks"
     if fall is not None:
         return "saddle", f"{figure}; J falls by {fall:.2g} along its eigenvector, from {local.objective:.8g}"
     if smallest <= noise:
         return "degenerate", f"{figure}, not above 0 beyond rounding ({noise:.1g})"
     if pushed := local.pushed_to_zero():
         return "degenerate", pushed
-    step = local.newton()
+    if held is not None and (dependent := held.dependent()):
+        return "degenerate", dependent
+    step = local.newton() if held is None else held.newton()
     size, change = float(np.linalg.norm(step)), local.change(step)
     if not change < 0.5 * smallest:
         return "degenerate", (
@@ -187,10 +200,12 @@ def _judge(local: LocalModel, smallest: float, noise: float, fall: float | None)
             f" {_NEAR:.0e}: the point is too far from a first-order point there, refine it (fit --start RUN"
             " --tol 1e-13)"
         )
-    reach = 2.0 * (size + local.gradient_rounding() / smallest)
-    if touching := local.touching(reach):
+    rounding = local.gradient_rounding() / smallest if held is None else held.rounding(smallest)
+    reach = 2.0 * (size + rounding)
+    if touching := local.touching(reach) or (held.touching(reach) if held is not None else ""):
         return "degenerate", touching
+    rows = "" if held is None else ", every row keeps its kink or its side of it"
     return "strict local minimum", (
         f"{figure}, positive beyond rounding ({noise:.1g}); every positive entry of B and every multiplier"
-        f" stays so within twice the Newton step ({reach:.1g})"
+        f" stays so within twice the Newton step ({reach:.1g}){rows}"
     )

@@ -65,6 +65,9 @@ class Certificate:
     reduced_hessian_min, min_multiplier, min_positive_B : float or None
         Level C3: the smallest eigenvalue of the reduced Hessian, the smallest multiplier of an entry B_st = 0
         and the smallest positive entry of B (`second_order`).
+    held_rows : int or None
+        Level C3: how many rows stand on the kink of their loss (hinge, quantile) and are held there; the
+        eigenvalue is that of the moves along them.
     proven_radius, proven_distance, proven_isolation : float or None
         Level C4, all in the largest entry: a true first-order point is known to within the radius, the stored
         W and B are at most the distance away from it, and within the isolation there is no other.
@@ -106,6 +109,7 @@ class Certificate:
     reduced_hessian_min: float | None = None
     min_multiplier: float | None = None
     min_positive_B: float | None = None
+    held_rows: int | None = None
     proven_radius: float | None = None
     proven_distance: float | None = None
     proven_isolation: float | None = None

@@ -268,6 +268,8 @@ def _digit_lines(proven: ProvenPoint, tasks: TaskSet) -> list[str]:
         lines += [f"W[{feature}, {name}] = {value}" for name, value in zip(names, row, strict=True)]
     for s, t in sorted(proven.support):
         lines.append(f"B[{names[s]}, {names[t]}] = {proven.B[s][t]}  ({names[s]} helps {names[t]})")
+    for name, rows in zip(names, proven.rows.get("kink", ()), strict=False):
+        lines.append(f"rows of {name} on their kinks: {', '.join(map(str, rows)) or 'none'}")
     return lines
 
 

@@ -60,11 +60,12 @@ def near_point(
     u = kinked_multipliers(tasks, model, W, B)
     sides = _first_sides(tasks, model, u)
     for _ in range(_CHANGES):
+        sides, dropped = _independent(tasks, model, W, sides)
         system = FirstOrderSystem(tasks, model, support, sides)
-        _need_independent(tasks, system)
         weight = model.loss_weight(tasks, B)
         eta = [float(weight[t] * model.loss.scale(tasks[t]) * u[t][k]) for t, k in system.kinks]
         x, inverse = newton(system, unknowns(W, B, support, eta), tolerance)
+        _need_apart(system, x, dropped, tolerance)
         if (changed := _sides_at(system, x)) == sides:
             break
         sides = changed
@@ -127,7 +128,9 @@ def _first_sides(tasks: TaskSet, model: Model, multipliers: Sequence[Array]) -> 
     for task, u in zip(tasks, multipliers, strict=True):
         low, high = model.loss.domain(task.y)
         share = (u - low) / (high - low)
-        sides.append(tuple(np.where(share < _INSIDE, -1, np.where(share > 1.0 - _INSIDE, 1, 0)).tolist()))
+        kinks = (model.loss.conjugate(high, task.y) - model.loss.conjugate(low, task.y)) / (high - low)
+        side = np.where(share < _INSIDE, -1, np.where(share > 1.0 - _INSIDE, 1, 0))
+        sides.append(tuple(np.where(task.X.any(axis=1), side, np.sign(-kinks)).astype(int).tolist()))
     return tuple(sides)
 
 
@@ -141,7 +144,7 @@ def _sides_at(system: FirstOrderSystem, x: arb_mat) -> Sides:
         after = list(before)
         for i, (z, side) in enumerate(zip(system.predictions(at.W, t), before, strict=True)):
             wedge = system.wedges[t][i]
-            if side == 0:
+            if (t, i) in eta:
                 v = eta[t, i] / (at.weights[t] * system.scales[t])
                 after[i] = -1 if v < wedge.low else 1 if v > wedge.high else 0
             elif side * (z - wedge.kink) < 0:
@@ -150,15 +153,38 @@ def _sides_at(system: FirstOrderSystem, x: arb_mat) -> Sides:
     return tuple(sides)
 
 
-def _need_independent(tasks: TaskSet, system: FirstOrderSystem) -> None:
-    """`NotCertifiable` where rows of one task on their kinks are linearly dependent, exactly."""
-    for t, task in enumerate(tasks):
-        rows = [k for u, k in system.kinks if u == t]
-        exact = [[fmpq(*x.as_integer_ratio()) for x in task.X[k].tolist()] for k in rows]
-        if rows and fmpq_mat(exact).rank() < len(rows):
+def _independent(tasks: TaskSet, model: Model, W: Array, sides: Sides) -> tuple[Sides, list[tuple[int, int]]]:
+    """The sides with rows on kinks that are linearly independent, exactly, and the others: on a side each.
+
+    The rows nearest to their kinks stay.
+    """
+    kept, dropped = [], []
+    for t, (task, side) in enumerate(zip(tasks, sides, strict=True)):
+        low, high = model.loss.domain(task.y)
+        kinks = (model.loss.conjugate(high, task.y) - model.loss.conjugate(low, task.y)) / (high - low)
+        beyond, after, exact = task.X @ W[:, t] - kinks, list(side), []
+        for k in np.argsort(np.abs(beyond)).tolist():
+            if side[k] == 0 and task.X[k].any():
+                exact.append([fmpq(*x.as_integer_ratio()) for x in task.X[k].tolist()])
+                if fmpq_mat(exact).rank() < len(exact):
+                    exact.pop()
+                    dropped.append((t, k))
+                    after[k] = 1 if beyond[k] > 0 else -1
+        kept.append(tuple(after))
+    return tuple(kept), dropped
+
+
+def _need_apart(
+    system: FirstOrderSystem, x: arb_mat, dropped: Sequence[tuple[int, int]], tolerance: arb
+) -> None:
+    """`NotCertifiable` where a row that depends on those of K is on its kink at the root as well."""
+    W = system.state(x).W
+    for t, k in dropped:
+        if not abs(system.predictions(W, t)[k] - system.wedges[t][k].kink) > 1000 * tolerance:
+            others = ", ".join(str(j) for u, j in system.kinks if u == t)
             raise NotCertifiable(
-                f"degenerate: the rows {', '.join(map(str, rows))} of {task.name!r} lie on their kinks and"
-                " are linearly dependent, so that their multipliers are not unique"
+                f"degenerate: row {k} of {system.tasks.names[t]!r} lies on its kink like the rows {others},"
+                " and they are linearly dependent, so that their multipliers are not unique"
             )
 
 

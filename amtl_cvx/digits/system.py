@@ -75,7 +75,12 @@ class FirstOrderSystem:
         self.tasks, self.loss, self.support = tasks, model.loss, tuple(support)
         self.T, self.d = tasks.T, tasks.d
         self.sides = sides
-        self.kinks = [(t, k) for t, side in enumerate(sides or ()) for k, s in enumerate(side) if s == 0]
+        self.kinks = [
+            (t, k)
+            for t, side in enumerate(sides or ())
+            for k, s in enumerate(side)
+            if s == 0 and tasks[t].X[k].any()  # a row of zeros is where it is whatever W
+        ]
         self.size = self.T * self.d + len(self.support) + len(self.kinks)
         self.coupling = arb(float(model.coupling))
         prices = linear_prices(model.transfer, self.T)

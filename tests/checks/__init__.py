@@ -22,6 +22,7 @@ from checks.columns import (
 from checks.curvature import (
     curvature_tells_minima_from_saddles,
     exchangeable_edges_are_degenerate,
+    held_rows_are_judged,
     missing_edge_is_no_minimum,
 )
 from checks.digits import (
@@ -102,6 +103,7 @@ __all__ = [
     "exact_gaps_are_the_gain",
     "exact_problem_is_J",
     "exchangeable_edges_are_degenerate",
+    "held_rows_are_judged",
     "factors_keep_the_objective",
     "forgeries",
     "free_opposites_are_solved_exactly",

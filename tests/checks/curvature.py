@@ -14,6 +14,7 @@ from cases import (
 from amtl_cvx.certificate import (
     second_order,
 )
+from amtl_cvx.certificate.held import HeldRows
 from amtl_cvx.digits import prove
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import TaskSet
@@ -51,6 +52,47 @@ def curvature_tells_minima_from_saddles() -> None:
         assert found.verdict == ("strict local minimum" if values[0] > 0 else "saddle")
         kinds.add(found.verdict)
     assert "strict local minimum" in kinds
+
+
+def held_rows_are_judged() -> None:
+    """A support vector by hand and its neighbours; a saddle along kinks."""
+    found = second_order(*proven.support_vector(0.25))
+    assert found.verdict == "strict local minimum" and found.held == 1
+    assert found.reduced_hessian_min == found.scaled_hessian_min == np.inf
+    for point, _ in proven.KINK_DEGENERATE.values():
+        assert second_order(*point).verdict == "degenerate"
+    for near in (proven.support_vector(0.125 + 5e-7), proven.support_vector(0.625 - 5e-7)):
+        assert second_order(*near).verdict == "strict local minimum"
+        for side in (-1e-5, 1e-5):  # a multiplier that may have reached its end on the way
+            assert second_order(*near._replace(W=near.W + side)).verdict == "degenerate"
+    beside = proven.support_vector(0.25, -0.25, 1.0 + 1e-6)
+    assert second_order(*beside).verdict == "strict local minimum"
+    for side in (-1e-5, 1e-5):
+        assert second_order(*beside._replace(W=beside.W + side)).verdict == "degenerate"
+    moved = proven.support_vector(0.25)
+    held = HeldRows(*moved._replace(W=moved.W + 1e-3))
+    assert close(float(held.local.moved(held.newton())[0][0, 0]), 1.0, 1e-14)  # back onto the kink
+    saddle = second_order(*proven.quantile_saddle())
+    assert saddle.verdict == "saddle" and saddle.held == 2
+    # second derivatives in (d, e) of the two copies along (0, 1) and the two edges, by differences of J
+    tasks, model, W, B = proven.quantile_saddle()
+
+    def J(x: Array) -> float:
+        V, C = W.copy(), B.copy()
+        V[1, :2] += x[:2]
+        V[:, 2] += x[4:]
+        C[:2, 2] += x[2:4]
+        return literal.J(tasks, model, V, C)
+
+    step, units = 1e-3, np.eye(6)
+    H = [
+        [
+            (J(step * (a + b)) - J(step * (a - b)) - J(step * (b - a)) + J(-step * (a + b))) / (4 * step**2)
+            for a in units
+        ]
+        for b in units
+    ]
+    assert close(saddle.reduced_hessian_min, float(np.linalg.eigvalsh(np.array(H))[0]), 1e-4)
 
 
 def missing_edge_is_no_minimum() -> None:
