@@ -21,7 +21,8 @@ so J(W, B) - gap_W <= min over W of J(., B) and J(W, B) - gap_B <= min over B of
 edges are absent from every best B for this W; `condition_W`, `condition_B`, `sigma_min` (see `weights` and
 `columns`). J is biconvex: a point that passes is a first-order point and a partial optimum, never "the
 optimum". Where the rows of all tasks span few dimensions, the gaps are computed in coordinates of these and
-of W (`rowspace`). `escape` says of a point that does not pass why J may have no minimum near it.
+of W (`rowspace`). Where J falls along growing predictors (`escape`) a point does not pass, however small its
+residuals and gaps.
 
 Levels: C0 evaluated; C1 eps-partial-optimum (both gaps small); C2 first-order-verified (`passes`). `ladder`
 goes on from there: C3 by the curvature of J (`second_order`), C4 by interval arithmetic, C5 by an exact lower
@@ -38,7 +39,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -142,8 +142,10 @@ def certify(
         about_B = transfer_evidence(small, model, Z, B, enough=enough)
     about_W = weight_evidence(small, model, Z, B, multipliers=multipliers)
     reasons = {**about_W.reasons, **about_B.reasons}
+    if kind == "joint" and feasibility <= 0.0 and (why := escape(small, model, Z, B)):
+        reasons["minimum"] = why
     relative = found.relative if kind == "joint" else found.relative_W
-    certificate = conclude(
+    return conclude(
         kind=kind,
         objective=objective,
         found=found,
@@ -165,6 +167,3 @@ def certify(
         tol=tol,
         reasons=reasons,
     )
-    if not certificate.passes and (why := escape(small, model, Z, B)):
-        return replace(certificate, reasons={**reasons, "minimum": why})
-    return certificate

@@ -238,7 +238,7 @@ def conclude(
     gap_W, gap_B = gaps
     judged = [gain for gain in (gain_W, gap_B) if gain is not None]
     feasible = feasibility <= 0.0
-    passes = feasible and relative <= tol and sum(judged) <= limit
+    passes = feasible and relative <= tol and sum(judged) <= limit and "minimum" not in reasons
     known = [gap for gap in gaps if gap is not None]
     small = gap_W is not None and (gap_B is not None or kind == "single-task") and sum(known) <= limit
     level = None if not feasible else "C2" if passes else "C1" if small else "C0"
