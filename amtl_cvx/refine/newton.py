@@ -131,15 +131,20 @@ def newton_steps(
     brings every column back to a support of at most d entries, which the step left by negative curvature.
     """
     relative = residuals(tasks, model, W, B).relative if begun else np.inf
+    start = W
     if not begun:
         W, B = _lower(tasks, model, (W, B), (minimal_weights(tasks, model, W, B), B))
-    while (found := _step(tasks, model, (W, B), trust)) is not None:
+    found = _step(tasks, model, (W, B), trust)
+    if found is None and W is not start:
+        yield W, B  # there is no edge to move
+    while found is not None:
         previous, relative = relative, residuals(tasks, model, *found).relative
         if relative > 0.1 * previous:
             found = _lower(tasks, model, found, _round(tasks, model, *found))
             relative = residuals(tasks, model, *found).relative
         W, B = found
         yield W, B
+        found = _step(tasks, model, (W, B), trust)
 
 
 def _round(tasks: TaskSet, model: Model, W: Array, B: Array) -> Point:
@@ -149,8 +154,11 @@ def _round(tasks: TaskSet, model: Model, W: Array, B: Array) -> Point:
 
 
 def _lower(tasks: TaskSet, model: Model, old: Point, new: Point) -> Point:
-    """The point of lower J."""
-    return new if model.objective(tasks, *new) <= model.objective(tasks, *old) else old
+    """The point of lower J; of smaller residual, where they differ by rounding."""
+    before = model.objective(tasks, *old)
+    gain = before - model.objective(tasks, *new)
+    better = _improves(tasks, model, new, old) if abs(gain) <= _NOISE * abs(before) else gain > 0.0
+    return new if better else old
 
 
 def _step(tasks: TaskSet, model: Model, point: Point, trust: Trust) -> Point | None:
@@ -181,7 +189,7 @@ def _step(tasks: TaskSet, model: Model, point: Point, trust: Trust) -> Point | N
         actual = J - model.objective(tasks, *trial)
         if predicted > _TRUST_RATIO * abs(J) or actual > _SURE * abs(J):
             if actual > 1e-2 * predicted:
-                trust.adapt(actual / predicted)
+                trust.adapt(actual / predicted if predicted > 0.0 else 1.0)
                 return trial
         elif actual >= -_NOISE * abs(J) and _improves(tasks, model, trial, point):
             trust.adapt(1.0)
