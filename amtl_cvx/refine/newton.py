@@ -187,7 +187,7 @@ def _step(tasks: TaskSet, model: Model, point: Point, trust: Trust) -> Point | N
         trial = minimal_weights(tasks, model, W, trial_B), trial_B
         predicted = -float(gradient @ step + 0.5 * step @ S @ step)
         actual = J - model.objective(tasks, *trial)
-        if predicted > _TRUST_RATIO * abs(J) or actual > _SURE * abs(J):
+        if predicted > 0.0 and (predicted > _TRUST_RATIO * abs(J) or actual > _SURE * abs(J)):
             if actual > 1e-2 * predicted:
                 trust.adapt(actual / predicted if predicted > 0.0 else 1.0)
                 return trial
