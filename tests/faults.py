@@ -182,6 +182,7 @@ RESIDUALS_AND_VERDICT = (
     Fault("rows missing", "certificate:disagreement", "sums.counts[t] != task.n", "False", c.rows_that_disagree_are_told),
 )  # fmt: skip
 
+JUDGED, ROUNDED = c.judged_gains_are_bounds, c.judged_gains_have_room_for_rounding
 GAP_W, GAP_B = c.gap_W_is_primal_minus_dual, c.gap_B_is_primal_minus_dual
 FREE, EXACTLY = c.free_tasks_leave_a_sharp_gap, c.exact_gaps_are_the_gain
 ABOVE, PRICES = c.gap_B_is_never_below_the_gain, c.rounding_of_prices_is_allowed_for
@@ -189,11 +190,20 @@ ZEROS, SAFE = c.proved_zeros_are_zeros, c.safe_rule_keeps_its_factor_two
 GAPS = (
     Fault("gap_W too small by 2", "certificate:WeightProblem.gap", "4.0 * model.coupling", "8.0 * model.coupling", GAP_W),
     Fault("M^-1 for M^-T", "certificate:WeightProblem.gap", "np.linalg.solve(M, slope", "np.linalg.solve(M.T, slope", GAP_W),
-    Fault("rows left out of gap_W", "certificate:WeightProblem.gap", "Gap(length * length / most + mismatch", "Gap(length * length / most", GAP_W),
+    Fault("rows left out of gap_W", "certificate:WeightProblem.gap", "length * length / most + mismatch", "length * length / most", GAP_W),
     Fault("2 W S left out of Q", "certificate:slope_at", "pull.gradient.copy()", "0.0 * pull.gradient", GAP_W),
     Fault("gain without its 1/2", "certificate:newton_step", "0.5 * float(g", "float(g", GAP_W),
     Fault("gain of half the gradient", "certificate:newton_step", "0.5 * float(g", "0.25 * float(g", GAP_W),
     Fault("Hessian of another B", "certificate:newton_step", "H, g = stacked_hessian(blocks, M, coupling)", "H, g = stacked_hessian(blocks, M.T, coupling)", GAP_W),
+    Fault("gain to second order judged", "certificate:certify", "gain_W=about_W.judged", "gain_W=about_W.gain", JUDGED),
+    Fault("any step within the curvature", "certificate:_least", "(s < 1.0) if concordant else (s <= 1.0)", "s < np.inf", JUDGED),
+    Fault("rows left out at no cost", "certificate:_least", "- np.r_[0.0, np.cumsum(lever[order])]", "- 0.0 * np.r_[0.0, lever]", JUDGED),
+    Fault("reach of another task", "certificate:proved_gain", "task.X @ K.T", "task.X @ roots[0].T", JUDGED),
+    Fault("decrement without rounding", "certificate:proved_gain", "decrement.length + noise", "decrement.length", ROUNDED),
+    Fault("gap without rounding", "certificate:WeightProblem.gap", "(length + off) * (length + off)", "length * length", ROUNDED),
+    Fault("scores without rounding", "certificate:slope_at", "moves = EPS *", "moves = 0.0 *", ROUNDED),
+    Fault("gain of the refits to second order", "certificate:task_gain", "min((proved.gain", "min((0.0", JUDGED),
+    Fault("no least limit", "certificate:conclude", "max(tol * abs(objective), resolution)", "tol * abs(objective)", c.a_value_of_rounding_is_no_loss),
     Fault("Fenchel: sign of u z", "certificate:fenchel", "- v * z", "+ v * z", GAP_W),
     Fault("Fenchel: rows not weighted", "certificate:fenchel", "float(weight * np", "float(1.0 * np", GAP_W),
     Fault("Fenchel: G(u) not weighted", "certificate:fenchel", "= weight * (task", "= 1.0 * (task", GAP_W),

@@ -84,9 +84,8 @@ class WeightProblem(NamedTuple):
         off = float(np.linalg.norm(N @ slope.entries().T)) + math.sqrt(2.0 * model.coupling) * slope.drift
         off += len(M) * EPS * float(np.linalg.norm(N @ (np.abs(M) @ np.abs(E))))
         length, most = float(np.linalg.norm(E)), 4.0 * model.coupling
-        return Gap(
-            length * length / most + mismatch, (length + off) * (length + off) / most + mismatch + room
-        )
+        safe = (length + off) * (length + off) / most + mismatch + room
+        return Gap(length * length / most + mismatch, safe)
 
     def root(self, slope: Slope) -> Factor | None:
         """The factor of H by QR."""

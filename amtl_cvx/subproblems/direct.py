@@ -163,7 +163,7 @@ def _minimise(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, 
             break
         system = WeightSystem.at(tasks, model, W, B)
         accuracy = 0.3 * _NEWTON_ACCURACY * _sizes(tasks, part.misses.size)
-        accuracy = np.minimum(accuracy, _STEP_ACCURACY * float(np.abs(gradient).max()))
+        accuracy = np.minimum(accuracy, _STEP_ACCURACY * (float(np.abs(gradient).max()) or 1.0))
         solution, dense = system.solve(gradient.T, accuracy=accuracy.T)
         step, factored = -solution.T, factored or dense
         length, slope = model.loss.step_length(tasks, step), float((gradient * step).sum())
