@@ -288,6 +288,7 @@ DIGITS, KRAWCZYK, REFUSALS = (
     c.contraction_needs_a_root_inside,
     c.proofs_refuse_what_is_not_there,
 )
+PIECES = c.rational_pieces_are_exact
 DECIMALS, RATIONAL, KINKS = c.decimals_hold_at_both_ends, c.rational_steps_are_exact, c.kinks_are_proved
 PROVEN_DIGITS = (
     Fault("Krawczyk without the interior", "digits:contract", "contains_interior", "contains", KRAWCZYK),
@@ -343,6 +344,16 @@ PROVEN_DIGITS = (
     Fault("exact gap not summed", "digits.rational:exact_transfer", "gap += _column_gap", "gap += 1 + 0 * _column_gap", RATIONAL),
     Fault("exact W-step: incoming", "digits.rational:_loss_factors", "B[t, u] for u", "B[u, t] for u", RATIONAL),
     Fault("exact W-step: M'M", "digits.rational:exact_weights", "P = lam * (M * M.transpose())", "P = lam * (M.transpose() * M)", RATIONAL),
+    Fault("exact conjugate without its quarter", "digits:Piecewise.conjugate", "u * u / 4", "u * u / 2", PIECES),
+    Fault("exact value without its curvature", "digits:Piecewise.value", "u * u / 4", "0 * u", PIECES),
+    Fault("exact threshold without its 2", "digits:piecewise", "end = 2 * exact", "end = exact", PIECES),
+    Fault("exact hinge of the other sign", "digits:piecewise", "Piecewise(fmpq(-1), none", "Piecewise(fmpq(1), none", PIECES),
+    Fault("exact rows stay at their lower end", "digits:WeightStep._inwards", "return rise if", "return -rise if", PIECES),
+    Fault("exact rows stay at their upper end", "digits:WeightStep._inwards", "else -rise", "else 0 * rise", PIECES),
+    Fault("exact rows beyond their ends", "digits:_room", "None if loss.inside(aim) else _way(loss, u, aim - u)", "None", PIECES),
+    Fault("exact pull of the rows off the face", "digits:WeightStep._solve", "-= row.weight * self.u[i] * x", "+= row.weight * self.u[i] * x", PIECES),
+    Fault("exact eta for u", "digits:WeightStep._solve", "eta[i] / row.weight", "eta[i] * row.weight * 2", PIECES),
+    Fault("exact centre of the curved rows", "digits:WeightStep._add_curved", "[row.loss.centre for row in rows]", "[0 * row.loss.centre for row in rows]", PIECES),
     Fault("first negative multiplier left", "certificate.exact:Column.minimise", "if not q or q[j] >= 0", "if True", RATIONAL),
     Fault("negative edges kept", "certificate.exact:Column._settle", "if value <= 0", "if value <= -(10**9)", RATIONAL),
     Fault("twins said to be unique", "digits:Column.unique", "return not free or", "return True or", RATIONAL),

@@ -23,7 +23,8 @@ its piece on X. For a loss with a kink (hinge, quantile) the rows on it are part
 unknown more each, and the inertia is that of the Hessian bordered by them (`kinks`). Where the point is
 degenerate (a multiplier 0, a singular Jacobian, a row at a kink without need, rows on kinks that depend on
 each other) or not within reach, the answer is `NotCertifiable` with the reason, never a number. `rational`
-has the two half-steps in exact rationals, with a duality gap of exactly 0.
+has the two half-steps in exact rationals for all losses but logistic and Poisson, with a duality gap of
+exactly 0.
 
 Needs the optional packages of ``amtl-cvx[verify]``. Source: Krawczyk, Computing 4 (1969); Rump, Acta
 Numerica 19 (2010), section 13; Johansson, Arb, IEEE Trans. Computers 66 (2017).
@@ -97,7 +98,7 @@ def exact_transfer(
 
 
 def exact_weights(tasks: TaskSet, model: Model, B: Matrix) -> ExactWeights:
-    """The W-step of the squared loss in exact rationals; see `rational.exact_weights`."""
+    """The W-step of a loss of polynomial pieces in exact rationals; see `rational.exact_weights`."""
     _require_flint()
     from amtl_cvx.digits import rational
 

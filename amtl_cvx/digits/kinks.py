@@ -57,8 +57,7 @@ def near_point(
     if model.loss.smooth:
         system = FirstOrderSystem(tasks, model, support)
         return system, *newton(system, unknowns(W, B, support), tolerance)
-    u = kinked_multipliers(tasks, model, W, B)
-    sides = _first_sides(tasks, model, u)
+    u, sides = first_rows(tasks, model, W, B)
     for _ in range(_CHANGES):
         sides, dropped = _independent(tasks, model, W, sides)
         system = FirstOrderSystem(tasks, model, support, sides)
@@ -70,6 +69,12 @@ def near_point(
             break
         sides = changed
     return system, x, inverse
+
+
+def first_rows(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[tuple[Array, ...], Sides]:
+    """Multipliers of least gap, T arrays (n_t,), and the sides that they say."""
+    u = kinked_multipliers(tasks, model, W, B)
+    return u, _first_sides(tasks, model, u)
 
 
 def row_margin(system: FirstOrderSystem, box: arb_mat, around: arb) -> arb:

@@ -2,9 +2,10 @@ r"""The two half-steps in exact rational arithmetic: a gap of 0, not of 1e-16.
 
     prices = exact_prices(tasks, model, W)
     step = exact_transfer(W, prices, model.coupling, support=B)      step.gap == 0
-    step = exact_weights(tasks, model, B)                            step.gradient == 0
+    step = exact_weights(tasks, model, B)                            step.gap == 0
 
-Doubles are dyadic rationals, so both steps of the squared loss are problems over the rationals.
+Doubles are dyadic rationals, so both steps of a loss of polynomial pieces (`pieces`: all but logistic and
+Poisson) are problems over the rationals.
 
 B-step, column t (A = W without w_t): from the support P of a float answer or from the empty one,
 
@@ -15,8 +16,8 @@ Problems, chapter 23), in rationals, so that J falls strictly and no support com
 whose w_s is a combination of those of P moves along that combination, which costs no curvature, until an
 edge of P reaches 0: the support stays independent, and T - 1 > d or collinear tasks need no exception.
 
-W-step: (blockdiag(a_t s_t X_t'X_t) + coupling P (x) I) vec W = stack(a_t s_t X_t'y_t), s_t = 1/n_t or 1
-(SPEC section 3).
+W-step: (blockdiag(a_t s_t X_t'X_t) + coupling P (x) I) vec W = stack(a_t s_t X_t'y_t), s_t = 1/n_t or 1, for
+the squared loss (SPEC section 3); the others are convex quadratic programs (`weightstep`).
 """
 
 from __future__ import annotations
@@ -28,11 +29,13 @@ from fractions import Fraction
 
 import numpy as np
 from flint import fmpq, fmpq_mat
-from numpy.typing import NDArray
 
 from amtl_cvx.digits.column import Column
+from amtl_cvx.digits.pieces import NAMES, exact, piecewise
 from amtl_cvx.digits.prices import linear_prices
+from amtl_cvx.digits.weightstep import ExactRow, WeightStep, first_duals
 from amtl_cvx.errors import DataError, NotCertifiable, SolveError
+from amtl_cvx.losses import LOSSES
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -71,11 +74,17 @@ class ExactWeights:
     ----------
     W : tuple of d tuples of T Fraction
     gradient : Fraction
-        The largest |G_W|, from the rows; 0.
+        The largest |G_W|, from the rows and their multipliers; 0.
+    gap : Fraction
+        Primal minus dual objective, where the gradient is 0; 0.
+    multipliers : tuple of T tuples of n_t Fraction
+        u of every row, a subgradient of its loss.
     """
 
     W: tuple[tuple[Fraction, ...], ...]
     gradient: Fraction
+    gap: Fraction
+    multipliers: tuple[tuple[Fraction, ...], ...]
 
 
 def exact_transfer(
@@ -103,13 +112,13 @@ def exact_transfer(
     """
     A = _matrix(W)
     T = A.ncols()
-    p = [_exact(price) for price in prices]
+    p = [exact(price) for price in prices]
     if len(p) != T or any(price < 0 for price in p):
         raise DataError(f"expected {T} prices >= 0, one per task, got {list(prices)}")
     tried = np.zeros((T, T)) if support is None else np.asarray(support, dtype=float)
     if tried.shape != (T, T):
         raise DataError(f"support must have shape {(T, T)}, it has {tried.shape}")
-    lam = _exact(coupling)
+    lam = exact(coupling)
     gram = A.transpose() * A
     columns, gap, unique, exchanges = [], fmpq(0), True, 0
     for t in range(T):
@@ -127,65 +136,71 @@ def exact_transfer(
 
 
 def exact_prices(tasks: TaskSet, model: Model, W: Matrix) -> tuple[Fraction, ...]:
-    """p_s of the squared loss at W over the rationals, (T,).
+    """p_s of a loss of polynomial pieces at W over the rationals, (T,).
 
     Raises
     ------
     NotCertifiable
         If a price is not rational: another loss, or c_t = n_t^-1/2 where n_t is no square.
     """
-    _need_squared(tasks, model)
+    _need_pieces(tasks, model)
     columns, pairs = _matrix(W), linear_prices(model.transfer, tasks.T)
     found = []
     for t, (c, scale, (fixed, at_unit)) in enumerate(
         zip(_task_weights(tasks, model), _scales(tasks, model), pairs, strict=True)
     ):
-        miss = _residual(tasks, t, columns)
-        loss = scale * sum((u * u for u in miss.entries()), fmpq(0))
-        found.append(_fraction(_exact(fixed) + (_exact(at_unit) - _exact(fixed)) * c * loss))
+        scores = _matrix(tasks[t].X) * fmpq_mat(tasks.d, 1, [columns[i, t] for i in range(tasks.d)])
+        rows = zip(scores.entries(), tasks[t].y.tolist(), strict=True)
+        loss = scale * sum((piecewise(model.loss, y).value(z) for z, y in rows), fmpq(0))
+        found.append(_fraction(exact(fixed) + (exact(at_unit) - exact(fixed)) * c * loss))
     return tuple(found)
 
 
 def exact_weights(tasks: TaskSet, model: Model, B: Matrix) -> ExactWeights:
-    """The W-step of the squared loss at B, exactly.
+    """The W-step of a loss of polynomial pieces at B, exactly; see `weightstep`.
 
     Raises
     ------
     NotCertifiable
         For another loss, a c_t that is not rational, a singular system, or more than `MAX_UNKNOWNS`.
     """
-    _need_squared(tasks, model)
+    _need_pieces(tasks, model)
     T, d = tasks.T, tasks.d
     if T * d > MAX_UNKNOWNS:
         raise NotCertifiable(f"too large for exact rationals: {T * d} unknowns, the limit is {MAX_UNKNOWNS}")
-    lam, graph = _exact(model.coupling), _matrix(B)
+    lam, graph = exact(model.coupling), _matrix(B)
     M = _identity(T) - graph
     P = lam * (M * M.transpose())
-    factors = _loss_factors(tasks, model, graph)
-    H = [[fmpq(0)] * (T * d) for _ in range(T * d)]
-    right = []
-    for t, (task, factor) in enumerate(zip(tasks, factors, strict=True)):
-        X = _matrix(task.X)
-        block = factor * (X.transpose() * X)
-        right += (factor * (X.transpose() * _column(task.y))).entries()
-        for i in range(d):
-            H[t * d + i][t * d : (t + 1) * d] = [block[i, j] for j in range(d)]
-            for u in range(T):
-                H[t * d + i][u * d + i] += P[t, u]
-    try:
-        w = fmpq_mat(H).solve(fmpq_mat(T * d, 1, right)).entries()
-    except ZeroDivisionError:
-        raise NotCertifiable(
-            "the W-step has no unique solution: I - B is singular and the rows do not make up for it"
-        ) from None
-    W = fmpq_mat([[w[t * d + i] for t in range(T)] for i in range(d)])
-    pull = 2 * lam * (W * M * M.transpose())
-    largest = fmpq(0)
-    for t, (task, factor) in enumerate(zip(tasks, factors, strict=True)):
-        slope = 2 * factor * (_matrix(task.X).transpose() * _residual(tasks, t, W))
-        largest = max(largest, *(abs(slope[i, 0] + pull[i, t]) for i in range(d)))
+    rows = [
+        ExactRow(t, [exact(x) for x in xs], piecewise(model.loss, y), factor)
+        for t, (task, factor) in enumerate(zip(tasks, _loss_factors(tasks, model, graph), strict=True))
+        for xs, y in zip(task.X.tolist(), task.y.tolist(), strict=True)
+    ]
+    step = WeightStep(rows, P, d)
+    if model.loss.quadratic or P.det() != 0:
+        step.start(*first_duals(tasks, model, np.array([[float(x) for x in row] for row in B])))
+        try:
+            return _exact_weights(step, step.minimise(), [len(task.y) for task in tasks])
+        except ZeroDivisionError:
+            pass
+    raise NotCertifiable(
+        "the W-step has no unique solution: I - B is singular and the rows do not make up for it"
+        if model.loss.quadratic
+        else "I - B is singular: the exact W-step of a loss with pieces needs it regular"
+    )
+
+
+def _exact_weights(step: WeightStep, W: fmpq_mat, counts: Sequence[int]) -> ExactWeights:
+    """What was found, with its gradient and gap from the rows."""
+    gradient = max(abs(entry) for entry in step.gradient(W).entries())
+    ends = np.cumsum([0, *counts])
     return ExactWeights(
-        W=tuple(tuple(_fraction(W[i, t]) for t in range(T)) for i in range(d)), gradient=_fraction(largest)
+        W=tuple(tuple(_fraction(W[i, t]) for t in range(step.T)) for i in range(step.d)),
+        gradient=_fraction(gradient),
+        gap=_fraction(step.mismatch(W)),
+        multipliers=tuple(
+            tuple(_fraction(u) for u in step.u[i:j]) for i, j in zip(ends[:-1], ends[1:], strict=True)
+        ),
     )
 
 
@@ -219,10 +234,13 @@ def _dot(a: fmpq_mat, b: fmpq_mat) -> fmpq:
     return (a.transpose() * b)[0, 0]
 
 
-def _need_squared(tasks: TaskSet, model: Model) -> None:
+def _need_pieces(tasks: TaskSet, model: Model) -> None:
     model.check(tasks)
-    if model.loss.name != "squared":
-        raise NotCertifiable(f"exact rationals need the squared loss, this is {model.loss.name}")
+    if model.loss.name not in NAMES or type(model.loss) is not LOSSES[model.loss.name]:
+        raise NotCertifiable(
+            f"exact rationals need a loss of polynomial pieces ({', '.join(NAMES)}), this is"
+            f" {model.loss.name}"
+        )
     for task in tasks:
         if task.compressed:
             raise NotCertifiable(
@@ -233,7 +251,7 @@ def _need_squared(tasks: TaskSet, model: Model) -> None:
 def _loss_factors(tasks: TaskSet, model: Model, B: fmpq_mat) -> list[fmpq]:
     """a_t s_t (T,), a_t = c_t (1 + k_t sum_u B[t, u])."""
     return [
-        c * scale * (1 + (_exact(at_unit) - _exact(fixed)) * sum((B[t, u] for u in range(tasks.T)), fmpq(0)))
+        c * scale * (1 + (exact(at_unit) - exact(fixed)) * sum((B[t, u] for u in range(tasks.T)), fmpq(0)))
         for t, (c, scale, (fixed, at_unit)) in enumerate(
             zip(
                 _task_weights(tasks, model),
@@ -247,7 +265,7 @@ def _loss_factors(tasks: TaskSet, model: Model, B: fmpq_mat) -> list[fmpq]:
 
 def _task_weights(tasks: TaskSet, model: Model) -> list[fmpq]:
     if model.task_weights != "inverse-sqrt":
-        return [_exact(float(c)) for c in model.task_weight(tasks)]
+        return [exact(float(c)) for c in model.task_weight(tasks)]
     roots = [math.isqrt(task.n) for task in tasks]
     for task, root in zip(tasks, roots, strict=True):
         if root * root != task.n:
@@ -261,26 +279,12 @@ def _scales(tasks: TaskSet, model: Model) -> list[fmpq]:
     return [fmpq(1, task.n) if model.loss.reduction == "mean" else fmpq(1) for task in tasks]
 
 
-def _residual(tasks: TaskSet, t: int, W: fmpq_mat) -> fmpq_mat:
-    """X_t w_t - y_t."""
-    w = fmpq_mat(tasks.d, 1, [W[i, t] for i in range(tasks.d)])
-    return _matrix(tasks[t].X) * w - _column(tasks[t].y)
-
-
 def _matrix(rows: Matrix) -> fmpq_mat:
-    return fmpq_mat([[_exact(number) for number in row] for row in rows])
-
-
-def _column(numbers: NDArray[np.float64]) -> fmpq_mat:
-    return fmpq_mat(len(numbers), 1, [_exact(number) for number in numbers])
+    return fmpq_mat([[exact(number) for number in row] for row in rows])
 
 
 def _identity(n: int) -> fmpq_mat:
     return fmpq_mat([[fmpq(int(i == j)) for j in range(n)] for i in range(n)])
-
-
-def _exact(number: Number) -> fmpq:
-    return fmpq(*Fraction(number).as_integer_ratio())
 
 
 def _fraction(number: fmpq) -> Fraction:

@@ -75,7 +75,7 @@ from checks.objective import (
     objective_is_the_formula,
 )
 from checks.points import anywhere, solved
-from checks.rational import rational_steps_are_exact
+from checks.rational import rational_pieces_are_exact, rational_steps_are_exact
 from checks.residuals import (
     infeasible_points_have_no_level,
     moved_points_do_not_pass,
@@ -134,6 +134,7 @@ __all__ = [
     "kinks_are_proved",
     "proofs_refuse_what_is_not_there",
     "proved_zeros_are_zeros",
+    "rational_pieces_are_exact",
     "rational_steps_are_exact",
     "residual_does_not_depend_on_the_unit",
     "residuals_are_those_of_the_definition",

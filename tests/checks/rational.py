@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 from fractions import Fraction
 from typing import Any
 
 import literal
 import numpy as np
+import proven
 from cases import (
     random_tasks,
 )
+from flint import fmpq, fmpq_mat
 
 from amtl_cvx.digits import exact_transfer, exact_weights
+from amtl_cvx.digits.pieces import exact, piecewise
 from amtl_cvx.digits.rational import exact_prices
-from amtl_cvx.losses import Squared
+from amtl_cvx.digits.weightstep import ExactRow, WeightStep
+from amtl_cvx.losses import Hinge, Huber, Squared
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import TaskSet
+from amtl_cvx.transfer import LossWeightedL1
 from checks.points import amtl
 
 
@@ -55,6 +61,29 @@ def exact_slopes(tasks: TaskSet, model: Model, W: Any, B: Any) -> tuple[list[Fra
         [slope(V, i, t) for i in range(d) for t in range(T)],
         {(s, t): slope(C, s, t) for s in range(T) for t in range(T) if s != t},
     )
+
+
+def rational_pieces_are_exact() -> None:
+    """W-steps by hand, from the fit in doubles and from every first face; a row twice has any split."""
+    vector, saddle = proven.support_vector(0.25), proven.quantile_saddle()
+    found = exact_weights(vector.tasks, vector.model, vector.B)
+    assert found.W == ((1,),) and found.multipliers == ((Fraction(-1, 4), 1),)
+    assert found.gap == 0 == found.gradient
+    assert exact_prices(vector.tasks, vector.model, found.W) == (Fraction(3, 4),)
+    tasks = TaskSet.from_arrays([np.ones((4, 1))], [[0.0, 1.0, 10.0, -10.0]])
+    huber = Model(loss=Huber(threshold=1.0, reduction="sum"), transfer=LossWeightedL1(mu=1.0), coupling=0.5)
+    found = exact_weights(tasks, huber, np.zeros((1, 1)))  # 2 w + 2 (w - 1) - 2 + 2 + w = 0
+    assert ((Fraction(2, 5),),) == found.W and found.gap == 0
+    assert exact_prices(tasks, huber, found.W) == (Fraction(4 + 9, 25) + 4 * 10 - 2,)
+    found = exact_weights(saddle.tasks, saddle.model, saddle.B)
+    assert ((1, 1, 1), (1, 1, Fraction(5, 2))) == found.W and found.gap == 0
+    for pairs, w in (([(1, 1), (Fraction(-1, 4), -1)], 1), ([(1, 1), (1, 1), (Fraction(-1, 4), -1)], 1)):
+        rows = [ExactRow(0, [exact(x)], piecewise(Hinge(), y), fmpq(1)) for x, y in pairs]
+        for u in itertools.product((-1, 0, 1), repeat=len(rows)):
+            step = WeightStep(rows, fmpq_mat([[fmpq(1, 4)]]), 1)
+            step.start([fmpq(y * v - y, 2) for v, (_, y) in zip(u, pairs, strict=True)], u)
+            W = step.minimise()
+            assert W[0, 0] == w and step.mismatch(W) == 0 and step.gradient(W)[0, 0] == 0
 
 
 def rational_steps_are_exact() -> None:
