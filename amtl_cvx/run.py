@@ -68,6 +68,7 @@ class Run:
     moved: bool = False
     ahead: Ahead = field(default_factory=Ahead)
     refining: Carried = field(default_factory=Carried)
+    handed: Point | None = None
     order: list[int] = field(default_factory=list)
     history: list[Record] = field(default_factory=list)
     compile_seconds: float = 0.0
@@ -180,7 +181,8 @@ class Run:
             moved=self.moved,
             factor=self.ahead.factor,
             previous=self.ahead.previous,
-            refining=self.refining.to_dict() if self.refining.steps else {},
+            refining=self.refining.to_dict() if self.refining.steps or self.refining.rounds else {},
+            handed=self.handed,
             order=tuple(self.order),
             ridge=self.ridge,
             seconds=self.seconds(),
@@ -193,7 +195,7 @@ class Run:
         self.phase, self.moved = state.phase, state.moved
         self.ahead = Ahead(factor=state.factor, previous=state.previous)
         self.refining = Carried.from_dict(state.refining) if state.refining else Carried()
-        self.order, self.ridge = list(state.order), state.ridge
+        self.handed, self.order, self.ridge = state.handed, list(state.order), state.ridge
         spent = state.seconds
         self.compile_seconds, self.solver_seconds = spent["compile"], spent["solvers"]
         self.alternated = spent["total"] - spent["refine"] if spent["refine"] > 0.0 else None

@@ -95,6 +95,8 @@ class State:
         Of the look ahead: how far it goes, and the B that it goes away from (None before the first B-step).
     refining : Mapping
         What refinement carries from one step to the next, empty before its first.
+    handed : Point or None
+        Where the alternation handed over to refinement.
     order, ridge
         Of the curriculum: the tasks learned so far, and the ridge weight of its start.
     labels : (negative, positive) or None
@@ -112,6 +114,7 @@ class State:
     factor: float = 1.0
     previous: Array | None = None
     refining: Mapping[str, Any] = field(default_factory=dict)
+    handed: Point | None = None
     order: tuple[int, ...] = ()
     ridge: float | None = None
     labels: Labels | None = None

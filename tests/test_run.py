@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from cases import random_tasks
 
-from amtl_cvx import refine, run
+from amtl_cvx import coordinator, refine, run
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model, make_model
+from amtl_cvx.refine import Carried
 from amtl_cvx.runfolder.state import STATE, read_state, state_arrays
 from amtl_cvx.solution import Point, Record, Solution, State, Status
 from amtl_cvx.subproblems import Problems
@@ -64,6 +65,10 @@ def case(name: str) -> Case:
             tasks=random_tasks(rng, d=3, counts=(20,) * 5), model=model, options=options,
             steps=("W", "refine"),
         ),
+        "further": Case(
+            tasks=tasks, model=model, options=replace(options, engine="fast", handover=0.3),
+            steps=("W", "B", "refine"),
+        ),
         "curriculum": Case(
             tasks=tasks, model=model, options=replace(options, ridge=0.3), method="curriculum",
             steps=("stl", "task 0"),
@@ -72,7 +77,7 @@ def case(name: str) -> Case:
     }[name]  # fmt: skip
 
 
-NAMES = ("newton", "logistic", "fast", "rounds", "plain", "dependent", "curriculum", "stl")
+NAMES = ("newton", "logistic", "fast", "rounds", "plain", "dependent", "further", "curriculum", "stl")
 
 
 def told(record: Record) -> Record:
@@ -108,12 +113,21 @@ def again(problem: Case, start: Any, **changes: Any) -> Solution:
     return fit(problem.tasks, problem.model, method=problem.method, options=options)
 
 
+def two_steps(*problem: Any, carried: Carried, **rest: Any) -> Any:
+    """Refinement that stops after two steps in every turn."""
+    return refine.refine(*problem, **{**rest, "max_steps": 2 * (carried.turn + 1)}, carried=carried)
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fit_goes_on_from_every_checkpoint(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     problem = case(name)
+    if name == "further":  # refinement ends without a certificate, rounds go on
+        monkeypatch.setattr(coordinator, "refine", two_steps)
+        monkeypatch.setattr(coordinator, "_ROUNDS", 6)
     whole, saved = kept(problem, monkeypatch)
+    assert ("alternation" in {record.solver for record in whole.history}) == (name == "further")
     assert {record.step for record in whole.history} >= set(problem.steps)
     lengths = [len(solution.history) for solution in saved]
     assert lengths == sorted(set(lengths)) and lengths[-1] == len(whole.history)

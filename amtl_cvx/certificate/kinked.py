@@ -24,7 +24,7 @@ Source: Wright, Primal-Dual Interior-Point Methods, 1997, chapter 5; CERTIFICATE
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -37,12 +37,12 @@ DENSE_LIMIT = 2000
 """Number of unknowns T d up to which the W-step is solved like this."""
 _STEPS = 80
 _SMALL = 400  # unknowns up to which a singular matrix is factored from its roots
-_GOALS = (1e-8, 1e-11, 1e-13, 1e-15)
+_GOALS = (1e-8, 1e-12, 1e-15)
 """Of the products, all together, relative to the value: where the rows on their kinks are tried."""
 _FLOOR = 1e-24  # of the value at W = 0
 _SHORTEST = 1e-6
 _BORDER = 0.995
-_EXCHANGES, _FEW = 20, 3  # from the inside, and from the start
+_EXCHANGES, _FEW = 8, 3  # from the inside, and from the start
 _CLOSE = 1e-7  # how near to its kink, of the farthest one, a row is taken to be on it
 _CORRECTIONS = 3
 _RANK = 1e-12  # relative singular value from which on rows on their kinks count as independent
@@ -82,9 +82,11 @@ class _Candidate(NamedTuple):
     v: Array
     on: Mask
     value: float
+    noise: float
+    """Of the value: rounding."""
     miss: float
     """The largest entry of the gradient, of every task in units of its rows' largest pull, or the mismatch
-    of v (`fenchel`) in units of the value; what is rounding counts as 0."""
+    of v (`fenchel`) in units of the value."""
     settled: bool
     """Whether every row is where its multiplier says."""
 
@@ -96,6 +98,9 @@ class KinkedProblem:
     X: Array
     task: Indices
     starts: Indices
+    place: Indices
+    padded: Array
+    """X by tasks, (T, most rows, d)."""
     weight: Array
     low: Array
     high: Array
@@ -104,6 +109,8 @@ class KinkedProblem:
     """sqrt(2 coupling) (I - B), (T, T)"""
     P: Array
     """2 coupling (I - B)(I - B)', (T, T)"""
+    held: dict[tuple[int, bytes], _Held] = field(default_factory=dict)
+    """Those that were needed so far."""
 
     @classmethod
     def at(cls, tasks: TaskSet, model: Model, B: Array) -> KinkedProblem:
@@ -112,10 +119,16 @@ class KinkedProblem:
         scale = np.array([loss.scale(each) for each in tasks])
         weight = (model.loss_weight(tasks, B) * scale)[task]
         low, high = loss.domain(y)
+        starts = np.searchsorted(task, np.arange(tasks.T))
+        place = np.arange(len(y)) - starts[task]
+        padded = np.zeros((tasks.T, int(place.max()) + 1, tasks.d))
+        padded[task, place] = X
         return cls(
             X=X,
             task=task,
-            starts=np.searchsorted(task, np.arange(tasks.T)),
+            starts=starts,
+            place=place,
+            padded=padded,
             weight=weight,
             low=weight * low,
             high=weight * high,
@@ -127,7 +140,7 @@ class KinkedProblem:
     def minimum(self, W: Array) -> KinkedMinimum:
         """From W (d, T), near or far."""
         off = self._scores(W) - self.kink
-        near = np.abs(off) <= np.maximum(_CLOSE * float(np.abs(off).max()), self._rounding(W))
+        near = np.abs(off) <= _CLOSE * float(np.abs(off).max())
         v = np.where(near, 0.5 * (self.low + self.high), np.where(off > 0.0, self.high, self.low))
         best = self._exchanged(self._candidate(W, v, near, settled=False), _FEW)
         if not best.settled:
@@ -159,15 +172,6 @@ class KinkedProblem:
         scores: Array = np.einsum("ij,ij->i", self.X, W.T[self.task])
         return scores
 
-    def _rounding(self, W: Array) -> Array:
-        """By how much a row on its kink may seem off it."""
-        sizes: Array = np.abs(self.kink) + np.einsum("ij,ij->i", np.abs(self.X), np.abs(W.T[self.task]))
-        return _NOISE * sizes
-
-    def _nothing(self, W: Array) -> float:
-        """Values that are rounding: all there is where the rows are interpolated."""
-        return float((self.high - self.low) @ self._rounding(W))
-
     def _pull(self, v: Array) -> Array:
         """sum_i v_i x_i e_t(i)', (d, T)."""
         pull: Array = np.add.reduceat(v[:, None] * self.X, self.starts, axis=0).T
@@ -179,7 +183,7 @@ class KinkedProblem:
 
     def _begin(self, W: Array) -> _Point:
         off = self._scores(W) - self.kink
-        away = 0.1 * float(np.abs(off).max()) or 1.0
+        away = 0.1 * float(np.maximum(np.abs(off), np.abs(self.kink)).max()) or 1.0
         above, half = np.maximum(off, 0.0) + away, 0.5 * (self.high - self.low)
         return _Point(W, self.low + half, above, above - off, half, half)
 
@@ -214,17 +218,19 @@ class KinkedProblem:
     def _solver(self, stiffness: Array) -> Callable[[Array], Array] | None:
         """Solves with P (x) I + X' diag(stiffness) X; None where it is singular for doubles."""
         T, d = len(self.P), self.X.shape[1]
-        parts = zip(np.split(self.X, self.starts[1:]), np.split(stiffness, self.starts[1:]), strict=True)
+        weights = np.zeros(self.padded.shape[:2])
+        weights[self.task, self.place] = stiffness
         H = np.zeros((T, d, T, d))
         H[:, np.arange(d), :, np.arange(d)] = self.P
-        H[np.arange(T), :, np.arange(T), :] += np.stack([(X.T * s) @ X for X, s in parts])
-        try:
-            factor = sl.cho_factor(
-                H.reshape(T * d, T * d).T, lower=True, overwrite_a=True, check_finite=False
-            )
-            return lambda right: sl.cho_solve(factor, right, check_finite=False)
-        except (sl.LinAlgError, ValueError):
+        H[np.arange(T), :, np.arange(T), :] += (
+            self.padded.transpose(0, 2, 1) * weights[:, None, :]
+        ) @ self.padded
+        factor, failed = sl.lapack.dpotrf(
+            H.reshape(T * d, T * d).T, lower=True, overwrite_a=True, clean=False
+        )
+        if failed or not np.isfinite(factor[-1, -1]):
             return self._by_orthogonal_factor(stiffness) if T * d <= _SMALL else None
+        return lambda right: np.asarray(sl.lapack.dpotrs(factor, right, lower=True)[0])
 
     def _by_orthogonal_factor(self, stiffness: Array) -> Callable[[Array], Array] | None:
         """The same from a factor of the roots, which sees what the squares of small numbers hide."""
@@ -257,20 +263,20 @@ class KinkedProblem:
         """The best point of the exchange of rows that begins at its rows on kinks."""
         on, off, seen = best.on, self._scores(best.W) - self.kink, set[bytes]()
         v = np.where(on, best.v, np.where(off > 0.0, self.high, self.low))
+        size = np.abs(self.X)
         for _ in range(most):
             if (mark := on.tobytes() + (v > self.low).tobytes()) in seen:
                 break
             seen.add(mark)
             W, v = self._on_kinks(v, on)
             off = self._scores(W) - self.kink
-            room = self._rounding(W)
+            room = _NOISE * (np.abs(self.kink) + np.einsum("ij,ij->i", size, np.abs(W.T[self.task])))
             span = _NOISE * (self.high - self.low)
             under, over = on & (v < self.low - span), on & (v > self.high + span)
             reached = ~on & np.where(v >= self.high, off < -room, off > room)
             strayed = on & (np.abs(off) > _SLACK * room)  # more rows than W can put on their kinks
             found = self._candidate(W, v, on, settled=not (under | over | reached | strayed).any())
-            same = _SAME * abs(best.value) + self._nothing(best.W)
-            level = found.settled and found.value <= best.value + same
+            level = found.settled and found.value <= best.value + _SAME * abs(best.value)
             best = found if level or self._better(found, best) else best
             if best.settled:
                 break
@@ -282,44 +288,47 @@ class KinkedProblem:
     def _candidate(self, W: Array, v: Array, on: Mask, *, settled: bool) -> _Candidate:
         v = np.clip(v, self.low, self.high)
         size = np.maximum.reduceat(np.abs(v) * np.abs(self.X).max(axis=1), self.starts)
-        noise = _NOISE * (np.abs(W) @ np.abs(self.root) @ np.abs(self.root).T)
-        off_by = np.maximum(np.abs(self._gradient(W, v)) - noise, 0.0).max(axis=0)
-        miss = float((off_by / np.where(size > 0.0, size, 1.0)).max())
+        miss = float((np.abs(self._gradient(W, v)).max(axis=0) / np.where(size > 0.0, size, 1.0)).max())
         off, value = self._scores(W) - self.kink, self.value(W)
         mismatch = float((np.where(off > 0.0, self.high, self.low) - v) @ off)
-        miss = max(miss, mismatch / abs(value) if mismatch > self._nothing(W) else 0.0)
-        return _Candidate(W, v, on, value, miss, settled and miss <= _SAME)
+        miss = max(miss, mismatch / abs(value) if mismatch > 0.0 else 0.0)
+        sizes = np.maximum(self.high, -self.low) * (np.abs(self.kink) + np.abs(off))
+        noise = 1e-13 * abs(value) + 1e-15 * float(sizes.sum())
+        return _Candidate(W, v, on, value, noise, miss, settled and miss <= _SAME)
 
     def _better(self, new: _Candidate, old: _Candidate) -> bool:
         """The lower value wins; among values that differ by rounding, the smaller gradient."""
-        noise = 1e-13 * abs(old.value)
+        noise = max(new.noise, old.noise)
         return new.value < old.value - noise or (new.value <= old.value + noise and new.miss < old.miss)
 
     def free_directions(self, on: Mask) -> tuple[Array, Array]:
         """N (T d, m), orthonormal moves of W that leave the rows `on` where they are, and N'(P (x) I) N."""
-        held = self._held(on)
-        return sl.block_diag(*(rows.free for rows in held)), self._coupled(held)
+        return self._free(self._held(on))
 
-    def _coupled(self, held: Sequence[_Held]) -> Array:
-        """N'(P (x) I) N, N block diagonal."""
-        return np.block(
-            [
-                [p * (s.free.T @ t.free) for p, t in zip(row, held, strict=True)]
-                for row, s in zip(self.P, held, strict=True)
-            ]
-        )
+    def _free(self, held: Sequence[_Held]) -> tuple[Array, Array]:
+        T, d = len(self.P), self.X.shape[1]
+        N: Array = sl.block_diag(*(each.free for each in held))
+        m = N.shape[1]
+        moved = (self.P @ N.reshape(T, d * m)).reshape(T * d, m) if m else N
+        return N, N.T @ moved
 
     def _held(self, on: Mask) -> list[_Held]:
-        return [_Held.at(self.X, np.flatnonzero(on & (self.task == t))) for t in range(len(self.P))]
+        return [self._held_by(t, rows) for t, rows in enumerate(np.split(on, self.starts[1:]))]
+
+    def _held_by(self, t: int, on: Mask) -> _Held:
+        key = t, on.tobytes()
+        if key not in self.held:
+            self.held[key] = _Held.at(self.X, self.starts[t] + np.flatnonzero(on))
+        return self.held[key]
 
     def _on_kinks(self, v: Array, on: Mask) -> tuple[Array, Array]:
         """The minimum with the rows `on` held on their kinks and v fixed elsewhere: W, v with v[on] new."""
         d, T = self.X.shape[1], len(self.P)
         fixed, held = self._pull(np.where(on, 0.0, v)), self._held(on)
         W = np.column_stack([each.point(self.kink) for each in held])
-        N: Array = sl.block_diag(*(each.free for each in held))
-        if N.shape[1]:
-            solve = _inverse(self._coupled(held))
+        N, H = self._free(held)
+        if len(H):
+            solve = _inverse(H)
             for _ in range(_CORRECTIONS):
                 W = W - (N @ solve((W @ self.root @ self.root.T + fixed).T.ravel() @ N)).reshape(T, d).T
         pull = -self._gradient(W, v)  # what v[on] must still make; dependent rows share it out
@@ -356,12 +365,11 @@ def _inverse(S: Array) -> Callable[[Array], Array]:
     """Solves with a positive semidefinite S, in the least squares sense where it has no factor."""
     unit = 1.0 / np.sqrt(np.maximum(np.diag(S), np.finfo(np.float64).tiny))
     S = unit[:, None] * S * unit
-    try:
-        factor = sl.cho_factor(S, lower=True, check_finite=False)
-    except sl.LinAlgError:
+    factor, failed = sl.lapack.dpotrf(S, lower=True, clean=False)
+    if failed:
         inverse = np.linalg.pinv(S, rcond=len(S) * np.finfo(np.float64).eps, hermitian=True)
         return lambda right: np.asarray(unit * (inverse @ (unit * right)))
-    return lambda right: unit * sl.cho_solve(factor, unit * right, check_finite=False)
+    return lambda right: np.asarray(unit * sl.lapack.dpotrs(factor, unit * right, lower=True)[0])
 
 
 def _room(value: Array, change: Array) -> float:

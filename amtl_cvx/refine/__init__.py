@@ -31,15 +31,32 @@ import numpy as np
 from amtl_cvx.certificate import certify, residuals
 from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.model import Model
-from amtl_cvx.refine.newton import WORKING_LIMIT, Derivatives, Trust, derivatives, newton_steps
+from amtl_cvx.refine.newton import (
+    WORKING_LIMIT,
+    Derivatives,
+    Trust,
+    derivatives,
+    exact_round,
+    newton_steps,
+)
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
 from amtl_cvx.tasks import Array, TaskSet
 
-__all__ = ["DENSE_LIMIT", "WORKING_LIMIT", "Carried", "Derivatives", "can_refine", "derivatives", "refine"]
+__all__ = [
+    "DENSE_LIMIT",
+    "WORKING_LIMIT",
+    "Carried",
+    "Derivatives",
+    "can_refine",
+    "derivatives",
+    "plain_rounds",
+    "refine",
+]
 
 Point = tuple[Array, Array]
 Observer = Callable[[Array, Array, str], None]
 _ROUNDING = 1e-13  # relative residual of every entry below which there is little to gain
+_FALL = 1e-12  # relative, of J in a round: anything less is rounding
 _IDLE = 20  # steps with a residual within the tolerance and gaps that stay beyond it: J has no minimum here
 
 
@@ -51,6 +68,8 @@ class Carried:
     ----------
     steps, idle : int
         Steps so far, and those that gained little within the tolerance.
+    turn, rounds : int
+        How often it began anew, and the rounds of the alternation since it stopped (`coordinator`).
     relative : float or None
         The residual before the last step.
     trust : Trust
@@ -61,9 +80,16 @@ class Carried:
 
     steps: int = 0
     idle: int = 0
+    turn: int = 0
+    rounds: int = 0
     relative: float | None = None
     trust: Trust = field(default_factory=Trust)
     units: Units | None = None
+
+    def begin_anew(self) -> None:
+        """Go on from another point: nothing is known of it, only the steps so far still count."""
+        self.turn, self.rounds = self.turn + 1, 0
+        self.idle, self.relative, self.trust, self.units = 0, None, Trust(), None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; the numbers survive the round trip exactly."""
@@ -119,17 +145,7 @@ def refine(
     if carried.steps and _enough(tasks, model, start, carried, tol=tol, max_steps=max_steps):
         return start
     name = "newton" if small else "l-bfgs-b"
-    for found in _steps(tasks, model, start, carried, small=small):
-        relative = residuals(tasks, model, *found).relative
-        known = carried.relative
-        if (
-            known is not None
-            and known <= tol
-            and known < relative
-            and certify(tasks, model, W, B, tol=tol).passes
-        ):
-            break  # what follows is rounding
-        W, B = found
+    for W, B in _steps(tasks, model, start, carried, small=small):
         carried.steps += 1
         if observe is not None:
             observe(W, B, name)
@@ -157,6 +173,17 @@ def _enough(
         carried.idle += 1
         return carried.idle > _IDLE or certify(tasks, model, *point, tol=tol).passes
     return False
+
+
+def plain_rounds(tasks: TaskSet, model: Model, start: Point, *, most: int) -> Iterator[Point]:
+    """At most `most` exact rounds of the alternation (B-step, W-step), as long as J falls beyond rounding."""
+    point, value = start, model.objective(tasks, *start)
+    for _ in range(most):
+        point = exact_round(tasks, model, *point)
+        previous, value = value, model.objective(tasks, *point)
+        if not value < previous - _FALL * abs(previous):
+            return
+        yield point
 
 
 def can_refine(model: Model) -> bool:

@@ -1,6 +1,6 @@
 """state.npz: where an interrupted fit stopped, as plain arrays.
 
-    W (d, T), B (T, T), previous (T, T) or absent
+    W (d, T), B (T, T), previous (T, T) or absent, handed_W and handed_B alike
     the columns of the history, one entry a step
     facts: JSON of the numbers and names that remain
 
@@ -24,12 +24,13 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.methods import METHODS
 from amtl_cvx.refine import Carried
 from amtl_cvx.runfolder.files import locate
-from amtl_cvx.solution import Record, State
+from amtl_cvx.solution import Point, Record, State
 
 STATE = "state.npz"
 _COLUMNS = tuple(field.name for field in fields(Record))
 _TEXTS = ("step", "solver", "solver_status")
 _FACTS = ("method", "phase", "moved", "factor", "refining", "order", "ridge", "seconds")
+_HANDED = ("handed_W", "handed_B")
 _SECONDS = ("total", "compile", "solvers", "refine")
 
 
@@ -42,7 +43,11 @@ def state_arrays(state: State) -> dict[str, np.ndarray]:
         "facts": np.array(json.dumps({**facts, "refining": dict(state.refining)})),
         **{name: np.array([getattr(record, name) for record in state.history]) for name in _COLUMNS},
     }
-    return arrays if state.previous is None else {**arrays, "previous": state.previous}
+    if state.previous is not None:
+        arrays["previous"] = state.previous
+    if state.handed is not None:
+        arrays["handed_W"], arrays["handed_B"] = state.handed.W, state.handed.B
+    return arrays
 
 
 def read_state(folder: Path) -> State | None:
@@ -50,7 +55,7 @@ def read_state(folder: Path) -> State | None:
     path = locate(folder, STATE)
     if not path.is_file():
         return None
-    arrays = read_arrays(path, required=("W", "B", "facts", *_COLUMNS), optional=("previous",))
+    arrays = read_arrays(path, required=("W", "B", "facts", *_COLUMNS), optional=("previous", *_HANDED))
     try:
         return _state(arrays)
     except (
@@ -84,12 +89,19 @@ def _state(arrays: Mapping[str, np.ndarray]) -> State:
         factor=_number(facts["factor"]),
         previous=previous,
         refining=_refining(facts["refining"]),
+        handed=_handed(arrays, d=d, T=T),
         order=tuple(int(t) for t in facts["order"]),
         ridge=None if facts["ridge"] is None else _number(facts["ridge"]),
         seconds={name: _number(facts["seconds"][name]) for name in _SECONDS},
     )
     _check(state)
     return state
+
+
+def _handed(arrays: Mapping[str, np.ndarray], *, d: int, T: int) -> Point | None:
+    if not any(name in arrays for name in _HANDED):
+        return None
+    return Point(*check_weights(*(arrays[name] for name in _HANDED), d=d, T=T))
 
 
 def _check(state: State) -> None:
@@ -114,6 +126,8 @@ def _refining(stored: Mapping[str, Any]) -> dict[str, Any]:
     return Carried(
         steps=int(found.steps),
         idle=int(found.idle),
+        turn=int(found.turn),
+        rounds=int(found.rounds),
         relative=found.relative,
         trust=found.trust,
         units=found.units,
