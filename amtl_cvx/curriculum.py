@@ -36,6 +36,8 @@ from amtl_cvx.certificate import (
     conclude,
     infeasibility,
     residuals,
+    resolution,
+    task_gain,
 )
 from amtl_cvx.certificate.residuals import ROOM, Misses
 from amtl_cvx.coordinator import Options, start_run
@@ -195,7 +197,7 @@ def certify_curriculum(
     The single-task start is recomputed by Newton's method in NumPy (`_ridge_start`), every row is held
     against eq. 5 (gap: cost of the row minus the least cost over all waiting tasks) and every predictor
     against eq. 6 (gap: ||gradient||^2 / (4 coupling), a bound because the refit is strongly convex with
-    modulus 2 coupling).
+    modulus 2 coupling; the Newton decrement where that is less, `certificate.gains`).
 
     Parameters
     ----------
@@ -232,7 +234,9 @@ def certify_curriculum(
         feasibility=infeasible,
         gaps=(audit.gap_W, audit.gap_B),
         gap_W_exact=False,
-        gain_W=audit.gap_W,
+        gain_W=audit.gain_W,
+        gain_W_by=audit.by,
+        resolution=resolution(small, model),
         B=B,
         tol=tol,
         reasons=reasons,
@@ -245,7 +249,8 @@ class _Audit:
     def __init__(
         self, tasks: TaskSet, model: Model, start: Array, W: Array, B: Array, order: tuple[int, ...]
     ) -> None:
-        self.gap_W = self.gap_B = 0.0
+        self.gap_W = self.gap_B = self.gain_W = self._most = 0.0
+        self.by = "none"
         self.worst = np.zeros(4)
         current = start.copy()
         c = model.task_weight(tasks)
@@ -266,6 +271,7 @@ class _Audit:
             w = W[:, t : t + 1]
             gradient = step.pull(w) + step.coupling(w)
             self.gap_W += float((gradient**2).sum()) / (4.0 * model.coupling)
+            self._add_gain(*_refit_gain(tasks, model, step, W, B, t, learned))
             self.worst = np.maximum(
                 self.worst, [np.abs(tasks.lift(gradient)).max(), miss_B, step.relative(w), ratio_B]
             )
@@ -274,9 +280,32 @@ class _Audit:
         backward = [B[t, order[:i]].max(initial=0.0) for i, t in enumerate(order)]
         self.backward = float(max(backward, default=0.0))
 
+    def _add_gain(self, gain: float, by: str) -> None:
+        """Add what the refit of a task can gain; the bound that is named is that of the largest."""
+        self.gain_W += gain
+        if not gain <= self._most:
+            self._most, self.by = gain, by
+
     @property
     def residuals(self) -> Residuals:
         return Residuals(*(float(value) for value in self.worst))
+
+
+def _refit_gain(
+    tasks: TaskSet, model: Model, step: Coupled, W: Array, B: Array, t: int, learned: list[int]
+) -> tuple[float, str]:
+    """What a move of w_t can gain in eq. 6, and by which bound."""
+    rounding = (len(learned) + 2) * float(np.finfo(np.float64).eps)
+    return task_gain(
+        model.loss,
+        tasks.tasks[t],
+        W[:, t],
+        float(step.a[0]),
+        coupling=model.coupling,
+        target=W[:, learned] @ B[learned, t],
+        room=rounding * (np.abs(W[:, learned]) @ np.abs(B[learned, t])),
+        turned=tasks.basis is not None,
+    )
 
 
 def _ridge_start(tasks: TaskSet, model: Model) -> Array:

@@ -107,6 +107,10 @@ def test_other_data_and_another_model_are_said(run: Run, monkeypatch: pytest.Mon
     answer = run("fit", "a.npz", "--start", "cut", "--out", "on")
     assert start_line(answer) == "start: begins at W and B of cut: its data were others"
     assert json.loads(Path("on/run.json").read_text())["model"]["mu"] == 0.01
+    assert run("fit", "a.npz", "--out", "whole", *GIVEN).code == 0
+    np.savez("a.npz", **arrays())
+    answer = run("fit", "a.npz", "--start", "whole", "--out", "new")
+    assert start_line(answer) == "start: begins at W and B of whole: its data were others"
     answer = run("fit", "a.npz", "--start", "cut", "--out", "on", "--method", "stl")
     assert_error(answer, "--start cut", "--method stl")
 

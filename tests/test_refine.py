@@ -18,6 +18,7 @@ from amtl_cvx.refine import newton as newton_module
 from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.refine.newton import eliminated, working_set
 from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
 every_loss = pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
@@ -171,6 +172,18 @@ def test_a_first_order_point_stays_where_it_is(rng: np.random.Generator) -> None
     W, B = refine(tasks, model, (ridge(tasks, model), np.zeros((4, 4))), tol=1e-8)
     V, C = refine(tasks, model, (W, B), tol=1e-8)
     assert np.abs(V - W).max() <= 1e-8 and np.array_equal(C > 0, B > 0)
+
+
+def test_a_step_of_nothing_is_not_measured_against_its_prediction() -> None:
+    """Two copies of a noiseless task, mu = 0: J is 0 up to rounding, which was divided by a predicted 0."""
+    for seed in (3, 8, 10, 12):
+        rng = np.random.default_rng(seed)
+        w, X = rng.normal(size=7), rng.normal(size=(14, 7)) + 3 * rng.normal(size=7)
+        X[:, 0] = 0.0
+        tasks = TaskSet.from_arrays([X, X.copy()], [X @ w * 1e-3] * 2)
+        model = make_model(mu=0.0, coupling=23.0, reduction="sum", task_weights="inverse-sqrt")
+        found = alternate(tasks, model, Options())
+        assert found.certificate.objective <= 1e-20 * model.objective(tasks, 0 * found.W, 0 * found.B)
 
 
 def test_the_step_limit_holds(rng: np.random.Generator) -> None:

@@ -13,32 +13,37 @@ duality gaps (CERTIFICATES sections 1 and 2)
 
     gap_W  squared loss: (1/2) g'H^-1 g, the exact sub-optimality of W; otherwise the Fenchel bound
            ||G_W M^-T||_F^2 / (4 coupling), M = I - B, with a sum over rows for a loss with kinks
-    gain_W (1/2) g'H^-1 g for every smooth loss: what W alone can gain, exactly or to second order
+    gain_W the least bound of what W alone can gain that is proved, with room for rounding: gap_W, or that of
+           the Newton decrement where the curvature is known along the way (`gains`); judged
     gap_B  per column at the better of two dual points, a sum of non-negative terms (no cancellation)
 
-so J(W, B) - gap_W <= min over W of J(., B) and J(W, B) - gap_B <= min over B of J(W, .), and what follows:
+so J(W, B) - gain_W <= min over W of J(., B) and J(W, B) - gap_B <= min over B of J(W, .), and what follows:
 `error_W`, `error_B`, how far each block can be from its best given the other; `zeros_proven`, how many absent
 edges are absent from every best B for this W; `condition_W`, `condition_B`, `sigma_min` (see `weights` and
 `columns`). J is biconvex: a point that passes is a first-order point and a partial optimum, never "the
 optimum". Where the rows of all tasks span few dimensions, the gaps are computed in coordinates of these and
-of W (`rowspace`). `escape` says of a point that does not pass why J may have no minimum near it.
+of W (`rowspace`). Where J falls along growing predictors (`escape`) a point does not pass, however small its
+residuals and gaps.
 
 Levels: C0 evaluated; C1 eps-partial-optimum (both gaps small); C2 first-order-verified (`passes`). `ladder`
 goes on from there: C3 by the curvature of J (`second_order`), C4 by interval arithmetic, C5 by an exact lower
 bound. `rungs` says of every level what is known, in words.
 
-Two deliberate departures from SPEC section 4. For w_s = 0 the residual of row s uses max h instead of
-h_s = 0: with h_s = 0 the minimum is 0 for every B[s, t] > 0 although lowering it saves p_s B[s, t]. And
-gain_W is judged for every loss: where labels are separable and I - B is singular, gradient and J vanish
-together while a longer W still lowers J by a large part of itself; the relative residual, held against the
-gradient at 0, cannot see that.
+Gains are held against tol J. J >= 0, so where J is no more than what rounding leaves of J(0, 0) nothing can
+gain more: the limit is not below that (`verdict.resolution`).
+
+Deliberate departures from SPEC section 4. For w_s = 0 the residual of row s uses max h instead of h_s = 0:
+with h_s = 0 the minimum is 0 for every B[s, t] > 0 although lowering it saves p_s B[s, t]. And what W can
+gain is judged by a bound, never by (1/2) g'H^-1 g, which is of second order only: a large row makes H large,
+and a move that leaves its curvature behind gains any multiple of it. Where labels are separable and I - B is
+singular, gradient and J vanish together while a longer W still lowers J by a large part of itself; the
+relative residual, held against the gradient at 0, cannot see that.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -51,12 +56,13 @@ from amtl_cvx.certificate.columns import (
 )
 from amtl_cvx.certificate.escape import escape
 from amtl_cvx.certificate.fenchel import kinked_multipliers
+from amtl_cvx.certificate.gains import task_gain
 from amtl_cvx.certificate.residuals import Residuals, infeasibility, prox_steps, residuals
 from amtl_cvx.certificate.rows import RowSums, confirm
 from amtl_cvx.certificate.rules import rule_that_changed
 from amtl_cvx.certificate.rungs import LEVELS, Rung, check_level, reaches, rungs
 from amtl_cvx.certificate.second_order import SecondOrder, second_order
-from amtl_cvx.certificate.verdict import Bounds, Certificate, check_tolerance, conclude
+from amtl_cvx.certificate.verdict import Bounds, Certificate, check_tolerance, conclude, resolution
 from amtl_cvx.certificate.weights import WeightEvidence, weight_evidence, weight_gain, weight_gap
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
@@ -81,9 +87,11 @@ __all__ = [
     "prox_steps",
     "reaches",
     "residuals",
+    "resolution",
     "rule_that_changed",
     "rungs",
     "second_order",
+    "task_gain",
     "transfer_evidence",
     "transfer_gap",
     "weight_evidence",
@@ -127,6 +135,7 @@ def certify(
             " J underflows: give y in larger units"
         )
     small, Z = model.coordinates(tasks, W)
+    floor = resolution(small, model)
     if multipliers is not None:
         multipliers = [numbers(u, f"the multipliers of task {t}") for t, u in enumerate(multipliers)]
     elif not model.loss.smooth:
@@ -138,12 +147,14 @@ def certify(
     elif feasibility > 0.0:
         about_B = no_evidence("B is not feasible")
     else:
-        enough = tol * abs(objective) if found.relative <= tol else math.inf
+        enough = max(tol * abs(objective), floor) if found.relative <= tol else math.inf
         about_B = transfer_evidence(small, model, Z, B, enough=enough)
     about_W = weight_evidence(small, model, Z, B, multipliers=multipliers)
     reasons = {**about_W.reasons, **about_B.reasons}
+    if kind == "joint" and feasibility <= 0.0 and (why := escape(small, model, Z, B)):
+        reasons["minimum"] = why
     relative = found.relative if kind == "joint" else found.relative_W
-    certificate = conclude(
+    return conclude(
         kind=kind,
         objective=objective,
         found=found,
@@ -152,7 +163,9 @@ def certify(
         feasibility=feasibility,
         gaps=(about_W.gap, about_B.gap),
         gap_W_exact=about_W.exact,
-        gain_W=about_W.gain,
+        gain_W=about_W.judged,
+        gain_W_by=about_W.by,
+        resolution=floor,
         bounds=Bounds(
             sigma_min=about_W.sigma_min,
             error_W=about_W.error,
@@ -165,6 +178,3 @@ def certify(
         tol=tol,
         reasons=reasons,
     )
-    if not certificate.passes and (why := escape(small, model, Z, B)):
-        return replace(certificate, reasons={**reasons, "minimum": why})
-    return certificate

@@ -1,16 +1,34 @@
-r"""Why J may have no minimum near a point that is not one: signs that the iterates run to infinity.
+r"""Whether J has a minimum near a point: what J does, measured, where predictors grow tenfold.
 
-Both need I - B nearly singular: the coupling then leaves directions N, N (I - B) = 0, along which W is free.
+Where I - B is nearly singular, u'(I - B) = sigma v' with a small sigma, the coupling leaves the predictors of
+tasks that lie on a cycle of edges free to grow together, and blocks hide what a move of both gains: the gap
+of each may be 0 to all digits while J goes on falling. For S such a cycle (a strongly connected part of the
+graph; or the tasks on which u lives, should tiny edges connect more) and D = diag(k on S, 1 else) the move
 
-* A task that can be fitted without loss (separable labels, n_t < d) has edges that cost nothing in the limit;
-  a cycle among such tasks drives the spectral radius of B to 1 and W to infinity.
-* A task whose rows do not see all directions (rank X_t < d: features that are constant in it or depend on
-  each other) has a w_t that may grow there at no cost. The larger it is, the smaller an edge out of it need
-  be: the price of helping falls to 0 as W goes to infinity. The residual, relative to terms of the size of
-  W'W, falls as well, and says nothing; the gap of B does not.
+    W -> W D,   B -> D^-1 B D            W - W B -> (W - W B) D
+
+keeps every residual of a task outside of S, scales those within, divides the edges out of S by k and
+multiplies those into it. At a first-order point J is stationary along it. J falls for k = 2 and stays down
+for k = 10 where
+
+* the tasks of S can be fitted without loss (separable labels, n_t < d) by ever longer predictors: what they
+  cost, and what their edges cost, falls to 0 as W goes to infinity;
+* no row of S sees a direction (features that are constant in its tasks or depend on each other) in which
+  their predictors have grown: there the parts F alone grow, W_S -> W_S + (k - 1) F, and edges out of S
+  cost the less the longer F is.
+
+The change of J is summed from what changes, so that it is known far beyond the digits of J,
+
+    sum_S c_s (l_s(k w_s) - l_s(w_s)) + R(B') - R(B) + coupling (||R + E||^2 - ||R||^2)
+
+with E the change of R = W - W B. A point at which J falls so does not pass, whatever its residuals; any other
+is judged by them alone, however near to singular I - B is.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,41 +36,88 @@ from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, Mask, TaskSet
 
 _SINGULAR = 1e-3  # smallest singular value of I - B
-_PERFECT = 1e-2  # of the loss at 0
-_UNSEEN = 100.0  # times the largest part of a predictor that rows see
+_PART = 1e-3  # of the largest entry of u
+_FALL = 1e-12  # of J: what counts as a fall
+_EPS = float(np.finfo(np.float64).eps)
+
+
+class _Growth(NamedTuple):
+    """The tasks S, what grows of their predictors (d, T), and whether that is all of them."""
+
+    tasks: Mask
+    F: Array
+    whole: bool
 
 
 def escape(tasks: TaskSet, model: Model, W: Array, B: Array) -> str:
-    """The reason in words, "" where there is no sign of it."""
-    smallest = float(np.linalg.svd(np.eye(tasks.T) - B, compute_uv=False)[-1])
-    if smallest > _SINGULAR:
+    """What J does along growing predictors, in words; "" where it does not fall."""
+    if np.linalg.svd(np.eye(tasks.T) - B, compute_uv=False)[-1] > _SINGULAR:
         return ""
-    singular = f"I - B is nearly singular ({smallest:.1e}): J may have no minimum here"
-    at_zero, gives = model.losses(tasks, np.zeros_like(W)), (B > 0.0).any(axis=1)
-    perfect = gives & (model.losses(tasks, W) <= _PERFECT * at_zero)
-    if perfect.any():
-        return (
-            f"{_names(tasks, perfect)} can be fitted almost without loss, so edges out of it cost nothing,"
-            f" and {singular}; give the task more rows, fewer features, or drop it"
-        )
-    seen, unseen = np.array([_parts(task.X, w) for task, w in zip(tasks, W.T, strict=True)]).T
-    grown = gives & (unseen > _UNSEEN * seen.max())
-    if grown.any():
-        return (
-            f"{_names(tasks, grown)} has rows that do not see all directions (rank below d = {tasks.d}), its"
-            f" w has grown there to {unseen.max():.1g} and makes its edges free, and {singular};"
-            " drop features that are constant in a task or depend on others, or give it more rows"
-        )
+    U, values, _ = np.linalg.svd(np.eye(tasks.T) - B)
+    objective = model.objective(tasks, W, B)
+    found = [np.abs(u) > _PART * np.abs(u).max() for u in U[:, values <= _SINGULAR].T[::-1]]
+    for chosen in [*found, *_cycles(B)]:
+        for growth in _growths(tasks, W, chosen):
+            near, far = (change(tasks, model, (W, B), growth, k) for k in (2.0, 10.0))
+            # a growing R may take a part of it back
+            if far <= 0.5 * near < 0.0 and -far > _FALL * objective:
+                what = "the predictors" if growth.whole else "what no row sees of the predictors"
+                return (
+                    f"J may have no minimum here: it falls by {-far / objective:.1e} of itself when {what} of"
+                    f" {_names(tasks, growth.tasks)} grow tenfold and edges make up for it, and I - B is"
+                    f" nearly singular ({values[-1]:.1e}); {_remedy(growth.whole)}"
+                )
     return ""
 
 
-def _parts(X: Array, w: Array) -> tuple[float, float]:
-    """Norms of the part of w that the rows of X see, and of the rest (0 where X has full column rank)."""
+def _cycles(B: Array) -> Iterator[Mask]:
+    """The strongly connected parts of the graph that have an edge."""
+    reach = B > 0.0
+    for _ in range(len(B).bit_length()):
+        reach = reach | (reach.astype(float) @ reach > 0.0)
+    mutual, seen = reach & reach.T, np.zeros(len(B), dtype=bool)
+    for t in np.flatnonzero(np.diag(mutual)):
+        if not seen[t]:
+            seen |= mutual[t]
+            yield mutual[t]
+
+
+def _growths(tasks: TaskSet, W: Array, chosen: Mask) -> Iterator[_Growth]:
+    """What may grow of W[:, chosen]: all of it, and what no row of these tasks sees."""
+    F = W * chosen
+    yield _Growth(chosen, F, True)
+    X = np.vstack([task.X for task, one in zip(tasks, chosen, strict=True) if one])
     _, singular, V = np.linalg.svd(X, full_matrices=False)
-    rows = V[singular > singular.max(initial=0.0) * max(X.shape) * np.finfo(np.float64).eps]
-    seen = rows.T @ (rows @ w)
-    rest = 0.0 if len(rows) == len(w) else float(np.linalg.norm(w - seen))
-    return float(np.linalg.norm(seen)), rest
+    rows = V[singular > singular.max(initial=0.0) * max(X.shape) * _EPS]
+    if len(rows) < tasks.d:
+        yield _Growth(chosen, F - rows.T @ (rows @ F), False)
+
+
+def change(tasks: TaskSet, model: Model, point: tuple[Array, Array], growth: _Growth, factor: float) -> float:
+    """J where the growth is by `factor` less J at the point (W, B), its rounding added."""
+    (W, B), (S, F, whole), k = point, growth, factor
+    V, C, R, E = W + (k - 1.0) * F, B.copy(), W - W @ B, np.zeros_like(W)
+    C[np.ix_(S, ~S)] /= k
+    here = there = model.weighted_losses(tasks, W)
+    if whole:
+        C[np.ix_(~S, S)] *= k
+        there = model.weighted_losses(tasks, V)
+        E[:, S] = (k - 1.0) * R[:, S]
+    else:
+        E[:, S] = (k - 1.0) * (F - F @ B)[:, S]
+        E[:, ~S] = (1.0 - 1.0 / k) * ((W * S - F) @ B)[:, ~S]
+    spent = model.transfer.value(C, there)
+    found = float((there - here)[S].sum()) + spent - model.transfer.value(B, here)
+    found += model.coupling * float(((2.0 * R + E) * E).sum())
+    size = np.linalg.norm(V, axis=0)
+    lost = (np.linalg.norm(2.0 * R + E, axis=0) * (size + size @ C))[E.any(axis=0)].sum()
+    return found + _EPS * float(4.0 * model.coupling * lost + spent + here[S].sum())
+
+
+def _remedy(whole: bool) -> str:
+    if whole:
+        return "give these tasks more rows or fewer features, or drop them"
+    return "drop features that are constant in these tasks or depend on others, or give them more rows"
 
 
 def _names(tasks: TaskSet, which: Mask) -> str:

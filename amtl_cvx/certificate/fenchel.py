@@ -21,7 +21,9 @@ import numpy as np
 import scipy.linalg as sl
 
 from amtl_cvx.certificate.kinked import DENSE_LIMIT, KinkedProblem
+from amtl_cvx.certificate.slope import EPS, Slope
 from amtl_cvx.errors import DataError
+from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, Indices, TaskSet
 
@@ -66,22 +68,37 @@ def fenchel(tasks: TaskSet, model: Model, W: Array, B: Array, multipliers: Seque
     return Fenchel(pull, mismatch)
 
 
+def mismatch_room(loss: Loss, tasks: TaskSet, slope: Slope, multipliers: Sequence[Array]) -> float:
+    """What rounding can hide of the mismatch at multipliers in the domain.
+
+    A row's term changes by at most |phi' - u| times the move of its score; where that is 0 the term is 0.
+    """
+    room = 0.0
+    for task, rows, u in zip(tasks, slope.rows, multipliers, strict=True):
+        z, y = rows.scores, task.y
+        steep = np.maximum(
+            u - loss.subgradients(z - rows.moves, y)[0], loss.subgradients(z + rows.moves, y)[1] - u
+        )
+        terms = loss.rows(z, y) + np.abs(loss.conjugate(u, y)) + np.abs(u * z)
+        hidden = np.where(steep > 0.0, rows.moves * steep + 4.0 * EPS * terms, 0.0)
+        room += rows.weight * float(hidden.sum())
+    return room
+
+
 def kinked_multipliers(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, ...]:
     """The multipliers of (nearly) least gap for a loss with one kink, linear on both sides, T arrays (n_t,).
 
     Away from the kink the sign of kink - z decides. Where that leads to no consistent set of rows on the kink
     (`settled`), the box QP is solved on the rows nearest to it, and on more of them while others want to
     move: so above `kinked.DENSE_LIMIT` unknowns, below the W-step is solved with its multipliers. Where I - B
-    is singular there is no bound, and no QP.
+    is singular there is no bound: the QP then makes Q itself small, as the residual wants it.
     """
     if W.size <= DENSE_LIMIT:
         return KinkedProblem.at(tasks, model, B).minimum(W).multipliers
     problem = _RowProblem.at(tasks, model, W, B)
     v = np.where(problem.c > 0, problem.low, problem.high)
-    done = not np.isfinite(problem.N).all()
-    if not done:
-        close = np.abs(problem.c) <= _CLOSE * float(np.abs(problem.c).max())
-        v, done = problem.settled(np.where(close, 0.5 * (problem.low + problem.high), v))
+    close = np.abs(problem.c) <= _CLOSE * float(np.abs(problem.c).max())
+    v, done = problem.settled(np.where(close, 0.5 * (problem.low + problem.high), v))
     if not done:
         near = np.argsort(np.abs(problem.c))[: 2 * W.size + 20]
         for _ in range(_WIDENINGS):
@@ -103,7 +120,7 @@ class _RowProblem:
     """min over low <= v <= high of ||E(v)||_F^2 / (4 coupling) + c'v, in v = weight u, all rows stacked.
 
     E(v) = Q M^-T = sum_i v_i x_i (N e_t(i))' + 2 coupling W M with N = M^-1, and c_i = kink_i - z_i, because
-    phi*(u) = kink u + constant.
+    phi*(u) = kink u + constant. E(v) = Q, N = I, where M is singular.
     """
 
     X: Array
@@ -125,10 +142,11 @@ class _RowProblem:
         low, high = loss.domain(y)
         kink = (loss.conjugate(high, y) - loss.conjugate(low, y)) / (high - low)
         M = np.eye(tasks.T) - B
-        try:
-            N: Array = np.linalg.inv(M).astype(np.float64, copy=False)
-        except np.linalg.LinAlgError:
-            N = np.full_like(M, np.inf)
+        singular = np.linalg.svd(M, compute_uv=False)
+        if singular[-1] > tasks.T * EPS * singular[0]:
+            N, pull = np.asarray(np.linalg.inv(M)), 2.0 * model.coupling * (W @ M)
+        else:
+            N, pull = np.eye(tasks.T), model.coupling_gradient_W(W, B)
         return cls(
             X=X,
             task=task,
@@ -137,7 +155,7 @@ class _RowProblem:
             high=weight * high,
             c=kink - (X * W.T[task]).sum(axis=1),
             N=N,
-            pull=2.0 * model.coupling * (W @ M),
+            pull=pull,
             coupling=model.coupling,
         )
 

@@ -86,7 +86,7 @@ class _Candidate(NamedTuple):
     """Of the value: rounding."""
     miss: float
     """The largest entry of the gradient, of every task in units of its rows' largest pull, or the mismatch
-    of v (`fenchel`) in units of the value."""
+    of v (`fenchel`) in units of the value; what is rounding counts as 0."""
     settled: bool
     """Whether every row is where its multiplier says."""
 
@@ -140,7 +140,7 @@ class KinkedProblem:
     def minimum(self, W: Array) -> KinkedMinimum:
         """From W (d, T), near or far."""
         off = self._scores(W) - self.kink
-        near = np.abs(off) <= _CLOSE * float(np.abs(off).max())
+        near = np.abs(off) <= np.maximum(_CLOSE * float(np.abs(off).max()), self._rounding(W))
         v = np.where(near, 0.5 * (self.low + self.high), np.where(off > 0.0, self.high, self.low))
         best = self._exchanged(self._candidate(W, v, near, settled=False), _FEW)
         if not best.settled:
@@ -171,6 +171,15 @@ class KinkedProblem:
     def _scores(self, W: Array) -> Array:
         scores: Array = np.einsum("ij,ij->i", self.X, W.T[self.task])
         return scores
+
+    def _rounding(self, W: Array) -> Array:
+        """By how much a row on its kink may seem off it."""
+        sizes: Array = np.abs(self.kink) + np.einsum("ij,ij->i", np.abs(self.X), np.abs(W.T[self.task]))
+        return _NOISE * sizes
+
+    def _nothing(self, W: Array) -> float:
+        """Values that are rounding: all there is where the rows are interpolated."""
+        return float((self.high - self.low) @ self._rounding(W))
 
     def _pull(self, v: Array) -> Array:
         """sum_i v_i x_i e_t(i)', (d, T)."""
@@ -263,20 +272,20 @@ class KinkedProblem:
         """The best point of the exchange of rows that begins at its rows on kinks."""
         on, off, seen = best.on, self._scores(best.W) - self.kink, set[bytes]()
         v = np.where(on, best.v, np.where(off > 0.0, self.high, self.low))
-        size = np.abs(self.X)
         for _ in range(most):
             if (mark := on.tobytes() + (v > self.low).tobytes()) in seen:
                 break
             seen.add(mark)
             W, v = self._on_kinks(v, on)
             off = self._scores(W) - self.kink
-            room = _NOISE * (np.abs(self.kink) + np.einsum("ij,ij->i", size, np.abs(W.T[self.task])))
+            room = self._rounding(W)
             span = _NOISE * (self.high - self.low)
             under, over = on & (v < self.low - span), on & (v > self.high + span)
             reached = ~on & np.where(v >= self.high, off < -room, off > room)
             strayed = on & (np.abs(off) > _SLACK * room)  # more rows than W can put on their kinks
             found = self._candidate(W, v, on, settled=not (under | over | reached | strayed).any())
-            level = found.settled and found.value <= best.value + _SAME * abs(best.value)
+            same = _SAME * abs(best.value) + self._nothing(best.W)
+            level = found.settled and found.value <= best.value + same
             best = found if level or self._better(found, best) else best
             if best.settled:
                 break
@@ -288,12 +297,14 @@ class KinkedProblem:
     def _candidate(self, W: Array, v: Array, on: Mask, *, settled: bool) -> _Candidate:
         v = np.clip(v, self.low, self.high)
         size = np.maximum.reduceat(np.abs(v) * np.abs(self.X).max(axis=1), self.starts)
-        miss = float((np.abs(self._gradient(W, v)).max(axis=0) / np.where(size > 0.0, size, 1.0)).max())
+        rounding = _NOISE * (np.abs(W) @ np.abs(self.root) @ np.abs(self.root).T)
+        off_by = np.maximum(np.abs(self._gradient(W, v)) - rounding, 0.0).max(axis=0)
+        miss = float((off_by / np.where(size > 0.0, size, 1.0)).max())
         off, value = self._scores(W) - self.kink, self.value(W)
         mismatch = float((np.where(off > 0.0, self.high, self.low) - v) @ off)
-        miss = max(miss, mismatch / abs(value) if mismatch > 0.0 else 0.0)
-        sizes = np.maximum(self.high, -self.low) * (np.abs(self.kink) + np.abs(off))
-        noise = 1e-13 * abs(value) + 1e-15 * float(sizes.sum())
+        nothing = self._nothing(W)
+        miss = max(miss, mismatch / abs(value) if mismatch > nothing else 0.0)
+        noise = 1e-13 * abs(value) + 0.1 * nothing
         return _Candidate(W, v, on, value, noise, miss, settled and miss <= _SAME)
 
     def _better(self, new: _Candidate, old: _Candidate) -> bool:

@@ -33,6 +33,14 @@ LEVELS: Mapping[str, str] = {
 }
 """Levels of a certificate, lowest first."""
 
+BOUNDS: Mapping[str, str] = {
+    "decrement": "by the Newton decrement",
+    "gap": "by the duality gap",
+    "value": "J itself, and J >= 0",
+    "none": "nothing is proved",
+}
+"""Which bound of what W can gain is judged, in words."""
+
 INTERRUPTED = "an interrupt came before this level was decided"
 """The reason of a level that was begun and neither reached nor missed."""
 DEGENERATE = "degenerate"
@@ -99,15 +107,30 @@ def _evaluated(certificate: Certificate) -> str:
 
 
 def _partial(certificate: Certificate) -> str:
+    gain, by = certificate.gain_W, ""
+    gain = None if gain is None or not math.isfinite(gain) else gain
+    if gain is not None:
+        by = f" ({BOUNDS[certificate.gain_W_by]})"
     parts = []
-    for block, gap in (("W", certificate.gap_W), ("B", certificate.gap_B)):
-        if gap is None:
-            known = certificate.reasons.get(f"gap_{block}", "not available")
-            parts.append(f"what a move of {block} alone can gain is not known ({known})")
+    for name, known, words in (("gain_W", gain, by), ("gap_B", certificate.gap_B, "")):
+        block = name[-1]
+        if known is None:
+            why = certificate.reasons.get(name, "not available")
+            parts.append(f"what a move of {block} alone can gain is not known ({why})")
         else:
-            parts.append(f"no move of {block} alone can gain more than {rounded_up(gap)}")
+            parts.append(f"no move of {block} alone can gain more than {rounded_up(known)}{words}")
     words = f"{'; '.join(parts)}; J is {certificate.objective:.6g}"
-    return f"{words[0].upper()}{words[1:]}, the tolerance {certificate.tol:g} of it."
+    return f"{words[0].upper()}{words[1:]}, {_limit(certificate)}."
+
+
+def _limit(certificate: Certificate) -> str:
+    J, tol, limit = certificate.objective, certificate.tol, certificate.limit
+    if limit is None or limit <= tol * abs(J):
+        return f"the limit is the tolerance {tol:g} of it"
+    return (
+        f"the limit is {rounded_down(limit)}, the rounding of J at W = 0, B = 0: J >= 0, so nothing gains"
+        " more than J"
+    )
 
 
 def _first_order(certificate: Certificate) -> str:
@@ -164,7 +187,7 @@ def _global(certificate: Certificate) -> str:
 
 
 def _gaps(certificate: Certificate) -> str:
-    known = (("gap_W", certificate.gap_W), ("gap_B", certificate.gap_B))
+    known = (("gain_W", certificate.gain_W), ("gap_B", certificate.gap_B))
     return ", ".join(f"{name} {rounded_up(gap)}" for name, gap in known if gap is not None)
 
 

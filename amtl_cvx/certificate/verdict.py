@@ -11,13 +11,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amtl_cvx.arrays import is_number
-from amtl_cvx.certificate.figures import rounded_up
+from amtl_cvx.certificate.figures import rounded_down, rounded_up
 from amtl_cvx.certificate.residuals import Residuals
 from amtl_cvx.certificate.rules import RULES
-from amtl_cvx.certificate.rungs import LEVELS, rungs
+from amtl_cvx.certificate.rungs import BOUNDS, LEVELS, rungs
 from amtl_cvx.errors import ModelError
+from amtl_cvx.model import Model
 from amtl_cvx.notebook import paragraph
-from amtl_cvx.tasks import Array
+from amtl_cvx.tasks import Array, TaskSet
+
+_EPS = float(np.finfo(np.float64).eps)
+_KINKED, _SMOOTH = 16.0, 2.0**16  # what the scores are known to, in eps of the targets
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,8 +48,13 @@ class Certificate:
     gap_W_exact : bool
         True when gap_W is the exact sub-optimality, False when it is an upper bound.
     gain_W : float or None
-        What a move of W alone gains, exactly (squared loss) or to second order, gap_W for a loss with kinks;
-        judged. None if too large.
+        What a move of W alone can gain at most: the least bound that is proved, with room for rounding;
+        judged. Infinite where nothing is proved, None where nothing was tried.
+    gain_W_by : str
+        Which bound it is: "decrement" (`gains`), "gap" (gap_W with its rounding), "value" (J itself, where
+        that is rounding) or "none".
+    limit : float or None
+        What gain_W and gap_B together are held against: tol J, not below the rounding of J (`resolution`).
     sigma_min : float
         Smallest singular value of I - B; near 0 it inflates an upper bound gap_W.
     tol : float
@@ -100,6 +109,8 @@ class Certificate:
     passes: bool
     level: str | None
     edges: int
+    gain_W_by: str = "none"
+    limit: float | None = None
     zeros: int = 0
     zeros_proven: int | None = None
     error_W: float | None = None
@@ -147,11 +158,20 @@ class Certificate:
             )
         word = f"{self.level} {LEVELS[self.level]}"
         figures = f"relative residual {rounded_up(self.relative)}"
-        for name, gap in (("gap_W", self.gap_W), ("gap_B", self.gap_B)):
-            if gap is not None:
-                figures += f", {name} {rounded_up(gap)}"
+        if self.gain_W is not None:
+            figures += f", gain_W {rounded_up(self.gain_W)} ({BOUNDS[self.gain_W_by]})"
+        if self.gap_B is not None:
+            figures += f", gap_B {rounded_up(self.gap_B)}"
+        if self.limit is not None:
+            figures += f", limit {rounded_down(self.limit)} ({self.limit_words()})"
         figures += "".join(f", {rung.figure}" for rung in rungs(self) if "C2" < rung.code <= self.level)
         return f"{word}: {figures}, tolerance {self.tol:g} ({'passes' if self.passes else 'does not pass'})"
+
+    def limit_words(self) -> str:
+        """What the limit of the gains is."""
+        if self.limit is None or self.limit <= self.tol * abs(self.objective):
+            return "tol J"
+        return "rounding of J at W = 0, B = 0; J >= 0"
 
     def sentences(self) -> list[str]:
         """The certificate in plain words, up to C2; `rungs` goes on from there."""
@@ -159,12 +179,15 @@ class Certificate:
             return [self.verdict()]
         lines = [_GLOBAL_WORDS if self.level == "C5" else _KIND_WORDS[self.kind]]
         lines.append(f"The objective is {self.objective:.6g}.")
-        for block, gap, error in (("W", self.gap_W, self.error_W), ("B", self.gap_B, self.error_B)):
-            if gap is not None:
+        for block, gain, error in (("W", self.gain_W, self.error_W), ("B", self.gap_B, self.error_B)):
+            if gain is not None and math.isfinite(gain):
+                by = f" ({BOUNDS[self.gain_W_by]})" if block == "W" else ""
                 away = (
                     f", and the best {block} is at most {rounded_up(error)} away" if error is not None else ""
                 )
-                lines.append(f"No move of {block} alone can gain more than {rounded_up(gap)}{away}.")
+                lines.append(f"No move of {block} alone can gain more than {rounded_up(gain)}{by}{away}.")
+        if self.limit is not None:
+            lines.append(f"The limit for both is {rounded_down(self.limit)} ({self.limit_words()}).")
         compared = "at most" if self.relative <= self.tol else "more than"
         lines.append(
             f"The first-order residual is {rounded_up(self.relative)} of the size of its terms,"
@@ -197,6 +220,16 @@ def _grouped(reasons: Mapping[str, str]) -> list[str]:
     return [f"{', '.join(group)}: {reason}." for reason, group in names.items()]
 
 
+def resolution(tasks: TaskSet, model: Model) -> float:
+    """Below what J is rounding, from J(0, 0): the scores are known to some K eps of the targets.
+
+    K eps J(0, 0) with K = 16 for a loss with kinks, which is linear beside them, (K eps)^2 J(0, 0) with
+    K = 2^16 for a smooth one, whose least values are squares.
+    """
+    at_zero = float(model.weighted_losses(tasks, np.zeros((tasks.d, tasks.T))).sum())
+    return at_zero * ((_SMOOTH * _EPS) ** 2 if model.loss.smooth else _KINKED * _EPS)
+
+
 class Bounds(NamedTuple):
     """First-order evidence beside the gaps, named as in `Certificate`; None has its reason in `reasons`."""
 
@@ -225,6 +258,8 @@ def conclude(
     gaps: tuple[float | None, float | None],
     gap_W_exact: bool,
     gain_W: float | None,
+    gain_W_by: str = "none",
+    resolution: float = 0.0,
     B: Array,
     tol: float,
     reasons: Mapping[str, str],
@@ -232,16 +267,19 @@ def conclude(
 ) -> Certificate:
     """The verdict and the level: the one place where figures are compared with the tolerance.
 
-    Without `bounds` (a curriculum) the steps have their gaps and nothing else is known about W and B.
+    Without `bounds` (a curriculum) the steps have their gaps and nothing else is known about W and B. J >= 0,
+    so no move gains more than J: where J is within the limit, so is what W and B can gain.
     """
-    limit = tol * abs(objective)
+    limit = max(tol * abs(objective), resolution)
     gap_W, gap_B = gaps
-    judged = [gain for gain in (gain_W, gap_B) if gain is not None]
     feasible = feasibility <= 0.0
-    passes = feasible and relative <= tol and sum(judged) <= limit
-    known = [gap for gap in gaps if gap is not None]
-    small = gap_W is not None and (gap_B is not None or kind == "single-task") and sum(known) <= limit
-    level = None if not feasible else "C2" if passes else "C1" if small else "C0"
+    if zero := objective <= resolution:
+        gain_W, gain_W_by = objective, "value"
+    judged = [math.inf if gain_W is None else gain_W, *([] if gap_B is None else [gap_B])]
+    small = zero or (math.isfinite(sum(judged)) and sum(judged) <= limit)
+    passes = feasible and relative <= tol and small and "minimum" not in reasons
+    partial = small and (gap_B is not None or kind == "single-task" or zero)
+    level = None if not feasible else "C2" if passes else "C1" if partial else "C0"
     if bounds is None:
         sigma_min = float(np.linalg.svd(np.eye(len(B)) - B, compute_uv=False)[-1])
         bounds = Bounds(sigma_min, *[None] * 5)
@@ -257,6 +295,8 @@ def conclude(
         gap_B=gap_B,
         gap_W_exact=gap_W_exact,
         gain_W=gain_W,
+        gain_W_by=gain_W_by,
+        limit=limit,
         **bounds._asdict(),
         tol=tol,
         passes=bool(passes),

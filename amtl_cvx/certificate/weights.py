@@ -4,8 +4,10 @@ With g the gradient G_W, H the Hessian of J in W, M = I - B, sigma its smallest 
 
     gap_W        squared loss: (1/2) g'H^-1 g, exact; smooth losses: ||g M^-T||_F^2 / (4 coupling), a bound
                  (CERTIFICATES section 1 at u = phi'(z)); losses with a kink: `fenchel`
-    gain_W       (1/2) g'H^-1 g for every smooth loss: exact for the squared one, else to second order; gap_W
-                 for losses with kinks
+    judged       the least bound that is proved with room for rounding: gap_W's with it, or that of the Newton
+                 decrement (`gains`); it is what the verdict compares, and says which of the two it is
+    gain         (1/2) g'H^-1 g for every smooth loss: exact for the squared one, else only to second order,
+                 so it decides nothing
     error_W      ||W - W*||_F, W* = argmin J(., B), is ||H^-1 g|| for the squared loss, else at most
                  sqrt(2 gap_W / m), m = 2 coupling sigma^2, the modulus of strong convexity; sharper near W*
     condition_W  of H, in the 1-norm, from its Cholesky factor (LAPACK pocon)
@@ -16,8 +18,8 @@ lies in it and ||W - W*||_H <= nu / kappa. In it z_i moves by at most 2 nu ||x_i
 of H), and each smooth loss here has a phi'' with one peak or plateau, so the ends of that interval bound it
 from below.
 
-error_W has room for rounding: g is known up to about eps times the norms of what it is summed from, and what
-that does is added. The bound solves with M, it never forms M M'.
+The decrement is that of the factor of H (`factor`) where there is one (T d up to `DENSE_LIMIT`), beyond that
+of blockdiag(a_t Hess L_t) + 2 coupling sigma^2 I. The bound solves with M, it never forms M M'.
 """
 
 from __future__ import annotations
@@ -27,9 +29,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import scipy.linalg as sl
 
-from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
+from amtl_cvx.certificate.bounds import Gap, Newton, WeightProblem, newton_step
+from amtl_cvx.certificate.gains import Proved, block_decrement
+from amtl_cvx.certificate.slope import coupling_pull
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -46,22 +49,17 @@ class WeightEvidence(NamedTuple):
     gap: float | None
     exact: bool
     gain: float | None
+    judged: float
+    """What a move of W alone can gain at most, proved; infinite where nothing is."""
+    by: str
+    """Which bound that is: "decrement", "gap" or "none"."""
     error: float | None
     condition: float | None
     sigma_min: float
     reasons: dict[str, str]
 
 
-class _Newton(NamedTuple):
-    """H^-1 g and what comes with it; `gain` is infinite where H is singular along g."""
-
-    gain: float
-    step: float
-    condition: float
-    smallest: float
-    """About the smallest eigenvalue of H, from below."""
-
-
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite proves nothing
 def weight_evidence(
     tasks: TaskSet, model: Model, W: Array, B: Array, *, multipliers: Sequence[Array] | None = None
 ) -> WeightEvidence:
@@ -77,52 +75,63 @@ def weight_evidence(
     """
     M = np.eye(tasks.T) - B
     singular = np.linalg.svd(M, compute_uv=False)
-    sigma = float(singular[-1])
-    if (model.loss_weight(tasks, B) <= 0.0).any():
+    sigma, a = float(singular[-1]), model.loss_weight(tasks, B)
+    if (a <= 0.0).any():
         names = ("gap_W", "gain_W", "error_W", "condition_W")
         why = "a negative B makes the weight of a loss negative, the W-step is not convex"
-        return WeightEvidence(None, False, None, None, None, sigma, dict.fromkeys(names, why))
-    reasons: dict[str, str] = {}
-    regular = sigma > tasks.T * _EPS * float(singular[0])
-    newton = None
-    if not model.loss.smooth:
-        reasons["condition_W"] = f"the {model.loss.name} loss has kinks, hence no Hessian"
-    elif W.size > DENSE_LIMIT:
-        reasons["gain_W"] = reasons["condition_W"] = _TOO_LARGE
-    else:
-        newton = _newton(tasks, model, W, B)
-        if not math.isfinite(newton.gain):
-            reasons["gain_W"] = "infinite: the Hessian is singular along the gradient"
-        if not math.isfinite(newton.condition):
-            reasons["condition_W"] = "infinite: the Hessian is numerically singular"
+        reasons = dict.fromkeys(names, why)
+        return WeightEvidence(None, False, None, math.inf, "none", None, None, sigma, reasons)
+    rounded = tasks.T * _EPS * float(singular[0])
+    problem = WeightProblem(tasks, model, W, B, M, a, coupling_pull(W, M, model.coupling))
+    newton, proved, slope = None, Proved(math.inf, ""), None
+    if model.loss.smooth:
+        slope, blocks = problem.slope(), model.loss_hessians(tasks, W, B)
+        if W.size <= DENSE_LIMIT:
+            newton = newton_step(blocks, M, model.coupling, slope.gradient, W)
+        safe = max(sigma - rounded, 0.0)
+        floor = 2.0 * model.coupling * safe * safe
+        proved = problem.decrement_bound(slope, block_decrement(slope.gradient, blocks, floor), newton)
     exact = model.loss.quadratic and multipliers is None and newton is not None and math.isfinite(newton.gain)
-    gap: float | None = None
+    gap = problem.gap(slope, multipliers) if sigma > rounded else Gap(math.inf, math.inf)
     if exact and newton is not None:
-        gap = newton.gain
-    elif regular:
-        gap = _bound(tasks, model, W, B, multipliers)
-    else:
-        reasons["gap_W"] = f"I - B is singular (smallest singular value {sigma:.1e}), the bound is infinite"
-    rounding = gradient_rounding(tasks, model, W, B)
-    bounds = [] if newton is None else [_newton_error(tasks, model, W, newton, rounding)]
-    if gap is not None and regular:
-        modulus = 2.0 * model.coupling * sigma * sigma
-        bounds.append(math.sqrt(2.0 * gap / modulus) + rounding / modulus)
-    error = min(bounds, default=math.inf)
+        gap = gap._replace(value=newton.gain)
+    reasons = _missing(model, newton, None if math.isfinite(gap.value) else sigma)
+    judged, by = min((proved.gain, "decrement"), (gap.safe, "gap"))
+    if not math.isfinite(judged):
+        judged, by = math.inf, "none"
+        parts = ("no bound is proved", proved.reason, reasons.get("gap_W"))
+        reasons["gain_W"] = "; ".join(part for part in parts if part)
+    error = _error(problem, gap.value, sigma if sigma > rounded else 0.0, newton)
     if not math.isfinite(error):
         reasons["error_W"] = reasons.get("gap_W", "the Hessian is numerically singular: W is not determined")
     gain = None if newton is None else newton.gain
-    if not model.loss.smooth:
-        gain = math.inf if gap is None else gap
     return WeightEvidence(
-        gap=gap,
+        gap=_finite(gap.value),
         exact=exact,
-        gain=gain,
+        gain=gain if model.loss.smooth else gap.value,
+        judged=judged,
+        by=by,
         error=_finite(error),
         condition=_finite(math.inf if newton is None else newton.condition),
         sigma_min=sigma,
         reasons=reasons,
     )
+
+
+def _missing(model: Model, newton: Newton | None, singular: float | None) -> dict[str, str]:
+    """Why there is no condition of W, and no gap where `singular` is the singular value to blame."""
+    reasons = {}
+    if not model.loss.smooth:
+        reasons["condition_W"] = f"the {model.loss.name} loss has kinks, hence no Hessian"
+    elif newton is None:
+        reasons["condition_W"] = _TOO_LARGE
+    elif not math.isfinite(newton.condition):
+        reasons["condition_W"] = "infinite: the Hessian is numerically singular"
+    if singular is not None:
+        reasons["gap_W"] = (
+            f"I - B is singular (smallest singular value {singular:.1e}), the bound is infinite"
+        )
+    return reasons
 
 
 def weight_gap(
@@ -140,7 +149,8 @@ def weight_gain(tasks: TaskSet, model: Model, W: Array, B: Array) -> float | Non
     """
     if W.size > DENSE_LIMIT or not model.loss.smooth:
         return None
-    return _newton(tasks, model, W, B).gain
+    blocks, g = model.loss_hessians(tasks, W, B), model.gradient_W(tasks, W, B)
+    return newton_step(blocks, np.eye(len(B)) - B, model.coupling, g, W).gain
 
 
 def gradient_rounding(tasks: TaskSet, model: Model, W: Array, B: Array) -> float:
@@ -165,7 +175,19 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _newton_error(tasks: TaskSet, model: Model, W: Array, newton: _Newton, rounding: float) -> float:
+def _error(problem: WeightProblem, gap: float, sigma: float, newton: Newton | None) -> float:
+    """The bound on ||W - W*||_F: the better of strong convexity (where sigma > 0) and the Newton step."""
+    tasks, model, W = problem.tasks, problem.model, problem.W
+    rounding, bounds = gradient_rounding(tasks, model, W, problem.B), []
+    if newton is not None:
+        bounds.append(_newton_error(tasks, model, W, newton, rounding))
+    if sigma > 0.0:
+        modulus = 2.0 * model.coupling * sigma * sigma
+        bounds.append(math.sqrt(2.0 * gap / modulus) + rounding / modulus)
+    return min(bounds, default=math.inf)
+
+
+def _newton_error(tasks: TaskSet, model: Model, W: Array, newton: Newton, rounding: float) -> float:
     """The bound on ||W - W*||_F from the Newton step; infinite where W is not near enough to W*."""
     if not (math.isfinite(newton.gain) and newton.smallest > 0.0):
         return math.inf
@@ -179,42 +201,3 @@ def _newton_error(tasks: TaskSet, model: Model, W: Array, newton: _Newton, round
         least = np.minimum(*(model.loss.curvatures(z + side * room, task.y) for side in (-1.0, 1.0)))
         kappa = min(kappa, float(np.divide(least, here, out=np.ones_like(z), where=here > 0).min()))
     return nu / (kappa * root) if kappa > 0.5 else math.inf
-
-
-def _bound(tasks: TaskSet, model: Model, W: Array, B: Array, multipliers: Sequence[Array] | None) -> float:
-    """F - D at the multipliers given, at phi' for a smooth loss, at those of least gap for one with kinks."""
-    M, mismatch = np.eye(tasks.T) - B, 0.0
-    if multipliers is None and model.loss.smooth:
-        Q = model.gradient_W(tasks, W, B)
-    else:
-        chosen = kinked_multipliers(tasks, model, W, B) if multipliers is None else multipliers
-        pull, mismatch = fenchel(tasks, model, W, B, chosen)
-        Q = pull + model.coupling_gradient_W(W, B)
-    return float((np.linalg.solve(M, Q.T) ** 2).sum()) / (4.0 * model.coupling) + mismatch
-
-
-def _newton(tasks: TaskSet, model: Model, W: Array, B: Array) -> _Newton:
-    """The Newton step of the W-step and the condition of its system."""
-    H, g = model.hessian_W(tasks, W, B), model.gradient_W(tasks, W, B).T.ravel()
-    if not (np.isfinite(g).all() and np.isfinite(H).all()):
-        return _Newton(math.inf, math.inf, math.inf, 0.0)
-    norm = float(sl.lapack.dlange("1", H.T))
-    try:
-        factor = sl.cho_factor(H.T, lower=True, overwrite_a=True, check_finite=False)  # in the memory of H
-    except sl.LinAlgError:
-        return _Newton(_singular_gain(model.hessian_W(tasks, W, B), g, W), math.inf, math.inf, 0.0)
-    step = sl.cho_solve(factor, g, check_finite=False)
-    inverse, _ = sl.lapack.dpocon(factor[0], norm, uplo="L")
-    condition = 1.0 / inverse if inverse > 0.0 else math.inf
-    return _Newton(0.5 * float(g @ step), float(np.linalg.norm(step)), condition, norm * inverse)
-
-
-def _singular_gain(H: Array, g: Array, W: Array) -> float:
-    """(1/2) g'H^+ g of a numerically singular H; infinite where g has a part in its kernel."""
-    values, vectors = np.linalg.eigh(H)
-    parts = vectors.T @ g
-    kept = values > len(g) * _EPS * values[-1]
-    noise = len(g) * _EPS * float(np.abs(H @ W.T.ravel()).max())
-    if np.abs(parts[~kept]).max(initial=0.0) > noise:
-        return math.inf
-    return 0.5 * float((parts[kept] ** 2 / values[kept]).sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
+import math
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -254,12 +255,13 @@ def _shortfall(certificate: Certificate) -> str:
     missed = []
     if certificate.relative > certificate.tol:
         missed.append(f"the relative residual is {certificate.relative:.1e}, its limit {certificate.tol:g}")
-    gaps = (certificate.gap_W if certificate.gap_W_exact else None, certificate.gap_B)
-    gap, limit = sum(value or 0.0 for value in gaps), certificate.tol * abs(certificate.objective)
-    if gap > limit:
+    gains, limit = (certificate.gain_W or 0.0, certificate.gap_B or 0.0), certificate.limit or 0.0
+    if math.isinf(gains[0]):
+        missed.append(f"what a move of W can gain is not known: {certificate.reasons.get('gain_W')}")
+    elif sum(gains) > limit:
         missed.append(
-            f"the duality gaps sum to {rounded_up(gap)}, their limit (tol times objective) is"
-            f" {rounded_down(limit)}"
+            f"a move of W can gain up to {rounded_up(gains[0])} and one of B {rounded_up(gains[1])}, the"
+            f" limit for both is {rounded_down(limit)} ({certificate.limit_words()})"
         )
     why = certificate.reasons.get("minimum")
     return f"not certified: {'; '.join([*(missed or ['B is not feasible']), *([why] if why else [])])}"

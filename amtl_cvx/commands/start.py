@@ -71,8 +71,10 @@ class Beginning:
             if not other:
                 count = len(self.state.history)
                 return self.state, f"goes on from {self.path}, after {count} step{'s' * (count != 1)}"
+        elif self.state is not None:
+            other = f"it is a run of --method {self.state.method}"
         else:
-            other = "" if self.state is None else f"it is a run of --method {self.state.method}"
+            other = self._other(setup) if self.stored.run else ""
         if method != "alternating":
             why = other or "it holds no state of such a run"
             raise ModelError(f"--start {self.path} is no start for --method {method} ({why}): leave it out")

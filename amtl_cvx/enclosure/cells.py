@@ -7,6 +7,9 @@ moments of a pseudo-distribution, and the variance of B[s, t] in it, times the m
 the relaxation is from a point. Where a task is fitted nearly without loss a gap of 0.2 of U was seen; one cut
 closed it.
 
+Where a part gets a clearly lower bound than the whole, which cannot be, the solver's accuracy is at its end
+and nothing more is cut.
+
 A cell is closed by a proof on the identity (`relaxation.margin`): reduced at the minimiser, in the one cell
 that holds it; not reduced anywhere else, where J > U. What is still open at the end gets its best bound.
 
@@ -45,6 +48,7 @@ _MARGIN = 1e-8  # of the Gram matrices: far above the errors of a solver in doub
 _CLOSED = 1e-7  # a gap, relative to U, that is not worth a cut
 _ASIDE = 0.25  # distance of a cut from the minimiser and from the cell's lower end, in standard deviations
 _KEPT = 0.9  # of the width of a cell: the most that a part keeps
+_NOISE = 1.1  # a part cannot have a lower bound than the whole: what is lower by more is the solver's error
 _PLACES = 40  # binary digits of a cut, in the variables of the solver
 
 
@@ -204,7 +208,7 @@ class Prover:
         if max(unknowns(blocks_of(scale, split=False, reduced=False)) for scale in scales) > LARGEST:
             return False
         above, below = (self._judged(scale) for scale in scales)
-        if above is None or below is None:
+        if above is None or below is None or min(above.gamma, below.gamma) < _NOISE * cell.gamma:
             return False
         cell.cut, cell.parts = cut, (above, below)
         return True

@@ -34,6 +34,8 @@ class Loss(abc.ABC):
     """True when L_t is quadratic in w: its Newton model is exact and its rows can be compressed."""
     classification: ClassVar[bool] = False
     """True when y holds the labels -1/+1 (or 0/1) and a score is decided by its sign."""
+    concordant: ClassVar[bool] = False
+    """True when |phi'''| <= phi'', so that phi'' falls at most by exp(-|m|) over a move m of z."""
     longest_move: ClassVar[float] = np.inf
     """How far one Newton step may move a score where the curvature grows without bound."""
     reduction: Reduction = "mean"
@@ -61,6 +63,13 @@ class Loss(abc.ABC):
     @abc.abstractmethod
     def total(self, z: cp.Expression, y: Array) -> cp.Expression:
         """sum_i phi(z_i; y_i) as a convex CVXPY scalar."""
+
+    def steady(self, z: Array, y: Array) -> Array:
+        """How far z_i may move with phi'' no lower than it is there, (n,); 1 for a concordant loss.
+
+        0 says that nothing is known.
+        """
+        return np.full_like(z, 1.0 if self.concordant else np.inf if self.quadratic else 0.0)
 
     def domain(self, y: Array) -> tuple[Array, Array]:
         """Where phi* is finite: low_i <= v_i <= high_i, (n,) each."""

@@ -43,6 +43,7 @@ class Logistic(LabelLoss):
     """``phi(z; y) = log(1 + exp(-y z))``."""
 
     name: ClassVar[str] = "logistic"
+    concordant: ClassVar[bool] = True
 
     def rows(self, z: Array, y: Array) -> Array:
         return np.logaddexp(0.0, -_signs(y) * z)
@@ -84,6 +85,10 @@ class SquaredHinge(LabelLoss):
 
     def slope_terms(self, slopes: Array, y: Array, reach: float | Array) -> Array:
         return np.where((slopes != 0.0).any(axis=-1), 2.0 * (reach + np.sqrt(np.shape(y)[-1])), 0.0)
+
+    def steady(self, z: Array, y: Array) -> Array:
+        short = _shortfall(z, y)
+        return np.where(short > 0, short, np.inf)
 
     def conjugate(self, v: Array, y: Array) -> Array:
         s = -_signs(y) * v

@@ -74,6 +74,10 @@ class Huber(Loss):
         near = (np.abs(slopes) < 2.0 * self.threshold).any(axis=-1)
         return np.where(near, 2.0 * (reach + np.linalg.norm(y, axis=-1)), 0.0)
 
+    def steady(self, z: Array, y: Array) -> Array:
+        inside_by = self.threshold - np.abs(z - y)
+        return np.where(inside_by >= 0.0, inside_by, np.inf)
+
     def conjugate(self, v: Array, y: Array) -> Array:
         return inside(v, self.domain(y), v**2 / 4.0 + v * y)
 
@@ -136,6 +140,7 @@ class Poisson(Loss):
     """
 
     name: ClassVar[str] = "poisson"
+    concordant: ClassVar[bool] = True
     longest_move: ClassVar[float] = 5.0
 
     def rows(self, z: Array, y: Array) -> Array:

@@ -145,7 +145,17 @@ def refine(
     if carried.steps and _enough(tasks, model, start, carried, tol=tol, max_steps=max_steps):
         return start
     name = "newton" if small else "l-bfgs-b"
-    for W, B in _steps(tasks, model, start, carried, small=small):
+    for found in _steps(tasks, model, start, carried, small=small):
+        relative = residuals(tasks, model, *found).relative
+        known = carried.relative
+        if (
+            known is not None
+            and known <= tol
+            and known < relative
+            and certify(tasks, model, W, B, tol=tol).passes
+        ):
+            break  # what follows is rounding
+        W, B = found
         carried.steps += 1
         if observe is not None:
             observe(W, B, name)

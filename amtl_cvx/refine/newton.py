@@ -131,15 +131,20 @@ def newton_steps(
     brings every column back to a support of at most d entries, which the step left by negative curvature.
     """
     relative = residuals(tasks, model, W, B).relative if begun else np.inf
+    start = W
     if not begun:
         W, B = _lower(tasks, model, (W, B), (minimal_weights(tasks, model, W, B), B))
-    while (found := _step(tasks, model, (W, B), trust)) is not None:
+    found = _step(tasks, model, (W, B), trust)
+    if found is None and W is not start:
+        yield W, B  # there is no edge to move
+    while found is not None:
         previous, relative = relative, residuals(tasks, model, *found).relative
         if relative > 0.1 * previous:
             found = _lower(tasks, model, found, exact_round(tasks, model, *found))
             relative = residuals(tasks, model, *found).relative
         W, B = found
         yield W, B
+        found = _step(tasks, model, (W, B), trust)
 
 
 def exact_round(tasks: TaskSet, model: Model, W: Array, B: Array) -> Point:
@@ -149,8 +154,11 @@ def exact_round(tasks: TaskSet, model: Model, W: Array, B: Array) -> Point:
 
 
 def _lower(tasks: TaskSet, model: Model, old: Point, new: Point) -> Point:
-    """The point of lower J."""
-    return new if model.objective(tasks, *new) <= model.objective(tasks, *old) else old
+    """The point of lower J; of smaller residual, where they differ by rounding."""
+    before = model.objective(tasks, *old)
+    gain = before - model.objective(tasks, *new)
+    better = _improves(tasks, model, new, old) if abs(gain) <= _NOISE * abs(before) else gain > 0.0
+    return new if better else old
 
 
 def _step(tasks: TaskSet, model: Model, point: Point, trust: Trust) -> Point | None:
@@ -179,9 +187,9 @@ def _step(tasks: TaskSet, model: Model, point: Point, trust: Trust) -> Point | N
         trial = minimal_weights(tasks, model, W, trial_B), trial_B
         predicted = -float(gradient @ step + 0.5 * step @ S @ step)
         actual = J - model.objective(tasks, *trial)
-        if predicted > _TRUST_RATIO * abs(J) or actual > _SURE * abs(J):
+        if predicted > 0.0 and (predicted > _TRUST_RATIO * abs(J) or actual > _SURE * abs(J)):
             if actual > 1e-2 * predicted:
-                trust.adapt(actual / predicted)
+                trust.adapt(actual / predicted if predicted > 0.0 else 1.0)
                 return trial
         elif actual >= -_NOISE * abs(J):
             relative = relative or residuals(tasks, model, *point).relative
@@ -209,6 +217,11 @@ def eliminated(local: Derivatives) -> Array:
     factor, _ = cholesky(local.WW)
     half: Array = sl.solve_triangular(factor, local.BW.T, lower=True, check_finite=False)
     return local.BB - half.T @ half
+
+
+def _improves(tasks: TaskSet, model: Model, trial: Point, point: Point) -> bool:
+    new, old = residuals(tasks, model, *trial).relative, residuals(tasks, model, *point).relative
+    return new < 0.999 * old
 
 
 def _positive(diagonal: Array) -> Array:

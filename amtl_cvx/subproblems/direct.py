@@ -31,6 +31,7 @@ from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.errors import SolveError
 from amtl_cvx.model import Model, stacked_hessian
 from amtl_cvx.solvers import Solved
+from amtl_cvx.subproblems.balance import unbalanced
 from amtl_cvx.subproblems.halfstep import HalfStep
 from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.subproblems.transfer import on_supports
@@ -44,6 +45,7 @@ _CORRECTIONS = 3  # of a solution by a dense factor
 _NEWTON_STEPS = 100
 _SHORTEST = 1e-18  # part of a Newton step: far rows (Huber) and I - B nearly singular make it 1e13 too long
 _NEWTON_ACCURACY = 1e-13  # of every entry of the gradient, relative to its terms
+_STEP_ACCURACY = 1e-3  # of a Newton step, where the gradient is small beside its terms and does not end it
 _RIDGE = 1e-14  # relative; keeps a dependent support from an exactly singular matrix
 
 
@@ -156,10 +158,12 @@ def _minimise(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, 
     for count in range(_NEWTON_STEPS):
         part = weight_part(tasks, model, W, B)
         gradient, miss = part.gradient, part.misses.relative()
-        if count and (miss <= _NEWTON_ACCURACY or miss > 0.5 * previous):
+        small = miss <= _NEWTON_ACCURACY or miss > 0.5 * previous
+        if count and small and not _unbalanced(tasks, model, W, B, gradient, value):
             break
         system = WeightSystem.at(tasks, model, W, B)
         accuracy = 0.3 * _NEWTON_ACCURACY * _sizes(tasks, part.misses.size)
+        accuracy = np.minimum(accuracy, _STEP_ACCURACY * (float(np.abs(gradient).max()) or 1.0))
         solution, dense = system.solve(gradient.T, accuracy=accuracy.T)
         step, factored = -solution.T, factored or dense
         length, slope = model.loss.step_length(tasks, step), float((gradient * step).sum())
@@ -173,6 +177,12 @@ def _minimise(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, 
         W, value = W + length * step, new
         previous = miss if settled or model.loss.quadratic else np.inf
     return W, factored
+
+
+def _unbalanced(tasks: TaskSet, model: Model, W: Array, B: Array, gradient: Array, value: float) -> bool:
+    """Whether the gradient is small beside some rows only (`balance`)."""
+    a, coupling = model.loss_weight(tasks, B), model.coupling_gradient_W(W, B)
+    return unbalanced(model.loss, tasks.tasks, W, a, coupling=coupling, gradient=gradient, value=value)
 
 
 def _sizes(tasks: TaskSet, sizes: Array) -> Array:

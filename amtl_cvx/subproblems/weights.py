@@ -17,6 +17,7 @@ from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model
 from amtl_cvx.parallel import SharedMap
 from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved, Step, check_dpp, solve
+from amtl_cvx.subproblems.balance import unbalanced
 from amtl_cvx.subproblems.halfstep import HalfStep
 from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.subproblems.problems import Problems, kept
@@ -59,6 +60,12 @@ class Coupled(NamedTuple):
     def coupling(self, W: Array) -> Array:
         """The coupling's part of the gradient, (d, T)."""
         return 2.0 * (W @ self.Q - self.O) @ self.Q.T
+
+    def unbalanced(self, W: Array, value: float) -> bool:
+        """Whether the gradient at W, of this value, is small beside some terms only (`balance`)."""
+        coupling = self.coupling(W)
+        gradient = self.pull(W) + coupling
+        return unbalanced(self.loss, self.tasks, W, self.a, coupling=coupling, gradient=gradient, value=value)
 
     def relative(self, W: Array) -> float:
         """The largest part of an entry of the gradient in the size of its terms (`certificate.residuals`)."""
@@ -182,7 +189,8 @@ class WeightProblem:
         total, value, relative, settled = Solved.none(), step.value(W), np.inf, False
         for _ in range(_NEWTON_STEPS):
             previous, relative = relative, step.relative(W)
-            if total.solver and (relative <= _NEWTON_ACCURACY or (settled and relative > 0.5 * previous)):
+            small = relative <= _NEWTON_ACCURACY or (settled and relative > 0.5 * previous)
+            if total.solver and small and not step.unbalanced(W, value):
                 break
             minimum, solved = self._model_minimum(step, W, backend)
             total = total + solved

@@ -51,6 +51,11 @@ from checks.enclosure import (
     zoom_changes_variables,
 )
 from checks.forgeries import checker_rejects_forgeries, forgeries
+from checks.gains import (
+    a_value_of_rounding_is_no_loss,
+    judged_gains_are_bounds,
+    judged_gains_have_room_for_rounding,
+)
 from checks.gaps import (
     condition_numbers_are_those_of_numpy,
     error_B_holds,
@@ -82,6 +87,7 @@ from checks.residuals import (
 )
 
 __all__ = [
+    "a_value_of_rounding_is_no_loss",
     "anywhere",
     "box_reaches_the_ends_of_its_ellipsoids",
     "boxes_by_hand_and_free_tasks_are_refused",
@@ -117,6 +123,8 @@ __all__ = [
     "hessian_is_differences_of_the_gradient",
     "inertia_is_that_of_the_eigenvalues",
     "infeasible_points_have_no_level",
+    "judged_gains_are_bounds",
+    "judged_gains_have_room_for_rounding",
     "least_on_a_grid",
     "level_above_J",
     "loose_bound_holds",

@@ -1,0 +1,75 @@
+"""What W can gain, as it is judged, against closed forms, exact fractions and Newton's method in loops."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import literal
+import numpy as np
+
+from amtl_cvx.certificate import certify, weight_evidence
+from amtl_cvx.curriculum import certify_curriculum
+from amtl_cvx.losses import Logistic, Quantile, Squared, SquaredHinge
+from amtl_cvx.tasks import TaskSet
+from checks.points import amtl, smooth
+
+ZERO = np.zeros((1, 1))
+
+
+def judged_gains_are_bounds() -> None:
+    """Anywhere; and where rows of 1e9 are satisfied and hide what rows of 1 gain."""
+    for tasks, model, W, B in smooth():
+        best = literal.best_W(tasks, model, B)
+        for away in (1.0, 1e-2, 1e-4):
+            V = best + away * (W - best)
+            rise = literal.J(tasks, model, V, B) - literal.J(tasks, model, best, B)
+            found = weight_evidence(tasks, model, V, B).judged
+            assert found >= rise * (1 - 1e-6)
+            assert away > 1e-3 or found <= 2.0 * rise
+    size, y = 1e9, np.array([1.0, -1.0, 1.0, -1.0])
+    X = np.array([[size], [-size], [1.0], [-1.0]])
+    for loss, lower in ((Logistic(), math.log1p(math.exp(-5.0)) / 2), (SquaredHinge(), 0.0)):
+        model = amtl(loss, coupling=1e-4, c="equal")
+        for z in (20.0, 1.0 - 1e-12):
+            W, tasks = np.array([[z / size]]), TaskSet.from_arrays([X], [y])
+            found = certify(tasks, model, W, ZERO)
+            assert not found.passes and found.gain_W is not None
+            assert found.gain_W >= found.objective - lower - 2.5e-3
+            assert not certify_curriculum(tasks, model, W, ZERO, (0,)).passes
+            beside = TaskSet.from_arrays([1e9 * np.ones((2, 1)), X], [y[:2], y])
+            found = certify(beside, model, np.array([[0.0, z / size]]), np.zeros((2, 2)), kind="single-task")
+            assert not found.passes
+
+
+def judged_gains_have_room_for_rounding() -> None:
+    """Targets of 1e8 with residuals of 1: (1/2) g^2 / H in fractions, at the doubles around the best w.
+
+    Where the coupling is most of H, the duality gap is as good as exact.
+    """
+    x, y = (
+        np.array([3.0, 7.0, 11.0, 2.0]),
+        1e8 * np.array([3.0, 7.0, 11.0, 2.0]) + np.array([1.0, -1, 0.5, 0]),
+    )
+    rows, tasks = list(zip(x.tolist(), y.tolist(), strict=True)), TaskSet.from_arrays([x[:, None]], [y])
+    for coupling in (1e-9, 1e4):
+        model, lam = amtl(Squared(), coupling=coupling, c="equal"), Fraction(coupling)
+        H = sum(Fraction(a) ** 2 for a, _ in rows) / 2 + 2 * lam
+        best = float(sum(Fraction(a) * Fraction(b) for a, b in rows) / 2 / H)
+        for step in range(-20, 21):
+            w = Fraction(best + step * np.spacing(best))
+            g = sum(Fraction(a) * (Fraction(a) * w - Fraction(b)) for a, b in rows) / 2 + 2 * lam * w
+            found = weight_evidence(tasks, model, np.array([[float(w)]]), ZERO)
+            assert Fraction(found.judged) >= g * g / (2 * H)
+
+
+def a_value_of_rounding_is_no_loss() -> None:
+    """w_1 = 2 w_0 and every row is met: J is 0 but for rounding, J(0, 0) = tau (2 + 4) by hand."""
+    X = np.array([[1.0, 0.0], [0.0, 1.0]])
+    W, B = np.array([[2.0, 4.0], [2.0, 4.0]]), np.array([[0.0, 2.0], [0.5, 0.0]])
+    tasks, model = TaskSet.from_arrays([X, X], [W[:, 0], W[:, 1]]), amtl(Quantile(tau=0.5), c="equal")
+    near = W * (1.0 + 2.0**-52)
+    found = certify(tasks, model, near, B)
+    assert found.passes and found.limit == 16.0 * 2.0**-52 * 3.0
+    assert not certify(tasks, model, W * (1.0 + 1e-9), B).passes
+    assert not certify(tasks, model, near, 0.0 * B).passes
