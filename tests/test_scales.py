@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 
+import literal
 import numpy as np
 import pytest
 from cases import Array
@@ -169,3 +170,28 @@ def test_second_order_refuses_a_wrong_sign_in_small_units() -> None:
     found = second_order(tasks, model, V, B)
     assert found.verdict == "degenerate" and "moves w of 'task 1'" in found.reason
     assert not certify(tasks, model, V, B).passes
+
+
+@pytest.mark.parametrize("loss", ("quantile:0.3", "hinge"))
+@pytest.mark.parametrize("share", (1e-4, 1e-9))
+def test_kinked_losses_hide_no_task_with_a_small_share(loss: str, share: float) -> None:
+    """Targets of a task in small units (quantile) or its weight small (hinge): flips cost little of J."""
+    rng = np.random.default_rng(3)
+    X = [rng.normal(size=(12, 2)) for _ in range(2)]
+    z = [x @ [1.0, -0.7] + 0.5 * rng.normal(size=12) for x in X]
+    y = [z[0], share * z[1]] if loss != "hinge" else [np.where(v > 0, 1.0, -1.0) for v in z]
+    tasks = TaskSet.from_arrays(X, y)
+    model = Model(
+        loss=loss,
+        transfer=LossWeightedL1(mu=1e3),
+        coupling=1e-2 * share,
+        task_weights=(1.0, share) if loss == "hinge" else "equal",
+    )
+    found = fit(tasks, model, options=Options(engine="fast"))
+    assert found.certificate.passes
+    for i in range(2):
+        V = found.W.copy()
+        V[i, 1] *= -1.0
+        assert literal.losses(tasks, model, V)[1] > 1.5 * literal.losses(tasks, model, found.W)[1]
+        refused = certify(tasks, model, V, found.B)
+        assert not refused.passes and refused.relative > 1e-3

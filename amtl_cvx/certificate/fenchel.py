@@ -85,6 +85,20 @@ def mismatch_room(loss: Loss, tasks: TaskSet, slope: Slope, multipliers: Sequenc
     return room
 
 
+def mismatches(
+    tasks: TaskSet, model: Model, W: Array, B: Array, multipliers: Sequence[Array]
+) -> tuple[Array, Array]:
+    """The part of every task in the mismatch, and the sum of the sizes of its two terms, (T,) each."""
+    loss, weights = model.loss, model.loss_weight(tasks, B)
+    parts, sizes = np.zeros(tasks.T), np.zeros(tasks.T)
+    for t, (task, u) in enumerate(zip(tasks, multipliers, strict=True)):
+        v, z, weight = loss.clip(u, task.y), task.X @ W[:, t], weights[t] * loss.scale(task)
+        value, dual = loss.rows(z, task.y), loss.conjugate(v, task.y) - v * z
+        parts[t] = weight * np.maximum(value + dual, 0.0).sum()
+        sizes[t] = weight * (value + np.abs(dual)).sum()
+    return parts, sizes
+
+
 def kinked_multipliers(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, ...]:
     """The multipliers of (nearly) least gap for a loss with one kink, linear on both sides, T arrays (n_t,).
 

@@ -19,15 +19,20 @@ h_s B[s, t], and both are among the terms. The norms are over rows, so that tria
 which turn them, have the same sizes. Factors k in J, in all y (squared loss; Huber with its threshold) or in
 a feature that only its own data hold cancel.
 
-A loss with kinks has multipliers in place of slopes (`fenchel`). They are bounded, |u| <= D (the end of their
-domain that is farther from 0) whatever W is, so ||D|| takes the place of ||phi'||: the ratio of a pull that
-is not there to the largest that there can be. What the u are off by is part of gap_W, which is judged.
+A loss with kinks has multipliers u in the place of slopes (`fenchel`), between ends |u| <= D, and every task
+one condition more: that u be subgradients. What they are off by, and what it is held against:
+
+    a_t/n_t sum_i [phi(z_i) + phi*(u_i) - u_i z_i]     a_t/n_t sum_i [phi(z_i) + |phi*(u_i) - u_i z_i|] + room
+
+The ratio, again at most 1, is part of `relative_W`. Beside gap_W, which is held against J as a whole, it
+judges a task with a small share in J by its own loss.
 
 Room. G is known up to rounding: eps times what phi', R and w_s'w_t are themselves summed from, which can be
 far larger than they are, where a fit is nearly perfect or w_t nearly W b_t. `ROOM` = 1e-5 of these sizes is
 added, so that eps stays below 1e-10 of every size:
 
     phi'_t      phi''(z) (sum_i ||x_ti|| |w_it| + ||y_t||) (`Loss.slope_terms`)
+    u_t         ||D||; for the condition on u, ||D|| (sum_i ||x_ti|| |w_it| + ||y_t||)
     R           |W| |M|
     w_s'w_t     |w_s|'|w_t|
 
@@ -47,7 +52,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
+from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers, mismatches
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, Task, TaskSet
@@ -102,26 +107,20 @@ def residuals(
     `at_zero` (T,) are the losses at W = 0, for who asks at many points; `multipliers` are those of a loss
     with kinks, where they are known.
     """
-    about_W, about_B = misses(tasks, model, W, B, at_zero=at_zero, multipliers=multipliers)
+    part = weight_part(tasks, model, W, B, at_zero=at_zero, multipliers=multipliers)
+    about_W, about_B = part.misses, _transfer_misses(tasks, model, W, B, part.shift)
+    kinks = 0.0 if part.kinks is None else part.kinks.relative()
     return Residuals(
         stationarity_W=float(about_W.miss.max()),
         stationarity_B=float(about_B.miss.max()),
-        relative_W=about_W.relative(),
+        relative_W=max(about_W.relative(), kinks),
         relative_B=about_B.relative(),
     )
 
 
-def misses(
-    tasks: TaskSet,
-    model: Model,
-    W: Array,
-    B: Array,
-    *,
-    at_zero: Array | None = None,
-    multipliers: Sequence[Array] | None = None,
-) -> tuple[Misses, Misses]:
-    """What every entry of W and of B is off by; parameters of `residuals`."""
-    part = weight_part(tasks, model, W, B, at_zero=at_zero, multipliers=multipliers)
+def misses(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Misses, Misses]:
+    """What every entry of W and of B is off by."""
+    part = weight_part(tasks, model, W, B)
     return part.misses, _transfer_misses(tasks, model, W, B, part.shift)
 
 
@@ -134,6 +133,8 @@ class WeightPart(NamedTuple):
     """Of the original features."""
     shift: Array
     """What l moves by where z moves by all its terms, (T,)."""
+    kinks: Misses | None
+    """As in `Slopes`."""
 
 
 def weight_part(
@@ -162,7 +163,8 @@ def weight_part(
         Q=Q,
         own=np.sqrt(np.abs(weight) * at_zero) + ROOM * np.sqrt(model.task_weight(tasks) @ at_zero),
     )
-    return WeightPart(gradient, found, scale * slopes.norm * (reach + tasks.target_lengths))
+    shift = scale * slopes.norm * (reach + tasks.target_lengths)
+    return WeightPart(gradient, found, shift, slopes.kinks)
 
 
 class Slopes(NamedTuple):
@@ -171,9 +173,11 @@ class Slopes(NamedTuple):
     pull: Array
     """grad L_t(w_t), (d, T)"""
     norm: Array
-    """||phi'|| or ||D||, (T,)"""
+    """||phi'|| or ||u||, (T,)"""
     terms: Array
-    """What phi' is summed from, (T,)"""
+    """What phi' is summed from, or ||D||, (T,)"""
+    kinks: Misses | None = None
+    """What multipliers are off by, of every task, (T,)."""
 
 
 def task_slopes(loss: Loss, tasks: Sequence[Task], W: Array, reach: Array) -> Slopes:
@@ -196,11 +200,16 @@ def _slopes(
     if not loss.smooth:
         known = kinked_multipliers(tasks, model, W, B) if multipliers is None else multipliers
         weight, pull = model.loss_weight(tasks, B), fenchel(tasks, model, W, B, known).pull
-        ends = [np.maximum(*np.abs(loss.domain(task.y))) for task in tasks]
+        ends = [np.linalg.norm(np.maximum(*np.abs(loss.domain(task.y)))) for task in tasks]
+        parts, sizes = mismatches(tasks, model, W, B, known)
+        room = weight * model.loss_scales(tasks) * ends * (reach + tasks.target_lengths)
         return Slopes(
             pull=np.divide(pull, weight, out=np.zeros_like(pull), where=weight > 0),
-            norm=np.array([np.linalg.norm(end) for end in ends]),
-            terms=np.zeros(tasks.T),
+            norm=np.array(
+                [np.linalg.norm(loss.clip(u, task.y)) for u, task in zip(known, tasks, strict=True)]
+            ),
+            terms=np.array(ends),
+            kinks=Misses(parts, sizes + ROOM * room),
         )
     if tasks.block is None:
         return task_slopes(loss, tasks.tasks, W, reach)
