@@ -49,6 +49,8 @@ LARGEST = 8_000
 
 LIMIT = 3600.0
 """Seconds for one relaxation."""
+_OVERDUE = 20.0
+"""Seconds that Clarabel, which keeps to its limit itself, may be late: a thread that is left runs on."""
 _ROUGH = 1e-5  # accuracy of the margin: its sign is what counts
 
 
@@ -230,12 +232,14 @@ def bound(relaxation: Relaxation, polynomial: Polynomial) -> Bound:
 
 def _solve(problem: cp.Problem, **settings: float) -> bool:
     """Whether Clarabel gave an answer in time, accurate or not: the rounding decides what it is worth."""
-    if seconds_left() <= 0.0:
+    limit = min(LIMIT, seconds_left())
+    if limit <= 0.0:
         return False
+    options = {**settings, "time_limit": limit}
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Solution may be inaccurate")
         try:
-            watched(lambda: problem.solve(solver=cp.CLARABEL, **settings), limit=min(LIMIT, seconds_left()))
+            watched(lambda: problem.solve(solver=cp.CLARABEL, **options), limit=limit + _OVERDUE)
         except SolverFault:
             return False
     found = all(v.value is not None and np.isfinite(v.value).all() for v in problem.variables())

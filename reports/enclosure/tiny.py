@@ -41,6 +41,9 @@ def problem(seed: int) -> tuple[TaskSet, Model]:
     """The problem of a seed."""
     rng = np.random.default_rng([11, seed])
     T, d = int(rng.integers(1, 4)), int(rng.integers(1, 3))
+    d = (
+        d if T < 3 or seed % 20 == 7 else 1
+    )  # a relaxation of T = 3, d = 2 takes ten seconds, with cells minutes
     counts = rng.integers(d + 1, d + 9, size=T)
     spread = 10 ** rng.uniform(-3, 3, size=d) if seed % 4 == 0 else np.ones(d)
     offset = 3 * rng.normal(size=d) if seed % 3 == 0 else np.zeros(d)
