@@ -433,7 +433,21 @@ GLOBAL = (
     Fault("checker: index -1", "enclosure:weight", "0 <= k < len(linear)", "k < len(linear)", FORGERIES),
 )  # fmt: skip
 
-FAULTS = (*LOSSES_AND_J, *RESIDUALS_AND_VERDICT, *GAPS, *SECOND_ORDER, *PROVEN_DIGITS, *GLOBAL)
+SEARCH = (
+    Fault("half the negative-curvature shift", "refine:Trust.convex", "1.01 * max", "0.505 * max", c.models_of_newton_are_convex),
+    Fault("half of the shift that has a factor", "refine:Trust.convex", "return shifted(S, self.curvature)", "return shifted(S, self.curvature / 2.0)", c.models_of_newton_are_convex),
+    Fault("rise limits twice the gap", "coordinator:_check_rise", "gap * (1.0 + 1e-6)", "gap * 2.0", c.rises_beyond_the_gap_are_errors),
+    Fault("held-out loss summed", "experiment:_held_out_loss", 'replace(path.model.loss, reduction="mean")', "path.model.loss", c.held_out_losses_are_means),
+    Fault("held-out losses of the tasks summed", "experiment:_held_out_loss", "np.mean(", "np.sum(", c.held_out_losses_are_means),
+    Fault("held-out rows of one class", "holdout:_mask", "np.unique(classes)", "np.unique(classes)[:1]", c.held_out_rows_are_of_every_class),
+    Fault("held-out rows whatever their class", "holdout:_classes", "if classification", "if False", c.held_out_rows_are_of_every_class),
+    Fault("a lower point ignored", "enclosure:Prover._look_lower", "raise LowerPoint(point)", "pass", c.lower_points_are_taken_up),
+    Fault("a lower point found and left", "enclosure:enclose", "best = lower.point", "pass", c.lower_points_are_taken_up),
+    Fault("polish accepting a higher J", "enclosure:polish", "return min(point, raw, key=lambda candidate: candidate.objective)", "return point", c.polished_points_are_no_higher),
+    Fault("a loose cell bound called tight", "enclosure:Prover._prove_bound", "best.gamma > reserve", "True", c.open_cells_are_not_tight),
+)  # fmt: skip
+
+FAULTS = (*LOSSES_AND_J, *RESIDUALS_AND_VERDICT, *GAPS, *SECOND_ORDER, *PROVEN_DIGITS, *GLOBAL, *SEARCH)
 """Every planted fault of the verifier."""
 CHECKS = tuple(dict.fromkeys(fault.caught_by for fault in FAULTS))
 """Every check that is to catch one."""
