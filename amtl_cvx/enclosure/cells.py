@@ -208,7 +208,8 @@ class Prover:
         if max(unknowns(blocks_of(scale, split=False, reduced=False)) for scale in scales) > LARGEST:
             return False
         above, below = (self._judged(scale) for scale in scales)
-        if above is None or below is None or min(above.gamma, below.gamma) < _NOISE * cell.gamma:
+        least = _NOISE * min(cell.gamma, 0.0) - _CLOSED * float(self.upper / self.unit)
+        if above is None or below is None or min(above.gamma, below.gamma) < least:
             return False
         cell.cut, cell.parts = cut, (above, below)
         return True
