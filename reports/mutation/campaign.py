@@ -53,7 +53,16 @@ NEAREST = {
     "digits": ("rational", "planted_faults", "digits", "digits_losses", "ladder"),
     "enclosure": ("planted_faults", "enclosure", "ladder", "scip"),
     "refine": ("refine", "random_problems", "loss_fits", "coordinator"),
-    "steps": ("subproblems", "direct", "kinked", "solvers", "coordinator", "random_problems", "loss_fits"),
+    "steps": (
+        "subproblems",
+        "exact_steps",
+        "direct",
+        "kinked",
+        "solvers",
+        "coordinator",
+        "random_problems",
+        "loss_fits",
+    ),
 }
 """Test files that know most of a package, in the order in which they are asked."""
 LEFT_OUT = (
