@@ -11,6 +11,7 @@ from typing import Any
 from unittest import mock
 
 import literal
+import mpmath
 import numpy as np
 from cases import (
     random_tasks,
@@ -31,12 +32,14 @@ from amtl_cvx.enclosure import (
     rounding,
 )
 from amtl_cvx.enclosure import box as box_module
+from amtl_cvx.enclosure import exact as exact_module
 from amtl_cvx.enclosure.exact import ExactProblem, exact_matrix, sqrt_above
 from amtl_cvx.enclosure.relaxation import Block
 from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import AMTLError
 from amtl_cvx.losses import Squared
 from amtl_cvx.methods import fit
+from amtl_cvx.model import Model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 from checks.points import NUMBERS, Point, amtl, close, refused
@@ -175,6 +178,39 @@ def boxes_by_hand_and_free_tasks_are_refused() -> None:
         (tasks, replace(model, transfer=LossWeightedL1(mu=0.0))),
     ):
         refused(lambda bad=bad, settings=settings: derive_box(bad, settings, Fraction(1000)))
+
+
+def roots_of_weights_are_enclosed() -> None:
+    """1/sqrt(n) between two rationals 2^-128 apart, in the producer and in the checker."""
+    for n in (2, 3, 7, 10**6 + 3):
+        for low, high in (exact_module._inverse_root(n)[1:], checker.ends(f"1/sqrt({n})")):
+            assert low**2 * n < 1 < high**2 * n and high - low == Fraction(1, 2**128)
+
+
+def enclosure_of_the_real_roots_holds() -> None:
+    """J of weights 1/sqrt(5) and 1/sqrt(7), in 50 digits, between the bounds and at the upper one."""
+    tasks, model, W, B = instance()
+    model = replace(model, task_weights="inverse-sqrt")
+    found = enclosed(Point(tasks, model, W, B), starts=1)
+    with mpmath.workdps(50):
+        ends = {"lower": found.lower, "upper": found.upper, "at": found.at}
+        low, high, at = (mpmath.mpf(end.numerator) / end.denominator for end in ends.values())
+        best = _real_J(tasks, model, found.W, found.B)
+        asked = _real_J(tasks, model, exact_matrix(W), exact_matrix(B))
+        assert low <= best <= high <= best * (1 + mpmath.mpf(10) ** -36)
+        assert asked <= at <= asked * (1 + mpmath.mpf(10) ** -36)
+
+
+def _real_J(tasks: TaskSet, model: Model, W: Any, B: Any) -> Any:
+    """J of one feature with the real 1/sqrt(n), at the precision of mpmath."""
+    total, T = mpmath.mpf(0), range(tasks.T)
+    w, b = ([[mpmath.mpf(v.numerator) / v.denominator for v in row] for row in part] for part in (W, B))
+    for t, task in enumerate(tasks):
+        rows = zip(task.X[:, 0].tolist(), task.y.tolist(), strict=True)
+        loss = mpmath.fsum((mpmath.mpf(y) - mpmath.mpf(x) * w[0][t]) ** 2 for x, y in rows) / task.n
+        total += (1 + mpmath.mpf(model.mu) * sum(b[t])) * loss / mpmath.sqrt(task.n)
+        total += mpmath.mpf(model.coupling) * (w[0][t] - sum(w[0][s] * b[s][t] for s in T)) ** 2
+    return total
 
 
 def rounding_bounds_polynomials() -> None:

@@ -37,6 +37,15 @@ def of_two_features() -> dict[str, Any]:
     return loaded
 
 
+@functools.cache
+def of_sums() -> dict[str, Any]:
+    """A sound proof of summed losses, in which the number of rows has no part."""
+    tasks, model, W, B = instance()
+    summed = amtl(Squared(reduction="sum"), mu=model.mu, coupling=model.coupling, c=(0.5, 2.0))
+    loaded: dict[str, Any] = json.loads(json.dumps(enclose(tasks, summed, W, B, starts=1).proof))
+    return loaded
+
+
 def _changed(**changes: Any) -> dict[str, Any]:
     return {**proof(), **changes}
 
@@ -82,6 +91,8 @@ def _forgeries() -> Iterator[tuple[str, dict[str, Any]]]:
         "the part below taken for that above",
         _claimed(in_two_parts([*sound["blocks"], of_the_cut]), below=Fraction(1)),
     )
+    more = [{**task, "n": task["n"] + 1} for task in of_sums()["tasks"]]
+    yield "a row that is not there", {**of_sums(), "tasks": more}
     yield "a cut of inequality -1", _claimed({**in_two_parts(sound["blocks"]), "cut": [-1, "1/8"]})
 
 
@@ -170,6 +181,7 @@ def checker_rejects_forgeries() -> None:
     exact = exact_J(tasks, model, *([[Fraction(x) for x in row] for row in proof()[name]] for name in "WB"))
     assert upper == exact and 0 < upper - lower < upper / 10**9
     assert checked(of_two_features()) == tuple(Fraction(of_two_features()[k]) for k in ("lower", "upper"))
+    assert checked(of_sums()) == tuple(Fraction(of_sums()[k]) for k in ("lower", "upper"))
     assert checked(in_two_parts(proof()["blocks"])) == (lower, upper)
     for name, forged in forgeries():
         try:
