@@ -345,11 +345,11 @@ def _interval(climbed: Climb) -> str:
 
 
 def _bounded(climbed: Climb, found: Enclosure | Claim) -> Climb:
-    """The certificate with the bounds, rounded outward."""
+    """The certificate with the bounds, rounded outward; J >= 0 whatever the lower one is worth."""
     return _with(
         climbed,
         None,
-        global_lower=double_below(Fraction(found.lower)),
+        global_lower=max(double_below(Fraction(found.lower)), 0.0),
         global_upper=double_above(Fraction(found.upper)),
         global_width=found.width,
         global_method=found.method,

@@ -209,6 +209,15 @@ def test_c5_needs_a_narrow_enclosure_with_this_point_at_its_upper_end(
     assert rungs(found)[-1].state == state and words[1:] in rungs(found)[-1].words
 
 
+def test_no_lower_bound_is_negative(problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relaxation that is worth nothing ends below 0, where J cannot be."""
+    J = Fraction(first_order(problem).objective)
+    enclosing(monkeypatch, -J, J)
+    found = climbed(problem).certificate
+    assert found.global_lower == 0.0 and found.global_excess is not None and found.global_excess >= J
+    assert "the minimum lies in [0.0, " in found.reasons["C5"]
+
+
 @pytest.mark.parametrize(("share", "level"), [(Fraction(1, 2000), "C5"), (Fraction(1, 900), "C4")])
 def test_a_large_tolerance_makes_no_point_global(
     problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch, share: Fraction, level: str
