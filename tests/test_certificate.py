@@ -25,7 +25,17 @@ from cases import (
 from scipy.optimize import minimize, nnls
 
 from amtl_cvx import certificate
-from amtl_cvx.certificate import Certificate, certify, conclude, residuals, transfer_gap, weight_gap, weights
+from amtl_cvx.certificate import (
+    Certificate,
+    certify,
+    conclude,
+    residuals,
+    transfer_evidence,
+    transfer_gap,
+    weight_gap,
+    weights,
+)
+from amtl_cvx.certificate.columns import why_gap
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, Poisson, Squared
@@ -529,6 +539,32 @@ def test_a_point_that_escapes_does_not_pass_however_small_its_residuals() -> Non
     assert not found.passes and found.level in ("C0", "C1")
     longer = model.objective(tasks, W * [2.0, 2.0, 1.0], B)
     assert longer < found.objective
+
+
+def test_why_the_gap_of_B_is_large_is_measured(rng: np.random.Generator) -> None:
+    """What an exact B-step gains, and into which task; or rounding, where no B is better."""
+    tasks, model = random_tasks(rng), amtl(Squared(), mu=0.02)
+    solution = alternate(tasks, model, Options())
+    W, B = solution.W, solution.B.copy()
+    assert "gap_B" not in certify(tasks, model, W, B).reasons
+    t = int(np.flatnonzero(B.any(axis=0))[0])
+    B[:, t] *= 0.5
+    best = compile_transfer_step(tasks, model).solve(tasks, model, W, B).value
+    gain = model.objective(tasks, W, B) - model.objective(tasks, W, best)
+    said = certify(tasks, model, W, B).reasons["gap_B"]
+    assert f"edges into 'task {t}'" in said and "lowers J by" in said
+    assert float(said.split("lowers J by ")[1].split(",")[0]) == pytest.approx(gain, rel=0.06)
+
+
+def test_a_gap_of_B_that_is_rounding_is_said_to_be() -> None:
+    """w_1 = -w_2, both free: no theta is feasible with room for rounding, though B is the best."""
+    W = np.array([[2.0, 1.0, -1.0], [3.0, 0.0, 0.0]])
+    B = np.array([[0.0, 2 / 13, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    tasks, model = TaskSet.from_arrays([np.eye(2)] * 3, [np.ones(2)] * 3), make_model(mu=0.0, coupling=0.5)
+    found = transfer_evidence(tasks, model, W, B)
+    assert found.duals is not None and found.duals.gaps[0] >= 1.0
+    said = why_gap(tasks, model, (W, B), found.duals)
+    assert "rounding" in said and "edges into 'task 0'" in said
 
 
 FIGURES = ("gap_W", "gap_B", "gain_W", "error_W", "error_B", "zeros_proven", "condition_W", "condition_B")

@@ -53,6 +53,7 @@ from amtl_cvx.certificate.columns import (
     no_evidence,
     transfer_evidence,
     transfer_gap,
+    why_gap,
 )
 from amtl_cvx.certificate.escape import escape
 from amtl_cvx.certificate.fenchel import kinked_multipliers
@@ -151,6 +152,8 @@ def certify(
         about_B = transfer_evidence(small, model, Z, B, enough=enough)
     about_W = weight_evidence(small, model, Z, B, multipliers=multipliers)
     reasons = {**about_W.reasons, **about_B.reasons}
+    if about_B.duals is not None and about_B.gap is not None and about_B.gap > tol * abs(objective):
+        reasons["gap_B"] = why_gap(small, model, (Z, B), about_B.duals)
     if kind == "joint" and feasibility <= 0.0 and (why := escape(small, model, Z, B)):
         reasons["minimum"] = why
     relative = found.relative if kind == "joint" else found.relative_W

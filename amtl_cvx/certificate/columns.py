@@ -137,6 +137,27 @@ def exact_gaps(
     return duals._replace(gaps=gaps, theta=theta, room=room)
 
 
+def why_gap(tasks: TaskSet, model: Model, point: tuple[Array, Array], duals: ColumnDuals) -> str:
+    """Why gap_B is what it is: what a better B for this W gains, as measured, or rounding."""
+    (W, B), best = point, duals.best
+    prices = model.transfer.prices(model.weighted_losses(tasks, W))
+    assert prices is not None and best is not None
+    less = B - best
+    gains = prices @ less - model.coupling * ((2.0 * W - W @ (B + best)) * (W @ less)).sum(axis=0)
+    gained, gap = float(np.maximum(gains, 0.0).sum()), float(duals.gaps.sum())
+    if gained >= 0.5 * gap:
+        t = int(np.argmax(gains))
+        return (
+            f"a better B for this W lowers J by {gained:.1e}, most of it by edges into {tasks.names[t]!r};"
+            " more rounds or refinement find it"
+        )
+    t = int(np.argmax(duals.gaps - gains))
+    return (
+        f"of {gap:.1e} a better B attains {gained:.1e}, the rest is what rounding hides, most of it among"
+        f" edges into {tasks.names[t]!r}; features, targets and task weights on one scale have less of it"
+    )
+
+
 def proven_zeros(W: Array, B: Array, prices: Array, coupling: float, duals: ColumnDuals) -> Mask:
     """Entries of B off the diagonal that are 0 in every minimiser of J(W, .), (T, T)."""
     length = np.linalg.norm(W, axis=0)[:, None]

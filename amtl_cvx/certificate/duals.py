@@ -61,6 +61,8 @@ class ColumnDuals(NamedTuple):
     """What rounding can have done to p, (T,)."""
     noise: float = 0.0
     """u of the essay."""
+    best: Array | None = None
+    """The best B that was met, (T, T): what it gains is attained."""
 
 
 class Column(NamedTuple):
@@ -94,6 +96,11 @@ class Column(NamedTuple):
         away = float(np.linalg.norm(self.pull - theta)) + self.blur
         rest = float(self.b @ (slack + room + (self.high - self.low)))
         return float(away**2 / (4.0 * self.coupling) + rest) * (1.0 + self.noise)
+
+    def cost(self, x: Array) -> float:
+        """P(x)."""
+        r = self.w - self.A @ x
+        return self.coupling * float(r @ r) + float(self.low @ x)
 
     def best_alone(self) -> Mask:
         """Rows for which the best b_j, the others as they are, is positive."""
@@ -169,6 +176,7 @@ def column_duals(
     gaps = (np.abs(1.0 - scale) * size + blur) ** 2 / (4.0 * coupling)
     gaps += (B * (np.maximum(low[:, None] - scale * slope, 0.0) + room)).sum(axis=0)
     loose = gaps > _TIGHT * (size**2 / (4.0 * coupling) + low @ B) + 4.0 * lost
+    met = B.copy()
     for t in np.flatnonzero(loose):
         others = np.arange(len(B)) != t
         column = Column(
@@ -183,30 +191,32 @@ def column_duals(
             length=length[others],
             blur=float(blur[t]),
         )
-        gap, polished = _polished(column)
+        gap, polished, met[others, t] = _polished(column)
         if gap < gaps[t]:
             gaps[t], theta[:, t] = gap, polished
             room[others, t] = column.slack(polished)[1] + column.high - column.low
-    return ColumnDuals(gaps, theta, room, price_room, noise)
+    return ColumnDuals(gaps, theta, room, price_room, noise, met)
 
 
-def _polished(column: Column) -> tuple[float, Array]:
-    """The least gap that pivoting finds, and its theta."""
-    least, best = np.inf, column.w
+def _polished(column: Column) -> tuple[float, Array, Array]:
+    """The least gap that pivoting finds and its theta; the best b that it meets."""
+    least, best, met, cost = np.inf, column.w, column.b, column.cost(column.b)
     for start in (column.best_alone, column.nearest):
         chosen, seen = start(), set[bytes]()
         while len(seen) < _PIVOTS and chosen.tobytes() not in seen:
             seen.add(chosen.tobytes())
             theta, x = column.on(chosen)
-            gap = column.gap(theta)
+            gap, value = column.gap(theta), column.cost(np.maximum(x, 0.0))
             if gap < least:
                 least, best = gap, theta
+            if value < cost:
+                met, cost = np.maximum(x, 0.0), value
             slack, room = column.slack(theta)
             after = np.where(chosen, x > 0.0, slack < room)
             if np.array_equal(after, chosen) and (slack[chosen] <= 4.0 * room[chosen]).all():
-                return least, best  # x is the best b
+                return least, best, met  # x is the best b
             chosen = after
-    return least, best
+    return least, best, met
 
 
 def rounding(W: Array, features: int | None = None) -> float:
