@@ -238,7 +238,7 @@ GAPS = (
     Fault("rows asked for without room", "certificate.duals:Column.on", "(2.0 * room - slack)", "(0.0 * room - slack)", FREE),
     Fault("zeros without rounding", "certificate:proven_zeros", " + duals.room", "", c.zeros_are_proved_of_zeros_only),
     Fault("error_B without rounding", "certificate:column_errors", "duals.noise *", "0.0 *", c.error_B_is_never_below_the_distance),
-    Fault("the worst column for their sum", "certificate:transfer_evidence", "float(duals.gaps.sum())", "float(duals.gaps.max())", GAP_B),
+    Fault("the worst column for their sum", "certificate:transfer_evidence", "gap=float(duals.gaps.sum())", "gap=float(duals.gaps.max())", GAP_B),
     Fault("prices of an earlier W", "certificate:transfer_evidence", "model.weighted_losses(tasks, W)", "model.weighted_losses(tasks, 0.9 * W)", GAP_B),
     Fault("prices without c_t", "certificate:transfer_evidence", "model.weighted_losses(tasks, W)", "model.losses(tasks, W)", GAP_B),
     Fault("gap-safe rule without its 2", "certificate:proven_zeros", "2.0 * length", "length", SAFE),
