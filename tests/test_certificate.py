@@ -517,6 +517,7 @@ def test_a_fall_of_J_as_losses_vanish_is_measured() -> None:
     fall = loss * (1 + 0.5 * 1.01) - less * (1 + 0.5 * 1.001) + 1.5 * (loss - less)
     assert not found.passes and "the predictors of 'task 0', 'task 1' grow" in found.reasons["minimum"]
     assert fall_of(found.reasons["minimum"]) == pytest.approx(fall / found.objective, rel=0.05)
+    assert "minimum" not in certify(tasks, model, 5.0 * W, B).reasons  # e^-45: nothing is left to fall
     apart = TaskSet.from_arrays([X, -X, noise], [task.y for task in tasks])  # no common w fits both
     assert "minimum" not in certify(apart, model, W, B).reasons
     at_rest = 1e-3 * np.eye(3)[[1, 0, 2]]

@@ -175,7 +175,7 @@ def test_what_is_known_of_the_cause_is_printed_and_advised(run: Run, monkeypatch
     np.savez("a.npz", **arrays())
     few = ("--max-rounds", "1", "--no-refine", "--quiet")
     assert run("fit", "a.npz", "--out", "run", *GIVEN, *few).code == 1
-    monkeypatch.setattr("amtl_cvx.certificate.escape", lambda *what: why)
+    monkeypatch.setattr("amtl_cvx.certificate.escape", lambda *what, **more: why)
     answer = run("fit", "a.npz", "--out", "new", *GIVEN, *few[:3])
     said, after = (line for line in answer.out.splitlines() if line.startswith(("not certified", "next")))
     assert answer.code == 1 and said.endswith(f"; {why}") and "as the reason says" in after

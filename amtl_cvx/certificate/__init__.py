@@ -137,6 +137,7 @@ def certify(
         )
     small, Z = model.coordinates(tasks, W)
     floor = resolution(small, model)
+    limit = max(tol * abs(objective), floor)
     if multipliers is not None:
         multipliers = [numbers(u, f"the multipliers of task {t}") for t, u in enumerate(multipliers)]
     elif not model.loss.smooth:
@@ -148,13 +149,12 @@ def certify(
     elif feasibility > 0.0:
         about_B = no_evidence("B is not feasible")
     else:
-        enough = max(tol * abs(objective), floor) if found.relative <= tol else math.inf
-        about_B = transfer_evidence(small, model, Z, B, enough=enough)
+        about_B = transfer_evidence(small, model, Z, B, enough=limit if found.relative <= tol else math.inf)
     about_W = weight_evidence(small, model, Z, B, multipliers=multipliers)
     reasons = {**about_W.reasons, **about_B.reasons}
-    if about_B.duals is not None and about_B.gap is not None and about_B.gap > tol * abs(objective):
+    if about_B.duals is not None and about_B.gap is not None and about_B.gap > limit:
         reasons["gap_B"] = why_gap(small, model, (Z, B), about_B.duals)
-    if kind == "joint" and feasibility <= 0.0 and (why := escape(small, model, Z, B)):
+    if kind == "joint" and feasibility <= 0.0 and (why := escape(small, model, Z, B, floor=floor)):
         reasons["minimum"] = why
     relative = found.relative if kind == "joint" else found.relative_W
     return conclude(

@@ -166,9 +166,7 @@ def column_duals(
     along = (pull * W).sum(axis=0) * 2.0 * coupling
     scale = np.maximum(0.0, np.divide(along, size**2, out=np.zeros_like(size), where=size > 0))
     with np.errstate(over="ignore"):
-        best = np.divide(
-            (low * (1.0 - noise))[:, None], reach, out=np.full_like(reach, np.inf), where=reach > 0
-        )
+        best = np.divide(low[:, None], reach, out=np.full_like(reach, np.inf), where=reach > 0)
     scale = np.minimum(scale, best.min(axis=0))
     theta = scale * pull
     room = noise * (low[:, None] + np.outer(length, scale * size)) + (high - low)[:, None]

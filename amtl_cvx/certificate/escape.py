@@ -8,8 +8,7 @@ graph; or the tasks on which u lives, should tiny edges connect more) and D = di
     W -> W D,   B -> D^-1 B D            W - W B -> (W - W B) D
 
 keeps every residual of a task outside of S, scales those within, divides the edges out of S by k and
-multiplies those into it. At a first-order point J is stationary along it. J falls for k = 2 and stays down
-for k = 10 where
+multiplies those into it. At a first-order point J is stationary along it. J is lower for k = 10 where
 
 * the tasks of S can be fitted without loss (separable labels, n_t < d) by ever longer predictors: what they
   cost, and what their edges cost, falls to 0 as W goes to infinity;
@@ -49,8 +48,8 @@ class _Growth(NamedTuple):
     whole: bool
 
 
-def escape(tasks: TaskSet, model: Model, W: Array, B: Array) -> str:
-    """What J does along growing predictors, in words; "" where it does not fall."""
+def escape(tasks: TaskSet, model: Model, W: Array, B: Array, *, floor: float = 0.0) -> str:
+    """What J does along growing predictors, in words; "" where it does not fall, by more than `floor`."""
     if np.linalg.svd(np.eye(tasks.T) - B, compute_uv=False)[-1] > _SINGULAR:
         return ""
     U, values, _ = np.linalg.svd(np.eye(tasks.T) - B)
@@ -58,12 +57,11 @@ def escape(tasks: TaskSet, model: Model, W: Array, B: Array) -> str:
     found = [np.abs(u) > _PART * np.abs(u).max() for u in U[:, values <= _SINGULAR].T[::-1]]
     for chosen in [*found, *_cycles(B)]:
         for growth in _growths(tasks, W, chosen):
-            near, far = (change(tasks, model, (W, B), growth, k) for k in (2.0, 10.0))
-            # a growing R may take a part of it back
-            if far <= 0.5 * near < 0.0 and -far > _FALL * objective:
+            fall = -change(tasks, model, (W, B), growth, 10.0)
+            if fall > max(_FALL * objective, floor):
                 what = "the predictors" if growth.whole else "what no row sees of the predictors"
                 return (
-                    f"J may have no minimum here: it falls by {-far / objective:.1e} of itself when {what} of"
+                    f"J may have no minimum here: it falls by {fall / objective:.1e} of itself when {what} of"
                     f" {_names(tasks, growth.tasks)} grow tenfold and edges make up for it, and I - B is"
                     f" nearly singular ({values[-1]:.1e}); {_remedy(growth.whole)}"
                 )

@@ -189,7 +189,7 @@ def _step(tasks: TaskSet, model: Model, point: Point, trust: Trust) -> Point | N
         actual = J - model.objective(tasks, *trial)
         if predicted > 0.0 and (predicted > _TRUST_RATIO * abs(J) or actual > _SURE * abs(J)):
             if actual > 1e-2 * predicted:
-                trust.adapt(actual / predicted if predicted > 0.0 else 1.0)
+                trust.adapt(actual / predicted)
                 return trial
         elif actual >= -_NOISE * abs(J):
             relative = relative or residuals(tasks, model, *point).relative

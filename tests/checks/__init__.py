@@ -8,14 +8,14 @@ the planted faults of `faults.py`. Points that need a fit are found once, before
 from __future__ import annotations
 
 from checks.columns import (
+    bounds_hold_for_all_prices_of_an_interval,
     dependent_columns_have_no_least_singular_value,
-    dual_points_are_feasible_in_rationals,
+    dual_points_prove_what_they_say,
     error_B_is_never_below_the_distance,
     exact_gaps_are_the_gain,
     free_opposites_are_solved_exactly,
     free_tasks_leave_a_sharp_gap,
     gap_B_is_never_below_the_gain,
-    gaps_hold_for_all_prices_of_an_interval,
     rounding_of_prices_is_allowed_for,
     zeros_are_proved_of_zeros_only,
 )
@@ -112,7 +112,7 @@ __all__ = [
     "decimals_hold_at_both_ends",
     "dependent_columns_have_no_least_singular_value",
     "digits_are_those_of_J",
-    "dual_points_are_feasible_in_rationals",
+    "dual_points_prove_what_they_say",
     "enclosure_holds",
     "enclosure_of_the_real_roots_holds",
     "error_B_holds",
@@ -129,7 +129,7 @@ __all__ = [
     "gap_B_is_primal_minus_dual",
     "gap_W_is_primal_minus_dual",
     "gap_W_of_a_kink_is_small_at_the_minimum",
-    "gaps_hold_for_all_prices_of_an_interval",
+    "bounds_hold_for_all_prices_of_an_interval",
     "gradients_are_differences_of_J",
     "held_out_losses_are_means",
     "held_out_rows_are_of_every_class",

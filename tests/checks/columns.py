@@ -147,7 +147,7 @@ def free_tasks_leave_a_sharp_gap() -> None:
         d, T = ((2, 5), (2, 4), (3, 6))[k % 3]
         W = rng.normal(size=(d, T)) * 10.0 ** rng.uniform(-1, 1, size=T)
         W[:, 0] = W[:, 1] + 0.3 * np.linalg.norm(W[:, 1]) * rng.normal(size=d)
-        prices = 10.0 ** rng.uniform(-1, 5, size=T)
+        prices = 10.0 ** (rng.uniform(-1, 14, size=T) if k % 4 else rng.uniform(-6, -3, size=T))
         prices[0] = 0.0 if k % 2 else 10.0 ** rng.uniform(-18, -9)
         problem = at(W, prices, 0.5)
         for B in [*(B for _, B in beside(rng, problem)), rng.random((T, T)) * (1.0 - np.eye(T))]:
@@ -179,56 +179,74 @@ def free_opposites_are_solved_exactly() -> None:
     W, B = np.array([[2.0, 1.0, -1.0], [3.0, 0.0, 0.0]]), np.array([[0.0, 0, 0], [2, 0, 0], [0, 0, 0]])
     X, y = [np.eye(2)] * 3, [np.ones(2)] * 3
     tasks, model = TaskSet.from_arrays(X, y), amtl(Squared(), mu=0.0, coupling=0.5, c="equal")
+    turned = tasks.in_basis(np.eye(2))  # there W is rounded, and exact in vain
+    rounded = transfer_evidence(turned, model, W, B, enough=1e-9).duals
+    assert rounded is not None and rounded.gaps[0] >= 1.0
     for share, gain in ((1.0, 0.0), (0.5, 0.5)):  # r = (0, 3) is as short as it gets; coupling 1^2
         loose, found = (transfer_evidence(tasks, model, W, share * B, enough=g).duals for g in (1e9, 1e-9))
         assert loose is not None and found is not None
         assert loose.gaps[0] >= 1.0 and gain <= found.gaps[0] <= gain + 1e-12
 
 
-def gaps_hold_for_all_prices_of_an_interval() -> None:
-    """Exact and polished ones, at prices from the lowest to the highest."""
-    rng = np.random.default_rng(21)
+def bounds_hold_for_all_prices_of_an_interval() -> None:
+    """Gaps, exact and polished ones, zeros and errors at prices from the lowest to the highest."""
+    rng, bounded, proved = np.random.default_rng(21), 0, 0
     for problem, _ in random_columns(rng, 24):
         for _, B in beside(rng, problem):
             W, prices, coupling = problem.W, problem.prices, problem.coupling
             rough = columns.column_duals(W, B, prices, coupling, price_room=0.25 * prices)
             found = columns.exact_gaps(W, B, prices, coupling, rough, enough=0.0)
             t = int(rng.integers(len(B)))
+            zeros = [columns.proven_zeros(W, B, prices, coupling, each) for each in (rough, found)]
+            open_ = ((B > 0.0) | ~zeros[0]) & ~np.eye(len(B), dtype=bool)
+            _, least = columns.column_range(W, open_)
+            certain = least > 0.0
+            safe = np.where(certain, least, 1.0)
+            errors = columns.column_errors(W, B, prices, coupling, rough, open_, safe)
             for share in (0.75, 0.9, 1.25):
                 real = (share * prices).tolist()
                 best = best_column(W, real, coupling, t)
                 gain = primal(W, B[:, t], real, coupling, t) - primal(W, best, real, coupling, t)
                 assert min(rough.gaps[t], found.gaps[t]) >= gain * (1 - Fraction(1e-15))
+                assert not any(best[s] for each in zeros for s in np.flatnonzero(each[:, t]))
+                away = Columns(W, prices, coupling, [best] * len(B), []).distance(B, t)
+                assert not certain[t] or away <= errors[t] * (1 + 1e-12)
+                bounded, proved = bounded + bool(certain[t]), proved + int(zeros[1][:, t].sum())
+    assert bounded >= 100 and proved >= 50
 
 
-def dual_points_are_feasible_in_rationals() -> None:
-    """A theta next to its bound counts only where A'theta <= p holds exactly."""
-    rng, outside = np.random.default_rng(19), 0
-    for k in range(400):
+def dual_points_prove_what_they_say() -> None:
+    """A theta next to its bound counts only where A'theta <= p holds exactly; its gap is at least P - D."""
+    rng, finite, outside = np.random.default_rng(19), 0, 0
+    assert duals.rounding(np.zeros((3, 2)), features=500) >= 500 * 2.0**-52
+    for k in range(600):
         d = (2, 3, 6)[k % 3]
-        A, theta = rng.normal(size=(d, 2)), rng.normal(size=d)
-        prices = np.abs(A.T @ theta) * (1.0 + rng.integers(-6, 7, size=2) * 2.0**-52)
-        theta *= np.sign(A[:, 0] @ theta)
+        A, w, b = rng.normal(size=(d, 2)), rng.normal(size=d), rng.random(2)
+        A[:, 0] *= np.sign(A[:, 0] @ (w - A @ b))
+        pull = 2.0 * (w - A @ b)
+        prices = np.abs(A.T @ pull) * (1.0 + rng.integers(-9, 30, size=2) * 2.0**-52)
+        noise = duals.rounding(np.zeros((d, 3)))
+        length = np.linalg.norm(A, axis=0)
         column = duals.Column(
             A=A,
-            w=rng.normal(size=d),
-            b=rng.random(2),
+            w=w,
+            b=b,
             low=prices,
             high=prices,
-            pull=theta,
+            pull=pull,
             coupling=1.0,
-            noise=duals.rounding(np.zeros((d, 3))),
-            length=np.linalg.norm(A, axis=0),
-            blur=0.0,
+            noise=noise,
+            length=length,
+            blur=2.0 * noise * float(np.linalg.norm(w) + length @ b),
         )
-        feasible = all(
-            dot(fractions(a), fractions(theta)) <= price
-            for a, price in zip(A.T, fractions(prices), strict=True)
-        )
-        found = np.isfinite(column.gap(theta))
-        assert feasible or not found
-        outside += not feasible
-    assert outside >= 100 and np.isfinite(column.gap(0.5 * theta))
+        theta, p = fractions(pull), fractions(prices)
+        feasible = all(dot(fractions(a), theta) <= price for a, price in zip(A.T, p, strict=True))
+        gap = column.gap(pull)
+        assert feasible or not np.isfinite(gap)
+        rest = dot(fractions(b), [price - dot(fractions(a), theta) for a, price in zip(A.T, p, strict=True)])
+        assert not np.isfinite(gap) or Fraction(gap) >= rest
+        finite, outside = finite + bool(np.isfinite(gap)), outside + (not feasible)
+    assert outside >= 100 and finite >= 50
 
 
 def zeros_are_proved_of_zeros_only() -> None:
@@ -316,6 +334,8 @@ def rounding_of_prices_is_allowed_for() -> None:
             W[:, 0] = np.linalg.solve(X[0], y[0])  # all rows on the kink
         else:
             y = [x @ w for x, w in zip(X, (W + np.array([0, 0.1, 0.2])).T, strict=True)]
+        if k % 2:
+            W[:, 2], y[2] = 0.0, y[2] if loss.classification else rng.normal(size=3)  # only sums are rounded
         tasks, model = TaskSet.from_arrays(X, y), amtl(loss, mu=mu, coupling=0.75, c="equal")
         exact = [Fraction(mu) * value for value in exact_losses(loss, tasks, W)]
         prices = mu * model.losses(tasks, W)
