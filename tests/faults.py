@@ -452,6 +452,12 @@ SEARCH = (
     Fault("a lower point found and left", "enclosure:enclose", "best = lower.point", "pass", c.lower_points_are_taken_up),
     Fault("polish accepting a higher J", "enclosure:polish", "return min(point, raw, key=lambda candidate: candidate.objective)", "return point", c.polished_points_are_no_higher),
     Fault("a loose cell bound called tight", "enclosure:Prover._prove_bound", "best.gamma > reserve", "True", c.open_cells_are_not_tight),
+    Fault("kappa from above only", "certificate:_newton_error", "(-1.0, 1.0)", "(1.0, 1.0)", c.error_W_holds_beyond_a_kink),
+    Fault("kappa from below only", "certificate:_newton_error", "(-1.0, 1.0)", "(-1.0, -1.0)", c.error_W_holds_beyond_a_kink),
+    Fault("nothing is within reach", "certificate:_judge", "reach = 2.0 * (size + rounding)", "reach = 0.0 * size", c.supports_within_a_newton_step_are_not_certain),
+    Fault("at most, rounded down", "certificate:rounded_up", "ROUND_CEILING", "ROUND_FLOOR", c.words_are_rounded_outward),
+    Fault("at least, rounded up", "certificate:rounded_down", "ROUND_FLOOR", "ROUND_CEILING", c.words_are_rounded_outward),
+    Fault("a double below that is above", "certificate:double_below", "-math.inf", "math.inf", c.words_are_rounded_outward),
 )  # fmt: skip
 
 FAULTS = (*LOSSES_AND_J, *RESIDUALS_AND_VERDICT, *GAPS, *SECOND_ORDER, *PROVEN_DIGITS, *GLOBAL, *SEARCH)

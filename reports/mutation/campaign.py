@@ -120,11 +120,11 @@ class Results:
         return result if result.get("digest") == mutant.digest else {}
 
     def known(self, mutant: Mutant, *, quick: bool) -> bool:
-        """Whether there is nothing to run; a survivor with a reason is not run again either."""
+        """Whether there is nothing to run: a quick run is run once, a survivor with a reason not again."""
         result = self.of(mutant)
-        if result.get("state") in (None, "killed") or mutant.key in self.reasons:
+        if quick or not result or result["state"] == "killed" or mutant.key in self.reasons:
             return bool(result)
-        return result["tests"] == self.tests and (quick or result["state"] == "survived")
+        return bool(result["state"] == "survived" and result["tests"] == self.tests)
 
     def put(self, mutant: Mutant, result: dict[str, Any]) -> None:
         """Remember a result, in the file too."""

@@ -69,6 +69,11 @@ from checks.gaps import (
     safe_rule_keeps_its_factor_two,
     widest_and_least_are_singular_values,
 )
+from checks.limits import (
+    error_W_holds_beyond_a_kink,
+    supports_within_a_newton_step_are_not_certain,
+    words_are_rounded_outward,
+)
 from checks.objective import (
     conjugates_are_suprema,
     factors_keep_the_objective,
@@ -118,6 +123,7 @@ __all__ = [
     "error_B_holds",
     "error_B_is_never_below_the_distance",
     "error_W_holds_along_the_weakest_direction",
+    "error_W_holds_beyond_a_kink",
     "exact_gaps_are_the_gain",
     "exact_problem_is_J",
     "exchangeable_edges_are_degenerate",
@@ -167,9 +173,11 @@ __all__ = [
     "single_task_points_have_no_edges",
     "small",
     "solved",
+    "supports_within_a_newton_step_are_not_certain",
     "twice_cut_box_holds",
     "verdict_compares_every_figure",
     "widest_and_least_are_singular_values",
+    "words_are_rounded_outward",
     "zeros_are_proved_of_zeros_only",
     "zoom_changes_variables",
 ]
