@@ -76,10 +76,17 @@ def test_which_rule_changed(judged: Certificate) -> None:
     refused = replace(judged, passes=False, relative=1e-3)
     assert "size of its own terms" in rule_that_changed(old, refused)
     assert "proved bound" in rule_that_changed(old, replace(refused, relative=1e-12))
+    growing = replace(refused, relative=1e-12, reasons={"minimum": "J may have no minimum here"})
+    assert "predictors grow" in rule_that_changed(old, growing)
     passing = replace(judged, passes=True, level="C4", relative=1e-12)
     beaten = replace(passing, reasons={"C5": "a lower point exists: J is ..."})
     assert "min(tol, 1e-3)" in rule_that_changed(old, beaten)
     assert rule_that_changed({**old, "level": "C4"}, beaten) == ""
+    far = replace(
+        passing, level="C2", reasons={"C3": "a Newton step moves W by 1 of the terms of its gradient"}
+    )
+    assert "of level C3" in rule_that_changed({**old, "level": "C3"}, far)
+    assert rule_that_changed({**old, "level": "C2"}, far) == ""
     assert rule_that_changed(old, passing) == ""
     for now in ({**old, "rules": judged.to_dict()["rules"]}, {**old, "passes": False}, {}):
         assert rule_that_changed(now, refused) == ""
