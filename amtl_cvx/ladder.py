@@ -247,8 +247,7 @@ def _digits_proven(
     climbed = replace(climbed, proven=found)
     if not found.strict_local_min:
         return _missed(climbed, "C4", "the first-order point that was enclosed is not a strict local minimum")
-    isolation = double_below(Fraction(found.isolation) - Fraction(found.distance))  # around the stored point
-    if not isolation > 0.0:
+    if not found.room > 0.0:
         return _missed(
             climbed,
             "C4",
@@ -260,7 +259,7 @@ def _digits_proven(
         "C4",
         proven_radius=found.radius,
         proven_distance=found.distance,
-        proven_isolation=isolation,
+        proven_isolation=found.room,
     )
 
 

@@ -28,7 +28,7 @@ from proven import (
     split_duplicates,
 )
 
-from amtl_cvx import LossWeightedL1, Model, Squared, Task, TaskSet
+from amtl_cvx import LossWeightedL1, Model, Squared, Task, TaskSet, certify
 from amtl_cvx.certificate import second_order
 from amtl_cvx.digits import ProvenPoint, kinks, krawczyk, proof, prove, system
 from amtl_cvx.digits.decimals import at_least, at_most, decimal
@@ -242,6 +242,33 @@ def test_ill_scaled_data_are_proved_too(seed: int) -> None:
     plain = proven(seed)[0]
     found = prove(tasks, model, plain.W * scale, plain.B)
     assert found.strict_local_min and found.B == proven(seed)[1].B
+
+
+@pytest.mark.parametrize("power", [-60, 60])
+def test_boxes_have_the_units_of_the_unknowns(power: int) -> None:
+    """y in units of 2^60: W and J take them along, B does not, and the ladder goes as far."""
+    tasks, model, W, B = proven(0)[0]
+    scaled = TaskSet.from_arrays([task.X for task in tasks], [np.ldexp(task.y, power) for task in tasks])
+    found = prove(scaled, model, np.ldexp(W, power), B)
+    assert found.strict_local_min and found.B == proven(0)[1].B
+    for row, plain in zip(numbers(found.W), numbers(proven(0)[1].W), strict=True):
+        assert all(abs(a / mpmath.ldexp(b, power) - 1) < 1e-30 for a, b in zip(row, plain, strict=True))
+    assert found.room > 0.0
+    certificate = certify(scaled, model, np.ldexp(W, power), B, level="C4")
+    assert certificate.level == "C4" and certificate.proven_isolation == found.room
+
+
+def test_a_stretched_box_holds_a_stored_point_that_is_off_in_one_entry() -> None:
+    """w_1 of one task is 1e-9 off and a row of another task 5e-13 from its kink: no even box holds both."""
+    X, y = [[[1.0], [-0.25]], [[1.0], [-0.25], [1.0 + 0.5e-12]]], [[1.0, -1.0], [1.0, -1.0, 1.0]]
+    tasks = TaskSet.from_arrays(X, y)
+    hinge = Model(loss="hinge", transfer=LossWeightedL1(mu=8.0), coupling=0.25)
+    hinge = replace(hinge, loss=replace(hinge.loss, reduction="sum"))
+    exact = prove(tasks, hinge, np.ones((1, 2)), np.zeros((2, 2)))
+    assert exact.isolation < 1e-12 and exact.room == pytest.approx(exact.isolation)
+    off = prove(tasks, hinge, np.array([[1.0 + 1e-9, 1.0]]), np.zeros((2, 2)))
+    assert off.isolation < 1e-12 < off.distance < 1.1e-9 and 0.0 < off.room < 1e-12
+    assert prove(tasks, hinge, np.array([[1.0, 1.0 + 1e-9]]), np.zeros((2, 2))).room <= 0.0
 
 
 # what is refused

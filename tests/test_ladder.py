@@ -64,7 +64,7 @@ def refusing(reason: str) -> Callable[..., Any]:
 def proving(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stands in for C4: every point is proved to 50 digits."""
     proven = SimpleNamespace(
-        radius=1e-50, distance=1e-16, isolation=1e-3, strict_local_min=True, objective="1"
+        radius=1e-50, distance=1e-16, isolation=1e-3, room=1e-3, strict_local_min=True, objective="1"
     )
     monkeypatch.setattr(amtl_cvx.digits, "prove", lambda *_, **__: proven)
 
@@ -317,11 +317,11 @@ def test_a_refused_proof_ends_the_climb(problem: Problem, monkeypatch: pytest.Mo
 
 def test_c4_must_reach_the_stored_point(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
     """A root that is proved somewhere near, with room for another one in between, proves nothing here."""
-    proven = SimpleNamespace(radius=1e-50, distance=1e-6, isolation=1e-6, strict_local_min=True)
+    proven = SimpleNamespace(radius=1e-50, distance=1e-6, isolation=1e-6, room=0.0, strict_local_min=True)
     monkeypatch.setattr(amtl_cvx.digits, "prove", lambda *_, **__: proven)
     found = climbed(problem).certificate
     assert found.level == "C3" and "in between" in found.reasons["C4"] and found.proven_radius is None
-    proven.isolation = 3e-6
+    proven.isolation, proven.room = 3e-6, 2e-6
     found = climbed(problem, "C4").certificate
     assert found.level == "C4" and found.proven_isolation == pytest.approx(2e-6)
 

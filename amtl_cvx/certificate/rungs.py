@@ -169,10 +169,12 @@ def _digits(certificate: Certificate) -> str:
     radius, distance = certificate.proven_radius, certificate.proven_distance
     isolation = certificate.proven_isolation
     assert radius is not None and distance is not None and isolation is not None
+    where = f"within {rounded_down(isolation)} of the stored one"
+    if isolation < distance:  # a box that is longer along some entries
+        where = f"in a box that holds the stored one and {rounded_down(isolation)} around it"
     return (
-        f"Exactly one first-order point lies within {rounded_down(isolation)} of the stored one, at most"
-        f" {rounded_up(distance)} away from it; it is known to {rounded_up(radius)}, and it is a strict"
-        " local minimum."
+        f"Exactly one first-order point lies {where}, at most {rounded_up(distance)} away from it; it is"
+        f" known to {rounded_up(radius)}, and it is a strict local minimum."
     )
 
 

@@ -68,7 +68,8 @@ def prove(
         The stored point. The positive entries of B are the active set that is proved; the rows on kinks are
         found.
     dps : int
-        Decimals to work with, doubled up to twice where they do not suffice; the radius is 10^(20 - dps).
+        Decimals to work with, doubled up to twice where they do not suffice; the radius is 10^(20 - dps), or
+        that part of the largest unknown above 1.
     digits : int
         Digits of W, B and J to give; `dps` is raised to 30 more where it is less.
     within : float

@@ -36,7 +36,7 @@ from flint import arb, arb_mat, fmpq, fmpq_mat
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate.fenchel import kinked_multipliers
-from amtl_cvx.digits.krawczyk import Undecided, newton
+from amtl_cvx.digits.krawczyk import Undecided, largest, newton
 from amtl_cvx.digits.system import Edge, FirstOrderSystem, Sides, unknowns
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.model import Model
@@ -185,7 +185,8 @@ def _need_apart(
     """`NotCertifiable` where a row that depends on those of K is on its kink at the root as well."""
     W = system.state(x).W
     for t, k in dropped:
-        if not abs(system.predictions(W, t)[k] - system.wedges[t][k].kink) > 1000 * tolerance:
+        reach = 1000 * tolerance * largest(x).max(arb(1)) * (1 + sum(abs(a) for a in system.X[t].tolist()[k]))
+        if not abs(system.predictions(W, t)[k] - system.wedges[t][k].kink) > reach:
             others = ", ".join(str(j) for u, j in system.kinks if u == t)
             raise NotCertifiable(
                 f"degenerate: row {k} of {system.tasks.names[t]!r} lies on its kink like the rows {others},"

@@ -6,6 +6,7 @@ proofs, each up to `Undecided`: balls too wide for an answer, which more digits 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -56,20 +57,21 @@ def newton(system: System, x: arb_mat, tolerance: arb) -> tuple[arb_mat, arb_mat
     Raises
     ------
     NotCertifiable
-        If the steps do not fall below `tolerance`; `Undecided` where only the last digits do not settle.
+        If the steps do not fall below `tolerance`, of the largest unknown above 1; `Undecided` where only the
+        last digits do not settle.
     """
     inverse, before, renewed = _rough_inverse(system, x), None, 0
     for _ in range(MAX_STEPS):
         check_time("Newton's method went on to more digits")
         step = (inverse * system.gradient(x).mid()).mid()
         x = (x - step).mid()
-        size = _largest(step)
-        if size < tolerance:
+        size = largest(step)
+        if size < tolerance * largest(x).max(arb(1)):
             return x, inverse
         if before is not None and not 100 * size < before:
             if renewed == MAX_INVERSES or not size.is_finite():
                 break
-            inverse, renewed = _inverse(system, x), renewed + 1
+            inverse, renewed = exact_inverse(system, x), renewed + 1
         before = size
     failure = Undecided if size * size < tolerance else NotCertifiable
     raise failure(
@@ -78,8 +80,10 @@ def newton(system: System, x: arb_mat, tolerance: arb) -> tuple[arb_mat, arb_mat
     )
 
 
-def contract(system: System, x: arb_mat, inverse: arb_mat, radius: arb, *, linear: int = 0) -> Root:
-    """Krawczyk's test on X = x +- radius: exactly one root of the system lies in X.
+def contract(
+    system: System, x: arb_mat, inverse: arb_mat, radius: arb | Sequence[arb], *, linear: int = 0
+) -> Root:
+    """Krawczyk's test on X = x +- radius, one for all unknowns or one each: exactly one root lies in X.
 
     The last `linear` unknowns are those that J does not depend on: their half-width is free, and it is taken
     as wide as the image needs. J(X) is then regular, whatever they are.
@@ -90,14 +94,17 @@ def contract(system: System, x: arb_mat, inverse: arb_mat, radius: arb, *, linea
         If -Y g(x) + (I - Y J(X)) (X - x) is not inside the interior of X - x.
     """
     n = x.nrows()
-    widths = [arb(0, radius)] * n
+    radii = [radius] * n if isinstance(radius, arb) else radius
+    widths = [arb(0, r) for r in radii]
     spread = arb_mat(n, 1, widths)
     box = x + spread
     jacobian = system.jacobian(box)
     contraction = _identity(n) - inverse * jacobian
     if linear:
         needed = (contraction * spread).entries()[n - linear :]
-        widths[n - linear :] = [arb(0, 2 * part.abs_upper() + radius) for part in needed]
+        widths[n - linear :] = [
+            arb(0, 2 * part.abs_upper() + r) for part, r in zip(needed, radii[n - linear :], strict=True)
+        ]
         spread = arb_mat(n, 1, widths)
         box = x + spread
     image = contraction * spread - inverse * system.gradient(x)
@@ -106,8 +113,8 @@ def contract(system: System, x: arb_mat, inverse: arb_mat, radius: arb, *, linea
     )
     if not inside:
         raise Undecided(
-            f"no contraction within {float(radius):.0e} of the point: the Jacobian of the first-order system"
-            " is singular or nearly so (tasks that are collinear, or edges that may be exchanged)"
+            f"no contraction within {float(max(radii)):.0e} of the point: the Jacobian of the first-order"
+            " system is singular or nearly so (tasks that are collinear, or edges that may be exchanged)"
         )
     return Root(box, x + image, jacobian)
 
@@ -145,7 +152,8 @@ def _pivots(rows: list[list[arb]]) -> int:
     return negative
 
 
-def _inverse(system: System, x: arb_mat) -> arb_mat:
+def exact_inverse(system: System, x: arb_mat) -> arb_mat:
+    """An inverse of the Jacobian to all digits."""
     try:
         return system.jacobian(x).mid().inv().mid()
     except ZeroDivisionError:
@@ -157,14 +165,15 @@ def _rough_inverse(system: System, x: arb_mat) -> arb_mat:
     try:
         return arb_mat(np.linalg.inv(J).tolist())
     except np.linalg.LinAlgError:
-        return _inverse(system, x)
+        return exact_inverse(system, x)
 
 
-def _largest(column: arb_mat) -> arb:
-    largest = arb(0)
+def largest(column: arb_mat) -> arb:
+    """The largest size of an entry."""
+    found = arb(0)
     for entry in column.entries():
-        largest = largest.max(abs(entry))
-    return largest
+        found = found.max(abs(entry))
+    return found
 
 
 def _identity(n: int) -> arb_mat:

@@ -21,6 +21,9 @@ class ProvenPoint:
     isolation : float
         Half-width of the largest box tried in which it is proved to be the only first-order point, the
         entries of B off the support included; where it is above `distance` that box holds the stored point.
+    room : float
+        How far that box, or one that is stretched towards the stored point, reaches beyond the stored point
+        in every entry; not above 0 where no box that holds it is proved.
     distance : float
         Largest distance of an entry of the stored W or B from the proven point, rounded up.
     strict_local_min : bool
@@ -62,6 +65,7 @@ class ProvenPoint:
 
     radius: float
     isolation: float
+    room: float
     distance: float
     strict_local_min: bool
     W: tuple[tuple[str, ...], ...]

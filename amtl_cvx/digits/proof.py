@@ -16,7 +16,14 @@ from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import infeasibility
 from amtl_cvx.digits.decimals import at_least, at_most, decimal
 from amtl_cvx.digits.kinks import near_point, row_distance, row_margin
-from amtl_cvx.digits.krawczyk import Root, Undecided, contract, negative_eigenvalues
+from amtl_cvx.digits.krawczyk import (
+    Root,
+    Undecided,
+    contract,
+    exact_inverse,
+    largest,
+    negative_eigenvalues,
+)
 from amtl_cvx.digits.losses import PIECEWISE, ROWS, seams
 from amtl_cvx.digits.point import ProvenPoint
 from amtl_cvx.digits.system import Edge, FirstOrderSystem, unknowns
@@ -33,7 +40,7 @@ MAX_NUMBERS = 10**6
 ISOLATION = (1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
 """Half-widths of boxes in which the point is shown to be the only one, the first that can be proved."""
 GUARD = 20
-"""Decimals between the precision and the radius."""
+"""Decimals between the precision and the radius, that is in units of the largest unknown above 1."""
 
 
 def prove_point(
@@ -85,10 +92,12 @@ def _prove(
 ) -> ProvenPoint:
     """The proof at the precision of `ctx`; seconds are left to the caller."""
     dps = ctx.dps
-    stored, radius = unknowns(W, B, support), arb(0, arb(10) ** (GUARD - dps)).abs_upper()
-    system, x, inverse = near_point(tasks, model, W, B, support, radius / 10**5)
-    root, least = _only_point(system, x, inverse, radius)
-    distance = _distance(system, root, stored, within)
+    stored, unit = unknowns(W, B, support), arb(10) ** (GUARD - dps)
+    system, x, inverse = near_point(tasks, model, W, B, support, unit / 10**5)
+    radius = (unit * largest(x).max(arb(1))).abs_upper()
+    inverse, root, least = _first_box(system, x, inverse, radius)
+    distance, apart = _distance(system, root, stored, within)
+    isolation, room = _isolation(system, x, inverse, apart, radius)
     if not (radius < least.edge and radius < least.multiplier):
         raise Undecided("the radius is not below the smallest positive B and the smallest multiplier")
     negative = negative_eigenvalues(system.eliminated_first(root.jacobian)) - len(system.kinks)
@@ -98,7 +107,8 @@ def _prove(
     pieces = {piece: rows.on(piece) for piece in PIECEWISE.get(model.loss.name, ())}
     return ProvenPoint(
         radius=at_most(radius),
-        isolation=_isolation(system, x, inverse) or at_least(radius),
+        isolation=isolation,
+        room=room,
         distance=distance,
         strict_local_min=negative == 0,
         W=tuple(
@@ -133,28 +143,79 @@ class _Least(NamedTuple):
     """Of the multiplier of a row on its kink from the ends of its interval."""
 
 
-def _only_point(system: FirstOrderSystem, x: arb_mat, inverse: arb_mat, radius: arb) -> tuple[Root, _Least]:
-    """Exactly one first-order point in x +- radius; what is nearest to another active set there."""
-    root = contract(system, x, inverse, radius, linear=len(system.kinks))
+def _only_point(
+    system: FirstOrderSystem, x: arb_mat, inverse: arb_mat, radii: Sequence[arb]
+) -> tuple[Root, _Least]:
+    """Exactly one first-order point in x +- radii; what is nearest to another active set there.
+
+    Entries of B off the support go up to the smallest of the radii.
+    """
+    root = contract(system, x, inverse, radii, linear=len(system.kinks))
+    around = arb(0, _smallest(radii))
     places = [[seams(system.loss, y) for y in task.y.tolist()] for task in system.tasks]
     return root, _Least(
         edge=_smallest_edge(system, root),
         distance=row_distance(system, root.box, places),
-        margin=row_margin(system, root.box, arb(0, radius)),
-        multiplier=_smallest_multiplier(system, root, radius),
+        margin=row_margin(system, root.box, around),
+        multiplier=_smallest_multiplier(system, root, around),
     )
+
+
+def _first_box(
+    system: FirstOrderSystem, x: arb_mat, inverse: arb_mat, radius: arb
+) -> tuple[arb_mat, Root, _Least]:
+    """The smallest box: the same half-width for all, or where units differ too much that of `_lengths`."""
+    try:
+        return inverse, *_only_point(system, x, inverse, [radius] * x.nrows())
+    except Undecided:
+        inverse, lengths = exact_inverse(system, x), _lengths(system, x)
+        longest = max(lengths)
+        return inverse, *_only_point(system, x, inverse, [radius * part / longest for part in lengths])
+
+
+def _lengths(system: FirstOrderSystem, x: arb_mat) -> list[arb]:
+    """By how much each unknown moves where J gains the whole of itself by its curvature."""
+    jacobian, J = system.jacobian(x).mid(), system.objective(x).mid()
+    found = []
+    for i in range(x.nrows()):
+        curvature = jacobian[i, i]
+        found.append((J / curvature).sqrt().mid() if curvature > 0 and J > 0 else arb(1))
+    return found
+
+
+def _smallest(radii: Sequence[arb]) -> arb:
+    return min(radii)
 
 
 def _finite(smallest: arb) -> float:
     return at_least(smallest) if smallest.is_finite() else math.inf
 
 
-def _isolation(system: FirstOrderSystem, x: arb_mat, inverse: arb_mat) -> float | None:
-    for radius in ISOLATION:
+def _isolation(
+    system: FirstOrderSystem, x: arb_mat, inverse: arb_mat, apart: Sequence[arb], radius: arb
+) -> tuple[float, float]:
+    """Half-width of the widest box proved, and how far one reaches beyond the stored point in every entry.
+
+    `apart` is the distance of the stored entries, by which boxes are stretched where an even one that holds
+    the stored point is not proved.
+    """
+    isolation = at_least(radius)
+    for even in ISOLATION:
         with contextlib.suppress(NotCertifiable):
-            _only_point(system, x, inverse, arb(radius))
-            return radius
-    return None
+            _only_point(system, x, inverse, [arb(even)] * x.nrows())
+            isolation = even
+            break
+    room = arb(isolation) - max(apart)
+    if room > 0:
+        return isolation, at_least(room)
+    lengths = _lengths(system, x)
+    for part in (*ISOLATION, 1e-16, 1e-24, 1e-36):
+        radii = [(2 * away + part * length).upper() for away, length in zip(apart, lengths, strict=False)]
+        with contextlib.suppress(NotCertifiable):
+            _only_point(system, x, inverse, [*radii, *lengths[len(radii) :]])
+            rooms = [half - away for half, away in zip(radii, apart, strict=True)]
+            return max(isolation, at_least(min(radii))), at_least(min(rooms))
+    return isolation, at_least(room)
 
 
 def _smallest_edge(system: FirstOrderSystem, root: Root) -> arb:
@@ -172,10 +233,10 @@ def _smallest_edge(system: FirstOrderSystem, root: Root) -> arb:
     return smallest
 
 
-def _smallest_multiplier(system: FirstOrderSystem, root: Root, radius: arb) -> arb:
-    """The smallest G_B off the support, over the box and entries of B up to the radius; proved positive."""
+def _smallest_multiplier(system: FirstOrderSystem, root: Root, around: arb) -> arb:
+    """The smallest G_B off the support, on the box and entries of B in `around`; proved positive."""
     smallest = arb.pos_inf()
-    for (s, t), value in system.multipliers(root.box, arb(0, radius)):
+    for (s, t), value in system.multipliers(root.box, around):
         edge = system.edge_name(s, t)
         if value < 0:
             raise NotCertifiable(
@@ -189,8 +250,10 @@ def _smallest_multiplier(system: FirstOrderSystem, root: Root, radius: arb) -> a
     return smallest
 
 
-def _distance(system: FirstOrderSystem, root: Root, stored: arb_mat, within: float) -> float:
-    """The largest distance of a stored entry from the root, rounded up; within the limit."""
+def _distance(
+    system: FirstOrderSystem, root: Root, stored: arb_mat, within: float
+) -> tuple[float, list[arb]]:
+    """The largest distance of a stored entry from the root, rounded up and within the limit; that of each."""
     split, count = system.T * system.d, stored.nrows()
     pairs = list(zip(root.enclosure.entries()[:count], stored.entries(), strict=True))
     apart = []
@@ -203,4 +266,4 @@ def _distance(system: FirstOrderSystem, root: Root, stored: arb_mat, within: flo
                 f" than {within:.0e} of its size: refine it first, or give within="
             )
         apart.append(furthest)
-    return max(apart)
+    return max(apart), [abs(a - b).upper() for a, b in pairs]
