@@ -227,13 +227,16 @@ def rounding(W: Array, features: int | None = None) -> float:
 def price_room(tasks: TaskSet, model: Model, W: Array, prices: Array) -> Array:
     """What rounding can have done to the prices at W, (T,), the rows as they are stored.
 
-    z_i is known to within u ||x_i|| ||w||, and phi, which is convex, changes in that interval by at most the
-    slope at its steeper end times that.
+    z_i is known to within u |x_i|'|w|, in turned coordinates within u ||x_i|| ||w||, which a feature in other
+    units makes far larger; and phi, which is convex, changes in that interval by at most the slope at its
+    steeper end times that.
     """
     loss, noise, found = model.loss, rounding(W, features(tasks)), np.empty(tasks.T)
     for t, (task, w) in enumerate(zip(tasks, W.T, strict=True)):
         z = task.X @ w
-        off = noise * float(np.linalg.norm(w)) * row_lengths(task.X)
+        turned = tasks.basis is not None
+        sizes = float(np.linalg.norm(w)) * row_lengths(task.X) if turned else np.abs(task.X) @ np.abs(w)
+        off = noise * sizes
         ends = np.abs(loss.subgradients(z - off, task.y)[0]), np.abs(loss.subgradients(z + off, task.y)[1])
         found[t] = loss.scale(task) * float(np.maximum(*ends) @ off)
     linear = model.transfer.prices(model.task_weight(tasks) * found)
