@@ -1,4 +1,4 @@
-"""What the B-step does after its solver: exact zeros, exact columns, prox steps to rounding.
+"""What a step does after its solver: exact zeros, exact columns, prox steps to rounding, where Newton ends.
 
 Expected values come from all supports one by one, and from the closed form for one source.
 """
@@ -10,11 +10,19 @@ from itertools import combinations
 import numpy as np
 import pytest
 from cases import Array, SourceGroupL2, random_tasks
+from scipy.optimize import brentq
 
-from amtl_cvx.losses import Squared
+from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.model import Model
-from amtl_cvx.subproblems import Problems, TransferStep, compile_transfer_step, exactly_feasible
-from amtl_cvx.subproblems.direct import nonnegative_columns
+from amtl_cvx.subproblems import (
+    Problems,
+    TransferStep,
+    WeightStep,
+    compile_transfer_step,
+    exactly_feasible,
+    joint_step,
+)
+from amtl_cvx.subproblems.direct import minimal_weights, nonnegative_columns
 from amtl_cvx.subproblems.transfer import polished, prox_polished
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
@@ -165,3 +173,50 @@ def test_prox_steps_of_a_singular_gram_matrix_end_where_j_is_least(rng: np.rando
     for _ in range(200):
         move = ends[0] + 10.0 ** rng.uniform(-6, 0) * rng.normal(size=(4, 4))
         assert model.objective(tasks, W, model.transfer.project(move)) >= values[0] * (1.0 - 1e-13)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_newton_holds_an_entry_that_only_the_coupling_holds_against_its_own_loss(scale: float) -> None:
+    """A feature that is 0 in the task: 2 coupling w over that and 1e-5 sqrt(2 coupling a L(0)), by hand."""
+    x, y, coupling, a = np.array([1.0, 2.0, -1.0]), scale * np.array([1.0, -1.0, 0.5]), 0.7, 2.0
+    tasks = TaskSet.from_arrays([np.column_stack([x, 0 * x])], [y])
+    model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=coupling, task_weights=(a,))
+    best = (a * x @ y / 3) / (a * x @ x / 3 + coupling)
+    for w in (1e-9 * scale, 1e-6 * scale, scale):
+        room = 1e-5 * np.sqrt(2 * coupling * a * (y @ y) / 3) + 1e-5 * 2 * coupling * w
+        expected = 2 * coupling * w / (2 * coupling * w + room)
+        found = joint_step(tasks, model, np.zeros((1, 1))).relative(np.array([[best], [w]]))
+        assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("long", [1.0, 1e5, 1e9])
+def test_newton_goes_on_where_a_long_row_hides_a_short_one(long: float) -> None:
+    """log(1 + e^-w) beside a row of 1e9 that is satisfied at once: the minimum by bisection."""
+    tasks = TaskSet.from_arrays([np.array([[long], [1.0]])], [np.ones(2)])
+    model = Model(loss=Logistic(), transfer=LossWeightedL1(mu=0.1), coupling=1e-4)
+
+    def slope(w: float) -> float:
+        rows = (long * np.exp(-min(long * w, 700.0)), 1.0 / (1.0 + np.exp(w)))
+        return 2e-4 * w - 0.5 * sum(rows) if long > 1.0 else 2e-4 * w - rows[1]
+
+    best = brentq(slope, 1e-3 if long > 1.0 else 0.0, 50.0, xtol=1e-14)
+    start, B = np.zeros((1, 1)), np.zeros((1, 1))
+    assert minimal_weights(tasks, model, start, B)[0, 0] == pytest.approx(best, rel=1e-6)
+    solved = WeightStep.compile(tasks, model).solve(tasks, model, start, B).value
+    assert solved[0, 0] == pytest.approx(best, rel=1e-6)
+
+
+def test_a_problem_that_is_kept_takes_the_rows_and_the_loss_of_every_fit(rng: np.random.Generator) -> None:
+    """Ridge in closed form, one registry for means, sums and other rows of the same shape."""
+    problems = Problems()
+    first, second = (random_tasks(rng, d=3, counts=(5, 7)) for _ in range(2))
+    for tasks, reduction in ((first, "mean"), (first, "sum"), (second, "sum"), (second, "mean")):
+        loss = Squared(reduction=reduction)  # type: ignore[arg-type]
+        model = Model(loss=loss, transfer=LossWeightedL1(mu=0.1), coupling=0.7)
+        step = WeightStep.compile(tasks, model, problems=problems)
+        found = step.solve(tasks, model, np.zeros((3, 2)), np.zeros((2, 2))).value
+        for t, task in enumerate(tasks):
+            scale = 1.0 / len(task.y) if reduction == "mean" else 1.0
+            H = scale * task.X.T @ task.X + 0.7 * np.eye(3)
+            ridge = np.linalg.solve(H, scale * task.X.T @ task.y)
+            np.testing.assert_allclose(found[:, t], ridge, rtol=0, atol=1e-7)
