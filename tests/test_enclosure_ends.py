@@ -1,0 +1,118 @@
+"""How the search for an enclosure ends and where it cuts: silent solvers, endless lower points, ranges."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from types import ModuleType
+from typing import Any
+
+import literal
+import numpy as np
+import pytest
+from checks.enclosure import evaluate, instance
+
+from amtl_cvx.enclosure import cells, derive_box, enclose, polynomial, relaxation
+from amtl_cvx.enclosure import point as point_module
+from amtl_cvx.enclosure.cells import LowerPoint, excess_of, halves
+from amtl_cvx.enclosure.exact import ExactProblem, exact_matrix
+from amtl_cvx.enclosure.point import ExactPoint, exact_point
+from amtl_cvx.enclosure.polynomial import Scaled, edges_of
+from amtl_cvx.errors import NotCertifiable
+
+search: ModuleType = __import__("sys").modules[enclose.__module__]
+
+
+def scaled_instance() -> tuple[ExactProblem, ExactPoint, Scaled]:
+    tasks, model, W, B = instance()
+    problem = ExactProblem.read(tasks, model)
+    point = exact_point(problem, W, B)
+    box = derive_box(tasks, model, point.objective)
+    return problem, point, polynomial.scale_problem(problem, box, exact_matrix(W), exact_matrix(B))
+
+
+def test_a_solver_without_an_answer_bounds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, point, scale = scaled_instance()
+    excess = excess_of(scale, point.objective, Fraction(4))
+    problem = relaxation.relax(relaxation.blocks_of(scale, split=True, reduced=False))
+    monkeypatch.setattr(relaxation, "_solve", lambda *args, **settings: False)
+    assert relaxation.margin(problem, excess)[0] == -np.inf
+    assert relaxation.bound(problem, excess).gamma == -np.inf
+    tasks, model, W, B = instance()
+    with pytest.raises(NotCertifiable, match="no bound"):
+        enclose(tasks, model, W, B, starts=0)
+
+
+def test_margins_are_at_most_one_and_bounds_too() -> None:
+    """Constants: 100 lies above the limit 1 of both, -3 is its own bound and has no margin."""
+    _, point, scale = scaled_instance()
+    problem = relaxation.relax(relaxation.blocks_of(scale, split=True, reduced=False))
+    high = {(): Fraction(100)}
+    found, _ = relaxation.margin(problem, high)
+    assert 1.0 - 1e-6 <= found <= 1.0 + 1e-6
+    assert relaxation.bound(problem, high).gamma == pytest.approx(1.0, abs=1e-6)
+    low = {(): Fraction(-3)}
+    assert relaxation.margin(problem, low)[0] < 0.0
+    assert relaxation.bound(problem, low).gamma == pytest.approx(-3.0, rel=1e-5)
+
+
+@pytest.mark.parametrize("restarts", [1, 3])
+def test_lower_points_without_end_end_the_search(restarts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where every search that looks for a lower point finds one, the last one does not look."""
+    tasks, model, W, B = instance()
+    problem = ExactProblem.read(tasks, model)
+    said: list[str] = []
+
+    def always(prover: cells.Prover, *_: Any) -> None:
+        if prover.descend is not None:
+            raise LowerPoint(exact_point(problem, W, B))
+
+    monkeypatch.setattr(search, "RESTARTS", restarts)
+    monkeypatch.setattr(cells.Prover, "_proof", lambda *_: None)
+    monkeypatch.setattr(cells.Prover, "_below", lambda *_: True)
+    monkeypatch.setattr(cells.Prover, "_look_lower", always)
+    found = enclose(tasks, model, W, B, starts=0, cells=1, observe=said.append)
+    assert len(said) == restarts and all(line.startswith("a lower point") for line in said)
+    assert found.lower <= found.upper and not found.tight
+
+
+def test_the_range_of_a_variable_is_that_of_its_cuts() -> None:
+    """Cuts of B[0, 1] one after another: the ends of a part are the sharpest of its inequalities."""
+    _, _, scale = scaled_instance()
+    k = scale.edges[0]
+
+    def at_end(part: Scaled, x: float) -> list[Fraction]:
+        z = [Fraction(0)] * len(scale.radius)
+        z[k] = Fraction(x)
+        return [evaluate(h, z) for h in part.linear.values() if set(h) - {()} == {(k,)}]
+
+    low, high = cells._range(scale, k)
+    assert high == np.inf and at_end(scale, low) == [pytest.approx(0.0, abs=1e-15)]
+    above, below = halves(scale, 0, Fraction(3, 8))
+    inner_above, inner_below = halves(above, 0, Fraction(1, 2))
+    for part, bounded in ((above, (True, False)), (inner_above, (True, False)), (inner_below, (True, True))):
+        low, high = cells._range(part, k)
+        assert (np.isfinite(low), np.isfinite(high)) == bounded
+        assert min(at_end(part, low)) == pytest.approx(0.0, abs=1e-15)
+        assert not bounded[1] or min(at_end(part, high)) == pytest.approx(0.0, abs=1e-15)
+    cut = cells._range(below, k)[1]
+    assert cut == pytest.approx(float(Fraction(3, 8) - scale.centre[k] / scale.radius[k]))
+    assert cells._range(replace(scale, linear={}), k) == (-np.inf, np.inf)
+
+
+def test_the_hessian_of_a_polish_is_that_of_j() -> None:
+    """Differences of the literal gradient over a whole unit: exact, for J is quadratic in every variable."""
+    tasks, model, W, B = instance()
+    assert (B[0, 1], B[1, 0]) > (0.0, 0.0)
+    z = [Fraction(v) for v in [*W.ravel().tolist(), *(float(B[edge]) for edge in edges_of(2))]]
+
+    def slopes(values: np.ndarray) -> np.ndarray:
+        C = np.array([[0.0, values[2]], [values[3], 0.0]])
+        G_W, G_B = literal.gradients(tasks, model, values[:2].reshape(1, 2), C)
+        return np.array([*G_W.ravel(), G_B[0, 1], G_B[1, 0]])
+
+    x = np.array([float(v) for v in z])
+    expected = np.column_stack([(slopes(x + e) - slopes(x - e)) / 2.0 for e in np.eye(4)])
+    for free in ([0, 1, 2, 3], [0, 1], [0, 1, 3]):
+        found = point_module._hessian(ExactProblem.read(tasks, model), z, free)
+        np.testing.assert_allclose(found, expected[np.ix_(free, free)], rtol=0, atol=1e-11)
