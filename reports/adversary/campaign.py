@@ -4,7 +4,7 @@
     python reports/adversary/campaign.py --sample 60     60 points, for CI; writes nothing
 
 Without --sample it writes figures.json and README.md beside itself. It exits 1 if a verdict is wrong: a
-false pass, a false C3, a crash or no answer; or if fewer than 95 % of the oracle's own first-order points
+false pass, a false C3 or a crash; or if fewer than 95 % of the oracle's own first-order points
 (rows, features and tasks of sizes 1e-4 to 1e4) pass, or one of a wider scale is refused in words that do not
 name rounding.
 """

@@ -6,7 +6,7 @@ A block's limit is max(tol J, ROUNDING J(0, 0)). A verdict is wrong if the point
     entry W, B   moving one entry alone gains more than ENTRY of what its own task costs (`entries`)
     C3           it claims a strict local minimum, and J falls along a direction that the oracle shows
 
-or if the package raises anything but its own errors, or takes more than SECONDS.
+or if the package raises anything but its own errors. No answer within SECONDS is a refusal.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from amtl_cvx.losses import make_loss
 from amtl_cvx.solution import Solution
 from amtl_cvx.transfer import LossWeightedL1
 
-TOL, ENTRY = 1e-8, 1e-8
+TOL, ENTRY = 1e-8, 1e-6
 ROUNDING = 64 * 2.0**-52
 SECONDS = 30
 METHODS = {"joint": "alternating", "single-task": "stl", "curriculum": "curriculum"}
@@ -123,7 +123,6 @@ def _timed(verdict: Verdict, ask: Callable[[], Any]) -> Any:
         verdict.words = f"{type(error).__name__}: {error}"
     except OutOfTime:
         verdict.words = f"no answer in {SECONDS} s"
-        verdict.faults.append("time")
     except Exception as error:
         verdict.words = f"{type(error).__name__}: {error}"[:400]
         verdict.faults.append("crash")

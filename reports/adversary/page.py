@@ -97,7 +97,7 @@ def text(figures: dict[str, Any]) -> str:
         " of its own in 120 digits. A verdict is wrong if a point passes although a move of W alone or of B"
         f" alone lowers J by more than max({TOL:g} J, {ROUNDING:.1g} J(0, 0)), or a move of one entry gains"
         f" more than {ENTRY:g} of what its own task costs; if C3 is claimed where the oracle sees J fall; or"
-        f" if there is no answer within {SECONDS} s, or a crash.",
+        f" after a crash. No answer within {SECONDS} s is a refusal.",
         "",
         f"Seed {figures['seed']}, {figures['seconds']:.0f} s in two processes. {figures['machine']}",
         "",
