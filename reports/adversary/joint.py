@@ -151,7 +151,6 @@ def _moved(point: Point, step: Reals, free: list[tuple[int, int]]) -> Point:
 
 def is_first_order(problem: Problem, point: Point) -> bool:
     """Whether multipliers and signs at a stationary point of L are those of a first-order point of J."""
-    room = ACCURACY * problem.J0.mid()
     q = problem.gradient_B(point.W, point.B)
     sizes = abs(problem.lam) * (abs(point.W).T @ abs(point.W))
     edges = all(
@@ -164,8 +163,9 @@ def is_first_order(problem: Problem, point: Point) -> bool:
             low, high, _ = problem.ends(problem.targets[t][i])
             if not low <= u <= high:
                 return False
-    best = best_W(problem, point.W, point.B)
-    return bool(abs(problem.J(point.W, point.B) - problem.J(best.W, point.B)) <= room)
+    best, J = best_W(problem, point.W, point.B), problem.J(point.W, point.B)
+    nothing = arb("1e-110" if problem.kinked else "1e-200") * problem.J0
+    return bool(nothing >= J or abs(J - problem.J(best.W, point.B)) <= ACCURACY * J)
 
 
 def around(problem: Problem, W: Reals, B: Reals) -> Local:

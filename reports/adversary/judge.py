@@ -1,6 +1,8 @@
 """What the package says of a point, held against the oracle: the only file here that imports the package.
 
-A block's limit is max(tol J, ROUNDING J(0, 0)). A verdict is wrong if the point passes and
+A block's limit is max(tol J, rounding of J(0, 0)): J >= 0, and what is nothing beside J(0, 0) cannot be told
+from 0. That is 16 eps of it for hinge and quantile, and (2^16 eps)^2 for losses that are squares near their
+least value. A verdict is wrong if the point passes and
 
     W, B         a move of W (of B) alone lowers J by more than its limit
     entry W, B   moving one entry alone gains more than ENTRY of what its own task costs (`entries`)
@@ -36,7 +38,8 @@ from amtl_cvx.solution import Solution
 from amtl_cvx.transfer import LossWeightedL1
 
 TOL, ENTRY = 1e-8, 1e-6
-ROUNDING = 64 * 2.0**-52
+ROUNDING = {False: 2.0**-72, True: 2.0**-48}
+"""Of J(0, 0), by whether the loss has kinks."""
 SECONDS = 30
 METHODS = {"joint": "alternating", "single-task": "stl", "curriculum": "curriculum"}
 
@@ -140,7 +143,7 @@ def _judge(
     w, b = reals(W), reals(B)
     J = problem.J(w, b).mid()
     parts = _gains(verdict.judged, problem, w, b, order)
-    limit = max(arb(TOL) * J, arb(ROUNDING) * problem.J0.mid(), key=lambda value: value.mid())
+    limit = max(arb(TOL) * J, arb(ROUNDING[problem.kinked]) * problem.J0.mid(), key=lambda value: value.mid())
     verdict.gain_W, verdict.gain_B, verdict.limit = (_part(each, J) for each in (*parts, limit))
     if not said.passes:
         verdict.words = " | ".join([said.verdict(), *(f"{k}: {v}" for k, v in said.reasons.items())])

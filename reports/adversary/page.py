@@ -95,7 +95,8 @@ def text(figures: dict[str, Any]) -> str:
         f"{figures['points']} random points and default fits of tiny problems (at most 4 tasks, 4 features, 8"
         " rows), rows, features and tasks of sizes from 1e-10 to 1e10, judged by the package and by an oracle"
         " of its own in 120 digits. A verdict is wrong if a point passes although a move of W alone or of B"
-        f" alone lowers J by more than max({TOL:g} J, {ROUNDING:.1g} J(0, 0)), or a move of one entry gains"
+        f" alone lowers J by more than max({TOL:g} J, {ROUNDING[False]:.1g} J(0, 0); hinge, quantile:"
+        f" {ROUNDING[True]:.1g} J(0, 0)), or a move of one entry gains"
         f" more than {ENTRY:g} of what its own task costs; if C3 is claimed where the oracle sees J fall; or"
         f" after a crash. No answer within {SECONDS} s is a refusal.",
         "",
