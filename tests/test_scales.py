@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 
 import literal
@@ -154,6 +155,18 @@ def test_nothing_is_asked_of_what_only_rounding_holds() -> None:
         V = W.copy()
         V[2, task] = size
         assert certify(tasks, model, V, B, kind="single-task").passes == passes, (task, size)
+
+
+def test_a_price_is_not_0_where_rounding_says_so() -> None:
+    """One row, fitted to its last digit: its loss, (1e-16 y)^2, is 0 in doubles, its price is not."""
+    x, y, coupling, mu = 0.3, 7e7, 1e-24, 1e28
+    W = np.array([[y / x, 1.0]])
+    model = Model(transfer=LossWeightedL1(mu=mu), coupling=coupling)
+    tasks = TaskSet.from_arrays([np.array([[x]]), np.array([[1.0], [-1.0]])], [np.array([y]), np.ones(2)])
+    assert model.losses(tasks, W)[0] <= 0.0
+    lost = (Fraction(x) * Fraction(float(W[0, 0])) - Fraction(y)) ** 2
+    assert Fraction(mu) * lost > 10**6 * 2 * Fraction(coupling) * Fraction(float(W[0, 0]))
+    assert residuals(tasks, model, W, np.zeros((2, 2))).relative_B < 1e-10
 
 
 def test_second_order_refuses_a_wrong_sign_in_small_units() -> None:

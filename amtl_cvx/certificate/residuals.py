@@ -59,6 +59,7 @@ from amtl_cvx.tasks import Array, Task, TaskSet
 
 ROOM = 1e-5
 """Part of the sizes that rounding is relative to; 1e-16 of them is far below the tolerance of any size."""
+_EPS = float(np.finfo(np.float64).eps)
 
 
 class Residuals(NamedTuple):
@@ -132,7 +133,7 @@ class WeightPart(NamedTuple):
     misses: Misses
     """Of the original features."""
     shift: Array
-    """What l moves by where z moves by all its terms, (T,)."""
+    """What l moves by where z moves by all its terms, (T,); phi' is known up to eps of its own."""
     kinks: Misses | None
     """As in `Slopes`."""
 
@@ -163,7 +164,7 @@ def weight_part(
         Q=Q,
         own=np.sqrt(np.abs(weight) * at_zero) + ROOM * np.sqrt(model.task_weight(tasks) @ at_zero),
     )
-    shift = scale * slopes.norm * (reach + tasks.target_lengths)
+    shift = scale * (slopes.norm + _EPS * slopes.terms) * (reach + tasks.target_lengths)
     return WeightPart(gradient, found, shift, slopes.kinks)
 
 
