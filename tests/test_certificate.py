@@ -22,6 +22,7 @@ from cases import (
     single_task_W,
     tasks_for,
 )
+from mpmath import mp
 from scipy.optimize import minimize, nnls
 
 from amtl_cvx import certificate
@@ -36,6 +37,7 @@ from amtl_cvx.certificate import (
     weights,
 )
 from amtl_cvx.certificate.columns import why_gap
+from amtl_cvx.certificate.escape import Growth, change
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, Poisson, Squared
@@ -522,6 +524,43 @@ def test_a_fall_of_J_as_losses_vanish_is_measured() -> None:
     assert "minimum" not in certify(apart, model, W, B).reasons
     at_rest = 1e-3 * np.eye(3)[[1, 0, 2]]
     assert "minimum" not in certify(tasks, model, W, np.where(B > 0.5, at_rest, B)).reasons
+
+
+@pytest.mark.parametrize("loss", ["logistic", "squared"])
+@pytest.mark.parametrize("whole", [True, False])
+def test_the_change_of_J_along_a_growth_is_that_of_J(loss: str, whole: bool) -> None:
+    """In 40 digits, edges into, out of and within the tasks that grow; never below it."""
+    rng = np.random.default_rng(6)
+    tasks = random_tasks(rng, loss=loss, d=3, counts=(5, 6, 7, 8))
+    model = make_model(loss=loss, mu=0.3, coupling=0.7)
+    blind = [task.X * [1.0, 1.0, float(t > 1)] for t, task in enumerate(tasks)]
+    tasks = TaskSet.from_arrays(blind, [task.y for task in tasks])
+    chosen, k = np.arange(4) < 2, 10.0
+    for size in 10.0 ** rng.uniform(0, 8, size=20):
+        W, B = rng.normal(size=(3, 4)), 10.0 ** rng.uniform(-9, 0, size=(4, 4)) * (1 - np.eye(4))
+        W[2, :2] *= size
+        F = W * chosen if whole else W * chosen * np.array([[0.0], [0.0], [1.0]])
+        D = np.diag(np.where(chosen, k, 1.0))
+        C = B.copy()
+        C[:2, 2:] = B[:2, 2:] / k
+        C[2:, :2] = B[2:, :2] * (k if whole else 1.0)
+        after = digits_of_J(tasks, model, W @ D if whole else W + (k - 1.0) * F, C)
+        found = change(tasks, model, (W, B), Growth(chosen, F, whole), k)
+        expected = after - digits_of_J(tasks, model, W, B)
+        assert 0 <= found - expected <= 1e-12 * (abs(expected) + 1) + 1e-14 * size * (1 + abs(expected))
+
+
+def digits_of_J(tasks: TaskSet, model: Model, W: Array, B: Array) -> mp.mpf:
+    """J, mean losses and c = 1, in 40 digits."""
+    with mp.workdps(40):
+        w, b, total = mp.matrix(W.tolist()), mp.matrix(B.tolist()), mp.mpf(0)
+        for t, task in enumerate(tasks):
+            rows = []
+            for x, y in zip(task.X.tolist(), task.y.tolist(), strict=True):
+                z = mp.fdot(x, w[:, t])
+                rows.append((z - y) ** 2 if model.loss.name == "squared" else mp.log1p(mp.exp(-y * z)))
+            total += mp.fsum(rows) / len(rows) * (1 + mp.mpf(model.mu) * mp.fsum(b[t, :]))
+        return total + mp.mpf(model.coupling) * mp.fsum(v**2 for v in w - w * b)
 
 
 def test_a_point_that_escapes_does_not_pass_however_small_its_residuals() -> None:

@@ -117,7 +117,7 @@ class Column(NamedTuple):
             return np.zeros(len(self.b), dtype=bool)
         length = np.where(self.length > 0.0, self.length, 1.0)
         ask = (2.0 * self.coupling * (self.A.T @ self.w) - self.low) / (unit * length)
-        rows = np.vstack([-self.A / length, np.maximum(ask, -2.0)])  # below -1 it cannot bind
+        rows = np.vstack([self.A / length, ask])
         try:
             found, _ = nnls(rows, np.eye(len(rows))[-1])
         except RuntimeError:  # it did not end within its iterations

@@ -40,7 +40,7 @@ _FALL = 1e-12  # of J: what counts as a fall
 _EPS = float(np.finfo(np.float64).eps)
 
 
-class _Growth(NamedTuple):
+class Growth(NamedTuple):
     """The tasks S, what grows of their predictors (d, T), and whether that is all of them."""
 
     tasks: Mask
@@ -80,18 +80,18 @@ def _cycles(B: Array) -> Iterator[Mask]:
             yield mutual[t]
 
 
-def _growths(tasks: TaskSet, W: Array, chosen: Mask) -> Iterator[_Growth]:
+def _growths(tasks: TaskSet, W: Array, chosen: Mask) -> Iterator[Growth]:
     """What may grow of W[:, chosen]: all of it, and what no row of these tasks sees."""
     F = W * chosen
-    yield _Growth(chosen, F, True)
+    yield Growth(chosen, F, True)
     X = np.vstack([task.X for task, one in zip(tasks, chosen, strict=True) if one])
     _, singular, V = np.linalg.svd(X, full_matrices=False)
     rows = V[singular > singular.max(initial=0.0) * max(X.shape) * _EPS]
     if len(rows) < tasks.d:
-        yield _Growth(chosen, F - rows.T @ (rows @ F), False)
+        yield Growth(chosen, F - rows.T @ (rows @ F), False)
 
 
-def change(tasks: TaskSet, model: Model, point: tuple[Array, Array], growth: _Growth, factor: float) -> float:
+def change(tasks: TaskSet, model: Model, point: tuple[Array, Array], growth: Growth, factor: float) -> float:
     """J where the growth is by `factor` less J at the point (W, B), its rounding added."""
     (W, B), (S, F, whole), k = point, growth, factor
     V, C, R, E = W + (k - 1.0) * F, B.copy(), W - W @ B, np.zeros_like(W)

@@ -16,6 +16,7 @@ from checks.columns import (
     free_opposites_are_solved_exactly,
     free_tasks_leave_a_sharp_gap,
     gap_B_is_never_below_the_gain,
+    least_distance_finds_the_support,
     rounding_of_prices_is_allowed_for,
     zeros_are_proved_of_zeros_only,
 )
@@ -147,6 +148,7 @@ __all__ = [
     "judged_gains_have_room_for_rounding",
     "kinks_are_proved",
     "least_on_a_grid",
+    "least_distance_finds_the_support",
     "level_above_J",
     "loose_bound_holds",
     "lower_points_are_taken_up",

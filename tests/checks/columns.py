@@ -147,7 +147,7 @@ def free_tasks_leave_a_sharp_gap() -> None:
         d, T = ((2, 5), (2, 4), (3, 6))[k % 3]
         W = rng.normal(size=(d, T)) * 10.0 ** rng.uniform(-1, 1, size=T)
         W[:, 0] = W[:, 1] + 0.3 * np.linalg.norm(W[:, 1]) * rng.normal(size=d)
-        prices = 10.0 ** (rng.uniform(-1, 14, size=T) if k % 4 else rng.uniform(-6, -3, size=T))
+        prices = 10.0 ** (rng.uniform(-1, 14, size=T) if k % 4 != 1 else rng.uniform(-6, -3, size=T))
         prices[0] = 0.0 if k % 2 else 10.0 ** rng.uniform(-18, -9)
         problem = at(W, prices, 0.5)
         for B in [*(B for _, B in beside(rng, problem)), rng.random((T, T)) * (1.0 - np.eye(T))]:
@@ -157,6 +157,33 @@ def free_tasks_leave_a_sharp_gap() -> None:
                 assert Fraction(float(found.gaps[t])) - problem.gain(B, t) <= Fraction(1e-11) * cost
                 used += bool(B[0, t] > 0)
     assert used >= 100
+
+
+def least_distance_finds_the_support() -> None:
+    """Whatever the prices are, from free to far beyond use."""
+    rng, edges = np.random.default_rng(23), 0
+    for k in range(60):
+        d, T = ((2, 5), (4, 4), (3, 6))[k % 3]
+        W, prices = rng.normal(size=(d, T)) + 0.3, 10.0 ** rng.uniform(-3, 14, size=T) * (rng.random(T) < 0.7)
+        A, w, length = W[:, 1:], W[:, 0], np.linalg.norm(W[:, 1:], axis=0)
+        column = duals.Column(
+            A=A,
+            w=w,
+            b=np.zeros(T - 1),
+            low=prices[1:],
+            high=prices[1:],
+            pull=w,
+            coupling=0.5,
+            noise=duals.rounding(W),
+            length=length,
+            blur=0.0,
+        )
+        best = np.array([float(x) for x in best_column(W, prices.tolist(), 0.5, 0)[1:]])
+        rest = w - A @ best
+        if float(rest @ rest) > 1e-12 * float(w @ w):  # else there may be other best columns
+            assert np.array_equal(column.nearest(), best > 0.0)
+            edges += int((best > 0.0).sum())
+    assert edges >= 30
 
 
 def exact_gaps_are_the_gain() -> None:
@@ -221,10 +248,11 @@ def dual_points_prove_what_they_say() -> None:
     assert duals.rounding(np.zeros((3, 2)), features=500) >= 500 * 2.0**-52
     for k in range(600):
         d = (2, 3, 6)[k % 3]
-        A, w, b = rng.normal(size=(d, 2)), rng.normal(size=d), rng.random(2)
-        A[:, 0] *= np.sign(A[:, 0] @ (w - A @ b))
+        A, r, b = rng.normal(size=(d, 2)), rng.normal(size=d), rng.random(2)
+        A *= np.sign(A.T @ r)
+        w = r + A @ b
         pull = 2.0 * (w - A @ b)
-        prices = np.abs(A.T @ pull) * (1.0 + rng.integers(-9, 30, size=2) * 2.0**-52)
+        prices = np.abs(A.T @ pull) * (1.0 + rng.integers(-20, 160, size=2) * 2.0**-52)
         noise = duals.rounding(np.zeros((d, 3)))
         length = np.linalg.norm(A, axis=0)
         column = duals.Column(
