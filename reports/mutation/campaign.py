@@ -51,8 +51,8 @@ VERIFIER = ("planted_faults", "gaps_exact", "certificate", "perturbed_points", "
 NEAREST = {
     "certificate": (*VERIFIER, "kinked", "second_order", "ladder", "points"),
     "digits": ("rational", "planted_faults", "digits", "digits_losses", "ladder"),
-    "enclosure": ("planted_faults", "enclosure", "ladder", "scip"),
-    "refine": ("refine", "random_problems", "loss_fits", "coordinator"),
+    "enclosure": ("enclosure_ends", "planted_faults", "enclosure", "ladder", "scip"),
+    "refine": ("refine_parts", "refine", "random_problems", "loss_fits", "coordinator"),
     "steps": (
         "subproblems",
         "exact_steps",
