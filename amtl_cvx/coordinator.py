@@ -29,6 +29,7 @@ Algorithm 1 of [L16], from B = 0:
   falls beyond rounding: `max_rounds` from the point that was handed over to it and, unless its steps are
   used up, 50 from its last point (10 each for more than `DENSE_SIZE` unknowns in W). The lower point is
   taken and refinement begins anew, three times at most: so it never ends above those rounds.
+  A point whose I - B is singular to the last digits ends as one that can be judged (`kept_apart`).
 * The engine is "cvxpy", the compiled problems, or "fast", the NumPy steps of `subproblems.direct`, which
   tests hold against them.
 
@@ -53,7 +54,7 @@ from amtl_cvx.certificate import (
 )
 from amtl_cvx.errors import ModelError, SolveError
 from amtl_cvx.model import Model
-from amtl_cvx.refine import WORKING_LIMIT, can_refine, plain_rounds, refine
+from amtl_cvx.refine import WORKING_LIMIT, can_refine, kept_apart, plain_rounds, refine
 from amtl_cvx.run import Callback, Checkpoint, Run, finish
 from amtl_cvx.solution import Point, Solution, State, Status
 from amtl_cvx.solvers import Backend, GpuChoice, Solved, check_solver, gpu_for
@@ -66,6 +67,7 @@ REFINE_STEPS = 300
 """Limit for the accepted steps of refinement."""
 _TURNS = 3  # how often refinement begins anew
 _ROUNDS, _LARGE_ROUNDS = 50, 10  # of the alternation before it does
+_SINGULAR = 1e-6  # smallest singular value of I - B below which it is kept away from singular
 _NOISE = 1e-13  # relative size of rounding in J
 
 
@@ -426,6 +428,11 @@ def _refine(tasks: TaskSet, run: Run, options: Options) -> tuple[Status, Certifi
         run.refining.begin_anew()
     if fell:
         certificate = certify(tasks, run.model, run.W, run.B, tol=options.tol)
+    if not certificate.passes and certificate.sigma_min <= _SINGULAR:
+        point = kept_apart(run.tasks, run.model, (run.W, run.B), tol=options.tol)
+        if point is not None:
+            _accept(run, point, "newton")
+            certificate = certify(tasks, run.model, run.W, run.B, tol=options.tol)
     status = Status.STALLED if steps_left else Status.ROUND_LIMIT
     return Status.CERTIFIED if certificate.passes else status, certificate
 

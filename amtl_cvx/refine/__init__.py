@@ -40,6 +40,7 @@ from amtl_cvx.refine.newton import (
     newton_steps,
 )
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
+from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import Array, TaskSet
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "Derivatives",
     "can_refine",
     "derivatives",
+    "kept_apart",
     "plain_rounds",
     "refine",
 ]
@@ -57,6 +59,7 @@ Point = tuple[Array, Array]
 Observer = Callable[[Array, Array, str], None]
 _ROUNDING = 1e-13  # relative residual of every entry below which there is little to gain
 _FALL = 1e-12  # relative, of J in a round: anything less is rounding
+_SHARES = (0.1, 0.3, 0.8)
 _IDLE = 20  # steps with a residual within the tolerance and gaps that stay beyond it: J has no minimum here
 
 
@@ -194,6 +197,26 @@ def plain_rounds(tasks: TaskSet, model: Model, start: Point, *, most: int) -> It
         if not value < previous - _FALL * abs(previous):
             return
         yield point
+
+
+def kept_apart(tasks: TaskSet, model: Model, start: Point, *, tol: float) -> Point | None:
+    """A point that passes with B a little shorter, None if there is none.
+
+    Where tasks without loss rebuild each other exactly, I - B is singular to the last digit. J is as low, but
+    nothing can be proved of W: the bounds divide by the smallest singular value. (1 - tol/k) B costs J
+    a multiple of coupling (tol/k)^2 ||W B||^2, less than rounding where W is not large, moves G_B by tol/k of
+    its terms, and leaves that value of about tol/k.
+    """
+    value = model.objective(tasks, *start)
+    for share in _SHARES:
+        B = (1.0 - share * tol) * start[1]
+        W = minimal_weights(tasks, model, start[0], B)
+        if (
+            model.objective(tasks, W, B) <= value + _FALL * abs(value)
+            and certify(tasks, model, W, B, tol=tol).passes
+        ):
+            return W, B
+    return None
 
 
 def can_refine(model: Model) -> bool:

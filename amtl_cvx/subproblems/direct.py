@@ -26,7 +26,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg as sl
 
-from amtl_cvx.certificate.residuals import weight_part
+from amtl_cvx.certificate.residuals import WeightPart, weight_part
 from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.errors import SolveError
 from amtl_cvx.model import Model, stacked_hessian
@@ -34,6 +34,7 @@ from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems.balance import unbalanced
 from amtl_cvx.subproblems.halfstep import HalfStep
 from amtl_cvx.subproblems.kinks import kinked_minimum
+from amtl_cvx.subproblems.roots import root_step
 from amtl_cvx.subproblems.transfer import on_supports
 from amtl_cvx.tasks import Array, Indices, TaskSet
 
@@ -43,6 +44,8 @@ _CG_STEPS, _CG_LIMIT = 1000, 5000  # with a factor to fall back on, and without
 _CG_CHECK = 50  # steps after which it is asked whether their rate will do
 _CORRECTIONS = 3  # of a solution by a dense factor
 _NEWTON_STEPS = 100
+_SINGULAR = 1e-5  # smallest singular value of I - B from which on a factor of H has lost half its digits
+_LOST = 1e-11  # and all that is known of it
 _SHORTEST = 1e-18  # part of a Newton step: far rows (Huber) and I - B nearly singular make it 1e13 too long
 _NEWTON_ACCURACY = 1e-13  # of every entry of the gradient, relative to its terms
 _STEP_ACCURACY = 1e-3  # of a Newton step, where the gradient is small beside its terms and does not end it
@@ -155,17 +158,19 @@ def _minimise(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, 
     if not model.loss.smooth:
         return kinked_minimum(tasks, model, W, B), True
     value, previous, factored = model.objective(tasks, W, B), np.inf, False
+    M, a = np.eye(tasks.T) - B, model.loss_weight(tasks, B)
+    rooted = W.size <= DENSE_SIZE and _LOST < float(np.linalg.svd(M, compute_uv=False)[-1]) <= _SINGULAR
     for count in range(_NEWTON_STEPS):
         part = weight_part(tasks, model, W, B)
         gradient, miss = part.gradient, part.misses.relative()
         small = miss <= _NEWTON_ACCURACY or miss > 0.5 * previous
         if count and small and not _unbalanced(tasks, model, W, B, gradient, value):
             break
-        system = WeightSystem.at(tasks, model, W, B)
-        accuracy = 0.3 * _NEWTON_ACCURACY * _sizes(tasks, part.misses.size)
-        accuracy = np.minimum(accuracy, _STEP_ACCURACY * (float(np.abs(gradient).max()) or 1.0))
-        solution, dense = system.solve(gradient.T, accuracy=accuracy.T)
-        step, factored = -solution.T, factored or dense
+        if rooted:
+            step, dense = root_step(tasks, model, W, M, a), True
+        else:
+            step, dense = _newton_step(tasks, model, W, B, part)
+        factored = factored or dense
         length, slope = model.loss.step_length(tasks, step), float((gradient * step).sum())
         settled = -slope <= 1e-13 * abs(value)
         while (new := model.objective(tasks, W + length * step, B)) > value + (
@@ -177,6 +182,15 @@ def _minimise(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, 
         W, value = W + length * step, new
         previous = miss if settled or model.loss.quadratic else np.inf
     return W, factored
+
+
+def _newton_step(tasks: TaskSet, model: Model, W: Array, B: Array, part: WeightPart) -> tuple[Array, bool]:
+    """-H^-1 g, (d, T), and whether H was factored for it."""
+    gradient = part.gradient
+    accuracy = 0.3 * _NEWTON_ACCURACY * _sizes(tasks, part.misses.size)
+    accuracy = np.minimum(accuracy, _STEP_ACCURACY * (float(np.abs(gradient).max()) or 1.0))
+    solution, dense = WeightSystem.at(tasks, model, W, B).solve(gradient.T, accuracy=accuracy.T)
+    return -solution.T, dense
 
 
 def _unbalanced(tasks: TaskSet, model: Model, W: Array, B: Array, gradient: Array, value: float) -> bool:
