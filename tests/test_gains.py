@@ -180,6 +180,65 @@ def test_the_gap_of_a_loss_with_kinks_has_room_for_rounding(loss: Loss, rng: np.
             assert found.by == "gap"
 
 
+def free_cycle(loss: Loss) -> tuple[TaskSet, Model, Array, Array]:
+    """Tasks 1 and 2 are fitted without loss and copy each other: along them I - B and H are singular.
+
+    Task 0 is alone and stands at its best double, in 50 digits.
+    """
+    X0 = np.array([[1.0, 0.5], [-1.0, 0.25], [0.5, -1.0], [-0.25, -1.0]])
+    y0 = np.array([1.0, -1.0, 1.0, 1.0])
+    X = [X0, np.array([[1.0, 0.0], [-1.0, 0.5]]), np.array([[1.0, 0.25], [-2.0, 0.0]])]
+    tasks = TaskSet.from_arrays(X, [y0, np.array([1.0, -1.0]), np.array([1.0, -1.0])])
+    transfer = LossWeightedL1(mu=0.5)
+    model = Model(loss=loss, transfer=transfer, coupling=0.1, task_weights=(1.0, 1.0, 1.0))
+    alone = Model(loss=loss, transfer=transfer, coupling=0.1, task_weights=(1.0,))
+    problem = exact_problem(TaskSet.from_arrays([X0], [y0]), alone, ALONE)
+    best = problem.minimum(exact(np.zeros((2, 1)))).astype(float) if loss.smooth else np.zeros((2, 1))
+    W = np.column_stack([best[:, 0], [4.0, 0.0], [8.0, 0.0]])
+    return tasks, model, W, np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.0], [0.0, 0.5, 0.0]])
+
+
+def test_a_cycle_of_tasks_that_cost_nothing_hides_nothing() -> None:
+    """J is that of task 0 alone, however far the others grow; a move of task 0 is seen."""
+    tasks, model, W, B = free_cycle(SquaredHinge())
+    found = certify(tasks, model, W, B)
+    assert found.gap_W is None and found.sigma_min < 1e-15
+    assert found.passes and found.gain_W_by == "decrement"
+    for moved in (1e-3, 1e-1, 10.0):
+        V = W + moved * np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+        gain = model.objective(tasks, V, B) - model.objective(tasks, W, B)
+        found = certify(tasks, model, V, B)
+        assert found.gain_W is not None and found.gain_W >= gain * (1.0 - 1e-9) and not found.passes
+    bound = B + np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.0, 0.0, 0.0]])  # now task 1 gives to task 0
+    gain = model.objective(tasks, W, bound) - model.objective(tasks, W * [1.0, 1e-9, 1e-9], bound)
+    found = certify(tasks, model, W, bound)
+    assert found.gain_W is not None and found.gain_W >= gain and not found.passes
+
+
+def test_a_cycle_of_a_loss_with_kinks_hides_nothing() -> None:
+    """Task 0 at w = 0 can gain; what it can is known although I - B is singular."""
+    tasks, model, W, B = free_cycle(Hinge())
+    found = certify(tasks, model, W, B)
+    assert found.gap_W is None and not found.passes and found.gain_W_by == "gap"
+    lower = np.column_stack([[0.5, 0.0], W[:, 1], W[:, 2]])
+    gain = model.objective(tasks, W, B) - model.objective(tasks, lower, B)
+    assert found.gain_W is not None and math.inf > found.gain_W >= gain > 0.0
+
+
+def test_a_refusal_that_is_rounding_says_so() -> None:
+    """Scores of 1e16 with 3 digits behind the point wanted: what is computed is small and proves nothing."""
+    rng = np.random.default_rng(5)
+    X = np.column_stack([1e12 * (1.0 + rng.random(12)), rng.normal(size=12)])
+    tasks = TaskSet.from_arrays([X], [1e4 * X[:, 0] + X[:, 1]])
+    model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=1e-12)
+    W = np.array([[1e4], [1.0]])
+    found = certify(tasks, model, W, ALONE, tol=1e-13, kind="single-task")
+    if found.passes:
+        return
+    assert "rounding leaves up to" in found.reasons["gain_W"]
+    assert "rounding leaves up to" in {rung.code: rung.words for rung in rungs(found)}["C1"]
+
+
 def test_where_nothing_is_proved_the_reason_is_told(rng: np.random.Generator) -> None:
     """I - B singular and a step beyond what is known of the curvature: no pass, whatever the tolerance."""
     tasks = tasks_for(Logistic(), rng, d=2, counts=(9, 9))

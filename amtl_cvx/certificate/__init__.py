@@ -64,7 +64,7 @@ from amtl_cvx.certificate.rules import rule_that_changed
 from amtl_cvx.certificate.rungs import LEVELS, Rung, check_level, reaches, rungs
 from amtl_cvx.certificate.second_order import SecondOrder, second_order
 from amtl_cvx.certificate.verdict import Bounds, Certificate, check_tolerance, conclude, resolution
-from amtl_cvx.certificate.weights import WeightEvidence, weight_evidence, weight_gain, weight_gap
+from amtl_cvx.certificate.weights import WeightEvidence, refusal, weight_evidence, weight_gain, weight_gap
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import TaskSet
@@ -152,6 +152,10 @@ def certify(
         about_B = transfer_evidence(small, model, Z, B, enough=limit if found.relative <= tol else math.inf)
     about_W = weight_evidence(small, model, Z, B, multipliers=multipliers)
     reasons = {**about_W.reasons, **about_B.reasons}
+    if limit < about_W.judged < math.inf and (
+        why := refusal(small, model, Z, B, limit, multipliers=multipliers)
+    ):
+        reasons["gain_W"] = why
     if about_B.duals is not None and about_B.gap is not None and about_B.gap > limit:
         reasons["gap_B"] = why_gap(small, model, (Z, B), about_B.duals)
     if kind == "joint" and feasibility <= 0.0 and (why := escape(small, model, Z, B, floor=floor)):

@@ -13,20 +13,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg as sl
 
 from amtl_cvx.certificate.factor import LOST, Factor, cholesky_factor, inverse_roots, root_factor
-from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers, mismatch_room
-from amtl_cvx.certificate.gains import Decrement, Proved, proved_gain
-from amtl_cvx.certificate.slope import EPS, Pull, Slope, slope_at
-from amtl_cvx.model import Model, stacked_hessian
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.certificate.fenchel import fenchel_terms, mismatch_room
+from amtl_cvx.certificate.gains import Decrement, Proved, block_decrement, proved_gain
+from amtl_cvx.certificate.slope import EPS, Slope, coupling_pull, slope_at
+from amtl_cvx.losses import Loss
+from amtl_cvx.model import stacked_hessian
+from amtl_cvx.tasks import Array, Task
 
 _QR_LIMIT = 1000  # T d up to which a near-singular Hessian is factored by its root
-_NOTHING = 1e-14  # of J: what is not worth a sharper bound
+_NOTHING = 1e-14  # of F: what is not worth a sharper bound
+_COSTLESS = 1e-14  # of F: what a task may cost and be left out
 
 
 class Newton(NamedTuple):
@@ -47,72 +50,146 @@ class Gap(NamedTuple):
     safe: float
 
 
-class WeightProblem(NamedTuple):
-    """The W-step at a point: M = I - B, a_t, and the coupling's part of the gradient."""
+class Judged(NamedTuple):
+    """The least bound that is proved, infinite where none is; where it comes from."""
 
-    tasks: TaskSet
-    model: Model
+    gain: float
+    by: str
+    """"decrement", "gap" or "none"."""
+    reason: str
+    """What keeps the decrement from being a bound, "" where it is one."""
+    gap: Gap
+    newton: Newton | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WeightProblem:
+    """The W-step at a point: sum_t a_t L_t(w_t) + coupling ||W M||_F^2.
+
+    Parameters
+    ----------
+    loss, tasks, turned
+        `turned` says that the rows are coordinates (`TaskSet.basis`).
+    W, M, a : (d, T), (T, T), (T,)
+    coupling : float
+    multipliers : T arrays (n_t,), optional
+        In the domain of phi*; for the gap.
+    dense : bool
+        Whether the Hessian may be factored.
+    """
+
+    loss: Loss
+    tasks: tuple[Task, ...]
+    turned: bool
     W: Array
-    B: Array
     M: Array
     a: Array
-    pull: Pull
+    coupling: float
+    multipliers: tuple[Array, ...] | None
+    dense: bool
 
-    def slope(self, multipliers: Sequence[Array] | None = None) -> Slope:
-        """The gradient, at multipliers in the domain of phi* where they are given."""
-        tasks = self.tasks
-        return slope_at(
-            self.model.loss,
-            tasks.tasks,
-            self.W,
-            self.a,
-            self.pull,
-            turned=tasks.basis is not None,
+    def judged(self, *, rounded: bool = True) -> Judged:
+        """What a move of W can gain; `rounded` is whether there is rounding."""
+        singular = np.linalg.svd(self.M, compute_uv=False)
+        sigma, lost = float(singular[-1]), len(self.M) * EPS * float(singular[0])
+        slope, newton, proved = None, None, Proved(math.inf, "")
+        if self.loss.smooth:
+            slope, blocks = self._slope(None, rounded), self._blocks()
+            if self.dense:
+                newton = newton_step(blocks, self.M, self.coupling, slope.gradient, self.W)
+            floor = 2.0 * self.coupling * max(sigma - lost, 0.0) * max(sigma - lost, 0.0)
+            proved = self._by_decrement(slope, block_decrement(slope.gradient, blocks, floor), newton)
+        gap = self._gap(slope, rounded) if sigma > lost else Gap(math.inf, math.inf)
+        gain, by = min((proved.gain, "decrement"), (gap.safe, "gap"))
+        if not math.isfinite(gain):
+            gain, by = math.inf, "none"
+        return Judged(gain, by, proved.reason, gap, newton)
+
+    def without_costless(self) -> tuple[WeightProblem, float] | None:
+        """The W-step without tasks whose terms are all but 0 and which give only to each other; those terms.
+
+        F is at least the other terms, so it gains at most what they can and the terms left out. This is what
+        a cycle of tasks that are fitted without loss needs: along it W moves at no cost, and H is singular.
+        """
+        values, room = self._terms()
+        left = values <= _COSTLESS * float(values.sum())
+        for _ in range(len(left)):
+            left = left & ~(self.M[:, ~left] != 0.0).any(axis=1)
+        if not left.any() or left.all():
+            return None
+        kept = np.flatnonzero(~left)
+        multipliers = None if self.multipliers is None else tuple(self.multipliers[t] for t in kept)
+        rest = replace(
+            self,
+            tasks=tuple(self.tasks[t] for t in kept),
+            W=self.W[:, kept],
+            M=self.M[np.ix_(kept, kept)],
+            a=self.a[kept],
             multipliers=multipliers,
         )
+        return rest, float((values + room)[left].sum())
 
-    def gap(self, slope: Slope | None, multipliers: Sequence[Array] | None) -> Gap:
-        """F - D at given multipliers, else at phi' (the `slope`) or, with kinks, at those of least gap."""
-        tasks, model, M, mismatch, room = self.tasks, self.model, self.M, 0.0, 0.0
-        if slope is None or multipliers is not None:
-            chosen = kinked_multipliers(tasks, model, self.W, self.B) if multipliers is None else multipliers
-            mismatch = fenchel(tasks, model, self.W, self.B, chosen).mismatch
-            inside = [model.loss.clip(u, task.y) for u, task in zip(chosen, tasks, strict=True)]
-            slope = self.slope(inside)
-            room = mismatch_room(model.loss, tasks, slope, inside)
+    def _terms(self) -> tuple[Array, Array]:
+        """a_t L_t + coupling ||(W M)_t||^2 of every task, and what rounding can add to it, (T,) each."""
+        slope, R = self._slope(self.multipliers, True), self.W @ self.M
+        off = (len(self.M) + 2.0) * EPS * (np.abs(self.W) @ np.abs(self.M))
+        values, most = (self.coupling * (at * at).sum(axis=0) for at in (R, np.abs(R) + off))
+        for t, (task, rows) in enumerate(zip(self.tasks, slope.rows, strict=True)):
+            at = [self.loss.rows(rows.scores + move, task.y) for move in (0.0, -rows.moves, rows.moves)]
+            values[t] += rows.weight * float(at[0].sum())
+            most[t] += rows.weight * float(np.max(at, axis=0).sum())
+        return values, most - values
+
+    def _blocks(self) -> Array:
+        """a_t Hess L_t, (T, d, d)."""
+        columns = zip(self.tasks, self.a, self.W.T, strict=True)
+        return np.stack([a * self.loss.hessian(task, w) for task, a, w in columns])
+
+    def _slope(self, multipliers: Sequence[Array] | None, rounded: bool) -> Slope:
+        pull = coupling_pull(self.W, self.M, self.coupling)
+        slope = slope_at(
+            self.loss, self.tasks, self.W, self.a, pull, turned=self.turned, multipliers=multipliers
+        )
+        return slope if rounded else slope.exact()
+
+    def _gap(self, slope: Slope | None, rounded: bool) -> Gap:
+        """F - D at the multipliers, else at phi' (the `slope`)."""
+        M, mismatch, room = self.M, 0.0, 0.0
+        if self.multipliers is not None:
+            mismatch = fenchel_terms(self.loss, self.tasks, self.a, self.W, self.multipliers).mismatch
+            slope = self._slope(self.multipliers, rounded)
+            room = mismatch_room(self.loss, self.tasks, slope, self.multipliers) if rounded else 0.0
+        assert slope is not None
         E, N = np.linalg.solve(M, slope.gradient.T), np.abs(np.linalg.inv(M))
-        off = float(np.linalg.norm(N @ slope.entries().T)) + math.sqrt(2.0 * model.coupling) * slope.drift
-        off += len(M) * EPS * float(np.linalg.norm(N @ (np.abs(M) @ np.abs(E))))
-        length, most = float(np.linalg.norm(E)), 4.0 * model.coupling
+        off = float(np.linalg.norm(N @ slope.entries().T)) + math.sqrt(2.0 * self.coupling) * slope.drift
+        off += len(M) * EPS * float(np.linalg.norm(N @ (np.abs(M) @ np.abs(E)))) if rounded else 0.0
+        length, most = float(np.linalg.norm(E)), 4.0 * self.coupling
         safe = (length + off) * (length + off) / most + mismatch + room
         return Gap(length * length / most + mismatch, safe)
 
-    def root(self, slope: Slope) -> Factor | None:
+    def _root(self, slope: Slope) -> Factor | None:
         """The factor of H by QR."""
-        loss = self.model.loss
         rows = zip(self.tasks, slope.rows, strict=True)
         roots = [
-            np.sqrt(at.weight * loss.curvatures(at.scores, task.y))[:, None] * task.X for task, at in rows
+            np.sqrt(at.weight * self.loss.curvatures(at.scores, task.y))[:, None] * task.X
+            for task, at in rows
         ]
-        return root_factor(roots, self.M, self.model.coupling)
+        return root_factor(roots, self.M, self.coupling)
 
-    def decrement_bound(self, slope: Slope, cheap: Decrement, newton: Newton | None) -> Proved:
+    def _by_decrement(self, slope: Slope, cheap: Decrement, newton: Newton | None) -> Proved:
         """The bound of `gains`: reach from the blocks `cheap` of H, from its factor if they do not decide."""
-        loss, tasks = self.model.loss, self.tasks.tasks
+        loss, tasks = self.loss, self.tasks
         factor, g = None if newton is None else newton.factor, slope.gradient.T.ravel()
         if newton is not None and (factor is None or factor.lost > LOST):
-            factor = self.root(slope) if g.size <= _QR_LIMIT else None
+            factor = self._root(slope) if g.size <= _QR_LIMIT else None
         if factor is None:
             return proved_gain(loss, tasks, slope, cheap)
         length = float(np.linalg.norm(sl.solve_triangular(factor.lower, g, lower=True, check_finite=False)))
         found = proved_gain(loss, tasks, slope, Decrement(length, cheap.roots, factor.lost))
-        if found.gain <= 2.0 * length * length or found.gain <= _NOTHING * self._objective():
+        if found.gain <= 2.0 * length * length or found.gain <= _NOTHING * float(self._terms()[0].sum()):
             return found
         roots = inverse_roots(factor, len(self.M))
         return proved_gain(loss, tasks, slope, Decrement(length, roots, factor.lost))
-
-    def _objective(self) -> float:
-        return self.model.objective(self.tasks, self.W, self.B)
 
 
 def newton_step(blocks: Array, M: Array, coupling: float, gradient: Array, W: Array) -> Newton:

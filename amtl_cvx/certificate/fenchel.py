@@ -25,7 +25,7 @@ from amtl_cvx.certificate.slope import EPS, Slope
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model
-from amtl_cvx.tasks import Array, Indices, TaskSet
+from amtl_cvx.tasks import Array, Indices, Task, TaskSet
 
 _STEPS = 60
 _ACCURACY = 1e-14
@@ -47,7 +47,13 @@ class Fenchel(NamedTuple):
 
 
 def fenchel(tasks: TaskSet, model: Model, W: Array, B: Array, multipliers: Sequence[Array]) -> Fenchel:
-    """G(u) and the mismatch of u (T arrays (n_t,)), each clipped into the domain of phi*.
+    """G(u) and the mismatch of u (T arrays (n_t,)), each clipped into the domain of phi*."""
+    inside = within_domain(model.loss, tasks, multipliers)
+    return fenchel_terms(model.loss, tasks.tasks, model.loss_weight(tasks, B), W, inside)
+
+
+def within_domain(loss: Loss, tasks: TaskSet, multipliers: Sequence[Array]) -> tuple[Array, ...]:
+    """The multipliers, clipped into the domain of phi*.
 
     Raises
     ------
@@ -56,19 +62,24 @@ def fenchel(tasks: TaskSet, model: Model, W: Array, B: Array, multipliers: Seque
     """
     if [np.shape(u) for u in multipliers] != [task.y.shape for task in tasks]:
         raise DataError("expected one multiplier per row of every task: T arrays of n_t numbers")
-    loss, pull, mismatch = model.loss, np.empty_like(W), 0.0
-    weights = model.loss_weight(tasks, B)
-    for t, (task, u) in enumerate(zip(tasks, multipliers, strict=True)):
+    for task, u in zip(tasks, multipliers, strict=True):
         if not np.isfinite(u).all():
             raise DataError(f"the multipliers of {task.name!r} must be finite")
-        v, z, weight = loss.clip(u, task.y), task.X @ W[:, t], weights[t] * loss.scale(task)
+    return tuple(loss.clip(u, task.y) for u, task in zip(multipliers, tasks, strict=True))
+
+
+def fenchel_terms(loss: Loss, tasks: Sequence[Task], a: Array, W: Array, inside: Sequence[Array]) -> Fenchel:
+    """The same for weights a (T,) and multipliers in the domain of phi*."""
+    pull, mismatch = np.empty_like(W), 0.0
+    for t, (task, v) in enumerate(zip(tasks, inside, strict=True)):
+        z, weight = task.X @ W[:, t], a[t] * loss.scale(task)
         terms = loss.rows(z, task.y) + loss.conjugate(v, task.y) - v * z
         pull[:, t] = weight * (task.X.T @ v)
         mismatch += float(weight * np.maximum(terms, 0.0).sum())
     return Fenchel(pull, mismatch)
 
 
-def mismatch_room(loss: Loss, tasks: TaskSet, slope: Slope, multipliers: Sequence[Array]) -> float:
+def mismatch_room(loss: Loss, tasks: Sequence[Task], slope: Slope, multipliers: Sequence[Array]) -> float:
     """What rounding can hide of the mismatch at multipliers in the domain.
 
     A row's term changes by at most |phi' - u| times the move of its score; where that is 0 the term is 0.

@@ -118,7 +118,8 @@ def _partial(certificate: Certificate) -> str:
             why = certificate.reasons.get(name, "not available")
             parts.append(f"what a move of {block} alone can gain is not known ({why})")
         else:
-            parts.append(f"no move of {block} alone can gain more than {rounded_up(known)}{words}")
+            why = f" ({certificate.reasons[name]})" if name in certificate.reasons else ""
+            parts.append(f"no move of {block} alone can gain more than {rounded_up(known)}{words}{why}")
     words = f"{'; '.join(parts)}; J is {certificate.objective:.6g}"
     return f"{words[0].upper()}{words[1:]}, {_limit(certificate)}."
 

@@ -58,6 +58,11 @@ class Slope(NamedTuple):
     drift: float
     rows: tuple[Rows, ...]
 
+    def exact(self) -> Slope:
+        """The same if nothing were rounded."""
+        none = tuple(each._replace(moves=0.0 * each.moves, slips=0.0 * each.slips) for each in self.rows)
+        return Slope(self.gradient, 0.0 * self.room, 0.0, none)
+
     def entries(self) -> Array:
         """By how much an entry can be off, (d, T), `drift` apart."""
         return self.room + np.column_stack([each.weight * (each.size.T @ each.slips) for each in self.rows])

@@ -30,15 +30,16 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate.bounds import Gap, Newton, WeightProblem, newton_step
-from amtl_cvx.certificate.gains import Proved, block_decrement
-from amtl_cvx.certificate.slope import coupling_pull
+from amtl_cvx.certificate.bounds import Newton, WeightProblem, newton_step
+from amtl_cvx.certificate.fenchel import kinked_multipliers, within_domain
+from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, TaskSet
 
 DENSE_LIMIT = 6000
 """Largest T*d for which the Hessian of the W-step is factored (288 MB)."""
 
+_ENOUGH = 1e-9  # of J: a bound that is not made sharper
 _EPS = float(np.finfo(np.float64).eps)
 _TOO_LARGE = f"T d is above {DENSE_LIMIT}, too many unknowns for a dense factorisation"
 
@@ -81,34 +82,29 @@ def weight_evidence(
         why = "a negative B makes the weight of a loss negative, the W-step is not convex"
         reasons = dict.fromkeys(names, why)
         return WeightEvidence(None, False, None, math.inf, "none", None, None, sigma, reasons)
-    rounded = tasks.T * _EPS * float(singular[0])
-    problem = WeightProblem(tasks, model, W, B, M, a, coupling_pull(W, M, model.coupling))
-    newton, proved, slope = None, Proved(math.inf, ""), None
-    if model.loss.smooth:
-        slope, blocks = problem.slope(), model.loss_hessians(tasks, W, B)
-        if W.size <= DENSE_LIMIT:
-            newton = newton_step(blocks, M, model.coupling, slope.gradient, W)
-        safe = max(sigma - rounded, 0.0)
-        floor = 2.0 * model.coupling * safe * safe
-        proved = problem.decrement_bound(slope, block_decrement(slope.gradient, blocks, floor), newton)
+    problem = _problem(tasks, model, W, B, multipliers)
+    found = problem.judged()
+    newton, gap, regular = found.newton, found.gap.value, sigma > tasks.T * _EPS * float(singular[0])
     exact = model.loss.quadratic and multipliers is None and newton is not None and math.isfinite(newton.gain)
-    gap = problem.gap(slope, multipliers) if sigma > rounded else Gap(math.inf, math.inf)
     if exact and newton is not None:
-        gap = gap._replace(value=newton.gain)
-    reasons = _missing(model, newton, None if math.isfinite(gap.value) else sigma)
-    judged, by = min((proved.gain, "decrement"), (gap.safe, "gap"))
+        gap = newton.gain
+    reasons = _missing(model, newton, None if math.isfinite(gap) else sigma)
+    judged, by = found.gain, found.by
+    enough = _ENOUGH * model.objective(tasks, W, B)
+    if not judged <= enough and (part := problem.without_costless()) is not None:
+        rest = part[0].judged()
+        judged, by = min((judged, by), (rest.gain + part[1], rest.by))
     if not math.isfinite(judged):
-        judged, by = math.inf, "none"
-        parts = ("no bound is proved", proved.reason, reasons.get("gap_W"))
+        parts = ("no bound is proved", found.reason, reasons.get("gap_W"))
         reasons["gain_W"] = "; ".join(part for part in parts if part)
-    error = _error(problem, gap.value, sigma if sigma > rounded else 0.0, newton)
+    error = _error(tasks, model, W, B, gap=gap, sigma=sigma if regular else 0.0, newton=newton)
     if not math.isfinite(error):
         reasons["error_W"] = reasons.get("gap_W", "the Hessian is numerically singular: W is not determined")
     gain = None if newton is None else newton.gain
     return WeightEvidence(
-        gap=_finite(gap.value),
+        gap=_finite(gap),
         exact=exact,
-        gain=gain if model.loss.smooth else gap.value,
+        gain=gain if model.loss.smooth else gap,
         judged=judged,
         by=by,
         error=_finite(error),
@@ -116,6 +112,39 @@ def weight_evidence(
         sigma_min=sigma,
         reasons=reasons,
     )
+
+
+def _problem(
+    tasks: TaskSet, model: Model, W: Array, B: Array, multipliers: Sequence[Array] | None
+) -> WeightProblem:
+    if multipliers is None and not model.loss.smooth:
+        multipliers = kinked_multipliers(tasks, model, W, B)
+    return WeightProblem(
+        loss=model.loss,
+        tasks=tasks.tasks,
+        turned=tasks.basis is not None,
+        W=W,
+        M=np.eye(tasks.T) - B,
+        a=model.loss_weight(tasks, B),
+        coupling=model.coupling,
+        multipliers=None if multipliers is None else within_domain(model.loss, tasks, multipliers),
+        dense=W.size <= DENSE_LIMIT,
+    )
+
+
+@np.errstate(over="ignore", invalid="ignore")
+def refusal(
+    tasks: TaskSet, model: Model, W: Array, B: Array, limit: float, *, multipliers: Sequence[Array] | None
+) -> str:
+    """Why what W can gain is not shown to be within the limit; "" where it is the gain."""
+    found = (problem := _problem(tasks, model, W, B, multipliers)).judged()
+    bare = problem.judged(rounded=False).gain
+    if bare <= limit < found.gain:
+        return (
+            f"rounding leaves up to {rounded_up(found.gain)} open; {rounded_up(bare)} is computed, but rows,"
+            " features or targets of this size are known to no more digits"
+        )
+    return found.reason
 
 
 def _missing(model: Model, newton: Newton | None, singular: float | None) -> dict[str, str]:
@@ -175,10 +204,11 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _error(problem: WeightProblem, gap: float, sigma: float, newton: Newton | None) -> float:
+def _error(
+    tasks: TaskSet, model: Model, W: Array, B: Array, *, gap: float, sigma: float, newton: Newton | None
+) -> float:
     """The bound on ||W - W*||_F: the better of strong convexity (where sigma > 0) and the Newton step."""
-    tasks, model, W = problem.tasks, problem.model, problem.W
-    rounding, bounds = gradient_rounding(tasks, model, W, problem.B), []
+    rounding, bounds = gradient_rounding(tasks, model, W, B), []
     if newton is not None:
         bounds.append(_newton_error(tasks, model, W, newton, rounding))
     if sigma > 0.0:
