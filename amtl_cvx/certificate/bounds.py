@@ -28,6 +28,7 @@ from amtl_cvx.model import stacked_hessian
 from amtl_cvx.tasks import Array, Task
 
 _QR_LIMIT = 1000  # T d up to which a near-singular Hessian is factored by its root
+_ENOUGH = 1e-9  # of F: a gap that is not made sharper
 _NOTHING = 1e-14  # of F: what is not worth a sharper bound
 _COSTLESS = 1e-14  # of F: what a task may cost and be left out
 
@@ -92,14 +93,19 @@ class WeightProblem:
         """What a move of W can gain; `rounded` is whether there is rounding."""
         singular = np.linalg.svd(self.M, compute_uv=False)
         sigma, lost = float(singular[-1]), len(self.M) * EPS * float(singular[0])
-        slope, newton, proved = None, None, Proved(math.inf, "")
-        if self.loss.smooth:
-            slope, blocks = self._slope(None, rounded), self._blocks()
+        slope = self._slope(None if self.loss.smooth else self.multipliers, rounded)
+        gap, mismatch = self._gap(slope, rounded)
+        if not sigma > lost:
+            gap = Gap(math.inf, math.inf)
+        newton, proved = None, Proved(math.inf, "")
+        if self.loss.smooth or not gap.safe <= _ENOUGH * float(self._terms()[0].sum()):
+            blocks = self._blocks(slope)
             if self.dense:
                 newton = newton_step(blocks, self.M, self.coupling, slope.gradient, self.W)
             floor = 2.0 * self.coupling * max(sigma - lost, 0.0) * max(sigma - lost, 0.0)
             proved = self._by_decrement(slope, block_decrement(slope.gradient, blocks, floor), newton)
-        gap = self._gap(slope, rounded) if sigma > lost else Gap(math.inf, math.inf)
+        if not self.loss.smooth:
+            newton, proved = None, proved._replace(gain=proved.gain + 2.0 * mismatch)
         gain, by = min((proved.gain, "decrement"), (gap.safe, "gap"))
         if not math.isfinite(gain):
             gain, by = math.inf, "none"
@@ -140,10 +146,10 @@ class WeightProblem:
             most[t] += rows.weight * float(np.max(at, axis=0).sum())
         return values, most - values
 
-    def _blocks(self) -> Array:
-        """a_t Hess L_t, (T, d, d)."""
-        columns = zip(self.tasks, self.a, self.W.T, strict=True)
-        return np.stack([a * self.loss.hessian(task, w) for task, a, w in columns])
+    def _blocks(self, slope: Slope) -> Array:
+        """a_t Hess L_t or, with kinks, what takes its place, (T, d, d)."""
+        pairs = zip(self.tasks, slope.rows, strict=True)
+        return np.stack([(task.X.T * rows.stiff) @ task.X for task, rows in pairs])
 
     def _slope(self, multipliers: Sequence[Array] | None, rounded: bool) -> Slope:
         pull = coupling_pull(self.W, self.M, self.coupling)
@@ -152,28 +158,27 @@ class WeightProblem:
         )
         return slope if rounded else slope.exact()
 
-    def _gap(self, slope: Slope | None, rounded: bool) -> Gap:
-        """F - D at the multipliers, else at phi' (the `slope`)."""
+    def _gap(self, slope: Slope, rounded: bool) -> tuple[Gap, float]:
+        """F - D at the multipliers, else at phi' (the `slope`), and its mismatch with room for rounding."""
         M, mismatch, room = self.M, 0.0, 0.0
         if self.multipliers is not None:
             mismatch = fenchel_terms(self.loss, self.tasks, self.a, self.W, self.multipliers).mismatch
-            slope = self._slope(self.multipliers, rounded)
+            slope = self._slope(self.multipliers, rounded) if self.loss.smooth else slope
             room = mismatch_room(self.loss, self.tasks, slope, self.multipliers) if rounded else 0.0
-        assert slope is not None
-        E, N = np.linalg.solve(M, slope.gradient.T), np.abs(np.linalg.inv(M))
+        try:
+            E, N = np.linalg.solve(M, slope.gradient.T), np.abs(np.linalg.inv(M))
+        except np.linalg.LinAlgError:
+            return Gap(math.inf, math.inf), mismatch + room
         off = float(np.linalg.norm(N @ slope.entries().T)) + math.sqrt(2.0 * self.coupling) * slope.drift
         off += len(M) * EPS * float(np.linalg.norm(N @ (np.abs(M) @ np.abs(E)))) if rounded else 0.0
         length, most = float(np.linalg.norm(E)), 4.0 * self.coupling
         safe = (length + off) * (length + off) / most + mismatch + room
-        return Gap(length * length / most + mismatch, safe)
+        return Gap(length * length / most + mismatch, safe), mismatch + room
 
     def _root(self, slope: Slope) -> Factor | None:
         """The factor of H by QR."""
         rows = zip(self.tasks, slope.rows, strict=True)
-        roots = [
-            np.sqrt(at.weight * self.loss.curvatures(at.scores, task.y))[:, None] * task.X
-            for task, at in rows
-        ]
+        roots = [np.sqrt(at.stiff)[:, None] * task.X for task, at in rows]
         return root_factor(roots, self.M, self.coupling)
 
     def _by_decrement(self, slope: Slope, cheap: Decrement, newton: Newton | None) -> Proved:

@@ -20,6 +20,17 @@ omega = (exp(-R r) + R r - 1) / R^2, or r^2 / 2 as long as R r <= 1. The least v
 (rate 0: on the border r = lam the slope outwards is not negative, so beyond it F is not lower either). All D
 in the order of reach_i / unit_i are tried and the least bound is taken; where s >= 1 for each there is none.
 
+A loss with kinks has multipliers u of the rows in place of phi' (`fenchel`), with a mismatch. A row whose u
+keeps a distance m_i from both ends of its domain costs more as soon as its score moves, weight_i m_i |m|,
+which is at least stiff_i m^2 / 2 for |m| <= 2 unit_i, stiff_i = weight_i m_i / unit_i, whatever unit_i. So
+with Q for g, stiff_i for weight_i phi''_i and s <= 1
+
+    gain <= lam^2 / 2 + 2 mismatch
+
+(on the border r = 2 lam nothing is gained, and what is gained is concave; one mismatch for phi* and one for a
+score beside its kink). Rows on their kinks hold W where I - B is singular, or where they are so large that Q
+is rounding; the duality gap sees neither.
+
 Any H_0 <= H gives bounds too. blockdiag(a_t Hess L_t) + 2 coupling sigma^2 I, sigma the smallest singular
 value of I - B, costs T d^3; its inverse bounds the blocks of H^-1, so reach is taken from there as long as
 that decides. Rounding (`slope`) moves sqrt(g'H^-1 g) by at most
@@ -39,7 +50,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amtl_cvx.certificate.factor import LOST, lost_digits
-from amtl_cvx.certificate.slope import EPS, Pull, Rows, Slope, slope_at
+from amtl_cvx.certificate.slope import EPS, Pull, Slope, slope_at
 from amtl_cvx.losses import Loss
 from amtl_cvx.tasks import Array, Task
 
@@ -95,10 +106,11 @@ def proved_gain(loss: Loss, tasks: Sequence[Task], slope: Slope, decrement: Decr
         reach = np.sqrt(((task.X @ K.T) ** 2).sum(axis=1))
         noise += rows.weight * float(rows.slips @ reach)
         if not loss.quadratic:
-            pace, lever, hidden = _kept(loss, task, rows, reach)
-            paces.append(pace)
+            lever = rows.stiff * reach * reach
+            lost += float(lever @ -np.expm1(-rows.moves)) if loss.concordant else 0.0
+            with np.errstate(divide="ignore", over="ignore"):
+                paces.append(np.divide(reach, rows.unit, out=np.zeros_like(reach), where=reach > 0.0))
             levers.append(lever)
-            lost += hidden
     if not lost < 1.0:
         return Proved(math.inf, _SINGULAR)
     length = decrement.length + noise
@@ -120,19 +132,6 @@ def task_gain(
     proved = proved_gain(loss, (task,), slope, block_decrement(slope.gradient, blocks, 2.0 * coupling))
     length = float(np.linalg.norm(slope.gradient) + np.linalg.norm(slope.entries()))
     return min((proved.gain, "decrement"), (length * length / (4.0 * coupling), "gap"))
-
-
-def _kept(loss: Loss, task: Task, rows: Rows, reach: Array) -> tuple[Array, Array, float]:
-    """reach_i / unit_i, lever_i, and the share of H that the rounding of the scores can hide."""
-    lever = rows.weight * loss.curvatures(rows.scores, task.y) * reach**2
-    unit, hidden = loss.steady(rows.scores, task.y), 0.0
-    if loss.concordant:
-        hidden = float(lever @ -np.expm1(-rows.moves))
-    else:
-        unit = np.maximum(unit - rows.moves, 0.0)
-    with np.errstate(divide="ignore", over="ignore"):
-        pace = np.divide(reach, unit, out=np.zeros_like(reach), where=reach > 0.0)
-    return pace, lever, hidden
 
 
 def _least(length: float, pace: Array, lever: Array, lost: float, concordant: bool) -> Proved:

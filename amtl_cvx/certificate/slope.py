@@ -27,6 +27,7 @@ from amtl_cvx.losses import Loss
 from amtl_cvx.tasks import Array, Task
 
 EPS = float(np.finfo(np.float64).eps)
+_KINK = 1e-6  # of a score: where a kink is told from a curvature
 
 
 class Pull(NamedTuple):
@@ -48,6 +49,10 @@ class Rows(NamedTuple):
     slips: Array
     size: Array
     """|x_ij|, (n, d)."""
+    stiff: Array
+    """weight phi'', or what takes its place (`gains`)."""
+    unit: Array
+    """How far a score may move with that curvature."""
 
 
 class Slope(NamedTuple):
@@ -60,7 +65,10 @@ class Slope(NamedTuple):
 
     def exact(self) -> Slope:
         """The same if nothing were rounded."""
-        none = tuple(each._replace(moves=0.0 * each.moves, slips=0.0 * each.slips) for each in self.rows)
+        none = tuple(
+            each._replace(moves=0.0 * each.moves, slips=0.0 * each.slips, unit=each.unit + each.moves)
+            for each in self.rows
+        )
         return Slope(self.gradient, 0.0 * self.room, 0.0, none)
 
     def entries(self) -> Array:
@@ -102,12 +110,19 @@ def slope_at(
             (len(w) + 4.0) * (size @ np.abs(w)) + 2.0 * (1.0 if loss.classification else np.abs(y))
         )
         if multipliers is None:
+            stiff, unit = weight * loss.curvatures(z, y), loss.steady(z, y)
+            unit = unit if loss.concordant else np.maximum(unit - moves, 0.0)
             u = loss.slopes(z, y)
             slips = np.maximum(np.abs(loss.slopes(z + moves, y) - u), np.abs(loss.slopes(z - moves, y) - u))
             slips += 4.0 * EPS * (np.abs(u) + (loss.curvatures(z, y) if loss.concordant else 0.0))
         else:
             u, slips = multipliers[t], np.zeros_like(z)
+            low, high = loss.domain(y)
+            unit = _KINK * (size @ np.abs(w) + np.abs(y))
+            margin = weight * np.maximum(np.minimum(high - u, u - low), 0.0)
+            margin = np.where(np.isfinite(margin) & (unit > 0.0), margin, 0.0)
+            stiff = np.divide(margin, unit, out=np.zeros_like(z), where=margin > 0.0)
         gradient[:, t] += weight * (X.T @ u)
         room[:, t] += (len(y) + 8.0) * EPS * weight * (size.T @ np.abs(u))
-        found.append(Rows(weight, z, moves, slips, size))
+        found.append(Rows(weight, z, moves, slips, size, stiff, unit))
     return Slope(gradient, room, pull.drift, tuple(found))
