@@ -121,7 +121,7 @@ def page(rows: list[dict[str, Any]], where: str) -> str:
             f"The limit of a climb is {SECONDS:g} s. Ended within it (and {ROOM:g} s for what cannot be",
             f"interrupted), without an error: {len(ended)} of {len(rows)}. Median",
             f"{np.median(seconds):.1f} s, longest {seconds[-1]:.0f} s. To a relative 1e-9 or better,",
-            f"proved, are enclosed: {len(narrow)}.",
+            f"proved, are enclosed: {len(narrow)}. Seconds are wall time, whatever else the machine does.",
             "",
             "`climb`: the state of rung C5 of the fitted point. `enclose`: the point does not come to C4, so",
             "that C5 is not tried; the minimum is bounded all the same.",
