@@ -1,0 +1,102 @@
+"""Parts of the certificate by hand: rows against factors, rounding of J and prices, whose cause is told."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import literal
+import numpy as np
+import pytest
+from cases import random_tasks
+from checks.points import amtl, solved
+from checks.rational import fractions
+
+from amtl_cvx.certificate import RowSums, certify
+from amtl_cvx.certificate.duals import price_room
+from amtl_cvx.certificate.escape import _names
+from amtl_cvx.certificate.rows import disagreement
+from amtl_cvx.certificate.verdict import resolution
+from amtl_cvx.losses import Hinge, Loss, Quantile, Squared
+from amtl_cvx.model import Model
+from amtl_cvx.tasks import TaskSet
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_rows_of_a_perfect_fit_are_held_against_what_their_slopes_are_summed_from(scale: float) -> None:
+    """x = 3, 4, y = 2 x s, w = 2 s: no slope is left, 1e-5 of 2 (||x|| w + ||y||) = 40 s is its room."""
+    x = np.array([[3.0], [4.0]])
+    tasks, w = TaskSet.from_arrays([x], [2.0 * scale * x[:, 0]]), np.array([[2.0 * scale]])
+    losses = np.array([[0.0], [100.0 * scale**2]])  # sums over the rows, at w and at 0
+    gradients = np.array([[[0.0]], [[-100.0 * scale]]])
+    sums = RowSums(W=w, counts=tasks.counts, losses=losses, gradients=gradients)
+    assert disagreement(tasks, Squared(), sums)[0] <= 1e-10
+    for off in (1e-9, 1e-6, 1e-3):
+        moved = sums._replace(gradients=gradients + np.array([[[off * scale]], [[0.0]]]))
+        expected = off / (5.0 * 1e-5 * 40.0)  # both in means over the two rows
+        assert disagreement(tasks, Squared(), moved)[0] == pytest.approx(expected, rel=1e-6)
+        moved = sums._replace(losses=losses + np.array([[0.0], [off * scale**2]]))
+        steep = 20.0  # of the slopes 2 y at 0, norm
+        expected = 0.5 * off / (0.5 * (100.0 + off) + 1e-5 * 0.5 * steep * 10.0)
+        assert disagreement(tasks, Squared(), moved)[0] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("loss", "share"),
+    [(Squared(), (2**16 * 2.0**-52) ** 2), (Hinge(), 16 * 2.0**-52), (Quantile(tau=0.5), 16 * 2.0**-52)],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_what_j_of_0_leaves_by_rounding(loss: Loss, share: float, rng: np.random.Generator) -> None:
+    tasks = random_tasks(rng, loss="logistic", d=3, counts=(5, 7, 4))
+    model = amtl(loss)
+    at_zero = literal.J(tasks, model, np.zeros((3, 3)), np.zeros((3, 3)))
+    assert resolution(tasks, model) == pytest.approx(share * at_zero, rel=1e-12)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e4, 1e8])
+def test_prices_are_known_to_within_their_room_where_scores_cancel(size: float) -> None:
+    """w = size (1, -1) on nearly equal features: the price in fractions, of the rows and w as they are."""
+    rng = np.random.default_rng(37)
+    for _ in range(20):
+        x = rng.normal(size=(8, 1))
+        X, y = np.hstack([x, x * (1 + rng.normal(size=(8, 1)) / size)]), rng.normal(size=8)
+        tasks = TaskSet.from_arrays([X, X[:3]], [y, y[:3]])
+        model = amtl(Squared(), mu=0.3, c=(0.5, 2.0))
+        W = size * np.array([[1.0, 0.5], [-1.0, -0.5]])
+        prices = model.transfer.prices(model.weighted_losses(tasks, W))
+        assert prices is not None
+        room = price_room(tasks, model, W, prices)
+        for t, (task, c) in enumerate(zip(tasks, (0.5, 2.0), strict=True)):
+            (a, b), total = fractions(W[:, t : t + 1].T)[0], Fraction(0)
+            for (u, v), target in zip(fractions(task.X), task.y.tolist(), strict=True):
+                total += (u * a + v * b - Fraction(target)) ** 2
+            exact = Fraction(model.mu) * Fraction(c) * total / len(task.y)
+            away = abs(exact - Fraction(prices[t]))
+            assert away <= Fraction(room[t])
+            assert room[t] <= 1e-13 * (prices[t] + size * np.sqrt(prices[t]) + size**2 * 1e-13)
+
+
+def test_a_cause_is_told_of_gaps_that_are_too_large_only() -> None:
+    tasks, model, W, B = solved()[0]
+    assert "gap_B" not in certify(tasks, model, W, B, tol=1e-8).reasons
+    far = certify(tasks, model, W, 1.5 * B, tol=1e-8)
+    assert far.gap_B is not None and far.gap_B > 1e-8 * far.objective and "gap_B" in far.reasons
+
+
+def test_three_tasks_are_named_and_more_are_hinted_at(rng: np.random.Generator) -> None:
+    tasks = random_tasks(rng, d=2, counts=(4,) * 5)
+    names = [repr(name) for name in tasks.names]
+    assert _names(tasks, np.array([1, 0, 1, 0, 0], dtype=bool)) == f"{names[0]}, {names[2]}"
+    assert _names(tasks, np.array([1, 1, 1, 0, 0], dtype=bool)) == ", ".join(names[:3])
+    assert _names(tasks, np.ones(5, dtype=bool)) == ", ".join(names[:3]) + ", ..."
+
+
+def test_the_price_of_a_model_is_in_its_room_for_every_reduction(rng: np.random.Generator) -> None:
+    """Sums weigh every row by 1, means by 1/n: the room of a sum is n times that of the mean."""
+    tasks = random_tasks(rng, d=3, counts=(6, 9))
+    W, rooms = rng.normal(size=(3, 2)), []
+    for reduction in ("mean", "sum"):
+        model: Model = amtl(Squared(reduction=reduction), mu=0.3, c=(0.5, 2.0))  # type: ignore[arg-type]
+        prices = model.transfer.prices(model.weighted_losses(tasks, W))
+        assert prices is not None
+        rooms.append(price_room(tasks, model, W, prices))
+    np.testing.assert_allclose(rooms[1], rooms[0] * tasks.counts, rtol=1e-12)
