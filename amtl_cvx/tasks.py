@@ -73,6 +73,7 @@ BLOCK_SIZE = 10**6
 _SHOWN = 8
 """Tasks that are shown by name."""
 _CLASSES = (-1.0, 0.0, 1.0)
+_TURNED = 1e-14  # relative length that counts as nothing after a turn into coordinates and back
 _log = logging.getLogger(__name__)
 
 
@@ -655,6 +656,9 @@ def feature_lengths(tasks: Iterable[Task], basis: Array | None) -> Array:
     for task in tasks:
         if id(task.X) not in known:
             factor = task.X if basis is None else np.linalg.qr(task.X, mode="r") @ basis.T
-            known[id(task.X)] = np.sqrt(np.einsum("ij,ij->j", factor, factor))
+            lengths = np.sqrt(np.einsum("ij,ij->j", factor, factor))
+            if basis is not None:  # what is 0 in the features is rounding in coordinates
+                lengths[lengths <= _TURNED * lengths.max(initial=0.0)] = 0.0
+            known[id(task.X)] = lengths
         columns.append(known[id(task.X)])
     return np.column_stack(columns)

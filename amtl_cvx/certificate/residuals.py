@@ -36,10 +36,12 @@ added, so that eps stays below 1e-10 of every size:
     R           |W| |M|
     w_s'w_t     |w_s|'|w_t|
 
-An entry that only the coupling holds at 0 (a feature that is 0 in a task) may have no terms at all but its
-own error. Its curvature is at least 2 coupling P_tt, so G^2 / (4 coupling P_tt) bounds what it can gain; it
-has the room `ROOM` sqrt(2 coupling P_tt) (sqrt(a_t l_t(0)) + `ROOM` sqrt(J(0, 0))): at the tolerance 1e-8 a
-part 1e-26 of its task's own loss. A penalty without row prices has the prox residual in place of m, and no p.
+An entry of a feature that is 0 in its task has no terms but those of the coupling, and where this holds it at
+0 none but its own error. Its curvature is at least 2 coupling P_tt, so G^2 / (4 coupling P_tt) bounds what it
+can gain; it has the room `ROOM` sqrt(2 coupling P_tt a_t l_t(0)): at the tolerance 1e-8 a part 1e-26 of its
+task's own loss. For a task without loss at 0 (y = 0) only the exact w = 0 will do where no edge comes in.
+
+A penalty without row prices has the prox residual in place of m, and no p.
 
 Sources: Oettli, Prager, Compatibility of approximate solution of linear equations with given error bounds,
 1964; Arioli, Demmel, Duff, Solving sparse linear systems with sparse backward error, 1989.
@@ -162,7 +164,7 @@ def weight_part(
         residual=V @ Q,
         terms=np.abs(V) @ np.abs(Q),
         Q=Q,
-        own=np.sqrt(np.abs(weight) * at_zero) + ROOM * np.sqrt(model.task_weight(tasks) @ at_zero),
+        own=np.sqrt(np.abs(weight) * at_zero),
     )
     shift = scale * (slopes.norm + _EPS * slopes.terms) * (reach + tasks.target_lengths)
     return WeightPart(gradient, found, shift, slopes.kinks)
@@ -254,7 +256,7 @@ def weight_misses(
     pulled = np.abs(rates) * rows * (slopes.norm + ROOM * slopes.terms)
     coupled = 2.0 * (np.abs(residual) + ROOM * terms) @ np.abs(Q.T)
     least = ROOM * np.sqrt(2.0) * np.linalg.norm(Q, axis=1) * own
-    return Misses(np.abs(gradient), pulled + coupled + least)
+    return Misses(np.abs(gradient), pulled + coupled + np.where(rows > 0.0, 0.0, least))
 
 
 def _transfer_misses(tasks: TaskSet, model: Model, W: Array, B: Array, shift: Array) -> Misses:
