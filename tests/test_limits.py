@@ -210,6 +210,13 @@ def test_after_so_many_lower_points_none_is_looked_for(
     assert not found.tight and found.width > 1e-3
 
 
+def test_cells_that_cannot_be_cut_end_the_search(tasks: TaskSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ENCLOSE, "RESTARTS", 0)
+    monkeypatch.setattr(cells, "place", lambda *_: None)
+    found = enclose(tasks, MODEL, *zeros(tasks), starts=0)
+    assert found.cells == 1 and found.stopped == "no open cell could be cut further" and not found.tight
+
+
 def test_a_box_too_wide_for_the_digits_of_a_proof_is_refused(tasks: TaskSet) -> None:
     narrow = Model(loss=Squared(), transfer=LossWeightedL1(mu=1e-290), coupling=1.0)
     with pytest.raises(NotCertifiable, match="binary digits, at most 1000"):

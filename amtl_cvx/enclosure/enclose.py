@@ -70,7 +70,7 @@ class Enclosure:
     cells : int
         Into how many cells the box was cut.
     stopped : str
-        Which limit ended the search with cells still open; "" where none did.
+        What ended the search with cells still open; "" where none was.
     W, B : Matrix
         The best point known, (d, T) and (T, T), rational.
     proof : dict
@@ -255,12 +255,12 @@ def _prove(
 
 
 def _stopped(prover: Prover, leaves: list[Cell], *, most: int) -> str:
-    """The limit that kept cells open which are worth a cut."""
+    """What kept cells open that are worth a cut."""
     if not any(map(prover.gap, leaves)):
         return ""
     if seconds_left() <= 0.0:
         return "the limit of time"
-    return f"{most} cells, which are the most" if len(leaves) >= most else ""
+    return f"{most} cells, which are the most" if len(leaves) >= most else "no open cell could be cut further"
 
 
 def _precise(scale: Scaled, excess: Polynomial, *, bits: int) -> Cell:
