@@ -10,10 +10,12 @@ import pytest
 from cases import random_tasks
 from checks.points import amtl, solved
 from checks.rational import fractions
+from scipy.optimize import lsq_linear
 
 from amtl_cvx.certificate import RowSums, certify
 from amtl_cvx.certificate.duals import price_room
 from amtl_cvx.certificate.escape import _names
+from amtl_cvx.certificate.fenchel import _box_minimum
 from amtl_cvx.certificate.rows import disagreement
 from amtl_cvx.certificate.verdict import resolution
 from amtl_cvx.losses import Hinge, Loss, Quantile, Squared
@@ -100,3 +102,19 @@ def test_the_price_of_a_model_is_in_its_room_for_every_reduction(rng: np.random.
         assert prices is not None
         rooms.append(price_room(tasks, model, W, prices))
     np.testing.assert_allclose(rooms[1], rooms[0] * tasks.counts, rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_multipliers_in_a_box_are_those_of_bounded_least_squares(seed: int) -> None:
+    """(1/2) |A x - b|^2 over a box, with and without a regular matrix, in any unit."""
+    rng = np.random.default_rng(seed)
+    n, rank = int(rng.integers(2, 12)), int(rng.integers(1, 15))
+    A, b = rng.normal(size=(rank, n)), rng.normal(size=rank) * 3.0
+    low = -rng.uniform(0.1, 1.0, size=n)
+    high = low + rng.uniform(0.2, 2.0, size=n)
+    for unit in (1e-8, 1.0, 1e8):
+        x = _box_minimum(unit * A.T @ A, -unit * A.T @ b, low, high)
+        best = lsq_linear(A, b, (low, high), tol=1e-14, method="bvls").x
+        assert (low <= x).all() and (x <= high).all()
+        value, least = (0.5 * float(((A @ each - b) ** 2).sum()) for each in (x, best))
+        assert least * (1 - 1e-12) <= value <= least + 1e-9 * (1.0 + least)

@@ -50,7 +50,7 @@ STRICT = ("certificate", "digits", "enclosure")
 VERIFIER = ("planted_faults", "gaps_exact", "certificate", "perturbed_points", "random_problems")
 NEAREST = {
     "certificate": ("certificate_parts", *VERIFIER, "kinked", "second_order", "ladder", "points"),
-    "digits": ("rational", "planted_faults", "digits", "digits_losses", "ladder"),
+    "digits": ("digits_parts", "rational", "planted_faults", "digits", "digits_losses", "ladder"),
     "enclosure": ("enclosure_ends", "planted_faults", "enclosure", "ladder", "scip"),
     "refine": ("refine_parts", "refine", "random_problems", "loss_fits", "coordinator"),
     "steps": (
