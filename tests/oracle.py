@@ -174,3 +174,102 @@ def _slope(loss: Any, z: Any, y: float) -> Any:
     with mpmath.workdps(2 * digits):
         h = mpmath.mpf(10) ** (-(digits // 2 + 5))
         return (exact_row(loss, z + h, y) - exact_row(loss, z - h, y)) / (2 * h)
+
+
+def first_order_root(
+    tasks: TaskSet, model: Model, W: Rows, B: Rows, tiny: float, *, steps: int = 12
+) -> tuple[Rows, Rows] | None:
+    """The first-order point with the rows within `tiny` of a kink on it, the edges above `tiny`; by Newton.
+
+    None where the steps do not shrink to nothing: there is no such point near, or it is degenerate.
+    """
+    mp = mpmath.mp
+    T, d = tasks.T, tasks.d
+    edges = [(s, t) for s in range(T) for t in range(T) if s != t and B[s][t] > tiny]
+    kinks = []
+    if not model.loss.smooth:
+        for t, task in enumerate(tasks):
+            for k, (x, y) in enumerate(zip(task.X.tolist(), task.y.tolist(), strict=True)):
+                seam = _seams(model.loss, y)[0]
+                if abs(sum(mp.mpf(a) * W[i][t] for i, a in enumerate(x)) - seam) <= tiny * (1 + abs(seam)):
+                    kinks.append((t, k, seam))
+    sides = {
+        (t, k): _side(model.loss, task, W, t, k)
+        for t, task in enumerate(tasks)
+        for k in range(len(task.y))
+        if not model.loss.smooth
+    }
+    x = [W[i][t] for t in range(T) for i in range(d)] + [B[s][t] for s, t in edges] + [mp.mpf(0)] * len(kinks)
+
+    def g(x: Sequence[Any]) -> list[Any]:
+        return _conditions(tasks, model, x, edges, kinks, sides)
+
+    n, h = len(x), mp.mpf(10) ** (-mp.dps // 3)
+    for step in range(steps):
+        value = g(x)
+        J = mp.matrix(n, n)
+        for j in range(n):
+            ahead = [*x[:j], x[j] + h, *x[j + 1 :]]
+            behind = [*x[:j], x[j] - h, *x[j + 1 :]]
+            for i, (a, b) in enumerate(zip(g(ahead), g(behind), strict=True)):
+                J[i, j] = (a - b) / (2 * h)
+        try:
+            move = mp.lu_solve(J, mp.matrix(value))
+        except ZeroDivisionError:
+            return None
+        x = [a - b for a, b in zip(x, move, strict=True)]
+        if step and max(abs(b) for b in move[: n - len(kinks)]) < mp.mpf(10) ** (-mp.dps // 2):
+            C = [[mp.mpf(0)] * T for _ in range(T)]
+            for (s, t), b in zip(edges, x[T * d :], strict=False):
+                C[s][t] = b
+            return [[x[t * d + i] for t in range(T)] for i in range(d)], C
+    return None
+
+
+def _side(loss: Any, task: Any, W: Rows, t: int, k: int) -> int:
+    z = sum(mpmath.mpf(a) * W[i][t] for i, a in enumerate(task.X[k].tolist()))
+    return 1 if z > _seams(loss, float(task.y[k]))[0] else -1
+
+
+def _conditions(
+    tasks: TaskSet,
+    model: Model,
+    x: Sequence[Any],
+    edges: Sequence[tuple[int, int]],
+    kinks: Sequence[tuple[int, int, Any]],
+    sides: dict[tuple[int, int], int],
+) -> list[Any]:
+    """G_W with a pull of each row on its kink, G_B of the edges, what these rows miss."""
+    mp = mpmath.mp
+    T, d, on = tasks.T, tasks.d, {(t, k) for t, k, _ in kinks}
+    W = [[x[t * d + i] for t in range(T)] for i in range(d)]
+    B = [[mp.mpf(0)] * T for _ in range(T)]
+    for (s, t), b in zip(edges, x[T * d :], strict=False):
+        B[s][t] = b
+    pulls = dict(zip(((t, k) for t, k, _ in kinks), x[T * d + len(edges) :], strict=True))
+    M = [[(1 if s == t else 0) - B[s][t] for t in range(T)] for s in range(T)]
+    R = [[sum(W[i][s] * M[s][t] for s in range(T)) for t in range(T)] for i in range(d)]
+    lam, mu = mp.mpf(model.coupling), mp.mpf(model.mu)
+    G, prices = [], []
+    for t, task in enumerate(tasks):
+        scale = 1 / mp.mpf(len(task.y)) if model.loss.reduction == "mean" else mp.mpf(1)
+        c = _task_weight(model, t, len(task.y))
+        weight, loss = c * (1 + mu * sum(B[t])) * scale, mp.mpf(0)
+        slope = [2 * lam * sum(R[i][u] * M[t][u] for u in range(T)) for i in range(d)]
+        for k, (row, y) in enumerate(zip(task.X.tolist(), task.y.tolist(), strict=True)):
+            z = sum(mp.mpf(a) * W[i][t] for i, a in enumerate(row))
+            if (t, k) in on:
+                u = pulls[t, k]
+            elif model.loss.smooth:
+                u, loss = weight * _slope(model.loss, z, y), loss + exact_row(model.loss, z, y)
+            else:
+                end = _interval(model.loss, y)[sides[t, k] > 0]
+                u, loss = weight * end, loss + end * (z - _seams(model.loss, y)[0])
+            slope = [g + u * mp.mpf(a) for g, a in zip(slope, row, strict=True)]
+        G += slope
+        prices.append(mu * c * scale * loss)
+    inner = [prices[s] - 2 * lam * sum(W[i][s] * R[i][t] for i in range(d)) for s, t in edges]
+    rows = [
+        sum(mp.mpf(a) * W[i][t] for i, a in enumerate(tasks[t].X[k].tolist())) - seam for t, k, seam in kinks
+    ]
+    return [*G, *inner, *rows]

@@ -68,6 +68,24 @@ def other_instance(label: str, seed: int) -> tuple[TaskSet, Model]:
     return tasks, replace(bare, transfer=LossWeightedL1(mu=share * max(float(largest), 1e-3)))
 
 
+def wide_instance(label: str, seed: int) -> tuple[TaskSet, Model]:
+    """The same with scales drawn too: coupling, mu, y, features; up to five tasks of up to five features."""
+    rng = np.random.default_rng([8, seed])
+    T, d = int(rng.integers(1, 6)), int(rng.integers(1, 6))
+    loss = make_loss(label, reduction=("mean", "sum")[seed % 2])
+    tasks = tasks_for(loss, rng, d=d, counts=rng.integers(4, 21, size=T))
+    sizes, unit = 10.0 ** rng.uniform(-1, 1, size=d), float(10.0 ** rng.uniform(-2, 2))
+    targets = [task.y if loss.classification or loss.name == "poisson" else unit * task.y for task in tasks]
+    tasks = TaskSet.from_arrays([sizes * task.X for task in tasks], targets)
+    weights = ("equal", "inverse-sqrt", tuple(10.0 ** rng.uniform(-2, 2, size=T)))[seed % 3]
+    return tasks, Model(
+        loss=loss,
+        transfer=LossWeightedL1(mu=float(10.0 ** rng.uniform(-4, 0.5))),
+        coupling=float(10.0 ** rng.uniform(-3, 1)),
+        task_weights=weights,
+    )
+
+
 def solved(tasks: TaskSet, model: Model) -> Solution:
     """The fit whose point is proved."""
     return fit(tasks, model, options=Options(tol=1e-10))

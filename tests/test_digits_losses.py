@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from cases import loss_id
 from flint import arb, arb_mat, ctx
-from oracle import judged, lowest_curvature
+from oracle import first_order_root, judged, lowest_curvature
 from proven import (
     KINK_DEGENERATE,
     Point,
@@ -21,12 +22,15 @@ from proven import (
     quantile_saddle,
     solved,
     support_vector,
+    wide_instance,
 )
 
-from amtl_cvx import LossWeightedL1, Model, TaskSet
+from amtl_cvx import LossWeightedL1, Model, TaskSet, fit
+from amtl_cvx.commands.certify import _digit_lines
 from amtl_cvx.digits import ProvenPoint, kinks, krawczyk, prove
 from amtl_cvx.digits.losses import ROWS, WEDGES, Kink, row_function, seams, wedge_function
 from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.ladder import climb
 from amtl_cvx.losses import Hinge, Huber, Loss, Poisson, Quantile
 
 LABELS = ("huber:0.8", "poisson", "hinge", "quantile:0.7")
@@ -171,6 +175,37 @@ def test_a_poisson_rate_by_hand() -> None:
     assert abs(mpmath.mpf(found.W[0][0]) - w) < mpmath.mpf(10) ** -39
     J = mpmath.exp(w) - 3 * w + (6 * mpmath.log(6) - 6) / 2 + w * w / 2
     assert abs(mpmath.mpf(found.objective) - J) < mpmath.mpf(10) ** -38
+
+
+def test_rows_on_kinks_are_named_in_what_is_printed_and_stored() -> None:
+    point = support_vector(0.25)
+    found = prove(*point)
+    assert _digit_lines(found, point.tasks)[-1] == "rows of task 0 on their kinks: 0"
+    stored = json.loads(json.dumps(found.named(point.tasks)))
+    assert stored["rows"] == {"inside": [[1]], "kink": [[0]], "outside": [[]]}
+    assert stored["min_multiplier"] is None and stored["min_row_distance"] == pytest.approx(0.75)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("label", LABELS)
+@pytest.mark.parametrize("seed", [0, 3, 9])
+def test_fits_at_any_scale_reach_c4_where_an_oracle_finds_a_strict_minimum(label: str, seed: int) -> None:
+    """Newton's method of the oracle in 50 digits, from the stored point; a refusal needs its word."""
+    tasks, model = wide_instance(label, seed)
+    fitted = fit(tasks, model)
+    assert fitted.certificate.passes
+    climbed = climb(fitted.certificate, tasks, model, fitted.W, fitted.B, level="C4")
+    with mpmath.workdps(50):
+        stored = [[[mpmath.mpf(x) for x in row] for row in block.tolist()] for block in (fitted.W, fitted.B)]
+        root = first_order_root(tasks, model, *stored, 1e-6)
+        assert root is not None
+        at = judged(tasks, model, *root, mpmath.mpf(10) ** -30)
+        assert (climbed.certificate.level == "C4") == at.strict(mpmath.mpf(10) ** -12)
+        assert climbed.proven is not None
+        decimals = zip(
+            sum((*climbed.proven.W, *climbed.proven.B), ()), sum((*root[0], *root[1]), []), strict=True
+        )
+        assert max(abs(mpmath.mpf(a) - b) / (1 + abs(b)) for a, b in decimals) < mpmath.mpf(10) ** -37
 
 
 # what is refused

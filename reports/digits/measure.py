@@ -24,12 +24,22 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "reports")]
 
 from cases import mu_max, random_tasks  # noqa: E402
 from machine import machine  # noqa: E402
-from proven import DEGENERATE, Point, instance, solved, split_duplicates  # noqa: E402
+from others import others  # noqa: E402
+from page import page  # noqa: E402
+from proven import (  # noqa: E402
+    DEGENERATE,
+    KINK_DEGENERATE,
+    Point,
+    instance,
+    quantile_saddle,
+    solved,
+    split_duplicates,
+)
 
 from amtl_cvx import LossWeightedL1, Model, TaskSet  # noqa: E402
 from amtl_cvx.digits import ProvenPoint, exact_prices, exact_transfer, exact_weights, prove  # noqa: E402
 from amtl_cvx.errors import NotCertifiable  # noqa: E402
-from amtl_cvx.losses import LOSSES  # noqa: E402
+from amtl_cvx.losses import LOSSES, make_loss  # noqa: E402
 
 SEED = 1
 LARGER = (
@@ -45,6 +55,7 @@ LARGER = (
 TRANSFERS = ((5, 4), (10, 8), (30, 10), (30, 40))
 WEIGHTS = ((4, 3), (10, 8), (20, 8))
 """T, d of the exact half-steps."""
+
 
 Row = dict[str, Any]
 
@@ -123,7 +134,7 @@ def tampered(points: list[Point]) -> list[Row]:
 def degenerate() -> list[Row]:
     """Points that are degenerate on purpose."""
     found = []
-    for name, (point, _) in DEGENERATE.items():
+    for name, (point, _) in (DEGENERATE | KINK_DEGENERATE).items():
         reason, seconds = refusal(point)
         found.append({"what": name, "answer": reason or "PROVED", "seconds": seconds})
     return found
@@ -175,85 +186,24 @@ def exact() -> list[Row]:
     return rows
 
 
-def table(head: str, lines: list[str]) -> list[str]:
-    """Markdown."""
-    return [f"| {head} |", "|" + "---|" * (head.count("|") + 1), *(f"| {line} |" for line in lines), ""]
-
-
-def proof_line(row: Row) -> str:
-    least = ["-" if row[key] is None else f"{row[key]:.1e}" for key in ("multiplier", "positive_B")]
-    return (
-        f"{row['unknowns']} | {row['edges']} | {row['radius']:.1e} | {row['isolation']:.0e} |"
-        f" {row['distance']:.1e} | {'yes' if row['minimum'] else 'NO'} | {' | '.join(least)} |"
-        f" {row['seconds']:.3f} | {row['objective']}"
-    )
-
-
-PROOF_HEAD = (
-    "unknowns | edges | radius | alone within | stored point off by | strict local minimum |"
-    " smallest multiplier | smallest positive B | seconds | J"
-)
-
-
-def page(found: dict[str, Any]) -> str:
-    """README.md."""
-    proofs, saddle = found["twenty"], found["saddle"]
-    hold = all(row["radius"] <= 1e-30 and row["minimum"] and row["unknowns"] <= 30 for row in proofs)
-    refused = all("PROVED" not in row["answer"] for row in found["degenerate"])
-    slowest = max(row["seconds"] for row in proofs)
-    lines = [
-        "# Proven digits",
-        "",
-        "Written by `python reports/digits/measure.py`. " + found["machine"],
-        "",
-        f"- Twenty random problems of at most 30 unknowns, radius at most 1e-30, strict local minimum proved:"
-        f" {'holds' if hold else 'DOES NOT HOLD'}; slowest proof {slowest:.3f} s (limit 5 s).",
-        f"- Degenerate points constructed on purpose: {'all' if refused else 'NOT ALL'} refused.",
-        "",
-        '"alone within" is the half-width of the largest box tried in which no other first-order point lies;'
-        " where it exceeds the distance of the stored point, that box holds the stored point too.",
-        "",
-        "## Twenty random problems (tests/proven.py, seeds 0 to 19)",
-        "",
-        *table(
-            "seed | loss | " + PROOF_HEAD,
-            [f"{row['seed']} | {row['loss']} | {proof_line(row)}" for row in proofs],
-        ),
-        "## The same points, spoiled",
-        "",
-        *table(
-            "what | points | refused",
-            [f"{row['what']} | {row['points']} | {row['refused']}" for row in found["tampered"]],
-        ),
-        "## Degenerate on purpose",
-        "",
-        *table(
-            "what | answer | seconds",
-            [f"{row['what']} | {row['answer']} | {row['seconds']:.3f}" for row in found["degenerate"]],
-        ),
-        "A first-order point that is a saddle by construction (two copies of a task share an edge) is"
-        f" {'proved to be no minimum' if not saddle['minimum'] else 'CALLED A MINIMUM'}, radius"
-        f" {saddle['radius']:.1e}.",
-        "",
-        f"## Larger problems (seed {SEED})",
-        "",
-        *table(
-            "loss | T | d | rows a task | " + PROOF_HEAD,
-            [f"{r['loss']} | {r['T']} | {r['d']} | {r['rows']} | {proof_line(r)}" for r in found["larger"]],
-        ),
-        "## Exact half-steps",
-        "",
-        "B-step: duality gap over the rationals. W-step: largest entry of the gradient over the rationals.",
-        "",
-        *table(
-            "step | T | d | edges | gap or gradient | seconds",
-            [
-                f"{r['step']} | {r['T']} | {r['d']} | {r['edges']} | {r['answer']} | {r['seconds']:.2f}"
-                for r in found["exact"]
-            ],
-        ),
-    ]
-    return "\n".join(lines)
+def exact_pieces() -> list[Row]:
+    """W-steps over the rationals of the other losses of polynomial pieces."""
+    rows = []
+    for label in ("huber:0.8", "squared-hinge", "hinge", "quantile:0.7"):
+        for T, d in WEIGHTS[:2]:
+            rng = np.random.default_rng(SEED)
+            loss = make_loss(label)
+            kind = "squared" if label[0] in "hq" and not loss.classification else "logistic"
+            tasks = random_tasks(rng, loss=kind, d=d, counts=[2 * d] * T)
+            model = Model(loss=loss, transfer=LossWeightedL1(mu=0.1), coupling=0.1)
+            B = np.round(0.3 * rng.random((T, T)), 2) * (1 - np.eye(T))
+            start = time.perf_counter()
+            found = exact_weights(tasks, model, B)
+            answer = f"{found.gap} and {found.gradient}"
+            rows.append(
+                {"loss": label, "T": T, "d": d, "answer": answer, "seconds": time.perf_counter() - start}
+            )
+    return rows
 
 
 def main() -> None:
@@ -262,12 +212,16 @@ def main() -> None:
     found = {
         "machine": f"{machine()[:-1]}, python-flint {flint.__version__};"
         f" load average {os.getloadavg()[0]:.1f} at the start.",
+        "seed": SEED,
         "twenty": proofs,
         "tampered": tampered(points),
         "degenerate": degenerate(),
         "saddle": figures(prove(*split_duplicates())),
+        "kinked saddle": figures(prove(*quantile_saddle())),
+        "others": others(),
         "larger": larger(),
         "exact": exact(),
+        "exact pieces": exact_pieces(),
     }
     (HERE / "figures.json").write_text(json.dumps(found, indent=1) + "\n")
     (HERE / "README.md").write_text(page(found))
