@@ -52,6 +52,8 @@ class WeightStep:
         self.rows, self.P, self.d, self.T = list(rows), P, d, P.nrows()
         self.u = [fmpq(0)] * len(self.rows)
         self.free: list[int] = []
+        self.of_task = [[i for i, row in enumerate(self.rows) if row.t == t] for t in range(self.T)]
+        self.X = [fmpq_mat([self.rows[i].x for i in own]) if own else fmpq_mat(0, d) for own in self.of_task]
 
     def start(self, tried: Sequence[fmpq], sides: Sequence[int]) -> None:
         """Begin at u = `tried`; a row of side -1 or 1 at its lower or upper end."""
@@ -68,7 +70,8 @@ class WeightStep:
         """W, (d, T); `ZeroDivisionError` where it is not unique, `SolveError` after too many faces."""
         for _ in range(_FACES * (len(self.rows) + 1)):
             W = self._settle()
-            inwards = {i: pull for i in range(len(self.rows)) if (pull := self._inwards(i, W)) > 0}
+            z = self._scores(W)
+            inwards = {i: pull for i in range(len(self.rows)) if (pull := self._inwards(i, z[i])) > 0}
             if not inwards:
                 return W
             self._enter(max(inwards, key=inwards.__getitem__))
@@ -76,19 +79,30 @@ class WeightStep:
 
     def gradient(self, W: fmpq_mat) -> fmpq_mat:
         """sum_i omega_i u_i x_i e_t' + 2 W P, (d, T)."""
-        G = [[fmpq(0)] * self.T for _ in range(self.d)]
-        for row, u in zip(self.rows, self.u, strict=True):
-            for k, x in enumerate(row.x):
-                G[k][row.t] += row.weight * u * x
-        return fmpq_mat(G) + 2 * W * self.P
+        pulls = [self._pull(t, self.of_task[t]) for t in range(self.T)]
+        return fmpq_mat([[pull[k, 0] for pull in pulls] for k in range(self.d)]) + 2 * W * self.P
 
     def mismatch(self, W: fmpq_mat) -> fmpq:
         """sum_i omega_i (phi(z) + phi*(u) - u z), each >= 0: the gap where the gradient is 0."""
         total = fmpq(0)
-        for row, u in zip(self.rows, self.u, strict=True):
-            z = _score(row, W)
+        for row, u, z in zip(self.rows, self.u, self._scores(W), strict=True):
             total += row.weight * (row.loss.value(z) + row.loss.conjugate(u) - u * z)
         return total
+
+    def _scores(self, W: fmpq_mat) -> list[fmpq]:
+        """z of every row."""
+        found = [fmpq(0)] * len(self.rows)
+        for t, own in enumerate(self.of_task):
+            scores = self.X[t] * fmpq_mat(self.d, 1, [W[k, t] for k in range(self.d)])
+            for i, z in zip(own, scores.entries(), strict=True):
+                found[i] = z
+        return found
+
+    def _pull(self, t: int, some: Sequence[int]) -> fmpq_mat:
+        """sum of omega u x over some rows of task t, (d, 1)."""
+        chosen = set(some)
+        u = [self.rows[i].weight * self.u[i] if i in chosen else fmpq(0) for i in self.of_task[t]]
+        return self.X[t].transpose() * fmpq_mat(len(u), 1, u)
 
     def _settle(self) -> fmpq_mat:
         """W at the dual optimum over the free rows, those left out that come to an end on the way."""
@@ -98,7 +112,7 @@ class WeightStep:
             rooms = [_room(self.rows[i].loss, self.u[i], aim) for i, aim in ways]
             length = min((room for room in rooms if room is not None), default=None)
             for i, aim in ways:
-                self.u[i] += (aim - self.u[i]) * (1 if length is None else length)
+                self.u[i] = aim if length is None else self.u[i] + length * (aim - self.u[i])
             if length is None:
                 return W
             self.free = [i for i in self.free if self.rows[i].loss.inside(self.u[i])]
@@ -109,28 +123,26 @@ class WeightStep:
         T, d, n = self.T, self.d, self.T * self.d
         kinks = [i for i in self.free if not self.rows[i].loss.curved]
         H = [[fmpq(0)] * (n + len(kinks)) for _ in range(n + len(kinks))]
-        right = [fmpq(0)] * n + [self.rows[i].loss.centre for i in kinks]
+        right, free = [fmpq(0)] * n + [self.rows[i].loss.centre for i in kinks], set(self.free)
         for t in range(T):
             for u in range(T):
                 for k in range(d):
                     H[t * d + k][u * d + k] = 2 * self.P[t, u]
             self._add_curved(H, right, t)
-        free = set(self.free)
-        for i, row in enumerate(self.rows):
-            if i not in free:
-                for k, x in enumerate(row.x):
-                    right[row.t * d + k] -= row.weight * self.u[i] * x
+            pull = self._pull(t, [i for i in self.of_task[t] if i not in free])
+            for k in range(d):
+                right[t * d + k] -= pull[k, 0]
         for c, i in enumerate(kinks, start=n):
             row = self.rows[i]
             for k, x in enumerate(row.x):
                 H[c][row.t * d + k] = H[row.t * d + k][c] = x
         found = fmpq_mat(H).solve(fmpq_mat(len(H), 1, right)).entries()
         W = fmpq_mat([[found[t * d + k] for t in range(T)] for k in range(d)])
-        eta = dict(zip(kinks, found[n:], strict=True))
-        aims = []
-        for i in self.free:
-            row = self.rows[i]
-            aims.append(eta[i] / row.weight if i in eta else 2 * (_score(row, W) - row.loss.centre))
+        eta, z = dict(zip(kinks, found[n:], strict=True)), self._scores(W)
+        aims = [
+            eta[i] / self.rows[i].weight if i in eta else 2 * (z[i] - self.rows[i].loss.centre)
+            for i in self.free
+        ]
         return W, aims
 
     def _add_curved(self, H: list[list[fmpq]], right: list[fmpq], t: int) -> None:
@@ -147,12 +159,12 @@ class WeightStep:
             for j in range(d):
                 H[t * d + k][t * d + j] += block[k, j]
 
-    def _inwards(self, i: int, W: fmpq_mat) -> fmpq:
+    def _inwards(self, i: int, z: fmpq) -> fmpq:
         """How steeply the dual rises where the u of a row at an end moves inside; 0 of a free row."""
         row, u = self.rows[i], self.u[i]
         if row.loss.inside(u):
             return fmpq(0)
-        rise = row.weight * (_score(row, W) - row.loss.centre - (u / 2 if row.loss.curved else 0))
+        rise = row.weight * (z - row.loss.centre - (u / 2 if row.loss.curved else 0))
         return rise if row.loss.low is not None and u == row.loss.low else -rise
 
     def _enter(self, j: int) -> None:
@@ -204,10 +216,6 @@ def _too_many() -> SolveError:
         solver="exact",
         status="too many exchanges",
     )
-
-
-def _score(row: ExactRow, W: fmpq_mat) -> fmpq:
-    return sum((x * W[k, row.t] for k, x in enumerate(row.x)), fmpq(0))
 
 
 def _room(loss: Piecewise, u: fmpq, aim: fmpq) -> fmpq | None:
