@@ -13,6 +13,7 @@ from checks.rational import fractions
 from scipy.optimize import lsq_linear
 
 from amtl_cvx.certificate import RowSums, certify
+from amtl_cvx.certificate.bounds import Newton, newton_step
 from amtl_cvx.certificate.duals import price_room
 from amtl_cvx.certificate.escape import _names
 from amtl_cvx.certificate.fenchel import _box_minimum
@@ -118,3 +119,24 @@ def test_multipliers_in_a_box_are_those_of_bounded_least_squares(seed: int) -> N
         assert (low <= x).all() and (x <= high).all()
         value, least = (0.5 * float(((A @ each - b) ** 2).sum()) for each in (x, best))
         assert least * (1 - 1e-12) <= value <= least + 1e-9 * (1.0 + least)
+
+
+def test_the_newton_step_says_where_it_has_none() -> None:
+    """Diagonal Hessians by hand: what g'H^-1 g is, where H is singular, and where a number is not finite."""
+    M, W = np.zeros((1, 1)), np.ones((2, 1))
+
+    def at(diagonal: tuple[float, float], g: tuple[float, float]) -> Newton:
+        return newton_step(np.diag(diagonal)[None], M, 1.0, np.array(g)[:, None], W)
+
+    whole = at((2.0, 8.0), (2.0, 8.0))
+    assert whole.gain == pytest.approx(5.0) and whole.step == pytest.approx(np.sqrt(2.0))
+    assert whole.condition == pytest.approx(4.0)
+    assert at((2.0, 0.0), (2.0, 0.0)).gain == pytest.approx(1.0)
+    assert at((2.0, 0.0), (2.0, 1e-3)).gain == np.inf
+    for diagonal, g in (
+        ((np.inf, 1.0), (1.0, 1.0)),
+        ((1.0, 1.0), (np.inf, 1.0)),
+        ((np.nan, 1.0), (1.0, 1.0)),
+    ):
+        found = at(diagonal, g)
+        assert (found.gain, found.condition, found.smallest) == (np.inf, np.inf, 0.0)
