@@ -35,7 +35,7 @@ from points import perturbed  # noqa: E402
 from problem import KINKED, LOSSES, Floats, Problem  # noqa: E402
 from steps import course  # noqa: E402
 
-POINTS, PROCESSES, AROUND = 2000, 2, 3
+POINTS, PROCESSES, AROUND, BATCH = 2000, 2, 3, 14
 NAMES = (*KINDS, "single-task", "curriculum")
 MOST = 4 * POINTS
 """No more cases than that, however few points each gives."""
@@ -65,12 +65,12 @@ def main() -> int:
 def collected(seed: int, wanted: int) -> list[dict[str, Any]]:
     """Verdicts of the cases in their order, until there are as many as `wanted`."""
     found: list[dict[str, Any]] = []
-    numbers = ((seed, number) for number in range(MOST))
     with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
-        for verdicts in pool.imap(examine, numbers):
-            found += verdicts
+        for first in range(0, MOST, BATCH):
+            batch = [(seed, number) for number in range(first, first + BATCH)]
+            for verdicts in pool.map(examine, batch, chunksize=1):
+                found += verdicts
             if len(found) >= wanted:
-                pool.terminate()
                 break
     return found[:wanted]
 

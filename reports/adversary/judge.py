@@ -31,6 +31,7 @@ from problem import Floats, Problem
 
 from amtl_cvx import Model, TaskSet, certify, fit
 from amtl_cvx.certificate import Certificate
+from amtl_cvx.coordinator import Options
 from amtl_cvx.curriculum import certify_curriculum
 from amtl_cvx.errors import AMTLError
 from amtl_cvx.losses import make_loss
@@ -40,7 +41,9 @@ from amtl_cvx.transfer import LossWeightedL1
 TOL, ENTRY = 1e-8, 1e-6
 ROUNDING = {False: 2.0**-72, True: 2.0**-48}
 """Of J(0, 0), by whether the loss has kinks."""
-SECONDS = 30
+SECONDS = 20
+OPTIONS = Options(solve_limit=SECONDS / 4)
+"""The default, but that no solver goes on in its thread when time is up."""
 METHODS = {"joint": "alternating", "single-task": "stl", "curriculum": "curriculum"}
 
 
@@ -67,8 +70,8 @@ class Verdict:
         return asdict(self)
 
 
-class OutOfTime(Exception):
-    """The package did not answer within `SECONDS`."""
+class OutOfTime(BaseException):
+    """The package did not answer within `SECONDS`; not to be taken for an error of a solver."""
 
 
 def package(problem: Problem) -> tuple[TaskSet, Model]:
@@ -86,7 +89,7 @@ def package(problem: Problem) -> tuple[TaskSet, Model]:
 def fitted(problem: Problem, judged: str) -> tuple[Verdict, Solution | None]:
     """A default fit, and the verdict on its point."""
     verdict = Verdict(what="fit", judged=judged)
-    solution = _timed(verdict, lambda: fit(*package(problem), method=METHODS[judged]))
+    solution = _timed(verdict, lambda: fit(*package(problem), method=METHODS[judged], options=OPTIONS))
     if solution is not None:
         _judge(verdict, problem, solution.W, solution.B, solution.certificate, solution.order)
     return verdict, solution
