@@ -324,7 +324,8 @@ def _ridge_start(tasks: TaskSet, model: Model) -> Array:
             while step.value(w + length * direction) > value + 1e-4 * length * slope + 1e-14 * abs(value):
                 length /= 2.0
             w = w + length * direction
-            if -slope <= 1e-26 * max(abs(value), 1e-300) or step.relative(w) <= 1e-14:
+            small = -slope <= 1e-26 * max(abs(value), 1e-300) or step.relative(w) <= 1e-14
+            if small and not step.unbalanced(w, value):
                 break
         columns.append(w[:, 0])
     return np.column_stack(columns)

@@ -69,43 +69,45 @@ class WeightProblem:
 
     Parameters
     ----------
-    loss, tasks, turned
-        `turned` says that the rows are coordinates (`TaskSet.basis`).
+    loss, tasks, turned, block
+        `turned` and `block` as in `slope_at`.
     W, M, a : (d, T), (T, T), (T,)
     coupling : float
     multipliers : T arrays (n_t,), optional
         In the domain of phi*; for the gap.
     dense : bool
         Whether the Hessian may be factored.
+    value : float
+        F at this point, what bounds are compared with.
+    sigma : float
+        The smallest singular value of M, 0 where it is rounding.
     """
 
     loss: Loss
     tasks: tuple[Task, ...]
     turned: bool
+    block: tuple[Array, Array] | None
     W: Array
     M: Array
     a: Array
     coupling: float
     multipliers: tuple[Array, ...] | None
     dense: bool
+    value: float
+    sigma: float
 
     def judged(self, *, rounded: bool = True) -> Judged:
         """What a move of W can gain; `rounded` is whether there is rounding."""
-        singular = np.linalg.svd(self.M, compute_uv=False)
-        sigma, lost = float(singular[-1]), len(self.M) * EPS * float(singular[0])
         slope = self._slope(None if self.loss.smooth else self.multipliers, rounded)
-        gap, mismatch = self._gap(slope, rounded)
-        if not sigma > lost:
-            gap = Gap(math.inf, math.inf)
-        newton, proved = None, Proved(math.inf, "")
-        if self.loss.smooth or not gap.safe <= _ENOUGH * float(self._terms()[0].sum()):
-            blocks = self._blocks(slope)
-            if self.dense:
-                newton = newton_step(blocks, self.M, self.coupling, slope.gradient, self.W)
-            floor = 2.0 * self.coupling * max(sigma - lost, 0.0) * max(sigma - lost, 0.0)
-            proved = self._by_decrement(slope, block_decrement(slope.gradient, blocks, floor), newton)
-        if not self.loss.smooth:
-            newton, proved = None, proved._replace(gain=proved.gain + 2.0 * mismatch)
+        if self.loss.smooth:
+            proved, newton = self._by_decrement(slope)
+            gap, _ = self._gap(slope, rounded, sharp=not proved.gain <= _ENOUGH * self.value)
+        else:
+            proved, newton = Proved(math.inf, ""), None
+            gap, mismatch = self._gap(slope, rounded, sharp=True)
+            if not gap.safe <= _ENOUGH * self.value:
+                proved = self._by_decrement(slope)[0]
+                proved = proved._replace(gain=proved.gain + 2.0 * mismatch)
         gain, by = min((proved.gain, "decrement"), (gap.safe, "gap"))
         if not math.isfinite(gain):
             gain, by = math.inf, "none"
@@ -118,7 +120,7 @@ class WeightProblem:
         a cycle of tasks that are fitted without loss needs: along it W moves at no cost, and H is singular.
         """
         values, room = self._terms()
-        left = values <= _COSTLESS * float(values.sum())
+        left = values <= _COSTLESS * self.value
         for _ in range(len(left)):
             left = left & ~(self.M[:, ~left] != 0.0).any(axis=1)
         if not left.any() or left.all():
@@ -128,10 +130,13 @@ class WeightProblem:
         rest = replace(
             self,
             tasks=tuple(self.tasks[t] for t in kept),
+            block=None,
             W=self.W[:, kept],
             M=self.M[np.ix_(kept, kept)],
             a=self.a[kept],
             multipliers=multipliers,
+            value=float(values[kept].sum()),
+            sigma=least_singular(self.M[np.ix_(kept, kept)]),
         )
         return rest, float((values + room)[left].sum())
 
@@ -154,25 +159,36 @@ class WeightProblem:
     def _slope(self, multipliers: Sequence[Array] | None, rounded: bool) -> Slope:
         pull = coupling_pull(self.W, self.M, self.coupling)
         slope = slope_at(
-            self.loss, self.tasks, self.W, self.a, pull, turned=self.turned, multipliers=multipliers
+            self.loss,
+            self.tasks,
+            self.W,
+            self.a,
+            pull,
+            turned=self.turned,
+            block=self.block,
+            multipliers=multipliers,
         )
         return slope if rounded else slope.exact()
 
-    def _gap(self, slope: Slope, rounded: bool) -> tuple[Gap, float]:
-        """F - D at the multipliers, else at phi' (the `slope`), and its mismatch with room for rounding."""
+    def _gap(self, slope: Slope, rounded: bool, *, sharp: bool) -> tuple[Gap, float]:
+        """F - D at the multipliers, else at phi' (the `slope`), and its mismatch with room for rounding.
+
+        Not `sharp` does without that room, and so without a bound.
+        """
         M, mismatch, room = self.M, 0.0, 0.0
         if self.multipliers is not None:
             mismatch = fenchel_terms(self.loss, self.tasks, self.a, self.W, self.multipliers).mismatch
             slope = self._slope(self.multipliers, rounded) if self.loss.smooth else slope
             room = mismatch_room(self.loss, self.tasks, slope, self.multipliers) if rounded else 0.0
-        try:
-            E, N = np.linalg.solve(M, slope.gradient.T), np.abs(np.linalg.inv(M))
-        except np.linalg.LinAlgError:
+        if not self.sigma > 0.0:
             return Gap(math.inf, math.inf), mismatch + room
-        off = float(np.linalg.norm(N @ slope.entries().T)) + math.sqrt(2.0 * self.coupling) * slope.drift
-        off += len(M) * EPS * float(np.linalg.norm(N @ (np.abs(M) @ np.abs(E)))) if rounded else 0.0
-        length, most = float(np.linalg.norm(E)), 4.0 * self.coupling
-        safe = (length + off) * (length + off) / most + mismatch + room
+        E, most = np.linalg.solve(M, slope.gradient.T), 4.0 * self.coupling
+        length, safe = float(np.linalg.norm(E)), math.inf
+        if sharp:
+            N = np.abs(np.linalg.inv(M))
+            off = float(np.linalg.norm(N @ slope.entries().T)) + math.sqrt(2.0 * self.coupling) * slope.drift
+            off += len(M) * EPS * float(np.linalg.norm(N @ (np.abs(M) @ np.abs(E)))) if rounded else 0.0
+            safe = (length + off) * (length + off) / most + mismatch + room
         return Gap(length * length / most + mismatch, safe), mismatch + room
 
     def _root(self, slope: Slope) -> Factor | None:
@@ -181,20 +197,30 @@ class WeightProblem:
         roots = [np.sqrt(at.stiff)[:, None] * task.X for task, at in rows]
         return root_factor(roots, self.M, self.coupling)
 
-    def _by_decrement(self, slope: Slope, cheap: Decrement, newton: Newton | None) -> Proved:
-        """The bound of `gains`: reach from the blocks `cheap` of H, from its factor if they do not decide."""
-        loss, tasks = self.loss, self.tasks
-        factor, g = None if newton is None else newton.factor, slope.gradient.T.ravel()
-        if newton is not None and (factor is None or factor.lost > LOST):
+    def _by_decrement(self, slope: Slope) -> tuple[Proved, Newton | None]:
+        """The bound of `gains`: reach from the blocks of H, from its factor if they do not decide."""
+        loss, tasks, blocks = self.loss, self.tasks, self._blocks(slope)
+        cheap = block_decrement(slope.gradient, blocks, 2.0 * self.coupling * self.sigma * self.sigma)
+        if not self.dense:
+            return proved_gain(loss, tasks, slope, cheap), None
+        newton = newton_step(blocks, self.M, self.coupling, slope.gradient, self.W)
+        factor, g = newton.factor, slope.gradient.T.ravel()
+        if factor is None or factor.lost > LOST:
             factor = self._root(slope) if g.size <= _QR_LIMIT else None
         if factor is None:
-            return proved_gain(loss, tasks, slope, cheap)
+            return proved_gain(loss, tasks, slope, cheap), newton
         length = float(np.linalg.norm(sl.solve_triangular(factor.lower, g, lower=True, check_finite=False)))
         found = proved_gain(loss, tasks, slope, Decrement(length, cheap.roots, factor.lost))
-        if found.gain <= 2.0 * length * length or found.gain <= _NOTHING * float(self._terms()[0].sum()):
-            return found
-        roots = inverse_roots(factor, len(self.M))
-        return proved_gain(loss, tasks, slope, Decrement(length, roots, factor.lost))
+        if not (found.gain <= 2.0 * length * length or found.gain <= _NOTHING * self.value):
+            roots = inverse_roots(factor, len(self.M))
+            found = proved_gain(loss, tasks, slope, Decrement(length, roots, factor.lost))
+        return found, newton
+
+
+def least_singular(M: Array) -> float:
+    """The smallest singular value, less its rounding; 0 where that is all of it."""
+    singular = np.linalg.svd(M, compute_uv=False)
+    return max(float(singular[-1]) - len(M) * EPS * float(singular[0]), 0.0)
 
 
 def newton_step(blocks: Array, M: Array, coupling: float, gradient: Array, W: Array) -> Newton:

@@ -114,6 +114,8 @@ def proved_gain(loss: Loss, tasks: Sequence[Task], slope: Slope, decrement: Decr
     if not lost < 1.0:
         return Proved(math.inf, _SINGULAR)
     length = decrement.length + noise
+    if loss.quadratic:
+        return Proved(length * length / (2.0 * (1.0 - lost)), "")
     return _least(length, np.concatenate(paces), np.concatenate(levers), lost, loss.concordant)
 
 

@@ -41,14 +41,12 @@ class Pull(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """One task's rows at a point, (n,) each but `size`."""
+    """One task's rows at a point, (n,) each."""
 
     weight: float
     scores: Array
     moves: Array
     slips: Array
-    size: Array
-    """|x_ij|, (n, d)."""
     stiff: Array
     """weight phi'', or what takes its place (`gains`)."""
     unit: Array
@@ -60,6 +58,8 @@ class Slope(NamedTuple):
 
     gradient: Array
     room: Array
+    slipped: Array
+    """What the slips do to its entries, (d, T)."""
     drift: float
     rows: tuple[Rows, ...]
 
@@ -69,11 +69,11 @@ class Slope(NamedTuple):
             each._replace(moves=0.0 * each.moves, slips=0.0 * each.slips, unit=each.unit + each.moves)
             for each in self.rows
         )
-        return Slope(self.gradient, 0.0 * self.room, 0.0, none)
+        return Slope(self.gradient, 0.0 * self.room, 0.0 * self.slipped, 0.0, none)
 
     def entries(self) -> Array:
         """By how much an entry can be off, (d, T), `drift` apart."""
-        return self.room + np.column_stack([each.weight * (each.size.T @ each.slips) for each in self.rows])
+        return self.room + self.slipped
 
 
 def coupling_pull(W: Array, M: Array, coupling: float) -> Pull:
@@ -92,37 +92,49 @@ def slope_at(
     pull: Pull,
     *,
     turned: bool,
+    block: tuple[Array, Array] | None = None,
     multipliers: Sequence[Array] | None = None,
 ) -> Slope:
     """The gradient of sum_t a_t L_t(w_t) and a quadratic.
 
-    `turned` says that the rows are coordinates (`TaskSet.basis`). `multipliers` (T arrays (n_t,), in the
-    domain of phi*) take the place of phi'; nothing slips then.
+    `turned` says that the rows are coordinates (`TaskSet.basis`), `block` are all of them (`TaskSet.block`).
+    `multipliers` (T arrays (n_t,), in the domain of phi*) take the place of phi'; nothing slips then.
     """
-    gradient, room, found = pull.gradient.copy(), pull.room + 4.0 * EPS * np.abs(pull.gradient), []
-    for t, (task, w) in enumerate(zip(tasks, W.T, strict=True)):
-        X, y = task.X, task.y
-        size = np.abs(X)
+    gradient, room = pull.gradient.copy(), pull.room + 4.0 * EPS * np.abs(pull.gradient)
+    slipped, found = np.zeros_like(room), list[Rows]()
+    weights = a * np.array([loss.scale(task) for task in tasks])
+    stacks = [(task.X[None], task.y[None]) for task in tasks] if block is None else [block]
+    for X, y in stacks:
+        at = slice(len(found), len(found) + len(X))
+        size, w, weight = np.abs(X), W.T[at, :, None], weights[at, None]
         if turned:
-            size = np.maximum(size, np.sqrt(np.einsum("ij,ij->i", X, X))[:, None])
-        z, weight = X @ w, float(a[t]) * loss.scale(task)
-        moves = EPS * (
-            (len(w) + 4.0) * (size @ np.abs(w)) + 2.0 * (1.0 if loss.classification else np.abs(y))
-        )
+            size = np.maximum(size, np.sqrt(np.einsum("tij,tij->ti", X, X))[:, :, None])
+        z, reached = (X @ w)[:, :, 0], (size @ np.abs(w))[:, :, 0]
+        targets = np.abs(y)
+        moves = EPS * ((len(W) + 4.0) * reached + 2.0 * (1.0 if loss.classification else targets))
         if multipliers is None:
-            stiff, unit = weight * loss.curvatures(z, y), loss.steady(z, y)
-            unit = unit if loss.concordant else np.maximum(unit - moves, 0.0)
-            u = loss.slopes(z, y)
-            slips = np.maximum(np.abs(loss.slopes(z + moves, y) - u), np.abs(loss.slopes(z - moves, y) - u))
-            slips += 4.0 * EPS * (np.abs(u) + (loss.curvatures(z, y) if loss.concordant else 0.0))
+            u, slips, curved, unit = _smooth(loss, z, y, moves)
         else:
-            u, slips = multipliers[t], np.zeros_like(z)
-            low, high = loss.domain(y)
-            unit = _KINK * (size @ np.abs(w) + np.abs(y))
-            margin = weight * np.maximum(np.minimum(high - u, u - low), 0.0)
-            margin = np.where(np.isfinite(margin) & (unit > 0.0), margin, 0.0)
-            stiff = np.divide(margin, unit, out=np.zeros_like(z), where=margin > 0.0)
-        gradient[:, t] += weight * (X.T @ u)
-        room[:, t] += (len(y) + 8.0) * EPS * weight * (size.T @ np.abs(u))
-        found.append(Rows(weight, z, moves, slips, size, stiff, unit))
-    return Slope(gradient, room, pull.drift, tuple(found))
+            u, unit = np.stack(multipliers[at]), _KINK * (reached + targets)
+            slips, curved = np.zeros_like(z), _margins(loss, u, y) / np.where(unit > 0.0, unit, np.inf)
+        gradient[:, at] += (weight * (u[:, None, :] @ X)[:, 0, :]).T
+        room[:, at] += (y.shape[1] + 8.0) * EPS * (weight * (np.abs(u)[:, None, :] @ size)[:, 0, :]).T
+        slipped[:, at] = (weight * (slips[:, None, :] @ size)[:, 0, :]).T
+        parts = zip(weight[:, 0].tolist(), z, moves, slips, weight * curved, unit, strict=True)
+        found += [Rows(*part) for part in parts]
+    return Slope(gradient, room, slipped, pull.drift, tuple(found))
+
+
+def _smooth(loss: Loss, z: Array, y: Array, moves: Array) -> tuple[Array, Array, Array, Array]:
+    """phi', its slips, phi'' and how far that is known to hold."""
+    u, curved, unit = loss.slopes(z, y), loss.curvatures(z, y), loss.steady(z, y)
+    slips = np.maximum(np.abs(loss.slopes(z + moves, y) - u), np.abs(loss.slopes(z - moves, y) - u))
+    slips += 4.0 * EPS * (np.abs(u) + (curved if loss.concordant else 0.0))
+    return u, slips, curved, unit if loss.concordant else np.maximum(unit - moves, 0.0)
+
+
+def _margins(loss: Loss, u: Array, y: Array) -> Array:
+    """The distances of multipliers from the ends of their domain, 0 where that has none."""
+    low, high = loss.domain(y)
+    margins: Array = np.maximum(np.minimum(high - u, u - low), 0.0)
+    return np.where(np.isfinite(margins), margins, 0.0)

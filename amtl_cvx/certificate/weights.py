@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate.bounds import Newton, WeightProblem, newton_step
+from amtl_cvx.certificate.bounds import Newton, WeightProblem, least_singular, newton_step
 from amtl_cvx.certificate.fenchel import kinked_multipliers, within_domain
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.model import Model
@@ -74,30 +74,27 @@ def weight_evidence(
         Dual points of the rows (`fenchel`), from any source; clipped into the domain of phi*. Without them
         those of least gap are found. They bound the gap, so they cannot make a bad W look good.
     """
-    M = np.eye(tasks.T) - B
-    singular = np.linalg.svd(M, compute_uv=False)
-    sigma, a = float(singular[-1]), model.loss_weight(tasks, B)
-    if (a <= 0.0).any():
+    sigma = float(np.linalg.svd(np.eye(tasks.T) - B, compute_uv=False)[-1])
+    if (model.loss_weight(tasks, B) <= 0.0).any():
         names = ("gap_W", "gain_W", "error_W", "condition_W")
         why = "a negative B makes the weight of a loss negative, the W-step is not convex"
         reasons = dict.fromkeys(names, why)
         return WeightEvidence(None, False, None, math.inf, "none", None, None, sigma, reasons)
     problem = _problem(tasks, model, W, B, multipliers)
     found = problem.judged()
-    newton, gap, regular = found.newton, found.gap.value, sigma > tasks.T * _EPS * float(singular[0])
+    newton, gap = found.newton, found.gap.value
     exact = model.loss.quadratic and multipliers is None and newton is not None and math.isfinite(newton.gain)
     if exact and newton is not None:
         gap = newton.gain
     reasons = _missing(model, newton, None if math.isfinite(gap) else sigma)
     judged, by = found.gain, found.by
-    enough = _ENOUGH * model.objective(tasks, W, B)
-    if not judged <= enough and (part := problem.without_costless()) is not None:
+    if not judged <= _ENOUGH * problem.value and (part := problem.without_costless()) is not None:
         rest = part[0].judged()
         judged, by = min((judged, by), (rest.gain + part[1], rest.by))
     if not math.isfinite(judged):
         parts = ("no bound is proved", found.reason, reasons.get("gap_W"))
         reasons["gain_W"] = "; ".join(part for part in parts if part)
-    error = _error(tasks, model, W, B, gap=gap, sigma=sigma if regular else 0.0, newton=newton)
+    error = _error(tasks, model, W, B, gap=gap, sigma=problem.sigma, newton=newton)
     if not math.isfinite(error):
         reasons["error_W"] = reasons.get("gap_W", "the Hessian is numerically singular: W is not determined")
     gain = None if newton is None else newton.gain
@@ -123,12 +120,15 @@ def _problem(
         loss=model.loss,
         tasks=tasks.tasks,
         turned=tasks.basis is not None,
+        block=tasks.block,
         W=W,
         M=np.eye(tasks.T) - B,
         a=model.loss_weight(tasks, B),
         coupling=model.coupling,
         multipliers=None if multipliers is None else within_domain(model.loss, tasks, multipliers),
         dense=W.size <= DENSE_LIMIT,
+        value=model.objective(tasks, W, B),
+        sigma=least_singular(np.eye(tasks.T) - B),
     )
 
 
