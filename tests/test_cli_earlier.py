@@ -152,7 +152,7 @@ def tiny(run: Run) -> None:
     assert answer.code == 0 and "proof.json holds the bound" in answer.out
 
 
-def test_a_proof_is_bound_to_data_and_model(
+def test_a_proof_is_bound_to_data_and_model_and_a_forged_or_foreign_file_is_none(
     run: Run, tiny: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     kept = Path("proof.json").read_bytes()
@@ -176,10 +176,7 @@ def test_a_proof_is_bound_to_data_and_model(
     np.savez("c.npz", **{key: value[:-1] for key, value in data.items()})
     assert_error(run("certify", "c.npz", "run", "--proof", "proof.json"), "another shape")
     assert checker.main(["proof.json"]) == 0
-
-
-def test_a_forged_or_foreign_file_is_no_proof(run: Run, tiny: None) -> None:
-    proof = json.loads(Path("proof.json").read_text())
+    proof = json.loads(kept)
     Path("forged.json").write_text(json.dumps({**proof, "lower": proof["upper"]}))
     for level in ("C2", "C5"):
         assert_error(

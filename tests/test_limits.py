@@ -10,6 +10,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -22,7 +23,7 @@ from amtl_cvx import LossWeightedL1, Model, Squared, TaskSet, certify
 from amtl_cvx.certificate import certify as certify_first_order
 from amtl_cvx.certificate import rungs
 from amtl_cvx.coordinator import Options, alternate
-from amtl_cvx.enclosure import cells, enclose
+from amtl_cvx.enclosure import Enclosure, cells, enclose
 from amtl_cvx.enclosure import point as exact
 from amtl_cvx.enclosure.exact import ExactProblem
 from amtl_cvx.errors import LimitReached, ModelError, NotCertifiable
@@ -37,6 +38,19 @@ MODEL = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=1.0)
 @pytest.fixture(scope="module")
 def tasks() -> TaskSet:
     return random_tasks(np.random.default_rng(4), d=1, counts=(5, 7))
+
+
+@pytest.fixture(scope="module")
+def many(tasks: TaskSet) -> Enclosure:
+    """From ten starts: the minimum."""
+    return enclose(tasks, MODEL, *zeros(tasks), starts=10)
+
+
+@pytest.fixture(scope="module")
+def wide(tasks: TaskSet) -> Enclosure:
+    """Around W = B = 0, from where no lower point is looked for, in two cells at most."""
+    with mock.patch.object(ENCLOSE, "RESTARTS", 0):
+        return enclose(tasks, MODEL, *zeros(tasks), starts=0, cells=2)
 
 
 def zeros(tasks: TaskSet) -> tuple[Array, Array]:
@@ -96,10 +110,9 @@ def test_a_level_that_hangs_ends_with_the_limit(
 
 
 def test_a_search_whose_time_is_over_keeps_its_best_bound(
-    tasks: TaskSet, monkeypatch: pytest.MonkeyPatch
+    tasks: TaskSet, many: Enclosure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After the first relaxation the time is over: its bound is proved, and what stopped it is said."""
-    best = enclose(tasks, MODEL, *zeros(tasks), starts=5)
     over = [math.inf]
     bound = cells.bound
 
@@ -116,7 +129,7 @@ def test_a_search_whose_time_is_over_keeps_its_best_bound(
         monkeypatch.setattr(module, "seconds_left", lambda: over[0])
     found = enclose(tasks, MODEL, *zeros(tasks), starts=1)
     assert found.cells == 1 and found.stopped == "the limit of time" and not found.tight
-    assert found.lower <= best.upper <= found.upper
+    assert found.lower <= many.upper <= found.upper
 
 
 def test_no_time_at_all_is_no_answer(tasks: TaskSet) -> None:
@@ -190,24 +203,18 @@ def test_a_polish_never_ends_above_where_it_began() -> None:
     assert exact.polish(problem, W, edge, bits=96).objective == raw.objective
 
 
-def test_a_lower_point_takes_the_place_of_the_first(tasks: TaskSet) -> None:
+def test_a_lower_point_takes_the_place_of_the_first(tasks: TaskSet, many: Enclosure) -> None:
     """Asked about W = B = 0 and given no start, the moments lead to the point that many starts find."""
-    many = enclose(tasks, MODEL, *zeros(tasks), starts=10)
     said: list[str] = []
     alone = enclose(tasks, MODEL, *zeros(tasks), starts=0, observe=said.append)
     assert any("a lower point turned up" in words for words in said)
     assert alone.tight and abs(alone.upper - many.upper) < Fraction(1, 10**15) * many.upper
 
 
-def test_after_so_many_lower_points_none_is_looked_for(
-    tasks: TaskSet, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_after_so_many_lower_points_none_is_looked_for(many: Enclosure, wide: Enclosure) -> None:
     """The bound is rigorous all the same, a loose one is not called tight, and cells are limited."""
-    best = enclose(tasks, MODEL, *zeros(tasks), starts=10)
-    monkeypatch.setattr(ENCLOSE, "RESTARTS", 0)
-    found = enclose(tasks, MODEL, *zeros(tasks), starts=0, cells=2)
-    assert found.lower <= best.upper < found.upper and found.cells <= 2
-    assert not found.tight and found.width > 1e-3
+    assert wide.lower <= many.upper < wide.upper and wide.cells <= 2
+    assert not wide.tight and wide.width > 1e-3
 
 
 def test_cells_that_cannot_be_cut_end_the_search(tasks: TaskSet, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -223,9 +230,9 @@ def test_a_box_too_wide_for_the_digits_of_a_proof_is_refused(tasks: TaskSet) -> 
         enclose(tasks, narrow, *zeros(tasks), starts=1)
 
 
-def test_a_certificate_says_what_stopped_a_search(tasks: TaskSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ENCLOSE, "RESTARTS", 0)
-    wide = enclose(tasks, MODEL, *zeros(tasks), starts=0, cells=2)
+def test_a_certificate_says_what_stopped_a_search(
+    tasks: TaskSet, wide: Enclosure, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = fit(tasks, MODEL)
     wide = replace(wide, at=wide.upper)
     monkeypatch.setattr(amtl_cvx.enclosure, "enclose", lambda *_, **__: wide)

@@ -114,7 +114,7 @@ def test_c4_and_c5_prove_the_same_number(tasks: TaskSet) -> None:
 
 def small_proofs() -> list[Path]:
     files = [path for folder in ("instances", "proofs") for path in (STORED / folder).glob("*.json")]
-    return sorted(path for path in files if path.stat().st_size < 60_000)
+    return sorted(path for path in files if path.stat().st_size < 25_000)
 
 
 def test_printed_bounds_hold(capsys: pytest.CaptureFixture[str]) -> None:
