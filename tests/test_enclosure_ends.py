@@ -10,15 +10,18 @@ from typing import Any
 import literal
 import numpy as np
 import pytest
+from cases import SourceGroupL2, random_tasks
 from checks.enclosure import evaluate, instance
+from checks.points import amtl
 
-from amtl_cvx.enclosure import cells, derive_box, enclose, polynomial, relaxation
+from amtl_cvx.enclosure import cells, derive_box, enclose, polynomial, relaxation, rounding, stored
 from amtl_cvx.enclosure import point as point_module
 from amtl_cvx.enclosure.cells import LowerPoint, excess_of, halves
 from amtl_cvx.enclosure.exact import ExactProblem, exact_matrix
 from amtl_cvx.enclosure.point import ExactPoint, exact_point
 from amtl_cvx.enclosure.polynomial import Scaled, edges_of
 from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.losses import Logistic, Squared
 
 search: ModuleType = __import__("sys").modules[enclose.__module__]
 
@@ -116,3 +119,44 @@ def test_the_hessian_of_a_polish_is_that_of_j() -> None:
     for free in ([0, 1, 2, 3], [0, 1], [0, 1, 3]):
         found = point_module._hessian(ExactProblem.read(tasks, model), z, free)
         np.testing.assert_allclose(found, expected[np.ix_(free, free)], rtol=0, atol=1e-11)
+
+
+def test_gram_matrices_are_put_on_the_identity_to_their_last_digits() -> None:
+    """The polynomial less m'G m weight, by loops at rational points: a few units of G are left of it."""
+    _, point, scale = scaled_instance()
+    excess = excess_of(scale, point.objective / 2, Fraction(4))  # positive all over, the constant included
+    blocks = relaxation.blocks_of(scale, split=True, reduced=False)
+    problem = relaxation.relax(blocks)
+    t, stacked = relaxation.margin(problem, excess)
+    assert t > 0
+    for bits in (30, 60):
+        grams = rounding.project(problem, excess, stacked, bits=bits)
+        for _ in range(3):
+            x = [Fraction(int(k), 8) for k in np.random.default_rng(bits).integers(-8, 9, size=4)]
+            total = Fraction(0)
+            for block, gram in zip(blocks, grams, strict=True):
+                m = [evaluate({monomial: Fraction(1)}, x) for monomial in block.basis]
+                assert all(gram[i][j] == gram[j][i] for i in range(len(m)) for j in range(i))
+                square = sum(gram[i][j] * m[i] * m[j] for i in range(len(m)) for j in range(len(m)))
+                total += evaluate(block.weight, x) * square / 4**bits
+            left = abs(evaluate(excess, x) - total)
+            assert left <= Fraction(64 * len(problem.rows) ** 2, 4**bits)
+
+
+def test_a_stored_proof_counts_its_leaves_and_is_of_one_loss_and_one_penalty() -> None:
+    leaf: dict[str, Any] = {}
+    cut = {"cut": [0, "1/2"], "above": leaf, "below": leaf}
+    cells_ = [stored._cells(each) for each in (leaf, cut, {**cut, "below": cut}, {**cut, "above": cut})]
+    assert cells_ == [1, 2, 3, 3]
+    rng = np.random.default_rng(39)
+    tasks = random_tasks(rng, loss="logistic", d=1, counts=(5, 6))
+    model = amtl(Squared(), mu=0.5, coupling=1.0, c=(0.5, 2.0))
+    proof = enclose(tasks, model, np.zeros((1, 2)), np.zeros((2, 2)), starts=1).proof
+    assert stored.difference(proof, tasks, model) == ""
+    for other in (
+        replace(model, loss=Logistic()),
+        replace(model, transfer=SourceGroupL2(mu=0.5)),
+        replace(model, coupling=1.0 + 2.0**-52),
+        replace(model, task_weights=(0.5, 2.0 + 2.0**-51)),
+    ):
+        assert stored.difference(proof, tasks, other) != ""
