@@ -17,7 +17,7 @@ from amtl_cvx.digits import exact_weights, prove
 from amtl_cvx.digits.decimals import at_least, at_most, rational
 from amtl_cvx.digits.prices import linear_prices
 from amtl_cvx.errors import NotCertifiable
-from amtl_cvx.losses import Squared
+from amtl_cvx.losses import Quantile, Squared
 from amtl_cvx.tasks import TaskSet
 
 
@@ -100,3 +100,23 @@ def test_the_w_step_where_i_minus_b_is_singular_is_exact_as_long_as_rows_determi
     short = TaskSet.from_arrays([tasks[0].X[:1]] * 2, [task.y[:1] for task in tasks])
     with pytest.raises(NotCertifiable, match="unique"):
         exact_weights(short, model, B)
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("apart", [2.0**-51, 2.0**-30])
+def test_equal_rows_whose_kinks_differ_in_the_last_digit_stand_on_their_own_sides(
+    sign: float, apart: float
+) -> None:
+    """|w - y_i| / 2 for y = -3, 1, 1 + eps, 5 and w^2 / 20: w = 1, one row on its kink, one beside."""
+    y = sign * np.array([-3.0, 1.0, 1.0 + apart, 5.0])
+    tasks = TaskSet.from_arrays([np.ones((4, 1))], [y])
+    model = amtl(Quantile(tau=0.5), coupling=0.05, c="equal")
+    found = prove(tasks, model, np.array([[sign]]), np.zeros((1, 1)))
+    assert Decimal(found.W[0][0]) == Decimal(sign) and found.strict_local_min
+    low, high = ("below", "above") if sign > 0 else ("above", "below")
+    assert found.rows == {low: ((2, 3),), "kink": ((1,),), high: ((0,),)}
+    assert found.min_row_distance == pytest.approx(apart, rel=1e-12)
+    assert found.min_row_multiplier == pytest.approx(0.4, rel=1e-12)
+    twin = TaskSet.from_arrays([np.ones((4, 1))], [sign * np.array([-3.0, 1.0, 1.0, 5.0])])
+    with pytest.raises(NotCertifiable, match="linearly dependent"):
+        prove(twin, model, np.array([[sign]]), np.zeros((1, 1)))
