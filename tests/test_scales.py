@@ -208,3 +208,20 @@ def test_kinked_losses_hide_no_task_with_a_small_share(loss: str, share: float) 
         assert literal.losses(tasks, model, V)[1] > 1.5 * literal.losses(tasks, model, found.W)[1]
         refused = certify(tasks, model, V, found.B)
         assert not refused.passes and refused.relative > 1e-3
+
+
+def test_the_entry_that_keeps_a_point_from_passing_is_named() -> None:
+    """A flip by its place; what may be rounding beside larger terms, 1e-4 of an entry of 1e-10, as that."""
+    problem = base("squared").feature(1e-10, 1)
+    W, B = Oracle(problem).first_order_point()
+    flipped, close, rewired = W.copy(), W.copy(), B.copy()
+    flipped[0, 2] *= -1.0
+    close[1, 2] *= 1.0 + 1e-4
+    s, t = (int(k[0]) for k in np.nonzero(B))
+    rewired[s, t] = 0.0
+    why = judged(problem, flipped, B).reasons["relative_W"]
+    assert why.startswith("w of 'task 2' for feature 0 is off by") and "rounding" not in why
+    why = judged(problem, close, B).reasons["relative_W"]
+    assert why.startswith("w of 'task 2' for feature 1 is off by") and "rounding" in why
+    why = judged(problem, W, rewired).reasons["relative_B"]
+    assert why.startswith(f"B[{s}, {t}] ('task {s}' helps 'task {t}') is off by")

@@ -7,7 +7,7 @@ losses and p the prices of edges (p_s = mu c_s l_s for AMTL)
 
     stationarity_W = max |G_W|                    G_W[:, t] = a_t grad L_t(w_t) + 2 coupling (W P)_t
     stationarity_B = max |min(h_s B, G_B)|        G_B[s, t] = p_s - 2 coupling w_s'(w_t - W b_t)
-    relative_W, relative_B                        the same over the size of their terms, by column and row
+    relative_W, relative_B                        the same over the size of its terms, entry by entry
 
 duality gaps (CERTIFICATES sections 1 and 2)
 
@@ -35,9 +35,7 @@ gain more: the limit is not below that (`verdict.resolution`).
 Deliberate departures from SPEC section 4. For w_s = 0 the residual of row s uses max h instead of h_s = 0:
 with h_s = 0 the minimum is 0 for every B[s, t] > 0 although lowering it saves p_s B[s, t]. And what W can
 gain is judged by a bound, never by (1/2) g'H^-1 g, which is of second order only: a large row makes H large,
-and a move that leaves its curvature behind gains any multiple of it. Where labels are separable and I - B is
-singular, gradient and J vanish together while a longer W still lowers J by a large part of itself; the
-relative residual, held against the gradient at 0, cannot see that.
+and a move that leaves its curvature behind gains any multiple of it.
 """
 
 from __future__ import annotations
@@ -65,6 +63,7 @@ from amtl_cvx.certificate.rungs import LEVELS, Rung, check_level, reaches, rungs
 from amtl_cvx.certificate.second_order import SecondOrder, second_order
 from amtl_cvx.certificate.verdict import Bounds, Certificate, check_tolerance, conclude, resolution
 from amtl_cvx.certificate.weights import WeightEvidence, refusal, weight_evidence, weight_gain, weight_gap
+from amtl_cvx.certificate.worst import worst_entries
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import TaskSet
@@ -161,6 +160,9 @@ def certify(
     if kind == "joint" and feasibility <= 0.0 and (why := escape(small, model, Z, B, floor=floor)):
         reasons["minimum"] = why
     relative = found.relative if kind == "joint" else found.relative_W
+    if relative > tol:
+        why_not = worst_entries(tasks, model, W, B, tol=tol, multipliers=multipliers)
+        reasons |= {name: words for name, words in why_not.items() if kind == "joint" or name != "relative_B"}
     return conclude(
         kind=kind,
         objective=objective,

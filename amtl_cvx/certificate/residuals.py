@@ -121,9 +121,11 @@ def residuals(
     )
 
 
-def misses(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Misses, Misses]:
+def misses(
+    tasks: TaskSet, model: Model, W: Array, B: Array, *, multipliers: Sequence[Array] | None = None
+) -> tuple[Misses, Misses]:
     """What every entry of W and of B is off by."""
-    part = weight_part(tasks, model, W, B)
+    part = weight_part(tasks, model, W, B, multipliers=multipliers)
     return part.misses, _transfer_misses(tasks, model, W, B, part.shift)
 
 

@@ -1,0 +1,68 @@
+r"""Which entry keeps a point from passing, and whether rounding does it.
+
+An entry can be small in the units of all others and yet off by much of its own terms. In units of sqrt(J),
+G_i / sqrt(D_i) with D the curvature of the entry alone, solvers leave about eps of the largest terms of a
+task; an entry that is off by no more than `_LEFT` of these, and still by more than the tolerance of its own,
+has lost its digits to rounding, not to a wrong place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from amtl_cvx.certificate.residuals import Misses, misses, weight_part
+from amtl_cvx.model import Model
+from amtl_cvx.tasks import Array, TaskSet
+
+_LEFT = 1e-11  # of the largest terms, in units of sqrt(J): what solvers leave at least
+_CURE = "bring the features and targets of all tasks to similar units (--standardize)"
+
+
+def worst_entries(
+    tasks: TaskSet,
+    model: Model,
+    W: Array,
+    B: Array,
+    *,
+    tol: float,
+    multipliers: Sequence[Array] | None = None,
+) -> dict[str, str]:
+    """The worst entry of W and of B in words, by the names of their residuals, where it is beyond `tol`."""
+    found = {}
+    kinks = weight_part(tasks, model, W, B, multipliers=multipliers).kinks
+    about_W, about_B = misses(tasks, model, W, B, multipliers=multipliers)
+    M, scale = np.eye(tasks.T) - B, model.loss_scales(tasks)
+    coupled = 2.0 * model.coupling * (M**2).sum(axis=1)
+    curved = 2.0 * np.abs(model.loss_weight(tasks, B)) * scale * tasks.lengths**2 + coupled
+    if (worst := about_W.relative()) > tol:
+        i, t = _place(about_W)
+        feature = f"feature {i}" if tasks.feature_names is None else repr(tasks.feature_names[i])
+        what = f"w of {tasks.names[t]!r} for {feature}"
+        found["relative_W"] = _words(what, worst, _lost(about_W, np.sqrt(curved), (i, t)))
+    if kinks is not None and (part := kinks.relative()) > max(tol, worst):
+        t = int(np.argmax(kinks.parts()))
+        found["relative_W"] = f"the multipliers of {tasks.names[t]!r} are off by {part:.1g} of its loss"
+    if (worst := about_B.relative()) > tol:
+        s, t = _place(about_B)
+        h = np.sqrt(2.0 * model.coupling) * np.linalg.norm(W, axis=0)[:, None]
+        what = f"B[{s}, {t}] ({tasks.names[s]!r} helps {tasks.names[t]!r})"
+        found["relative_B"] = _words(what, worst, _lost(about_B, np.where(h > 0.0, h, 1.0), (s, t)))
+    return found
+
+
+def _place(about: Misses) -> tuple[int, int]:
+    i, t = np.unravel_index(int(np.argmax(about.parts())), about.miss.shape)
+    return int(i), int(t)
+
+
+def _lost(about: Misses, root: Array, place: tuple[int, int]) -> bool:
+    """Whether the entry is off by rounding of the largest terms of its column."""
+    left, terms = about.miss / root, about.size / root
+    return bool(left[place] <= _LEFT * terms[:, place[1]].max())
+
+
+def _words(what: str, part: float, lost: bool) -> str:
+    why = f"; beside the terms of others that is rounding: {_CURE}" if lost else ""
+    return f"{what} is off by {part:.1g} of the terms of its own condition{why}"
