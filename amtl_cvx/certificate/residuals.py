@@ -257,8 +257,8 @@ def weight_misses(
     """
     pulled = np.abs(rates) * rows * (slopes.norm + ROOM * slopes.terms)
     coupled = 2.0 * (np.abs(residual) + ROOM * terms) @ np.abs(Q.T)
-    least = ROOM * np.sqrt(2.0) * np.linalg.norm(Q, axis=1) * own
-    return Misses(np.abs(gradient), pulled + coupled + np.where(rows > 0.0, 0.0, least))
+    least = np.where(rows > 0.0, 0.0, ROOM * np.sqrt(2.0) * np.linalg.norm(Q, axis=1) * own)
+    return Misses(np.abs(gradient), pulled + coupled + least)
 
 
 def _transfer_misses(tasks: TaskSet, model: Model, W: Array, B: Array, shift: Array) -> Misses:

@@ -87,6 +87,7 @@ from checks.rational import rational_pieces_are_exact, rational_steps_are_exact
 from checks.residuals import (
     infeasible_points_have_no_level,
     moved_points_do_not_pass,
+    multipliers_are_judged_task_by_task,
     residual_does_not_depend_on_the_unit,
     residuals_are_those_of_the_definition,
     rows_that_disagree_are_told,
@@ -155,6 +156,7 @@ __all__ = [
     "missing_edge_is_no_minimum",
     "models_of_newton_are_convex",
     "moved_points_do_not_pass",
+    "multipliers_are_judged_task_by_task",
     "objective_is_the_formula",
     "open_cells_are_not_tight",
     "polished_points_are_no_higher",

@@ -27,6 +27,29 @@ def residuals_are_those_of_the_definition() -> None:
             assert literal.residual(tasks, model, scale * W, B).agrees(found)
 
 
+def multipliers_are_judged_task_by_task() -> None:
+    """Of a loss with kinks: entries of G(u) + 2 coupling W P, Fenchel-Young of every task, by their terms."""
+    rng = np.random.default_rng(4)
+    for tasks, model, W, B in anywhere():
+        if model.loss.smooth:
+            continue
+        u = [model.loss.clip(rng.normal(size=len(task.y)), task.y) for task in tasks]
+        a, M, R = literal.loss_weights(tasks, model, B), np.eye(tasks.T) - B, W - W @ B
+        drag, worst = literal.pulls(model, W, B), 0.0
+        for t, (task, v) in enumerate(zip(tasks, u, strict=True)):
+            rate, z = a[t] * literal.row_scale(model.loss, len(task.y)), task.X @ W[:, t]
+            phi, dual = (
+                literal.row_values(model.loss, z, task.y),
+                literal.conjugates(model.loss, v, task.y) - v * z,
+            )
+            worst = max(worst, (phi + dual).sum() / (phi + abs(dual)).sum())
+            size = rate * np.linalg.norm(task.X, axis=0) * np.linalg.norm(v)
+            size += 2 * model.coupling * abs(R) @ abs(M[t])
+            worst = max(worst, (abs(rate * task.X.T @ v + drag[:, t]) / size).max())
+        found = package_residuals(tasks, model, W, B, multipliers=u).relative_W
+        assert close(found, worst, 1e-3)
+
+
 def residual_does_not_depend_on_the_unit() -> None:
     """Targets in another unit (squared loss): relative residuals and the verdict stay."""
     point = next(p for p in anywhere() if p.model.loss.name == "squared")
