@@ -81,3 +81,21 @@ def test_exact_data_are_met_exactly(extra: int, rng: np.random.Generator) -> Non
         assert (u >= -0.3).all() and (u <= 0.7).all()
     gap, _, _ = weight_gap(tasks, model, W, B)
     assert gap is not None and gap <= 1e-14 * model.objective(tasks, 0.0 * W, B)
+
+
+def test_multipliers_of_a_task_in_small_units_are_those_of_its_own_rows(rng: np.random.Generator) -> None:
+    """Without edges a task's multipliers are its own affair: 0.7 | u | -0.3 -0.3 around w = 2 s.
+
+    With the 0.3-quantile of s (1, 2, 4, 8) and one constant feature u = -0.1 - 8 coupling w. Beside it a task
+    whose rows are up to 1e10 farther from their kinks.
+    """
+    coupling, far, small = 1e-3, np.sort(rng.normal(size=9)), 1e-9
+    X = [rng.normal(size=(9, 1)), np.ones((4, 1))]
+    tasks = TaskSet.from_arrays(X, [10.0 * far, small * np.array([1.0, 2.0, 4.0, 8.0])])
+    model = Model(loss=Quantile(tau=0.3), transfer=LossWeightedL1(mu=1.0), coupling=coupling)
+    alone = kinked_minimum(
+        TaskSet.from_arrays(X[:1], [10.0 * far]), model, np.zeros((1, 1)), np.zeros((1, 1))
+    )
+    W = np.array([[float(alone[0, 0]), 2.0 * small]])
+    u = kinked_multipliers(tasks, model, W, np.zeros((2, 2)))[1]
+    assert u == pytest.approx([0.7, -0.1 - 8.0 * coupling * 2.0 * small, -0.3, -0.3], abs=1e-14)

@@ -43,7 +43,7 @@ _FLOOR = 1e-24  # of the value at W = 0
 _SHORTEST = 1e-6
 _BORDER = 0.995
 _EXCHANGES, _FEW = 8, 3  # from the inside, and from the start
-_CLOSE = 1e-7  # how near to its kink, of the farthest one, a row is taken to be on it
+_CLOSE = 1e-7  # how near to its kink, of the farthest one of its task, a row is taken to be on it
 _CORRECTIONS = 3
 _RANK = 1e-12  # relative singular value from which on rows on their kinks count as independent
 _NOISE, _SLACK, _SAME = 1e-14, 1e3, 1e-9
@@ -140,7 +140,7 @@ class KinkedProblem:
     def minimum(self, W: Array) -> KinkedMinimum:
         """From W (d, T), near or far."""
         off = self._scores(W) - self.kink
-        near = np.abs(off) <= np.maximum(_CLOSE * float(np.abs(off).max()), self._rounding(W))
+        near = np.abs(off) <= np.maximum(_CLOSE * self._farthest(off), self._rounding(W))
         v = np.where(near, 0.5 * (self.low + self.high), np.where(off > 0.0, self.high, self.low))
         best = self._exchanged(self._candidate(W, v, near, settled=False), _FEW)
         if not best.settled:
@@ -176,6 +176,11 @@ class KinkedProblem:
         """By how much a row on its kink may seem off it."""
         sizes: Array = np.abs(self.kink) + np.einsum("ij,ij->i", np.abs(self.X), np.abs(W.T[self.task]))
         return _NOISE * sizes
+
+    def _farthest(self, off: Array) -> Array:
+        """The largest |off| among the rows of the same task, (N,): tasks have units of their own."""
+        farthest: Array = np.maximum.reduceat(np.abs(off), self.starts)[self.task]
+        return farthest
 
     def _nothing(self, W: Array) -> float:
         """Values that are rounding: all there is where the rows are interpolated."""
@@ -263,7 +268,8 @@ class KinkedProblem:
 
     def _guess(self, inner: _Point) -> _Candidate:
         """The interior point, with the rows that are about to be on their kinks."""
-        size = float(np.abs(inner.above - inner.below).max()) or 1.0
+        size = self._farthest(inner.above - inner.below)
+        size = np.where(size > 0.0, size, 1.0)
         nearest = np.minimum(inner.to_high, inner.to_low) / (self.high - self.low)
         on = np.maximum(inner.above, inner.below) / size < nearest
         return self._candidate(inner.W, inner.v, on, settled=False)
