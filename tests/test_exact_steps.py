@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from itertools import combinations
 
+import literal
 import numpy as np
 import pytest
-from cases import Array, SourceGroupL2, random_tasks
+from cases import LOSS_CASES, Array, SourceGroupL2, loss_id, random_tasks, random_transfer, tasks_for
 from scipy.optimize import brentq
 
-from amtl_cvx.losses import Logistic, Squared
+from amtl_cvx.digits import exact_weights
+from amtl_cvx.losses import Logistic, Loss, Squared
 from amtl_cvx.model import Model
 from amtl_cvx.subproblems import (
     Problems,
@@ -23,6 +25,7 @@ from amtl_cvx.subproblems import (
     joint_step,
 )
 from amtl_cvx.subproblems.direct import minimal_weights, nonnegative_columns
+from amtl_cvx.subproblems.roots import root_step
 from amtl_cvx.subproblems.transfer import polished, prox_polished
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
@@ -220,3 +223,32 @@ def test_a_problem_that_is_kept_takes_the_rows_and_the_loss_of_every_fit(rng: np
             H = scale * task.X.T @ task.X + 0.7 * np.eye(3)
             ridge = np.linalg.solve(H, scale * task.X.T @ task.y)
             np.testing.assert_allclose(found[:, t], ridge, rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
+def test_a_step_from_roots_is_newtons(loss: Loss, rng: np.random.Generator) -> None:
+    tasks = tasks_for(loss, rng, d=3, counts=(9, 12, 7))
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.3), coupling=0.7, task_weights=(0.5, 2.0, 1.25))
+    W, B = rng.normal(size=(3, 3)), random_transfer(rng, 3)
+    g = literal.gradients(tasks, model, W, B)[0].T.ravel()
+    expected = -np.linalg.solve(literal.hessian_W(tasks, model, W, B), g).reshape(3, 3).T
+    found = root_step(tasks, model, W, np.eye(3) - B, model.loss_weight(tasks, B))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1.0, 1e7])
+def test_a_step_from_roots_ends_at_the_rational_minimum_where_i_minus_b_is_nearly_singular(
+    scale: float, rng: np.random.Generator
+) -> None:
+    """Two rows a task, four features, two tasks that rebuild each other but for 2^-28: W in fractions."""
+    B = (1.0 - 2.0**-28) * np.array([[0.0, 1.0], [1.0, 0.0]])
+    tasks = random_tasks(rng, d=4, counts=(2, 2))
+    tasks = TaskSet.from_arrays([task.X for task in tasks], [scale * task.y for task in tasks])
+    model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.25), coupling=0.75)
+    exact = np.array(exact_weights(tasks, model, B).W, dtype=float)
+    M, a = np.eye(2) - B, model.loss_weight(tasks, B)
+    for start in (np.zeros((4, 2)), 2.0 * exact):
+        W = start
+        for _ in range(3):
+            W = W + root_step(tasks, model, W, M, a)
+        np.testing.assert_allclose(W, exact, rtol=0, atol=1e-6 * np.abs(exact).max())

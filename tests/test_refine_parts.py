@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from cases import random_tasks, random_transfer, ridge
 
-from amtl_cvx.certificate import residuals
+from amtl_cvx.certificate import certify, residuals
 from amtl_cvx.model import make_model
-from amtl_cvx.refine import Carried, plain_rounds, refine
+from amtl_cvx.refine import Carried, kept_apart, plain_rounds, refine
 from amtl_cvx.refine.newton import Trust, _lower, newton_steps
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
 from amtl_cvx.subproblems.direct import minimal_weights
@@ -120,3 +120,15 @@ def test_every_step_of_newton_stands_at_the_best_w_and_none_is_higher(seed: int)
         assert new <= value * (1 + 1e-12)
         assert literal.J(tasks, model, literal.best_W(tasks, model, C), C) >= new * (1 - 1e-10)
         value = new
+
+
+def test_a_point_that_is_kept_apart_passes_and_is_no_higher(rng: np.random.Generator) -> None:
+    """B is shorter by a part of the tolerance; where that costs more than rounding there is no such point."""
+    tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
+    W, B = refine(tasks, model, (ridge(tasks, model), np.zeros((4, 4))), tol=1e-10)
+    value = literal.J(tasks, model, W, B)
+    found = kept_apart(tasks, model, (W, B), tol=1e-8)
+    assert found is not None and certify(tasks, model, *found, tol=1e-8).passes
+    assert literal.J(tasks, model, *found) <= value * (1 + 2e-12)
+    assert (found[1] <= B).all() and (found[1][B > 0] < B[B > 0]).all()
+    assert kept_apart(tasks, model, (W, B), tol=0.3) is None
