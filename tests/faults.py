@@ -359,7 +359,7 @@ PROVEN_DIGITS = (
     Fault("exact rows stay at their upper end", "digits:WeightStep._inwards", "else -rise", "else 0 * rise", PIECES),
     Fault("exact rows beyond their ends", "digits:_room", "None if loss.inside(aim) else _way(loss, u, aim - u)", "None", PIECES),
     Fault("exact pull of the rows off the face", "digits:WeightStep._solve", "-= pull[k, 0]", "+= pull[k, 0]", PIECES),
-    Fault("exact eta for u", "digits:WeightStep._solve", "eta[i] / row.weight", "eta[i] * row.weight * 2", PIECES),
+    Fault("exact eta for u", "digits:WeightStep._solve", "eta[i] / self.rows[i].weight", "eta[i] * self.rows[i].weight * 2", PIECES),
     Fault("exact centre of the curved rows", "digits:WeightStep._add_curved", "[row.loss.centre for row in rows]", "[0 * row.loss.centre for row in rows]", PIECES),
     Fault("first negative multiplier left", "certificate.exact:Column.minimise", "if not q or q[j] >= 0", "if True", RATIONAL),
     Fault("negative edges kept", "certificate.exact:Column._settle", "if value <= 0", "if value <= -(10**9)", RATIONAL),
