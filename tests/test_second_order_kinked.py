@@ -194,6 +194,87 @@ def test_the_ladder_reaches_c4_and_says_what_is_held() -> None:
     assert found.reduced_hessian_min is None and "kink" in found.reasons["reduced_hessian_min"]
 
 
+# the bounds, in closed form
+
+
+EPS = np.finfo(float).eps
+
+
+@pytest.mark.parametrize(("weight", "x"), [(1.0, 1.0), (8.0, 1.0), (1.0, 4.0), (0.25, 0.5)])
+def test_the_multiplier_of_a_support_vector_moves_as_its_coupling_pulls(weight: float, x: float) -> None:
+    """One feature, coupling l: |g| = sqrt(2 l) d, reach 2 sqrt(2 l) d, v moves by 3 * 2 l d; units cancel."""
+
+    def scaled(coupling: float, off: float) -> Point:
+        tasks, model, W, B = support_vector(coupling * weight * x**2)
+        tasks = TaskSet.from_arrays([x * task.X for task in tasks], [task.y for task in tasks])
+        return Point(tasks, replace(model, task_weights=(weight,)), (W + off) / x, B)
+
+    off, lam = 1e-3, 0.25
+    held = HeldRows(*scaled(lam, off))
+    step = held.newton()
+    assert np.abs(step) == pytest.approx([np.sqrt(2 * lam * weight) * off])
+    assert held.row_moves(2.0 * float(np.linalg.norm(step))) == pytest.approx([6 * lam * off])
+    assert held.row_moves(0.0) == pytest.approx([2 * lam * off])
+    # v = 1/4 - 2 l is 1e-4 from 0: a way of 1e-4 = 6 l d and no more is safe
+    lam = 0.125 + 0.5e-4
+    for part, verdict in ((0.98, STRICT), (1.02, "degenerate")):
+        assert second_order(*scaled(lam, part * 1e-4 / (6 * lam))).verdict == verdict
+
+
+@pytest.mark.parametrize(("part", "verdict"), [(0.98, "degenerate"), (1.02, STRICT)])
+def test_a_row_beside_its_kink_is_safe_up_to_the_newton_step(part: float, verdict: str) -> None:
+    """W is d too large: a row at 1 + part d has the distance (1 + part) d and can move by 2 d."""
+    off = 1e-4
+    beside = support_vector(0.25, -0.25, 1.0 + part * off)
+    found = second_order(*beside._replace(W=beside.W + off))
+    assert found.verdict == verdict
+    assert verdict == STRICT or "row 2" in found.reason
+
+
+def test_rounding_is_that_of_the_terms() -> None:
+    """quantile_saddle: z of (1, 0) and (1/2, 1/2) at (1, 1), the targets 1, 9/4; a_0 = 2."""
+    tasks, model, W, B = quantile_saddle()
+    signs = TaskSet.from_arrays(
+        [[[-1.0, 0.0], [-0.5, 0.5]], tasks[1].X, tasks[2].X], [[-1.0, 2.25], tasks[1].y, tasks[2].y]
+    )
+    held = HeldRows(tasks, model, W, B)
+    for each in (held, HeldRows(signs, model, W, B)):
+        assert each.z_rounding(0) == pytest.approx(16 * EPS * np.array([2.0, 1.0 + 2.25]))
+    # a_t changes by mu reach / sqrt(2 coupling |w|^2) for its one edge: 4 / sqrt(2) over 2
+    assert held.weight_change(0, 1e-3) == pytest.approx(np.sqrt(2.0) * 1e-3)
+    assert held.weight_change(2, 1e-3) == 0.0
+    vector = HeldRows(*support_vector(0.25))
+    # |2 coupling w| + 1 + 1/4 over sqrt(2 coupling), four roundings; z: 16 (1 + 1) over lengths 1 / sqrt(1/2)
+    assert vector.gradient_rounding() == pytest.approx(4 * EPS * (0.5 + 1.25) / np.sqrt(0.5))
+    assert vector.rounding(np.inf) == pytest.approx(32 * EPS * np.sqrt(0.5))
+
+
+def test_rounding_of_a_plane_adds_both_ways() -> None:
+    """One row (3, 4) on its kink: across it 16 (2 |z|) over 5 / sqrt(2 l), along it over S."""
+    tasks = TaskSet.from_arrays([[[3.0, 4.0]]], [[25.0]])
+    model = Model(loss=Quantile(tau=0.25, reduction="sum"), transfer=LossWeightedL1(mu=1.0), coupling=1 / 128)
+    W, B = np.array([[3.0], [4.0]]), np.zeros((1, 1))
+    held = HeldRows(tasks, model, W, B)
+    assert [(row.t, row.k, row.miss) for row in held.rows] == [(0, 0, 0.0)]
+    assert held.rows[0].v == pytest.approx(-1 / 64)  # v (3, 4) + 2 coupling (3, 4) = 0
+    root = np.sqrt(1 / 64)
+    across = 16 * EPS * 50.0 * root / 5.0
+    gradient = 4 * EPS * np.linalg.norm([3.0 / 64 + 0.75 * 3.0, 4.0 / 64 + 0.75 * 4.0]) / root
+    assert held.gradient_rounding() == pytest.approx(gradient)
+    assert held.rounding(0.5) == pytest.approx(across + (gradient + across) / 0.5)
+    assert pytest.approx(np.ones((1, 1))) == held.S and pytest.approx(np.full((1, 1), 1 / 64)) == held.H
+    moved = HeldRows(tasks, model, W + np.array([[1e-3], [0.0]]), B)
+    after = moved.local.moved(moved.newton())[0]
+    assert after.ravel() == pytest.approx([3.0, 4.0], abs=1e-12)
+
+
+def test_without_rows_on_kinks_rounding_is_that_of_the_hessian() -> None:
+    off = HeldRows(*support_vector(0.75)._replace(W=np.array([[5.0 / 6.0]])))
+    assert not off.rows and off.noise() == off.local.noise()
+    on = HeldRows(*quantile_saddle())
+    assert on.sigma == pytest.approx(1.0) and on.noise() == pytest.approx(3.0 * on.local.noise())
+
+
 # planted faults: each must be caught by a verdict above
 
 

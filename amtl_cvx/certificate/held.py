@@ -125,21 +125,27 @@ class HeldRows:
 
     def rounding(self, smallest: float) -> float:
         """How far the point of the Newton step can be off by rounding, in lengths."""
-        across = float(np.linalg.norm([self._z_rounding(row.t)[row.k] for row in self.rows] / self.lengths))
+        across = float(np.linalg.norm([self.z_rounding(row.t)[row.k] for row in self.rows] / self.lengths))
         across /= self.sigma
-        along = self._gradient_rounding() + self._norm() * across
+        along = self.gradient_rounding() + self._norm() * across
         return across + (along / smallest if self.N.shape[1] else 0.0)
 
     def touching(self, reach: float) -> str:
         """Which row can leave its kink or reach it within `reach`, in words; "" where none."""
         return self._leaving(reach) or self._reaching(reach)
 
-    def _leaving(self, reach: float) -> str:
+    def row_moves(self, reach: float) -> list[float]:
+        """By how much the v of each row that is held can move within reach."""
         inverse = sl.pinvh(self.A @ self.A.T) if self.rows else np.zeros((0, 0))
-        spread = float(np.linalg.norm(self.gradient)) + self._gradient_rounding() + self._norm() * reach
+        spread = float(np.linalg.norm(self.gradient)) + self.gradient_rounding() + self._norm() * reach
         moved = np.sqrt(np.diag(inverse)) * spread / self.lengths
-        for row, move in zip(self.rows, moved, strict=True):
-            change = move / row.weight + self._weight_change(row.t, reach)
+        return [
+            float(move) / row.weight + self.weight_change(row.t, reach)
+            for row, move in zip(self.rows, moved, strict=True)
+        ]
+
+    def _leaving(self, reach: float) -> str:
+        for row, change in zip(self.rows, self.row_moves(reach), strict=True):
             if min(row.v - row.low, row.high - row.v) <= change:
                 return (
                     f"{self._name(row.t, row.k)} is on its kink with the multiplier {row.v:.3g} in"
@@ -153,7 +159,7 @@ class HeldRows:
         for t, (task, (side, kinks)) in enumerate(zip(self.tasks, self.away, strict=True)):
             size = np.linalg.norm(task.X / self.local.root[t * d : (t + 1) * d], axis=1)
             distances = side * (task.X @ self.W[:, t] - kinks)
-            close = (side != 0.0) & (distances <= reach * size + self._z_rounding(t))
+            close = (side != 0.0) & (distances <= reach * size + self.z_rounding(t))
             if close.any():
                 k = int(np.flatnonzero(close)[0])
                 distance = float(abs(distances[k]))
@@ -173,12 +179,12 @@ class HeldRows:
         """A bound of |S|."""
         return float(np.abs(self.local.S).sum(axis=1).max())
 
-    def _z_rounding(self, t: int) -> Array:
+    def z_rounding(self, t: int) -> Array:
         """By how much z - kink may be off by rounding, (n_t,)."""
         task = self.tasks[t]
         return 16.0 * _EPS * (np.abs(task.X) @ np.abs(self.W[:, t]) + np.abs(self.away[t][1]))
 
-    def _gradient_rounding(self) -> float:
+    def gradient_rounding(self) -> float:
         """Norm of the rounding errors of g: a few eps times the size of its terms."""
         weight = self.model.loss_weight(self.tasks, self.local.B)
         M = np.eye(self.tasks.T) + self.local.B
@@ -191,7 +197,7 @@ class HeldRows:
         sizes = np.r_[terms.T.ravel(), self.local.sizes[s]]
         return 4.0 * _EPS * float(np.linalg.norm(sizes / self.local.root))
 
-    def _weight_change(self, t: int, reach: float) -> float:
+    def weight_change(self, t: int, reach: float) -> float:
         """Largest relative change of a_t within reach."""
         s, _ = np.nonzero(self.local.free)
         roots = self.local.root[self.W.size :]
@@ -207,7 +213,7 @@ def _kernel(A: Array) -> tuple[Array, float, int]:
     """An orthonormal basis (n, n - rank) of the kernel, the least singular value above rounding, the rank."""
     m, n = A.shape
     if not m:
-        return np.eye(n), 1.0, 0
+        return np.eye(n), math.inf, 0
     _, singular, V = sl.svd(A, full_matrices=True, check_finite=False)
     rank = int((singular > 32.0 * max(m, n) * _EPS * singular[0]).sum())
     return V[rank:].T, float(singular[rank - 1]) if math.isfinite(singular[0]) else 0.0, rank
