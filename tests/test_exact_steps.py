@@ -240,14 +240,14 @@ def test_a_step_from_roots_is_newtons(loss: Loss, rng: np.random.Generator) -> N
 def test_a_step_from_roots_ends_at_the_rational_minimum_where_i_minus_b_is_nearly_singular(
     scale: float, rng: np.random.Generator
 ) -> None:
-    """Two rows a task, four features, two tasks that rebuild each other but for 2^-28: W in fractions."""
+    """Two rows a task, six features, two tasks that rebuild each other but for 2^-28: W in fractions."""
     B = (1.0 - 2.0**-28) * np.array([[0.0, 1.0], [1.0, 0.0]])
-    tasks = random_tasks(rng, d=4, counts=(2, 2))
+    tasks = random_tasks(rng, d=6, counts=(2, 2))
     tasks = TaskSet.from_arrays([scale * task.X for task in tasks], [task.y for task in tasks])
     model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.25), coupling=0.75 * scale**2)
     exact = np.array(exact_weights(tasks, model, B).W, dtype=float)
     M, a = np.eye(2) - B, model.loss_weight(tasks, B)
-    for start in (np.zeros((4, 2)), 2.0 * exact):
+    for start in (np.zeros((6, 2)), 2.0 * exact, exact + np.abs(exact).max() * rng.normal(size=(6, 1))):
         W = start
         for _ in range(3):
             W = W + root_step(tasks, model, W, M, a)
