@@ -28,7 +28,7 @@ Algorithm 1 of [L16], from B = 0:
 * Where refinement ends without a certificate, exact rounds of the alternation go on in NumPy, as long as J
   falls beyond rounding: `max_rounds` from the point that was handed over to it and, unless its steps are
   used up, 50 from its last point (10 each for more than `DENSE_SIZE` unknowns in W). The lower point is
-  taken and refinement begins anew, three times at most: so it never ends above those rounds.
+  taken and refinement begins anew, twenty times at most: so it never ends above those rounds.
   A point whose I - B is singular to the last digits ends as one that can be judged (`kept_apart`).
 * The engine is "cvxpy", the compiled problems, or "fast", the NumPy steps of `subproblems.direct`, which
   tests hold against them.
@@ -38,6 +38,7 @@ Source: Lee, Yang, Hwang, ICML 2016, Algorithm 1; biconvex alternation: Gorski, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
@@ -54,7 +55,7 @@ from amtl_cvx.certificate import (
 )
 from amtl_cvx.errors import ModelError, SolveError
 from amtl_cvx.model import Model
-from amtl_cvx.refine import WORKING_LIMIT, can_refine, kept_apart, plain_rounds, refine
+from amtl_cvx.refine import FALL, WORKING_LIMIT, can_refine, kept_apart, plain_rounds, refine, shortened
 from amtl_cvx.run import Callback, Checkpoint, Run, finish
 from amtl_cvx.solution import Point, Solution, State, Status
 from amtl_cvx.solvers import Backend, GpuChoice, Solved, check_solver, gpu_for
@@ -65,7 +66,7 @@ from amtl_cvx.tasks import TaskSet
 _PATIENCE = 100  # rounds after which refinement takes over anyway, where a round costs as a Newton step does
 REFINE_STEPS = 300
 """Limit for the accepted steps of refinement."""
-_TURNS = 3  # how often refinement begins anew
+_TURNS = 20  # how often refinement begins anew
 _ROUNDS, _LARGE_ROUNDS = 50, 10  # of the alternation before it does
 _SINGULAR = 1e-6  # smallest singular value of I - B below which it is kept away from singular
 _NOISE = 1e-13  # relative size of rounding in J
@@ -453,20 +454,29 @@ def _refinement(run: Run, options: Options) -> None:
 
 
 def _further(run: Run, options: Options, *, own: bool) -> bool:
-    """Exact rounds from where refinement stopped (`own`) and from where it began; whether J fell."""
-    small = run.W.size <= DENSE_SIZE
-    left = ((_ROUNDS if small else _LARGE_ROUNDS) if own else 0) - run.refining.rounds
-    for point in plain_rounds(run.tasks, run.model, (run.W, run.B), most=left):
-        run.refining.rounds += 1
+    """Exact rounds from where refinement stopped (`own`) and from where it began; whether J fell.
+
+    And a W-step with B a little shorter, where I - B is singular: at B itself it is solved by no method.
+    """
+    small, carried = run.W.size <= DENSE_SIZE, run.refining
+    most = (_ROUNDS if small else _LARGE_ROUNDS) if own else 0
+    if carried.rounds > most:  # all was done before an interrupt
+        return True
+    for point in plain_rounds(run.tasks, run.model, (run.W, run.B), most=most - carried.rounds):
+        carried.rounds += 1
         _accept(run, point, "alternation")
-    if not run.refining.turn and run.handed is not None:
-        most = options.max_rounds if small else _LARGE_ROUNDS
-        start = run.handed.W, run.handed.B
-        *_, last = start, *plain_rounds(run.tasks, run.model, start, most=most)
-        if run.model.objective(run.tasks, *last) < run.history[-1].objective:
-            run.refining.rounds += 1
-            _accept(run, last, "alternation")
-    return run.refining.rounds > 0
+    trials: list[Callable[[], tuple[Array, Array]]] = []
+    if not carried.turn and run.handed is not None:
+        start, rounds = (run.handed.W, run.handed.B), options.max_rounds if small else _LARGE_ROUNDS
+        trials.append(lambda: [start, *plain_rounds(run.tasks, run.model, start, most=rounds)][-1])
+    if own and float(np.linalg.svd(np.eye(len(run.B)) - run.B, compute_uv=False)[-1]) <= _SINGULAR:
+        trials.append(lambda: next(shortened(run.tasks, run.model, (run.W, run.B), tol=options.tol)))
+    for trial in trials:
+        point, J = trial(), run.history[-1].objective
+        if run.model.objective(run.tasks, *point) < J - FALL * abs(J):
+            carried.rounds = most + 1
+            _accept(run, point, "alternation")
+    return carried.rounds > 0
 
 
 def _accept(run: Run, point: tuple[Array, Array], method: str) -> None:

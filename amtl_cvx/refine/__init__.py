@@ -45,6 +45,7 @@ from amtl_cvx.tasks import Array, TaskSet
 
 __all__ = [
     "DENSE_LIMIT",
+    "FALL",
     "WORKING_LIMIT",
     "Carried",
     "Derivatives",
@@ -53,12 +54,14 @@ __all__ = [
     "kept_apart",
     "plain_rounds",
     "refine",
+    "shortened",
 ]
 
 Point = tuple[Array, Array]
 Observer = Callable[[Array, Array, str], None]
 _ROUNDING = 1e-13  # relative residual of every entry below which there is little to gain
-_FALL = 1e-12  # relative, of J in a round: anything less is rounding
+FALL = 1e-12
+"""Relative fall of J in a round from which on it is more than rounding."""
 _SHARES = (0.1, 0.3, 0.8)
 _IDLE = 20  # steps with a residual within the tolerance and gaps that stay beyond it: J has no minimum here
 
@@ -194,7 +197,7 @@ def plain_rounds(tasks: TaskSet, model: Model, start: Point, *, most: int) -> It
     for _ in range(most):
         point = exact_round(tasks, model, *point)
         previous, value = value, model.objective(tasks, *point)
-        if not value < previous - _FALL * abs(previous):
+        if not value < previous - FALL * abs(previous):
             return
         yield point
 
@@ -208,15 +211,18 @@ def kept_apart(tasks: TaskSet, model: Model, start: Point, *, tol: float) -> Poi
     its terms, and leaves that value of about tol/k.
     """
     value = model.objective(tasks, *start)
+    for point in shortened(tasks, model, start, tol=tol):
+        low = model.objective(tasks, *point) <= value + FALL * abs(value)
+        if low and certify(tasks, model, *point, tol=tol).passes:
+            return point
+    return None
+
+
+def shortened(tasks: TaskSet, model: Model, start: Point, *, tol: float) -> Iterator[Point]:
+    """B times 1 - tol/k, k = 10 and less, each with the best W."""
     for share in _SHARES:
         B = (1.0 - share * tol) * start[1]
-        W = minimal_weights(tasks, model, start[0], B)
-        if (
-            model.objective(tasks, W, B) <= value + _FALL * abs(value)
-            and certify(tasks, model, W, B, tol=tol).passes
-        ):
-            return W, B
-    return None
+        yield minimal_weights(tasks, model, start[0], B), B
 
 
 def can_refine(model: Model) -> bool:
