@@ -184,13 +184,16 @@ def weight_gain(tasks: TaskSet, model: Model, W: Array, B: Array) -> float | Non
 
 def gradient_rounding(tasks: TaskSet, model: Model, W: Array, B: Array) -> float:
     """About how much of ||G_W||_F can be rounding: eps times the sizes of what it is summed from."""
-    loss, M = model.loss, np.eye(len(B)) - B
+    loss, M, size, first = model.loss, np.eye(len(B)) - B, np.linalg.norm(W, axis=0), 0
     total = 2.0 * model.coupling * float(np.linalg.norm(W)) * float((M * M).sum())
-    for task, a, w in zip(tasks, model.loss_weight(tasks, B), W.T, strict=True):
-        z, length = task.X @ w, row_lengths(task.X)
-        moved = loss.curvatures(z, task.y) * length * float(np.linalg.norm(w))  # by the rounding of z
-        sizes = np.abs(loss.slopes(z, task.y)) + np.abs(task.y) + moved
-        total += float(a * loss.scale(task) * (length @ sizes))
+    weights = model.loss_weight(tasks, B) * model.loss_scales(tasks)
+    block = tasks.block
+    for X, y in [(task.X[None], task.y[None]) for task in tasks] if block is None else [block]:
+        at = slice(first, first := first + len(X))
+        z, length = (X @ W.T[at, :, None])[:, :, 0], np.sqrt(np.einsum("tij,tij->ti", X, X))
+        moved = loss.curvatures(z, y) * length * size[at, None]  # by the rounding of z
+        sizes = np.abs(loss.slopes(z, y)) + np.abs(y) + moved
+        total += float(weights[at] @ (length * sizes).sum(axis=1))
     return _EPS * total
 
 
