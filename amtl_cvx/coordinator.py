@@ -422,6 +422,8 @@ def _refine(tasks: TaskSet, run: Run, options: Options) -> tuple[Status, Certifi
         certificate = certify(tasks, run.model, run.W, run.B, tol=options.tol)
         if certificate.passes:
             return Status.CERTIFIED, certificate
+        if certificate.runs_off:
+            return Status.STALLED, certificate
         steps_left = run.refining.steps < REFINE_STEPS
         fell = _further(run, options, own=steps_left)
         if not (fell and steps_left and run.refining.turn < _TURNS):

@@ -138,6 +138,11 @@ class Certificate:
     def _repr_html_(self) -> str:
         return paragraph([self.verdict(), *self.sentences()])
 
+    @property
+    def runs_off(self) -> bool:
+        """Whether no block alone gains more than the limit and J yet falls along growing predictors."""
+        return self.level == "C1" and "minimum" in self.reasons
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe: numbers that are not finite become null; and the version of the `rules`."""
         result = {"rules": RULES, **dataclasses.asdict(self)}

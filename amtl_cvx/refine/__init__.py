@@ -63,7 +63,9 @@ _ROUNDING = 1e-13  # relative residual of every entry below which there is littl
 FALL = 1e-12
 """Relative fall of J in a round from which on it is more than rounding."""
 _SHARES = (0.1, 0.3, 0.8)
-_IDLE = 20  # steps with a residual within the tolerance and gaps that stay beyond it: J has no minimum here
+_IDLE = (
+    20  # steps with a residual within the tolerance and gaps beyond it, or from look to look for a run-off
+)
 
 
 @dataclass(kw_only=True)
@@ -185,10 +187,16 @@ def _enough(
     carried.relative = relative
     if carried.steps >= max_steps or relative <= min(_ROUNDING, tol):
         return True
-    if previous is not None and 0.1 * previous < relative <= tol:
+    if previous is None or relative <= 0.1 * previous:
+        return False
+    if relative <= tol:
         carried.idle += 1
-        return carried.idle > _IDLE or certify(tasks, model, *point, tol=tol).passes
-    return False
+        if carried.idle > _IDLE:
+            return True
+    elif carried.steps % _IDLE:
+        return False
+    found = certify(tasks, model, *point, tol=tol)
+    return found.passes or found.runs_off
 
 
 def plain_rounds(tasks: TaskSet, model: Model, start: Point, *, most: int) -> Iterator[Point]:
