@@ -218,7 +218,7 @@ class Model:
 
     def loss_scales(self, tasks: TaskSet) -> Array:
         """The factors in front of the sums over rows, (T,): 1/n_t or 1."""
-        return np.array([self.loss.scale(task) for task in tasks])
+        return 1.0 / tasks.counts if self.loss.reduction == "mean" else np.ones(tasks.T)
 
     def coupling_gradient_W(self, W: Array, B: Array) -> Array:
         """2 coupling W P, (d, T)."""

@@ -454,10 +454,12 @@ class TaskSet:
         """Columns V (d, k) in coordinates as columns of the original features."""
         return V if self.basis is None else self.basis @ V
 
-    @property
+    @functools.cached_property
     def counts(self) -> NDArray[np.int64]:
         """Rows per task, (T,)."""
-        return np.array([task.n for task in self.tasks], dtype=np.int64)
+        counts = np.array([task.n for task in self.tasks], dtype=np.int64)
+        counts.flags.writeable = False
+        return counts
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -167,7 +167,7 @@ RESIDUALS_AND_VERDICT = (
     Fault("rows without their slopes", "certificate:weight_misses", "(slopes.norm + ROOM", "(ROOM", RESIDUAL),
     Fault("residuals of the targets of a task", "certificate:weight_misses", "np.abs(Q.T)", "np.abs(Q)", RESIDUAL),
     Fault("size without a_t", "certificate:weight_part", "rates=weight * scale", "rates=scale", RESIDUAL),
-    Fault("pull minus coupling", "certificate:weight_part", "slopes.pull + model", "slopes.pull - model", RESIDUAL),
+    Fault("pull minus coupling", "certificate:weight_part", "slopes.pull + 2.0", "slopes.pull - 2.0", RESIDUAL),
     Fault("residual of B without h_s", "certificate:_transfer_misses", "np.minimum(steps * B,", "np.minimum(B,", RESIDUAL),
     Fault("h_s without its 2", "certificate:prox_steps", "2.0 * ", "", RESIDUAL),
     Fault("h of the target", "certificate:prox_steps", "np.where(h > 0, h, largest)[:, None]", "np.where(h > 0, h, largest)[None, :]", RESIDUAL),

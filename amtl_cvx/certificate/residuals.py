@@ -154,16 +154,16 @@ def weight_part(
     """The W-step's part of `residuals`."""
     at_zero = model.losses(tasks, np.zeros_like(W)) if at_zero is None else at_zero
     V, Q = tasks.lift(W), np.sqrt(model.coupling) * (np.eye(len(B)) - B)
-    reach = (tasks.lengths * np.abs(V)).sum(axis=0)
+    reach, R = (tasks.lengths * np.abs(V)).sum(axis=0), W @ Q
     slopes = _slopes(tasks, model, W, B, reach, multipliers)
     weight, scale = model.loss_weight(tasks, B), model.loss_scales(tasks)
-    gradient = weight * slopes.pull + model.coupling_gradient_W(W, B)
+    gradient = weight * slopes.pull + 2.0 * R @ Q.T
     found = weight_misses(
         slopes=slopes,
         gradient=tasks.lift(gradient),
         rows=tasks.lengths,
         rates=weight * scale,
-        residual=V @ Q,
+        residual=tasks.lift(R),
         terms=np.abs(V) @ np.abs(Q),
         Q=Q,
         own=np.sqrt(np.abs(weight) * at_zero),
