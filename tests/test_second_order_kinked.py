@@ -221,11 +221,14 @@ def test_the_multiplier_of_a_support_vector_moves_as_its_coupling_pulls(weight: 
         assert second_order(*scaled(lam, part * 1e-4 / (6 * lam))).verdict == verdict
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize(("part", "verdict"), [(0.98, "degenerate"), (1.02, STRICT)])
-def test_a_row_beside_its_kink_is_safe_up_to_the_newton_step(part: float, verdict: str) -> None:
-    """W is d too large: a row at 1 + part d has the distance (1 + part) d and can move by 2 d."""
+def test_a_row_beside_its_kink_is_safe_up_to_the_newton_step(part: float, verdict: str, sign: float) -> None:
+    """W is d too large: a row at 1 + part d is (1 + part) d away and can move by 2 d; mirrored too."""
     off = 1e-4
     beside = support_vector(0.25, -0.25, 1.0 + part * off)
+    mirrored = [(sign * task.X, sign * task.y) for task in beside.tasks]
+    beside = beside._replace(tasks=TaskSet.from_arrays(*zip(*mirrored, strict=True)))
     found = second_order(*beside._replace(W=beside.W + off))
     assert found.verdict == verdict
     assert verdict == STRICT or "row 2" in found.reason
@@ -266,6 +269,19 @@ def test_rounding_of_a_plane_adds_both_ways() -> None:
     moved = HeldRows(tasks, model, W + np.array([[1e-3], [0.0]]), B)
     after = moved.local.moved(moved.newton())[0]
     assert after.ravel() == pytest.approx([3.0, 4.0], abs=1e-12)
+
+
+def test_two_rows_that_lean_on_each_other_move_more() -> None:
+    """Units (1, 0) and (3/5, 4/5): singular values sqrt(1 -+ 3/5), (A A')^-1 has 1 / (1 - 9/25) = 1.25^2."""
+    tasks = TaskSet.from_arrays([[[1.0, 0.0], [3.0, 4.0]]], [[1.0, 7.0]])
+    model = Model(loss=Quantile(tau=0.25, reduction="sum"), transfer=LossWeightedL1(mu=1.0), coupling=1 / 32)
+    held = HeldRows(tasks, model, np.ones((2, 1)), np.zeros((1, 1)))
+    # v_1 (1, 0) + v_2 (3, 4) + 2 coupling (1, 1) = 0, lengths |x| / sqrt(2 coupling) = 4 and 20
+    assert [row.v for row in held.rows] == pytest.approx([-1 / 64, -1 / 64])
+    assert held.sigma == pytest.approx(np.sqrt(0.4)) and held.rank == 2 and held.N.shape == (2, 0)
+    assert held.row_moves(1e-3) == pytest.approx([1.25e-3 / 4, 1.25e-3 / 20], rel=1e-9)
+    assert held.rounding(np.inf) == pytest.approx(16 * EPS * np.hypot(2.0 / 4, 14.0 / 20) / np.sqrt(0.4))
+    assert second_order(tasks, model, np.ones((2, 1)), np.zeros((1, 1))).verdict == STRICT
 
 
 def test_without_rows_on_kinks_rounding_is_that_of_the_hessian() -> None:
