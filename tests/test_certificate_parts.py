@@ -8,15 +8,16 @@ import literal
 import numpy as np
 import pytest
 from cases import random_tasks
-from checks.points import amtl, solved
+from checks.points import amtl, anywhere, solved
 from checks.rational import fractions
 from scipy.optimize import lsq_linear
 
-from amtl_cvx.certificate import RowSums, certify
+from amtl_cvx.certificate import RowSums, certify, weights
 from amtl_cvx.certificate.bounds import Newton, newton_step
 from amtl_cvx.certificate.duals import price_room
 from amtl_cvx.certificate.escape import _names
 from amtl_cvx.certificate.fenchel import _box_minimum
+from amtl_cvx.certificate.held import HeldRows
 from amtl_cvx.certificate.rows import disagreement
 from amtl_cvx.certificate.verdict import resolution
 from amtl_cvx.losses import Hinge, Loss, Quantile, Squared
@@ -140,3 +141,28 @@ def test_the_newton_step_says_where_it_has_none() -> None:
     ):
         found = at(diagonal, g)
         assert (found.gain, found.condition, found.smallest) == (np.inf, np.inf, 0.0)
+
+
+@pytest.mark.parametrize("case", range(4))
+def test_the_terms_of_every_task_are_those_of_j(case: int) -> None:
+    """a_t L_t + coupling ||w_t - W b_t||^2 by loops: what a task can gain at most, and their sum is J."""
+    tasks, model, W, B = [each for each in anywhere() if each.model.loss.smooth][3 * case]
+    values, room = weights._problem(tasks, model, W, B, None)._terms()
+    a, T = literal.loss_weights(tasks, model, B), tasks.T
+    for t, task in enumerate(tasks):
+        loss = float(model.loss.rows(task.X @ W[:, t], task.y).sum()) * literal.row_scale(
+            model.loss, len(task.y)
+        )
+        r = [W[i, t] - sum(W[i, s] * B[s, t] for s in range(T)) for i in range(tasks.d)]
+        assert values[t] == pytest.approx(a[t] * loss + model.coupling * sum(v * v for v in r), rel=1e-12)
+        assert 0.0 < room[t] <= 1e-10 * values[t] + 1e-12
+    assert values.sum() == pytest.approx(literal.J(tasks, model, W, B), rel=1e-12)
+
+
+def test_the_distance_from_a_kink_is_known_to_the_digits_of_the_kink() -> None:
+    """W = 0 on a quantile loss: the kinks are the targets, known to half a unit of their last digit."""
+    y = np.array([1.0, -3e5, 7e-9])
+    tasks = TaskSet.from_arrays([np.ones((3, 1))], [y])
+    held = HeldRows(tasks, amtl(Quantile(tau=0.5), c=(1.0,)), np.zeros((1, 1)), np.zeros((1, 1)))
+    found = held.z_rounding(0)
+    assert (found >= 2.0**-53 * np.abs(y)).all() and (found <= 1e-13 * np.abs(y)).all()
