@@ -7,12 +7,12 @@ from fractions import Fraction
 import literal
 import numpy as np
 import pytest
-from cases import random_tasks
+from cases import NONSMOOTH_CASES, loss_id, random_tasks, random_transfer, tasks_for
 from checks.points import amtl, anywhere, solved
 from checks.rational import fractions
 from scipy.optimize import lsq_linear
 
-from amtl_cvx.certificate import RowSums, certify, weights
+from amtl_cvx.certificate import RowSums, certify, fenchel, weights
 from amtl_cvx.certificate.bounds import Newton, newton_step
 from amtl_cvx.certificate.duals import price_room
 from amtl_cvx.certificate.escape import _names
@@ -22,6 +22,7 @@ from amtl_cvx.certificate.rows import disagreement
 from amtl_cvx.certificate.verdict import resolution
 from amtl_cvx.losses import Hinge, Loss, Quantile, Squared
 from amtl_cvx.model import Model
+from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import TaskSet
 
 
@@ -166,3 +167,18 @@ def test_the_distance_from_a_kink_is_known_to_the_digits_of_the_kink() -> None:
     held = HeldRows(tasks, amtl(Quantile(tau=0.5), c=(1.0,)), np.zeros((1, 1)), np.zeros((1, 1)))
     found = held.z_rounding(0)
     assert (found >= 2.0**-53 * np.abs(y)).all() and (found <= 1e-13 * np.abs(y)).all()
+
+
+@pytest.mark.parametrize("loss", NONSMOOTH_CASES, ids=loss_id)
+@pytest.mark.parametrize("limit", [0, fenchel.DENSE_LIMIT])
+def test_multipliers_at_the_minimum_close_the_gap_with_and_without_a_matrix(
+    loss: Loss, limit: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F - D at the W-step's minimum, by loops over the rows and a dense solve."""
+    tasks = tasks_for(loss, rng, d=3, counts=(9, 12, 7))
+    model, B = amtl(loss, mu=0.1, coupling=0.2), 0.5 * random_transfer(rng, 3)
+    W = minimal_weights(tasks, model, np.zeros((3, 3)), B)
+    monkeypatch.setattr(fenchel, "DENSE_LIMIT", limit)
+    u = fenchel.kinked_multipliers(tasks, model, W, B)
+    J, dual = literal.J(tasks, model, W, B), literal.dual_W(tasks, model, B, list(u))
+    assert -1e-12 * J <= J - dual <= 1e-8 * J
