@@ -44,7 +44,7 @@ _CG_STEPS, _CG_LIMIT = 1000, 5000  # with a factor to fall back on, and without
 _CG_CHECK = 50  # steps after which it is asked whether their rate will do
 _CORRECTIONS = 3  # of a solution by a dense factor
 _NEWTON_STEPS = 100
-_SINGULAR = 1e-5  # smallest singular value of I - B from which on a factor of H has lost half its digits
+_SINGULAR = 1e-7  # smallest singular value of I - B from which on a factor of H has few digits
 _LOST = 1e-11  # and all that is known of it
 _SHORTEST = 1e-18  # part of a Newton step: far rows (Huber) and I - B nearly singular make it 1e13 too long
 _NEWTON_ACCURACY = 1e-13  # of every entry of the gradient, relative to its terms
@@ -159,7 +159,7 @@ def _minimise(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, 
         return kinked_minimum(tasks, model, W, B), True
     value, previous, factored = model.objective(tasks, W, B), np.inf, False
     M, a = np.eye(tasks.T) - B, model.loss_weight(tasks, B)
-    rooted = W.size <= DENSE_SIZE and _LOST < float(np.linalg.svd(M, compute_uv=False)[-1]) <= _SINGULAR
+    rooted = W.size <= DENSE_SIZE and _LOST < _distance(M) <= _SINGULAR
     for count in range(_NEWTON_STEPS):
         part = weight_part(tasks, model, W, B)
         gradient, miss = part.gradient, part.misses.relative()
@@ -182,6 +182,14 @@ def _minimise(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, 
         W, value = W + length * step, new
         previous = miss if settled or model.loss.quadratic else np.inf
     return W, factored
+
+
+def _distance(M: Array) -> float:
+    """About the smallest singular value of M, from below."""
+    try:
+        return 1.0 / float(np.linalg.norm(np.linalg.inv(M)))
+    except np.linalg.LinAlgError:
+        return 0.0
 
 
 def _newton_step(tasks: TaskSet, model: Model, W: Array, B: Array, part: WeightPart) -> tuple[Array, bool]:
