@@ -20,6 +20,7 @@ from amtl_cvx.enclosure.cells import LowerPoint, excess_of, halves
 from amtl_cvx.enclosure.exact import ExactProblem, exact_matrix
 from amtl_cvx.enclosure.point import ExactPoint, exact_point
 from amtl_cvx.enclosure.polynomial import Scaled, edges_of
+from amtl_cvx.enclosure.scip import claim
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import Logistic, Squared
 
@@ -160,3 +161,12 @@ def test_a_stored_proof_counts_its_leaves_and_is_of_one_loss_and_one_penalty() -
         replace(model, task_weights=(0.5, 2.0 + 2.0**-51)),
     ):
         assert stored.difference(proof, tasks, other) != ""
+
+
+@pytest.mark.parametrize(("T", "d", "reason"), [(2, 250, "rank"), (3, 167, "too many")])
+def test_scip_is_given_500_unknowns_and_no_more(T: int, d: int, reason: str) -> None:
+    """500 and 501 unknowns, rows too few for a box: which of the two is told."""
+    pytest.importorskip("pyscipopt", reason="the extra [global] is not installed")
+    tasks = random_tasks(np.random.default_rng(40), d=d, counts=(4,) * T)
+    with pytest.raises(NotCertifiable, match=reason):
+        claim(tasks, amtl(Squared(), c="equal"), np.zeros((d, T)), np.zeros((T, T)))
