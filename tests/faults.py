@@ -111,6 +111,7 @@ LOSSES_AND_J = (
     Fault("squared hinge slope", "losses:SquaredHinge.slopes", "-2.0", "-1.0", GRADIENT),
     Fault("hinge's dual of the wrong sign", "losses:Hinge.domain", "-_signs", "_signs", c.conjugates_are_suprema),
     Fault("n_t of the factor, not of the rows", "losses:Loss.scale", "1.0 / task.n", "1.0 / len(task.y)", c.factors_keep_the_objective),
+    Fault("n_t of the factors of tasks of one shape", "model:Model.loss_scales", "1.0 / tasks.counts", "1.0 / np.array([len(task.y) for task in tasks])", c.factors_keep_the_objective),
     Fault("sum for mean", "losses:Loss.value", "self.scale(task) * ", "", J),
     Fault("gradient of the sum for the mean", "losses:Loss.gradient", "self.scale(task) * ", "", GRADIENT),
     Fault("Hessian of the sum for the mean", "losses:Loss.hessian", "self.scale(task) * ", "", HESSIAN),

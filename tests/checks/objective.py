@@ -34,6 +34,8 @@ def factors_keep_the_objective() -> None:
             factors = model.compress(tasks)
             assert len(factors[1].y) < len(tasks[1].y)
             assert close(model.objective(factors, W, B), literal.J(tasks, model, W, B), 1e-10)
+            alone = [model.loss.value(task, w) for task, w in zip(factors, W.T, strict=True)]
+            assert close(alone, literal.losses(tasks, model, W), 1e-10)
 
 
 def gradients_are_differences_of_J() -> None:
