@@ -387,6 +387,33 @@ def test_the_jacobian_encloses_the_differences_of_the_gradient(label: str, seed:
             assert all(bool(J[i, j].overlaps(J[j, i])) for i in range(n))
 
 
+def test_margins_are_those_of_the_worst_point_of_a_box() -> None:
+    """w = 1 +- r of a support vector: v is 1/4 - 2 coupling w, the other row 3/4 +- r/4 from its kink.
+
+    With a second task and its edges up to e, a_0 = 1 + B_01 and 2 coupling (W P)_0 weaken or strengthen v.
+    """
+    tasks, model, W, B = support_vector(0.25)
+    with ctx.workdps(70):
+        system, x, _ = kinks.near_point(tasks, model, W, B, [], arb(10) ** -60)
+        box = x + arb_mat([[arb(0, 1e-2)], [arb(0)]])
+        margin, none = kinks.row_margin(system, box, arb(0)), arb(0)
+        assert 0.25 - 0.5e-2 - 1e-9 <= float(margin) <= 0.25 - 0.5e-2 + 1e-15
+        places = [[seams(model.loss, y) for y in task.y.tolist()] for task in tasks]
+        distance = kinks.row_distance(system, box, places)
+        assert 0.75 - 0.25e-2 - 1e-9 <= float(distance) <= 0.75 - 0.25e-2 + 1e-15
+        pair = TaskSet.from_arrays(
+            [task.X for task in (*tasks, *tasks)], [task.y for task in (*tasks, *tasks)]
+        )
+        system, x, _ = kinks.near_point(pair, model, np.ones((1, 2)), np.zeros((2, 2)), [], arb(10) ** -60)
+        exact = kinks.row_margin(system, x, none)
+        wide = kinks.row_margin(system, x, arb(0, 1e-2))
+        assert float(exact) == pytest.approx(0.25) and float(wide) < 0.25
+        # at B_01 = e, B_10 = 0: 2 coupling (W P)_0 = (1 + e^2 - e) / 2, so v = 1/4 - that / (1 + e)
+        for e in (1e-2, 0.5e-2):
+            v = 0.25 - 0.5 * (1 + e * e - e) / (1 + e)
+            assert float(wide) <= min(-v, 1.0 + v) + 1e-15
+
+
 def test_multipliers_of_a_bordered_system_have_their_own_width() -> None:
     """x^2 + y = 2, x = 1 with y in the border: y may need more room than x, and gets it."""
 
