@@ -28,7 +28,7 @@ import page  # noqa: E402
 from arithmetic import doubles, reals, zeros  # noqa: E402
 from blocks import best_W  # noqa: E402
 from draws import Case, draw  # noqa: E402
-from instances import KINDS  # noqa: E402
+from instances import KINDS, REACHES  # noqa: E402
 from joint import first_order_point  # noqa: E402
 from judge import Verdict, certified, fitted  # noqa: E402
 from points import perturbed  # noqa: E402
@@ -85,7 +85,7 @@ def examine(which: tuple[int, int]) -> list[dict[str, Any]]:
     if kind in KINDS:
         judged, case = "joint", KINDS[kind](rng, loss)
     else:
-        reach = float(rng.choice([0.0, 4.0]))
+        reach = float(rng.choice(REACHES))
         case = Case(draw(rng, loss, reach=reach, features=True, tasks=True), [])
         judged = "joint" if kind == "curriculum" and loss in KINKED else kind
     verdicts = _verdicts(rng, case, judged)
