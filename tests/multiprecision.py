@@ -20,7 +20,7 @@ from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
 DIGITS = 90
-ROUNDS = 400
+ROUNDS = 100
 Matrix = list[list[mp.mpf]]
 
 
