@@ -328,3 +328,14 @@ def test_the_resolution_is_that_of_the_loss() -> None:
     quantile = Model(loss=Quantile(tau=0.5), transfer=transfer, coupling=0.5)
     assert resolution(tasks, squared) == 5.0 * 2.0 ** (2 * (16 - 52))
     assert resolution(tasks, quantile) == 1.5 * 16.0 * 2.0**-52
+
+
+@pytest.mark.parametrize("engine", ["cvxpy", "fast"])
+def test_large_rows_of_one_task_are_left_behind_beside_a_task_that_moves_no_more(engine: str) -> None:
+    """The W-step goes on for the task with rows of 1e12, whose w is 1e-11 on the way, beside a large w."""
+    tasks, model = one_task(Logistic(), 1e12)
+    beside = np.array([[1e-3], [-1e-3], [2e-3], [-1e-3]])
+    both = TaskSet.from_arrays([tasks[0].X, beside], [tasks[0].y, tasks[0].y])
+    model = Model(loss=Logistic(), transfer=LossWeightedL1(mu=1e6), coupling=1e-8)
+    found = fit(both, model, options=Options(engine=engine))
+    assert found.certificate.passes and found.W[0, 0] > 1.0

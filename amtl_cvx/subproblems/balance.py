@@ -5,7 +5,8 @@ An entry of the gradient is sum_i weight_i u_i x_ij and the coupling's part. Res
 1e9 are satisfied, their u is all but 0, H is large in their direction, and the Newton step, hence what it
 seems to gain, is tiny, while the rows of size 1 still pull all one way: relative to ||x_j|| ||u|| that is
 1e-9, relative to sum_i weight_i |u_i| |x_ij| + |coupling_jt| of order 1. It matters where the task has a
-loss to lose.
+loss to lose, where it is not the rounding of all those terms, and as long as steps still move a predictor:
+where I - B is nearly singular they no longer do.
 """
 
 from __future__ import annotations
@@ -17,8 +18,15 @@ import numpy as np
 from amtl_cvx.losses import Loss
 from amtl_cvx.tasks import Array, Task
 
+_MOVED = 1e-3  # part of a predictor that a step must move for the next one to be worth while
 _BALANCED = 1e-6  # a gain of about its square
+_NOISE = 1e-12  # of all that it is summed from: rounding
 _SHARE = 1e-10  # of the objective: what a task must have to lose
+
+
+def moves(W: Array, step: Array) -> bool:
+    """Whether a step (d, T) moves a predictor by a part that counts."""
+    return bool((np.abs(step).max(axis=0) > _MOVED * np.abs(W).max(axis=0)).any())
 
 
 def unbalanced(
@@ -28,17 +36,23 @@ def unbalanced(
     a: Array,
     *,
     coupling: Array,
+    terms: Array,
     gradient: Array,
     value: float,
 ) -> bool:
-    """Whether an entry of the gradient (d, T) is not small beside its terms, `coupling` (d, T) among them."""
+    """Whether an entry of the gradient (d, T) is not small beside its terms, `coupling` (d, T) among them.
+
+    `terms` (d, T) are what that is summed from.
+    """
     if loss.quadratic:  # one step, exact whatever the rows
         return False
     for t, (task, w) in enumerate(zip(tasks, W.T, strict=True)):
         z, weight = task.X @ w, float(a[t]) * loss.scale(task)
         if weight * float(loss.rows(z, task.y).sum()) <= _SHARE * value:
             continue
-        sizes = weight * (np.abs(task.X).T @ np.abs(loss.slopes(z, task.y))) + np.abs(coupling[:, t])
-        if (np.abs(gradient[:, t]) > _BALANCED * sizes).any():
+        size, u = np.abs(task.X), np.abs(loss.slopes(z, task.y))
+        sizes = weight * (size.T @ u) + np.abs(coupling[:, t])
+        hidden = weight * (size.T @ (u + loss.curvatures(z, task.y) * (size @ np.abs(w)))) + terms[:, t]
+        if (np.abs(gradient[:, t]) > _BALANCED * sizes + _NOISE * hidden).any():
             return True
     return False

@@ -31,7 +31,7 @@ from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.errors import SolveError
 from amtl_cvx.model import Model, stacked_hessian
 from amtl_cvx.solvers import Solved
-from amtl_cvx.subproblems.balance import unbalanced
+from amtl_cvx.subproblems.balance import moves, unbalanced
 from amtl_cvx.subproblems.halfstep import HalfStep
 from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.subproblems.roots import root_step
@@ -157,14 +157,14 @@ def _minimise(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, 
     """The minimum over W, and whether a matrix was factored on the way."""
     if not model.loss.smooth:
         return kinked_minimum(tasks, model, W, B), True
-    value, previous, factored = model.objective(tasks, W, B), np.inf, False
+    moved, value, previous, factored = True, model.objective(tasks, W, B), np.inf, False
     M, a = np.eye(tasks.T) - B, model.loss_weight(tasks, B)
     rooted = W.size <= DENSE_SIZE and _LOST < _distance(M) <= _SINGULAR
     for count in range(_NEWTON_STEPS):
         part = weight_part(tasks, model, W, B)
         gradient, miss = part.gradient, part.misses.relative()
         small = miss <= _NEWTON_ACCURACY or miss > 0.5 * previous
-        if count and small and not _unbalanced(tasks, model, W, B, gradient, value):
+        if count and small and not (moved and _unbalanced(tasks, model, W, B, gradient, value)):
             break
         if rooted:
             step, dense = root_step(tasks, model, W, M, a), True
@@ -179,6 +179,7 @@ def _minimise(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, 
             length /= 2.0
             if length < _SHORTEST:
                 return W, factored
+        moved = moves(W, length * step)
         W, value = W + length * step, new
         previous = miss if settled or model.loss.quadratic else np.inf
     return W, factored
@@ -203,8 +204,11 @@ def _newton_step(tasks: TaskSet, model: Model, W: Array, B: Array, part: WeightP
 
 def _unbalanced(tasks: TaskSet, model: Model, W: Array, B: Array, gradient: Array, value: float) -> bool:
     """Whether the gradient is small beside some rows only (`balance`)."""
-    a, coupling = model.loss_weight(tasks, B), model.coupling_gradient_W(W, B)
-    return unbalanced(model.loss, tasks.tasks, W, a, coupling=coupling, gradient=gradient, value=value)
+    a, coupling, M = model.loss_weight(tasks, B), model.coupling_gradient_W(W, B), np.abs(np.eye(len(B)) - B)
+    terms = 2.0 * model.coupling * (np.abs(W) @ M @ M.T)
+    return unbalanced(
+        model.loss, tasks.tasks, W, a, coupling=coupling, terms=terms, gradient=gradient, value=value
+    )
 
 
 def _sizes(tasks: TaskSet, sizes: Array) -> Array:

@@ -17,7 +17,7 @@ from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model
 from amtl_cvx.parallel import SharedMap
 from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved, Step, check_dpp, solve
-from amtl_cvx.subproblems.balance import unbalanced
+from amtl_cvx.subproblems.balance import moves, unbalanced
 from amtl_cvx.subproblems.halfstep import HalfStep
 from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.subproblems.problems import Problems, kept
@@ -65,7 +65,10 @@ class Coupled(NamedTuple):
         """Whether the gradient at W, of this value, is small beside some terms only (`balance`)."""
         coupling = self.coupling(W)
         gradient = self.pull(W) + coupling
-        return unbalanced(self.loss, self.tasks, W, self.a, coupling=coupling, gradient=gradient, value=value)
+        terms = 2.0 * (np.abs(W) @ np.abs(self.Q) + np.abs(self.O)) @ np.abs(self.Q.T)
+        return unbalanced(
+            self.loss, self.tasks, W, self.a, coupling=coupling, terms=terms, gradient=gradient, value=value
+        )
 
     def relative(self, W: Array) -> float:
         """The largest part of an entry of the gradient in the size of its terms (`certificate.residuals`)."""
@@ -186,11 +189,11 @@ class WeightProblem:
         return self._newton(step, start, backend)
 
     def _newton(self, step: Coupled, W: Array, backend: Backend) -> HalfStep:
-        total, value, relative, settled = Solved.none(), step.value(W), np.inf, False
+        total, value, relative, settled, moved = Solved.none(), step.value(W), np.inf, False, True
         for _ in range(_NEWTON_STEPS):
             previous, relative = relative, step.relative(W)
             small = relative <= _NEWTON_ACCURACY or (settled and relative > 0.5 * previous)
-            if total.solver and small and not step.unbalanced(W, value):
+            if total.solver and small and not (moved and step.unbalanced(W, value)):
                 break
             minimum, solved = self._model_minimum(step, W, backend)
             total = total + solved
@@ -202,6 +205,7 @@ class WeightProblem:
                 length /= 2.0
                 if length < 1e-10:
                     return HalfStep(W, total)
+            moved = moves(W, length * direction)
             W = W + length * direction
             value = step.value(W)
         return HalfStep(W, total)
