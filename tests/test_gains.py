@@ -22,7 +22,7 @@ from amtl_cvx.transfer import LossWeightedL1
 
 smooth_loss = pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
 labels = pytest.mark.parametrize("loss", [Logistic(), SquaredHinge()], ids=loss_id)
-large = pytest.mark.parametrize("size", [1e6, 1e9, 1e12, 1e15])
+large = pytest.mark.parametrize("size", [1e6, 1e9, 1e15])
 ALONE = np.zeros((1, 1))
 
 
@@ -117,7 +117,7 @@ def spread(rng: np.random.Generator, loss: Loss, count: int) -> Any:
 @smooth_loss
 def test_the_judged_gain_is_never_below_the_true_one(loss: Loss, rng: np.random.Generator) -> None:
     """At the minimum rounded to doubles it is all but 0; on the way there a bound, sharp in the end."""
-    for tasks, model, B in spread(rng, loss, 4):
+    for tasks, model, B in spread(rng, loss, 2):
         best = exact_problem(tasks, model, B).minimum(exact(np.zeros((2, 3))))
         J = model.objective(tasks, best.astype(float), B)
         for away in (0.0, 1e-12, 1e-8, 1e-4, 1e-1, 10.0):
@@ -133,7 +133,7 @@ def test_above_the_dense_limit_the_blocks_of_the_hessian_are_a_bound(
     loss: Loss, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(weights, "DENSE_LIMIT", 0)
-    for tasks, model, B in spread(rng, loss, 3):
+    for tasks, model, B in spread(rng, loss, 2):
         best = exact_problem(tasks, model, B).minimum(exact(np.zeros((2, 3))))
         J = model.objective(tasks, best.astype(float), B)
         for away in (0.0, 1e-9, 1e-3):
@@ -163,7 +163,7 @@ def test_rounding_is_in_the_judged_gain() -> None:
 @pytest.mark.parametrize("loss", [Hinge(), Quantile(tau=0.3)], ids=loss_id)
 def test_the_judged_gain_of_a_loss_with_kinks(loss: Loss, rng: np.random.Generator) -> None:
     """Never below the fall to another point, in 50 digits, wherever that is from; sharp at the minimum."""
-    for tasks, model, B in spread(rng, loss, 6):
+    for tasks, model, B in spread(rng, loss, 4):
         problem = exact_problem(tasks, model, B)
         best = KinkedProblem.at(tasks, model, B).minimum(np.zeros((2, 3))).W
         least = problem.primal(exact(best))[0]
