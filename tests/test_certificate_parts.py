@@ -182,3 +182,21 @@ def test_multipliers_at_the_minimum_close_the_gap_with_and_without_a_matrix(
     u = fenchel.kinked_multipliers(tasks, model, W, B)
     J, dual = literal.J(tasks, model, W, B), literal.dual_W(tasks, model, B, list(u))
     assert -1e-12 * J <= J - dual <= 1e-8 * J
+
+
+def test_prices_of_rows_on_their_kink_have_the_room_of_the_steeper_side(rng: np.random.Generator) -> None:
+    """Hinge rows whose score is 1 up to rounding, one a task: their loss in fractions."""
+    X = rng.normal(size=(60, 2))
+    first = rng.normal(size=60)
+    W = np.array([first, (1.0 - X[:, 0] * first) / X[:, 1]])
+    tasks = TaskSet.from_arrays([x[None] for x in X], [np.ones(1)] * 60)
+    model = amtl(Hinge(), mu=0.5, c="equal")
+    prices = model.transfer.prices(model.weighted_losses(tasks, W))
+    assert prices is not None
+    room, hidden = price_room(tasks, model, W, prices), 0
+    for t in range(60):
+        score = sum((Fraction(a) * Fraction(b) for a, b in zip(X[t], W[:, t], strict=True)), Fraction(0))
+        away = abs(max(Fraction(0), 1 - score) / 2 - Fraction(prices[t]))
+        assert away <= Fraction(room[t])
+        hidden += away > 0
+    assert hidden > 5

@@ -23,6 +23,7 @@ from amtl_cvx.enclosure.polynomial import Scaled, edges_of
 from amtl_cvx.enclosure.scip import claim
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import Logistic, Squared
+from amtl_cvx.tasks import TaskSet
 
 search: ModuleType = __import__("sys").modules[enclose.__module__]
 
@@ -170,3 +171,15 @@ def test_scip_is_given_500_unknowns_and_no_more(T: int, d: int, reason: str) -> 
     tasks = random_tasks(np.random.default_rng(40), d=d, counts=(4,) * T)
     with pytest.raises(NotCertifiable, match=reason):
         claim(tasks, amtl(Squared(), c="equal"), np.zeros((d, T)), np.zeros((T, T)))
+
+
+def test_a_claim_of_ridge_is_as_wide_as_its_ends_are_apart() -> None:
+    """One task, one feature: y'y/n - (x'y/n)^2 / (x'x/n + coupling) by hand lies between the ends."""
+    pytest.importorskip("pyscipopt", reason="the extra [global] is not installed")
+    x, y = np.array([1.0, 2.0, -1.0]), np.array([1.0, 1.0, 0.5])
+    tasks, model = TaskSet.from_arrays([x[:, None]], [y]), amtl(Squared(), coupling=0.5, c="equal")
+    least = y @ y / 3 - (x @ y / 3) ** 2 / (x @ x / 3 + 0.5)
+    found = claim(tasks, model, np.zeros((1, 1)), np.zeros((1, 1)))
+    assert found.lower <= least * (1 + 1e-9) and found.upper >= least * (1 - 1e-9)
+    assert found.width == pytest.approx((found.upper - found.lower) / found.upper, abs=1e-15)
+    assert found.width < 1e-3
