@@ -1,6 +1,6 @@
 """Fits of the three hundred random problems with default options, and why some of them have no certificate.
 
-    python reports/random/run.py [--sample N | --problems K ...] [--limit SECONDS]
+    python reports/random/run.py [--sample N | --problems K ...] [--limit SECONDS] [--jobs N]
 
 writes README.md and figures.json beside itself. A fit is cut off after SECONDS (default 75) of CPU time.
 Every 40 records it is interrupted and goes on from its state, so that the points on its way are known; the
@@ -18,6 +18,8 @@ import time
 import warnings
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
+from functools import partial
+from multiprocessing import Pool
 from pathlib import Path
 
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
@@ -110,8 +112,9 @@ def pushed(case: Problem, found: Solution) -> str:
     return "escapes" if before - after > least and grew else "stays"
 
 
-def judged(number: int, limit: float) -> Fitted:
+def judged(number: int, *, limit: float) -> Fitted:
     """One problem, fitted and explained."""
+    warnings.simplefilter("ignore")
     case = problem(number)
     found, points, spent = way(case, limit)
     certified = found.status.value == "certified"
@@ -198,20 +201,23 @@ def main() -> None:
     parser.add_argument("--sample", type=int, metavar="N", help="so many problems, drawn by a seed")
     parser.add_argument("--problems", type=int, nargs="+", metavar="K", help="these problems")
     parser.add_argument("--limit", type=float, default=75.0, metavar="SECONDS", help="CPU time of a fit")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
     parser.add_argument("--out", type=Path, default=HERE, help="where README.md and figures.json go")
     given = parser.parse_args()
-    warnings.simplefilter("ignore")
     numbers = given.problems or list(range(COUNT))
     if given.sample is not None:
         numbers = sorted(np.random.default_rng(SEED).permutation(COUNT)[: given.sample].tolist())
     results = []
-    for number in numbers:
-        results.append(judged(number, given.limit))
-        last = results[-1]
-        print(number, last.loss, last.status, last.cause, last.pushed, f"{last.seconds:.1f} s", flush=True)
+    with Pool(given.jobs) as pool:
+        for last in pool.imap(partial(judged, limit=given.limit), numbers):
+            results.append(last)
+            words = (last.number, last.loss, last.status, last.cause, last.pushed)
+            print(*words, f"{last.seconds:.1f} s", flush=True)
     command = "python reports/random/run.py"
     if given.sample is not None:
         command += f" --sample {given.sample}"
+    if given.limit != 75.0:
+        command += f" --limit {given.limit:g}"
     if given.problems:
         command += " --problems " + " ".join(map(str, numbers))
     (given.out / "README.md").write_text(page(results, command))
