@@ -168,9 +168,9 @@ def test_a_stored_proof_counts_its_leaves_and_is_of_one_loss_and_one_penalty() -
 def test_scip_is_given_500_unknowns_and_no_more(T: int, d: int, reason: str) -> None:
     """500 and 501 unknowns, rows too few for a box: which of the two is told."""
     pytest.importorskip("pyscipopt", reason="the extra [global] is not installed")
-    tasks = random_tasks(np.random.default_rng(40), d=d, counts=(4,) * T)
+    tasks = random_tasks(np.random.default_rng(40), loss="logistic", d=d, counts=(4,) * T)
     with pytest.raises(NotCertifiable, match=reason):
-        claim(tasks, amtl(Squared(), c="equal"), np.zeros((d, T)), np.zeros((T, T)))
+        claim(tasks, amtl(Logistic(), c="equal"), np.zeros((d, T)), np.zeros((T, T)))
 
 
 def test_a_claim_of_ridge_is_as_wide_as_its_ends_are_apart() -> None:
