@@ -31,7 +31,7 @@ class Residual(NamedTuple):
     def relative(self) -> float:
         return max(self.relative_W, self.relative_B)
 
-    def agrees(self, found: tuple[float, float, float, float], room: float = 1e-3) -> bool:
+    def agrees(self, found: tuple[float, float, float, float], room: float = 1e-2) -> bool:
         """Whether residuals are these, the relative ones up to a `room` for rounding in their sizes."""
         least = np.array(self) * (1.0 - np.array([0.0, 0.0, room, room]))
         return bool((least * (1 - 1e-9) <= found).all() and (found <= np.array(self) * (1 + 1e-9)).all())

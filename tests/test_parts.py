@@ -269,7 +269,7 @@ def test_features_of_very_different_sizes_are_named_where_a_fit_stalls(run: Run)
     y = [x @ (w + 0.3 * rng.normal(size=4)) + 0.3 * rng.normal(size=20) for x in X]
     stacked = {"X": np.vstack(X) * [1, 1, 1e3, 1e6], "y": np.concatenate(y)}
     np.savez("a.npz", **stacked, task=np.repeat([0, 1, 2], 20))
-    options = ("--coupling", "3.3e9", "--mu", "3.4e-4")
+    options = ("--coupling", "3.3e9", "--mu", "3.4e-4", "--no-refine", "--max-rounds", "1")
     answer = run("fit", "a.npz", "--out", "run", *options)
     assert answer.code == 1 and "next: --standardize: the features differ in size" in answer.out
     assert run("fit", "a.npz", "--out", "other", "--standardize", *options).code == 0

@@ -98,13 +98,13 @@ class WeightProblem:
 
     def judged(self, *, rounded: bool = True) -> Judged:
         """What a move of W can gain; `rounded` is whether there is rounding."""
-        slope = self._slope(None if self.loss.smooth else self.multipliers, rounded)
+        slope = self.slope(None if self.loss.smooth else self.multipliers, rounded)
         if self.loss.smooth:
             proved, newton = self._by_decrement(slope)
-            gap, _ = self._gap(slope, rounded, sharp=not proved.gain <= _ENOUGH * self.value)
+            gap, _ = self.gap(slope, rounded, sharp=not proved.gain <= _ENOUGH * self.value)
         else:
             proved, newton = Proved(math.inf, ""), None
-            gap, mismatch = self._gap(slope, rounded, sharp=True)
+            gap, mismatch = self.gap(slope, rounded, sharp=True)
             if not gap.safe <= _ENOUGH * self.value:
                 proved = self._by_decrement(slope)[0]
                 proved = proved._replace(gain=proved.gain + 2.0 * mismatch)
@@ -142,7 +142,7 @@ class WeightProblem:
 
     def _terms(self) -> tuple[Array, Array]:
         """a_t L_t + coupling ||(W M)_t||^2 of every task, and what rounding can add to it, (T,) each."""
-        slope, R = self._slope(self.multipliers, True), self.W @ self.M
+        slope, R = self.slope(self.multipliers, True), self.W @ self.M
         off = (len(self.M) + 2.0) * EPS * (np.abs(self.W) @ np.abs(self.M))
         values, most = (self.coupling * (at * at).sum(axis=0) for at in (R, np.abs(R) + off))
         for t, (task, rows) in enumerate(zip(self.tasks, slope.rows, strict=True)):
@@ -156,7 +156,7 @@ class WeightProblem:
         pairs = zip(self.tasks, slope.rows, strict=True)
         return np.stack([(task.X.T * rows.stiff) @ task.X for task, rows in pairs])
 
-    def _slope(self, multipliers: Sequence[Array] | None, rounded: bool) -> Slope:
+    def slope(self, multipliers: Sequence[Array] | None, rounded: bool) -> Slope:
         pull = coupling_pull(self.W, self.M, self.coupling)
         slope = slope_at(
             self.loss,
@@ -170,7 +170,7 @@ class WeightProblem:
         )
         return slope if rounded else slope.exact()
 
-    def _gap(self, slope: Slope, rounded: bool, *, sharp: bool) -> tuple[Gap, float]:
+    def gap(self, slope: Slope, rounded: bool, *, sharp: bool) -> tuple[Gap, float]:
         """F - D at the multipliers, else at phi' (the `slope`), and its mismatch with room for rounding.
 
         Not `sharp` does without that room, and so without a bound.
@@ -178,7 +178,7 @@ class WeightProblem:
         M, mismatch, room = self.M, 0.0, 0.0
         if self.multipliers is not None:
             mismatch = fenchel_terms(self.loss, self.tasks, self.a, self.W, self.multipliers).mismatch
-            slope = self._slope(self.multipliers, rounded) if self.loss.smooth else slope
+            slope = self.slope(self.multipliers, rounded) if self.loss.smooth else slope
             room = mismatch_room(self.loss, self.tasks, slope, self.multipliers) if rounded else 0.0
         if not self.sigma > 0.0:
             return Gap(math.inf, math.inf), mismatch + room

@@ -29,7 +29,8 @@ judges a task with a small share in J by its own loss.
 
 Room. G is known up to rounding: eps times what phi', R and w_s'w_t are themselves summed from, which can be
 far larger than they are, where a fit is nearly perfect or w_t nearly W b_t. `ROOM` = 1e-5 of these sizes is
-added, so that eps stays below 1e-10 of every size:
+added, so that eps stays below 1e-10 of every size, and `SLOPES` = 1e-4 of those of phi' and u: solvers leave
+in the scores z a multiple of eps that grows with the condition of X_t (off-centre features, for one):
 
     phi'_t      phi''(z) (sum_i ||x_ti|| |w_it| + ||y_t||) (`Loss.slope_terms`)
     u_t         ||D||; for the condition on u, ||D|| (sum_i ||x_ti|| |w_it| + ||y_t||)
@@ -61,6 +62,8 @@ from amtl_cvx.tasks import Array, Task, TaskSet
 
 ROOM = 1e-5
 """Part of the sizes that rounding is relative to; 1e-16 of them is far below the tolerance of any size."""
+SLOPES = 1e-4
+"""The same of the sizes of slopes: 1e-12 of what the scores are summed from, at the tolerance 1e-8."""
 _EPS = float(np.finfo(np.float64).eps)
 
 
@@ -255,7 +258,7 @@ def weight_misses(
     own : (T,)
         Root of what a task can gain at most, for entries that only R holds.
     """
-    pulled = np.abs(rates) * rows * (slopes.norm + ROOM * slopes.terms)
+    pulled = np.abs(rates) * rows * (slopes.norm + SLOPES * slopes.terms)
     coupled = 2.0 * (np.abs(residual) + ROOM * terms) @ np.abs(Q.T)
     least = np.where(rows > 0.0, 0.0, ROOM * np.sqrt(2.0) * np.linalg.norm(Q, axis=1) * own)
     return Misses(np.abs(gradient), pulled + coupled + least)

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.certificate.residuals import ROOM, Misses, task_slopes
+from amtl_cvx.certificate.residuals import ROOM, SLOPES, Misses, task_slopes
 from amtl_cvx.certificate.verdict import Certificate
 from amtl_cvx.losses import Loss
 from amtl_cvx.tasks import Array, TaskSet
@@ -87,7 +87,7 @@ def disagreement(tasks: TaskSet, loss: Loss, sums: RowSums) -> Array:
         for k, w in enumerate(points.T):
             reach = np.array([lengths @ np.abs(w)])
             at = task_slopes(loss, [task], w[:, None], reach)
-            steep, l_ = float(at.norm[0] + ROOM * at.terms[0]), scale * sums.losses[k, t]
+            steep, l_ = float(at.norm[0] + SLOPES * at.terms[0]), scale * sums.losses[k, t]
             shift = scale * at.norm[0] * (reach[0] + tasks.target_lengths[t])
             misses += [
                 abs(l_ - loss.value(task, w)),

@@ -80,7 +80,7 @@ def weight_evidence(
         why = "a negative B makes the weight of a loss negative, the W-step is not convex"
         reasons = dict.fromkeys(names, why)
         return WeightEvidence(None, False, None, math.inf, "none", None, None, sigma, reasons)
-    problem = _problem(tasks, model, W, B, multipliers)
+    problem = weight_problem(tasks, model, W, B, multipliers)
     found = problem.judged()
     newton, gap = found.newton, found.gap.value
     exact = model.loss.quadratic and multipliers is None and newton is not None and math.isfinite(newton.gain)
@@ -111,9 +111,10 @@ def weight_evidence(
     )
 
 
-def _problem(
+def weight_problem(
     tasks: TaskSet, model: Model, W: Array, B: Array, multipliers: Sequence[Array] | None
 ) -> WeightProblem:
+    """The W-step at a point, as it is judged."""
     if multipliers is None and not model.loss.smooth:
         multipliers = kinked_multipliers(tasks, model, W, B)
     return WeightProblem(
@@ -137,7 +138,7 @@ def refusal(
     tasks: TaskSet, model: Model, W: Array, B: Array, limit: float, *, multipliers: Sequence[Array] | None
 ) -> str:
     """Why what W can gain is not shown to be within the limit; "" where it is the gain."""
-    found = (problem := _problem(tasks, model, W, B, multipliers)).judged()
+    found = (problem := weight_problem(tasks, model, W, B, multipliers)).judged()
     bare = problem.judged(rounded=False).gain
     if bare <= limit < found.gain:
         return (

@@ -58,6 +58,7 @@ from checks.gains import (
     a_value_of_rounding_is_no_loss,
     judged_gains_are_bounds,
     judged_gains_have_room_for_rounding,
+    judged_gaps_have_room_for_rounding,
 )
 from checks.gaps import (
     condition_numbers_are_those_of_numpy,
@@ -147,6 +148,7 @@ __all__ = [
     "infeasible_points_have_no_level",
     "judged_gains_are_bounds",
     "judged_gains_have_room_for_rounding",
+    "judged_gaps_have_room_for_rounding",
     "kinks_are_proved",
     "least_on_a_grid",
     "least_distance_finds_the_support",

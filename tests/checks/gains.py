@@ -9,6 +9,7 @@ import literal
 import numpy as np
 
 from amtl_cvx.certificate import certify, weight_evidence
+from amtl_cvx.certificate.weights import weight_problem
 from amtl_cvx.curriculum import certify_curriculum
 from amtl_cvx.losses import Logistic, Quantile, Squared, SquaredHinge
 from amtl_cvx.tasks import TaskSet
@@ -61,6 +62,23 @@ def judged_gains_have_room_for_rounding() -> None:
             g = sum(Fraction(a) * (Fraction(a) * w - Fraction(b)) for a, b in rows) / 2 + 2 * lam * w
             found = weight_evidence(tasks, model, np.array([[float(w)]]), ZERO)
             assert Fraction(found.judged) >= g * g / (2 * H)
+
+
+def judged_gaps_have_room_for_rounding() -> None:
+    """||g||^2 / (4 coupling) in fractions, at the doubles around the best w: what is judged for large W."""
+    x = np.array([3.0, 7.0, 11.0, 2.0])
+    y = 1e8 * x + np.array([1.0, -1.0, 0.5, 0.0])
+    rows, tasks = list(zip(x.tolist(), y.tolist(), strict=True)), TaskSet.from_arrays([x[:, None]], [y])
+    for coupling in (0.1, 0.3, 1e4):
+        model, lam = amtl(Squared(), coupling=coupling, c="equal"), Fraction(coupling)
+        H = sum(Fraction(a) ** 2 for a, _ in rows) / 2 + 2 * lam
+        best = float(sum(Fraction(a) * Fraction(b) for a, b in rows) / 2 / H)
+        for step in range(-5, 6):
+            w = best + step * np.spacing(best)
+            g = sum(Fraction(a) * (Fraction(a) * Fraction(w) - Fraction(b)) for a, b in rows) / 2
+            problem = weight_problem(tasks, model, np.array([[w]]), ZERO, None)
+            gap, _ = problem.gap(problem.slope(None, True), True, sharp=True)
+            assert Fraction(gap.safe) >= (g + 2 * lam * Fraction(w)) ** 2 / (4 * lam)
 
 
 def a_value_of_rounding_is_no_loss() -> None:

@@ -47,7 +47,7 @@ def multipliers_are_judged_task_by_task() -> None:
             size += 2 * model.coupling * abs(R) @ abs(M[t])
             worst = max(worst, (abs(rate * task.X.T @ v + drag[:, t]) / size).max())
         found = package_residuals(tasks, model, W, B, multipliers=u).relative_W
-        assert close(found, worst, 1e-3)
+        assert close(found, worst, 1e-2)
 
 
 def residual_does_not_depend_on_the_unit() -> None:
@@ -83,7 +83,7 @@ def moved_points_do_not_pass() -> None:
             for point in ((V, B), (W, C)):
                 expected = literal.residual(tasks, model, *point).relative
                 found = certify(tasks, model, *point, tol=expected / 10)
-                assert close(found.relative, expected, 1e-3)
+                assert close(found.relative, expected, 1e-2)
                 assert not found.passes and found.level not in ("C2", None)
 
 
