@@ -28,7 +28,7 @@ from amtl_cvx.tasks import TaskSet
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_rows_of_a_perfect_fit_are_held_against_what_their_slopes_are_summed_from(scale: float) -> None:
-    """x = 3, 4, y = 2 x s, w = 2 s: no slope is left, 1e-5 of 2 (||x|| w + ||y||) = 40 s is its room."""
+    """x = 3, 4, y = 2 x s, w = 2 s: no slope is left, 1e-4 of 2 (||x|| w + ||y||) = 40 s is its room."""
     x = np.array([[3.0], [4.0]])
     tasks, w = TaskSet.from_arrays([x], [2.0 * scale * x[:, 0]]), np.array([[2.0 * scale]])
     losses = np.array([[0.0], [100.0 * scale**2]])  # sums over the rows, at w and at 0
@@ -37,7 +37,7 @@ def test_rows_of_a_perfect_fit_are_held_against_what_their_slopes_are_summed_fro
     assert disagreement(tasks, Squared(), sums)[0] <= 1e-10
     for off in (1e-9, 1e-6, 1e-3):
         moved = sums._replace(gradients=gradients + np.array([[[off * scale]], [[0.0]]]))
-        expected = off / (5.0 * 1e-5 * 40.0)  # both in means over the two rows
+        expected = off / (5.0 * 1e-4 * 40.0)  # both in means over the two rows
         assert disagreement(tasks, Squared(), moved)[0] == pytest.approx(expected, rel=1e-6)
         moved = sums._replace(losses=losses + np.array([[0.0], [off * scale**2]]))
         steep = 20.0  # of the slopes 2 y at 0, norm
@@ -148,7 +148,7 @@ def test_the_newton_step_says_where_it_has_none() -> None:
 def test_the_terms_of_every_task_are_those_of_j(case: int) -> None:
     """a_t L_t + coupling ||w_t - W b_t||^2 by loops: what a task can gain at most, and their sum is J."""
     tasks, model, W, B = [each for each in anywhere() if each.model.loss.smooth][3 * case]
-    values, room = weights._problem(tasks, model, W, B, None)._terms()
+    values, room = weights.weight_problem(tasks, model, W, B, None)._terms()
     a, T = literal.loss_weights(tasks, model, B), tasks.T
     for t, task in enumerate(tasks):
         loss = float(model.loss.rows(task.X @ W[:, t], task.y).sum()) * literal.row_scale(
