@@ -34,6 +34,16 @@ def test_their_final_point_is_rejected_and_its_exact_step_is_lower(saved: tuple[
     W, B = workspace["W_cell"][-1, 0], workspace["B_cell"][-1, 0]
     found = certify(tasks, model, W, B)
     assert found.objective == pytest.approx(6707.0501, abs=5e-5)  # SPEC's figures, not ours
-    assert not found.passes and found.relative == pytest.approx(0.83, abs=5e-3)
+    assert not found.passes and found.relative > 0.5
+    assert by_columns(tasks, model, W, B) == pytest.approx(0.83, abs=5e-3)
     exact, _ = WeightStep.compile(tasks, model).solve(tasks, model, W, B)
     assert model.objective(tasks, exact, B) == pytest.approx(4607.8073, abs=5e-5)
+
+
+def by_columns(tasks: TaskSet, model: Model, W: np.ndarray, B: np.ndarray) -> float:
+    """The residual of W as SPEC's figure has it, relative to the largest terms of a column."""
+    a, none = model.loss_weight(tasks, B), np.zeros_like(W)
+    coupling = 2.0 * model.coupling * W @ (np.eye(tasks.T) - B) @ (np.eye(tasks.T) - B).T
+    terms = a * model.loss_gradient(tasks, W), a * model.loss_gradient(tasks, none), coupling
+    sizes = np.max([np.abs(term).max(axis=0) for term in terms], axis=0)
+    return float((np.abs(terms[0] + coupling).max(axis=0) / sizes).max())
