@@ -7,7 +7,7 @@ W = W*(B) is G_B and its Hessian S = BB - BW WW^-1 WB.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -131,11 +131,15 @@ def newton_steps(
     brings every column back to a support of at most d entries, which the step left by negative curvature.
     """
     relative = residuals(tasks, model, W, B).relative if begun else np.inf
-    start = W
+    start, found = (W, B), None
     if not begun:
-        W, B = _lower(tasks, model, (W, B), (minimal_weights(tasks, model, W, B), B))
-    found = _step(tasks, model, (W, B), trust)
-    if found is None and W is not start:
+        exact = minimal_weights(tasks, model, W, B), B
+        W, B = _lower(tasks, model, start, exact)
+        if W is start[0]:  # the model is that of f at W*(B): another W of the same J can hide a slope in B
+            found = _step(tasks, model, exact, replace(trust))
+            found = found if found and _lower(tasks, model, start, found) is found else None
+    found = found or _step(tasks, model, (W, B), trust)
+    if found is None and W is not start[0]:
         yield W, B  # there is no edge to move
     while found is not None:
         previous, relative = relative, residuals(tasks, model, *found).relative
