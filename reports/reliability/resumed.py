@@ -39,7 +39,8 @@ class Kind:
     """A family of long fits: data from a generator, and how they are fitted."""
 
     name: str
-    make: Callable[[np.random.Generator], tuple[Array, Array, Array]]
+    make: Callable[[np.random.Generator, float], tuple[Array, Array, Array]]
+    """From a generator and how many times as many tasks as usual."""
     options: tuple[str, ...]
 
 
@@ -77,22 +78,22 @@ def labelled(T: int, d: int, n: int, rng: np.random.Generator) -> tuple[Array, A
 KINDS = (
     Kind(
         name="squared, CVXPY steps and refinement",
-        make=lambda rng: low_rank(110, 20, 40, rng),
+        make=lambda rng, more: low_rank(round(110 * more), 20, 40, rng),
         options=("--coupling", "1", "--mu", "0.1"),
     ),
     Kind(
         name="squared, fast engine",
-        make=lambda rng: low_rank(118, 20, 40, rng),
+        make=lambda rng, more: low_rank(round(118 * more), 20, 40, rng),
         options=("--coupling", "1", "--mu", "0.1", "--engine", "fast"),
     ),
     Kind(
         name="squared, tasks weighted by their rows, summed",
-        make=lambda rng: low_rank(150, 20, 40, rng),
+        make=lambda rng, more: low_rank(round(150 * more), 20, 40, rng),
         options=("--coupling", "10", "--mu", "0.3", "--reduction", "sum", "--task-weights", "inverse-sqrt"),
     ),
     Kind(
         name="logistic, exponential cones",
-        make=lambda rng: labelled(13, 10, 150, rng),
+        make=lambda rng, more: labelled(round(13 * more), 10, 150, rng),
         options=("--coupling", "0.1", "--mu", "0.1", "--loss", "logistic", "--definition", "--no-refine"),
     ),
 )
@@ -100,13 +101,18 @@ KINDS = (
 
 def resumed(folder: Path, number: int, seed: int) -> Resumed:
     """One fit left alone, one killed, one continued."""
-    kind, rng = KINDS[number % len(KINDS)], np.random.default_rng([seed, number])
-    X, y, task = kind.make(rng)
-    np.savez(folder / "data.npz", X=X, y=y, task=task)
-    began = time.perf_counter()
-    faults = [] if _fit(folder, "whole", kind).wait() == 0 else ["the fit left alone is not certified"]
-    seconds = time.perf_counter() - began
-    if seconds < LONG:
+    kind = KINDS[number % len(KINDS)]
+    for more in (1.0, 1.2, 1.5):  # a fit that is too short is none, a larger one takes its place
+        rng = np.random.default_rng([seed, number])
+        X, y, task = kind.make(rng, more)
+        np.savez(folder / "data.npz", X=X, y=y, task=task)
+        shutil.rmtree(folder / "whole", ignore_errors=True)
+        began = time.perf_counter()
+        faults = [] if _fit(folder, "whole", kind).wait() == 0 else ["the fit left alone is not certified"]
+        seconds = time.perf_counter() - began
+        if seconds >= LONG:
+            break
+    else:
         faults.append(f"only {seconds:.0f} s")
     killed = _killed(folder, kind, seconds, rng)
     if killed is None:
