@@ -22,11 +22,12 @@ from amtl_cvx.subproblems.direct import DirectTransferStep, cholesky, minimal_we
 from amtl_cvx.subproblems.kinks import free_directions
 from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
+FALL = 1e-12
+"""Relative fall of J from which on it is more than rounding."""
 WORKING_LIMIT = 1300
 """Largest number of entries of B that one step moves: all positive ones count, then the steepest zeros."""
 _DENSE_EIGENVALUE = 400  # size up to which the smallest eigenvalue is computed rather than bracketed
 _TRUST_RATIO = 1e-10  # below this predicted relative decrease, J is rounding noise and the residual decides
-_SURE = 1e-12  # relative fall of J that is more than rounding
 _NOISE = 1e-13  # relative rise of J that counts as rounding
 _TRIALS = 24
 
@@ -131,16 +132,18 @@ def newton_steps(
     brings every column back to a support of at most d entries, which the step left by negative curvature.
     """
     relative = residuals(tasks, model, W, B).relative if begun else np.inf
-    start, found = (W, B), None
+    start, untried = W, replace(trust)
+    exact = (W, B) if begun else (minimal_weights(tasks, model, W, B), B)
     if not begun:
-        exact = minimal_weights(tasks, model, W, B), B
-        W, B = _lower(tasks, model, start, exact)
-        if W is start[0]:  # the model is that of f at W*(B): another W of the same J can hide a slope in B
-            found = _step(tasks, model, exact, replace(trust))
-            found = found if found and _lower(tasks, model, start, found) is found else None
-    found = found or _step(tasks, model, (W, B), trust)
-    if found is None and W is not start[0]:
+        W, B = _lower(tasks, model, (W, B), exact)
+    found = _step(tasks, model, (W, B), trust)
+    if found is None and W is not start:
         yield W, B  # there is no edge to move
+    elif found is None and not begun:
+        # the model is that of f at W*(B): another W of the same J can hide the slope in B
+        trust.value, trust.curvature = untried.value, untried.curvature
+        further = _step(tasks, model, exact, trust)
+        found = further if further and _lower(tasks, model, (W, B), further) is further else None
     while found is not None:
         previous, relative = relative, residuals(tasks, model, *found).relative
         if relative > 0.1 * previous:
@@ -191,7 +194,7 @@ def _step(tasks: TaskSet, model: Model, point: Point, trust: Trust) -> Point | N
         trial = minimal_weights(tasks, model, W, trial_B), trial_B
         predicted = -float(gradient @ step + 0.5 * step @ S @ step)
         actual = J - model.objective(tasks, *trial)
-        if predicted > 0.0 and (predicted > _TRUST_RATIO * abs(J) or actual > _SURE * abs(J)):
+        if predicted > 0.0 and (predicted > _TRUST_RATIO * abs(J) or actual > FALL * abs(J)):
             if actual > 1e-2 * predicted:
                 trust.adapt(actual / predicted)
                 return trial
