@@ -92,5 +92,7 @@ def test_the_estimate_grows_with_what_is_held(tall: TaskSet) -> None:
 @pytest.mark.slow
 def test_the_estimate_is_near_what_a_process_takes() -> None:
     report = Path(__file__).parents[1] / "reports" / "scale" / "memory.py"
-    found = runpy.run_path(str(report))["measured"](3, 400, 500, loss="squared", engine="cvxpy")
-    assert 0.8 * found["peak"] <= found["estimate"] <= 1.2 * found["peak"]
+    measured = runpy.run_path(str(report))["measured"]
+    found = [measured(3, 400, 500, loss="squared", engine="cvxpy") for _ in range(3)]
+    peak = max(each["peak"] for each in found)  # a busy machine takes pages away from a process that waits
+    assert 0.8 * peak <= found[0]["estimate"] <= 1.2 * peak
