@@ -301,7 +301,7 @@ def _imbalance(run: Run) -> float:
         return run.history[-1].relative
     tasks, model = run.tasks, run.model
     weight, coupling = model.loss_weight(tasks, run.B), model.coupling_gradient_W(run.W, run.B)
-    pulls = [weight * model.loss_gradient(tasks, W) for W in (run.W, np.zeros_like(run.W))]
+    pulls = [weight * slope for slope in (model.loss_gradient(tasks, run.W), run.slope_at_zero)]
     terms = [np.abs(tasks.lift(term)).max(axis=0) for term in (coupling, *pulls)]
     miss, size = np.abs(tasks.lift(pulls[0] + coupling)).max(axis=0), np.max(terms, axis=0)
     return float((miss / np.where(size > 0.0, size, 1.0)).max())

@@ -45,7 +45,7 @@ from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
 from amtl_cvx.run import Run, finish
 from amtl_cvx.solution import Solution, Status
-from amtl_cvx.subproblems import Coupled, TaskWeightStep, WeightStep
+from amtl_cvx.subproblems import Coupled, TaskWeightStep, WeightStep, one_task
 from amtl_cvx.tasks import TaskSet
 
 _TIE = 1e-12
@@ -98,15 +98,7 @@ def refit_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int, learned
     a = c[t : t + 1] * (1.0 + model.transfer.weights(row)[t : t + 1])
     k = math.sqrt(model.coupling)
     target = W[:, learned] @ B[learned, t]
-    return Coupled(
-        model.loss,
-        tasks.tasks[t : t + 1],
-        a,
-        np.array([[k]]),
-        k * target[:, None],
-        basis=tasks.basis,
-        lengths=tasks.lengths[:, t : t + 1],
-    )
+    return one_task(tasks, model, t, a=a, k=k, target=target)
 
 
 def single_task(tasks: TaskSet, model: Model, options: Options) -> Solution:

@@ -63,6 +63,9 @@ class Run:
     W: Array = field(init=False)
     B: Array = field(init=False)
     at_zero: Array = field(init=False)
+    """The losses at W = 0, (T,)."""
+    slope_at_zero: Array = field(init=False)
+    """Their gradients there, (d, T)."""
     round: int = 0
     phase: str = ""
     moved: bool = False
@@ -84,6 +87,7 @@ class Run:
     def __post_init__(self) -> None:
         self.W, self.B = np.zeros((self.tasks.d, self.tasks.T)), np.zeros((self.tasks.T, self.tasks.T))
         self.at_zero = self.model.losses(self.tasks, self.W)
+        self.slope_at_zero = self.model.loss_gradient(self.tasks, self.W)
 
     @property
     def elapsed(self) -> float:

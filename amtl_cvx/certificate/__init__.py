@@ -62,7 +62,7 @@ from amtl_cvx.certificate.rules import rule_that_changed
 from amtl_cvx.certificate.rungs import LEVELS, Rung, check_level, reaches, rungs
 from amtl_cvx.certificate.second_order import SecondOrder, second_order
 from amtl_cvx.certificate.verdict import Bounds, Certificate, check_tolerance, conclude, resolution
-from amtl_cvx.certificate.weights import WeightEvidence, refusal, weight_evidence, weight_gain, weight_gap
+from amtl_cvx.certificate.weights import WeightEvidence, refusal, weight_evidence, weight_gap
 from amtl_cvx.certificate.worst import worst_entries
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
@@ -95,7 +95,6 @@ __all__ = [
     "transfer_evidence",
     "transfer_gap",
     "weight_evidence",
-    "weight_gain",
     "weight_gap",
 ]
 

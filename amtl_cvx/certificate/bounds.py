@@ -27,8 +27,9 @@ from amtl_cvx.losses import Loss
 from amtl_cvx.model import stacked_hessian
 from amtl_cvx.tasks import Array, Task
 
+ENOUGH = 1e-9
+"""Of F: a bound that is not made sharper."""
 _QR_LIMIT = 1000  # T d up to which a near-singular Hessian is factored by its root
-_ENOUGH = 1e-9  # of F: a gap that is not made sharper
 _NOTHING = 1e-14  # of F: what is not worth a sharper bound
 _COSTLESS = 1e-14  # of F: what a task may cost and be left out
 
@@ -101,11 +102,11 @@ class WeightProblem:
         slope = self.slope(None if self.loss.smooth else self.multipliers, rounded)
         if self.loss.smooth:
             proved, newton = self._by_decrement(slope)
-            gap, _ = self.gap(slope, rounded, sharp=not proved.gain <= _ENOUGH * self.value)
+            gap, _ = self.gap(slope, rounded, sharp=not proved.gain <= ENOUGH * self.value)
         else:
             proved, newton = Proved(math.inf, ""), None
             gap, mismatch = self.gap(slope, rounded, sharp=True)
-            if not gap.safe <= _ENOUGH * self.value:
+            if not gap.safe <= ENOUGH * self.value:
                 proved = self._by_decrement(slope)[0]
                 proved = proved._replace(gain=proved.gain + 2.0 * mismatch)
         gain, by = min((proved.gain, "decrement"), (gap.safe, "gap"))

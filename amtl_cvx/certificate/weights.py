@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate.bounds import Newton, WeightProblem, least_singular, newton_step
+from amtl_cvx.certificate.bounds import ENOUGH, Newton, WeightProblem, least_singular
 from amtl_cvx.certificate.fenchel import kinked_multipliers, within_domain
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.model import Model
@@ -39,7 +39,6 @@ from amtl_cvx.tasks import Array, TaskSet
 DENSE_LIMIT = 6000
 """Largest T*d for which the Hessian of the W-step is factored (288 MB)."""
 
-_ENOUGH = 1e-9  # of J: a bound that is not made sharper
 _EPS = float(np.finfo(np.float64).eps)
 _TOO_LARGE = f"T d is above {DENSE_LIMIT}, too many unknowns for a dense factorisation"
 
@@ -88,7 +87,7 @@ def weight_evidence(
         gap = newton.gain
     reasons = _missing(model, newton, None if math.isfinite(gap) else sigma)
     judged, by = found.gain, found.by
-    if not judged <= _ENOUGH * problem.value and (part := problem.without_costless()) is not None:
+    if not judged <= ENOUGH * problem.value and (part := problem.without_costless()) is not None:
         rest = part[0].judged()
         judged, by = min((judged, by), (rest.gain + part[1], rest.by))
     if not math.isfinite(judged):
@@ -170,17 +169,6 @@ def weight_gap(
     """How much a move of W alone can gain: the gap, whether it is exact, the reason where there is none."""
     found = weight_evidence(tasks, model, W, B, multipliers=multipliers)
     return found.gap, found.exact, found.reasons.get("gap_W", "")
-
-
-def weight_gain(tasks: TaskSet, model: Model, W: Array, B: Array) -> float | None:
-    """(1/2) g'H^-1 g: what a move of W alone gains, exact for a quadratic loss, else to second order.
-
-    Infinite where H is numerically singular along g; None above `DENSE_LIMIT` and for a loss with kinks.
-    """
-    if W.size > DENSE_LIMIT or not model.loss.smooth:
-        return None
-    blocks, g = model.loss_hessians(tasks, W, B), model.gradient_W(tasks, W, B)
-    return newton_step(blocks, np.eye(len(B)) - B, model.coupling, g, W).gain
 
 
 def gradient_rounding(tasks: TaskSet, model: Model, W: Array, B: Array) -> float:

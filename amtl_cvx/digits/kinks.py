@@ -93,18 +93,14 @@ def row_margin(system: FirstOrderSystem, box: arb_mat, around: arb) -> arb:
         for k, wedge, v in zip(
             rows, wedges, _row_multipliers(system, t, rows, slopes[t], at.weights[t]), strict=True
         ):
-            margin = (v - wedge.low).min(wedge.high - v)
             name = f"row {k} of {system.tasks.names[t]!r}"
-            if margin < 0:
-                raise NotCertifiable(
-                    f"{name} does not stay on its kink: its multiplier would be {float(v.mid()):.2g}"
-                )
-            if not margin > 0:
-                raise Undecided(
-                    f"the multiplier of {name}, on its kink, is at the end of its interval to all digits:"
-                    " strict complementarity fails"
-                )
-            smallest = smallest.min(margin.lower())
+            margin = _positive(
+                (v - wedge.low).min(wedge.high - v),
+                f"{name} does not stay on its kink: its multiplier would be {float(v.mid()):.2g}",
+                f"the multiplier of {name}, on its kink, is at the end of its interval to all digits:"
+                " strict complementarity fails",
+            )
+            smallest = smallest.min(margin)
     return smallest
 
 
@@ -115,17 +111,24 @@ def row_distance(system: FirstOrderSystem, box: arb_mat, seams: Sequence[Sequenc
         for i, (z, places) in enumerate(zip(system.predictions(W, t), per_row, strict=True)):
             side = None if system.sides is None else system.sides[t][i]
             for place in places if side != 0 else ():
-                distance = abs(z - place) if side is None else side * (z - place)
                 name = f"row {i} of {system.tasks.names[t]!r}"
-                if distance < 0:
-                    raise NotCertifiable(f"{name} lies on the other side of its kink, or on it")
-                if not distance > 0:
-                    raise Undecided(
-                        f"{name} lies at the kink of the {system.loss.name} loss to all digits, with a"
-                        " multiplier at the end of its interval: strict complementarity fails"
-                    )
-                smallest = smallest.min(distance.lower())
+                distance = _positive(
+                    abs(z - place) if side is None else side * (z - place),
+                    f"{name} lies on the other side of its kink, or on it",
+                    f"{name} lies at the kink of the {system.loss.name} loss to all digits, with a"
+                    " multiplier at the end of its interval: strict complementarity fails",
+                )
+                smallest = smallest.min(distance)
     return smallest
+
+
+def _positive(value: arb, negative: str, undecided: str) -> arb:
+    """Its lower end, proved positive; the words say what a negative one means, and one that may be 0."""
+    if value < 0:
+        raise NotCertifiable(negative)
+    if not value > 0:
+        raise Undecided(undecided)
+    return value.lower()
 
 
 def _first_sides(tasks: TaskSet, model: Model, multipliers: Sequence[Array]) -> Sides:

@@ -32,6 +32,7 @@ from amtl_cvx.certificate import certify, residuals
 from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.model import Model
 from amtl_cvx.refine.newton import (
+    FALL,
     WORKING_LIMIT,
     Derivatives,
     Trust,
@@ -60,12 +61,9 @@ __all__ = [
 Point = tuple[Array, Array]
 Observer = Callable[[Array, Array, str], None]
 _ROUNDING = 1e-13  # relative residual of every entry below which there is little to gain
-FALL = 1e-12
-"""Relative fall of J in a round from which on it is more than rounding."""
 _SHARES = (0.1, 0.3, 0.8)
-_IDLE = (
-    20  # steps with a residual within the tolerance and gaps beyond it, or from look to look for a run-off
-)
+# steps with a residual within the tolerance and gaps beyond it, or from look to look for a run-off
+_IDLE = 20
 
 
 @dataclass(kw_only=True)

@@ -45,6 +45,7 @@ from amtl_cvx.subproblems.weights import (
     WeightProblem,
     WeightStep,
     joint_step,
+    one_task,
     task_step,
 )
 
@@ -63,6 +64,7 @@ __all__ = [
     "exactly_feasible",
     "joint_step",
     "kept",
+    "one_task",
     "solve_columns",
     "task_step",
     "unit_of",

@@ -148,8 +148,12 @@ def task_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int) -> Coupl
     M = np.eye(tasks.T) - B
     kappa = float((M[t] ** 2).sum())
     target = W[:, t] - (W @ M) @ M[t] / kappa
-    k = np.sqrt(model.coupling * kappa)
-    a = model.loss_weight(tasks, B)[t : t + 1]
+    k = float(np.sqrt(model.coupling * kappa))
+    return one_task(tasks, model, t, a=model.loss_weight(tasks, B)[t : t + 1], k=k, target=target)
+
+
+def one_task(tasks: TaskSet, model: Model, t: int, *, a: Array, k: float, target: Array) -> Coupled:
+    """min over w of a L_t(w) + k^2 ||w - target||^2, a (1,), target (d,)."""
     return Coupled(
         model.loss,
         tasks.tasks[t : t + 1],

@@ -168,32 +168,19 @@ def _compared(
 ) -> Resumed:
     """The two results, judged here on the data; infinitely far apart where a fit left no run."""
     missing = [name for name in ("whole", "again") if not (folder / name).exists()]
+    J, differences, levels = [math.inf, math.inf], [math.inf, math.inf], ("none", "none")
     if missing:
-        return Resumed(
-            number=number,
-            kind=kind.name,
-            seconds=times[0],
-            killed=times[1],
-            resumed_seconds=times[2],
-            objective=math.inf,
-            difference_J=math.inf,
-            difference_W=math.inf,
-            difference_B=math.inf,
-            levels=("none", "none"),
-            faults=(
-                *faults,
-                f"no folder {' and '.join(missing)}, only {sorted(p.name for p in folder.iterdir())}",
-            ),
-        )
-    tasks = read(folder / "data.npz").train
-    runs = [read_run(folder / name) for name in ("whole", "again")]
-    found = [certify(tasks, run.model, run.W, run.B, level="C3") for run in runs]
-    levels = (str(found[0].level), str(found[1].level))
-    differences = [_relative(getattr(runs[1], name), getattr(runs[0], name)) for name in "WB"]
-    J = [certificate.objective for certificate in found]
-    apart = abs(J[1] - J[0]) / abs(J[0])
-    if not found[1].passes:
-        faults.append("the continued point does not pass")
+        left = sorted(path.name for path in folder.iterdir())
+        faults.append(f"no folder {' and '.join(missing)}, only {left}")
+    else:
+        tasks = read(folder / "data.npz").train
+        runs = [read_run(folder / name) for name in ("whole", "again")]
+        found = [certify(tasks, run.model, run.W, run.B, level="C3") for run in runs]
+        J, levels = [each.objective for each in found], (str(found[0].level), str(found[1].level))
+        differences = [_relative(getattr(runs[1], name), getattr(runs[0], name)) for name in "WB"]
+        if not found[1].passes:
+            faults.append("the continued point does not pass")
+    apart = math.inf if missing else abs(J[1] - J[0]) / abs(J[0])
     if apart > 1e-10:
         faults.append(f"J differs by {apart:.1e}")
     if levels == ("C3", "C3") and max(differences) > 1e-8:
