@@ -16,6 +16,7 @@ from command_line import GIVEN, SEVEN, Run, arrays, assert_error, large, listing
 
 LANDSCAPE = {"landscape.csv", "landscape.json", "landscape.png"}
 FEW = ("--starts", "6", *GIVEN)
+SHORT = (*FEW, "--tol", "1e-17", "--max-rounds", "5")
 
 
 def save(name: str, seed: int = 1) -> None:
@@ -70,7 +71,7 @@ def test_what_does_not_certify_goes_beside_a_certified_run(run: Run) -> None:
     save("a")
     assert run("fit", "a.npz", "--out", "run", *GIVEN, "--quiet").code == 0
     before = Path("run/run.json").read_bytes()
-    answer = run("explore", "a.npz", "--out", "run", "--tol", "1e-17", *FEW, "--quiet")
+    answer = run("explore", "a.npz", "--out", "run", *SHORT, "--quiet")
     assert answer.code == 1 and "is in run.uncertified; run was left as it is" in answer.err
     assert Path("run/run.json").read_bytes() == before
     assert {path.name for path in Path("run.uncertified").iterdir()} == SEVEN | LANDSCAPE
@@ -112,7 +113,7 @@ def test_what_does_not_certify_is_exit_1(run: Run, monkeypatch: pytest.MonkeyPat
     shown: list[float] = []
     monkeypatch.setattr("amtl_cvx.progress.Progress.fitted", lambda bar, done, total, low: shown.append(low))
     save("a")
-    answer = run("explore", "a.npz", "--out", "out", "--tol", "1e-17", *FEW)
+    answer = run("explore", "a.npz", "--out", "out", *SHORT)
     assert answer.code == 1 and "6 results without a certificate that passes" in answer.out
     assert {row["point"] for row in rows("out")} == {""}
     assert shown == [np.inf] * 6  # the lowest J of the progress is one that the summary has

@@ -136,7 +136,7 @@ def polished_points_are_no_higher() -> None:
 def lower_points_are_taken_up() -> None:
     """Asked about W = 0, B = 0 and told to fit from nowhere, the cells lead to the global minimum."""
     tasks, model, W, B = instance()
-    found = enclose(tasks, model, 0 * W, 0 * B, starts=0)
+    found = enclose(tasks, model, 0 * W, 0 * B, starts=0, cells=4)
     assert float(found.upper) <= least_on_a_grid() * (1 + 1e-9)
     assert found.tight and found.width < 1e-9 and found.beaten > 0.2
 
