@@ -169,7 +169,7 @@ class LocalModel:
         Entries are those of the original features; alone, one moves its gradient by its curvature.
         """
         tasks, (T, d) = self.tasks, self.W.shape[::-1]
-        about_W, about_B = misses(tasks, self.model, self.W, self.B)
+        about_W, about_B, _ = misses(tasks, self.model, self.W, self.B)
         move_W, move_B = self.split(step)
         basis = np.eye(d) if tasks.basis is None else tasks.basis
         blocks = [self.H[t * d : (t + 1) * d, t * d : (t + 1) * d] for t in range(T)]

@@ -113,23 +113,36 @@ def residuals(
     `at_zero` (T,) are the losses at W = 0, for who asks at many points; `multipliers` are those of a loss
     with kinks, where they are known.
     """
-    part = weight_part(tasks, model, W, B, at_zero=at_zero, multipliers=multipliers)
-    about_W, about_B = part.misses, _transfer_misses(tasks, model, W, B, part.shift)
-    kinks = 0.0 if part.kinks is None else part.kinks.relative()
+    found = misses(tasks, model, W, B, at_zero=at_zero, multipliers=multipliers)
+    kinks = 0.0 if found.kinks is None else found.kinks.relative()
     return Residuals(
-        stationarity_W=float(about_W.miss.max()),
-        stationarity_B=float(about_B.miss.max()),
-        relative_W=max(about_W.relative(), kinks),
-        relative_B=about_B.relative(),
+        stationarity_W=float(found.W.miss.max()),
+        stationarity_B=float(found.B.miss.max()),
+        relative_W=max(found.W.relative(), kinks),
+        relative_B=found.B.relative(),
     )
 
 
+class AllMisses(NamedTuple):
+    """What the entries of both blocks are off by; `kinks` as in `Slopes`."""
+
+    W: Misses
+    B: Misses
+    kinks: Misses | None
+
+
 def misses(
-    tasks: TaskSet, model: Model, W: Array, B: Array, *, multipliers: Sequence[Array] | None = None
-) -> tuple[Misses, Misses]:
-    """What every entry of W and of B is off by."""
-    part = weight_part(tasks, model, W, B, multipliers=multipliers)
-    return part.misses, _transfer_misses(tasks, model, W, B, part.shift)
+    tasks: TaskSet,
+    model: Model,
+    W: Array,
+    B: Array,
+    *,
+    at_zero: Array | None = None,
+    multipliers: Sequence[Array] | None = None,
+) -> AllMisses:
+    """What every entry is off by; parameters as in `residuals`."""
+    part = weight_part(tasks, model, W, B, at_zero=at_zero, multipliers=multipliers)
+    return AllMisses(part.misses, _transfer_misses(tasks, model, W, B, part.shift), part.kinks)
 
 
 class WeightPart(NamedTuple):

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from amtl_cvx.certificate.residuals import Misses, misses, weight_part
+from amtl_cvx.certificate.residuals import Misses, misses
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -31,8 +31,7 @@ def worst_entries(
 ) -> dict[str, str]:
     """The worst entry of W and of B in words, by the names of their residuals, where it is beyond `tol`."""
     found = {}
-    kinks = weight_part(tasks, model, W, B, multipliers=multipliers).kinks
-    about_W, about_B = misses(tasks, model, W, B, multipliers=multipliers)
+    about_W, about_B, kinks = misses(tasks, model, W, B, multipliers=multipliers)
     M, scale = np.eye(tasks.T) - B, model.loss_scales(tasks)
     coupled = 2.0 * model.coupling * (M**2).sum(axis=1)
     curved = 2.0 * np.abs(model.loss_weight(tasks, B)) * scale * tasks.lengths**2 + coupled
