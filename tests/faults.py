@@ -34,15 +34,21 @@ class Fault:
 
 def planted(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     """Put the fault into the running package; `monkeypatch` takes it out again."""
-    function = _function(fault.where)
-    source = textwrap.dedent(inspect.getsource(function))
-    count = source.count(fault.sound)
-    assert count == 1, f"{fault.name}: {fault.sound!r} occurs {count} times in {fault.where}, plant it anew"
+    function, source = place(fault)
     changed = source.replace(fault.sound, fault.faulty)
     flags = future.annotations.compiler_flag
     scope = dict(function.__globals__)
     exec(compile(changed, f"<{fault.name}>", "exec", flags=flags), scope)
     monkeypatch.setattr(function, "__code__", _plain(scope[function.__name__]).__code__)
+
+
+def place(fault: Fault) -> tuple[FunctionType, str]:
+    """The function of the fault and its source, in which the sound words occur once."""
+    function = _function(fault.where)
+    source = textwrap.dedent(inspect.getsource(function))
+    count = source.count(fault.sound)
+    assert count == 1, f"{fault.name}: {fault.sound!r} occurs {count} times in {fault.where}, plant it anew"
+    return function, source
 
 
 def _function(where: str) -> FunctionType:
@@ -180,7 +186,7 @@ RESIDUALS_AND_VERDICT = (
     Fault("size of B with prices of the target", "certificate:_transfer_misses", "size + roomy[:, None]", "size + roomy[None, :]", RESIDUAL),
     Fault("other edges not in the size", "certificate:_transfer_misses", "inner + inner @ given", "inner", RESIDUAL),
     Fault("size of u left out", "certificate:_slopes", "np.linalg.norm(loss.clip(u, task.y))", "0.0 * np.linalg.norm(loss.clip(u, task.y))", c.multipliers_are_judged_task_by_task),
-    Fault("multipliers not judged by task", "certificate:residuals", "part.kinks.relative()", "0.0", c.multipliers_are_judged_task_by_task),
+    Fault("multipliers not judged by task", "certificate:residuals", "found.kinks.relative()", "0.0", c.multipliers_are_judged_task_by_task),
     Fault("mismatch without the dual", "certificate:mismatches", "np.maximum(value + dual, 0.0)", "np.maximum(value, 0.0)", c.multipliers_are_judged_task_by_task),
     Fault("size of the mismatch by its value", "certificate:mismatches", "(value + np.abs(dual)).sum()", "(value + dual).sum()", c.multipliers_are_judged_task_by_task),
     Fault("rows confirmed unread", "certificate:confirm", "certificate.relative + float(apart[worst])", "certificate.relative", c.rows_that_disagree_are_told),
@@ -320,11 +326,10 @@ PROVEN_DIGITS = (
     Fault("ball logistic sign", "digits:logistic", "-sign * share", "sign * share", DIGITS),
     Fault("ball logistic curvature", "digits:logistic", "share / (1 + m.exp())", "-share / (1 + m.exp())", DIGITS),
     Fault("ball hinge not squared", "digits:squared_hinge", "Row(m * m,", "Row(m,", DIGITS),
-    Fault("rows on their kinks taken to be off", "digits:row_distance", "if not distance > 0:", "if False:", KINKS),
-    Fault("row multipliers at an end accepted", "digits:row_margin", "if not margin > 0:", "if False:", KINKS),
+    Fault("rows on a kink and multipliers at an end accepted", "digits:_positive", "if not value > 0:", "if False:", KINKS),
     Fault("one end of the interval of a row", "digits:row_margin", "(v - wedge.low).min(wedge.high - v)", "(v - wedge.low)", KINKS),
     Fault("the other end of it", "digits:row_margin", "(v - wedge.low).min(wedge.high - v)", "(wedge.high - v)", KINKS),
-    Fault("rows off the box", "digits:row_distance", "smallest.min(distance.lower())", "smallest", KINKS),
+    Fault("rows off the box", "digits:row_distance", "smallest.min(distance)", "smallest", KINKS),
     Fault("row multipliers at the centre", "digits:row_margin", "system.state(box, around)", "system.state(box.mid(), around)", KINKS),
     Fault("kinks counted as saddles", "digits:_prove", " - len(system.kinks)", "", KINKS),
     Fault("every kinked point a minimum", "digits:_prove", " - len(system.kinks)", " - len(system.kinks) * 10**6", KINKS),

@@ -16,7 +16,7 @@ import literal
 import numpy as np
 import pytest
 from cases import Array, random_tasks
-from faults import CHECKS, FAULTS, Fault, planted
+from faults import CHECKS, FAULTS, Fault, place, planted
 from wrong_solvers import WRONG_SOLVERS, labels_not_mapped
 
 from amtl_cvx.certificate import certify
@@ -89,6 +89,12 @@ def test_every_planted_fault_is_caught(fault: Fault, monkeypatch: pytest.MonkeyP
     with warnings.catch_warnings(), np.errstate(all="ignore"), pytest.raises(CAUGHT):
         warnings.simplefilter("ignore")
         fault.caught_by()
+
+
+def test_every_fault_has_its_place() -> None:
+    """Without planting it: a change of the package that moves a place is seen by the fast tests."""
+    for fault in FAULTS:
+        place(fault)
 
 
 def test_faults_have_names_of_their_own() -> None:
