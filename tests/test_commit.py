@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from amtl_cvx.coordinator import Options
-from amtl_cvx.data import Dataset
+from amtl_cvx.data import Dataset, read_point
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Squared
 from amtl_cvx.methods import fit
@@ -174,6 +174,24 @@ def test_kills_at_random_moments(tmp_path: Path, old: Solution, new: Solution, d
             pass
         assert which(place, old, new) == found and not leftovers(tmp_path)
         assert_whole(place)
+
+
+def test_numbers_and_digest_are_of_one_file(
+    tmp_path: Path, old: Solution, new: Solution, data: Dataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a run is read another one takes its place, and gives it back."""
+    place = write(tmp_path / "run", old, data)
+
+    def slowly(source: Any) -> Any:
+        write(place, new, data)
+        found = read_point(source)
+        write(place, old, data)
+        return found
+
+    monkeypatch.setattr("amtl_cvx.runfolder.stored.read_point", slowly)
+    stored = read_run(place)
+    assert stored.run["seed"] == len(old.history)
+    np.testing.assert_array_equal(stored.W, old.W)
 
 
 def test_only_own_files_are_replaced(tmp_path: Path, old: Solution, new: Solution, data: Dataset) -> None:

@@ -7,10 +7,11 @@ the limit on sizes and the bytes that are there.
 from __future__ import annotations
 
 import math
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +24,7 @@ from amtl_cvx.tasks import TaskSet
 
 
 def read_arrays(
-    path: str | Path, *, required: Sequence[str], optional: Sequence[str] = ()
+    path: str | Path | BinaryIO, *, required: Sequence[str], optional: Sequence[str] = ()
 ) -> dict[str, NDArray[Any]]:
     """The named arrays of any .npz, as they were written; nothing else in the file is looked at.
 
@@ -31,8 +32,8 @@ def read_arrays(
 
     Parameters
     ----------
-    path : str or Path
-        The file; its suffix does not matter.
+    path : str, Path or binary file
+        The file, or one that is open already; its suffix does not matter.
     required, optional : sequence of str
         Names of arrays; an optional one that the file has not is absent from the result.
 
@@ -42,15 +43,19 @@ def read_arrays(
         For a file that is absent, a folder, damaged or no .npz, for a required array it has not, and for one
         that holds Python objects; the message is one line.
     """
+    if not isinstance(path, str | Path):
+        with reading(Path(path.name), ".npz"):
+            return _arrays(path, required, optional)
     names = f" with {', '.join(required)}" if required else ""
     file = existing_file(path, f"a .npz file{names}")
-    with reading(file, ".npz"):
-        return _arrays(file, required, optional)
+    with reading(file, ".npz"), file.open("rb") as stream:
+        return _arrays(stream, required, optional)
 
 
 def read_npz(path: Path) -> Dataset:
     """Stacked rows: `X`, `y`, `task` and optionally `task_names`, `feature_names`."""
-    arrays = _arrays(path, ("X", "y", "task"), ("task_names", "feature_names"))
+    with path.open("rb") as stream:
+        arrays = _arrays(stream, ("X", "y", "task"), ("task_names", "feature_names"))
     check_gaps(whole_numbers(arrays["task"]))
     tasks = TaskSet.from_stacked(
         arrays["X"],
@@ -64,7 +69,8 @@ def read_npz(path: Path) -> Dataset:
 
 def features_npz(path: Path) -> FeatureTable:
     """Raw rows: `X` and optionally `task`, `task_names`, `feature_names`."""
-    arrays = _arrays(path, ("X",), ("task", "task_names", "feature_names"))
+    with path.open("rb") as stream:
+        arrays = _arrays(stream, ("X",), ("task", "task_names", "feature_names"))
     X, names, task = check_features(arrays["X"]), _labels(arrays, "feature_names"), arrays.get("task")
     if names is not None and len(names) != X.shape[1]:
         raise DataError(f"expected {X.shape[1]} feature names, got {len(names)}")
@@ -97,13 +103,14 @@ def check_task_column(task: NDArray[Any], count: int) -> NDArray[np.int64]:
     return task.astype(np.int64)
 
 
-def _arrays(path: Path, required: Sequence[str], optional: Sequence[str]) -> dict[str, NDArray[Any]]:
-    if not zipfile.is_zipfile(path):
+def _arrays(stream: BinaryIO, required: Sequence[str], optional: Sequence[str]) -> dict[str, NDArray[Any]]:
+    if not zipfile.is_zipfile(stream):
         call = ", ".join(("file", *(f"{key}={key}" for key in required)))
         raise DataError(
             f"expected a .npz archive, this is none, or truncated: write it with numpy.savez({call})"
         )
-    with zipfile.ZipFile(path) as archive:
+    stored = stream.seek(0, os.SEEK_END)
+    with zipfile.ZipFile(stream) as archive:
         present = [member.removesuffix(".npy") for member in archive.namelist() if member.endswith(".npy")]
         missing = [key for key in required if key not in present]
         if missing:
@@ -115,7 +122,7 @@ def _arrays(path: Path, required: Sequence[str], optional: Sequence[str]) -> dic
         taken = 0
         for key in wanted:
             taken += _claimed(archive, key)
-            check_expansion(key, path.stat().st_size, taken)
+            check_expansion(key, stored, taken)
         return {key: _member(archive, key) for key in wanted}
 
 

@@ -20,7 +20,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,14 +75,16 @@ class PointArrays:
                 raise DataError(f"expected {count} {what}_names, as W is {W}, got {len(names)}")
 
 
-def read_point(path: str | Path) -> PointArrays:
-    """The point in a file or folder of any layout above.
+def read_point(path: str | Path | BinaryIO) -> PointArrays:
+    """The point in a file or folder of any layout above, or in a .npz that is open already.
 
     Raises
     ------
     DataError
         For what is absent, damaged, of another kind, or whose parts do not fit; the message is one line.
     """
+    if not isinstance(path, str | Path):
+        return _archive(path, Path(path.name))
     place = Path(path)
     if place.is_dir() and (place / "W.npy").exists():
         with reading(place, "folder"):
@@ -97,8 +99,12 @@ def read_point(path: str | Path) -> PointArrays:
     if file.suffix.lower() == ".mat":
         with reading(file, ".mat"):
             return _matlab(file)
-    arrays = read_arrays(file, required=("W", "B"), optional=_OPTIONAL)
-    with reading(file, ".npz"):
+    return _archive(file, file)
+
+
+def _archive(source: Path | BinaryIO, name: Path) -> PointArrays:
+    arrays = read_arrays(source, required=("W", "B"), optional=_OPTIONAL)
+    with reading(name, ".npz"):
         return _point(arrays, {key: text_labels(arrays[key], key) for key in _OPTIONAL[2:] if key in arrays})
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import io
 import json
 import logging
 import time
@@ -14,13 +16,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from amtl_cvx.arrays import Array, Labels, check_weights, clean
-from amtl_cvx.data import read_point
+from amtl_cvx.data import PointArrays, read_point
 from amtl_cvx.data.untrusted import reading
 from amtl_cvx.errors import DataError
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.runfolder.content import model_from_dict, parse_run_json
-from amtl_cvx.runfolder.files import digest, locate, recorded_files
+from amtl_cvx.runfolder.files import locate, recorded_files
 from amtl_cvx.runfolder.schema import check_record, check_run
 from amtl_cvx.solution import Record
 
@@ -115,9 +117,14 @@ def read_run(path: str | Path) -> StoredRun:
 
     def read(run: Mapping[str, Any]) -> StoredRun:
         numbers = locate(folder, name)
-        known = name == "solution.npz" and numbers.is_file()
-        stored = _stored(numbers if known else path, run)
-        if known and not _as_recorded(folder, name, run):
+        if name != "solution.npz" or not numbers.is_file():
+            return _stored(read_point(path), path, run)
+        with reading(numbers, ".npz"):
+            file = numbers.open("rb")
+        with file:  # the numbers and their digest are of one file, whatever takes its place
+            stored = _stored(read_point(file), numbers, run)
+            recorded = _is_recorded(name, file, run)
+        if not recorded:
             if whole:
                 raise _foreign(folder / name)
             _log.warning("%s is not the file that the run.json beside it describes", path)
@@ -132,8 +139,8 @@ def read_history(folder: Path) -> tuple[Record, ...]:
     home = folder if whole else folder.parent
 
     def read(run: Mapping[str, Any]) -> tuple[Record, ...]:
-        records = _records(locate(home, "history.csv"))
-        if whole and not _as_recorded(home, "history.csv", run):
+        records, recorded = _records(locate(home, "history.csv"), run)
+        if whole and not recorded:
             raise _foreign(home / "history.csv")
         return records
 
@@ -144,7 +151,7 @@ def read_certificate(path: Path, run: Mapping[str, Any]) -> Mapping[str, Any]:
     """The certificate.json of a run, as it was written; empty without one, or where it is not the run's."""
     folder = path if path.is_dir() else path.parent
     content = _content(locate(folder, "certificate.json"))
-    if content is None or not run or not _as_recorded(folder, "certificate.json", run):
+    if content is None or not run or not _is_recorded("certificate.json", io.BytesIO(content), run):
         return {}
     try:
         found = json.loads(content)
@@ -179,9 +186,8 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _stored(source: Path, run: Mapping[str, Any]) -> StoredRun:
-    """A point, held against the names of run.json."""
-    found = read_point(source)
+def _stored(found: PointArrays, source: Path, run: Mapping[str, Any]) -> StoredRun:
+    """A point that was read from `source`, held against the names of run.json."""
     d, T = found.W.shape
     with reading(source, "solution"):
         W, B = check_weights(found.W, found.B, d=d, T=T)
@@ -202,13 +208,11 @@ def _stored(source: Path, run: Mapping[str, Any]) -> StoredRun:
     )
 
 
-def _as_recorded(folder: Path, name: str, run: Mapping[str, Any]) -> bool:
-    """Whether a file is the one whose digest run.json holds; runs before it held them are believed."""
+def _is_recorded(name: str, file: io.BufferedReader | io.BytesIO, run: Mapping[str, Any]) -> bool:
+    """Whether an open file is the one whose digest run.json holds; runs before it held them are believed."""
     files = recorded_files(run)
-    try:
-        return files is None or files.get(name) == digest(locate(folder, name))
-    except OSError:  # it moved away meanwhile
-        return False
+    file.seek(0)
+    return files is None or files.get(name) == hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _foreign(path: Path) -> DataError:
@@ -239,10 +243,12 @@ def _order(array: np.ndarray | None, T: int) -> tuple[int, ...] | None:
     return tuple(int(t) for t in array)
 
 
-def _records(path: Path) -> tuple[Record, ...]:
+def _records(path: Path, run: Mapping[str, Any]) -> tuple[tuple[Record, ...], bool]:
+    """The records of a history, and whether run.json describes that file."""
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return tuple(_record(row) for row in csv.DictReader(file))
+        content = path.read_bytes()
+        rows = csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""))
+        return tuple(map(_record, rows)), _is_recorded("history.csv", io.BytesIO(content), run)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}: give a run folder") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:
