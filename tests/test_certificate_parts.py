@@ -7,17 +7,18 @@ from fractions import Fraction
 import literal
 import numpy as np
 import pytest
-from cases import NONSMOOTH_CASES, loss_id, random_tasks, random_transfer, tasks_for
+from cases import NONSMOOTH_CASES, SourceGroupL2, loss_id, random_tasks, random_transfer, tasks_for
 from checks.points import amtl, anywhere, solved
 from checks.rational import fractions
 from scipy.optimize import lsq_linear
 
-from amtl_cvx.certificate import RowSums, certify, fenchel, weights
+from amtl_cvx.certificate import RowSums, certify, fenchel, residuals, weights
 from amtl_cvx.certificate.bounds import Newton, newton_step
-from amtl_cvx.certificate.duals import price_room
+from amtl_cvx.certificate.duals import Column, price_room, rounding
 from amtl_cvx.certificate.escape import _names
+from amtl_cvx.certificate.factor import cholesky_factor
 from amtl_cvx.certificate.fenchel import _box_minimum
-from amtl_cvx.certificate.held import HeldRows
+from amtl_cvx.certificate.held import HeldRows, _kernel
 from amtl_cvx.certificate.rows import disagreement
 from amtl_cvx.certificate.verdict import resolution
 from amtl_cvx.losses import Hinge, Loss, Quantile, Squared
@@ -184,6 +185,21 @@ def test_multipliers_at_the_minimum_close_the_gap_with_and_without_a_matrix(
     assert -1e-12 * J <= J - dual <= 1e-8 * J
 
 
+@pytest.mark.parametrize("loss", NONSMOOTH_CASES, ids=loss_id)
+def test_rows_on_their_kinks_are_free_from_the_first_pivot_on(
+    loss: Loss, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So one is enough at the W-step's minimum; F - D by loops over the rows and a dense solve."""
+    tasks = tasks_for(loss, rng, d=3, counts=(9, 12, 7))
+    model, B = amtl(loss, mu=0.1, coupling=0.2), 0.5 * random_transfer(rng, 3)
+    W = minimal_weights(tasks, model, np.zeros((3, 3)), B)
+    for name, value in (("DENSE_LIMIT", 0), ("_PIVOTS", 1), ("_WIDENINGS", 0)):
+        monkeypatch.setattr(fenchel, name, value)
+    u = fenchel.kinked_multipliers(tasks, model, W, B)
+    J, dual = literal.J(tasks, model, W, B), literal.dual_W(tasks, model, B, list(u))
+    assert -1e-12 * J <= J - dual <= 1e-12 * J
+
+
 def test_prices_of_rows_on_their_kink_have_the_room_of_the_steeper_side(rng: np.random.Generator) -> None:
     """Hinge rows whose score is 1 up to rounding, one a task: their loss in fractions."""
     X = rng.normal(size=(60, 2))
@@ -200,3 +216,57 @@ def test_prices_of_rows_on_their_kink_have_the_room_of_the_steeper_side(rng: np.
         assert away <= Fraction(room[t])
         hidden += away > 0
     assert hidden > 5
+
+
+def test_a_singular_value_counts_where_it_is_known_to_a_hundredth(rng: np.random.Generator) -> None:
+    """Two rows that nearly agree: the lesser singular value is |det| over the larger, det in fractions."""
+    counted = 0
+    for size in np.geomspace(2.0**-52, 2.0**-40, 200):
+        row = rng.normal(size=2)
+        A = np.array([row, row + size * rng.normal(size=2)])
+        (a, b), (c, d) = fractions(A)
+        _, sigma, rank = _kernel(A)
+        if rank == 2:
+            counted += 1
+            assert sigma == pytest.approx(abs(float(a * d - b * c)) / np.linalg.norm(A, 2), rel=0.01, abs=0)
+    assert 20 < counted < 180
+
+
+def test_a_gap_has_room_for_the_rounding_of_itself(rng: np.random.Generator) -> None:
+    """b = 0 and numbers of few digits: P - D is ||2 coupling w - theta||^2 / (4 coupling), in fractions."""
+    for _ in range(50):
+        w, theta = rng.integers(-(2**20), 2**20, size=(2, 5)).astype(float)
+        column = Column(
+            A=np.zeros((5, 1)),
+            w=w,
+            b=np.zeros(1),
+            low=np.ones(1),
+            high=np.ones(1),
+            pull=3.0 * w,
+            coupling=1.5,
+            noise=rounding(np.zeros((5, 2))),
+            length=np.zeros(1),
+            blur=0.0,
+        )
+        exact = sum(Fraction(3 * u - v) ** 2 for u, v in zip(w.tolist(), theta.tolist(), strict=True)) / 6
+        assert exact <= Fraction(column.gap(theta)) <= exact * Fraction(1 + 1e-14)
+
+
+def test_the_residual_of_edges_of_nothing_is_that_of_a_step_of_1() -> None:
+    """W = 0 and a group penalty: the prox takes mu from the length of a row of B, or all of it."""
+    tasks = TaskSet.from_arrays([np.ones((2, 1))] * 2, [np.ones(2)] * 2)
+    for edge, expected in ((0.25, 0.25), (40.0, 3.0)):
+        model = Model(loss=Squared(), transfer=SourceGroupL2(mu=3.0), coupling=1.0)
+        found = residuals(tasks, model, np.zeros((1, 2)), np.array([[0.0, edge], [0.0, 0.0]]))
+        assert found.stationarity_B == pytest.approx(expected, rel=1e-14)
+
+
+def test_a_hessian_is_factored_in_its_own_memory(rng: np.random.Generator) -> None:
+    """And L L' is what it was."""
+    A = rng.normal(size=(6, 6))
+    H = A @ A.T
+    whole = H.copy()
+    factor = cholesky_factor(H)
+    assert factor is not None and np.shares_memory(factor.lower, H)
+    lower = np.tril(factor.lower)
+    np.testing.assert_allclose(lower @ lower.T, whole, rtol=1e-12, atol=1e-14)

@@ -7,8 +7,9 @@ import pytest
 from cases import NONSMOOTH_CASES, Array, loss_id, random_transfer, tasks_for
 from scipy.optimize import linprog
 
-from amtl_cvx.certificate import residuals, weight_gap
+from amtl_cvx.certificate import kinked, residuals, weight_gap
 from amtl_cvx.certificate.fenchel import kinked_multipliers
+from amtl_cvx.certificate.kinked import KinkedProblem
 from amtl_cvx.losses import Hinge, Loss, Quantile
 from amtl_cvx.model import Model
 from amtl_cvx.subproblems.kinks import kinked_minimum
@@ -99,3 +100,70 @@ def test_multipliers_of_a_task_in_small_units_are_those_of_its_own_rows(rng: np.
     W = np.array([[float(alone[0, 0]), 2.0 * small]])
     u = kinked_multipliers(tasks, model, W, np.zeros((2, 2)))[1]
     assert u == pytest.approx([0.7, -0.1 - 8.0 * coupling * 2.0 * small, -0.3, -0.3], abs=1e-14)
+
+
+def one_row(*, x: float, y: float) -> KinkedProblem:
+    """(1/2) |y - x w| + w^2: least at w = y/x, v = -2 y/x^2, if that is in [-1/2, 1/2], else at +-x/4."""
+    tasks = TaskSet.from_arrays([np.array([[x]])], [np.array([y])])
+    model = Model(loss=Quantile(tau=0.5), transfer=LossWeightedL1(mu=1.0), coupling=1.0)
+    return KinkedProblem.at(tasks, model, np.zeros((1, 1)))
+
+
+@pytest.fixture
+def exchanged(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The exchange of rows has to end at the minimum: no interior points come to help."""
+    monkeypatch.setattr(KinkedProblem, "_from_inside", lambda self, W, best: pytest.fail("not settled"))
+
+
+@pytest.mark.usefixtures("exchanged")
+def test_a_row_is_exchanged_from_one_side_to_the_other_by_way_of_its_kink() -> None:
+    for y, w in ((-10.0, -0.25), (10.0, 0.25)):
+        found = one_row(x=1.0, y=y).minimum(np.array([[2.0 * y]]))
+        assert found.W[0, 0] == pytest.approx(w, rel=1e-14) and not found.on.any()
+
+
+@pytest.mark.usefixtures("exchanged")
+def test_a_row_whose_multiplier_is_at_its_end_by_rounding_stays_on_its_kink(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """|2 y/x^2| = 1/2: one exchange is all there is, a second would let the row go."""
+    monkeypatch.setattr(kinked, "_FEW", 1)
+    for x, side in zip(rng.normal(size=20), (-1.0, 1.0) * 10, strict=True):
+        y = side * x * x / 4.0
+        found = one_row(x=x, y=y).minimum(np.array([[y / x]]))
+        assert found.on.all() and found.multipliers[0][0] == pytest.approx(-0.5 * side, rel=1e-14)
+
+
+@every_kinked
+def test_rows_that_no_exchange_has_reached_have_the_multipliers_of_their_sides(
+    loss: Loss, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kinked, "_FEW", 0)
+    monkeypatch.setattr(KinkedProblem, "_from_inside", lambda self, W, best: best)
+    tasks, W = tasks_for(loss, rng, d=3, counts=(9, 6)), rng.normal(size=(3, 2))
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.2), coupling=0.5)
+    found = kinked_multipliers(tasks, model, W, random_transfer(rng, 2, 0.3))
+    for task, w, u in zip(tasks, W.T, found, strict=True):
+        z = task.X @ w
+        slopes = loss.rows(z + 1e-4, task.y) - loss.rows(z - 1e-4, task.y)
+        np.testing.assert_allclose(u, slopes / 2e-4, atol=1e-9)
+
+
+@every_kinked
+def test_the_interior_begins_where_no_row_is_far_nearer_to_its_border(
+    loss: Loss, rng: np.random.Generator
+) -> None:
+    """p - q = z - kink with p, q > 0, the least a tenth of the largest distance of all, in any unit of W."""
+    tasks = tasks_for(loss, rng, d=3, counts=(9, 6))
+    problem = KinkedProblem.at(
+        tasks, Model(loss=loss, transfer=LossWeightedL1(mu=0.2), coupling=0.5), np.zeros((2, 2))
+    )
+    for size in (1e-6, 1.0, 1e6):
+        W = size * rng.normal(size=(3, 2))
+        z = np.concatenate([task.X @ w for task, w in zip(tasks, W.T, strict=True)])
+        kinks = np.concatenate([task.y for task in tasks])  # of a hinge 1/y = y
+        begun = problem._begin(W)
+        np.testing.assert_allclose(begun.above - begun.below, z - kinks, rtol=1e-12, atol=1e-15 * size)
+        far = max(np.abs(z - kinks).max(), np.abs(kinks).max())
+        assert min(begun.above.min(), begun.below.min()) >= 0.1 * far * (1.0 - 1e-6)
+        assert max(begun.above.max(), begun.below.max()) <= 2.0 * far

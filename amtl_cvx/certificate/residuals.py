@@ -297,7 +297,7 @@ def _transfer_misses(tasks: TaskSet, model: Model, W: Array, B: Array, shift: Ar
 
 
 def prox_steps(model: Model, W: Array, fallback: float) -> float | Array:
-    """h (T, 1): 2 coupling ||w_s||^2, and the largest of them (or `fallback`) for a row with w_s = 0.
+    """h (T, 1): 2 coupling ||w_s||^2, for w_s = 0 the largest of them; for W = 0 `fallback`, 1 if that is 0.
 
     The largest alone, a number, for a penalty whose prox takes one step for all rows.
     """
