@@ -51,7 +51,9 @@ def doubles(A: Reals) -> NDArray[np.float64]:
 
 
 def rational(value: arb) -> fmpq:
-    """The midpoint, exactly."""
+    """The midpoint, exactly; `ArithmeticError` beyond all numbers, where flint would end the process."""
+    if not value.mid().is_finite():
+        raise ArithmeticError("no finite number")
     return value.mid().fmpq()
 
 

@@ -17,6 +17,7 @@ import logging
 import multiprocessing
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ from points import perturbed  # noqa: E402
 from problem import KINKED, LOSSES, Floats, Problem  # noqa: E402
 from steps import course  # noqa: E402
 
-POINTS, PROCESSES, AROUND, BATCH = 2000, 2, 3, 14
+POINTS, PROCESSES, AROUND = 2000, 2, 3
 NAMES = (*KINDS, "single-task", "curriculum")
 MOST = 4 * POINTS
 """No more cases than that, however few points each gives."""
@@ -65,13 +66,17 @@ def main() -> int:
 def collected(seed: int, wanted: int) -> list[dict[str, Any]]:
     """Verdicts of the cases in their order, until there are as many as `wanted`."""
     found: list[dict[str, Any]] = []
-    with multiprocessing.get_context("spawn").Pool(PROCESSES) as pool:
-        for first in range(0, MOST, BATCH):
-            batch = [(seed, number) for number in range(first, first + BATCH)]
-            for verdicts in pool.map(examine, batch, chunksize=1):
-                found += verdicts
+    pool = ProcessPoolExecutor(PROCESSES, mp_context=multiprocessing.get_context("spawn"))
+    try:
+        for verdicts in pool.map(examine, ((seed, number) for number in range(MOST))):
+            found += verdicts
+            faults = sum(bool(each["faults"]) for each in found)
+            print(f"\r{len(found)} of {wanted} points, {faults} wrong", end="", file=sys.stderr, flush=True)
             if len(found) >= wanted:
                 break
+    finally:  # a process that died is an error here, no silence
+        pool.shutdown(cancel_futures=True)
+    print(file=sys.stderr)
     return found[:wanted]
 
 

@@ -53,7 +53,10 @@ def first_order_point(problem: Problem, W: Reals, B: Reals, *, rounds: int = 80)
         best = best_W(problem, W, B)
         if not best.sure and k:
             return None
-        W, B = best.W, best_B(problem, best.W)
+        try:
+            W, B = best.W, best_B(problem, best.W)
+        except ArithmeticError:
+            return None
         point = Point(W, B, best.kinks, best.u)
         active = (point.free, point.kinks)
         if best.sure and (active == before or k % 5 == 4):

@@ -151,7 +151,9 @@ def _judge(
     if not said.passes:
         verdict.words = " | ".join([said.verdict(), *(f"{k}: {v}" for k, v in said.reasons.items())])
     if said.passes:
-        verdict.faults += [f"{block} gains" for block, gain in zip("WB", parts, strict=True) if gain > limit]
+        verdict.faults += [
+            f"{block} gains" for block, gain in zip("WB", parts, strict=True) if not gain <= limit
+        ]
         if verdict.judged == "joint":
             _entries(verdict, problem, W, B)
     if said.level is not None and said.level >= "C3":
@@ -174,7 +176,10 @@ def _gains(judged: str, problem: Problem, W: Any, B: Any, order: tuple[int, ...]
     if judged == "curriculum":
         return steps.gains(problem, W, B, order)
     feasible = all(B[e] >= 0 for e in np.ndindex(*B.shape))
-    return gain_W(problem, W, B), gain_B(problem, W, B) if judged == "joint" and feasible else arb(0)
+    try:
+        return gain_W(problem, W, B), gain_B(problem, W, B) if judged == "joint" and feasible else arb(0)
+    except ArithmeticError:  # a loss beyond all numbers
+        return arb("nan"), arb("nan")
 
 
 def _part(value: arb, J: arb) -> float:
