@@ -49,7 +49,7 @@ LIMIT, LEAST = 6.0, 120.0
 STRICT = ("certificate", "digits", "enclosure")
 VERIFIER = ("planted_faults", "gaps_exact", "certificate", "perturbed_points", "random_problems")
 NEAREST = {
-    "certificate": ("certificate_parts", *VERIFIER, "kinked", "second_order", "ladder", "points"),
+    "certificate": ("certificate_parts", "kinked", *VERIFIER, "second_order", "ladder", "points"),
     "digits": ("digits_parts", "rational", "planted_faults", "digits", "digits_losses", "ladder"),
     "enclosure": ("enclosure_ends", "planted_faults", "enclosure", "ladder", "scip"),
     "refine": ("refine_parts", "refine", "planted_faults", "random_problems", "loss_fits", "coordinator"),
