@@ -14,15 +14,16 @@ from cases import SourceGroupL2, random_tasks
 from checks.enclosure import evaluate, instance
 from checks.points import amtl
 
-from amtl_cvx.enclosure import cells, derive_box, enclose, polynomial, relaxation, rounding, stored
+from amtl_cvx.enclosure import cells, checker, derive_box, enclose, polynomial, relaxation, rounding, stored
 from amtl_cvx.enclosure import point as point_module
 from amtl_cvx.enclosure.cells import LowerPoint, excess_of, halves
 from amtl_cvx.enclosure.exact import ExactProblem, exact_matrix
 from amtl_cvx.enclosure.point import ExactPoint, exact_point
 from amtl_cvx.enclosure.polynomial import Scaled, edges_of
-from amtl_cvx.enclosure.scip import claim
-from amtl_cvx.errors import NotCertifiable
-from amtl_cvx.losses import Logistic, Squared
+from amtl_cvx.enclosure.scip import _Program, claim
+from amtl_cvx.enclosure.sublevel import derive_bounds
+from amtl_cvx.errors import DataError, NotCertifiable
+from amtl_cvx.losses import Logistic, Squared, SquaredHinge
 from amtl_cvx.tasks import TaskSet
 
 search: ModuleType = __import__("sys").modules[enclose.__module__]
@@ -164,6 +165,27 @@ def test_a_stored_proof_counts_its_leaves_and_is_of_one_loss_and_one_penalty() -
         assert stored.difference(proof, tasks, other) != ""
 
 
+def test_a_stored_proof_may_take_a_hundred_times_the_steps_of_the_command(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tasks, model, W, B = instance()
+    found = enclose(tasks, model, W, B, starts=0)
+    checker.check(found.proof, 10**9)
+    taken = 10**9 - checker.left[0]
+    monkeypatch.setattr(checker, "STEPS", Fraction(taken, 100))
+    assert stored.checked_bounds(found.proof, tasks, model) == (found.lower, found.upper)
+    monkeypatch.setattr(checker, "STEPS", Fraction(taken - 1, 100))
+    with pytest.raises(DataError, match="no end within the steps"):
+        stored.checked_bounds(found.proof, tasks, model)
+
+
+def test_roots_of_weights_below_every_digit_are_enclosed() -> None:
+    """1/sqrt(4^k) = 2^-k, on both sides of the last of the 128 digits."""
+    for k in (127, 128, 129, 140):
+        low, high = checker.ends(f"1/sqrt({4**k})")
+        assert low <= Fraction(1, 2**k) < high and high - low == Fraction(1, 2**128)
+
+
 @pytest.mark.parametrize(("T", "d", "reason"), [(2, 250, "rank"), (3, 167, "too many")])
 def test_scip_is_given_500_unknowns_and_no_more(T: int, d: int, reason: str) -> None:
     """500 and 501 unknowns, rows too few for a box: which of the two is told."""
@@ -183,3 +205,39 @@ def test_a_claim_of_ridge_is_as_wide_as_its_ends_are_apart() -> None:
     assert found.lower <= least * (1 + 1e-9) and found.upper >= least * (1 - 1e-9)
     assert found.width == pytest.approx((found.upper - found.lower) / found.upper, abs=1e-15)
     assert found.width < 1e-3
+
+
+def hinge_parabola(size: float, *, T: int) -> TaskSet:
+    """Targets 1, 1, -1 at x = size: the mean squared hinge is (u - 1/3)^2 + 8/9 while |u = size w| <= 1."""
+    return TaskSet.from_arrays([np.full((3, 1), size)] * T, [np.array([1.0, 1.0, -1.0])] * T)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e5])
+def test_the_bounds_of_a_squared_hinge_are_those_of_its_parabola(size: float) -> None:
+    """J(0) = 2 leaves (u - 1/3)^2 <= 2 - 16/9 of each of two tasks."""
+    model = amtl(SquaredHinge(), mu=0.5, coupling=1.0, c="equal")
+    bounds = derive_bounds(hinge_parabola(size, T=2), model, 2.0)
+    for found, side in ((bounds.W_low, -1), (bounds.W_high, 1)):
+        outwards = side * (found - (1 / 3 + side * np.sqrt(2 / 9)) / size)
+        assert (outwards > 0).all() and (outwards < 1e-5).all()
+    assert (bounds.minima < 8 / 9).all() and (bounds.minima > 8 / 9 * (1 - 2e-6)).all()
+
+
+def test_a_claim_of_a_squared_hinge_is_the_least_of_its_parabola() -> None:
+    """(w - 1/3)^2 + 8/9 + w^2 / 2 is least at 2/9, 25/27 there."""
+    pytest.importorskip("pyscipopt", reason="the extra [global] is not installed")
+    tasks, model = hinge_parabola(1.0, T=1), amtl(SquaredHinge(), coupling=0.5, c="equal")
+    found = claim(tasks, model, np.zeros((1, 1)), np.zeros((1, 1)))
+    assert found.closed and found.lower <= 25 / 27 * (1 + 1e-9)
+    assert found.upper == pytest.approx(25 / 27, rel=1e-5) and found.width < 1e-5
+
+
+def test_scip_knows_bounds_of_all_that_it_branches_on() -> None:
+    """Products are relaxed between the bounds of their factors: without one there is no relaxation."""
+    pyscipopt = pytest.importorskip("pyscipopt", reason="the extra [global] is not installed")
+    tasks, model, W, B = instance()
+    bounds = derive_bounds(tasks, model, model.objective(tasks, W, B))
+    scip = _Program(pyscipopt.Model(), tasks, model, bounds).scip
+    ends = [(v.getLbOriginal(), v.getUbOriginal()) for v in scip.getVars()]
+    assert len(ends) == 2 + 4 + 3 * 2 + 2 + 1  # W, B, three of each task, the residuals, their squares
+    assert not any(scip.isInfinity(abs(end)) for pair in ends for end in pair)
