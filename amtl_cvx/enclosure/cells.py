@@ -218,7 +218,7 @@ class Prover:
         """Give an open cell the proof of a value a little below its bound, or of its bound as it is."""
         near = self.zoom.inward(cell.scale)
         blocks = blocks_of(near, split=cell.scale.T == 2, reduced=False)
-        reserve = 1e-8 + 1e-3 * abs(best.gamma)
+        reserve = 1e-3 * abs(best.gamma)
         excess = add(excess_of(near, self.upper, self.unit), {(): Fraction(reserve - best.gamma)})
         if proof := self._proof(cell.scale, blocks, excess):
             cell.proof, cell.tight = proof, best.gamma > reserve
