@@ -146,6 +146,15 @@ def test_gram_matrices_are_put_on_the_identity_to_their_last_digits() -> None:
             assert left <= Fraction(64 * len(problem.rows) ** 2, 4**bits)
 
 
+@pytest.mark.parametrize("off", [-64, -63, 0, 63, 64, 1000])
+def test_less_than_64_units_a_row_are_left(off: int) -> None:
+    """The constant 1 as g * 1^2 in units of 2^-16, one row, g known to be `off` of them away."""
+    one = {(): Fraction(1)}
+    problem = relaxation.relax([relaxation.Block(of="1", weight=one, basis=((),))])
+    (((found,),),) = rounding.project(problem, one, np.array([1.0 + off / 2**16]), bits=8)
+    assert abs(found - 2**16) < 64
+
+
 def test_a_stored_proof_counts_its_leaves_and_is_of_one_loss_and_one_penalty() -> None:
     leaf: dict[str, Any] = {}
     cut = {"cut": [0, "1/2"], "above": leaf, "below": leaf}
