@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -38,7 +39,10 @@ from amtl_cvx.subproblems import (
     compile_transfer_step,
     joint_step,
     task_step,
+    weights,
 )
+from amtl_cvx.subproblems.balance import unbalanced
+from amtl_cvx.subproblems.transfer import LinearTransferStep
 from amtl_cvx.tasks import TaskSet
 
 every_weight = pytest.mark.parametrize("weights", WEIGHT_CASES, ids=weight_id)
@@ -309,6 +313,65 @@ def test_no_problem_grows_with_the_number_of_rows(loss: str, rng: np.random.Gene
     assert parameter_sizes(WeightStep.compile(small, model)) == parameter_sizes(
         WeightStep.compile(large, model)
     )
+
+
+@pytest.mark.parametrize(("d", "shape"), [(2, (2, 6)), (3, (6, 6)), (12, (6, 6))])
+def test_a_column_problem_is_of_the_smaller_data(
+    d: int, shape: tuple[int, int], rng: np.random.Generator
+) -> None:
+    """Seven tasks: six predictors by their features or, from half as many features on, by their products."""
+    step = LinearTransferStep.compile(random_tasks(rng, d=d, counts=(5,) * 7), columns=True)
+    assert step.problem.data.shape == shape
+
+
+def test_an_executor_gets_the_hessians_from_a_number_of_multiplications_on(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven rows in all, 2 x 2 products each: 28."""
+    tasks, model = (
+        random_tasks(rng, loss="logistic", d=2, counts=(3, 4)),
+        make_model(loss="logistic", mu=1, coupling=1),
+    )
+    with ThreadPoolExecutor(1) as executor:
+        for least, sent in ((28, True), (29, False)):
+            monkeypatch.setattr(weights, "SPREAD_SIZE", least)
+            assert (WeightStep.compile(tasks, model, executor=executor).spread is not None) is sent
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_step_takes_the_rows_and_the_loss_that_it_is_given(
+    sent: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiled for other rows of the same shapes, or for means instead of sums: the gradient vanishes."""
+    monkeypatch.setattr(weights, "SPREAD_SIZE", 1)
+    first, second = (random_tasks(rng, loss="logistic", counts=(9, 14)) for _ in range(2))
+    mean, total = (
+        make_model(loss="logistic", mu=0.1, coupling=0.7, reduction=each) for each in ("mean", "sum")
+    )
+    B = random_transfer(rng, 2)
+    with ThreadPoolExecutor(1) as executor:
+        step = WeightStep.compile(first, mean, executor=executor if sent else None)
+        for tasks, model in ((first, mean), (second, mean), (first, total)):
+            W = step.solve(tasks, model, np.zeros((6, 2)), B).value
+            assert np.abs(model.gradient_W(tasks, W, B)).max() <= 1e-9
+
+
+def test_a_gradient_is_held_against_the_terms_it_is_summed_from() -> None:
+    """One row x = y = 1 at w = 0: |u| = 1/2 of the logistic loss, weight 2 and 3 of the coupling are 4."""
+    (task,), W, value = (
+        TaskSet.from_arrays([np.ones((1, 1))], [np.ones(1)]),
+        np.zeros((1, 1)),
+        2.0 * np.log(2.0),
+    )
+
+    def whether(loss: Loss, gradient: float) -> bool:
+        a, coupling, terms = np.array([2.0]), np.array([[-3.0]]), np.zeros((1, 1))
+        given = {"coupling": coupling, "terms": terms, "gradient": np.array([[gradient]]), "value": value}
+        return unbalanced(loss, [task], W, a, **given)
+
+    for sign in (-1.0, 1.0):
+        assert not whether(Logistic(), 0.9 * sign * 4e-6) and whether(Logistic(), 1.1 * sign * 4e-6)
+        assert not whether(Squared(), sign)  # one step is exact whatever the rows
 
 
 def test_free_transfer_works(rng: np.random.Generator) -> None:

@@ -285,7 +285,7 @@ class WeightStep:
         if not model.loss.smooth:
             return cls.definition(tasks, model, backend=backend)
         size = sum(task.X.size for task in tasks) * tasks.d
-        spread = executor is not None and not model.loss.quadratic and size >= SPREAD_SIZE
+        spread = not model.loss.quadratic and size >= SPREAD_SIZE
         return cls(
             problem=_weight_problem(tasks.T, tasks.d, problems),
             backend=backend,
@@ -299,7 +299,9 @@ class WeightStep:
 
     def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
         """argmin over W of J(., B), (d, T); `W` is the start."""
-        step = joint_step(tasks, model, B)._replace(spread=self.spread)
+        step = joint_step(tasks, model, B)
+        if self.spread and self.spread.shared[0] == model.loss and self.spread.shared[1] is tasks.tasks:
+            step = step._replace(spread=self.spread)  # else the workers have the rows of other tasks
         found = self.problem.minimise(step, W, self.backend)
         if model.loss.smooth:
             return found
