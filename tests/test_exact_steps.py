@@ -6,6 +6,7 @@ Expected values come from all supports one by one, and from the closed form for 
 from __future__ import annotations
 
 from itertools import combinations
+from typing import Any
 
 import literal
 import numpy as np
@@ -149,6 +150,24 @@ def test_a_penalty_on_groups_has_its_closed_form_for_two_tasks(mu: float, rng: n
     losses = model.weighted_losses(tasks, W)
     for start in (0 * exact, 2.0 * exact, 5.0 * (1.0 - np.eye(2))):
         np.testing.assert_allclose(prox_polished(model, W, start, losses), exact, rtol=0, atol=1e-13)
+
+
+def test_prox_steps_end_where_they_no_longer_move(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls, prox = [], SourceGroupL2.prox
+
+    def counted(self: SourceGroupL2, *given: Any) -> Array:
+        calls.append(given)
+        return prox(self, *given)
+
+    tasks, W = random_tasks(rng, d=4, counts=(9, 12)), np.ones((4, 2)) + 0.5 * rng.normal(size=(4, 2))
+    model = Model(loss=Squared(), transfer=SourceGroupL2(mu=0.4), coupling=0.7)
+    exact = one_source(W, 0.4, 0.7)
+    monkeypatch.setattr(SourceGroupL2, "prox", counted)
+    found = prox_polished(model, W, exact, model.weighted_losses(tasks, W))
+    np.testing.assert_allclose(found, exact, rtol=0, atol=1e-14)
+    assert 0 < len(calls) < 20
 
 
 def test_one_problem_serves_every_mu_of_a_proportional_penalty(rng: np.random.Generator) -> None:

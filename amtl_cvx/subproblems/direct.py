@@ -111,7 +111,7 @@ class WeightSystem:
             if miss <= 1.0:
                 return V, True
             won, wanted = np.log(first / miss), np.log(first)
-            if count and count % _CG_CHECK == 0 and won * most < wanted * count:
+            if count % _CG_CHECK == 0 and won * most < wanted * count:
                 break
             image = self.product(direction)
             length = gamma / float((direction * image).sum())
