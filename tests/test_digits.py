@@ -271,6 +271,19 @@ def test_a_stretched_box_holds_a_stored_point_that_is_off_in_one_entry() -> None
     assert prove(tasks, hinge, np.array([[1.0, 1.0 + 1e-9]]), np.zeros((2, 2))).room <= 0.0
 
 
+def test_a_stretched_box_needs_no_exact_inverse() -> None:
+    """The same with an inverse that is 1e-10 off: the width of the multipliers must not spoil the rest."""
+    X, y = [[[1.0], [-0.25]], [[1.0], [-0.25], [1.0 + 0.5e-12]]], [[1.0, -1.0], [1.0, -1.0, 1.0]]
+    hinge = Model(loss="hinge", transfer=LossWeightedL1(mu=8.0), coupling=0.25)
+    hinge = replace(hinge, loss=replace(hinge.loss, reduction="sum"))
+    tasks, W, B = TaskSet.from_arrays(X, y), np.ones((1, 2)), np.zeros((2, 2))
+    with ctx.workdps(70):
+        system, x, inverse = kinks.near_point(tasks, hinge, W, B, [], arb("1e-60"))
+        rough = inverse + arb_mat(4, 4, [arb("1e-10").mid()] * 16)
+        _, room = proof._isolation(system, x, rough, [arb(1e-9), arb(0)], arb("1e-50"))
+    assert room > 0.0
+
+
 # what is refused
 
 
@@ -486,6 +499,22 @@ def test_inertia_is_that_of_the_eigenvalues(rng: np.random.Generator) -> None:
     wide = arb_mat([[arb(1, 2), 0], [0, 1]])
     with pytest.raises(krawczyk.Undecided):
         krawczyk.negative_eigenvalues(wide)
+
+
+@pytest.mark.parametrize("scale", [1.0, 2.0**-40])
+def test_inertia_is_known_where_leading_blocks_are_singular(scale: float) -> None:
+    """[[0, D], [D, 0]] has the eigenvalues +- D, of [[0, 0, 1], [0, 2, 0], [1, 0, 0]] one is negative."""
+    for n in (1, 4, 9):
+        zero, D = np.zeros((n, n)), np.diag(scale ** np.linspace(0.0, 1.0, n))
+        H = arb_mat(np.block([[zero, D], [D, zero]]).tolist())
+        with pytest.raises(krawczyk.Undecided):
+            krawczyk.negative_eigenvalues(H)
+        assert krawczyk.inertia(H) == n
+    assert krawczyk.inertia(arb_mat([[0, 0, 1], [0, 2, 0], [1, 0, 0]])) == 1
+    wide, large = ([[0, each], [each, 0]] for each in (arb(0, 1), arb("1e400")))
+    for undecided in (np.ones((9, 9)).tolist(), np.zeros((2, 2)).tolist(), wide, large):
+        with pytest.raises(krawczyk.Undecided):
+            krawczyk.inertia(arb_mat(undecided))
 
 
 class Polynomial:

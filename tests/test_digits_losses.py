@@ -31,7 +31,7 @@ from amtl_cvx.digits import ProvenPoint, kinks, krawczyk, prove
 from amtl_cvx.digits.losses import ROWS, WEDGES, Kink, row_function, seams, wedge_function
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.ladder import climb
-from amtl_cvx.losses import Hinge, Huber, Loss, Poisson, Quantile
+from amtl_cvx.losses import Hinge, Huber, Loss, Poisson, Quantile, make_loss
 
 LABELS = ("huber:0.8", "poisson", "hinge", "quantile:0.7")
 INSTANCES = (
@@ -175,6 +175,25 @@ def test_a_poisson_rate_by_hand() -> None:
     assert abs(mpmath.mpf(found.W[0][0]) - w) < mpmath.mpf(10) ** -39
     J = mpmath.exp(w) - 3 * w + (6 * mpmath.log(6) - 6) / 2 + w * w / 2
     assert abs(mpmath.mpf(found.objective) - J) < mpmath.mpf(10) ** -38
+
+
+def test_tasks_that_rebuild_each_other_are_a_minimum_where_rows_hold_them() -> None:
+    """mu = 0, W = (2, 3) on kinks, B = (3/2, 2/3): J = 0 and I - B is singular, and so is W-W."""
+    tasks = TaskSet.from_arrays([[[1.0]], [[1.0]]], [[2.0], [3.0]])
+    model = Model(loss=Quantile(tau=0.5), transfer=LossWeightedL1(mu=0.0), coupling=1.0)
+    found = prove(tasks, model, np.array([[2.0, 3.0]]), np.array([[0.0, 1.5], [2.0 / 3.0, 0.0]]))
+    assert found.strict_local_min and found.rows["kink"] == ((0,), (0,))
+    assert found.B[1][0] == "0." + 39 * "6" + "7" and abs(mpmath.mpf(found.objective)) < 1e-38
+
+
+@pytest.mark.parametrize("label", ["huber:0.5", "poisson", "hinge", "quantile:0.3"])
+def test_weights_of_zero_are_proved(label: str) -> None:
+    """Features that are 0 leave coupling w^2: w = 0, which has no size to be near to."""
+    loss = make_loss(label)
+    found = prove_scalar(scalar(loss, [0.0, 0.0], [1.0, -1.0 if loss.classification else 2.0], 0.3), 0.0)
+    assert found.strict_local_min and abs(mpmath.mpf(found.W[0][0])) < 1e-38
+    with pytest.raises(NotCertifiable, match="refine it first"):
+        prove_scalar(scalar(loss, [0.0, 0.0], [1.0, -1.0 if loss.classification else 2.0], 0.3), 1e-30)
 
 
 def test_rows_on_kinks_are_named_in_what_is_printed_and_stored() -> None:

@@ -73,7 +73,8 @@ def prove(
     digits : int
         Digits of W, B and J to give; `dps` is raised to 30 more where it is less.
     within : float
-        How far from the proven point the stored one may be, relative to the largest entry of its block.
+        How far from the proven point the stored one may be, relative to the largest entry of its block; up to
+        the radius it always may.
 
     Raises
     ------

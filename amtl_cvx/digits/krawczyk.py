@@ -1,6 +1,6 @@
 """Root and inertia in balls, for any system: Newton's method, Krawczyk's test, a block LDL' factorisation.
 
-None of them knows what the system means. `newton` proves nothing; `contract` and `negative_eigenvalues` are
+None of them knows what the system means. `newton` proves nothing; `contract` and `inertia` are
 proofs, each up to `Undecided`: balls too wide for an answer, which more digits may give.
 """
 
@@ -136,6 +136,27 @@ def negative_eigenvalues(H: arb_mat) -> int:
     except ZeroDivisionError:
         raise Undecided("the reduced Hessian is singular or nearly so") from None
     return negative_eigenvalues(A) + negative_eigenvalues(schur)
+
+
+def inertia(H: arb_mat) -> int:
+    """How many eigenvalues of H are negative, where a leading block may be singular though H is not.
+
+    V'HV, V the eigenvectors of H in doubles, has the inertia of H (Sylvester): V is regular where V'HV is.
+    """
+    try:
+        return negative_eigenvalues(H)
+    except Undecided:
+        V = _eigenvectors(H)
+        return negative_eigenvalues(V.transpose() * H * V)
+
+
+def _eigenvectors(H: arb_mat) -> arb_mat:
+    """In doubles, those of the eigenvalues furthest from 0 first."""
+    middle = np.array([[float(entry.mid()) for entry in row] for row in H.tolist()])
+    if not np.isfinite(middle).all():
+        raise Undecided("the reduced Hessian is too large for doubles")
+    values, vectors = np.linalg.eigh(middle)
+    return arb_mat(vectors[:, np.argsort(-np.abs(values))].tolist())
 
 
 def _pivots(rows: list[list[arb]]) -> int:

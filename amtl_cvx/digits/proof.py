@@ -21,8 +21,8 @@ from amtl_cvx.digits.krawczyk import (
     Undecided,
     contract,
     exact_inverse,
+    inertia,
     largest,
-    negative_eigenvalues,
 )
 from amtl_cvx.digits.losses import PIECEWISE, ROWS, seams
 from amtl_cvx.digits.point import ProvenPoint
@@ -96,11 +96,11 @@ def _prove(
     system, x, inverse = near_point(tasks, model, W, B, support, unit / 10**5)
     radius = (unit * largest(x).max(arb(1))).abs_upper()
     inverse, root, least = _first_box(system, x, inverse, radius)
-    distance, apart = _distance(system, root, stored, within)
+    distance, apart = _distance(system, root, stored, within, at_most(radius))
     isolation, room = _isolation(system, x, inverse, apart, radius)
     if not (radius < least.edge and radius < least.multiplier):
         raise Undecided("the radius is not below the smallest positive B and the smallest multiplier")
-    negative = negative_eigenvalues(system.eliminated_first(root.jacobian)) - len(system.kinks)
+    negative = inertia(system.eliminated_first(root.jacobian)) - len(system.kinks)
     entries = root.enclosure.entries()
     edges = dict(zip(support, system.edges(root.enclosure), strict=True))
     rows = system.losses(system.state(root.box).W)
@@ -211,8 +211,9 @@ def _isolation(
     lengths = _lengths(system, x)
     for part in (*ISOLATION, 1e-16, 1e-24, 1e-36):
         radii = [(2 * away + part * length).upper() for away, length in zip(apart, lengths, strict=False)]
+        free = [part * length for length in lengths[len(radii) :]]
         with contextlib.suppress(NotCertifiable):
-            _only_point(system, x, inverse, [*radii, *lengths[len(radii) :]])
+            _only_point(system, x, inverse, [*radii, *free])
             rooms = [half - away for half, away in zip(radii, apart, strict=True)]
             return max(isolation, at_least(min(radii))), at_least(min(rooms))
     return isolation, at_least(room)
@@ -251,16 +252,19 @@ def _smallest_multiplier(system: FirstOrderSystem, root: Root, around: arb) -> a
 
 
 def _distance(
-    system: FirstOrderSystem, root: Root, stored: arb_mat, within: float
+    system: FirstOrderSystem, root: Root, stored: arb_mat, within: float, radius: float
 ) -> tuple[float, list[arb]]:
-    """The largest distance of a stored entry from the root, rounded up and within the limit; that of each."""
+    """The largest distance of a stored entry from the root, rounded up and within the limit; that of each.
+
+    The limit is never below the radius: a block that is 0 has no size.
+    """
     split, count = system.T * system.d, stored.nrows()
     pairs = list(zip(root.enclosure.entries()[:count], stored.entries(), strict=True))
     apart = []
     for name, block in (("W", pairs[:split]), ("B", pairs[split:])):
         furthest = max((at_most(abs(a - b)) for a, b in block), default=0.0)
         size = max((at_most(abs(a)) for a, _ in block), default=0.0)
-        if furthest > within * size:
+        if furthest > max(within * size, radius):
             raise NotCertifiable(
                 f"the stored {name} is {furthest:.1e} away from the first-order point found near it, more"
                 f" than {within:.0e} of its size: refine it first, or give within="
