@@ -293,7 +293,7 @@ SECOND_ORDER = (
     Fault("one end of a held row's interval", "certificate:HeldRows._leaving", "min(row.v - row.low, row.high - row.v)", "(row.v - row.low)", HELD),
     Fault("the other end of it, in second order", "certificate:HeldRows._leaving", "min(row.v - row.low, row.high - row.v)", "(row.high - row.v)", HELD),
     Fault("dependent rows held", "certificate:HeldRows.dependent", "if self.rank == len(self.rows)", "if True", HELD),
-    Fault("way across the kinks left out", "certificate:HeldRows.newton", "p = -self._raised(", "p = 0 * self._raised(", HELD),
+    Fault("way across the kinks left out", "certificate:HeldRows._onto_kinks", "return -self._raised(", "return 0 * self._raised(", HELD),
     Fault("strict complementarity not asked", "certificate:_judge", "if touching := local.touching(reach)", "if touching := ''", c.missing_edge_is_no_minimum),
 )  # fmt: skip
 
@@ -320,7 +320,7 @@ PROVEN_DIGITS = (
     Fault("edges by their size", "digits:_smallest_edge", "in zip(system.support, system.edges(root.box), strict=True)", "in zip(system.support, map(abs, system.edges(root.box)))", REFUSALS),
     Fault("ball multipliers by their size", "digits:_smallest_multiplier", "in system.multipliers(root.box, around)", "in ((e, abs(q)) for e, q in system.multipliers(root.box, around))", c.missing_edge_is_no_minimum),
     Fault("largest for smallest multiplier", "digits:_smallest_multiplier", "smallest.min(value.lower())", "value.lower() * 10", DIGITS),
-    Fault("a point anywhere", "digits:_distance", "if furthest > within * size", "if False", REFUSALS),
+    Fault("a point anywhere", "digits:_distance", "if furthest > max(within * size, radius)", "if False", REFUSALS),
     Fault("distance of the last entry", "digits:_distance", "max((at_most(abs(a - b)) for a, b in block), default=0.0)", "min((at_most(abs(a - b)) for a, b in block), default=0.0)", DIGITS),
     Fault("ball slope without its 2", "digits:squared", "2 * u, arb(2)", "u, arb(2)", DIGITS),
     Fault("ball logistic sign", "digits:logistic", "-sign * share", "sign * share", DIGITS),

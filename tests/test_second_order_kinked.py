@@ -87,6 +87,20 @@ def test_what_a_newton_step_may_reach_counts() -> None:
     assert second_order(*plain._replace(W=plain.W * (1.0 - 1e-6))).verdict == STRICT
 
 
+@pytest.mark.parametrize(("off", "verdict"), [((0.0, 1e-6), STRICT), ((2e-9, 0.0), "degenerate")])
+def test_rows_that_are_held_keep_others_of_their_task(off: tuple[float, float], verdict: str) -> None:
+    """Row 2 is 1e-9 beyond its kink; w_1 may be 1e-6 off, w_0 is held by row 0.
+
+    w_1 = -1/2 is the minimum of (1 + max(0, 1 + w)) / 4 + w^2 / 4.
+    """
+    X, y = [[[1.0], [-0.25], [1.0 + 1e-9]], [[-1.0], [0.0]]], [[1.0, -1.0, 1.0], [1.0, -1.0]]
+    model = replace(support_vector(0.25).model, task_weights=(1.0, 0.25))
+    W = np.array([[1.0, -0.5]]) + np.array([off])
+    found = second_order(TaskSet.from_arrays(X, y), model, W, np.zeros((2, 2)))
+    assert found.verdict == verdict and found.held == 1
+    assert verdict == STRICT or "row 2 of 'task 0'" in found.reason
+
+
 def test_a_saddle_along_the_kinks_has_a_fall() -> None:
     tasks, model, W, B = quantile_saddle()
     found = second_order(tasks, model, W, B)

@@ -15,7 +15,8 @@ In lengths (`curvature`), A with unit rows and singular values from sigma up, N 
     Newton step    dy = p + N q,    p = -A^+ c,    q = -(N'S N)^-1 N'(g + S p)
     v_k            moves by at most |row k of (A A')^-1 A| (|g| + |S| reach) over a_t s_t |x_k|, and by the
                    relative change of a_t
-    z_i            moves by at most reach |x_i|, rounding of z on top
+    z_i            moves by at most |p| |x_i| + reach |N'x_i|, rounding on top: c is affine, so that the true
+                   point is off the stored one by p across the kernel, whatever J does along it
 
 Rows that depend on each other have no unique v, a v at the end of its interval or a row that may reach its
 kink is no strict complementarity: degenerate, with the reason.
@@ -116,7 +117,7 @@ class HeldRows:
 
     def newton(self) -> Array:
         """The Newton step in lengths; N'S N is definite, A has full rank."""
-        p = -self._raised([row.miss / length for row, length in zip(self.rows, self.lengths, strict=True)])
+        p = self._onto_kinks()
         if not self.N.shape[1]:
             return p
         right = self.N.T @ (self.gradient + self.local.S @ p)
@@ -125,10 +126,14 @@ class HeldRows:
 
     def rounding(self, smallest: float) -> float:
         """How far the point of the Newton step can be off by rounding, in lengths."""
-        across = float(np.linalg.norm([self.z_rounding(row.t)[row.k] for row in self.rows] / self.lengths))
-        across /= self.sigma
+        across = self._rounding_across()
         along = self.gradient_rounding() + self._norm() * across
         return across + (along / smallest if self.N.shape[1] else 0.0)
+
+    def _rounding_across(self) -> float:
+        """The part of it that leads off the kinks."""
+        across = float(np.linalg.norm([self.z_rounding(row.t)[row.k] for row in self.rows] / self.lengths))
+        return across / self.sigma
 
     def touching(self, reach: float) -> str:
         """Which row can leave its kink or reach it within `reach`, in words; "" where none."""
@@ -155,11 +160,14 @@ class HeldRows:
         return ""
 
     def _reaching(self, reach: float) -> str:
-        d = len(self.W)
+        """The same of a row off its kink; across the rows that are held there is p alone to move it."""
+        d, across = len(self.W), 2.0 * (float(np.linalg.norm(self._onto_kinks())) + self._rounding_across())
         for t, (task, (side, kinks)) in enumerate(zip(self.tasks, self.away, strict=True)):
-            size = np.linalg.norm(task.X / self.local.root[t * d : (t + 1) * d], axis=1)
+            own = slice(t * d, (t + 1) * d)
+            rows = task.X / self.local.root[own]
+            moves = across * np.linalg.norm(rows, axis=1) + reach * np.linalg.norm(rows @ self.N[own], axis=1)
             distances = side * (task.X @ self.W[:, t] - kinks)
-            close = (side != 0.0) & (distances <= reach * size + self.z_rounding(t))
+            close = (side != 0.0) & (distances <= moves + self.z_rounding(t))
             if close.any():
                 k = int(np.flatnonzero(close)[0])
                 distance = float(abs(distances[k]))
@@ -169,6 +177,10 @@ class HeldRows:
                     " not certain"
                 )
         return ""
+
+    def _onto_kinks(self) -> Array:
+        """p of the module essay, (n,)."""
+        return -self._raised([row.miss / length for row, length in zip(self.rows, self.lengths, strict=True)])
 
     def _raised(self, right: list[float]) -> Array:
         """A^+ right, (n,)."""
