@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 import sys
 import types
 from collections.abc import Iterator
@@ -407,18 +406,6 @@ def test_problems_without_a_proof_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(proof, "MAX_UNKNOWNS", W.size)
     with pytest.raises(NotCertifiable, match=f"{W.size + (B > 0).sum()} unknowns.*the limits are {W.size}"):
         prove(tasks, model, W, B)
-
-
-def test_the_example_of_the_readme_proves_its_point(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("amtl_cvx.runfolder.folder.write_pictures", lambda *what: None)
-    readme = (Path(__file__).resolve().parents[1] / "README.md").read_text()
-    blocks = re.findall(r"```python\n(.*?)```", readme, flags=re.DOTALL)
-    exec(compile(blocks[0] + next(b for b in blocks if "exact_transfer" in b), "README.md", "exec"), {})
-    *_, proof_line, gap = capsys.readouterr().out.splitlines()
-    assert proof_line.split()[1] == "True" and gap == "0"
 
 
 def test_without_flint_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

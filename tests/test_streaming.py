@@ -304,13 +304,6 @@ def test_an_interrupt_while_judging_leaves_an_unjudged_point(stacked: Stacked) -
     assert found.certificate.level == "C0" and "interrupted" in found.certificate.reasons["rows"]
 
 
-def test_the_example_of_the_readme_is_certified(capsys: pytest.CaptureFixture[str]) -> None:
-    text = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
-    code = next(code for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if "ChunkedRows" in code)
-    exec(compile(code, "README.md", "exec"), {})
-    assert capsys.readouterr().out.startswith("C2 first-order-verified")
-
-
 # ---- what needs the rows says so
 
 

@@ -1,0 +1,141 @@
+"""Write api.md from the docstrings of the public names.
+
+    python reports/guide/api.py
+
+tests/test_guide.py holds api.md against what this writes.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import amtl_cvx
+from amtl_cvx.losses import Loss
+from amtl_cvx.transfer import TransferPenalty
+
+HERE = Path(__file__).resolve().parent
+BASES = (Loss, TransferPenalty)
+"""What a loss or penalty of a user's own derives from, not among the names of the package itself."""
+FURTHER = {
+    "amtl_cvx.runfolder": ("save", "read_run"),
+    "amtl_cvx.ladder": ("climb",),
+    "amtl_cvx.certificate": ("rungs", "second_order", "confirm"),
+    "amtl_cvx.digits": ("prove", "exact_prices", "exact_transfer", "exact_weights"),
+    "amtl_cvx.enclosure": ("enclose",),
+    "amtl_cvx.explore": ("draw_starts", "explore"),
+    "amtl_cvx.experiment": ("Job", "fit_many", "choose", "mu_max"),
+    "amtl_cvx.parallel": ("workers",),
+    "amtl_cvx.data": ("ChunkedRows", "factor", "evaluate", "read_features", "read_point", "export"),
+}
+"""Names that the guide imports from their modules."""
+_SECTION = re.compile(r"^([A-Z]\w*)\n-{3,}\n", flags=re.MULTILINE)
+
+
+def markdown(doc: str) -> str:
+    """A docstring: numpydoc sections as lists, examples as code."""
+    head, *rest = _SECTION.split(doc)
+    parts = [_prose(head)]
+    for title, body in zip(rest[::2], rest[1::2], strict=True):
+        text = f"```pycon\n{body.strip()}\n```" if title == "Examples" else _items(body)
+        parts.append(f"**{title}**\n\n{text}")
+    return "\n\n".join(part for part in parts if part)
+
+
+def _prose(text: str) -> str:
+    """Paragraphs; an example that stands among them is code."""
+    paragraphs = text.strip().split("\n\n")
+    return "\n\n".join(
+        f"```pycon\n{p}\n```" if p.startswith(">>>") else p.replace("``", "`") for p in paragraphs
+    )
+
+
+def _items(body: str) -> str:
+    """The entries of a section, one a line: what is not indented is a name, or a paragraph of its own."""
+    lines: list[str] = []
+    for line in body.strip("\n").splitlines():
+        text = line.strip().replace("``", "`")
+        if line.startswith(" ") and lines:
+            lines[-1] += (": " if lines[-1].endswith("`") else " ") + text
+        elif text:
+            lines.append(f"- `{text.replace('`', '')}`")
+    return "\n".join(lines)
+
+
+def members(cls: type) -> Iterator[tuple[str, Any]]:
+    """Public methods and properties that a class itself defines, in its order, classmethods unwrapped."""
+    for name, value in vars(cls).items():
+        found = value.__func__ if isinstance(value, classmethod) else value
+        public = not name.startswith("_") and getattr(found, "__doc__", None)
+        if public and (inspect.isfunction(found) or isinstance(found, property | cached_property)):
+            yield name, value
+
+
+def _signature(value: Any) -> str:
+    """Names and defaults; types stand in the docstring."""
+    parts, keyword = [], False
+    for parameter in inspect.signature(value).parameters.values():
+        if parameter.name in ("self", "cls"):
+            continue
+        if parameter.kind is parameter.KEYWORD_ONLY and not keyword:
+            keyword = True
+            parts.append("*")
+        default = parameter.default
+        shown = "..." if type(default).__name__ == "_HAS_DEFAULT_FACTORY_CLASS" else repr(default)
+        parts.append(parameter.name if default is parameter.empty else f"{parameter.name}={shown}")
+    return f"({', '.join(parts)})"
+
+
+def _entry(name: str, value: Any) -> str:
+    if isinstance(value, property | cached_property):
+        return f"### `{name}`\n\n{markdown(inspect.getdoc(value) or '')}"
+    found = value.__func__ if isinstance(value, classmethod) else value
+    return f"### `{name}{_signature(found)}`\n\n{markdown(inspect.getdoc(found) or '')}"
+
+
+def _section(name: str, value: Any) -> str:
+    """One public name with its methods."""
+    signature = (
+        _signature(value) if not isinstance(value, type) or hasattr(value, "__dataclass_fields__") else ""
+    )
+    signature = "" if inspect.isabstract(value) else signature
+    parts = [f"## {name}", f"`{value.__module__}.{value.__qualname__}{signature}`"]
+    parts.append(markdown(inspect.getdoc(value) or ""))
+    if isinstance(value, type):
+        parts += [_entry(f"{name}.{member}", found) for member, found in members(value)]
+    return "\n\n".join(parts)
+
+
+def first_line(value: Any) -> str:
+    """The first line of a docstring."""
+    return (inspect.getdoc(value) or "").splitlines()[0].replace("``", "`").replace("|", "\\|")
+
+
+def page() -> str:
+    """api.md."""
+    names = {name: getattr(amtl_cvx, name) for name in amtl_cvx.__all__}
+    names |= {cls.__name__: cls for cls in BASES}
+    listed = [f"[{name}](#{name.lower()})" for name in names]
+    rows = [
+        f"| `{module}.{name}` | {first_line(getattr(importlib.import_module(module), name))} |"
+        for module, found in FURTHER.items()
+        for name in found
+    ]
+    return "\n\n".join([
+        "# API",
+        "Written by `python reports/guide/api.py` from the docstrings; do not edit.",
+        "Names of the package itself, and the two bases of a [loss or penalty of your own](extend.md): "
+        + ", ".join(listed) + ".",
+        "Further names that the guide uses, imported from their modules:",
+        "\n".join(["| | |", "|---|---|", *rows]),
+        *(_section(name, value) for name, value in names.items()),
+    ]) + "\n"  # fmt: skip
+
+
+if __name__ == "__main__":
+    (HERE / "api.md").write_text(page(), encoding="utf-8")
