@@ -11,12 +11,15 @@ import pytest
 from cases import Array, random_tasks
 from checks.points import amtl
 from checks.rational import exact_slopes
-from flint import arb, ctx
+from flint import arb, ctx, fmpq, fmpq_mat
 
-from amtl_cvx.digits import exact_weights, prove
+from amtl_cvx.digits import exact_weights, kinks, prove
 from amtl_cvx.digits.decimals import at_least, at_most, rational
+from amtl_cvx.digits.pieces import Piecewise
 from amtl_cvx.digits.prices import linear_prices
-from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.digits.weightstep import ExactRow, WeightStep
+from amtl_cvx.errors import LimitReached, NotCertifiable
+from amtl_cvx.limits import limited
 from amtl_cvx.losses import Quantile, Squared
 from amtl_cvx.tasks import TaskSet
 
@@ -102,6 +105,23 @@ def test_the_w_step_where_i_minus_b_is_singular_is_exact_as_long_as_rows_determi
         exact_weights(short, model, B)
 
 
+def test_an_exact_step_of_curved_and_kinked_rows_by_hand() -> None:
+    """(w - 3)^2 + |w - 7/5| / 2 + w^2: at w = 7/5 the slopes are -16/5 + u + 14/5 = 0."""
+    curved = Piecewise(fmpq(3), None, None, True)
+    kinked = Piecewise(fmpq(7, 5), fmpq(-1, 2), fmpq(1, 2), False)
+    step = WeightStep(
+        [ExactRow(0, [fmpq(1)], loss, fmpq(1)) for loss in (curved, kinked)], fmpq_mat([[1]]), 1
+    )
+    for side in (-1, 0, 1):
+        step.start([fmpq(0)] * 2, [0, side])
+        with limited(10.0):
+            W = step.minimise()
+        assert W[0, 0] == fmpq(7, 5) and step.u == [fmpq(-16, 5), fmpq(2, 5)]
+        assert step.gradient(W)[0, 0] == 0 and step.mismatch(W) == 0
+    with limited(1e-9), pytest.raises(LimitReached):
+        step.minimise()
+
+
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 @pytest.mark.parametrize("apart", [2.0**-51, 2.0**-30])
 def test_equal_rows_whose_kinks_differ_in_the_last_digit_stand_on_their_own_sides(
@@ -117,6 +137,9 @@ def test_equal_rows_whose_kinks_differ_in_the_last_digit_stand_on_their_own_side
     assert found.rows == {low: ((2, 3),), "kink": ((1,),), high: ((0,),)}
     assert found.min_row_distance == pytest.approx(apart, rel=1e-12)
     assert found.min_row_multiplier == pytest.approx(0.4, rel=1e-12)
+    with pytest.MonkeyPatch.context() as patch:  # both rows said to be on their kinks, they depend
+        patch.setattr(kinks, "_first_sides", lambda *_: ((int(sign), 0, 0, -int(sign)),))
+        assert prove(tasks, model, np.array([[sign]]), np.zeros((1, 1))).rows == found.rows
     twin = TaskSet.from_arrays([np.ones((4, 1))], [sign * np.array([-3.0, 1.0, 1.0, 5.0])])
     with pytest.raises(NotCertifiable, match="linearly dependent"):
         prove(twin, model, np.array([[sign]]), np.zeros((1, 1)))

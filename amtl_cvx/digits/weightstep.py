@@ -27,13 +27,10 @@ from flint import fmpq, fmpq_mat
 
 from amtl_cvx.digits.kinks import first_rows
 from amtl_cvx.digits.pieces import Piecewise, exact
-from amtl_cvx.errors import SolveError
+from amtl_cvx.limits import check_time
 from amtl_cvx.model import Model
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import Array, TaskSet
-
-_FACES = 20
-"""Exchanges for each row; from the fit in doubles there are hardly any."""
 
 
 class ExactRow(NamedTuple):
@@ -67,15 +64,15 @@ class WeightStep:
                 self.u[i] = row.loss.end(-1)
 
     def minimise(self) -> fmpq_mat:
-        """W, (d, T); `ZeroDivisionError` where it is not unique, `SolveError` after too many faces."""
-        for _ in range(_FACES * (len(self.rows) + 1)):
+        """W, (d, T); `ZeroDivisionError` where it is not unique."""
+        while True:
+            check_time("the exact W-step went from face to face")
             W = self._settle()
             z = self._scores(W)
             inwards = {i: pull for i in range(len(self.rows)) if (pull := self._inwards(i, z[i])) > 0}
             if not inwards:
                 return W
             self._enter(max(inwards, key=inwards.__getitem__))
-        raise _too_many()
 
     def gradient(self, W: fmpq_mat) -> fmpq_mat:
         """sum_i omega_i u_i x_i e_t' + 2 W P, (d, T)."""
@@ -106,7 +103,7 @@ class WeightStep:
 
     def _settle(self) -> fmpq_mat:
         """W at the dual optimum over the free rows, those left out that come to an end on the way."""
-        for _ in range(len(self.free) + 1):  # each time a row leaves
+        while True:  # each time a row leaves
             W, aims = self._solve()
             ways = list(zip(self.free, aims, strict=True))
             rooms = [_room(self.rows[i].loss, self.u[i], aim) for i, aim in ways]
@@ -116,7 +113,6 @@ class WeightStep:
             if length is None:
                 return W
             self.free = [i for i in self.free if self.rows[i].loss.inside(self.u[i])]
-        raise _too_many()
 
     def _solve(self) -> tuple[fmpq_mat, list[fmpq]]:
         """W and the u of the free rows at the optimum of their face."""
@@ -207,15 +203,6 @@ def first_duals(tasks: TaskSet, model: Model, B: Array) -> tuple[list[fmpq], lis
         duals += [exact(each) for each in v.tolist()]
         ends += np.where(v <= low, -1, np.where(v >= high, 1, 0)).tolist()
     return duals, ends
-
-
-def _too_many() -> SolveError:
-    return SolveError(
-        "the exact W-step must end after a few faces for every row, it did not: report this",
-        step="W",
-        solver="exact",
-        status="too many exchanges",
-    )
 
 
 def _room(loss: Piecewise, u: fmpq, aim: fmpq) -> fmpq | None:
