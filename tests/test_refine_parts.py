@@ -12,8 +12,9 @@ from cases import random_tasks, random_transfer, ridge
 
 from amtl_cvx.certificate import certify, residuals
 from amtl_cvx.model import make_model
-from amtl_cvx.refine import Carried, kept_apart, plain_rounds, refine
-from amtl_cvx.refine.newton import Trust, _lower, newton_steps
+from amtl_cvx.refine import Carried, _enough, kept_apart, newton, plain_rounds, refine
+from amtl_cvx.refine.boxqp import _by_projected_newton, _FewActive
+from amtl_cvx.refine.newton import Trust, _lower, _step, newton_steps
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import TaskSet
@@ -34,6 +35,54 @@ def test_trust_rises_after_refusals_and_falls_to_nothing_after_successes() -> No
     trust.value = 0.5
     trust.adapt(0.5)
     assert trust.value == 0.5
+
+
+@pytest.mark.parametrize("limit", [400, 0], ids=["eigenvalue", "brackets"])
+def test_the_shift_is_the_negative_curvature_or_up_to_twice_as_much(
+    limit: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From any curvature of before, found by few factors."""
+    definite, asked = newton._definite, []
+
+    def counted(S: np.ndarray) -> bool:
+        asked.append(S)
+        assert len(asked) <= 40
+        return definite(S)
+
+    monkeypatch.setattr(newton, "_DENSE_EIGENVALUE", limit)
+    monkeypatch.setattr(newton, "_definite", counted)
+    Q = np.linalg.qr(rng.normal(size=(5, 5)))[0]
+    S = (Q * [-0.7, -0.1, 0.3, 2.0, 5.0]) @ Q.T
+    S = (S + S.T) / 2
+    for before in 0.1 * 2.0 ** np.arange(-12, 12):
+        asked.clear()
+        shift = Trust(curvature=before).convex(S) - S
+        assert 0.7 < shift[0, 0] <= 1.4 * (1 + 1e-12)
+        np.testing.assert_allclose(shift, shift[0, 0] * np.eye(5), rtol=0, atol=1e-14)
+        np.testing.assert_allclose(Trust(curvature=before).convex(S + np.eye(5)) - S, np.eye(5), atol=1e-14)
+
+
+def test_a_minimum_with_held_entries_has_slopes_there_alone(rng: np.random.Generator) -> None:
+    """(1/2) x'H x + g'x over x[held] = lower[held]: H x + g is 0 elsewhere."""
+    A, g, lower = rng.normal(size=(9, 6)), rng.normal(size=6), -rng.uniform(0.5, 1.0, size=6)
+    few = _FewActive(A.T @ A, g)
+    for held in ([1], [4, 1], [], [0, 1, 5]):
+        x, slope = few.solve(np.array(held, dtype=int), lower)
+        np.testing.assert_allclose(A.T @ A @ x + g, slope, rtol=0, atol=1e-12)
+        assert (x[held] == lower[held]).all() and not np.delete(slope, held).any()
+
+
+def test_projected_newton_steps_end_at_the_minimum_by_hand() -> None:
+    """From a corner; and where the whole first step, cut off at x_0 = -a, raises the value by 2e-5.
+
+    H = [[1, .9], [.9, 1]] and g = (1.2, .7) have their free minimum at (-3, 2). At (-a, 2) the value is
+    a^2/2 - 3 a + 3.4, which is 0 at a = 3 - sqrt(2.2); over x_0 >= -a the minimum has x_1 = .9 a - .7.
+    """
+    assert _by_projected_newton(np.eye(1), np.array([-1.0]), np.zeros(1)) == 1.0
+    H, g, a = np.array([[1.0, 0.9], [0.9, 1.0]]), np.array([1.2, 0.7]), 3.0 - 2.2**0.5 - 1.4e-5
+    assert 1e-5 < a * a / 2 - 3 * a + 3.4 < 3e-5
+    found = _by_projected_newton(H, g, np.array([-a, -9.0]))
+    np.testing.assert_allclose(found, [-a, 0.9 * a - 0.7], rtol=0, atol=1e-12)
 
 
 def test_the_point_of_lower_j_is_kept_and_where_j_is_the_same_that_of_smaller_residual(
@@ -72,6 +121,23 @@ def test_plain_rounds_are_those_of_second_methods_in_every_unit_of_y(
     assert len(list(plain_rounds(tasks, model, end, most=12))) <= 1
 
 
+@pytest.mark.parametrize("moved", [1e-3, -1e-3])
+def test_near_the_end_j_falls_as_newtons_model_predicts(moved: float, rng: np.random.Generator) -> None:
+    """The first trial is taken, and its fall is the predicted one up to third order."""
+
+    class Heard(Trust):
+        def adapt(self, ratio: float) -> None:
+            heard.append(ratio)
+
+    tasks, model, heard = random_tasks(rng), make_model(mu=0.05, coupling=0.7), list[float]()
+    W, B = refine(tasks, model, (ridge(tasks, model), np.zeros((4, 4))), tol=1e-10)
+    B = B * (1 + moved)
+    trust = Heard(value=0.0)
+    found = _step(tasks, model, (minimal_weights(tasks, model, W, B), B), trust)
+    assert found is not None and trust.value == 0.0
+    assert heard == [pytest.approx(1.0, abs=0.02)]
+
+
 @pytest.mark.parametrize("scale", [1e-4, 1e4])
 def test_bursts_of_l_bfgs_lower_j_and_keep_b_feasible_in_every_unit_of_y(
     scale: float, rng: np.random.Generator
@@ -107,6 +173,17 @@ def test_what_is_carried_on_is_the_residual_and_the_steps(rng: np.random.Generat
     carried = replace(carried, idle=3, turn=1, rounds=9, trust=Trust(5.0, 6.0), units=Units(2.0, 3.0))
     carried.begin_anew()
     assert carried == Carried(steps=len(seen), turn=2)
+
+
+def test_within_the_tolerance_steps_go_on_while_the_residual_falls_tenfold(rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
+    W, B = refine(tasks, model, (ridge(tasks, model), np.zeros((4, 4))), tol=1e-8)
+    point = W * (1 + 1e-9), B
+    relative = residuals(tasks, model, *point).relative
+    assert 1e-11 < relative < 1e-7 and certify(tasks, model, *point, tol=1e-7).passes
+    for times, enough in ((2.0, True), (9.0, True), (11.0, False), (100.0, False)):
+        carried = Carried(steps=1, relative=times * relative)
+        assert _enough(tasks, model, point, carried, tol=1e-7, max_steps=300) == enough
 
 
 @pytest.mark.parametrize("seed", range(2))
