@@ -5,7 +5,7 @@ Starts, grids and folds are lists of fits that know nothing of each other:
     jobs = [Job(tasks=tasks, model=replace(model, coupling=coupling)) for coupling in (0.1, 1.0, 10.0)]
     solutions = fit_many(jobs, executor=executor)
 
-`--coupling auto` and `--mu auto` mean, for a given data set (SPEC section 10):
+`--coupling auto` and `--mu auto` mean, for a given data set (tune.md of the guide):
 
     mu        a tenth of mu_max, the price from which the graph stays empty, at the single-task W
     coupling  from a short path of ridge weights (the mean curvature of the losses times 1e-4 ... 10, and up
@@ -13,7 +13,7 @@ Starts, grids and folds are lists of fits that know nothing of each other:
               the alternation, judged on a held-out fifth of every task's rows, or on validation rows
 
 mu_max = max over edges s -> t of 2 coupling w_s'w_t / (c_s l_s) at the W of B = 0: from there on the first
-B-step gives B = 0 (SPEC section 3). It is defined for the loss-weighted L1 penalty and used as a scale for
+B-step gives B = 0 (theory.md section 3). It is defined for the loss-weighted L1 penalty, and a scale for
 the others.
 """
 

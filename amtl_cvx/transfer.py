@@ -37,7 +37,7 @@ class TransferPenalty(abc.ABC):
 
     name: ClassVar[str]
     row_steps: ClassVar[bool] = False
-    """True where `prox` takes one step per row, which makes the residual of section 4 sharper."""
+    """True where `prox` takes one step per row, which makes the residual of theory.md section 4 sharper."""
     mu: float
 
     @abc.abstractmethod

@@ -2,14 +2,14 @@ r"""The certificate: how good a point (W, B) is, judged from the data alone.
 
 Nothing here comes from a solver: no status, dual, residual or gap. NumPy recomputes, on the original rows,
 
-first-order residuals (SPEC section 4), with P = (I - B)(I - B)', h_s = 2 coupling ||w_s||^2, c*l the weighted
-losses and p the prices of edges (p_s = mu c_s l_s for AMTL)
+first-order residuals (theory.md section 4), with P = (I - B)(I - B)', h_s = 2 coupling ||w_s||^2, c*l the
+weighted losses and p the prices of edges (p_s = mu c_s l_s for AMTL)
 
     stationarity_W = max |G_W|                    G_W[:, t] = a_t grad L_t(w_t) + 2 coupling (W P)_t
     stationarity_B = max |min(h_s B, G_B)|        G_B[s, t] = p_s - 2 coupling w_s'(w_t - W b_t)
     relative_W, relative_B                        the same over the size of its terms, entry by entry
 
-duality gaps (CERTIFICATES sections 1 and 2)
+duality gaps (theory.md sections 5 and 6)
 
     gap_W  squared loss: (1/2) g'H^-1 g, the exact sub-optimality of W; otherwise the Fenchel bound
            ||G_W M^-T||_F^2 / (4 coupling), M = I - B, with a sum over rows for a loss with kinks
@@ -32,10 +32,10 @@ bound. `rungs` says of every level what is known, in words.
 Gains are held against tol J. J >= 0, so where J is no more than what rounding leaves of J(0, 0) nothing can
 gain more: the limit is not below that (`verdict.resolution`).
 
-Deliberate departures from SPEC section 4. For w_s = 0 the residual of row s uses max h instead of h_s = 0:
-with h_s = 0 the minimum is 0 for every B[s, t] > 0 although lowering it saves p_s B[s, t]. And what W can
-gain is judged by a bound, never by (1/2) g'H^-1 g, which is of second order only: a large row makes H large,
-and a move that leaves its curvature behind gains any multiple of it.
+Two choices. For w_s = 0 the residual of row s uses max h instead of h_s = 0: with h_s = 0 the minimum is 0
+for every B[s, t] > 0 although lowering it saves p_s B[s, t]. And what W can gain is judged by
+a bound, never by (1/2) g'H^-1 g, which is of second order only: a large row makes H large, and a move that
+leaves its curvature behind gains any multiple of it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Second derivatives of J, as in CERTIFICATES section 3, with M = I - B and r_t = (W M)_t.
+"""Second derivatives of J, as in theory.md section 7, with M = I - B and r_t = (W M)_t.
 
     W-W         blockdiag(a_t Hess L_t) + 2 coupling M M' (x) I
     B_st-w_u    rate[s, u] c_u grad l_u - 2 coupling (r_t [u = s] + M_ut w_s)

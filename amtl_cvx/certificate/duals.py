@@ -5,7 +5,7 @@ Column t: w = w_t, A = W without it, b = B[:, t] >= 0, p the prices, r = w - A b
     P(b) = coupling ||r||^2 + p'b,     D(theta) = theta'w - ||theta||^2 / (4 coupling),     A'theta <= p
     P(b) - D(theta) = ||delta||^2 / (4 coupling) + b's,   delta = 2 coupling r - theta,   s = p - A'theta >= 0
 
-(CERTIFICATES section 2): for every theta a sum of non-negative terms. Two points are tried and the lesser gap
+(theory.md section 6): for every theta a sum of non-negative terms. Two points are tried and the lesser gap
 is kept with its theta:
 
     scaled     theta = s 2 coupling r, s the best that is feasible; 0 where a useful task is free (p_j = 0)

@@ -1,4 +1,4 @@
-r"""Multipliers of the rows of a loss: dual points of the W-step (CERTIFICATES section 1).
+r"""Multipliers of the rows of a loss: dual points of the W-step (theory.md section 5).
 
 With S = coupling M M', M = I - B, and one multiplier u_ti in the domain of phi* for every row,
 

@@ -18,7 +18,7 @@ optimum, of least gap at every W.
    I - B is taken: where that is nearly singular, rows near their kinks (D -> 0) hold W. Rows with p and q
    small beside v's distances from its ends begin step 1 anew.
 
-Source: Wright, Primal-Dual Interior-Point Methods, 1997, chapter 5; CERTIFICATES section 1.
+Source: Wright, Primal-Dual Interior-Point Methods, 1997, chapter 5; theory.md section 5.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@
     C4 digits-proven           interval arithmetic: one true first-order point, enclosed to many digits
     C5 global-verified         exact arithmetic: a lower bound of J over all W and B, as low as this point
 
-Each level includes those below it. Source: SPEC section 8.
+Each level includes those below it. Source: theory.md section 8.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@ r"""The W-step: what a move of W alone can gain, and how far W is from the best 
 With g the gradient G_W, H the Hessian of J in W, M = I - B, sigma its smallest singular value
 
     gap_W        squared loss: (1/2) g'H^-1 g, exact; smooth losses: ||g M^-T||_F^2 / (4 coupling), a bound
-                 (CERTIFICATES section 1 at u = phi'(z)); losses with a kink: `fenchel`
+                 (theory.md section 5 at u = phi'(z)); losses with a kink: `fenchel`
     judged       the least bound that is proved with room for rounding: gap_W's with it, or that of the Newton
                  decrement (`gains`); it is what the verdict compares, and says which of the two it is
     gain         (1/2) g'H^-1 g for every smooth loss: exact for the squared one, else only to second order,

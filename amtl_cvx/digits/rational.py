@@ -17,7 +17,7 @@ whose w_s is a combination of those of P moves along that combination, which cos
 edge of P reaches 0: the support stays independent, and T - 1 > d or collinear tasks need no exception.
 
 W-step: (blockdiag(a_t s_t X_t'X_t) + coupling P (x) I) vec W = stack(a_t s_t X_t'y_t), s_t = 1/n_t or 1, for
-the squared loss (SPEC section 3); the others are convex quadratic programs (`weightstep`).
+the squared loss (theory.md section 3); the others are convex quadratic programs (`weightstep`).
 """
 
 from __future__ import annotations

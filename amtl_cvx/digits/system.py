@@ -10,7 +10,7 @@ beta_s = sum_t B_st, prices p_s = p0_s + k_s c_s l_s (AMTL: p0 = 0, k = mu) and 
     d G_B[s, t] / dw_u     = [u = s] (k_s c_s grad l_s - 2 coupling r_t) - 2 coupling M_ut w_s
     d G_B[s, t] / dB_pq    = [q = t] 2 coupling w_s'w_p
 
-so the Jacobian of the system is the reduced Hessian of J (CERTIFICATES section 3). Every number that enters
+so the Jacobian of the system is the reduced Hessian of J (theory.md section 7). Every number that enters
 is exact or a ball around a real number, and Arb's products enclose: a value at balls holds for all their
 points. The precision is that of `flint.ctx` when a method is called.
 

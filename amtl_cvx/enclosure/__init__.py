@@ -4,7 +4,7 @@ r"""A proven global minimum of small squared-loss problems: an enclosure [lower,
     found.lower <= min J <= found.upper        # Fractions; nothing rests on a solver being right
     found.save("proof.json")                   # python -m amtl_cvx.enclosure.checker proof.json
 
-The chapters, in the order of a proof (CERTIFICATES.md section 5):
+The chapters, in the order of a proof (theory.md section 11):
 
     exact        the problem in rationals
     box          the box in which every point with J <= U lies, derived from the data

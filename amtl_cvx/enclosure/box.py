@@ -9,8 +9,7 @@ with J <= U each term of J is at most what the others leave of U, so with weight
 
 around the least-squares what_t. For c_t = 1 and mean losses the first line reads n_t (X_t'X_t)^-1_ii. Every
 bound is a rational number rounded outward. It needs X_t of full column rank, m_t > 0 and mu > 0; anything
-else is refused with the reason (CERTIFICATES.md section 5; SPEC.md section 8: a box chosen by hand has
-"proved" a wrong optimum).
+else is refused with the reason (theory.md section 11): a box chosen by hand has "proved" a wrong optimum.
 """
 
 from __future__ import annotations

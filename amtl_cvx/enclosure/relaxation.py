@@ -10,8 +10,8 @@ identity
 with s_0 a sum of squares of combinations of {1, B} (x) {1, W}, s_i and s_ij of {1, W}, s_c of {1, B}, proves
 J >= U wherever J <= U is possible at all. In J the columns of B meet only in W, so that s_0 may be split by
 columns of B: a much smaller problem, tried first; it is as tight for T = 2 and often for T = 3, not always.
-The products h_i h_j are what CERTIFICATES.md section 5 lacks: with its (b_max - b) b alone the relaxation is
-not always tight for T = 3 (a gap of 4e-3 of J at d = 1, measured).
+Without the products h_i h_j, with (b_max - b) b alone, the relaxation is not always tight for T = 3 (a gap of
+4e-3 of J at d = 1, measured).
 
 **Facial reduction.** At the minimiser z* both sides vanish, so every Gram matrix has z*'s monomials in its
 null space: the semidefinite problem has no interior point, and a solver in doubles stops at 1e-6 to 1e-8. In

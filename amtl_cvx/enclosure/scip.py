@@ -4,7 +4,7 @@ r"""What SCIP says about the global minimum: an independent cross-check, and the
     found.lower, found.upper, found.closed          # "solver-claimed": never a proof
 
 J in factorised form, a non-convex problem whose products SCIP branches on, over the box derived in
-`sublevel` (CERTIFICATES.md section 5):
+`sublevel` (theory.md section 11):
 
     min  sum_t p_t + q
     c_t L_t(w_t) <= l_t,   (1 + mu s_t) l_t <= p_t,   s_t = sum_u B[t, u]

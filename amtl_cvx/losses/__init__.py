@@ -24,8 +24,8 @@ B-step unbounded. There is no factor 1/2 anywhere.
 The conjugate phi*(v; y) = sup over z of v z - phi(z; y) gives lower bounds: phi(z) + phi*(u) >= u z for every
 u, with equality where u is a (sub)gradient at z.
 
-Sources: Lee, Yang, Hwang, ICML 2016, section 3 (losses); the row form is SPEC section 2, the conjugates are
-the table of CERTIFICATES section 1; Huber 1964; Koenker, Bassett 1978 (quantile).
+Sources: Lee, Yang, Hwang, ICML 2016, section 3 (losses); the objective is theory.md section 2, the
+conjugates are the table of its section 5; Huber 1964; Koenker, Bassett 1978 (quantile).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ monotone in J and works on both blocks together:
 * `quasi`, L-BFGS-B on (W, B >= 0), where the factor of the W-step would not fit (T d above `DENSE_LIMIT`);
   linear, honest. Smooth losses only.
 
-Measured on the instances of SPEC section 6 (T = 20, d = 10, coupling 10, mu 1e-3): the joint projected Newton
+Measured at T = 20, d = 10, coupling 10, mu 1e-3: the joint projected Newton
 method with a Levenberg-Marquardt shift stood at a residual of 1e-3 after 300 steps, L-BFGS-B on f at 1e-4
 after 2000; this method needs 15 to 20 steps to 1e-13. The shift may be anything from 1.003 to 2 times the
 negative curvature; one that has to cover the entries at their bound too crawls.

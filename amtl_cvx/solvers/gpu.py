@@ -190,7 +190,7 @@ def scs_linear_solver() -> tuple[str, str]:
     if usable:
         return usable[0], ""
     built = any(_found(module) for needs in _NEEDS if needs.linear_solver for module in needs.backends)
-    why = [] if built else ["scs is built without its GPU back end (how to build it: README, GPU)"]
+    why = [] if built else ["scs is built without its GPU back end (how to build it: the guide, GPU)"]
     seen = cuda()
     if not seen.devices:
         why.append(f"no CUDA device is visible ({seen.reason})")

@@ -1,6 +1,6 @@
 r"""The convex subproblems of AMTL: the only `cp.Problem` objects of the alternation.
 
-W-step, B fixed, one problem for the joint step and for a single task (SPEC section 3):
+W-step, B fixed, one problem for the joint step and for a single task (theory.md section 3):
 
     min_W  sum_t a_t L_t(w_t) + ||W Q - O||_F^2
 
