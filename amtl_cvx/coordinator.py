@@ -80,7 +80,7 @@ class BlockStep(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """How a run is carried out; what is solved is the `Model`'s business.
+    """How a fit is carried out: tolerance, rounds, engine, solver, start; what is solved is the `Model`'s.
 
     Parameters
     ----------
@@ -124,7 +124,16 @@ class Options:
 
     Raises
     ------
-    ModelError, SolverUnavailableError
+    ModelError
+        For an option that is out of range, or contradicts another one.
+    SolverUnavailableError
+        For a solver that is unknown or not installed.
+
+    Examples
+    --------
+    >>> from amtl_cvx import Options
+    >>> Options(engine="fast", tol=1e-10).max_rounds
+    500
     """
 
     tol: float = 1e-8

@@ -29,7 +29,22 @@ class Exit(enum.IntEnum):
 
 
 class AMTLError(Exception):
-    """Base of all errors raised on purpose by `amtl_cvx`."""
+    """Base of all errors raised on purpose by `amtl_cvx`.
+
+    A message is one line: what was expected, what came, what to try. Each child derives from the built-in
+    that describes it as well: `DataError`, `ModelError`, `ConvexityError`, `SolverUnavailableError` and
+    `NotCertifiable` are a `ValueError`, `SolveError` and `WorkerError` a `RuntimeError`. All are in
+    `amtl_cvx.errors`.
+
+    Examples
+    --------
+    >>> from amtl_cvx import AMTLError, read
+    >>> try:
+    ...     read("nothing.csv")
+    ... except AMTLError as error:
+    ...     print(type(error).__name__, isinstance(error, ValueError))
+    DataError True
+    """
 
 
 class DataError(AMTLError, ValueError):

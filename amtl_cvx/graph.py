@@ -46,7 +46,7 @@ class Edge(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TransferGraph:
-    """The directed graph of B.
+    """The directed graph of B: an entry above the threshold is an edge, source -> target.
 
     Parameters
     ----------
@@ -63,6 +63,17 @@ class TransferGraph:
     ------
     DataError
         For a wrong shape, an entry that is negative or not finite, or a threshold that is not a number >= 0.
+
+    Examples
+    --------
+    >>> from amtl_cvx import TransferGraph
+    >>> graph = TransferGraph(B=[[0.0, 0.9], [0.02, 0.0]], names=("north", "south"))
+    >>> graph.edges[0]
+    Edge(source=0, target=1, weight=0.9)
+    >>> print(graph.above(0.1).describe())
+    1 edge among 2 tasks (entries of B above 0.1). 'north' teaches most: 0.9 in total, to 1 task.
+    >>> graph.outgoing, graph.two_way()
+    (array([0.9 , 0.02]), ((0, 1),))
     """
 
     B: Array
@@ -97,7 +108,7 @@ class TransferGraph:
 
     @cached_property
     def adjacency(self) -> Array:
-        """B where it exceeds the threshold, else 0; diagonal 0. (T, T)."""
+        """B where it exceeds the threshold, else 0, with diagonal 0, (T, T)."""
         kept = np.where(self.threshold < self.B, self.B, 0.0)
         np.fill_diagonal(kept, 0.0)
         kept.flags.writeable = False
@@ -153,7 +164,7 @@ class TransferGraph:
         return paragraph([self.describe()]) + picture(self.png(), self.describe())
 
     def png(self) -> bytes:
-        """The picture of the graph (`graph.png`); matplotlib is loaded here."""
+        """The picture of the graph, as of graph.png; matplotlib is loaded here."""
         from amtl_cvx.plotting.canvas import write_png
         from amtl_cvx.plotting.figures import graph_figure
 
@@ -162,9 +173,10 @@ class TransferGraph:
         return file.getvalue()
 
     def to_networkx(self) -> nx.DiGraph:
-        """Nodes 0..T-1 with `name`, `label`, `loss`, `outgoing`, `incoming`; edges: `weight`.
+        """The graph as a `networkx.DiGraph`.
 
-        A graph without losses has no `loss`.
+        Nodes are 0..T-1 with `name`, `label`, `loss` (where losses are known), `outgoing` and `incoming`,
+        edges have a `weight`.
         """
         import networkx as nx
 
@@ -176,7 +188,7 @@ class TransferGraph:
         return graph
 
     def write_graphml(self, path: str | PathLike[str]) -> None:
-        """Write GraphML (Gephi, Cytoscape, networkx); characters that XML cannot hold become U+FFFD."""
+        """Write GraphML, for Gephi, Cytoscape and networkx; characters that XML cannot hold become U+FFFD."""
         import networkx as nx
 
         graph = self.to_networkx()
@@ -185,7 +197,7 @@ class TransferGraph:
         nx.write_graphml(graph, path)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe: orientation, threshold, tasks and edges."""
+        """The graph as JSON can hold it: orientation, threshold, tasks and edges."""
         edges = [edge._asdict() for edge in self.edges]
         return {
             "orientation": ORIENTATION,
@@ -195,13 +207,13 @@ class TransferGraph:
         }
 
     def write_json(self, path: str | PathLike[str]) -> None:
-        """Write `to_dict` as JSON."""
+        """Write the graph as JSON (`to_dict`)."""
         Path(path).write_text(
             json.dumps(self.to_dict(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
         )
 
     def write_dot(self, path: str | PathLike[str]) -> None:
-        """Write Graphviz DOT."""
+        """Write the graph in DOT, the language of Graphviz."""
         lines = [f"// {ORIENTATION}", "digraph transfer {"]
         lines += [f"  {index} [label={_quoted(name)}];" for index, name in enumerate(self.names)]
         lines += [f"  {s} -> {t} [weight={weight:.17g}];" for s, t, weight in self.edges]

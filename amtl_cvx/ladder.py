@@ -92,7 +92,7 @@ def certify(
     level: str = "C2",
     limit: float = LIMIT,
 ) -> Certificate:
-    """Judge a point from any source, up to a level of the ladder.
+    """Judge a point (W, B) from any source, up to a level of the ladder, from the data alone.
 
     Parameters
     ----------
@@ -113,12 +113,28 @@ def certify(
     limit : float
         Seconds for the levels above C2; what is not decided by then says so in `reasons`.
 
+    Returns
+    -------
+    Certificate
+        Also of a point that fails: its `level`, its figures, and `reasons`.
+
     Raises
     ------
     DataError
         For a wrong shape, a NaN or an infinity, or a W whose losses overflow or whose squares underflow.
     ModelError
         For an unknown level, kind, or a tolerance or limit that is none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import LossWeightedL1, Model, TaskSet, certify
+    >>> tasks = TaskSet.from_arrays([np.eye(2), np.eye(2)], [[1.0, 0.0], [0.0, 1.0]])
+    >>> model = Model(transfer=LossWeightedL1(mu=1.0), coupling=0.5)
+    >>> certify(tasks, model, np.eye(2) / 2, np.zeros((2, 2)), level="C3").level
+    'C3'
+    >>> certify(tasks, model, np.eye(2), np.zeros((2, 2))).passes
+    False
     """
     check_level(level)
     check_limit(limit)

@@ -65,7 +65,9 @@ METHODS: Mapping[str, Method] = {
 def fit(
     tasks: TaskSet, model: Model | None = None, *, method: str = "alternating", options: Options | None = None
 ) -> Solution:
-    """Learn W and B.
+    """Learn the predictors W and the graph B, with a certificate.
+
+    Source: Lee, Yang, Hwang, ICML 2016, Algorithms 1 and 2.
 
     Parameters
     ----------
@@ -74,7 +76,7 @@ def fit(
     model : Model
         What is minimised.
     method : {"alternating", "curriculum", "stl"}
-        See the module essay.
+        AMTL by alternation and refinement, the curriculum of Algorithm 2, or each task alone.
     options : Options, optional
         Tolerance, rounds, solver, callback.
 
@@ -91,6 +93,18 @@ def fit(
         Tasks that do not fit the loss, or a fit that does not fit into memory (`footprint`).
     SolveError
         A subproblem that no solver answers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import LossWeightedL1, Model, TaskSet, fit
+    >>> rng = np.random.default_rng(0)
+    >>> X = [rng.normal(size=(n, 3)) for n in (30, 30, 6)]
+    >>> y = [part @ [1.0, -2.0, 0.5] + s * rng.normal(size=len(part)) for part, s in zip(X, (0.1, 0.1, 1.0))]
+    >>> tasks = TaskSet.from_arrays(X, y, names=["north", "south", "new town"])
+    >>> solution = fit(tasks, Model(transfer=LossWeightedL1(mu=0.5), coupling=1.0))
+    >>> solution.certificate.level, solution.certificate.edges
+    ('C2', 3)
     """
     checked = check_problem(tasks, model)
     running = _options(options)

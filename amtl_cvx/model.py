@@ -36,7 +36,9 @@ TASK_WEIGHTS = ("equal", "inverse-sqrt")
 
 @dataclass(frozen=True, kw_only=True)
 class Model:
-    """What is minimised; see the module essay.
+    """What is minimised: one loss, one transfer penalty, one coupling, J(W, B) of theory.md section 2.
+
+    Source: Lee, Yang, Hwang, ICML 2016, eq. 1.
 
     Parameters
     ----------
@@ -53,6 +55,16 @@ class Model:
     ------
     ModelError
         For a coupling that is not positive or task weights that are not of the form above.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import LossWeightedL1, Model, TaskSet
+    >>> model = Model(loss="squared", transfer=LossWeightedL1(mu=0.5), coupling=2.0)
+    >>> tasks = TaskSet.from_arrays([np.eye(2), np.eye(2)], [[1.0, 0.0], [1.0, 2.0]])
+    >>> W, B = np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([[0.0, 1.0], [0.0, 0.0]])
+    >>> model.terms(tasks, W, B), model.objective(tasks, W, B)
+    ((0.5, 0.0, 4.0), 4.5)
     """
 
     loss: Loss = field(default_factory=Squared)
@@ -103,7 +115,7 @@ class Model:
 
     @property
     def mu(self) -> float:
-        """The price of transfer."""
+        """The price of transfer, mu of the penalty."""
         return self.transfer.mu
 
     @property
@@ -171,7 +183,7 @@ class Model:
         return replace(tasks, tasks=tuple(self.loss.compress(task) for task in tasks))
 
     def task_weight(self, tasks: TaskSet) -> Array:
-        """c (T,)."""
+        """The task weights c as numbers, (T,)."""
         if self.task_weights == "equal":
             return np.ones(tasks.T)
         if self.task_weights == "inverse-sqrt":
@@ -179,11 +191,11 @@ class Model:
         return np.array(self.task_weights, dtype=float)
 
     def loss_weight(self, tasks: TaskSet, B: Array) -> Array:
-        """a (T,): the weight of each L_t in the W-step, ``c_t (1 + mu * sum_u B[t, u])`` for AMTL."""
+        """The weight a_t of each L_t in the W-step, (T,): ``c_t (1 + mu * sum_u B[t, u])`` for AMTL."""
         return self.task_weight(tasks) * (1.0 + self.transfer.weights(B))
 
     def losses(self, tasks: TaskSet, W: Array) -> Array:
-        """l (T,), l_t = L_t(w_t), without c_t."""
+        """The losses L_t(w_t) of all tasks, (T,), without c_t."""
         if tasks.block is not None:
             X, y = tasks.block
             sums: Array = self.loss.rows((X @ W.T[:, :, None])[:, :, 0], y).sum(axis=1)
@@ -191,11 +203,11 @@ class Model:
         return np.array([self.loss.value(task, w) for task, w in zip(tasks, W.T, strict=True)])
 
     def weighted_losses(self, tasks: TaskSet, W: Array) -> Array:
-        """c * l (T,): what the transfer penalty sees."""
+        """The losses times the task weights, c_t L_t(w_t), (T,): what the transfer penalty sees."""
         return self.task_weight(tasks) * self.losses(tasks, W)
 
     def terms(self, tasks: TaskSet, W: Array, B: Array) -> tuple[float, float, float]:
-        """The three terms of J: losses, transfer, coupling."""
+        """The three terms of J at W (d, T), B (T, T): losses, transfer, coupling."""
         weighted = self.weighted_losses(tasks, W)
         residual = W - W @ B
         return (
@@ -205,11 +217,11 @@ class Model:
         )
 
     def objective(self, tasks: TaskSet, W: Array, B: Array) -> float:
-        """J(W, B)."""
+        """The objective J at W (d, T), B (T, T)."""
         return sum(self.terms(tasks, W, B))
 
     def loss_gradient(self, tasks: TaskSet, W: Array) -> Array:
-        """Column t is grad L_t(w_t), (d, T)."""
+        """The gradients of the losses without weights, (d, T): column t is grad L_t(w_t)."""
         if tasks.block is not None:
             X, y = tasks.block
             slopes = self.loss.slopes((X @ W.T[:, :, None])[:, :, 0], y)
@@ -221,16 +233,16 @@ class Model:
         return 1.0 / tasks.counts if self.loss.reduction == "mean" else np.ones(tasks.T)
 
     def coupling_gradient_W(self, W: Array, B: Array) -> Array:
-        """2 coupling W P, (d, T)."""
+        """The gradient of the coupling term in W, 2 coupling W P, (d, T)."""
         M = np.eye(len(B)) - B
         return 2.0 * self.coupling * ((W @ M) @ M.T)
 
     def coupling_gradient_B(self, W: Array, B: Array) -> Array:
-        """-2 coupling W'(W - W B), (T, T)."""
+        """The gradient of the coupling term in B, -2 coupling W'(W - W B), (T, T)."""
         return -2.0 * self.coupling * (W.T @ (W - W @ B))
 
     def gradient_W(self, tasks: TaskSet, W: Array, B: Array) -> Array:
-        """G_W, (d, T)."""
+        """The gradient of J in W, G_W of theory.md section 4, (d, T)."""
         return self.loss_weight(tasks, B) * self.loss_gradient(tasks, W) + self.coupling_gradient_W(W, B)
 
     def loss_hessians(self, tasks: TaskSet, W: Array, B: Array) -> Array:
@@ -243,7 +255,7 @@ class Model:
         return stacked_hessian(self.loss_hessians(tasks, W, B), np.eye(len(B)) - B, self.coupling)
 
     def gradient_B(self, tasks: TaskSet, W: Array, B: Array) -> Array:
-        """G_B, (T, T), its diagonal set to 0 (B has none).
+        """The gradient of J in B, G_B of theory.md section 4, (T, T), its diagonal set to 0 (B has none).
 
         Raises
         ------

@@ -49,7 +49,9 @@ _Buffer = tuple[int, tuple[int, ...], tuple[int, ...]]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Preparation:
-    """The map above.
+    """The feature map between the users' columns and those the model sees, one for all tasks.
+
+    ``apply(X) = [(X - center) / scale, 1]``, the ones only with an intercept.
 
     Parameters
     ----------
@@ -64,6 +66,18 @@ class Preparation:
     ------
     DataError
         If center and scale are not two finite vectors of one length, or an entry of scale is not positive.
+
+    Examples
+    --------
+    >>> from amtl_cvx import Preparation, TaskSet
+    >>> tasks = TaskSet.from_arrays([[[1.0], [3.0]], [[2.0], [2.0]]], [[0.0, 1.0], [1.0, 0.0]])
+    >>> preparation = Preparation.learn(tasks, standardize=True, intercept=True)
+    >>> preparation
+    Preparation(1 features: centred and scaled, a column of ones)
+    >>> preparation.apply([[2.0]])
+    array([[0., 1.]])
+    >>> preparation.apply_tasks(tasks).d
+    2
     """
 
     center: Array
@@ -97,7 +111,16 @@ class Preparation:
     @classmethod
     @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
     def learn(cls, tasks: TaskSet, *, standardize: bool, intercept: bool) -> Preparation:
-        """From the training tasks; the statistics take two passes over the rows, a block at a time."""
+        """Learn the map from the training tasks: mean and standard deviation of their pooled rows.
+
+        A column that is constant is centred to 0 beside an intercept, with a warning, and otherwise kept.
+        The statistics take two passes over the rows, a block at a time.
+
+        Raises
+        ------
+        DataError
+            For columns whose statistics overflow, and tasks that hold factors without their ones.
+        """
         check_tasks(tasks)
         center, scale = np.zeros(tasks.d), np.ones(tasks.d)
         if standardize:
@@ -114,7 +137,7 @@ class Preparation:
 
     @property
     def is_identity(self) -> bool:
-        """True where `apply` returns its argument."""
+        """Whether `apply` returns its argument."""
         return not self.intercept and not self._moves
 
     @property
@@ -164,12 +187,12 @@ class Preparation:
         return replace(tasks, tasks=parts, feature_names=names)
 
     def to_dict(self) -> dict[str, Any]:
-        """For JSON; the numbers survive the round trip exactly."""
+        """The map as JSON can hold it; the numbers survive the round trip exactly."""
         return {"center": self.center.tolist(), "scale": self.scale.tolist(), "intercept": self.intercept}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Preparation:
-        """From what `to_dict` wrote; `DataError` for anything else."""
+        """The map from what `to_dict` wrote; `DataError` for anything else."""
         try:
             center, scale = (np.asarray(value[key], dtype=np.float64) for key in ("center", "scale"))
             intercept = value["intercept"]

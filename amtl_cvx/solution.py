@@ -28,7 +28,14 @@ if TYPE_CHECKING:
 
 
 class Status(enum.Enum):
-    """How a run ended. The value is what files store; `text` tells the user what to try."""
+    """How a run ended; the value is what files store, `text` tells what to try.
+
+    Examples
+    --------
+    >>> from amtl_cvx import Status
+    >>> Status("round limit").text
+    'the round limit came before the tolerance; try more rounds, or refinement'
+    """
 
     CERTIFIED = "certified"
     ROUND_LIMIT = "round limit"
@@ -37,6 +44,7 @@ class Status(enum.Enum):
 
     @property
     def text(self) -> str:
+        """The status in words, with what to try."""
         return _STATUS_TEXT[self]
 
 
@@ -160,6 +168,21 @@ class Solution:
         What a GPU did in the inner solves, or why it did nothing.
     state : State or None
         Where an interrupted fit stopped: with it as `Options.start` the fit goes on as if it had not.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import LossWeightedL1, Model, Options, TaskSet, fit
+    >>> X = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, -1.0]])
+    >>> tasks = TaskSet.from_matrix(X, np.column_stack([X @ [1, 2], X @ [1, 1]]) + X[:, :1] ** 2)
+    >>> model = Model(transfer=LossWeightedL1(mu=0.1), coupling=0.1)
+    >>> solution = fit(tasks, model, options=Options(engine="fast"))
+    >>> solution.status.value, solution.W.shape, solution.graph.T
+    ('certified', (2, 2), 2)
+    >>> solution.predict("task 0", [[1.0, 0.0]]).round(1)
+    array([2.1])
+    >>> sorted(solution.score(tasks))
+    ['pooled rmse', 'rmse']
     """
 
     W: Array
@@ -202,7 +225,7 @@ class Solution:
 
     @property
     def graph(self) -> TransferGraph:
-        """The learned directed graph."""
+        """The learned directed graph, with names and losses of the tasks."""
         from amtl_cvx.graph import TransferGraph
 
         return TransferGraph(B=self.B, names=self.task_names, losses=self.losses)
@@ -228,6 +251,11 @@ class Solution:
         """Predictions of one task, by number or name, for raw rows X (N, d_raw): (N,), in the units of y.
 
         A regression loss gives numbers, a classification loss the labels of the training data.
+
+        Raises
+        ------
+        DataError
+            For a task that there is not, and as `scores`.
         """
         chosen = task_index(self.task_names, task)
         decided = self.model.loss.decide(self.scores(X)[:, chosen])

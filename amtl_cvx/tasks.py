@@ -79,7 +79,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
-    """One task.
+    """One task: its rows, its targets and its name.
 
     Parameters
     ----------
@@ -101,6 +101,12 @@ class Task:
     ------
     DataError
         For a wrong number of dimensions, no rows, no features, a NaN or an infinity, non-numeric entries.
+
+    Examples
+    --------
+    >>> from amtl_cvx import Task
+    >>> Task(X=[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], y=[1.0, 0.0, 2.0], name="north")
+    Task('north': 3 rows, 2 features)
     """
 
     X: Array
@@ -147,12 +153,12 @@ class Task:
 
     @property
     def compressed(self) -> bool:
-        """True where a factor stands for the rows."""
+        """Whether a triangular factor stands for the rows (`data.factor`, `Loss.compress`)."""
         return self.n != len(self.y)
 
     @property
     def n(self) -> int:
-        """Number of rows a mean loss is divided by."""
+        """Number of rows that a mean loss is divided by, also where a factor stands for them."""
         assert self.count is not None
         return self.count
 
@@ -177,6 +183,18 @@ class TaskSet:
     ------
     DataError
         If there is no task, the tasks differ in d, or a name occurs twice.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import TaskSet
+    >>> rows = {"north": np.eye(3), "south": np.ones((5, 3))}
+    >>> targets = [np.arange(3.0), np.arange(5.0)]
+    >>> tasks = TaskSet.from_arrays(list(rows.values()), targets, names=list(rows))
+    >>> tasks
+    TaskSet(2 tasks, 3 features, 8 rows: 'north', 'south')
+    >>> tasks.counts, tasks.index("south"), tasks[1].name
+    (array([3, 5]), 1, 'south')
     """
 
     tasks: tuple[Task, ...]
@@ -213,13 +231,28 @@ class TaskSet:
     ) -> TaskSet:
         """From one feature array and one target array per task.
 
-        Frames bring their names along: their columns are put into the order of `feature_names`, or else of
-        the first frame. Targets may be text of two values, the labels of a classification.
+        Parameters
+        ----------
+        X : sequence of T array_like (n_t, d)
+            Frames bring their names along: their columns are put into the order of `feature_names`, or else
+            of the first frame. Tasks that are given the same array share one copy.
+        y : sequence of T array_like (n_t,)
+            Numbers, or text of two values, the labels of a classification.
+        names : sequence of T str, optional
+            Default: "task 0" to "task T-1".
+        feature_names : sequence of d str, optional
+            Default: those of the frames, if any.
 
         Raises
         ------
         DataError
             For arrays that do not fit each other, and frames with other columns.
+
+        Examples
+        --------
+        >>> from amtl_cvx import TaskSet
+        >>> TaskSet.from_arrays([[[1.0], [2.0]], [[3.0]]], [["no", "yes"], ["yes"]]).labels
+        ('no', 'yes')
         """
         sources, parts = _sequence(X, "X"), _sequence(y, "y")
         if len(sources) != len(parts):
@@ -253,10 +286,32 @@ class TaskSet:
         names: Sequence[str] | None = None,
         feature_names: Sequence[str] | None = None,
     ) -> TaskSet:
-        """From all rows stacked: `X` (N, d), `y` (N,), `task` (N,).
+        """From all rows stacked, with the task of each row.
 
-        `task` holds whole numbers 0..T-1, which `names` may name, or labels of any kind, text or whole
-        numbers with gaps, which are the names.
+        Parameters
+        ----------
+        X : (N, d) array_like
+            Features.
+        y : (N,) array_like
+            Targets.
+        task : (N,) array_like
+            Whole numbers 0..T-1, which `names` may name, or labels of any kind, text or whole numbers with
+            gaps, which are the names.
+        names : sequence of T str, optional
+            Names of the numbers 0..T-1.
+        feature_names : sequence of d str, optional
+            Default: those of a frame X.
+
+        Raises
+        ------
+        DataError
+            For arrays that do not fit each other, and a task without a row.
+
+        Examples
+        --------
+        >>> from amtl_cvx import TaskSet
+        >>> TaskSet.from_stacked([[1.0], [2.0], [3.0]], [0.0, 1.0, 2.0], ["b", "a", "b"])
+        TaskSet(2 tasks, 1 feature, 3 rows: 'a', 'b')
         """
         check_aligned(X, y, "X and y")
         check_aligned(X, task, "X and task")
@@ -279,7 +334,18 @@ class TaskSet:
     ) -> TaskSet:
         """From one `X` (N, d) and one column of `Y` (N, T) per task; the tasks share the rows of X.
 
-        Columns of a frame Y name the tasks.
+        Columns of a frame Y name the tasks, where `names` does not.
+
+        Raises
+        ------
+        DataError
+            For a Y that has not two dimensions, or other rows than X.
+
+        Examples
+        --------
+        >>> from amtl_cvx import TaskSet
+        >>> TaskSet.from_matrix([[1.0], [2.0]], [[0.0, 5.0], [1.0, 6.0]], names=["low", "high"])
+        TaskSet(2 tasks, 1 feature, 4 rows: 'low', 'high')
         """
         called = names if names is not None else column_names(Y)
         if is_frame(Y):
@@ -301,6 +367,19 @@ class TaskSet:
 
         Tasks are called what their column says, text as it is written, sorted as numbers where all are whole
         numbers.
+
+        Raises
+        ------
+        DataError
+            For a column that is not there, missing entries, entries that are no numbers.
+
+        Examples
+        --------
+        >>> import pandas as pd
+        >>> from amtl_cvx import TaskSet
+        >>> frame = pd.DataFrame({"shop": ["b", "a", "b"], "warm": [1, 2, 3], "sales": [4.0, 5.0, 6.0]})
+        >>> TaskSet.from_frame(frame, task="shop", target="sales")
+        TaskSet(2 tasks, 1 feature, 3 rows: 'a', 'b')
         """
         if not is_frame(frame):
             raise DataError(
@@ -381,8 +460,28 @@ class TaskSet:
     ) -> TaskSet:
         """One task per class: +1 for its rows, -1 for all others. The tasks share the rows of `X`.
 
-        `classes` fixes the classes and their order, so that a test part meets the tasks of its training part;
-        a label outside of them is a `DataError`.
+        Parameters
+        ----------
+        X : (N, d) array_like
+            Features.
+        labels : (N,) array_like
+            The class of each row, text or numbers.
+        classes : sequence, optional
+            Fixes the classes and their order, so that a test part meets the tasks of its training part.
+        feature_names : sequence of d str, optional
+            Default: those of a frame X.
+
+        Raises
+        ------
+        DataError
+            For a label outside of `classes`, and fewer than two classes.
+
+        Examples
+        --------
+        >>> from amtl_cvx import TaskSet
+        >>> tasks = TaskSet.one_vs_rest([[1.0], [2.0], [3.0]], ["cat", "dog", "cat"])
+        >>> tasks.names, tasks[0].y
+        (('cat vs rest', 'dog vs rest'), array([ 1., -1.,  1.]))
         """
         check_aligned(X, labels, "X and the labels")
         target = class_labels(labels, "the labels")
@@ -463,6 +562,7 @@ class TaskSet:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """Names of the tasks, in the order of the columns of W."""
         return tuple(task.name for task in self.tasks)
 
     def __len__(self) -> int:
@@ -499,7 +599,7 @@ class TaskSet:
         return replace(self, tasks=tasks, feature_names=tuple(names))
 
     def index(self, task: int | str) -> int:
-        """The number of a task given by number or name."""
+        """The number of a task given by number or name; `DataError` if there is no such task."""
         return task_index(self.names, task)
 
     def in_order(self, names: Sequence[str], features: Sequence[str] | None) -> TaskSet:
@@ -514,7 +614,7 @@ class TaskSet:
         return tasks.with_features(features)
 
     def stacked(self) -> tuple[Array, Array, NDArray[np.int64]]:
-        """All rows: `X` (N, d), `y` (N,), `task` (N,)."""
+        """All rows of all tasks, in their order: `X` (N, d), `y` (N,) and the number of the task (N,)."""
         index = np.repeat(np.arange(self.T), [len(task.y) for task in self.tasks])
         X, y = np.vstack([task.X for task in self.tasks]), np.concatenate([task.y for task in self.tasks])
         return X, y, index

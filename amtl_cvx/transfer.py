@@ -33,7 +33,11 @@ from amtl_cvx.tasks import Array
 
 
 class TransferPenalty(abc.ABC):
-    """R(B; l); see the module essay. `losses` is (T,), B is (T, T)."""
+    """What edges cost: R(B; losses), convex in B (T, T), affine and non-decreasing in the losses (T,).
+
+    A penalty is a frozen dataclass with a field `mu` and the methods `expression`, `value` and `prox`; one
+    with another feasible set adds `constraints` and `project`, one that is linear in B `prices`.
+    """
 
     name: ClassVar[str]
     row_steps: ClassVar[bool] = False
@@ -42,17 +46,18 @@ class TransferPenalty(abc.ABC):
 
     @abc.abstractmethod
     def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
-        """R as a convex CVXPY scalar, DPP when `losses` is a `cp.Parameter(nonneg=True)`."""
+        """The penalty as a convex CVXPY scalar, DPP when `losses` is a `cp.Parameter(nonneg=True)`."""
 
     @abc.abstractmethod
     def value(self, B: Array, losses: Array) -> float:
-        """R in NumPy, written apart from `expression`."""
+        """The penalty in NumPy, written apart from `expression`."""
 
     @abc.abstractmethod
     def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
-        """argmin over the feasible set of ``R(B; losses) + sum (B - V)^2 / (2 step)``.
+        """The prox of the penalty at V (T, T), (T, T).
 
-        `step` is a positive number or, with `row_steps`, (T, 1): one step for each row of B (each source).
+        The argmin over the feasible set of ``R(B; losses) + sum (B - V)^2 / (2 step)``. `step` is a positive
+        number or, with `row_steps`, (T, 1): one step for each row of B (each source).
         """
 
     def constraints(self, B: cp.Expression) -> list[cp.Constraint]:
@@ -72,7 +77,7 @@ class TransferPenalty(abc.ABC):
         return None
 
     def weights(self, B: Array) -> Array:
-        """R(B; e_t) - R(B; 0) for every t, (T,): how much each loss is raised by what its task gives."""
+        """How much each loss is raised by what its task gives, (T,): R(B; e_t) - R(B; 0)."""
         zero = np.zeros(len(B))
         base = self.value(B, zero)
         return np.array([self.value(B, unit) - base for unit in np.eye(len(B))])
@@ -80,7 +85,28 @@ class TransferPenalty(abc.ABC):
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeightedL1(TransferPenalty):
-    """``mu * sum_s losses[s] * sum_t B[s, t]``: the AMTL penalty [L16, eq. 1]."""
+    """The penalty of AMTL, ``mu * sum_s losses[s] * sum_t B[s, t]``.
+
+    A task of high loss finds it dear to teach. Source: Lee, Yang, Hwang, ICML 2016, eq. 1.
+
+    Parameters
+    ----------
+    mu : float
+        Price of transfer, >= 0: an edge of weight 1 costs mu times the loss of its source.
+
+    Raises
+    ------
+    ModelError
+        For a mu that is not a finite number >= 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import LossWeightedL1
+    >>> penalty = LossWeightedL1(mu=0.5)
+    >>> penalty.value(np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([1.0, 3.0]))
+    3.5
+    """
 
     name: ClassVar[str] = "loss-weighted-l1"
     row_steps: ClassVar[bool] = True

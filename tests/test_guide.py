@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import doctest
 import importlib.util
 import inspect
+import io
 import re
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 from cases import SourceGroupL2
 
+import amtl_cvx
 from amtl_cvx.certificate import LEVELS
 from amtl_cvx.cli import build_parser
 from amtl_cvx.runfolder import folder as run_folder
@@ -37,7 +40,7 @@ def sketch(folder: Path, *what: Any) -> None:
         (folder / name).touch()
 
 
-chapters = script("chapters")
+api, chapters = script("api"), script("chapters")
 PAGES = chapters.chapters()
 SLOW = {"machines", "tune"}
 
@@ -138,7 +141,7 @@ def test_the_order_of_modules_is_complete() -> None:
 
 
 def test_the_api_page_is_that_of_the_docstrings() -> None:
-    assert text("api") == script("api").page(), "run python reports/guide/api.py"
+    assert text("api") == api.page(), "run python reports/guide/api.py"
 
 
 def test_the_tables_are_those_of_their_script() -> None:
@@ -152,3 +155,30 @@ def test_essays_cite_sections_that_exist() -> None:
     for path in (ROOT / "amtl_cvx").rglob("*.py"):
         for cited in re.findall(r"theory\.md[, ]+sections? ([\d, and\n]+)", path.read_text(encoding="utf-8")):
             assert {int(number) for number in re.findall(r"\d+", cited)} <= sections
+
+
+PUBLIC = {name: getattr(amtl_cvx, name) for name in amtl_cvx.__all__}
+FINDER = doctest.DocTestFinder()
+EXAMPLES = [test for name, value in PUBLIC.items() for test in FINDER.find(value, name, globs={})]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_public_name_has_an_example(name: str) -> None:
+    assert any(test.examples and test.name.split(".")[0] == name for test in EXAMPLES)
+
+
+@pytest.mark.parametrize("example", [test for test in EXAMPLES if test.examples], ids=lambda test: test.name)
+def test_examples_of_docstrings_run(example: doctest.DocTest) -> None:
+    said = io.StringIO()
+    doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example, out=said.write)
+    assert not said.getvalue()
+
+
+def test_first_lines_stand_alone() -> None:
+    """One line, a sentence that refers to nothing above it, for every public name and method."""
+    for name, value in PUBLIC.items():
+        methods = api.members(value) if isinstance(value, type) else ()
+        for called, found in [(name, value), *((f"{name}.{member}", found) for member, found in methods)]:
+            first, *rest = (inspect.getdoc(found) or "").split("\n")
+            assert first.endswith((".", ";", ":")) and not (rest and rest[0]), called
+            assert not re.search(r"module essay|map above|\bsee the\b", first), called

@@ -26,7 +26,7 @@ _KINKED, _SMOOTH = 16.0, 2.0**16  # what the scores are known to, in eps of the 
 
 @dataclass(frozen=True, kw_only=True)
 class Certificate:
-    """What is known about a point; see the module essay and `certificate.json` in the README.
+    """What is known about a point (W, B): figures, a verdict, a level; certificate.json is its `to_dict`.
 
     Attributes
     ----------
@@ -89,6 +89,20 @@ class Certificate:
     refused : tuple of str
         Levels that cannot be had at this point or on this machine; a level that was tried in vain is not
         among them. `reasons` has the reason of both under the level's code.
+    reasons : mapping
+        Why a figure is None, or a level was not reached, by its name.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import LossWeightedL1, Model, TaskSet, certify
+    >>> tasks = TaskSet.from_arrays([np.eye(2), np.eye(2)], [[1.0, 0.0], [0.0, 1.0]])
+    >>> model = Model(transfer=LossWeightedL1(mu=1.0), coupling=0.5)
+    >>> found = certify(tasks, model, np.eye(2) / 2, np.zeros((2, 2)))
+    >>> found.level, found.passes, found.edges, found.zeros_proven
+    ('C2', True, 0, 2)
+    >>> certify(tasks, model, np.eye(2), np.zeros((2, 2))).reasons["relative_W"]
+    "w of 'task 0' for feature 0 is off by 1 of the terms of its own condition"
     """
 
     kind: str

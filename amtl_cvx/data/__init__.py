@@ -92,7 +92,7 @@ def read(
     keep_rows: bool | None = None,
     observe: Observe | None = None,
 ) -> Dataset:
-    """A problem by its name, or a file or folder of data.
+    """Read a problem by its name, or a file or folder of data.
 
     Parameters
     ----------
@@ -110,10 +110,22 @@ def read(
     observe : callable, optional
         Told how many rows were streamed so far.
 
+    Returns
+    -------
+    Dataset
+        With the training tasks, and what else is known.
+
     Raises
     ------
     DataError
         For a name that is neither, and for a file that cannot be used; the message is one line.
+
+    Examples
+    --------
+    >>> from amtl_cvx import read
+    >>> dataset = read("paper-synthetic")
+    >>> dataset.train.T, dataset.train.d, dataset.settings["loss"]
+    (12, 20, 'squared')
     """
     dialect = Dialect(sep=sep, decimal=decimal, encoding=encoding)
     if str(data) in problem_names():

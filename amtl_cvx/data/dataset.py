@@ -18,7 +18,7 @@ from amtl_cvx.tasks import TaskSet
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Dataset:
-    """Tasks with what is known about them.
+    """Tasks with what is known about them: name, source, validation and test rows, the truth.
 
     Parameters
     ----------
@@ -47,6 +47,14 @@ class Dataset:
     ------
     DataError
         If the parts do not fit each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import Dataset, TaskSet
+    >>> tasks = TaskSet.from_arrays([np.eye(2)], [[0.0, 1.0]])
+    >>> Dataset(name="two rows", train=tasks, test=tasks).test.counts
+    array([2])
     """
 
     name: str
@@ -64,7 +72,7 @@ class Dataset:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """That of the training tasks, taken once: every checkpoint of a fit has it."""
+        """The fingerprint of the training tasks, taken once: every checkpoint of a fit has it."""
         return self.train.fingerprint()
 
     def __post_init__(self) -> None:

@@ -19,10 +19,11 @@ Reduction = Literal["mean", "sum"]
 
 @dataclass(frozen=True, kw_only=True)
 class Loss(abc.ABC):
-    """A row function phi with a reduction; see the package's essay.
+    """What a task pays: the sum or mean over its rows of a convex phi(z; y) >= 0, z = x'w.
 
-    A new loss is a frozen dataclass with the row methods below and an entry in `LOSSES`. Row methods take z
-    and y of one shape, (n,) or a batch of them, and v alike.
+    A new loss is a frozen dataclass with the row methods `rows`, `slopes`, `curvatures`, `conjugate` and
+    `total`, and an entry in `LOSSES`. Row methods take z and y of one shape, (n,) or a batch of them, and v
+    alike.
     """
 
     name: ClassVar[str]
@@ -46,23 +47,23 @@ class Loss(abc.ABC):
 
     @abc.abstractmethod
     def rows(self, z: Array, y: Array) -> Array:
-        """phi(z_i; y_i) of every row, (n,) -> (n,)."""
+        """The loss phi(z_i; y_i) of every row, (n,) -> (n,)."""
 
     @abc.abstractmethod
     def slopes(self, z: Array, y: Array) -> Array:
-        """phi'(z_i; y_i) of every row, (n,); the natural dual."""
+        """The derivative phi'(z_i; y_i) of every row, (n,); the natural dual."""
 
     @abc.abstractmethod
     def curvatures(self, z: Array, y: Array) -> Array:
-        """phi''(z_i; y_i) >= 0 of every row, (n,); one of both limits where it jumps."""
+        """The curvature phi''(z_i; y_i) >= 0 of every row, (n,); one of both limits where it jumps."""
 
     @abc.abstractmethod
     def conjugate(self, v: Array, y: Array) -> Array:
-        """phi*(v_i; y_i) = sup over z of v_i z - phi(z; y_i), (n,); +inf outside of `domain`."""
+        """The conjugate phi*(v_i; y_i) = sup over z of v_i z - phi(z; y_i), (n,); inf outside of `domain`."""
 
     @abc.abstractmethod
     def total(self, z: cp.Expression, y: Array) -> cp.Expression:
-        """sum_i phi(z_i; y_i) as a convex CVXPY scalar."""
+        """The sum over rows of phi(z_i; y_i) as a convex CVXPY scalar."""
 
     def steady(self, z: Array, y: Array) -> Array:
         """How far z_i may move with phi'' no lower than it is there, (n,); 1 for a concordant loss.
@@ -80,7 +81,7 @@ class Loss(abc.ABC):
         return np.clip(v, *self.domain(y))
 
     def subgradients(self, z: Array, y: Array) -> tuple[Array, Array]:
-        """phi's left and right derivative at z_i, (n,) each; both are phi'(z_i) where it is smooth."""
+        """Left and right derivative of phi at z_i, (n,) each; both are phi'(z_i) where it is smooth."""
         slopes = self.slopes(z, y)
         return slopes, slopes
 
@@ -119,15 +120,15 @@ class Loss(abc.ABC):
         return 1.0 / task.n if self.reduction == "mean" else 1.0
 
     def value(self, task: Task, w: Array) -> float:
-        """L_t(w)."""
+        """The loss L_t(w) of a task, a number."""
         return self.scale(task) * float(self.rows(task.X @ w, task.y).sum())
 
     def gradient(self, task: Task, w: Array) -> Array:
-        """grad L_t(w), (d,)."""
+        """The gradient of L_t at w, (d,)."""
         return self.scale(task) * (task.X.T @ self.slopes(task.X @ w, task.y))
 
     def hessian(self, task: Task, w: Array) -> Array:
-        """Hessian of L_t at w, (d, d)."""
+        """The Hessian of L_t at w, (d, d)."""
         return self.scale(task) * (task.X.T * self.curvatures(task.X @ w, task.y)) @ task.X
 
     def step_length(self, tasks: Iterable[Task], V: Array) -> float:
@@ -138,7 +139,7 @@ class Loss(abc.ABC):
         return 1.0 if moved <= self.longest_move else self.longest_move / moved
 
     def expression(self, task: Task, w: cp.Expression) -> cp.Expression:
-        """L_t(w) as a CVXPY scalar: the definition that every faster path is tested against."""
+        """The loss L_t(w) as a CVXPY scalar: the definition that every faster path is tested against."""
         return self.scale(task) * self.total(task.X @ w, task.y)
 
     def compress(self, task: Task) -> Task:

@@ -16,7 +16,7 @@ from amtl_cvx.tasks import Array, Task
 
 @dataclass(frozen=True, kw_only=True)
 class LabelLoss(Loss):
-    """A loss that needs labels -1/+1 (or 0/1, read as that), both of them in every task."""
+    """Base of the losses of a label: -1/+1 (or 0/1, read as that), both of them in every task."""
 
     classification: ClassVar[bool] = True
 
@@ -40,7 +40,20 @@ class LabelLoss(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class Logistic(LabelLoss):
-    """``phi(z; y) = log(1 + exp(-y z))``."""
+    """Logistic loss, ``phi(z; y) = log(1 + exp(-y z))``, y = -1 or +1.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum"}
+        Over the rows of a task.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import Logistic
+    >>> Logistic().rows(np.zeros(2), np.array([-1.0, 1.0])).round(4)
+    array([0.6931, 0.6931])
+    """
 
     name: ClassVar[str] = "logistic"
     concordant: ClassVar[bool] = True
@@ -70,7 +83,20 @@ class Logistic(LabelLoss):
 
 @dataclass(frozen=True, kw_only=True)
 class SquaredHinge(LabelLoss):
-    """``phi(z; y) = max(0, 1 - y z)^2``: the smooth loss of a support vector machine."""
+    """Squared hinge loss, ``phi(z; y) = max(0, 1 - y z)^2``: the smooth one of a support vector machine.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum"}
+        Over the rows of a task.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import SquaredHinge
+    >>> SquaredHinge().rows(np.array([-1.0, 2.0]), np.ones(2))
+    array([4., 0.])
+    """
 
     name: ClassVar[str] = "squared-hinge"
 
@@ -103,7 +129,20 @@ class SquaredHinge(LabelLoss):
 
 @dataclass(frozen=True, kw_only=True)
 class Hinge(LabelLoss):
-    """``phi(z; y) = max(0, 1 - y z)``: the loss of a support vector machine, with a kink at the margin 1."""
+    """Hinge loss, ``phi(z; y) = max(0, 1 - y z)``: that of a support vector machine, with a kink at 1.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum"}
+        Over the rows of a task.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import Hinge
+    >>> Hinge().rows(np.array([-1.0, 2.0]), np.ones(2))
+    array([2., 0.])
+    """
 
     name: ClassVar[str] = "hinge"
     smooth: ClassVar[bool] = False

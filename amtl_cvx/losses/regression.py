@@ -16,7 +16,19 @@ from amtl_cvx.tasks import Array, Task
 
 @dataclass(frozen=True, kw_only=True)
 class Squared(Loss):
-    """``phi(z; y) = (z - y)^2``."""
+    """Squared loss, ``phi(z; y) = (z - y)^2``, without 1/2: z estimates the mean.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum"}
+        Over the rows of a task.
+
+    Examples
+    --------
+    >>> from amtl_cvx import Squared, Task
+    >>> Squared().value(Task(X=[[1.0], [2.0]], y=[1.0, 4.0]), [1.0])
+    2.0
+    """
 
     name: ClassVar[str] = "squared"
     quadratic: ClassVar[bool] = True
@@ -43,12 +55,28 @@ class Squared(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class Huber(Loss):
-    """``phi(z; y) = r^2 for |r| <= K, else 2 K |r| - K^2``, r = z - y: an outlier pulls at most 2 K.
+    """Huber loss, ``r^2 for |r| <= K, else 2 K |r| - K^2`` with r = z - y: an outlier pulls at most 2 K.
+
+    Source: Huber 1964.
 
     Parameters
     ----------
     threshold : float
         K > 0, in the units of y; the scaling is that of `cvxpy.huber`.
+    reduction : {"mean", "sum"}
+        Over the rows of a task.
+
+    Raises
+    ------
+    ModelError
+        For a threshold that is not a finite number > 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import Huber
+    >>> Huber(threshold=1.0).rows(np.array([0.5, 3.0]), np.zeros(2))
+    array([0.25, 5.  ])
     """
 
     name: ClassVar[str] = "huber"
@@ -91,12 +119,28 @@ class Huber(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class Quantile(Loss):
-    """``phi(z; y) = max(tau (y - z), (tau - 1) (y - z))``: z estimates the tau-quantile of y.
+    """Quantile loss, ``max(tau (y - z), (tau - 1) (y - z))``: z estimates the tau-quantile of y.
+
+    It has a kink at z = y. Source: Koenker, Bassett 1978.
 
     Parameters
     ----------
     tau : float
         0 < tau < 1; at 0.5 half the absolute error.
+    reduction : {"mean", "sum"}
+        Over the rows of a task.
+
+    Raises
+    ------
+    ModelError
+        For a tau that does not lie between 0 and 1.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import Quantile
+    >>> Quantile(tau=0.75).rows(np.array([0.0, 2.0]), np.ones(2))
+    array([0.75, 0.25])
     """
 
     name: ClassVar[str] = "quantile"
@@ -134,9 +178,21 @@ class Quantile(Loss):
 
 @dataclass(frozen=True, kw_only=True)
 class Poisson(Loss):
-    """``phi(z; y) = e^z - y z + (y log y - y)``: counts y >= 0 with the mean e^z, half the deviance.
+    """Poisson loss, ``e^z - y z + (y log y - y)``: counts y >= 0 with the mean e^z, half the deviance.
 
-    The term in y makes the minimum over z, at z = log y, 0.
+    The term in y makes the minimum over z, at z = log y, 0. Predictions are e^z.
+
+    Parameters
+    ----------
+    reduction : {"mean", "sum"}
+        Over the rows of a task.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import Poisson
+    >>> Poisson().rows(np.log([2.0, 1.0]), np.array([2.0, 0.0]))
+    array([0., 1.])
     """
 
     name: ClassVar[str] = "poisson"
