@@ -10,7 +10,8 @@ which the work allowed came to its end (`limit` in seconds; rounds, digits and c
 not decided: that says nothing against the point.
 
     C3   `second_order`: reduced Hessian positive definite and strict complementarity, in floating point
-    C4   `digits.prove`: ball arithmetic, needs the extra [verify]
+    C4   `digits.prove`: ball arithmetic, needs the extra [verify]. It proves what C3 says as well, so it is
+         also tried where floating point sees curvature and cannot tell the rest; C3 is then reached with it
     C5   `enclosure.enclose`: an exact lower bound of J over all W and B, the enclosure's relative width at
          most `width`, and J of this point, exact, above its upper end by at most min(tol, `EXCESS`) |J|: a
          first-order point that is known to the tolerance, and never one that a lower point beats by more than
@@ -33,7 +34,7 @@ import numpy as np
 from amtl_cvx.certificate import LEVELS, Certificate, SecondOrder, check_level, reaches, second_order
 from amtl_cvx.certificate import certify as certify_first_order
 from amtl_cvx.certificate.figures import double_above, double_below, rounded_down, rounded_up
-from amtl_cvx.certificate.rungs import INTERRUPTED, UNDECIDED
+from amtl_cvx.certificate.rungs import DEGENERATE, INTERRUPTED, UNDECIDED
 from amtl_cvx.errors import LimitReached, NotCertifiable
 from amtl_cvx.footprint import check_certificate
 from amtl_cvx.limits import SECONDS as LIMIT
@@ -198,7 +199,7 @@ def climb(
     wanted = [code for code in LEVELS if "C2" < code <= level]
     climbed, below, end = Climb(certificate=certificate), "C2", time.monotonic() + limit
     for code in wanted:
-        if not reaches(climbed.certificate, below):
+        if not (reaches(climbed.certificate, below) or _left_to_balls(climbed, code)):
             climbed = _missed(climbed, code, f"needs {below}")
         else:
             if observe is not None:
@@ -206,15 +207,23 @@ def climb(
             try:
                 with limited(end - time.monotonic()):
                     check_time("the levels below were climbed")
-                    climbed = _STEPS[code](
+                    tried = _STEPS[code](
                         climbed, tasks, model, W, B, width=width, digits=digits, proof=proof, observe=observe
                     )
+                stands = reaches(tried.certificate, below)
+                climbed = tried if stands else _missed(climbed, code, f"needs {below}")
             except LimitReached as stop:
                 climbed = _undecided(climbed, code, f"{stop}, {limit:g} s in all; {_LONGER}")
             except KeyboardInterrupt:
                 return replace(_missed(climbed, code, INTERRUPTED), interrupted=True)
         below = code
     return climbed
+
+
+def _left_to_balls(climbed: Climb, code: str) -> bool:
+    """Whether C4 may decide what C3 could not: there is curvature, and the true point may be too far off."""
+    found = climbed.curvature
+    return code == "C4" and found is not None and found.verdict == DEGENERATE and found.definite
 
 
 def _strict_local(climbed: Climb, tasks: TaskSet, model: Model, W: Array, B: Array, **_: Any) -> Climb:
@@ -270,6 +279,8 @@ def _digits_proven(
             f"the proven first-order point is up to {rounded_up(found.distance)} away from the stored one,"
             " and nothing excludes another in between: refine the point",
         )
+    if not reaches(climbed.certificate, "C3"):
+        climbed = _decided_by(climbed, found)
     return _with(
         climbed,
         "C4",
@@ -277,6 +288,18 @@ def _digits_proven(
         proven_distance=found.distance,
         proven_isolation=found.room,
     )
+
+
+def _decided_by(climbed: Climb, found: ProvenPoint) -> Climb:
+    """C3 without what floating point could not tell, and with the margins that are proved."""
+    certificate = climbed.certificate
+    margins = {name: getattr(found, name) for name in ("min_multiplier", "min_positive_B")}
+    changed = replace(
+        certificate,
+        reasons={code: reason for code, reason in certificate.reasons.items() if code != "C3"},
+        **{name: value for name, value in margins.items() if math.isfinite(value)},
+    )
+    return replace(climbed, certificate=changed)
 
 
 def _global_verified(

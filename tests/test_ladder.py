@@ -13,13 +13,14 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import Array, SourceGroupL2, random_tasks, tasks_for
+from proven import support_vector
 from scipy.optimize import minimize
 from test_second_order import MINIMUM, SADDLE, Symmetric, flat
 
 import amtl_cvx.digits
 import amtl_cvx.enclosure
-from amtl_cvx import certify
-from amtl_cvx.certificate import LEVELS, Certificate, rungs
+from amtl_cvx import certify, ladder
+from amtl_cvx.certificate import LEVELS, Certificate, rungs, second_order
 from amtl_cvx.certificate import certify as certify_first_order
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.curriculum import certify_curriculum, curriculum
@@ -343,6 +344,41 @@ def test_a_saddle_and_a_degenerate_point_stay_at_c2(case: Symmetric, word: str) 
     assert rungs(found)[3].state == ("not reached" if word == "saddle" else "cannot tell")
     assert found.reasons["C5"] == "needs C4" and found.reduced_hessian_min is not None
     assert certify(MINIMUM.tasks, MINIMUM.model, MINIMUM.W, MINIMUM.B, level="C3").level == "C3"
+
+
+@pytest.mark.parametrize(("part", "level"), [(0.2, "C4"), (0.4, "C4"), (0.6, "C2")])
+def test_balls_decide_what_floating_point_cannot_tell(part: float, level: str) -> None:
+    """w = 1 is the minimum, a row has its kink 1e-7 below; w is a part of that off.
+
+    Twice the Newton step comes to the kink from a third on; no box around 1 that holds w and no kink is left
+    from a half on.
+    """
+    point = support_vector(0.25, -0.25, 1.0 + 1e-7)
+    point = point._replace(W=point.W - part * 1e-7)
+    assert certify(*point, tol=1e-3, level="C3").level == ("C3" if part < 1 / 3 else "C2")
+    found = certify(*point, tol=1e-3, level="C4")
+    assert found.level == level and ("C3" in found.reasons) == (level == "C2")
+    assert found.reasons.get("C4") == (None if level == "C4" else "needs C3")
+    assert [rung.state for rung in rungs(found)][3:5] == (
+        ["reached", "reached"] if level == "C4" else ["cannot tell", "not tried"]
+    )
+
+
+def test_margins_are_the_proven_ones_where_balls_decide(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, _, B = problem
+    plain = certify(*problem, level="C4")
+    unsure = replace(
+        second_order(*problem), verdict="degenerate", reason="degenerate, or not", min_positive_B=7.0
+    )
+    monkeypatch.setattr(ladder, "second_order", lambda *_: unsure)
+    found = certify(*problem, level="C4")
+    assert found.level == plain.level == "C4" and found.reasons == plain.reasons
+    assert found.min_multiplier is None and found.min_positive_B == pytest.approx(B[B > 0].min())
+    assert certify(*problem, level="C3").reasons["C3"] == "degenerate: degenerate, or not"
+    monkeypatch.setattr(ladder, "second_order", lambda *_: replace(unsure, definite=False))
+    assert certify(*problem, level="C4").level == "C2"
 
 
 def test_a_point_that_does_not_pass_is_not_taken_up(problem: Problem) -> None:

@@ -67,6 +67,8 @@ class SecondOrder:
         kink.
     scaled_hessian_min : float
         Smallest eigenvalue of S; decides.
+    definite : bool
+        Whether it is positive beyond rounding.
     min_multiplier : float
         Smallest q_st where B_st = 0, in units of J; infinite where every entry of B is positive.
     relative_multiplier : float
@@ -89,6 +91,7 @@ class SecondOrder:
     reduced_hessian_min: float
     reduced_hessian_max: float
     scaled_hessian_min: float
+    definite: bool
     min_multiplier: float
     relative_multiplier: float
     min_positive_B: float
@@ -140,6 +143,7 @@ def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrde
         reduced_hessian_min=float(raw[0]),
         reduced_hessian_max=float(raw[-1]),
         scaled_hessian_min=smallest,
+        definite=smallest > noise,
         min_multiplier=float(multipliers.min(initial=math.inf)),
         relative_multiplier=float(local.relative_multipliers().min(initial=math.inf)),
         min_positive_B=float(B[B > 0].min(initial=math.inf)),
