@@ -16,6 +16,8 @@ Reals = NDArray[np.object_]
 
 ctx.prec = 400
 ZERO, ONE = arb(0), arb(1)
+LARGEST = arb(2) ** 20000
+"""Of rational numbers; e to a large score has more digits than memory holds."""
 
 
 def reals(A: Any) -> Reals:
@@ -51,10 +53,11 @@ def doubles(A: Reals) -> NDArray[np.float64]:
 
 
 def rational(value: arb) -> fmpq:
-    """The midpoint, exactly; `ArithmeticError` beyond all numbers, where flint would end the process."""
-    if not value.mid().is_finite():
-        raise ArithmeticError("no finite number")
-    return value.mid().fmpq()
+    """The midpoint, exactly, 0 below 1 / LARGEST; `ArithmeticError` beyond LARGEST: digits take memory."""
+    middle = value.mid()
+    if not abs(middle) < LARGEST:
+        raise ArithmeticError("no number that rationals are made for")
+    return middle.fmpq() if abs(middle) > 1 / LARGEST else fmpq(0)
 
 
 def total(A: Reals) -> arb:

@@ -70,6 +70,10 @@ def collected(seed: int, wanted: int) -> list[dict[str, Any]]:
     try:
         for verdicts in pool.map(examine, ((seed, number) for number in range(MOST))):
             found += verdicts
+            for each in verdicts:
+                if each["faults"]:
+                    words = [str(each[key]) for key in ("number", "kind", "loss", "what", "faults")]
+                    print(f"\rwrong: {', '.join(words)}", file=sys.stderr)
             faults = sum(bool(each["faults"]) for each in found)
             print(f"\r{len(found)} of {wanted} points, {faults} wrong", end="", file=sys.stderr, flush=True)
             if len(found) >= wanted:
