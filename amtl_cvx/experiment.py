@@ -130,6 +130,17 @@ def fit_many(
         At Ctrl-C; `observe` has seen what was finished.
     ModelError, DataError, SolveError, WorkerError
         Those of `fit` and of `parallel.ordered_map`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import LossWeightedL1, Model, Options, TaskSet
+    >>> from amtl_cvx.experiment import Job, fit_many
+    >>> tasks = TaskSet.from_matrix(np.eye(3), [[1.0, 1.0], [2.0, 1.0], [0.0, 1.0]])
+    >>> models = [Model(transfer=LossWeightedL1(mu=mu), coupling=1.0) for mu in (0.01, 5.0)]
+    >>> jobs = [Job(tasks=tasks, model=model, options=Options(engine="fast")) for model in models]
+    >>> [solution.certificate.edges for solution in fit_many(jobs)]
+    [2, 0]
     """
     sets = list({id(job.tasks): job.tasks for job in jobs}.values())
     places = {id(tasks): place for place, tasks in enumerate(sets)}
@@ -188,8 +199,27 @@ def choose(
 ) -> Choice:
     """Choose coupling and/or mu for `model` from the data; what is not chosen keeps its value.
 
-    `split` draws the held-out part where the tasks do not hold the rows themselves; default: `hold_out`.
-    The couplings are tried side by side where there is an `executor` (see `parallel`).
+    Parameters
+    ----------
+    tasks, model
+        The problem; the settings that are to be chosen may have any value.
+    coupling, mu : bool
+        What to choose.
+    rng : numpy.random.Generator
+        Of the rows that are held out.
+    observe : callable(Trial), optional
+        Called after each coupling that was tried.
+    solver, gpu, solve_limit
+        As in `Options`.
+    split : callable, optional
+        Draws the held-out part where the tasks do not hold the rows themselves; default: `hold_out`.
+    executor : concurrent.futures.Executor, optional
+        The couplings are tried side by side (see `parallel`).
+
+    Returns
+    -------
+    Choice
+        Its `model` has the chosen settings, its `trials` say what was tried.
 
     Raises
     ------
@@ -218,7 +248,10 @@ def choose(
 
 
 def mu_max(tasks: TaskSet, model: Model, W: Array) -> float:
-    """The price from which the first B-step at the single-task W (d, T) gives the empty graph."""
+    """The price from which the first B-step at the single-task W (d, T) gives the empty graph.
+
+    Source: theory.md section 3.
+    """
     losses = model.weighted_losses(tasks, W)
     gain = 2.0 * model.coupling * np.maximum(W.T @ W, 0.0)
     np.fill_diagonal(gain, 0.0)

@@ -47,7 +47,7 @@ _SETTINGS: Mapping[str, type | tuple[type, ...]] = {
 
 
 def export(tasks: TaskSet, model: Model, place: str | Path, *, source: str = "Python") -> None:
-    """Write the problem, the whole folder or nothing.
+    """Write a problem as a folder of arrays that `read` reads back, the whole folder or nothing.
 
     Parameters
     ----------

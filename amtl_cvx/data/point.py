@@ -76,7 +76,7 @@ class PointArrays:
 
 
 def read_point(path: str | Path | BinaryIO) -> PointArrays:
-    """The point in a file or folder of any layout above, or in a .npz that is open already.
+    """Read W and B from any layout: .npz, .json, .mat, a folder of .npy or .csv, or an open .npz.
 
     Raises
     ------

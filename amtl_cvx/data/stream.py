@@ -58,7 +58,7 @@ Observe = Callable[[int], None]
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def factor(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
-    """The tasks with triangular factors in place of their rows, one pass.
+    """The tasks with triangular factors in place of their rows, in one pass over the rows.
 
     Returns
     -------
@@ -117,7 +117,7 @@ def evaluate(
     *,
     observe: Observe | None = None,
 ) -> RowSums:
-    """Losses and gradients at W (d, T) and at 0, summed over the rows, one pass.
+    """Losses and gradients at W (d, T) and at 0, summed over the rows in one pass; `confirm` takes them.
 
     Raises
     ------

@@ -37,7 +37,7 @@ def explore(
     executor: Executor | None = None,
     observe: Callable[[int, Solution], None] | None = None,
 ) -> Landscape:
-    """Fit from every start and group what was reached; see the module essay.
+    """Fit from every start, and group what was reached into distinct first-order points.
 
     Parameters
     ----------
@@ -69,6 +69,21 @@ def explore(
         If no start could be fitted.
     KeyboardInterrupt
         At Ctrl-C before the first fit was finished.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import LossWeightedL1, Model, Options, TaskSet
+    >>> from amtl_cvx.explore import draw_starts, explore
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(12, 3))
+    >>> tasks = TaskSet.from_matrix(X, X @ [[1.0, 1.2], [0.5, 0.4], [0.0, 0.1]] + rng.normal(size=(12, 2)))
+    >>> model, fast = Model(transfer=LossWeightedL1(mu=0.1), coupling=0.5), Options(engine="fast")
+    >>> starts = draw_starts(tasks, model, 3, rng=rng, options=fast)
+    >>> [start.name for start in starts]
+    ['zero', 'single-task', 'curriculum']
+    >>> len(explore(tasks, model, starts, options=fast).points)
+    1
     """
     check_problem(tasks, model)
     names = [start.name for start in starts]

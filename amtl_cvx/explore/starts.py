@@ -39,7 +39,20 @@ def draw_starts(
     options: Options | None = None,
     executor: Executor | None = None,
 ) -> tuple[Start, ...]:
-    """`count` starts: zero, single-task, curriculum (where penalty and loss allow it), the rest random.
+    """Draw starts: zero, single-task, curriculum (where penalty and loss allow it), the rest random.
+
+    Parameters
+    ----------
+    tasks, model
+        The problem.
+    count : int
+        How many, the first ones named above.
+    rng : numpy.random.Generator
+        Of the random sparse B.
+    options : Options, optional
+        Of the two fits that start "single-task" and "curriculum".
+    executor : concurrent.futures.Executor, optional
+        For these fits.
 
     Raises
     ------

@@ -101,7 +101,7 @@ class StoredRun:
 
 
 def read_run(path: str | Path) -> StoredRun:
-    """A run folder, or a W and B in any layout of `data.read_point`, with or without a run.json beside it.
+    """Read a run folder, or a W and B in any layout of `read_point`, with or without a run.json beside it.
 
     The solution.npz of a folder must be the one that run.json describes; that of a file given by its own name
     may be another one (a warning says so), which is judged by the settings of the run.json beside it.

@@ -111,29 +111,27 @@ def _section(name: str, value: Any) -> str:
     return "\n\n".join(parts)
 
 
-def first_line(value: Any) -> str:
-    """The first line of a docstring."""
-    return (inspect.getdoc(value) or "").splitlines()[0].replace("``", "`").replace("|", "\\|")
+def further() -> dict[str, Any]:
+    """The further names, with their modules in front."""
+    return {
+        f"{module}.{name}": getattr(importlib.import_module(module), name)
+        for module, names in FURTHER.items()
+        for name in names
+    }
 
 
 def page() -> str:
     """api.md."""
     names = {name: getattr(amtl_cvx, name) for name in amtl_cvx.__all__}
     names |= {cls.__name__: cls for cls in BASES}
-    listed = [f"[{name}](#{name.lower()})" for name in names]
-    rows = [
-        f"| `{module}.{name}` | {first_line(getattr(importlib.import_module(module), name))} |"
-        for module, found in FURTHER.items()
-        for name in found
-    ]
+    listed = ", ".join(f"[{name}](#{name.lower()})" for name in names)
+    others = ", ".join(f"[{name}](#{name.lower().replace('.', '')})" for name in further())
     return "\n\n".join([
         "# API",
         "Written by `python reports/guide/api.py` from the docstrings; do not edit.",
-        "Names of the package itself, and the two bases of a [loss or penalty of your own](extend.md): "
-        + ", ".join(listed) + ".",
-        "Further names that the guide uses, imported from their modules:",
-        "\n".join(["| | |", "|---|---|", *rows]),
-        *(_section(name, value) for name, value in names.items()),
+        f"Names of the package, and the bases of a [loss or penalty of your own](extend.md): {listed}.",
+        f"Names that the guide imports from their modules: {others}.",
+        *(_section(name, value) for name, value in (names | further()).items()),
     ]) + "\n"  # fmt: skip
 
 
