@@ -286,7 +286,7 @@ def mathematics() -> list[Row]:
     error = max(float(np.abs(learned.W - W).max()), float(np.abs(learned.B - B).max()))
     rows.append(
         Row(
-            what="curriculum against the closed forms of SPEC section 6, W and B",
+            what="curriculum against the closed forms of the guide (theory.md section 9), W and B",
             limit="same order, same point",
             figure=f"{error:.1e}, order {'same' if learned.order == tuple(order) else 'different'}",
             holds=error <= 1e-9 and learned.order == tuple(order),
