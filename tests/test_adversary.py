@@ -13,8 +13,10 @@ from typing import Any
 import mpmath as mp
 import numpy as np
 import pytest
+from proven import DEGENERATE, Point, quantile_saddle
 
-FOLDER = Path(__file__).resolve().parents[1] / "reports" / "adversary"
+REPORTS = Path(__file__).resolve().parents[1] / "reports"
+FOLDERS = (str(REPORTS / "adversary"), str(REPORTS / "proofs"))
 MODULES = (
     "arithmetic",
     "problem",
@@ -26,6 +28,7 @@ MODULES = (
     "points",
     "instances",
     "judge",
+    "strictness",
 )
 
 
@@ -33,11 +36,12 @@ MODULES = (
 def oracle() -> Iterator[Any]:
     """The oracle's modules, by name."""
     pytest.importorskip("flint", reason="the oracle needs python-flint (the extra [verify])")
-    sys.path.insert(0, str(FOLDER))
+    sys.path[:0] = FOLDERS
     try:
         yield SimpleNamespace(**{name: importlib.import_module(name) for name in MODULES})
     finally:
-        sys.path.remove(str(FOLDER))
+        for folder in FOLDERS:
+            sys.path.remove(folder)
         for name in MODULES:
             sys.modules.pop(name, None)
 
@@ -195,6 +199,60 @@ def test_first_order_points_fulfil_their_conditions(oracle: Any, loss: str) -> N
     assert float(oracle.blocks.gain_B(problem, point.W, point.B) / J) < 1e-40
     if not problem.kinked:
         assert float(oracle.arithmetic.size(problem.gradient_W(point.W, point.B))) < 1e-40
+
+
+@pytest.mark.parametrize(
+    ("coupling", "off", "word"),
+    [(0.25, 1e-9, "strict"), (0.25, 0.1, "far"), (0.125, 0.0, "degenerate"), (0.625, 0.0, "degenerate")],
+)
+def test_a_support_vector_is_strict_by_its_margins(
+    oracle: Any, coupling: float, off: float, word: str
+) -> None:
+    """max(0, 1 - w) + max(0, 1 - w/4) + coupling w^2: w = 1 with u = 1/4 - 2 coupling in [-1, 0]."""
+    problem = one(oracle, "hinge", [1.0, -0.25], [1.0, -1.0], coupling, reduction="sum")
+    found = oracle.strictness.nearest(problem, np.array([[1.0 + off]]), np.zeros((1, 1)))
+    assert found.word == word, found
+    if word == "strict":  # row 1 has z = -1/4 and its kink at -1
+        assert found.margins["row's u"] == 0.25 and found.margins["row"] == 0.6
+        assert found.margins["curvature"] == found.margins["edge"] == found.margins["multiplier"] == np.inf
+        assert close(found.root.W[0, 0], 1)
+
+
+def test_margins_of_edges_are_those_of_their_conditions(oracle: Any) -> None:
+    """d = 1, one row each, B = 0: q = mu (1 - w)^2 - 2 coupling w^2 over the sum of both, S = 1."""
+    coupling, w = 0.5, 2 / 3
+    limit = 2 * coupling * w**2 / (1 - w) ** 2
+    for factor, word in ((1.5, "strict"), (1.0, "degenerate"), (0.5, "saddle")):
+        problem = oracle.problem.Problem(
+            X=[np.ones((1, 1))] * 2, y=[np.ones(1)] * 2, loss="squared", mu=factor * limit, coupling=coupling
+        )
+        found = oracle.strictness.nearest(problem, np.full((1, 2), w), np.zeros((2, 2)))
+        assert found.word == word, found
+        assert found.margins["multiplier"] == pytest.approx((factor - 1) / (factor + 1), abs=1e-14)
+        assert found.margins["curvature"] == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("point", "word", "kind"),
+    [
+        (quantile_saddle(), "saddle", "curvature"),
+        (DEGENERATE["exchangeable edges"][0], "degenerate", ""),
+        (DEGENERATE["zero multiplier"][0], "degenerate", "multiplier"),
+        (DEGENERATE["row at the kink"][0], "degenerate", "row"),
+    ],
+)
+def test_points_that_are_degenerate_by_construction_are_so(
+    oracle: Any, point: Point, word: str, kind: str
+) -> None:
+    tasks, model, W, B = point
+    problem = oracle.problem.Problem(
+        X=[task.X for task in tasks], y=[task.y for task in tasks], loss=model.loss.name, mu=model.mu,
+        parameter=getattr(model.loss, model.loss.parameter or "", None), coupling=model.coupling,
+        reduction=model.loss.reduction,
+    )  # fmt: skip
+    found = oracle.strictness.nearest(problem, W, B)
+    assert found.word == word, found
+    assert not kind or found.margins[kind] <= 1e-12
 
 
 def test_gain_of_one_entry(oracle: Any) -> None:
