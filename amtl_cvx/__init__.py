@@ -6,9 +6,9 @@
     print(solution.certificate.verdict(), solution.graph.describe())
 
 The modules in the order in which they build on each other: errors, memory, console, arrays, notebook,
-parallel, rowspace, tasks, losses, transfer, model, certificate, preparation, scoring, solution, solvers,
-subproblems, refine, run, coordinator, curriculum, footprint, methods, holdout, experiment, digits, enclosure,
-ladder, alignment, graph, explore, plotting, report, data, runfolder, progress, commands, examples,
+parallel, rowspace, tasks, plugins, losses, transfer, model, certificate, preparation, scoring, solution,
+solvers, subproblems, refine, run, coordinator, curriculum, footprint, methods, holdout, experiment, digits,
+enclosure, ladder, alignment, graph, explore, plotting, report, data, runfolder, progress, commands, examples,
 completion, cli. Where their essays cite theory.md, that is reports/guide/theory.md.
 
 A name is imported when it is first used (PEP 562): CVXPY takes two seconds, and `amtl-cvx --help` needs none.
@@ -30,7 +30,15 @@ if typing.TYPE_CHECKING:
     from amtl_cvx.preparation import Preparation
     from amtl_cvx.solution import Solution, Status
     from amtl_cvx.tasks import Task, TaskSet
-    from amtl_cvx.transfer import LossWeightedL1
+    from amtl_cvx.transfer import (
+        ElasticNet,
+        Forbidden,
+        LossWeightedL1,
+        RowBudget,
+        SourceGroupL2,
+        Symmetric,
+        TransferPenalty,
+    )
 
 __version__ = "0.1.0"
 
@@ -38,6 +46,8 @@ __all__ = [
     "AMTLError",
     "Certificate",
     "Dataset",
+    "ElasticNet",
+    "Forbidden",
     "Hinge",
     "Huber",
     "Logistic",
@@ -47,13 +57,17 @@ __all__ = [
     "Poisson",
     "Preparation",
     "Quantile",
+    "RowBudget",
     "Solution",
+    "SourceGroupL2",
     "Squared",
     "SquaredHinge",
     "Status",
+    "Symmetric",
     "Task",
     "TaskSet",
     "TransferGraph",
+    "TransferPenalty",
     "certify",
     "fit",
     "read",
@@ -63,6 +77,8 @@ _MODULES = {
     "AMTLError": "errors",
     "Certificate": "certificate",
     "Dataset": "data",
+    "ElasticNet": "transfer",
+    "Forbidden": "transfer",
     "Hinge": "losses",
     "Huber": "losses",
     "Logistic": "losses",
@@ -72,13 +88,17 @@ _MODULES = {
     "Poisson": "losses",
     "Preparation": "preparation",
     "Quantile": "losses",
+    "RowBudget": "transfer",
     "Solution": "solution",
+    "SourceGroupL2": "transfer",
     "Squared": "losses",
     "SquaredHinge": "losses",
     "Status": "solution",
+    "Symmetric": "transfer",
     "Task": "tasks",
     "TaskSet": "tasks",
     "TransferGraph": "graph",
+    "TransferPenalty": "transfer",
     "certify": "ladder",
     "fit": "methods",
     "read": "data",

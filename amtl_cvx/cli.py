@@ -420,6 +420,7 @@ def _add_predict(commands: argparse._SubParsersAction[_Parser]) -> None:
     predict.add_argument("--task", metavar="COLUMN", help="column of the table that names each row's task")
     predict.add_argument("--target", metavar="COLUMN", help="column of the table to leave out")
     _add_dialect(predict)
+    _add_classes(predict)
     predict.add_argument(
         "--out", type=_path, metavar="FILE.csv", help="file to write (default: standard output)"
     )
@@ -436,6 +437,15 @@ def _add_plot(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="what to draw (graph: heatmap and node-link)",
     )
     plot.add_argument("--threshold", type=float, default=0.0, metavar="X", help="leave out edges up to X (0)")
+    _add_classes(plot)
+
+
+def _add_classes(parser: argparse.ArgumentParser) -> None:
+    """Classes of the user's own that a stored run may need."""
+    for option in ("transfer", "loss"):
+        parser.add_argument(
+            f"--{option}", metavar="MODULE:CLASS", help=f"the {option} class of a run that has one of its own"
+        )
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:
@@ -462,12 +472,20 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--loss",
         metavar="NAME",
-        help="auto, squared, huber[:K], quantile[:tau], poisson, logistic, squared-hinge, hinge",
+        help="auto, squared, huber[:K], quantile[:tau], poisson, logistic, squared-hinge, hinge, or your own"
+        " MODULE:CLASS",
     )
     group.add_argument("--reduction", choices=("mean", "sum"), help="over a task's rows (mean)")
     group.add_argument("--coupling", metavar="X", help="weight of ||W - W B||^2, > 0, or auto")
     group.add_argument("--mu", metavar="X", help="price of transfer, >= 0, or auto")
-    group.add_argument("--transfer", metavar="NAME", help="transfer penalty (loss-weighted-l1)")
+    group.add_argument(
+        "--transfer",
+        metavar="NAME",
+        help="transfer penalty, with its parameters as NAME:key=value,...: loss-weighted-l1 (default),"
+        " elastic-net (rho), source-group-l2 (weighted=true|false), forbidden (file=edges.csv with"
+        " source,target), symmetric, row-budget (budget), or MODULE:CLASS of your own",
+    )
+    parser.set_defaults(transfer_parameters=None)
     group.add_argument("--task-weights", metavar="NAME", help="equal or inverse-sqrt")
     for flag, words in (
         ("--standardize", "centre and scale the features"),

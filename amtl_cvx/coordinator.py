@@ -283,8 +283,12 @@ def _rounds(tasks: TaskSet, run: Run, options: Options, *, phase: str) -> Status
 def _ended(tasks: TaskSet, run: Run, options: Options) -> Status | None:
     """How the rounds end with the last one, None if they go on."""
     relative = run.history[-1].relative
-    if relative <= options.tol and certify(tasks, run.model, run.W, run.B, tol=options.tol).passes:
-        return Status.CERTIFIED
+    if relative <= options.tol:
+        found = certify(tasks, run.model, run.W, run.B, tol=options.tol)
+        if found.passes:
+            return Status.CERTIFIED
+        if found.gap_B is None and found.feasibility <= 0.0:
+            return Status.STALLED  # more rounds do not make the gap known
     if options.refine and can_refine(run.model) and _hands_over(run, options):
         return Status.ROUND_LIMIT
     return None if run.moved else Status.STALLED
@@ -328,7 +332,7 @@ def _compile(run: Run, options: Options) -> tuple[BlockStep, BlockStep]:
     if not model.loss.smooth and options.sweep == "tasks":
         raise ModelError(f"the {model.loss.name} loss has kinks, its W-step is joint: choose sweep 'joint'")
     if options.engine == "fast":
-        return DirectWeightStep(), _direct_transfer_step(model)
+        return DirectWeightStep(), _direct_transfer_step(model, tasks.T)
     if options.definition:
         weight_step = WeightStep.definition(tasks, model, backend=backend)
     elif options.sweep == "tasks":
@@ -342,8 +346,8 @@ def _compile(run: Run, options: Options) -> tuple[BlockStep, BlockStep]:
     )
 
 
-def _direct_transfer_step(model: Model) -> DirectTransferStep:
-    if not can_refine(model):
+def _direct_transfer_step(model: Model, T: int) -> DirectTransferStep:
+    if model.transfer.edge_prices(np.zeros(T)) is None:
         raise ModelError(
             f"the fast engine needs a penalty with row prices, {type(model.transfer).__name__} has none:"
             " choose engine 'cvxpy'"

@@ -153,6 +153,7 @@ def _start(run: Run, options: Options) -> None:
     """Single-task W with the run's ridge weight, or with the coupling."""
     model = run.model if run.ridge is None else replace(run.model, coupling=run.ridge)
     step = WeightStep.compile(run.tasks, model, backend=run.backend, problems=options.problems)
+    run.B = np.zeros_like(run.B)
     run.W, solved = step.solve(run.tasks, model, run.W, run.B)
     run.note("stl", solved)
 
@@ -333,7 +334,7 @@ def _check_model(model: Model) -> None:
 
 
 def _prices(model: Model, weighted_losses: Array) -> Array:
-    prices = model.transfer.prices(weighted_losses)
+    prices = model.transfer.row_prices(weighted_losses)
     if prices is None:
         raise ModelError(
             f"the curriculum needs a linear transfer penalty, {type(model.transfer).__name__} is not:"

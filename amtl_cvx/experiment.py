@@ -226,7 +226,7 @@ def choose(
     DataError
         If no task has a row to spare for the held-out part.
     """
-    check_problem(tasks, model)
+    model = check_problem(tasks, model)
     options = Options(
         max_rounds=PATH_ROUNDS,
         refine=False,
@@ -256,7 +256,7 @@ def mu_max(tasks: TaskSet, model: Model, W: Array) -> float:
     gain = 2.0 * model.coupling * np.maximum(W.T @ W, 0.0)
     np.fill_diagonal(gain, 0.0)
     usable = losses > 1e-14 * model.weighted_losses(tasks, np.zeros_like(W))  # 0 but for rounding: free edges
-    return float((gain[usable] / losses[usable, None]).max(initial=0.0))
+    return model.transfer.mu_max(gain[usable], losses[usable])
 
 
 def suggest_loss(tasks: TaskSet) -> str:

@@ -139,7 +139,7 @@ def certify(
     """
     check_level(level)
     check_limit(limit)
-    check_problem(tasks, model)
+    model = check_problem(tasks, model)
     W, B = tasks.check_point(W, B)
     check_certificate(tasks, model)
     certificate = certify_first_order(tasks, model, W, B, tol=tol, kind=kind, multipliers=multipliers)

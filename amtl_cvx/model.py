@@ -18,6 +18,8 @@ Task weights c_t: "equal" (1), "inverse-sqrt" (1/sqrt(n_t), which with reduction
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -25,11 +27,11 @@ import numpy as np
 
 from amtl_cvx.arrays import is_number, nameless, numbers
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.losses import Loss, Squared, make_loss
+from amtl_cvx.losses import Loss, Squared, loss_label, make_loss
 from amtl_cvx.notebook import paragraph
 from amtl_cvx.rowspace import spanning
 from amtl_cvx.tasks import Array, TaskSet, check_tasks
-from amtl_cvx.transfer import TRANSFERS, TransferPenalty
+from amtl_cvx.transfer import TransferPenalty, make_transfer, transfers
 
 TASK_WEIGHTS = ("equal", "inverse-sqrt")
 
@@ -134,14 +136,21 @@ class Model:
     def to_dict(self) -> dict[str, Any]:
         """The model by the names of the command line, for JSON."""
         weights = self.task_weights
+        given = {name: as_stored(value) for name, value in self.transfer.parameters().items()}
         return {
-            "loss": self.loss.label,
+            "loss": loss_label(self.loss),
             "reduction": self.loss.reduction,
-            "transfer": self.transfer.name,
+            "transfer": transfers.label(type(self.transfer)),
             "mu": self.mu,
+            **({"transfer_parameters": given} if given else {}),
             "coupling": self.coupling,
             "task_weights": weights if isinstance(weights, str) else list(weights),
         }
+
+    def bind(self, tasks: TaskSet) -> Model:
+        """The model for these tasks: a penalty that goes by their names gets them."""
+        bound = self.transfer.bind(tasks)
+        return self if bound is self.transfer else replace(self, transfer=bound)
 
     def check(self, tasks: TaskSet) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights."""
@@ -285,14 +294,14 @@ def _check_squares(tasks: TaskSet) -> None:
 
 
 def check_problem(tasks: object, model: object) -> Model:
-    """`model`, or an error that says what was expected in the place of `tasks` or `model`."""
+    """`model` for these tasks, or an error that says what was expected in the place of `tasks` or `model`."""
     check_tasks(tasks)
     if not isinstance(model, Model):
         raise ModelError(
             f"expected a Model, got {_shown(model)}: give"
             " Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=1.0)"
         )
-    return model
+    return model.bind(tasks) if isinstance(tasks, TaskSet) else model
 
 
 def _loss(loss: object) -> Loss:
@@ -328,13 +337,42 @@ def make_model(
     mu: float,
     coupling: float,
     task_weights: str | tuple[float, ...] = "equal",
+    transfer_parameters: Mapping[str, Any] | None = None,
 ) -> Model:
-    """A model from the names that the command line and run.json use; `ModelError` names the legal ones."""
-    if transfer not in TRANSFERS:
-        raise ModelError(f"unknown transfer penalty {transfer!r}: choose one of {', '.join(TRANSFERS)}")
+    """A model from the names that the command line and run.json use; `ModelError` names the legal ones.
+
+    `transfer_parameters` are those of the penalty besides mu, as `Model.to_dict` gives them.
+    """
+    stored = transfer_parameters or {}
+    parameters = {name: from_stored(value) for name, value in stored.items()}
     return Model(
         loss=make_loss(loss, reduction=reduction),
-        transfer=TRANSFERS[transfer](mu=mu),
+        transfer=make_transfer(transfer, mu=mu, parameters=parameters),
         coupling=coupling,
         task_weights=task_weights,
     )
+
+
+def as_stored(value: Any) -> Any:
+    """A parameter of a penalty as JSON holds it; `ModelError` for one that it cannot hold."""
+    if isinstance(value, np.ndarray):
+        return {"array": value.tolist(), "dtype": value.dtype.str}
+    if isinstance(value, list | tuple):
+        return [as_stored(entry) for entry in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise ModelError(f"a parameter of a penalty must be numbers, texts or arrays to be stored, got {value!r}")
+
+
+def from_stored(value: Any) -> Any:
+    """What `as_stored` was given, lists as tuples; `ModelError` for what it never writes."""
+    if isinstance(value, Mapping):
+        if set(value) != {"array", "dtype"} or not re.fullmatch(r"[<>|=]?[biuf][1248]", str(value["dtype"])):
+            raise ModelError("a stored parameter of a penalty is no number, text, list or array")
+        try:
+            return np.array(value["array"], dtype=str(value["dtype"]))
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ModelError(f"a stored array is none: {error}") from error
+    return tuple(map(from_stored, value)) if isinstance(value, list) else value

@@ -85,7 +85,7 @@ class Run:
     _pace: float = 0.0
 
     def __post_init__(self) -> None:
-        self.W, self.B = np.zeros((self.tasks.d, self.tasks.T)), np.zeros((self.tasks.T, self.tasks.T))
+        self.W, self.B = np.zeros((self.tasks.d, self.tasks.T)), self.model.transfer.start(self.tasks.T)
         self.at_zero = self.model.losses(self.tasks, self.W)
         self.slope_at_zero = self.model.loss_gradient(self.tasks, self.W)
 

@@ -15,10 +15,19 @@ import cvxpy as cp
 import numpy as np
 from numpy.typing import NDArray
 
+from amtl_cvx import transfer
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared, SquaredHinge
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import TaskSet
-from amtl_cvx.transfer import LossWeightedL1, TransferPenalty, project_transfer
+from amtl_cvx.transfer import (
+    ElasticNet,
+    Forbidden,
+    LossWeightedL1,
+    RowBudget,
+    Symmetric,
+    TransferPenalty,
+    project_transfer,
+)
 
 Array = NDArray[np.float64]
 
@@ -27,7 +36,7 @@ Array = NDArray[np.float64]
 class SourceGroupL2(TransferPenalty):
     r"""``mu * sum_s ||B[s, :]||_2``: a task teaches several others or none. The example of STYLE.md."""
 
-    name = "source-group-l2"
+    name = "my-group"
     mu: float
 
     def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
@@ -41,6 +50,9 @@ class SourceGroupL2(TransferPenalty):
         size = np.linalg.norm(P, axis=1, keepdims=True)
         kept = np.maximum(size - step * self.mu, 0.0)
         return P * np.divide(kept, size, out=np.zeros_like(size), where=size > 0)
+
+    def conjugate(self, S: Array, losses: Array) -> float:
+        return 0.0 if (np.linalg.norm(project_transfer(S), axis=1) <= self.mu).all() else np.inf
 
 
 LOSS_CASES: tuple[Loss, ...] = (
@@ -66,6 +78,12 @@ NONSMOOTH_CASES: tuple[Loss, ...] = (
 PENALTY_CASES: tuple[TransferPenalty, ...] = (
     LossWeightedL1(mu=0.3),
     SourceGroupL2(mu=0.3),
+    transfer.SourceGroupL2(mu=0.3),
+    transfer.SourceGroupL2(mu=0.3, weighted=False),
+    ElasticNet(mu=0.3, rho=0.4),
+    Forbidden(mu=0.3, edges=((0, 1), (2, 0))),
+    Symmetric(mu=0.3),
+    RowBudget(mu=0.3, budget=0.4),
 )
 WEIGHT_CASES: tuple[str | tuple[float, ...], ...] = ("equal", "inverse-sqrt", (0.5, 2.0, 1.0, 0.25))
 METHOD_CASES: tuple[str, ...] = ("alternating", "curriculum", "stl")

@@ -241,7 +241,7 @@ GAPS = (
     Fault("least distance without the prices", "certificate.duals:Column.nearest", "(self.A.T @ self.w) - self.low)", "(self.A.T @ self.w))", c.least_distance_finds_the_support),
     Fault("r without rounding", "certificate.duals:Column.gap", "+ self.blur", "", ABOVE),
     Fault("prices without rounding", "certificate:price_room", "return room", "return 0.0 * room", PRICES),
-    Fault("rows without rounding in the prices", "certificate:price_room", "@ off)", "@ (0.0 * off))", PRICES),
+    Fault("rows without rounding in the prices", "certificate:loss_room", "@ off)", "@ (0.0 * off))", PRICES),
     Fault("sigma of the size of its rounding", "certificate:column_range", "least - rounding(W) * widest", "least", c.dependent_columns_have_no_least_singular_value),
     Fault("exact gain at the high prices", "certificate:column_gain", "_exact(low), _exact(b)", "_exact(high), _exact(b)", c.bounds_hold_for_all_prices_of_an_interval),
     Fault("exact gain rounded down", "certificate:column_gain", "math.inf), np", "-math.inf), np", EXACTLY),

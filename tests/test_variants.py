@@ -52,6 +52,9 @@ class Elastic(TransferPenalty):
     def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
         return project_transfer((V - step * self.mu * losses[:, None]) / (1.0 + 2.0 * step * self.rho))
 
+    def conjugate(self, S: Array, losses: Array) -> float:
+        return float((project_transfer(S - self.mu * losses[:, None]) ** 2).sum()) / (4.0 * self.rho)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Symmetric(TransferPenalty):
@@ -74,6 +77,10 @@ class Symmetric(TransferPenalty):
 
     def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
         return self.project(V - step * self.mu * losses[:, None])
+
+    def conjugate(self, S: Array, losses: Array) -> float:
+        D = S - self.mu * losses[:, None]
+        return 0.0 if (np.triu(D + D.T, 1) <= 0.0).all() else np.inf
 
 
 VARIANTS: tuple[TransferPenalty, ...] = (

@@ -118,6 +118,7 @@ def certify(
         raise ModelError(f"kind must be 'joint' or 'single-task', got {kind!r}")
     check_tolerance(tol)
     model.check(tasks)
+    model = model.bind(tasks)
     W, B = tasks.check_point(W, B)
     feasibility = infeasibility(model, B)
     losses = model.losses(tasks, W)
@@ -143,7 +144,7 @@ def certify(
     found = residuals(tasks, model, W, B, multipliers=multipliers)
     if kind == "single-task":
         about_B = no_evidence("B is fixed at 0 in this problem")
-        feasibility = max(feasibility, float(np.abs(B).max()))
+        feasibility = float(np.abs(B).max())
     elif feasibility > 0.0:
         about_B = no_evidence("B is not feasible")
     else:

@@ -27,6 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amtl_cvx.certificate.conjugate import conjugate_gap
 from amtl_cvx.certificate.duals import ColumnDuals, column_duals, features, price_room, rounding
 from amtl_cvx.certificate.exact import column_gain
 from amtl_cvx.model import Model
@@ -50,9 +51,9 @@ def transfer_evidence(
     tasks: TaskSet, model: Model, W: Array, B: Array, *, enough: float = math.inf
 ) -> TransferEvidence:
     """What is known about a feasible B for this W; small columns are solved exactly for a gap of `enough`."""
-    prices = model.transfer.prices(model.weighted_losses(tasks, W))
+    prices = model.transfer.row_prices(model.weighted_losses(tasks, W))
     if prices is None:
-        return no_evidence(f"{type(model.transfer).__name__} has no closed-form dual")
+        return _by_conjugate(tasks, model, W, B)
     reasons: dict[str, str] = {}
     duals = _duals(tasks, model, W, B, prices)
     if tasks.basis is None and float(duals.gaps.sum()) > enough:
@@ -98,11 +99,30 @@ def no_evidence(reason: str) -> TransferEvidence:
     return TransferEvidence(None, None, None, None, dict.fromkeys(names, reason))
 
 
+def _by_conjugate(tasks: TaskSet, model: Model, W: Array, B: Array) -> TransferEvidence:
+    """The gap alone, of a penalty that does not split into columns."""
+    gap = conjugate_gap(tasks, model, W, B)
+    if gap is None:
+        return no_evidence(_no_conjugate(model))
+    why = f"known only where {type(model.transfer).__name__} splits into columns with prices"
+    return no_evidence(why)._replace(
+        gap=gap, reasons=dict.fromkeys(("error_B", "zeros_proven", "condition_B"), why)
+    )
+
+
+def _no_conjugate(model: Model) -> str:
+    return (
+        f"{type(model.transfer).__name__} has no conjugate: give it the method `conjugate`, then what a move"
+        " of B can gain is known"
+    )
+
+
 def transfer_gap(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[float | None, str]:
     """How much a move of B alone can gain, summed over columns; None with the reason where not available."""
-    prices = model.transfer.prices(model.weighted_losses(tasks, W))
+    prices = model.transfer.row_prices(model.weighted_losses(tasks, W))
     if prices is None:
-        return None, f"{type(model.transfer).__name__} has no closed-form dual"
+        found = conjugate_gap(tasks, model, W, B)
+        return found, "" if found is not None else _no_conjugate(model)
     return float(_duals(tasks, model, W, B, prices).gaps.sum()), ""
 
 
@@ -140,7 +160,7 @@ def exact_gaps(
 def why_gap(tasks: TaskSet, model: Model, point: tuple[Array, Array], duals: ColumnDuals) -> str:
     """Why gap_B is what it is: what a better B for this W gains, as measured, or rounding."""
     (W, B), best = point, duals.best
-    prices = model.transfer.prices(model.weighted_losses(tasks, W))
+    prices = model.transfer.row_prices(model.weighted_losses(tasks, W))
     assert prices is not None and best is not None
     less = B - best
     gains = prices @ less - model.coupling * ((2.0 * W - W @ (B + best)) * (W @ less)).sum(axis=0)

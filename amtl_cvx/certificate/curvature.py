@@ -81,8 +81,8 @@ def edge_blocks(
 
 def price_rates(model: Model, T: int) -> Array:
     """rate[s, u] = d p_s / d(c_u l_u), (T, T), constant because prices are affine in the losses."""
-    base = model.transfer.prices(np.zeros(T))
-    columns = [model.transfer.prices(unit) for unit in np.eye(T)]
+    base = model.transfer.row_prices(np.zeros(T))
+    columns = [model.transfer.row_prices(unit) for unit in np.eye(T)]
     assert base is not None
     return np.column_stack([column - base for column in columns if column is not None])
 
@@ -110,7 +110,7 @@ class LocalModel:
         self.fixed = ~self.free & ~np.eye(tasks.T, dtype=bool)
         self.objective = model.objective(tasks, W, B)
         self.multipliers = model.gradient_B(tasks, W, B)
-        prices = model.transfer.prices(model.weighted_losses(tasks, W))
+        prices = model.transfer.row_prices(model.weighted_losses(tasks, W))
         assert prices is not None
         inner = 2.0 * model.coupling * np.abs(W.T @ W)
         np.fill_diagonal(inner, 0.0)

@@ -45,7 +45,8 @@ _EPS = float(np.finfo(np.float64).eps)
 _TIGHT = 1e-12
 """A gap below this part of P(b), or all but rounding, is not improved any more."""
 _PIVOTS = 12
-_SUMMED = 24.0  # eps of a pairwise sum over any number of rows, of a row function and of the factors
+SUMMED = 24.0 * _EPS
+"""What a pairwise sum over any number of rows, a row function and the factors lose of it."""
 
 
 class ColumnDuals(NamedTuple):
@@ -225,7 +226,17 @@ def rounding(W: Array, features: int | None = None) -> float:
 
 
 def price_room(tasks: TaskSet, model: Model, W: Array, prices: Array) -> Array:
-    """What rounding can have done to the prices at W, (T,), the rows as they are stored.
+    """What rounding can have done to the prices at W, (T,), the rows as they are stored."""
+    found = loss_room(tasks, model, W)
+    linear = model.transfer.row_prices(model.task_weight(tasks) * found)
+    fixed = model.transfer.row_prices(np.zeros(tasks.T))
+    assert linear is not None and fixed is not None
+    room: Array = (linear - fixed) * (1.0 + SUMMED) + SUMMED * prices
+    return room
+
+
+def loss_room(tasks: TaskSet, model: Model, W: Array) -> Array:
+    """What rounding can have done to the losses at W, (T,), but for that of their sums.
 
     z_i is known to within u |x_i|'|w|, in turned coordinates within u ||x_i|| ||w||, which a feature in other
     units makes far larger; and phi, which is convex, changes in that interval by at most the slope at its
@@ -239,11 +250,7 @@ def price_room(tasks: TaskSet, model: Model, W: Array, prices: Array) -> Array:
         off = noise * sizes
         ends = np.abs(loss.subgradients(z - off, task.y)[0]), np.abs(loss.subgradients(z + off, task.y)[1])
         found[t] = loss.scale(task) * float(np.maximum(*ends) @ off)
-    linear = model.transfer.prices(model.task_weight(tasks) * found)
-    fixed = model.transfer.prices(np.zeros(tasks.T))
-    assert linear is not None and fixed is not None
-    room: Array = (linear - fixed) * (1.0 + _SUMMED * _EPS) + _SUMMED * _EPS * prices
-    return room
+    return found
 
 
 def features(tasks: TaskSet) -> int:

@@ -31,6 +31,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amtl_cvx.certificate.residuals import infeasibility
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, Mask, TaskSet
 
@@ -104,6 +105,8 @@ def change(tasks: TaskSet, model: Model, point: tuple[Array, Array], growth: Gro
     else:
         E[:, S] = (k - 1.0) * (F - F @ B)[:, S]
         E[:, ~S] = (1.0 - 1.0 / k) * ((W * S - F) @ B)[:, ~S]
+    if infeasibility(model, C) > 0.0:  # a budget, or a graph that is to be symmetric
+        return np.inf
     spent = model.transfer.value(C, there)
     found = float((there - here)[S].sum()) + spent - model.transfer.value(B, here)
     found += model.coupling * float(((2.0 * R + E) * E).sum())

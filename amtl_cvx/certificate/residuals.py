@@ -42,7 +42,7 @@ An entry of a feature that is 0 in its task has no terms but those of the coupli
 can gain; it has the room `ROOM` sqrt(2 coupling P_tt a_t l_t(0)): at the tolerance 1e-8 a part 1e-26 of its
 task's own loss. For a task without loss at 0 (y = 0) only the exact w = 0 will do where no edge comes in.
 
-A penalty without row prices has the prox residual in place of m, and no p.
+A penalty without row prices, or on another set than B >= 0, has the prox residual in place of m, and no p.
 
 Sources: Oettli, Prager, Compatibility of approximate solution of linear equations with given error bounds,
 1964; Arioli, Demmel, Duff, Solving sparse linear systems with sparse backward error, 1989.
@@ -280,7 +280,7 @@ def weight_misses(
 def _transfer_misses(tasks: TaskSet, model: Model, W: Array, B: Array, shift: Array) -> Misses:
     """The prox residual in gradient units, `shift` as in `WeightPart`."""
     c, losses = model.task_weight(tasks), model.losses(tasks, W)
-    prices = model.transfer.prices(c * losses)
+    prices = model.transfer.row_prices(c * losses)
     steps = prox_steps(model, W, 0.0 if prices is None else float(np.abs(prices).max()))
     smooth = model.coupling_gradient_B(W, B)
     sizes, given = np.abs(tasks.lift(W)), np.abs(B)
@@ -289,7 +289,7 @@ def _transfer_misses(tasks: TaskSet, model: Model, W: Array, B: Array, shift: Ar
     if prices is None:
         moved = model.transfer.prox(B - smooth / steps, 1.0 / steps, c * losses)
         return Misses(np.abs(steps * (B - moved)), size)
-    roomy = model.transfer.prices(c * (losses + ROOM * shift))
+    roomy = model.transfer.row_prices(c * (losses + ROOM * shift))
     assert roomy is not None
     miss = np.abs(np.minimum(steps * B, prices[:, None] + smooth))
     np.fill_diagonal(miss, 0.0)

@@ -46,7 +46,6 @@ from amtl_cvx.certificate.residuals import infeasibility
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import TaskSet
-from amtl_cvx.transfer import TransferPenalty
 
 Verdict = Literal["strict local minimum", "saddle", "degenerate"]
 
@@ -158,11 +157,10 @@ def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrde
 
 def _refuse(tasks: TaskSet, model: Model, B: Array) -> None:
     """Raise `NotCertifiable` where the Hessian of J is not known or too large."""
-    transfer = type(model.transfer)
-    if model.transfer.prices(np.zeros(tasks.T)) is None or transfer.project is not TransferPenalty.project:
+    if model.transfer.row_prices(np.zeros(tasks.T)) is None:
         raise NotCertifiable(
-            f"{transfer.__name__} is not linear over all B >= 0 without a diagonal, its curvature is not"
-            " known here: loss-weighted-l1 is"
+            f"{type(model.transfer).__name__} is not linear over all B >= 0 without a diagonal, its curvature is"
+            " not known here: loss-weighted-l1 is"
         )
     if (away := infeasibility(model, B)) > 0.0:
         raise NotCertifiable(f"B is {away:.2g} away from B >= 0, diag(B) = 0: clip it, then judge again")

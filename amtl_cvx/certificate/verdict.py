@@ -296,8 +296,8 @@ def conclude(
         gain_W, gain_W_by = objective, "value"
     judged = [math.inf if gain_W is None else gain_W, *([] if gap_B is None else [gap_B])]
     small = zero or (math.isfinite(sum(judged)) and sum(judged) <= limit)
-    passes = feasible and relative <= tol and small and "minimum" not in reasons
     partial = small and (gap_B is not None or kind == "single-task" or zero)
+    passes = feasible and relative <= tol and small and partial and "minimum" not in reasons
     level = None if not feasible else "C2" if passes else "C1" if partial else "C0"
     if bounds is None:
         sigma_min = float(np.linalg.svd(np.eye(len(B)) - B, compute_uv=False)[-1])

@@ -16,7 +16,7 @@ from amtl_cvx.commands.foreign import Reading, in_data_order, repair
 from amtl_cvx.commands.output import files_of_run, ladder_lines, reached_words, write_whole
 from amtl_cvx.commands.parts import columns_aside, retake, wanted_parts
 from amtl_cvx.commands.rows import confirmed, keep_rows
-from amtl_cvx.commands.settings import learn_preparation, number, resolve, say_reading, time_limit
+from amtl_cvx.commands.settings import admit, learn_preparation, number, resolve, say_reading, time_limit
 from amtl_cvx.commands.setup import interruptible
 from amtl_cvx.console import note, say
 from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 _AS_IT_IS = {"standardize": False, "intercept": False}
 _DIGITS = 40
 """Most digits that --digits prints."""
-_MODEL_KEYS = ("loss", "reduction", "transfer", "task_weights")
+_MODEL_KEYS = ("loss", "reduction", "transfer", "transfer_parameters", "task_weights")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -71,6 +71,7 @@ def certify(arguments: Namespace) -> Exit:
     check_level(arguments.level)
     _check_extras(arguments)
     time_limit(arguments)
+    admit(arguments)
     stored = read_run(arguments.solution)
     problem = stored_problem(arguments, stored)
     judged = _judge(arguments, stored, problem)
@@ -205,7 +206,8 @@ def _model_and_preparation(
     if settings["loss"] == "auto":
         settings["loss"] = suggest_loss(dataset.train)
     values = {name: number(name, settings[name]) for name in ("coupling", "mu")}
-    return model_from_dict({**{key: settings[key] for key in _MODEL_KEYS}, **values}), preparation
+    found = model_from_dict({**{key: settings[key] for key in _MODEL_KEYS}, **values})
+    return found.bind(dataset.train), preparation
 
 
 def _stored_proof(arguments: Namespace, problem: Problem) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from amtl_cvx.commands.output import kept_words
 from amtl_cvx.commands.rows import confirmed_solution
-from amtl_cvx.commands.settings import complete
+from amtl_cvx.commands.settings import admit, complete
 from amtl_cvx.commands.setup import (
     Setup,
     interruptible,
@@ -38,6 +38,7 @@ _SHOWN = 12
 
 def explore(arguments: Namespace) -> Exit:
     """`amtl-cvx explore`."""
+    admit(arguments)
     arguments = complete(arguments)
     options = _options(arguments)
     with (

@@ -14,7 +14,7 @@ from amtl_cvx.certificate import Certificate, reaches
 from amtl_cvx.certificate.figures import rounded_down, rounded_up
 from amtl_cvx.commands.output import kept_words, ladder_lines, reached_words
 from amtl_cvx.commands.rows import confirmed_solution
-from amtl_cvx.commands.settings import complete, time_limit
+from amtl_cvx.commands.settings import admit, complete, time_limit
 from amtl_cvx.commands.setup import (
     Setup,
     feature_spread,
@@ -49,6 +49,7 @@ _SPREAD = 1e4
 
 def fit(arguments: Namespace) -> Exit:
     """`amtl-cvx fit`."""
+    admit(arguments)
     beginning = None if arguments.start is None else read_start(arguments.start)
     arguments = complete(arguments if beginning is None else beginning.arguments(arguments))
     options = _options(arguments)

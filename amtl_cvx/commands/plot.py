@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import io
+import logging
 from argparse import Namespace
 
 from amtl_cvx.commands.output import files_of_run, write_whole
-from amtl_cvx.commands.settings import number
+from amtl_cvx.commands.settings import admit, number
 from amtl_cvx.data import problem_names, read
 from amtl_cvx.errors import DataError, Exit, ModelError
 from amtl_cvx.graph import TransferGraph
 from amtl_cvx.runfolder import read_history, read_run
+
+_log = logging.getLogger(__name__)
 
 
 def plot(arguments: Namespace) -> Exit:
@@ -19,7 +22,10 @@ def plot(arguments: Namespace) -> Exit:
 
     if arguments.out.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ModelError(f"--out must end in .png, .svg or .pdf, got {arguments.out.name!r}")
+    admit(arguments)
     stored = read_run(arguments.run)
+    if missing := stored.missing_penalty():
+        _log.warning("%s: %s; the picture is drawn without it", arguments.run, missing)
     graph = TransferGraph(
         B=stored.B, names=stored.task_names, losses=stored.losses, threshold=arguments.threshold
     )

@@ -18,12 +18,13 @@ import numpy as np
 from amtl_cvx.arrays import in_labels, order_of
 from amtl_cvx.commands.output import files_of_run, write_whole
 from amtl_cvx.commands.parts import columns_aside, wanted_parts
+from amtl_cvx.commands.settings import admit
 from amtl_cvx.console import emit
 from amtl_cvx.data import TABLE_OPTIONS, read_features, table_options
 from amtl_cvx.data.table import column_name
 from amtl_cvx.data.untrusted import shown
 from amtl_cvx.errors import DataError, Exit
-from amtl_cvx.model import Model
+from amtl_cvx.losses import Loss
 from amtl_cvx.runfolder import StoredRun, read_run
 from amtl_cvx.solution import Status
 from amtl_cvx.tasks import Array, task_index
@@ -34,8 +35,11 @@ _log = logging.getLogger(__name__)
 
 def predict(arguments: Namespace) -> Exit:
     """`amtl-cvx predict`."""
+    admit(arguments)
     stored = read_run(arguments.run)
-    model = stored.model
+    loss = stored.loss
+    if missing := stored.missing_penalty():
+        _log.warning("%s: %s; predictions do not need it", arguments.run, missing)
     _check_status(arguments.run, stored)
     table = read_features(
         arguments.rows,
@@ -49,7 +53,7 @@ def predict(arguments: Namespace) -> Exit:
     if X.shape[1] != len(stored.W):
         raise DataError(f"expected rows with {len(stored.W)} features, {arguments.rows} has {X.shape[1]}")
     try:
-        header, rows = _predictions(stored, model, X @ stored.W, table.task)
+        header, rows = _predictions(stored, loss, X @ stored.W, table.task)
     except DataError as error:
         labels = () if table.task is None else map(str, table.task)
         names = [label for label in labels if label not in stored.task_names]
@@ -124,21 +128,21 @@ def _encoding_words(arguments: Namespace, stored: StoredRun, names: Sequence[str
 
 
 def _predictions(
-    stored: StoredRun, model: Model, scores: Array, task: Sequence[Any] | np.ndarray | None
+    stored: StoredRun, loss: Loss, scores: Array, task: Sequence[Any] | np.ndarray | None
 ) -> tuple[list[str], list[list[Any]]]:
     """One prediction per row where each row has a task, else one column per task (and the class)."""
     names = stored.task_names
     if task is not None:
         index = _task_numbers(names, task)
         chosen = scores[np.arange(len(scores)), index]
-        decided, labels = model.loss.decide(chosen), stored.labels
+        decided, labels = loss.decide(chosen), stored.labels
         shown = (decided if labels is None else in_labels(labels, decided)).tolist()
         texts = [f"{value:.17g}" if isinstance(value, float) else str(value) for value in shown]
         return ["row", "task", "prediction", "score"], [
             [i, names[t], texts[i], f"{chosen[i]:.17g}"] for i, t in enumerate(index)
         ]
     classes = stored.run.get("classes")
-    per_task = scores if model.loss.classification else model.loss.decide(scores)
+    per_task = scores if loss.classification else loss.decide(scores)
     header = ["row", *(["class"] if classes else []), *names]
     return header, [
         [i, *([classes[int(np.argmax(row))]] if classes else []), *(f"{z:.17g}" for z in per_task[i])]

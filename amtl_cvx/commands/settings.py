@@ -16,9 +16,12 @@ from amtl_cvx.data import Dataset
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import suggest_loss
 from amtl_cvx.limits import SECONDS, check_limit
+from amtl_cvx.losses import losses
 from amtl_cvx.model import Model, make_model
+from amtl_cvx.plugins import is_path
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.tasks import TaskSet
+from amtl_cvx.transfer import split_term, term_words, transfers
 
 _log = logging.getLogger(__name__)
 MODEL_DEFAULTS: Mapping[str, Any] = {
@@ -27,6 +30,7 @@ MODEL_DEFAULTS: Mapping[str, Any] = {
     "coupling": "auto",
     "mu": "auto",
     "transfer": "loss-weighted-l1",
+    "transfer_parameters": None,
     "task_weights": "equal",
     "standardize": False,
     "intercept": False,
@@ -62,14 +66,28 @@ def complete(arguments: Namespace) -> Namespace:
 
 def resolve(arguments: Namespace, recommended: Mapping[str, Any]) -> dict[str, Any]:
     """Every setting of `MODEL_DEFAULTS`: given, else recommended, else the default."""
-    given = {
-        name: getattr(arguments, name) for name in MODEL_DEFAULTS if getattr(arguments, name) is not None
-    }
-    return {
+    asked = {name: getattr(arguments, name, None) for name in MODEL_DEFAULTS}
+    given = {name: value for name, value in asked.items() if value is not None}
+    settings = {
         **MODEL_DEFAULTS,
         **{name: recommended[name] for name in MODEL_DEFAULTS if name in recommended},
         **given,
     }
+    if "transfer" in given:
+        name, words = split_term(given["transfer"])
+        if "transfer_parameters" not in given and (words or name != recommended.get("transfer")):
+            settings["transfer_parameters"] = None  # they are of another term
+        settings["mu"] = term_words(words).get("mu", settings["mu"])
+    return settings
+
+
+def admit(arguments: Namespace) -> None:
+    """Make the classes known that the options name by ``module:Class``; `ModelError` where there are none."""
+    for option, plugins in (("transfer", transfers), ("loss", losses)):
+        label = getattr(arguments, option, None)
+        name = split_term(label)[0] if isinstance(label, str) else ""
+        if is_path(name) and plugins.find(name) is None:
+            plugins.admit(name)
 
 
 def learn_preparation(settings: Mapping[str, Any], dataset: Dataset) -> Preparation:
@@ -90,9 +108,10 @@ def build_model(settings: Mapping[str, Any], train: TaskSet) -> tuple[Model, dic
         loss=loss,
         reduction=settings["reduction"],
         transfer=settings["transfer"],
+        transfer_parameters=settings["transfer_parameters"],
         task_weights=settings["task_weights"],
         **values,
-    )
+    ).bind(train)
     return model, auto
 
 

@@ -48,6 +48,8 @@ class Beginning:
         if self.state is not None:
             running = {name: self.stored.arguments.get(name) for name in _RUNNING}
         defaults = {**self._reading(given), **self._preparation(), **self._model(), **running}
+        if given.transfer is not None and given.transfer != defaults.get("transfer"):
+            defaults.pop("transfer_parameters", None)  # they are of the other term
         known = {name: value for name, value in defaults.items() if values.get(name, 0) is None}
         say_reading(given.data, known, self.stored.arguments)
         return Namespace(**{**values, **known})

@@ -18,12 +18,12 @@ def linear_prices(transfer: TransferPenalty, T: int) -> list[tuple[float, float]
     NotCertifiable
         If the penalty has no prices, or the price of an edge depends on another task's loss.
     """
-    at_zero = transfer.prices(np.zeros(T))
+    at_zero = transfer.row_prices(np.zeros(T))
     if at_zero is None:
         raise NotCertifiable(
             f"{type(transfer).__name__} is not linear in B: proofs need a transfer penalty with prices"
         )
-    at_unit = np.array([transfer.prices(unit) for unit in np.eye(T)])
+    at_unit = np.array([transfer.row_prices(unit) for unit in np.eye(T)])
     own = np.diag(at_unit)
     if not np.array_equal(at_unit, np.where(np.eye(T, dtype=bool), own, at_zero)):
         raise NotCertifiable(

@@ -12,7 +12,6 @@ from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import Job, fit_many
 from amtl_cvx.model import Model, check_problem
-from amtl_cvx.refine import can_refine
 from amtl_cvx.subproblems import compile_transfer_step
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -59,10 +58,10 @@ def draw_starts(
     ModelError
         For a count below 1.
     """
-    check_problem(tasks, model)
+    model = check_problem(tasks, model)
     if count < 1:
         raise ModelError(f"the number of starts must be a whole number >= 1, got {count}")
-    starts = [Start("zero", np.zeros((tasks.T, tasks.T)))]
+    starts = [Start("zero", model.transfer.start(tasks.T))]
     if count == 1:
         return tuple(starts)
     W, learned = _learned_starts(tasks, model, options or Options(), executor)
@@ -82,12 +81,13 @@ def _learned_starts(
     """W (d, T) of the tasks learned alone, and the B of it and of the curriculum."""
     alone = replace(model, coupling=_LITTLE_RIDGE * model.coupling)
     jobs = [Job(tasks=tasks, model=alone, method="stl", options=options)]
-    if can_refine(model) and model.loss.smooth:  # what the curriculum needs: row prices, a gradient
+    prices = model.transfer.row_prices(np.zeros(tasks.T))
+    if prices is not None and model.loss.smooth:  # what the curriculum needs
         jobs.append(Job(tasks=tasks, model=model, method="curriculum", options=options))
     single, *others = fit_many(jobs, executor=executor)
     small = model.compress(tasks)
     step = compile_transfer_step(small, model, backend=options.backend)
-    B = step.solve(small, model, single.W, np.zeros((tasks.T, tasks.T))).value
+    B = step.solve(small, model, single.W, model.transfer.start(tasks.T)).value
     starts = [Start("single-task", B), *(Start("curriculum", solution.B) for solution in others)]
     return single.W, starts
 

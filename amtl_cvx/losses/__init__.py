@@ -34,6 +34,7 @@ from amtl_cvx.errors import ModelError
 from amtl_cvx.losses.base import Loss, Reduction
 from amtl_cvx.losses.classification import Hinge, Logistic, SquaredHinge
 from amtl_cvx.losses.regression import Huber, Poisson, Quantile, Squared
+from amtl_cvx.plugins import Plugins, is_path
 
 __all__ = [
     "LOSSES",
@@ -47,13 +48,28 @@ __all__ = [
     "Squared",
     "SquaredHinge",
     "loss_class",
+    "loss_label",
+    "losses",
     "make_loss",
+    "register",
 ]
 
 LOSSES: dict[str, type[Loss]] = {
     cls.name: cls for cls in (Squared, Huber, Quantile, Poisson, Logistic, SquaredHinge, Hinge)
 }
 """Every loss by the name that the command line and run.json use."""
+
+
+losses: Plugins[Loss] = Plugins(
+    Loss,  # type: ignore[type-abstract]
+    "loss",
+    "--loss",
+    "amtl_cvx.losses",
+    LOSSES,
+)
+"""The same with what users add (`plugins`)."""
+
+register = losses.register
 
 
 def make_loss(label: str, *, reduction: str = "mean") -> Loss:
@@ -65,7 +81,7 @@ def make_loss(label: str, *, reduction: str = "mean") -> Loss:
         For an unknown name or reduction, or a parameter that is out of range, no number, or not wanted.
     """
     cls = loss_class(label)
-    _, colon, text = label.partition(":")
+    _, colon, text = _split(label)
     if not colon:
         return cls(reduction=reduction)  # type: ignore[arg-type]
     if cls.parameter is None:
@@ -81,8 +97,26 @@ def make_loss(label: str, *, reduction: str = "mean") -> Loss:
 
 def loss_class(label: str) -> type[Loss]:
     """The class that a label names; `ModelError` lists the names."""
-    name = label.partition(":")[0]
-    if name not in LOSSES:
+    name = _split(label)[0]
+    found = losses.find(name)
+    if found is None and is_path(name):
+        raise ModelError(losses.unknown(name))
+    if found is None:
         shown = ", ".join(f"{key}[:{cls.parameter}]" if cls.parameter else key for key, cls in LOSSES.items())
         raise ModelError(f"unknown loss {label!r}: choose one of {shown}")
-    return LOSSES[name]
+    return found
+
+
+def loss_label(loss: Loss) -> str:
+    """What finds a loss again: `Loss.label`, with ``module:Class`` for a class that has no known name."""
+    name = losses.label(type(loss))
+    return loss.label if name == loss.name else f"{name}{loss.label.removeprefix(loss.name)}"
+
+
+def _split(label: str) -> tuple[str, str, str]:
+    """Name, colon and parameter of a label; the name possibly ``module:Class``."""
+    name, colon, text = label.partition(":")
+    path, further, rest = text.partition(":")
+    if name not in LOSSES and is_path(f"{name}:{path}"):
+        return f"{name}:{path}", further, rest
+    return name, colon, text

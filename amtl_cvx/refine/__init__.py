@@ -233,4 +233,4 @@ def shortened(tasks: TaskSet, model: Model, start: Point, *, tol: float) -> Iter
 
 def can_refine(model: Model) -> bool:
     """Whether the penalty has the gradient that refinement needs."""
-    return model.transfer.prices(np.zeros(1)) is not None
+    return model.transfer.row_prices(np.zeros(1)) is not None

@@ -74,6 +74,7 @@ _MODEL: Mapping[str, _Kind] = {
     "reduction": _TEXT,
     "transfer": _TEXT,
     "mu": _NUMBER,
+    "transfer_parameters": _MAPPING,
     "coupling": _NUMBER,
     "task_weights": _Kind("a name or a list of positive numbers", _weights),
 }

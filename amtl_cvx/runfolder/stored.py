@@ -19,12 +19,14 @@ from amtl_cvx.arrays import Array, Labels, check_weights, clean
 from amtl_cvx.data import PointArrays, read_point
 from amtl_cvx.data.untrusted import reading
 from amtl_cvx.errors import DataError
+from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
-from amtl_cvx.runfolder.content import model_from_dict, parse_run_json
+from amtl_cvx.runfolder.content import loss_from_dict, model_from_dict, parse_run_json
 from amtl_cvx.runfolder.files import locate, recorded_files
 from amtl_cvx.runfolder.schema import check_record, check_run
 from amtl_cvx.solution import Record
+from amtl_cvx.transfer import transfers
 
 _log = logging.getLogger(__name__)
 
@@ -94,10 +96,26 @@ class StoredRun:
     @property
     def model(self) -> Model:
         """The model of run.json; `DataError` where there is none."""
+        return model_from_dict(self._model)
+
+    @property
+    def loss(self) -> Loss:
+        """The loss of run.json; `DataError` where there is none."""
+        return loss_from_dict(self._model)
+
+    def missing_penalty(self) -> str:
+        """What to say where the transfer penalty of the run is not known here; "" where it is."""
+        label = (self.run.get("model") or {}).get("transfer")
+        if not isinstance(label, str) or transfers.find(label) is not None:
+            return ""
+        return transfers.unknown(label)
+
+    @property
+    def _model(self) -> Mapping[str, Any]:
         stored = self.run.get("model")
         if not isinstance(stored, Mapping):
             raise DataError("no run.json beside the solution: give a run folder that fit wrote")
-        return model_from_dict(stored)
+        return stored
 
 
 def read_run(path: str | Path) -> StoredRun:

@@ -310,10 +310,10 @@ class DirectTransferStep:
     def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
         """argmin over B of J(W, .), (T, T); the support of `B` is the start."""
         started = time.perf_counter()
-        prices = model.transfer.prices(model.weighted_losses(tasks, W))
+        prices = model.transfer.edge_prices(model.weighted_losses(tasks, W))
         assert prices is not None
         K = W.T @ W
-        value, settled = nonnegative_columns(K, K - prices[:, None] / (2.0 * model.coupling), B)
+        value, settled = nonnegative_columns(K, K - prices / (2.0 * model.coupling), B)
         return HalfStep(value, _solved(started, settled, "active-set"))
 
 

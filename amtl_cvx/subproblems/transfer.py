@@ -48,7 +48,8 @@ class TransferProblem:
         )
         self.B = cp.reshape(spread @ self.b, (T, T), order="F")
         objective = cp.sum_squares(self.A - self.A @ self.B) + penalty.expression(self.B, self.losses) / unit
-        limits = [self.b >= 0, *penalty.constraints(self.B)]
+        found = penalty.feasible(T)
+        limits = [*([] if found.signed else [self.b >= 0]), *penalty.constraints(self.B)]
         self.problem = check_dpp(
             cp.Problem(cp.Minimize(objective), limits), f"the B-step with {type(penalty).__name__}"
         )
@@ -109,15 +110,18 @@ class TransferStep:
         if penalty.mu > 0.0 and _proportional(penalty, T):
             penalty, divisor = replace(penalty, mu=1.0), penalty.mu  # type: ignore[type-var]
         problem = kept(problems).get(
-            ("B", penalty, T, rows, unit), lambda: TransferProblem(penalty, T=T, rows=rows, unit=unit)
+            ("B", penalty.description(), T, rows, unit),
+            lambda: TransferProblem(penalty, T=T, rows=rows, unit=unit),
         )
         return cls(problem=problem, penalty=model.transfer, divisor=divisor, unit=unit, backend=backend)
 
     def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
         """argmin over B of J(W, .), (T, T), exactly feasible."""
         if tasks.T == 1:
-            return HalfStep(np.zeros((1, 1)), Solved(solver="closed form", status="optimal", seconds=0.0))
-        if model.transfer != self.penalty:
+            return HalfStep(
+                model.transfer.start(1), Solved(solver="closed form", status="optimal", seconds=0.0)
+            )
+        if model.transfer.description() != self.penalty.description():
             raise ModelError(
                 f"this B-step was compiled for {self.penalty}, not for {model.transfer}: compile another"
             )
@@ -170,7 +174,7 @@ class LinearTransferStep:
     def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
         """argmin over B of J(W, .), (T, T), exactly feasible."""
         losses = model.weighted_losses(tasks, W)
-        prices = model.transfer.prices(losses)
+        prices = model.transfer.row_prices(losses)
         if prices is None:
             raise ModelError(
                 f"this B-step was compiled for linear penalties, not for {model.transfer}: compile another"
@@ -255,7 +259,7 @@ def compile_transfer_step(
 
     A linear penalty goes by column from `COLUMN_SIZE` tasks on, its columns to the workers of `executor`.
     """
-    linear = model.transfer.prices(np.zeros(tasks.T)) is not None
+    linear = model.transfer.row_prices(np.zeros(tasks.T)) is not None
     if columns and not linear:
         raise ModelError(f"{type(model.transfer).__name__} does not split into columns: use the whole B-step")
     if not linear or tasks.T == 1:
@@ -277,8 +281,8 @@ def exactly_feasible(tasks: TaskSet, model: Model, W: Array, B: Array, losses: A
     h = prox_steps(model, W, 1.0)
     moved = model.transfer.prox(B - model.coupling_gradient_B(W, B) / h, 1.0 / h, losses)
     useful = np.abs(W).max(axis=0)[:, None] > 0.0  # w_s = 0 helps nobody, even where its edges are free
-    B = np.where((moved > 0.0) & useful, B, 0.0)
-    prices = model.transfer.prices(losses)
+    B = np.where((moved != 0.0) & useful, B, 0.0)
+    prices = model.transfer.edge_prices(losses)
     if prices is None:
         return prox_polished(model, W, model.transfer.project(B), losses)
     return polished(W, B, prices, model.coupling)
@@ -323,10 +327,10 @@ def polished(W: Array, B: Array, prices: Array, coupling: float) -> Array:
     all columns at once. Entries that come out negative leave the support, and a column for which nothing is
     gained (a dependent support) is tried by least squares.
     """
-    gram, price = W.T @ W, prices / (2.0 * coupling)
+    gram, price = W.T @ W, np.reshape(prices, (len(B), -1)) / (2.0 * coupling)
     support, gained = B > 0.0, np.zeros(len(B), dtype=bool)
     for _ in range(_SHRINKS):
-        exact = on_supports(gram, gram - price[:, None], support)
+        exact = on_supports(gram, gram - price, support)
         better = _lowers(gram, price, exact, B)
         B, gained = np.where(better, exact, B), gained | better
         shrunk = support & (exact > 0.0)
@@ -335,7 +339,7 @@ def polished(W: Array, B: Array, prices: Array, coupling: float) -> Array:
         support = shrunk
     for t in np.flatnonzero(~gained & (B > 0.0).any(axis=0)):
         places, column = np.flatnonzero(B[:, t]), B.copy()
-        right = gram[places, t] - price[places]
+        right = gram[places, t] - np.broadcast_to(price, B.shape)[places, t]
         column[places, t] = np.linalg.lstsq(gram[np.ix_(places, places)], right, rcond=None)[0]
         if _lowers(gram, price, column, B)[t]:
             B = column
@@ -366,7 +370,7 @@ def _lowers(gram: Array, price: Array, new: Array, old: Array) -> BoolArray:
     """Per column: new >= 0, and its largest |min(h b, q)|, in units of 2 coupling, is below that of old."""
     misses = []
     for B in (new, old):
-        miss = np.abs(np.minimum(np.diag(gram)[:, None] * B, price[:, None] - gram + gram @ B))
+        miss = np.abs(np.minimum(np.diag(gram)[:, None] * B, price - gram + gram @ B))
         np.fill_diagonal(miss, 0.0)
         misses.append(miss.max(axis=0))
     lower: BoolArray = (new >= 0.0).all(axis=0) & (misses[0] < misses[1])

@@ -1,0 +1,229 @@
+"""What every transfer penalty has, and what it may have; see the package's essay."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import cvxpy as cp
+import numpy as np
+import scipy.sparse as sp
+
+from amtl_cvx.arrays import Mask, is_number
+from amtl_cvx.errors import ModelError
+from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.transfer.sets import FeasibleSet, Orthant
+
+_ORTHANT = Orthant()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Atoms:
+    """``B = base + E x, x >= lo``, ``R = (P l + p0)'x + (Q l + q0)'x^2``: what has second derivatives.
+
+    Attributes
+    ----------
+    E : (T T, k) sparse array
+        Every column a graph, its entries by rows (s T + t); no two columns share an entry.
+    P, Q : (k, T)
+        How the prices of x and x^2 depend on the weighted losses.
+    p0, q0, lo : (k,)
+    base : (T, T)
+    """
+
+    E: sp.csc_array
+    P: Array
+    p0: Array
+    Q: Array
+    q0: Array
+    lo: Array
+    base: Array
+
+    def graph(self, x: Array) -> Array:
+        """B (T, T) of x (k,)."""
+        B: Array = self.base + (self.E @ x).reshape(self.base.shape)
+        return B
+
+    def coefficients(self, B: Array) -> Array:
+        """x (k,) of a B that is such a sum."""
+        weight = np.asarray((self.E**2).sum(axis=0)).ravel()
+        x: Array = self.E.T @ (B - self.base).ravel() / weight
+        return x
+
+
+class TransferPenalty(abc.ABC):
+    """R(B; l) over its feasible set; see the package's essay. `losses` is (T,), B is (T, T)."""
+
+    name: ClassVar[str]
+    row_steps: ClassVar[bool] = False
+    """True where `prox` acts on every row by itself and takes one step per row: sharper residuals."""
+    mu: float
+
+    @abc.abstractmethod
+    def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
+        """R as a convex CVXPY scalar, DPP when `losses` is a `cp.Parameter(nonneg=True)`."""
+
+    @abc.abstractmethod
+    def value(self, B: Array, losses: Array) -> float:
+        """R in NumPy, written apart from `expression`."""
+
+    @abc.abstractmethod
+    def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
+        """argmin over the feasible set of ``R(B; losses) + sum (B - V)^2 / (2 step)``.
+
+        `step` is a positive number or, with `row_steps`, (T, 1): one step for each row of B (each source).
+        """
+
+    def conjugate(self, S: Array, losses: Array) -> float | None:
+        """sup over the feasible set of ``<S, B> - R(B; losses)``, off the diagonal; inf outside its domain.
+
+        It bounds what a move of B can gain (`certificate.conjugate`). None where it is not known: then
+        nothing is known of that, and no point of such a model passes.
+        """
+        return None
+
+    def prices(self, losses: Array) -> Array | None:
+        """p (T,) if ``R(B; losses) = sum_s p_s sum_t B[s, t]``, else None."""
+        return None
+
+    def atoms(self, T: int) -> Atoms | None:
+        """The penalty as `Atoms`, None where it is none; what Newton's method on (W, B) works with."""
+        return None
+
+    def feasible(self, T: int) -> FeasibleSet:
+        """The feasible set; B >= 0 without a diagonal unless the penalty names another."""
+        return _ORTHANT
+
+    def constraints(self, B: cp.Expression) -> list[cp.Constraint]:
+        """Constraints on B besides B >= 0 and diag(B) = 0."""
+        return self.feasible(B.shape[0]).constraints(B)
+
+    def project(self, V: Array) -> Array:
+        """The nearest point of the feasible set, (T, T)."""
+        return self.feasible(len(V)).project(V)
+
+    def start(self, T: int) -> Array:
+        """A feasible B (T, T) from which an alternation can begin."""
+        if self._own_set:
+            return self.project(np.zeros((T, T)))
+        return self.feasible(T).start(T)
+
+    def bind(self, tasks: TaskSet) -> Self:
+        """The penalty for these tasks, if it needs their names or counts; `ModelError` if they do not fit."""
+        return self
+
+    def mu_max(self, gain: Array, losses: Array) -> float:
+        """The mu from which B = 0 stays the best B.
+
+        `gain` (T, T) is the slope at B = 0 of what an edge saves, >= 0, and `losses` (T,) are those of the
+        sources, positive.
+        """
+        return float((gain / losses[:, None]).max(initial=0.0))
+
+    @property
+    def _own_set(self) -> bool:
+        """Whether the class has a projection or constraints of its own, without a named set."""
+        cls = type(self)
+        return (
+            cls.project is not TransferPenalty.project or cls.constraints is not TransferPenalty.constraints
+        )
+
+    def edge_prices(self, losses: Array) -> Array | None:
+        """Prices of edges, infinite where one may not be, if R is linear over all B >= 0 on the others.
+
+        (T, 1) where every edge may be, else (T, T). None for any other penalty or set: what splits into
+        columns or needs an active set of entries asks for this.
+        """
+        if (found := self.row_prices(losses)) is not None:
+            return found[:, None]
+        prices = self.prices(losses)
+        if prices is None or self._own_set:
+            return None
+        allowed = self.feasible(len(losses)).allowed(len(losses))
+        return None if allowed is None else np.where(allowed, prices[:, None], np.inf)
+
+    def row_prices(self, losses: Array) -> Array | None:
+        """`prices` where every edge may be and B is free otherwise, else None: AMTL and its kin.
+
+        Asked for by what is proved for that case alone (gap by columns, curvature, digits, curriculum).
+        """
+        whole = not self._own_set and self.feasible(len(losses)) == _ORTHANT
+        return self.prices(losses) if whole else None
+
+    def weights(self, B: Array) -> Array:
+        """R(B; e_t) - R(B; 0) for every t, (T,): how much each loss is raised by what its task gives."""
+        zero = np.zeros(len(B))
+        base = self.value(B, zero)
+        return np.array([self.value(B, unit) - base for unit in np.eye(len(B))])
+
+    def parameters(self) -> dict[str, Any]:
+        """What was given besides mu, by name; dataclass fields."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)  # type: ignore[arg-type]
+            if field.init and field.name != "mu"
+        }
+
+    def description(self) -> Hashable:
+        """Class and fields, arrays by their bytes: equal for penalties that are the same."""
+        return type(self), tuple((name, _hashable(value)) for name, value in sorted(vars(self).items()))
+
+    @classmethod
+    def options(cls, words: Mapping[str, str]) -> dict[str, Any]:
+        """The parameters that the words of a command line (``key=value``) mean."""
+        return {name: word_value(text) for name, text in words.items()}
+
+
+def _hashable(value: Any) -> Hashable:
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype.str, value.tobytes()
+    if isinstance(value, list | tuple):
+        return tuple(map(_hashable, value))
+    if isinstance(value, Mapping):
+        return tuple((name, _hashable(entry)) for name, entry in sorted(value.items()))
+    found: Hashable = value
+    return found
+
+
+def word_value(text: str) -> Any:
+    """A word of the command line: true, false, a number, or the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def check_mu(mu: object) -> None:
+    """Raise `ModelError` unless mu is a finite number >= 0."""
+    check_weight("mu (the price of transfer)", mu)
+
+
+def check_weight(name: str, value: object, *, positive: bool = False) -> None:
+    """Raise `ModelError` unless a parameter is a finite number >= 0 (or > 0)."""
+    size = float(value) if is_number(value) else np.nan
+    if not np.isfinite(size) or size < 0.0 or (positive and size <= 0.0):
+        raise ModelError(f"{name} must be a finite number {'>' if positive else '>='} 0, got {value!r}")
+
+
+def entry_atoms(allowed: Mask, *, rates: Array, fixed: float = 0.0, square: float = 0.0) -> Atoms:
+    """One atom for each allowed entry of B, by rows: prices ``rates[s] l_s + fixed``, ``square`` of x^2."""
+    T = len(allowed)
+    sources = np.nonzero(allowed)[0]
+    places, k = np.flatnonzero(allowed), len(sources)
+    E = sp.csc_array((np.ones(k), (places, np.arange(k))), shape=(T * T, k))
+    P = np.zeros((k, T))
+    P[np.arange(k), sources] = rates[sources]
+    return Atoms(
+        E=E,
+        P=P,
+        p0=np.full(k, fixed),
+        Q=np.zeros((k, T)),
+        q0=np.full(k, square),
+        lo=np.zeros(k),
+        base=np.zeros((T, T)),
+    )

@@ -1,0 +1,114 @@
+"""Penalties with curvature or groups.
+
+    ElasticNet      R = mu sum_s l_s sum_t B[s, t] + rho ||B||_F^2       many small edges rather than few
+    SourceGroupL2   R = mu sum_s v_s ||B[s, :]||_2, v = 1 or the losses  a task teaches several others or none
+
+With D = S - prices and S+ = max(S, 0), off the diagonal: R*(S) = sum max(D, 0)^2 / (4 rho) for the first,
+0 where ||S+[s, :]||_2 <= mu v_s for all s, else infinite, for the second.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import cvxpy as cp
+import numpy as np
+
+from amtl_cvx.errors import ModelError
+from amtl_cvx.tasks import Array
+from amtl_cvx.transfer.base import Atoms, TransferPenalty, check_mu, check_weight, entry_atoms
+from amtl_cvx.transfer.sets import project_transfer
+
+
+@dataclass(frozen=True, kw_only=True)
+class ElasticNet(TransferPenalty):
+    """``mu * sum_s losses[s] * sum_t B[s, t] + rho * ||B||_F^2``.
+
+    Parameters
+    ----------
+    mu : float
+        The price of transfer.
+    rho : float
+        Weight of the squares, > 0.
+    """
+
+    name: ClassVar[str] = "elastic-net"
+    row_steps: ClassVar[bool] = True
+    mu: float
+    rho: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_mu(self.mu)
+        check_weight("rho", self.rho, positive=True)
+
+    def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
+        return self.mu * (losses @ cp.sum(B, axis=1)) + self.rho * cp.sum_squares(B)
+
+    def value(self, B: Array, losses: Array) -> float:
+        return self.mu * float(losses @ B.sum(axis=1)) + self.rho * float((B**2).sum())
+
+    def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
+        return project_transfer((V - step * self.mu * losses[:, None]) / (1.0 + 2.0 * step * self.rho))
+
+    def conjugate(self, S: Array, losses: Array) -> float:
+        D = project_transfer(S - self.mu * losses[:, None])
+        return float((D**2).sum()) / (4.0 * self.rho)
+
+    def atoms(self, T: int) -> Atoms:
+        return entry_atoms(~np.eye(T, dtype=bool), rates=np.full(T, self.mu), square=self.rho)
+
+    def weights(self, B: Array) -> Array:
+        return self.mu * np.asarray(B.sum(axis=1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceGroupL2(TransferPenalty):
+    """``mu * sum_s v_s * ||B[s, :]||_2``, v the losses where `weighted`, else 1.
+
+    Parameters
+    ----------
+    mu : float
+        The price of a group.
+    weighted : bool
+        Whether an unreliable task pays more for teaching, as in AMTL.
+    """
+
+    name: ClassVar[str] = "source-group-l2"
+    row_steps: ClassVar[bool] = True
+    mu: float
+    weighted: bool = True
+
+    def __post_init__(self) -> None:
+        check_mu(self.mu)
+        if not isinstance(self.weighted, bool):
+            raise ModelError(f"weighted must be true or false, got {self.weighted!r}")
+
+    def _prices(self, losses: Array) -> Array:
+        return self.mu * losses if self.weighted else np.full(len(losses), float(self.mu))
+
+    def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
+        sizes = cp.norm(B, 2, axis=1)
+        return self.mu * (losses @ sizes if self.weighted else cp.sum(sizes))
+
+    def value(self, B: Array, losses: Array) -> float:
+        return float(self._prices(losses) @ np.linalg.norm(B, axis=1))
+
+    def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
+        P = project_transfer(V)  # the norm grows with each |entry|, so projecting first is exact
+        size = np.linalg.norm(P, axis=1, keepdims=True)
+        kept = np.maximum(size - step * self._prices(losses)[:, None], 0.0)
+        B: Array = P * np.divide(kept, size, out=np.zeros_like(size), where=size > 0)
+        return B
+
+    def conjugate(self, S: Array, losses: Array) -> float:
+        sizes = np.linalg.norm(project_transfer(S), axis=1)
+        return 0.0 if (sizes <= self._prices(losses)).all() else np.inf
+
+    def mu_max(self, gain: Array, losses: Array) -> float:
+        sizes = np.linalg.norm(gain, axis=1)
+        return float((sizes / losses if self.weighted else sizes).max(initial=0.0))
+
+    def weights(self, B: Array) -> Array:
+        sizes: Array = np.linalg.norm(B, axis=1) if self.weighted else np.zeros(len(B))
+        return self.mu * sizes
