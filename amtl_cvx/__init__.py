@@ -37,7 +37,6 @@ if typing.TYPE_CHECKING:
         RowBudget,
         SourceGroupL2,
         Symmetric,
-        TransferPenalty,
     )
 
 __version__ = "0.1.0"
@@ -67,7 +66,6 @@ __all__ = [
     "Task",
     "TaskSet",
     "TransferGraph",
-    "TransferPenalty",
     "certify",
     "fit",
     "read",
@@ -98,7 +96,6 @@ _MODULES = {
     "Task": "tasks",
     "TaskSet": "tasks",
     "TransferGraph": "graph",
-    "TransferPenalty": "transfer",
     "certify": "ladder",
     "fit": "methods",
     "read": "data",

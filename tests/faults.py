@@ -165,7 +165,7 @@ RESIDUALS_AND_VERDICT = (
     Fault("C1 without gain_W", "certificate:conclude", "math.inf if gain_W is None", "0.0 if gain_W is None", VERDICT),
     Fault("C1 whatever the gaps", "certificate:conclude", "partial = small and", "partial =", VERDICT),
     Fault("W alone is judged", "certificate:certify", 'found.relative if kind == "joint" else', "", c.moved_points_do_not_pass),
-    Fault("single-task points may have edges", "certificate:certify", "max(feasibility, float(np.abs(B).max()))", "feasibility", c.single_task_points_have_no_edges),
+    Fault("single-task points may have edges", "certificate:certify", "float(np.abs(B).max())", "feasibility", c.single_task_points_have_no_edges),
     Fault("mean over the entries", "certificate:Misses.relative", ".max()", ".mean()", RESIDUAL),
     Fault("units of y in the residual", "certificate:Misses.parts", "self.size, out", "np.maximum(self.size, 1.0), out", c.residual_does_not_depend_on_the_unit),
     Fault("signed residual", "certificate:weight_misses", "Misses(np.abs(gradient),", "Misses(gradient,", RESIDUAL),

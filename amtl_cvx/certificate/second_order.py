@@ -159,8 +159,8 @@ def _refuse(tasks: TaskSet, model: Model, B: Array) -> None:
     """Raise `NotCertifiable` where the Hessian of J is not known or too large."""
     if model.transfer.row_prices(np.zeros(tasks.T)) is None:
         raise NotCertifiable(
-            f"{type(model.transfer).__name__} is not linear over all B >= 0 without a diagonal, its curvature is"
-            " not known here: loss-weighted-l1 is"
+            f"{type(model.transfer).__name__} is not linear over all B >= 0 without a diagonal, its curvature"
+            " is not known here: loss-weighted-l1 is"
         )
     if (away := infeasibility(model, B)) > 0.0:
         raise NotCertifiable(f"B is {away:.2g} away from B >= 0, diag(B) = 0: clip it, then judge again")

@@ -27,6 +27,7 @@ commands find it (`plugins`). Source: Lee, Yang, Hwang, ICML 2016, eq. 1.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -132,6 +133,6 @@ def make_transfer(
     try:
         made: TransferPenalty = cls(**given)
     except TypeError as error:
-        known = ", ".join(getattr(cls, "__dataclass_fields__", {}))
+        known = ", ".join(field.name for field in dataclasses.fields(cls) if field.init)
         raise ModelError(f"the parameters of {name} are {known}; got {', '.join(given)} ({error})") from error
     return made

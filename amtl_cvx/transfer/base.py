@@ -55,7 +55,12 @@ class Atoms:
 
 
 class TransferPenalty(abc.ABC):
-    """R(B; l) over its feasible set; see the package's essay. `losses` is (T,), B is (T, T)."""
+    """What edges cost: R(B; losses), convex in B (T, T), affine and non-decreasing in the losses (T,).
+
+    A penalty is a frozen dataclass with a field `mu` and the methods `expression`, `value`, `prox` and
+    `conjugate`. One with another feasible set names it in `feasible`, or has its own `constraints` and
+    `project`; one that is linear in B has `prices`; `atoms` give it second derivatives.
+    """
 
     name: ClassVar[str]
     row_steps: ClassVar[bool] = False
@@ -64,29 +69,31 @@ class TransferPenalty(abc.ABC):
 
     @abc.abstractmethod
     def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
-        """R as a convex CVXPY scalar, DPP when `losses` is a `cp.Parameter(nonneg=True)`."""
+        """The penalty as a convex CVXPY scalar, DPP when `losses` is a `cp.Parameter(nonneg=True)`."""
 
     @abc.abstractmethod
     def value(self, B: Array, losses: Array) -> float:
-        """R in NumPy, written apart from `expression`."""
+        """The penalty in NumPy, written apart from `expression`."""
 
     @abc.abstractmethod
     def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
-        """argmin over the feasible set of ``R(B; losses) + sum (B - V)^2 / (2 step)``.
+        """The prox of the penalty at V (T, T), (T, T).
 
-        `step` is a positive number or, with `row_steps`, (T, 1): one step for each row of B (each source).
+        The argmin over the feasible set of ``R(B; losses) + sum (B - V)^2 / (2 step)``. `step` is a positive
+        number or, with `row_steps`, (T, 1): one step for each row of B (each source).
         """
 
     def conjugate(self, S: Array, losses: Array) -> float | None:
-        """sup over the feasible set of ``<S, B> - R(B; losses)``, off the diagonal; inf outside its domain.
+        """The conjugate of the penalty with its set at S (T, T), inf outside its domain.
 
-        It bounds what a move of B can gain (`certificate.conjugate`). None where it is not known: then
-        nothing is known of that, and no point of such a model passes.
+        The sup over the feasible set of ``<S, B> - R(B; losses)``, off the diagonal. It bounds what
+        a move of B can gain (`certificate.conjugate`). None where it is not known: then nothing is known of
+        that gain, and no point of such a model passes.
         """
         return None
 
     def prices(self, losses: Array) -> Array | None:
-        """p (T,) if ``R(B; losses) = sum_s p_s sum_t B[s, t]``, else None."""
+        """Row prices p (T,) if ``R(B; losses) = sum_s p_s sum_t B[s, t]``, else None."""
         return None
 
     def atoms(self, T: int) -> Atoms | None:
@@ -146,7 +153,7 @@ class TransferPenalty(abc.ABC):
         return None if allowed is None else np.where(allowed, prices[:, None], np.inf)
 
     def row_prices(self, losses: Array) -> Array | None:
-        """`prices` where every edge may be and B is free otherwise, else None: AMTL and its kin.
+        """Row prices (T,) where every edge may be and B >= 0 is free, else None: AMTL and its kin.
 
         Asked for by what is proved for that case alone (gap by columns, curvature, digits, curriculum).
         """
@@ -154,7 +161,7 @@ class TransferPenalty(abc.ABC):
         return self.prices(losses) if whole else None
 
     def weights(self, B: Array) -> Array:
-        """R(B; e_t) - R(B; 0) for every t, (T,): how much each loss is raised by what its task gives."""
+        """How much each loss is raised by what its task gives, (T,): R(B; e_t) - R(B; 0)."""
         zero = np.zeros(len(B))
         base = self.value(B, zero)
         return np.array([self.value(B, unit) - base for unit in np.eye(len(B))])

@@ -25,9 +25,22 @@ class RowBudget(TransferPenalty):
     Parameters
     ----------
     mu : float
-        The price of transfer; 0 leaves the budget alone to decide.
+        Price of transfer; 0 leaves the budget alone to decide.
     budget : float
         The largest sum of a row of B, > 0.
+
+    Raises
+    ------
+    ModelError
+        For a parameter that is not such a number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import RowBudget
+    >>> RowBudget(mu=0.0, budget=1.0).project(np.array([[0.0, 2.0], [0.5, 0.0]]))
+    array([[0. , 1. ],
+           [0.5, 0. ]])
     """
 
     name: ClassVar[str] = "row-budget"

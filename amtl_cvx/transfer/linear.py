@@ -27,7 +27,28 @@ from amtl_cvx.transfer.sets import Masked, Mutual, project_transfer
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeightedL1(TransferPenalty):
-    """``mu * sum_s losses[s] * sum_t B[s, t]``: the AMTL penalty [L16, eq. 1]."""
+    """The penalty of AMTL, ``mu * sum_s losses[s] * sum_t B[s, t]``.
+
+    A task of high loss finds it dear to teach. Source: Lee, Yang, Hwang, ICML 2016, eq. 1.
+
+    Parameters
+    ----------
+    mu : float
+        Price of transfer, >= 0: an edge of weight 1 costs mu times the loss of its source.
+
+    Raises
+    ------
+    ModelError
+        For a mu that is not a finite number >= 0.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import LossWeightedL1
+    >>> penalty = LossWeightedL1(mu=0.5)
+    >>> penalty.value(np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([1.0, 3.0]))
+    3.5
+    """
 
     name: ClassVar[str] = "loss-weighted-l1"
     row_steps: ClassVar[bool] = True
@@ -68,9 +89,24 @@ class Forbidden(TransferPenalty):
     Parameters
     ----------
     mu : float
-        The price of transfer.
+        Price of transfer, >= 0.
     edges : sequence of (source, target), or (T, T) array of bool
         The edges that may not be, by number or by name of the tasks; a mask is True where an edge is barred.
+    order : tuple of str, optional
+        The names of the tasks in their order, where edges go by name; `bind` fills it in.
+
+    Raises
+    ------
+    ModelError
+        For a mu that is no price, edges that are none, repeated, or from a task to itself.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import Forbidden
+    >>> Forbidden(mu=0.5, edges=[(0, 1)]).project(np.ones((2, 2)))
+    array([[0., 0.],
+           [1., 0.]])
     """
 
     name: ClassVar[str] = "forbidden"
@@ -78,7 +114,6 @@ class Forbidden(TransferPenalty):
     mu: float
     edges: Pairs
     order: tuple[str, ...] | None = None
-    """The names of the tasks in their order, once the penalty is bound to tasks."""
 
     def __post_init__(self) -> None:
         check_mu(self.mu)
@@ -146,7 +181,26 @@ class Forbidden(TransferPenalty):
 
 @dataclass(frozen=True, kw_only=True)
 class Symmetric(TransferPenalty):
-    """AMTL's penalty where two tasks help each other equally, or not at all."""
+    """AMTL's penalty where two tasks help each other equally, B = B'.
+
+    Parameters
+    ----------
+    mu : float
+        Price of transfer, >= 0.
+
+    Raises
+    ------
+    ModelError
+        For a mu that is no price.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import Symmetric
+    >>> Symmetric(mu=0.5).project(np.array([[0.0, 1.0], [3.0, 0.0]]))
+    array([[0., 2.],
+           [2., 0.]])
+    """
 
     name: ClassVar[str] = "symmetric"
     mu: float

@@ -23,14 +23,27 @@ from amtl_cvx.transfer.sets import project_transfer
 
 @dataclass(frozen=True, kw_only=True)
 class ElasticNet(TransferPenalty):
-    """``mu * sum_s losses[s] * sum_t B[s, t] + rho * ||B||_F^2``.
+    """AMTL's penalty and ``rho * ||B||_F^2``: many small edges rather than few.
 
     Parameters
     ----------
     mu : float
-        The price of transfer.
+        Price of transfer, >= 0.
     rho : float
         Weight of the squares, > 0.
+
+    Raises
+    ------
+    ModelError
+        For a parameter that is not such a number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import ElasticNet
+    >>> penalty = ElasticNet(mu=0.5, rho=0.25)
+    >>> penalty.value(np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([1.0, 3.0]))
+    4.75
     """
 
     name: ClassVar[str] = "elastic-net"
@@ -64,14 +77,29 @@ class ElasticNet(TransferPenalty):
 
 @dataclass(frozen=True, kw_only=True)
 class SourceGroupL2(TransferPenalty):
-    """``mu * sum_s v_s * ||B[s, :]||_2``, v the losses where `weighted`, else 1.
+    """A price on each source's edges as a group, ``mu * sum_s v_s * ||B[s, :]||_2``.
+
+    A task teaches several others or none.
 
     Parameters
     ----------
     mu : float
-        The price of a group.
+        Price of a group, >= 0.
     weighted : bool
-        Whether an unreliable task pays more for teaching, as in AMTL.
+        Whether v are the losses, so that an unreliable task pays more as in AMTL, else 1.
+
+    Raises
+    ------
+    ModelError
+        For a mu that is no price.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import SourceGroupL2
+    >>> B = np.array([[0.0, 3.0, 4.0], [0.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
+    >>> SourceGroupL2(mu=0.5).value(B, np.array([2.0, 1.0, 4.0]))
+    7.0
     """
 
     name: ClassVar[str] = "source-group-l2"
