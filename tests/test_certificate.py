@@ -40,7 +40,7 @@ from amtl_cvx.certificate.columns import why_gap
 from amtl_cvx.certificate.escape import Growth, change
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.losses import Loss, Poisson, Squared
+from amtl_cvx.losses import Hinge, Loss, Poisson, Squared
 from amtl_cvx.model import Model, make_model
 from amtl_cvx.subproblems import WeightStep, compile_transfer_step
 from amtl_cvx.tasks import TaskSet
@@ -656,6 +656,16 @@ def test_sentences_name_a_reason_once(certified: Point) -> None:
     words = certify(tasks, model, W, 0 * B, kind="single-task").sentences()
     told = [line for line in words if "fixed at 0" in line]
     assert told == ["gap_B, error_B, zeros_proven, condition_B: B is fixed at 0 in this problem."]
+
+
+@pytest.mark.parametrize("name", ["W", "B"])
+def test_squares_that_overflow_are_bad_data(name: str) -> None:
+    tasks = TaskSet.from_arrays([np.eye(2), np.eye(2)], [[1.0, -1.0], [1.0, -1.0]])
+    model = Model(loss=Hinge(), transfer=LossWeightedL1(mu=1.0), coupling=1.0)
+    large = {"W": np.full((2, 2), 1e160), "B": np.array([[0.0, 1e160], [0.0, 0.0]])}
+    point = {"W": np.zeros((2, 2)), "B": np.zeros((2, 2)), name: large[name]}
+    with pytest.raises(DataError, match=f"the squares of {name} overflow, its largest entry is 1e"):
+        certify(tasks, model, **point)
 
 
 def test_a_loss_that_overflows_is_bad_data(rng: np.random.Generator) -> None:

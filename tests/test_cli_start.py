@@ -133,7 +133,8 @@ def test_names_put_a_point_in_order(run: Run, fitted: Path) -> None:
         (lambda W, B: {"W": W.T, "B": B}, "shape"),
         (lambda W, B: {"W": W, "B": B - 1.0}, "zero diagonal"),
         (lambda W, B: {"W": W * np.nan, "B": B}, "finite"),
-        (lambda W, B: {"W": W, "B": B * 1e160}, "J of the start"),
+        (lambda W, B: {"W": W, "B": B * 1e150}, "J of the start"),
+        (lambda W, B: {"W": W, "B": B * 1e160}, "squares of B overflow"),
         (lambda W, B: {"W": W}, "B"),
     ],
 )

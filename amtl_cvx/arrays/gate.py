@@ -169,7 +169,7 @@ def check_weights(
     features: Sequence[str] | None = None,
     tasks: Sequence[str] | None = None,
 ) -> tuple[Array, Array]:
-    """A solution's arrays as float64, or `DataError` for a wrong shape or a number that is not finite.
+    """A solution's arrays as float64, or `DataError` for a wrong shape or squares that are not finite.
 
     Where W or B is a frame, its rows and columns are brought into the order of `features` and `tasks`.
     """
@@ -183,6 +183,12 @@ def check_weights(
             raise DataError(
                 f"{name} must have shape {shape} for {T} tasks, {d} features, it has {array.shape}"
             )
+        with np.errstate(over="ignore"):
+            if not np.isfinite(4.0 * np.vdot(array, array)):
+                raise DataError(
+                    f"the squares of {name} overflow, its largest entry is {np.abs(array).max():.1g}: check"
+                    f" {name}, or give the data in other units"
+                )
         pair.append(in_named_order(array, value, sides, name))
     return pair[0], pair[1]
 

@@ -23,7 +23,7 @@ edges are absent from every best B for this W; `condition_W`, `condition_B`, `si
 `columns`). J is biconvex: a point that passes is a first-order point and a partial optimum, never "the
 optimum". Where the rows of all tasks span few dimensions, the gaps are computed in coordinates of these and
 of W (`rowspace`). Where J falls along growing predictors (`escape`) a point does not pass, however small its
-residuals and gaps.
+residuals and gaps, nor where a Newton step of both blocks lowers J beyond the limit (`valley`).
 
 Levels: C0 evaluated; C1 eps-partial-optimum (both gaps small); C2 first-order-verified (`passes`). `ladder`
 goes on from there: C3 by the curvature of J (`second_order`), C4 by interval arithmetic, C5 by an exact lower
@@ -42,6 +42,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -61,6 +62,7 @@ from amtl_cvx.certificate.rows import RowSums, confirm
 from amtl_cvx.certificate.rules import rule_that_changed
 from amtl_cvx.certificate.rungs import LEVELS, Rung, check_level, reaches, rungs
 from amtl_cvx.certificate.second_order import SecondOrder, second_order
+from amtl_cvx.certificate.valley import valley
 from amtl_cvx.certificate.verdict import Bounds, Certificate, check_tolerance, conclude, resolution
 from amtl_cvx.certificate.weights import WeightEvidence, refusal, weight_evidence, weight_gap
 from amtl_cvx.certificate.worst import worst_entries
@@ -163,7 +165,7 @@ def certify(
     if relative > tol:
         why_not = worst_entries(tasks, model, W, B, tol=tol, multipliers=multipliers)
         reasons |= {name: words for name, words in why_not.items() if kind == "joint" or name != "relative_B"}
-    return conclude(
+    certificate = conclude(
         kind=kind,
         objective=objective,
         found=found,
@@ -187,3 +189,6 @@ def certify(
         tol=tol,
         reasons=reasons,
     )
+    if certificate.passes and kind == "joint" and (why := valley(small, model, Z, B, limit=limit)):
+        return replace(certificate, passes=False, level="C1", reasons={**certificate.reasons, "valley": why})
+    return certificate

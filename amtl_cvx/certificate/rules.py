@@ -8,6 +8,7 @@ in these places, each after a point was found that passed and should not have:
     gain       what W alone can gain is judged by a proved bound, no longer to second order, which far from
                the minimum understates it without limit
     growth     a point from which J goes on falling while its predictors grow does not pass
+    valley     a point at which a Newton step of W and B together lowers J beyond the limit does not pass
     C3         the Newton step may move the gradient of no entry by a thousandth of that entry's own terms
     C5         J may lie above a point known to be lower by min(tol, 1e-3) of J, no longer by tol
 """
@@ -29,6 +30,7 @@ _RESIDUAL = (
 )
 _GAIN = "what W alone can gain is now judged by a proved bound, before to second order"
 _GROWTH = "a point from which J goes on falling while its predictors grow no longer passes"
+_VALLEY = "a point at which a Newton step of both blocks lowers J beyond the limit no longer passes"
 _LOCAL = (
     "of level C3, the Newton step may now move the gradient of no entry by a thousandth of that entry's own"
     " terms"
@@ -50,7 +52,9 @@ def rule_that_changed(stored: Mapping[str, Any], found: Certificate) -> str:
             return ""
         if found.relative > found.tol:
             return _RESIDUAL
-        return _GROWTH if "minimum" in found.reasons else _GAIN
+        if "minimum" in found.reasons:
+            return _GROWTH
+        return _VALLEY if "valley" in found.reasons else _GAIN
     level = str(stored.get("level"))
     if level >= "C3" and "of the terms of its gradient" in found.reasons.get("C3", ""):
         return _LOCAL

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from amtl_cvx.certificate import certify, residuals
+from amtl_cvx.certificate import certify, residuals, resolution
 from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.model import Model
 from amtl_cvx.refine.newton import (
@@ -76,8 +76,8 @@ class Carried:
         Steps so far, and those that gained little within the tolerance.
     turn, rounds : int
         How often it began anew, and the rounds of the alternation since it stopped (`coordinator`).
-    relative : float or None
-        The residual before the last step.
+    relative, objective : float or None
+        The residual and J before the last step.
     trust : Trust
         Of Newton's method.
     units : Units or None
@@ -89,13 +89,15 @@ class Carried:
     turn: int = 0
     rounds: int = 0
     relative: float | None = None
+    objective: float | None = None
     trust: Trust = field(default_factory=Trust)
     units: Units | None = None
 
     def begin_anew(self) -> None:
         """Go on from another point: nothing is known of it, only the steps so far still count."""
         self.turn, self.rounds = self.turn + 1, 0
-        self.idle, self.relative, self.trust, self.units = 0, None, Trust(), None
+        self.idle, self.relative, self.objective = 0, None, None
+        self.trust, self.units = Trust(), None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; the numbers survive the round trip exactly."""
@@ -158,6 +160,7 @@ def refine(
             known is not None
             and known <= tol
             and known < relative
+            and not _lowers(tasks, model, carried.objective, found, tol=tol)
             and certify(tasks, model, W, B, tol=tol).passes
         ):
             break  # what follows is rounding
@@ -185,9 +188,12 @@ def _enough(
     carried.relative = relative
     if carried.steps >= max_steps or relative <= min(_ROUNDING, tol):
         return True
+    before, carried.objective = carried.objective, model.objective(tasks, *point)
     if previous is None or relative <= 0.1 * previous:
         return False
     if relative <= tol:
+        if _lowers(tasks, model, before, point, tol=tol):
+            return False
         carried.idle += 1
         if carried.idle > _IDLE:
             return True
@@ -195,6 +201,12 @@ def _enough(
         return False
     found = certify(tasks, model, *point, tol=tol)
     return found.passes or found.runs_off
+
+
+def _lowers(tasks: TaskSet, model: Model, before: float | None, point: Point, *, tol: float) -> bool:
+    """Whether J fell from `before` by more than what a certificate would grant."""
+    value = model.objective(tasks, *point)
+    return before is not None and before - value > max(tol * abs(value), resolution(tasks, model))
 
 
 def plain_rounds(tasks: TaskSet, model: Model, start: Point, *, most: int) -> Iterator[Point]:

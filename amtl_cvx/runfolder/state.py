@@ -120,7 +120,12 @@ def _refining(stored: Mapping[str, Any]) -> dict[str, Any]:
     if stored == {}:
         return {}
     found = Carried.from_dict(stored)
-    for number in (found.relative, *vars(found.trust).values(), *(found.units or (1.0, 1.0))):
+    for number in (
+        found.relative,
+        found.objective,
+        *vars(found.trust).values(),
+        *(found.units or (1.0, 1.0)),
+    ):
         if number is not None:
             _number(number)
     return Carried(
@@ -129,6 +134,7 @@ def _refining(stored: Mapping[str, Any]) -> dict[str, Any]:
         turn=int(found.turn),
         rounds=int(found.rounds),
         relative=found.relative,
+        objective=found.objective,
         trust=found.trust,
         units=found.units,
     ).to_dict()

@@ -3,11 +3,12 @@ r"""What a single entry of W or B can gain alone, in units of its own task; noth
 A task of size 1e-9 has 1e-18 of J: no gain relative to J sees it. So
 
     W_it    gain of moving it alone / (a_t L_t(0))
-    B_st    gain of moving it alone / (coupling ||w_t||^2 + p_s ||w_t|| / ||w_s||)
+    B_st    gain of moving it alone / (coupling r_t^2 + p_s r_t / ||w_s||)
 
-(L_t(0): what the task costs without a predictor; coupling ||w_t||^2: what column t costs without edges, and
-the price of an edge of natural size). What rounding the entries of W and B to doubles can do to the gradient
-G of an entry, E, counts as nothing: the gain is lowered by 100 E^2 / (2 H), H its own second derivative.
+(L_t(0): what the task costs without a predictor; r_t = ||w_t|| + sum_u ||w_u|| B_ut: the size of what column
+t is summed from, ||w_t|| without edges, and the price of an edge of that size). What rounding the entries of
+W and B to doubles can do to the gradient G of an entry, E, counts as nothing: the gain is lowered by
+100 E^2 / (2 H), H its own second derivative.
 """
 
 from __future__ import annotations
@@ -48,8 +49,10 @@ def worst_B(problem: Problem, W: Reals, B: Reals) -> float:
     """The largest relative gain of an entry of B."""
     G, worst = problem.gradient_B(W, B), 0.0
     prices, size = problem.prices(W), abs(W).T @ (abs(W) + abs(W) @ B)
+    lengths = np.array([(w @ w).sqrt() for w in W.T], dtype=object)
+    column = lengths + lengths @ abs(B)
     for s, t in np.ndindex(*G.shape):
-        taken, given = W[:, t] @ W[:, t], W[:, s] @ W[:, s]
+        taken, given = column[t] ** 2, W[:, s] @ W[:, s]
         if s == t or not taken > 0 or not given > 0:
             continue
         own, h = problem.lam * taken + prices[s] * (taken / given).sqrt(), 2 * problem.lam * given

@@ -1,0 +1,67 @@
+r"""What J loses where both blocks move together along a valley, measured.
+
+Where I - B is nearly singular J has directions of almost no curvature that cross both blocks. A residual that
+is small beside its terms can then be large beside the curvature: neither block alone gains anything, and J
+falls by far more than the tolerance along a Newton step of both,
+
+    x(tau) = -(S + tau I)^-1 D^-1/2 g        S, D as in `second_order`, tau from rounding upwards
+
+cut where an entry of B would turn negative, or shorter. What counts is J at its end, nothing that is
+predicted, so that a wrong Hessian can hide a fall and never make one up.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import scipy.linalg as sl
+
+from amtl_cvx.certificate.bounds import least_singular
+from amtl_cvx.certificate.curvature import LocalModel
+from amtl_cvx.certificate.second_order import UNKNOWNS_LIMIT
+from amtl_cvx.model import Model
+from amtl_cvx.tasks import Array, TaskSet
+
+_SINGULAR = 1e-3  # smallest singular value of I - B
+_SHIFTS = 10.0 ** np.arange(-15.0, -2.0, 2.0)
+_LENGTHS = (1.0, 0.25, 0.0625)
+
+
+def valley(tasks: TaskSet, model: Model, W: Array, B: Array, *, limit: float) -> str:
+    """By how much J falls in a valley, in words; "" where that is within `limit` or cannot be measured."""
+    small = W.size + np.count_nonzero(B) <= UNKNOWNS_LIMIT
+    linear = model.transfer.row_prices(np.zeros(tasks.T)) is not None
+    if not (small and linear and model.loss.smooth):
+        return ""
+    if (sigma := least_singular(np.eye(tasks.T) - B)) > _SINGULAR:
+        return ""
+    fall = valley_fall(tasks, model, W, B)
+    if not fall > limit:
+        return ""
+    return (
+        f"J falls by {fall:.1e} when W and B take a Newton step together, more than the limit {limit:.1e},"
+        f" though neither gains that alone: I - B is nearly singular ({sigma:.1e}), and a residual within the"
+        " tolerance is not yet near a minimum; go on with a smaller tolerance (fit --start RUN --tol 1e-12)"
+    )
+
+
+def valley_fall(tasks: TaskSet, model: Model, W: Array, B: Array) -> float:
+    """The largest fall of J over the steps of the module essay, 0 where there is none."""
+    local = LocalModel(tasks, model, W, B)
+    gradient = np.r_[model.gradient_W(tasks, W, B).T.ravel(), local.multipliers[local.free]] / local.root
+    least = local.objective
+    for shift in _SHIFTS:
+        try:
+            factor = sl.cho_factor(local.S + shift * np.eye(len(gradient)), check_finite=False)
+        except sl.LinAlgError:
+            continue
+        step = -sl.cho_solve(factor, gradient, check_finite=False)
+        _, move = local.split(step)
+        shrinks = move < 0.0
+        room = min(1.0, float((B[shrinks] / -move[shrinks]).min(initial=math.inf)))
+        for length in _LENGTHS:
+            V, C = local.moved(length * room * step)
+            value = model.objective(tasks, V, np.maximum(C, 0.0))
+            least = min(least, value) if math.isfinite(value) else least
+    return local.objective - least
