@@ -4,7 +4,7 @@
 
 takes for each loss the first N (default 20) of the random problems (`reports/random/problems.py`) whose fit
 with default options is certified and climbs to C4. A point that is refused is refined as the words of C3
-say, to the tolerance 1e-13, and tried once more. Every point is then judged by the oracle (`strictness.py`).
+say, to the tolerance 1e-13, and tried once more. Both points are judged by the oracle (`strictness.py`).
 Writes README.md and figures.json beside itself; exits 1 if a loss has fewer than 8 of 10 of its strict
 minima proved, if a refusal is not confirmed, or if a proof is of what the oracle finds to be no strict
 minimum, or another point.
@@ -36,7 +36,7 @@ from problem import Problem  # noqa: E402
 
 from amtl_cvx import Options, fit  # noqa: E402
 from amtl_cvx.digits import ProvenPoint  # noqa: E402
-from amtl_cvx.ladder import climb  # noqa: E402
+from amtl_cvx.ladder import Climb, climb  # noqa: E402
 from problems import COUNT, LOSSES, SEED, problem  # noqa: E402
 from problems import Problem as Case  # noqa: E402
 
@@ -62,7 +62,10 @@ class Tried:
     rows: int
     """On their kinks, by the oracle."""
     level: str
-    refined: bool
+    at_first: str
+    """The reason at the default point where it was refused and refined, "" where it was not."""
+    oracle_at_first: str
+    """What the oracle says of that point."""
     reason: str
     oracle: str
     why: str
@@ -87,6 +90,8 @@ class Tried:
             return "the proven point is not the oracle's"
         if not self.proved and self.oracle not in CONFIRM:
             return "refused, not confirmed"
+        if self.at_first and not self.oracle_at_first.startswith(CONFIRM):
+            return "refused before it was refined, not confirmed"
         return ""
 
 
@@ -99,15 +104,16 @@ def tried(number: int) -> Tried | None:
     if not point.certificate.passes:
         return None
     climbed = climb(point.certificate, case.tasks, case.model, point.W, point.B, level="C4", digits=DIGITS)
-    refined = climbed.certificate.level < "C4"
-    if refined:
+    at_first, oracle_at_first = reason(climbed), ""
+    if at_first:
+        before = strictness.nearest(written(case), point.W, point.B)
+        oracle_at_first = f"{before.word}: {before.why}"
         finer = fit(case.tasks, case.model, options=Options(start=point, tol=REFINED))
         again = climb_at(case, finer.W, finer.B)
         if again.certificate.passes:
             point, climbed = finer, again
     spent = time.process_time() - begun
     found = strictness.nearest(written(case), point.W, point.B)
-    reasons = climbed.certificate.reasons
     return Tried(
         number=number,
         loss=case.loss,
@@ -116,14 +122,21 @@ def tried(number: int) -> Tried | None:
         edges=int((point.B > 0).sum()),
         rows=sum(map(len, found.root.kinks)) if found.root else 0,
         level=climbed.certificate.level or "",
-        refined=refined,
-        reason=reasons.get("C3") or reasons.get("C4") or "",
+        at_first=at_first,
+        oracle_at_first=oracle_at_first,
+        reason=reason(climbed),
         oracle=found.word,
         why=found.why,
         margins={name: None if value == float("inf") else value for name, value in found.margins.items()},
         apart=apart(climbed.proven, found),
         seconds=spent,
     )
+
+
+def reason(climbed: Climb) -> str:
+    """Why it is not at C4, "" where it is."""
+    reasons = climbed.certificate.reasons
+    return reasons.get("C3") or reasons.get("C4") or ""
 
 
 def climb_at(case: Case, W, B):  # type: ignore[no-untyped-def]
@@ -216,13 +229,24 @@ def page(found: dict[str, list[Tried]], counts: dict[str, dict[str, int]], comma
         lines.append(f"| {loss} | {' | '.join(map(str, shown))} | {c['confirmed']} |")
     every = [each for one in found.values() for each in one]
     proved = [each for each in every if each.proved]
+    refined = sum(bool(each.at_first) for each in proved)
     least = min((v for each in proved for v in each.margins.values() if v is not None), default=1.0)
     lines += [
         "",
         f"Proved were points with up to {max((e.edges for e in proved), default=0)} edges and"
         f" {max((e.rows for e in proved), default=0)} rows on their kinks, with a smallest margin down to"
-        f" {least:.1g}; {sum(e.refined for e in proved)} of {len(proved)} after they were refined to the"
+        f" {least:.1g}; {refined} of {len(proved)} after they were refined to the"
         f" tolerance {REFINED:g}. No entry of them is apart from the oracle's root in 35 digits.",
+        "",
+        "## Proved once they were refined",
+        "",
+        "| problem | loss, T x d | certificate of the default fit | oracle |",
+        "|---|---|---|---|",
+        *(
+            f"| {e.number} | {e.loss}, {e.T} x {e.d} | {e.at_first} | {e.oracle_at_first} |"
+            for e in proved
+            if e.at_first
+        ),
         "",
         "## Certified, without C4",
         "",
