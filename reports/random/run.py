@@ -3,9 +3,9 @@
     python reports/random/run.py [--sample N | --problems K ...] [--limit SECONDS] [--jobs N]
 
 writes README.md and figures.json beside itself. A fit is cut off after SECONDS (default 75) of CPU time.
-Every 40 records it is interrupted and goes on from its state, so that the points on its way are known; the
-oracle (`oracle.py`) judges them. `--sample N` takes N of the problems, drawn by a seed; `--out DIR` writes
-elsewhere.
+Every 40 records it is interrupted and goes on from its state, so that the points on its way are known. From
+the end of a fit without a certificate the oracle (`further.py`) goes on in 120 digits for ORACLE seconds and
+says where that leads. `--sample N` takes N of the problems, drawn by a seed; `--out DIR` writes elsewhere.
 """
 
 from __future__ import annotations
@@ -27,27 +27,29 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 import numpy as np  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parent / "adversary")]
+from arithmetic import reals  # noqa: E402
+from further import Exact, Further, Seen, further, seen  # noqa: E402
 from machine import machine  # noqa: E402
-from oracle import TOLERANCE, Seen, objective, seen, shown  # noqa: E402
 
 from amtl_cvx import Options, Solution, fit  # noqa: E402
 from problems import COUNT, KINKED, SEED, Problem, problem  # noqa: E402
 
 EVERY, PROBE = 40, 30
+ORACLE = 60.0
+"""CPU seconds that the oracle goes on; a W-step with kinks that is begun is ended."""
+TOLERANCE = 1e-8
 NEAR_SINGULAR = 1e-5
 """Smallest singular value of I - B below which a certified fit is pushed on, to see whether it escapes."""
 ROUNDING = 1e-14
 """Of J(0, 0): J >= 0, so below this it is 0."""
 CAUSES = {
-    "escapes": "J goes on falling while W grows",
-    "turns singular": "J goes on falling while I - B turns singular",
-    "ends singular": "J falls no more, I - B is singular: nothing bounds what W can gain",
-    "cut off": "cut off at the time limit before anything showed",
-    "falls on": "J goes on falling, W and I - B stay: the limit of steps",
-    "settles": "J falls no more",
+    "escapes": "J goes on falling while W grows, by a thousand times and more",
+    "turns singular": "J goes on falling while I - B turns singular, by a thousand times and more",
+    "falls on": "J goes on falling, W and I - B stay: the fit ends in a valley, before its first-order point",
+    "settles": "J falls no more: the fit ends beside a first-order point",
 }
-EXPLAINED = ("escapes", "turns singular", "ends singular")
+EXPLAINED = ("escapes", "turns singular")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +64,14 @@ class Fitted:
     status: str
     cause: str
     pushed: str
-    """Of a certified fit with I - B nearly singular: whether it escapes when it is pushed on."""
+    """Of a certified fit with I - B nearly singular: what it does when it is pushed on."""
+    fell: float
+    """In parts of J, from the end of the fit to the end of the oracle's sequence."""
     reason: str
     seconds: float
     path: tuple[Seen, ...]
+    further: tuple[Seen, ...]
+    """From the end of the fit, in 120 digits."""
 
 
 class Cut(KeyboardInterrupt):
@@ -84,17 +90,38 @@ def way(case: Problem, limit: float) -> tuple[Solution, list[Seen], float]:
                 raise Cut
 
         found = fit(case.tasks, case.model, options=replace(options, callback=stop))
-        points.append(seen(case, found.W, found.B, len(found.history)))
+        points.append(seen(exact(case), reals(found.W), reals(found.B), len(found.history)))
         spent = time.process_time() - begun
         if found.status.value != "interrupted" or spent > limit or found.state is None:
             return found, points, spent
         options = replace(options, start=found.state)
 
 
-def pushed(case: Problem, found: Solution) -> str:
-    """Whether J falls by more than the tolerance while W grows, from a certified point at a sharper one."""
+def exact(case: Problem) -> Exact:
+    """The problem in the oracle's own terms."""
+    name, _, parameter = case.loss.partition(":")
+    model, weights = case.model, case.model.task_weights
+    return Exact(
+        X=[task.X for task in case.tasks],
+        y=[task.y for task in case.tasks],
+        loss=name,
+        parameter=float(parameter) if parameter else None,
+        mu=model.mu,
+        coupling=model.coupling,
+        reduction=model.loss.reduction,
+        weights=weights if isinstance(weights, str) else tuple(weights),
+    )
+
+
+def onward(case: Problem, found: Solution) -> Further:
+    """Where the oracle gets from the end of a fit."""
+    return further(exact(case), reals(found.W), reals(found.B), seconds=ORACLE)
+
+
+def pushed(case: Problem, found: Solution) -> Further | None:
+    """The oracle's sequence, where J falls by more than the tolerance while W grows in doubles already."""
     if found.certificate.sigma_min > NEAR_SINGULAR:
-        return ""
+        return None
     count = [0]
 
     def stop(record: object) -> None:
@@ -102,14 +129,12 @@ def pushed(case: Problem, found: Solution) -> str:
         if count[0] >= PROBE:
             raise Cut
 
-    further = fit(
-        case.tasks, case.model, options=Options(start=found, tol=1e-14, engine="fast", callback=stop)
-    )
-    before, after = objective(case, found.W, found.B), objective(case, further.W, further.B)
-    grew = np.abs(further.W).max() > 1.1 * np.abs(found.W).max()
-    zero = objective(case, 0.0 * found.W, 0.0 * found.B)
-    least = max(10 * TOLERANCE * abs(after), ROUNDING * zero)
-    return "escapes" if before - after > least and grew else "stays"
+    after = fit(case.tasks, case.model, options=Options(start=found, tol=1e-14, engine="fast", callback=stop))
+    problem = exact(case)
+    before, now = (float(problem.J(reals(each.W), reals(each.B))) for each in (found, after))
+    grew = np.abs(after.W).max() > 1.1 * np.abs(found.W).max()
+    least = max(10 * TOLERANCE * now, ROUNDING * float(problem.J0))
+    return onward(case, found) if before - now > least and grew else None
 
 
 def judged(number: int, *, limit: float) -> Fitted:
@@ -118,9 +143,8 @@ def judged(number: int, *, limit: float) -> Fitted:
     case = problem(number)
     found, points, spent = way(case, limit)
     certified = found.status.value == "certified"
-    cause = "" if certified else shown(points)
-    if cause in ("settles", "falls on") and found.status.value == "interrupted":
-        cause = "cut off"
+    shown = pushed(case, found) if certified else onward(case, found)
+    near = certified and found.certificate.sigma_min <= NEAR_SINGULAR
     return Fitted(
         number=number,
         loss=case.loss,
@@ -128,11 +152,13 @@ def judged(number: int, *, limit: float) -> Fitted:
         d=case.tasks.d,
         certified=certified,
         status=found.status.value,
-        cause=cause,
-        pushed=pushed(case, found) if certified else "",
-        reason=found.certificate.reasons.get("minimum", ""),
+        cause="" if certified or shown is None else shown.word,
+        pushed="" if not near else "stays" if shown is None else shown.word,
+        fell=0.0 if shown is None else shown.fell,
+        reason=found.certificate.verdict(),
         seconds=spent,
         path=tuple(points),
+        further=() if shown is None else shown.path,
     )
 
 
@@ -146,7 +172,7 @@ def counted(results: list[Fitted]) -> dict[str, int]:
         "of these certified": sum(each.certified for each in kinked),
         "explained": sum(each.cause in EXPLAINED for each in results),
         "unexplained": sum(not each.certified and each.cause not in EXPLAINED for each in results),
-        "certified that escape": sum(each.pushed == "escapes" for each in results),
+        "certified that escape": sum(each.pushed in EXPLAINED for each in results),
     }
 
 
@@ -161,8 +187,8 @@ def page(results: list[Fitted], command: str) -> str:
         "",
         *(f"- {name}: {count}" for name, count in counted(results).items()),
         "",
-        "A certified fit whose I - B is nearly singular is pushed on at the tolerance 1e-14; it escapes if J"
-        " falls by more than ten tolerances while W grows by a tenth. The oracle computes J in 50 digits.",
+        "A certified fit whose I - B is nearly singular is pushed on at the tolerance 1e-14; if J falls by"
+        " more than ten tolerances while W grows by a tenth, the oracle goes on from it as from the others.",
         "",
         "| loss | problems | certified | CPU s, median | CPU s, largest |",
         "|---|---|---|---|---|",
@@ -174,23 +200,27 @@ def page(results: list[Fitted], command: str) -> str:
         lines.append(
             f"| {loss} | {len(own)} | {certified} | {times[len(times) // 2]:.2f} | {times[-1]:.1f} |"
         )
-    lines += ["", "## Without a certificate", ""]
+    lines += ["", "## Without a certificate, or pushed on", ""]
     causes = Counter(each.cause for each in results if not each.certified)
     lines += [f"- {CAUSES[cause]}: {count}" for cause, count in causes.most_common()]
     lines += [
         "",
-        "From the middle of the fit to its end (the whole sequence is in figures.json):",
+        "From the end of the fit the oracle goes on in 120 digits: rounds of exact half-steps, extrapolated"
+        " as far as J falls. Each point's J is proved to lie below the one before; the sequences are in"
+        " figures.json.",
         "",
-        "| problem | loss, T x d | records | J | max W | sigma_min(I - B) | oracle | certificate |",
-        "|---|---|---|---|---|---|---|---|",
+        "| problem | loss, T x d | points | J at the end of the fit | falls by, of J | max W"
+        " | sigma_min(I - B) | oracle | certificate |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for each in results:
-        if not each.certified:
-            a, b = each.path[len(each.path) // 2], each.path[-1]
+        if each.further:
+            a, b = each.further[0], each.further[-1]
             lines.append(
-                f"| {each.number} | {each.loss}, {each.T} x {each.d} | {a.records} to {b.records}"
-                f" | {float(a.J):.8g} to {float(b.J):.8g} | {a.largest:.2g} to {b.largest:.2g}"
-                f" | {a.singular:.1e} to {b.singular:.1e} | {each.cause} | {each.reason[:90]} |"
+                f"| {each.number} | {each.loss}, {each.T} x {each.d} | {len(each.further)} | {float(a.J):.8g}"
+                f" | {each.fell:.1e} | {a.largest:.2g} to {b.largest:.2g}"
+                f" | {a.singular:.1e} to {b.singular:.1e} | {each.cause or each.pushed}"
+                f" | {each.reason[:90].replace(chr(10), ' ')} |"
             )
     return "\n".join(lines) + "\n"
 
