@@ -103,7 +103,7 @@ class _Rows(NamedTuple):
     kink: Reals
 
 
-def _stacked(problem: Problem, B: Reals) -> _Rows:
+def stacked(problem: Problem, B: Reals) -> _Rows:
     T, d, a = problem.T, problem.d, problem.a(B)
     rows, task, ends = [], [], []
     for t in range(T):
@@ -120,7 +120,7 @@ def _stacked(problem: Problem, B: Reals) -> _Rows:
 
 
 def _kinked(problem: Problem, W: Reals, B: Reals) -> BestW:
-    rows, J = _stacked(problem, B), problem.J(W, B).mid()
+    rows, J = stacked(problem, B), problem.J(W, B).mid()
     M = np.eye(problem.T, dtype=int) - B
     P = mid(np.kron(2 * problem.lam * (M @ M.T), np.eye(problem.d, dtype=int)))
     w = W.T.ravel()
@@ -177,14 +177,14 @@ def _settled(problem: Problem, rows: _Rows, P: Reals, before: list[Reals], now: 
     (p0, q0), (p, q) = before, now
     count = range(len(p))
     inner = [i for i in count if p[i] > p0[i] / 4 and q[i] > q0[i] / 4]
-    chosen = _independent(rows.X, inner)
+    chosen = independent(rows.X, inner)
     v = np.array([rows.high[i] if p[i] > q[i] else rows.low[i] for i in count], dtype=object)
     v[inner] = [rows.low[i] + p[i] for i in inner]
     v[chosen] = ZERO
     A, m = rows.X[chosen], len(chosen)
     try:  # P w + X'v + A'u = 0, A w = kink
         K = np.block([[P, A.T], [A, zeros(m, m)]]) if m else P
-        x = _general(K, np.r_[-(v @ rows.X), rows.kink[chosen]])
+        x = general(K, np.r_[-(v @ rows.X), rows.kink[chosen]])
     except ZeroDivisionError:
         return None
     w, v[chosen] = x[: P.shape[0]], x[P.shape[0] :]
@@ -192,10 +192,10 @@ def _settled(problem: Problem, rows: _Rows, P: Reals, before: list[Reals], now: 
     on = all(abs(gap[i]) <= SHORT * room[i] for i in inner)
     within = all(rows.low[i] <= v[i] <= rows.high[i] for i in chosen)
     sides = all(i in inner or (gap[i] >= 0 if p[i] > q[i] else gap[i] <= 0) for i in count)
-    return _unstacked(problem, rows, w, v, inner) if on and within and sides else None
+    return unstacked(problem, rows, w, v, inner) if on and within and sides else None
 
 
-def _independent(X: Reals, rows: list[int]) -> list[int]:
+def independent(X: Reals, rows: list[int]) -> list[int]:
     """Rows of X that span the same as `rows`."""
     kept: list[int] = []
     left = {i: X[i] / size(X[i]) for i in rows if size(X[i]) > 0}
@@ -209,13 +209,13 @@ def _independent(X: Reals, rows: list[int]) -> list[int]:
     return kept
 
 
-def _general(K: Reals, b: Reals) -> Reals:
+def general(K: Reals, b: Reals) -> Reals:
     """K^-1 b of a symmetric, indefinite K, its rows scaled first."""
     scale = np.array([1 / max(abs(k).mid() for k in row).sqrt() for row in K], dtype=object)
     return mid(solve(K * np.outer(scale, scale), b * scale) * scale)
 
 
-def _unstacked(problem: Problem, rows: _Rows, w: Reals, v: Reals, inner: list[int]) -> BestW:
+def unstacked(problem: Problem, rows: _Rows, w: Reals, v: Reals, inner: list[int]) -> BestW:
     first = np.cumsum([0, *(len(y) for y in problem.y)])
     kinks = [[i - first[t] for i in inner if rows.task[i] == t] for t in range(problem.T)]
     unit = [rows.high[i] - rows.low[i] for i in inner]  # hinge and quantile: high - low is 1 before a_t s_t

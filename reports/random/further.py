@@ -21,8 +21,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from activeset import near_W
 from arithmetic import ONE, ZERO, Reals, arb, mid, null_space, positive_definite, reals, size, solve, zeros
-from blocks import best_B, best_W
+from blocks import best_B
 from joint import Point, expand
 from mpmath import mp
 from problem import Problem
@@ -127,7 +128,7 @@ def _cycle(problem: Problem, here: Here, count: int) -> Here:
     """Some rounds, and the best of the extrapolations from their end."""
     rounds, kinks = [here], None
     for _ in range(count):
-        best = best_W(problem, rounds[-1].W, rounds[-1].B)
+        best = near_W(problem, rounds[-1].W, rounds[-1].B)
         try:
             B = best_B(problem, best.W)
         except ArithmeticError:
@@ -185,7 +186,7 @@ def _lines(problem: Problem, rounds: list[Here], point: Point) -> Iterator[Line]
     def of_B(move: Reals) -> Line:
         def at(length: arb) -> Here:
             moved = _feasible(mid(B + length * move))
-            best = best_W(problem, W, moved).W
+            best = near_W(problem, W, moved).W
             return Here(problem.J(best, moved), best, moved)
 
         return at
@@ -198,8 +199,7 @@ def _lines(problem: Problem, rounds: list[Here], point: Point) -> Iterator[Line]
         moves.append(step)
     for move_W, move_B in moves:
         yield of_W(move_W)
-        if not problem.kinked:  # a W-step with kinks takes seconds
-            yield of_B(move_B)
+        yield of_B(move_B)
 
 
 def _feasible(B: Reals) -> Reals:

@@ -37,7 +37,7 @@ from problems import COUNT, KINKED, SEED, Problem, problem  # noqa: E402
 
 EVERY, PROBE = 40, 30
 ORACLE = 60.0
-"""CPU seconds that the oracle goes on; a W-step with kinks that is begun is ended."""
+"""CPU seconds that the oracle goes on; rounds that are begun are ended."""
 TOLERANCE = 1e-8
 NEAR_SINGULAR = 1e-5
 """Smallest singular value of I - B below which a certified fit is pushed on, to see whether it escapes."""
