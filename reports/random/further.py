@@ -7,7 +7,7 @@ is lower there, so that the sequence shows what it shows whatever found it:
 
     escapes          J falls from each point to the next while max |W| grows GROWN times and more
     turns singular   the same while the smallest singular value of I - B falls by that much
-    settles          J falls no more, in 120 digits: a first-order point
+    settles          J falls no more, in 120 digits: a first-order point, I - B singular there or not
     falls on         nothing of this when time was up
 
 A fall of less than LEAST of J in all shows nothing.
@@ -108,7 +108,7 @@ def further(problem: Problem, W: Reals, B: Reals, *, seconds: float) -> Further:
             break
     fell = (start.J - here.J).mid()
     word = _word(path) if fell > LEAST * start.J.mid() else "falls on"
-    word = "settles" if settled and word == "falls on" else word
+    word = "settles" if settled and word != "escapes" else word
     return Further(word=word, fell=float(fell / start.J.mid()) if fell > 0 else 0.0, path=tuple(path))
 
 
