@@ -55,12 +55,21 @@ from amtl_cvx.certificate import (
 )
 from amtl_cvx.errors import ModelError, SolveError
 from amtl_cvx.model import Model
-from amtl_cvx.refine import FALL, WORKING_LIMIT, can_refine, kept_apart, plain_rounds, refine, shortened
+from amtl_cvx.refine import (
+    FALL,
+    WORKING_LIMIT,
+    can_refine,
+    direct_step,
+    kept_apart,
+    plain_rounds,
+    refine,
+    shortened,
+)
 from amtl_cvx.run import Callback, Checkpoint, Run, finish
 from amtl_cvx.solution import Point, Solution, State, Status
 from amtl_cvx.solvers import Backend, GpuChoice, Solved, check_solver, gpu_for
 from amtl_cvx.subproblems import HalfStep, Problems, TaskWeightStep, WeightStep, compile_transfer_step, kept
-from amtl_cvx.subproblems.direct import DENSE_SIZE, DirectTransferStep, DirectWeightStep
+from amtl_cvx.subproblems.direct import DENSE_SIZE, DirectWeightStep
 from amtl_cvx.tasks import TaskSet
 
 _PATIENCE = 100  # rounds after which refinement takes over anyway, where a round costs as a Newton step does
@@ -244,7 +253,7 @@ def _lowered(tasks: TaskSet, run: Run, options: Options) -> tuple[Status, Certif
 
     With its certificate, where that was computed.
     """
-    refining = options.refine and can_refine(run.model)
+    refining = options.refine and can_refine(run.model, run.tasks.T)
     status = Status.ROUND_LIMIT
     if run.phase in ("", "rounds"):
         status = _rounds(tasks, run, options, phase="rounds")
@@ -260,7 +269,7 @@ def _lowered(tasks: TaskSet, run: Run, options: Options) -> tuple[Status, Certif
 def _rounds(tasks: TaskSet, run: Run, options: Options, *, phase: str) -> Status:
     """The alternation, or what is left of it; leaves the last point in `run`."""
     weight_step, transfer_step = _compile(run, options)
-    refining = options.refine and can_refine(run.model)
+    refining = options.refine and can_refine(run.model, run.tasks.T)
     at_once = refining and tasks.d < tasks.T - 1 and tasks.T * (tasks.T - 1) <= WORKING_LIMIT
     last = run.enter(phase)
     if last == "B" and (status := _ended(tasks, run, options)) is not None:
@@ -289,7 +298,7 @@ def _ended(tasks: TaskSet, run: Run, options: Options) -> Status | None:
             return Status.CERTIFIED
         if found.gap_B is None and found.feasibility <= 0.0:
             return Status.STALLED  # more rounds do not make the gap known
-    if options.refine and can_refine(run.model) and _hands_over(run, options):
+    if options.refine and can_refine(run.model, run.tasks.T) and _hands_over(run, options):
         return Status.ROUND_LIMIT
     return None if run.moved else Status.STALLED
 
@@ -346,13 +355,15 @@ def _compile(run: Run, options: Options) -> tuple[BlockStep, BlockStep]:
     )
 
 
-def _direct_transfer_step(model: Model, T: int) -> DirectTransferStep:
-    if model.transfer.edge_prices(np.zeros(T)) is None:
+def _direct_transfer_step(model: Model, T: int) -> BlockStep:
+    step = direct_step(model, T)
+    if step is None:
         raise ModelError(
-            f"the fast engine needs a penalty with row prices, {type(model.transfer).__name__} has none:"
+            "the fast engine needs a penalty with prices, atoms or a prox by rows,"
+            f" {type(model.transfer).__name__} has none:"
             " choose engine 'cvxpy'"
         )
-    return DirectTransferStep()
+    return step
 
 
 def _look_ahead(run: Run, weight_step: BlockStep) -> bool:

@@ -48,7 +48,7 @@ _LAYOUTS = 3  # of the rows of one task, while they are factored or weighted
 def fit_bytes(tasks: TaskSet, model: Model, options: Options, *, method: str = "alternating") -> int:
     """About how many bytes a fit takes at its peak; `tasks` in the coordinates in which they are fitted."""
     learns = method == "alternating"
-    numpy = _numpy(tasks.T, tasks.d, refines=learns and options.refine and can_refine(model))
+    numpy = _numpy(tasks.T, tasks.d, refines=learns and options.refine and can_refine(model, tasks.T))
     kept = _BASE + data_bytes(tasks) + _factors(tasks, model)
     passing = max(_LAYOUTS * 8 * task.X.size for task in tasks)
     if learns and options.engine == "fast":
@@ -127,7 +127,7 @@ def _factors(tasks: TaskSet, model: Model) -> int:
 def _cure(tasks: TaskSet, model: Model, options: Options, *, method: str) -> str:
     """What would make the fit smaller."""
     cures = ["fewer features or tasks"]
-    possible = method == "alternating" and can_refine(model) and model.loss.smooth
+    possible = method == "alternating" and can_refine(model, tasks.T) and model.loss.smooth
     if possible and options.engine == "cvxpy" and options.sweep == "joint" and not options.definition:
         less = fit_bytes(tasks, model, replace(options, engine="fast", solver="auto", gpu="auto"))
         cures.append(f"the fast engine (--engine fast), which needs about {size(less)}")

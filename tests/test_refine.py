@@ -214,7 +214,7 @@ def test_the_step_limit_holds(rng: np.random.Generator) -> None:
 def test_a_penalty_without_prices_is_left_alone(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), Model(transfer=SourceGroupL2(mu=0.1), coupling=0.7)
     start = rng.normal(size=(6, 4)), random_transfer(rng, 4)
-    assert not can_refine(model)
+    assert not can_refine(model, tasks.T)
     assert refine(tasks, model, start, tol=1e-8) is start
 
 

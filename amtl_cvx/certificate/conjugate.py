@@ -10,7 +10,8 @@ R~*(s S) is finite, and the lesser gap is kept; s = 0 always is feasible, as R~ 
     scaled    2 lam R: linear in the residual
     shifted   B+ = prox(B - G/h), V = h (B - B+) + G(B+) - G(B), G = -2 lam W'R: V - G(B+) is a subgradient of
               R~ at B+, and Theta_t = 2 lam (w_t - W b+_t) + pinv(A_t)'V_t has that for S where the columns of
-              A_t = W without w_t are independent (T - 1 <= d): quadratic in the residual
+              A_t = W without w_t are independent (T - 1 <= d): quadratic in the residual. V is asked for less
+              twice the rounding of S, as a free edge (a task without loss) leaves no s above 0 otherwise
 
 How Theta was found proves nothing, only the conjugate does. Rounding: with u of `duals`, W'Theta is known to
 within u ||w_s|| ||theta_t||, and R~* of a set in B >= 0 grows with every entry of S, so it is asked at S plus
@@ -36,13 +37,14 @@ def conjugate_gap(tasks: TaskSet, model: Model, W: Array, B: Array) -> float | N
     room = model.task_weight(tasks) * loss_room(tasks, model, W) + SUMMED * losses
     if model.transfer.conjugate(np.zeros_like(B), losses) is None:
         return None
-    judge = _Judge(model, W, B, losses, room, rounding(W, features(tasks)))
-    pull = 2.0 * model.coupling * (W - W @ B)
-    return min(judge.gap(Theta) for Theta in (pull, shifted(model, W, B, losses)) if Theta is not None)
+    noise = rounding(W, features(tasks))
+    judge = _Judge(model, W, B, losses, room, noise)
+    tried = judge.pull, shifted(model, W, B, losses, noise=noise)
+    return min(judge.gap(Theta) for Theta in tried if Theta is not None)
 
 
-def shifted(model: Model, W: Array, B: Array, losses: Array) -> Array | None:
-    """The second direction of the essay, None where a column has dependent predictors."""
+def shifted(model: Model, W: Array, B: Array, losses: Array, *, noise: float) -> Array | None:
+    """The second direction of the essay, None where there are more predictors than features."""
     d, T = W.shape
     if d < T - 1:
         return None
@@ -51,6 +53,8 @@ def shifted(model: Model, W: Array, B: Array, losses: Array) -> Array | None:
     after = model.transfer.prox(B - slope / h, 1.0 / h, losses)
     V = h * (B - after) + model.coupling_gradient_B(W, after) - slope
     Theta = 2.0 * model.coupling * (W - W @ after)
+    if not model.transfer.feasible(T).signed:
+        V -= 2.0 * noise * np.outer(np.linalg.norm(W, axis=0), np.linalg.norm(Theta, axis=0))
     for t in range(T):
         others = np.arange(T) != t
         Theta[:, t] += np.linalg.lstsq(W[:, others].T, V[others, t], rcond=None)[0]

@@ -61,16 +61,19 @@ def edge_blocks(
     sources: Indices,
     targets: Indices,
     loss_gradient: Array | None = None,
+    rates: Array | None = None,
 ) -> tuple[Array, Array]:
     """Second derivatives of J in B[sources, targets] and vec(W), (k, T d), and in those entries, (k, k).
 
-    `loss_gradient` (d, T) replaces that of the losses at W, where these have kinks.
+    `loss_gradient` (d, T) replaces that of the losses at W, where these have kinks; `rates` (k, T) are those
+    of the entries' prices in the losses, where the penalty has no row prices.
     """
     s, t = sources, targets
     M = np.eye(tasks.T) - B
     gradient = model.loss_gradient(tasks, W) if loss_gradient is None else loss_gradient
     weighted_gradient = model.task_weight(tasks) * gradient
-    cross = price_rates(model, tasks.T)[s][:, :, None] * weighted_gradient.T[None]
+    rates = price_rates(model, tasks.T)[s] if rates is None else rates
+    cross = rates[:, :, None] * weighted_gradient.T[None]
     cross -= 2.0 * model.coupling * M.T[t][:, :, None] * W.T[s][:, None, :]
     cross[np.arange(len(s)), s] -= 2.0 * model.coupling * (W @ M).T[t]
     return (

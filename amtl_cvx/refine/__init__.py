@@ -26,8 +26,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import numpy as np
-
 from amtl_cvx.certificate import certify, residuals, resolution
 from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.model import Model
@@ -41,6 +39,7 @@ from amtl_cvx.refine.newton import (
     newton_steps,
 )
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
+from amtl_cvx.refine.variables import direct_step, engine_of
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -52,6 +51,8 @@ __all__ = [
     "Derivatives",
     "can_refine",
     "derivatives",
+    "direct_step",
+    "engine_of",
     "kept_apart",
     "plain_rounds",
     "refine",
@@ -147,7 +148,8 @@ def refine(
         A feasible point with J not above that of `start` (up to rounding).
     """
     small = tasks.T * tasks.d <= DENSE_LIMIT
-    if not can_refine(model) or not (small or model.loss.smooth):
+    engine = engine_of(model, tasks.T)
+    if engine is None or not (small or (model.loss.smooth and engine == "entries")):
         return start
     (W, B), carried = start, Carried() if carried is None else carried
     if carried.steps and _enough(tasks, model, start, carried, tol=tol, max_steps=max_steps):
@@ -243,6 +245,6 @@ def shortened(tasks: TaskSet, model: Model, start: Point, *, tol: float) -> Iter
         yield minimal_weights(tasks, model, start[0], B), B
 
 
-def can_refine(model: Model) -> bool:
-    """Whether the penalty has the gradient that refinement needs."""
-    return model.transfer.row_prices(np.zeros(1)) is not None
+def can_refine(model: Model, T: int) -> bool:
+    """Whether the penalty has one of the forms that refinement needs."""
+    return engine_of(model, T) is not None

@@ -18,7 +18,9 @@ from amtl_cvx.certificate.curvature import edge_blocks
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.model import Model
 from amtl_cvx.refine.boxqp import box_minimum
-from amtl_cvx.subproblems.direct import DirectTransferStep, cholesky, minimal_weights
+from amtl_cvx.refine.tangent import tangent_variables
+from amtl_cvx.refine.variables import Variables, atom_variables, direct_step, engine_of
+from amtl_cvx.subproblems.direct import cholesky, minimal_weights
 from amtl_cvx.subproblems.kinks import free_directions
 from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
@@ -156,7 +158,9 @@ def newton_steps(
 
 def exact_round(tasks: TaskSet, model: Model, W: Array, B: Array) -> Point:
     """The exact B-step, then the exact W-step."""
-    B = DirectTransferStep().solve(tasks, model, W, B).value
+    step = direct_step(model, tasks.T)
+    assert step is not None
+    B = step.solve(tasks, model, W, B).value
     return minimal_weights(tasks, model, W, B), B
 
 
@@ -171,15 +175,15 @@ def _lower(tasks: TaskSet, model: Model, old: Point, new: Point) -> Point:
 def _step(tasks: TaskSet, model: Model, point: Point, trust: Trust) -> Point | None:
     """The first trial point that lowers J (at rounding level: the residual); None if there is none."""
     W, B = point
-    J = model.objective(tasks, W, B)
-    local = derivatives(tasks, model, W, B, working_set(tasks, model, W, B))
-    if not len(local.sources):
+    local = variables(tasks, model, W, B)
+    J = model.objective(tasks, W, local.base)
+    if not len(local.value):
         return None
     root = np.sqrt(_positive(np.diag(local.BB)))
     S = eliminated(local) / np.outer(root, root)
     none = np.empty((0, 0))
     local = local._replace(WW=none, BW=none)  # the trial points need their memory
-    gradient, lower = local.gradient_B / root, -B[local.sources, local.targets] * root
+    gradient, lower = local.gradient / root, -local.value * root
     convex, relative = trust.convex(S), 0.0  # the residual is asked for where J cannot decide
     for _ in range(_TRIALS):
         try:
@@ -187,10 +191,10 @@ def _step(tasks: TaskSet, model: Model, point: Point, trust: Trust) -> Point | N
         except sl.LinAlgError:
             trust.raise_()
             continue
-        trial_B = B.copy()
-        trial_B[local.sources, local.targets] = np.where(
-            step > lower, np.maximum((step - lower) / root, 0.0), 0.0
-        )
+        if local.free:
+            trial_B = local.graph(step / root)
+        else:
+            trial_B = local.graph(np.where(step > lower, np.maximum((step - lower) / root, 0.0), 0.0))
         trial = minimal_weights(tasks, model, W, trial_B), trial_B
         predicted = -float(gradient @ step + 0.5 * step @ S @ step)
         actual = J - model.objective(tasks, *trial)
@@ -219,7 +223,25 @@ def working_set(tasks: TaskSet, model: Model, W: Array, B: Array) -> Mask:
     return (B > 0.0) | enters
 
 
-def eliminated(local: Derivatives) -> Array:
+def variables(tasks: TaskSet, model: Model, W: Array, B: Array) -> Variables:
+    """What a step from here moves besides W, by the form that the penalty has."""
+    engine = engine_of(model, tasks.T)
+    if engine == "atoms":
+        return atom_variables(tasks, model, W, B, most=WORKING_LIMIT)
+    if engine == "prox":
+        return tangent_variables(tasks, model, W, B)
+    local = derivatives(tasks, model, W, B, working_set(tasks, model, W, B))
+    places = local.sources, local.targets
+
+    def graph(value: Array) -> Array:
+        new = B.copy()
+        new[places] = value
+        return new
+
+    return Variables(B[places], graph, B, local.gradient_B, local.WW, local.BW, local.BB)
+
+
+def eliminated(local: Derivatives | Variables) -> Array:
     """S = BB - BW WW^-1 WB; the factor takes the memory of WW, which is lost."""
     factor, _ = cholesky(local.WW)
     half: Array = sl.solve_triangular(factor, local.BW.T, lower=True, check_finite=False)

@@ -1,0 +1,200 @@
+r"""What a Newton step moves besides W: entries of B, or the coefficients of its atoms.
+
+A penalty that is linear over B >= 0 moves entries of B. One with `atoms`, B = base + E x, x >= lo and
+R = (P l + p0)'x + (Q l + q0)'x^2, moves x: with G_B, BW and BB the coupling's derivatives in entries of B,
+
+    slope_x   E'G_B + p + 2 q x                  p = P l + p0, q = Q l + q0
+    x-W       E'BW + (P + 2 x Q) (x) c grad l    row by row
+    x-x       E'BB E + 2 diag(q)
+
+Any other penalty with a prox that acts row by row is refined by `tangent`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+import scipy.linalg as sl
+import scipy.sparse as sp
+
+from amtl_cvx.certificate.curvature import edge_blocks
+from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
+from amtl_cvx.model import Model
+from amtl_cvx.refine.boxqp import box_minimum
+from amtl_cvx.solvers import Solved
+from amtl_cvx.subproblems import HalfStep
+from amtl_cvx.subproblems.direct import DirectTransferStep
+from amtl_cvx.subproblems.kinks import free_directions
+from amtl_cvx.subproblems.transfer import prox_polished
+from amtl_cvx.tasks import Array, Indices, TaskSet
+from amtl_cvx.transfer import Atoms, TransferPenalty
+
+Engine = Literal["entries", "atoms", "prox"]
+BOX_LIMIT = 2000
+"""Largest number of atoms whose B-step is one dense quadratic; more of them take prox steps."""
+_RIDGE = 1e-13  # part of the diagonal of a box problem that is added to it, so that it has a factor
+
+
+def engine_of(model: Model, T: int) -> Engine | None:
+    """What refines this penalty: Newton on entries of B, on atoms, on tangents of its prox; or nothing."""
+    transfer = model.transfer
+    if transfer.row_prices(np.zeros(T)) is not None:
+        return "entries"
+    if atoms_of(transfer, T) is not None:
+        return "atoms"
+    return "prox" if transfer.row_steps else None
+
+
+def atoms_of(transfer: TransferPenalty, T: int) -> Atoms | None:
+    """The atoms, unless a class that inherits them has made its feasible set smaller."""
+    atoms = transfer.atoms(T)
+    if atoms is None:
+        return None
+    B = atoms.graph(atoms.lo + 1.0)
+    return atoms if np.array_equal(transfer.project(B), B) else None
+
+
+class Variables(NamedTuple):
+    """The chosen variables: where they are above their bounds, and what B is for other values."""
+
+    value: Array
+    """(k,), >= 0; infinite where `free`"""
+    graph: Callable[[Array], Array]
+    """B (T, T) for other values of these (for moves where `free`), the rest as it is."""
+    base: Array
+    """B (T, T) where the derivatives are taken."""
+    gradient: Array
+    WW: Array
+    BW: Array
+    BB: Array
+    free: bool = False
+    """Whether they have no bounds."""
+
+
+def coupling_blocks(
+    tasks: TaskSet, model: Model, W: Array, B: Array, sources: Indices, targets: Indices
+) -> tuple[Array, Array, Array, Array]:
+    """WW, BW and BB without what the penalty adds to them, and c grad l (T, d) by tasks.
+
+    For a loss with kinks W stands for its moves in the directions that rows on their kinks leave free: BW is
+    for all of W then, and WW comes with them (see `free_part`).
+    """
+    if model.loss.smooth:
+        WW, gradient = model.hessian_W(tasks, W, B), model.loss_gradient(tasks, W)
+    else:
+        u = kinked_multipliers(tasks, model, W, B)
+        gradient = fenchel(tasks, model, W, B, u).pull / model.loss_weight(tasks, B)
+        WW = np.empty((0, 0))
+    none = np.zeros((len(sources), tasks.T))
+    BW, BB = edge_blocks(tasks, model, W, B, sources, targets, gradient, rates=none)
+    return WW, BW, BB, (model.task_weight(tasks) * gradient).T
+
+
+def free_part(tasks: TaskSet, model: Model, W: Array, B: Array, WW: Array, BW: Array) -> tuple[Array, Array]:
+    """WW and BW in the directions in which W moves: all of them unless the loss has kinks."""
+    if model.loss.smooth:
+        return WW, BW
+    N, WW = free_directions(tasks, model, B, kinked_multipliers(tasks, model, W, B))
+    return WW, BW @ N
+
+
+def atom_variables(tasks: TaskSet, model: Model, W: Array, B: Array, *, most: int) -> Variables:
+    """The atoms that are above their bound or want to leave it, the steepest first up to about `most`."""
+    atoms, losses = atoms_of(model.transfer, tasks.T), model.weighted_losses(tasks, W)
+    assert atoms is not None
+    x = atoms.coefficients(B)
+    q = atoms.Q @ losses + atoms.q0
+    slope = atom_slope(model, W, B, losses, atoms, x)
+    above = x > atoms.lo
+    enters = ~above & (slope < 0.0)
+    room = max(most - int(above.sum()), 100)
+    if int(enters.sum()) > room:
+        enters &= slope <= np.partition(slope[enters], room - 1)[room - 1]
+    chosen = np.flatnonzero(above | enters)
+    E = atoms.E[:, chosen].tocsr()
+    places = np.flatnonzero(np.diff(E.indptr))
+    F = E[places].toarray()
+    WW, BW, BB, gradient = coupling_blocks(tasks, model, W, B, *np.divmod(places, tasks.T))
+    rates = atoms.P[chosen] + 2.0 * x[chosen, None] * atoms.Q[chosen]
+    BW = F.T @ BW + (rates[:, :, None] * gradient[None]).reshape(len(chosen), -1)
+    WW, BW = free_part(tasks, model, W, B, WW, BW)
+
+    def graph(value: Array) -> Array:
+        new = x.copy()
+        new[chosen] = atoms.lo[chosen] + value
+        return atoms.graph(new)
+
+    return Variables(
+        value=x[chosen] - atoms.lo[chosen],
+        graph=graph,
+        base=B,
+        gradient=slope[chosen],
+        WW=WW,
+        BW=BW,
+        BB=F.T @ BB @ F + np.diag(2.0 * q[chosen]),
+    )
+
+
+def atom_slope(model: Model, W: Array, B: Array, losses: Array, atoms: Atoms, x: Array) -> Array:
+    """Derivative of J in x, (k,)."""
+    p, q = atoms.P @ losses + atoms.p0, atoms.Q @ losses + atoms.q0
+    slope: Array = atoms.E.T @ model.coupling_gradient_B(W, B).ravel() + p + 2.0 * q * x
+    return slope
+
+
+class TransferStep(Protocol):
+    """An exact B-step in NumPy."""
+
+    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep: ...
+
+
+def direct_step(model: Model, T: int) -> TransferStep | None:
+    """The B-step in NumPy of a penalty: by columns, by its atoms, by its prox; None where it has neither."""
+    if model.transfer.edge_prices(np.zeros(T)) is not None:
+        return DirectTransferStep()
+    atoms = atoms_of(model.transfer, T)
+    if atoms is not None and len(atoms.lo) <= BOX_LIMIT:
+        return AtomStep(atoms)
+    return ProxStep() if model.transfer.row_steps or atoms is not None else None
+
+
+@dataclass(frozen=True)
+class AtomStep:
+    """The whole graph as a quadratic in x over bounds, W fixed."""
+
+    atoms: Atoms
+
+    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
+        """argmin over B of J(W, .), (T, T); from `B`."""
+        started, atoms = time.perf_counter(), self.atoms
+        losses, x = model.weighted_losses(tasks, W), atoms.coefficients(B)
+        gram, T = 2.0 * model.coupling * (W.T @ W), tasks.T
+        H = (atoms.E.T @ sp.kron(sp.csr_array(gram), sp.eye_array(T)) @ atoms.E).toarray()
+        H += np.diag(2.0 * (atoms.Q @ losses + atoms.q0))
+        diagonal = np.diag(H)
+        root = np.sqrt(np.maximum(diagonal, 1e-12 * (float(diagonal.max(initial=0.0)) or 1.0)))
+        S = H / np.outer(root, root) + _RIDGE * np.eye(len(H))
+        slope = atom_slope(model, W, B, losses, atoms, x) / root
+        lower = (atoms.lo - x) * root
+        try:
+            step = box_minimum(S, slope, lower)
+        except sl.LinAlgError:
+            step = np.zeros_like(x)
+        value = atoms.graph(np.where(step > lower, np.maximum(x + step / root, atoms.lo), atoms.lo))
+        return HalfStep(value, Solved(solver="box", status="optimal", seconds=time.perf_counter() - started))
+
+
+@dataclass(frozen=True)
+class ProxStep:
+    """The whole graph by accelerated prox steps, W fixed."""
+
+    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
+        """argmin over B of J(W, .), (T, T); from `B`."""
+        started = time.perf_counter()
+        losses = model.weighted_losses(tasks, W)
+        value = prox_polished(model, W, B, losses)
+        return HalfStep(value, Solved(solver="prox", status="optimal", seconds=time.perf_counter() - started))

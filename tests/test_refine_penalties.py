@@ -1,0 +1,149 @@
+"""Refinement of penalties that are not linear over B >= 0: atoms, and tangents of a prox."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from cases import PENALTY_CASES, Array, central_gradient, penalty_id, random_tasks, random_transfer
+
+from amtl_cvx import ElasticNet, Hinge, Logistic, Model, Options, RowBudget, SourceGroupL2, Symmetric, fit
+from amtl_cvx.certificate import residuals
+from amtl_cvx.refine import direct_step, engine_of
+from amtl_cvx.refine.newton import variables
+from amtl_cvx.refine.tangent import tangent_at
+from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.transfer import TransferPenalty
+
+REFINED = [penalty for penalty in PENALTY_CASES if engine_of(Model(transfer=penalty, coupling=1.0), 4)]
+refined = pytest.mark.parametrize("penalty", REFINED, ids=penalty_id)
+OTHERS = [p for p in REFINED if engine_of(Model(transfer=p, coupling=1.0), 4) != "entries"]
+others = pytest.mark.parametrize("penalty", OTHERS, ids=penalty_id)
+
+
+def test_what_refines_what() -> None:
+    engines = {type(p).__name__: engine_of(Model(transfer=p, coupling=1.0), 4) for p in PENALTY_CASES[2:]}
+    atoms = dict.fromkeys(("ElasticNet", "Forbidden", "Symmetric"), "atoms")
+    assert engines == {"SourceGroupL2": "prox", "RowBudget": "prox", **atoms}
+    assert engine_of(Model(transfer=PENALTY_CASES[0], coupling=1.0), 4) == "entries"
+    assert engine_of(Model(transfer=PENALTY_CASES[1], coupling=1.0), 4) is None  # a prox that is not by rows
+
+
+@refined
+@pytest.mark.parametrize("d", [6, 2])
+def test_the_b_step_in_numpy_is_that_of_the_definition(
+    penalty: TransferPenalty, d: int, rng: np.random.Generator
+) -> None:
+    """Also where T - 1 > d, whose B need not be unique."""
+    tasks, W = random_tasks(rng, d=d), rng.normal(size=(d, 4))
+    model = Model(transfer=replace(penalty, mu=0.05), coupling=0.5)  # type: ignore[type-var]
+    losses, step = model.weighted_losses(tasks, W), direct_step(model, 4)
+    assert step is not None
+    found = step.solve(tasks, model, W, model.transfer.start(4)).value
+    assert np.array_equal(model.transfer.project(found), found)
+    B = cp.Variable((4, 4))
+    limits = [B >= 0, cp.diag(B) == 0, *model.transfer.constraints(B)]
+    rule = 0.5 * cp.sum_squares(W - W @ B) + model.transfer.expression(B, losses)
+    least = cp.Problem(cp.Minimize(rule), limits).solve(solver="CLARABEL")
+    value = 0.5 * float(((W - W @ found) ** 2).sum()) + model.transfer.value(found, losses)
+    assert value == pytest.approx(least, rel=1e-7) and found.any()
+
+
+@others
+def test_derivatives_are_those_of_differences(penalty: TransferPenalty, rng: np.random.Generator) -> None:
+    """Slope and Hessian in what a step moves and in W, against differences of J itself."""
+    tasks = random_tasks(rng, d=5)
+    model = Model(transfer=penalty, coupling=0.5)
+    B = penalty.project(random_transfer(rng, 4, 0.5))
+    W = minimal_weights(tasks, model, rng.normal(size=(5, 4)), B)
+    if engine_of(model, 4) == "prox":  # a point on its own tangent: the B-step's, not at a corner
+        B = direct_step(model, 4).solve(tasks, model, W, B).value  # type: ignore[union-attr]
+        W = minimal_weights(tasks, model, W, B)
+    exact = variables(tasks, model, W, B)
+    k = len(exact.value)
+    here = np.zeros(k) if exact.free else exact.value
+    assert k > 1
+
+    def value(x: Array) -> float:
+        return model.objective(tasks, W, exact.graph(x))
+
+    slope = central_gradient(value, here, 1e-4)
+    shift = exact.BW @ np.linalg.solve(exact.WW, model.gradient_W(tasks, W, exact.base).T.ravel())
+    expected = exact.gradient + (shift if exact.free else 0.0)  # tangent models have W eliminated
+    assert slope == pytest.approx(expected, rel=1e-6, abs=1e-7)
+    Hessian = np.column_stack(
+        [
+            (central_gradient(value, here + 1e-4 * e, 1e-3) - central_gradient(value, here - 1e-4 * e, 1e-3))
+            / 2e-4
+            for e in np.eye(k)
+        ]
+    )
+    assert Hessian == pytest.approx(exact.BB, rel=1e-4, abs=1e-4)
+
+    def weight_slope(x: Array) -> Array:
+        return model.gradient_W(tasks, W, exact.graph(x)).T.ravel()
+
+    mixed = np.stack(
+        [(weight_slope(here + 1e-5 * e) - weight_slope(here - 1e-5 * e)) / 2e-5 for e in np.eye(k)]
+    )
+    assert mixed == pytest.approx(exact.BW, rel=1e-4, abs=1e-4)
+
+
+def test_a_tangent_keeps_zero_rows_and_spent_budgets(rng: np.random.Generator) -> None:
+    tasks, W = random_tasks(rng, d=5), rng.normal(size=(5, 4))
+    for penalty in (SourceGroupL2(mu=0.3), RowBudget(mu=0.01, budget=0.2)):
+        model = Model(transfer=penalty, coupling=0.5)
+        B = direct_step(model, 4).solve(tasks, model, W, np.zeros((4, 4))).value  # type: ignore[union-attr]
+        tangent = tangent_at(tasks, model, W, B)
+        assert np.abs(tangent.B - B).max() <= 1e-10
+        assert not tangent.Z[:, B == 0.0].any() or np.abs(tangent.Z[:, B == 0.0]).max() <= 1e-6
+        spent = B.sum(axis=1) >= 0.2 * (1 - 1e-12)
+        if isinstance(penalty, RowBudget):
+            assert spent.any() and np.abs(tangent.Z.sum(axis=2)[:, spent]).max() <= 1e-6
+        free = (B > 0.0).sum() - (int(spent.sum()) if isinstance(penalty, RowBudget) else 0)
+        assert len(tangent.Z) == free
+
+
+@refined
+@pytest.mark.parametrize("engine", ["cvxpy", "fast"])
+def test_refined_to_rounding(penalty: TransferPenalty, engine: str, rng: np.random.Generator) -> None:
+    """A few steps to 1e-12, J never rises, the same point with both engines."""
+    tasks = random_tasks(rng, d=5, counts=(30, 25, 40, 28))
+    model = Model(transfer=penalty, coupling=0.5)
+    solution = fit(tasks, model, options=Options(engine=engine, tol=1e-11))  # type: ignore[arg-type]
+    assert solution.certificate.passes and solution.certificate.relative <= 1e-12
+    J = [record.objective for record in solution.history]
+    assert max(np.diff(J), default=0.0) <= 1e-12 * J[0]
+    assert len(J) <= 60 and np.array_equal(penalty.project(solution.B), solution.B)
+
+
+@refined
+def test_more_tasks_than_features(penalty: TransferPenalty, rng: np.random.Generator) -> None:
+    tasks = random_tasks(rng, d=3, counts=(12, 9, 14, 8, 11, 10))
+    solution = fit(tasks, Model(transfer=replace(penalty, mu=0.03), coupling=1.0))  # type: ignore[type-var]
+    assert solution.certificate.relative <= 1e-9, solution.certificate.verdict()
+    assert solution.certificate.edges > 3
+
+
+@pytest.mark.parametrize("loss", [Logistic(), Hinge()], ids=lambda loss: loss.name)
+@pytest.mark.parametrize("penalty", [ElasticNet(mu=0.2, rho=0.1), SourceGroupL2(mu=0.2)], ids=penalty_id)
+def test_other_losses(loss: Logistic, penalty: TransferPenalty, rng: np.random.Generator) -> None:
+    tasks = random_tasks(rng, loss=loss.name, d=4, counts=(20, 25, 18))
+    solution = fit(tasks, Model(loss=loss, transfer=penalty, coupling=0.2))
+    assert solution.certificate.passes, solution.certificate.verdict()
+
+
+def test_symmetric_is_the_problem_in_half_sums(rng: np.random.Generator) -> None:
+    """B = (C + C')/2 with C >= 0, solved by CVXPY at the W that was found."""
+    tasks = random_tasks(rng, d=5)
+    model = Model(transfer=Symmetric(mu=0.05), coupling=0.5)
+    solution = fit(tasks, model)
+    W, losses = solution.W, model.weighted_losses(tasks, solution.W)
+    C = cp.Variable((4, 4), nonneg=True)
+    B = (C + C.T) / 2
+    rule = 0.5 * cp.sum_squares(W - W @ B) + 0.05 * losses @ cp.sum(B, axis=1)
+    cp.Problem(cp.Minimize(rule), [cp.diag(C) == 0]).solve(solver="CLARABEL")
+    assert pytest.approx(B.value, abs=1e-6) == solution.B and solution.certificate.edges > 0
+    assert residuals(tasks, model, W, solution.B).relative <= 1e-10
