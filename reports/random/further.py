@@ -186,7 +186,7 @@ def _lines(problem: Problem, rounds: list[Here], point: Point) -> Iterator[Line]
     def of_B(move: Reals) -> Line:
         def at(length: arb) -> Here:
             moved = _feasible(mid(B + length * move))
-            best = near_W(problem, W, moved).W
+            best = near_W(problem, W, moved, only_near=True).W
             return Here(problem.J(best, moved), best, moved)
 
         return at
