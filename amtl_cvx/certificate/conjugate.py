@@ -10,8 +10,9 @@ R~*(s S) is finite, and the lesser gap is kept; s = 0 always is feasible, as R~ 
     scaled    2 lam R: linear in the residual
     shifted   B+ = prox(B - G/h), V = h (B - B+) + G(B+) - G(B), G = -2 lam W'R: V - G(B+) is a subgradient of
               R~ at B+, and Theta_t = 2 lam (w_t - W b+_t) + pinv(A_t)'V_t has that for S where the columns of
-              A_t = W without w_t are independent (T - 1 <= d): quadratic in the residual. V is asked for less
-              twice the rounding of S, as a free edge (a task without loss) leaves no s above 0 otherwise
+              A_t = W without w_t are independent (T - 1 <= d): quadratic in the residual. Where T - 1 > d
+              only the rows with an edge in B+ are asked for, the others have room at a strict solution. V is
+              asked for less twice the rounding of S: a free edge leaves no s above 0 otherwise
 
 How Theta was found proves nothing, only the conjugate does. Rounding: with u of `duals`, W'Theta is known to
 within u ||w_s|| ||theta_t||, and R~* of a set in B >= 0 grows with every entry of S, so it is asked at S plus
@@ -39,15 +40,12 @@ def conjugate_gap(tasks: TaskSet, model: Model, W: Array, B: Array) -> float | N
         return None
     noise = rounding(W, features(tasks))
     judge = _Judge(model, W, B, losses, room, noise)
-    tried = judge.pull, shifted(model, W, B, losses, noise=noise)
-    return min(judge.gap(Theta) for Theta in tried if Theta is not None)
+    return min(judge.gap(Theta) for Theta in (judge.pull, shifted(model, W, B, losses, noise=noise)))
 
 
-def shifted(model: Model, W: Array, B: Array, losses: Array, *, noise: float) -> Array | None:
-    """The second direction of the essay, None where there are more predictors than features."""
+def shifted(model: Model, W: Array, B: Array, losses: Array, *, noise: float) -> Array:
+    """The second direction of the essay."""
     d, T = W.shape
-    if d < T - 1:
-        return None
     h = prox_steps(model, W, 1.0)
     slope = model.coupling_gradient_B(W, B)
     after = model.transfer.prox(B - slope / h, 1.0 / h, losses)
@@ -57,6 +55,8 @@ def shifted(model: Model, W: Array, B: Array, losses: Array, *, noise: float) ->
         V -= 2.0 * noise * np.outer(np.linalg.norm(W, axis=0), np.linalg.norm(Theta, axis=0))
     for t in range(T):
         others = np.arange(T) != t
+        if d < T - 1:
+            others &= after[:, t] != 0.0
         Theta[:, t] += np.linalg.lstsq(W[:, others].T, V[others, t], rcond=None)[0]
     return Theta
 
