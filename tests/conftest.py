@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,20 @@ from command_line import GIVEN, Answer, Run, arrays  # noqa: E402
 
 from amtl_cvx import report  # noqa: E402
 from amtl_cvx.cli import main  # noqa: E402
+from amtl_cvx.losses import LOSSES  # noqa: E402
 from amtl_cvx.runfolder import folder as run_folder  # noqa: E402
 from amtl_cvx.solution import Solution  # noqa: E402
+from amtl_cvx.transfer import TRANSFERS  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def registered() -> Iterator[None]:
+    """What a test registers is gone after it."""
+    before = [(known, dict(known)) for known in (LOSSES, TRANSFERS)]
+    yield
+    for known, names in before:
+        known.clear()
+        known.update(names)
 
 
 @pytest.fixture

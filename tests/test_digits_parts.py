@@ -62,7 +62,7 @@ def test_as_many_digits_are_given_as_were_asked_for(digits: int) -> None:
 class Swapped:
     """Prices that belong to the loss of the other task."""
 
-    def prices(self, losses: Array) -> Array:
+    def row_prices(self, losses: Array) -> Array:
         found: Array = losses[::-1].copy()
         return found
 
@@ -73,7 +73,7 @@ class Constant:
     def __init__(self, rate: float) -> None:
         self.rate = rate
 
-    def prices(self, losses: Array) -> Array:
+    def row_prices(self, losses: Array) -> Array:
         found: Array = 0.5 + self.rate * losses
         return found
 
@@ -81,7 +81,7 @@ class Constant:
 class Nothing:
     """No prices."""
 
-    def prices(self, losses: Array) -> None:
+    def row_prices(self, losses: Array) -> None:
         return None
 
 
