@@ -58,10 +58,21 @@ def worst_B(problem: Problem, W: Reals, B: Reals) -> float:
         own, h = problem.lam * taken + prices[s] * (taken / given).sqrt(), 2 * problem.lam * given
         step = -(G[s, t] / h).mid()
         step = step if step > -B[s, t] else -B[s, t]
-        E = EPS * (prices[s] + 2 * problem.lam * size[s, t])
+        E = EPS * (prices[s] + _price_rounding(problem, W, s) + 2 * problem.lam * size[s, t])
         gain = -(G[s, t] * step + h * step * step / 2)
         worst = max(worst, float((gain - 50 * E * E / h).mid() / own.mid()))
     return worst
+
+
+def _price_rounding(problem: Problem, W: Reals, s: int) -> arb:
+    """By how much the price of an edge out of s can change where its scores do by all of their size."""
+    moved = abs(problem.rows[s]) @ abs(W[:, s]) + abs(problem.targets[s])
+    total = ZERO
+    for z, m, y in zip(problem.rows[s] @ W[:, s], moved, problem.targets[s], strict=True):
+        _, first, second = problem.row(z.mid(), y)
+        steep = max(abs(end) for end in problem.ends(y)[:2]) if problem.kinked else abs(first)
+        total += (steep + second * EPS * m) * m
+    return problem.price * problem.c[s] * problem.scale[s] * total
 
 
 class _Line:
