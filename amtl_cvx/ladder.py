@@ -3,8 +3,8 @@ r"""The ladder: from a first-order certificate up to strict local, proven digits
     climbed = climb(solution.certificate, tasks, model, solution.W, solution.B, level="C5")
     climbed.certificate.level, climbed.proven.objective, climbed.bounds.lower
 
-Every rung stands on the one below, so the climb ends where one is not reached; the certificate then says why,
-in `reasons` under the code of the rung, and `refused` tells a rung that cannot be had here (too large, a loss
+C3 and C5 stand on C2, C4 on C3. Where a rung is not reached the certificate says why, in `reasons` under the
+code of the rung, and `refused` tells a rung that cannot be had here (too large, a loss
 or penalty that it does not cover, an extra that is not installed) from one that this point fails. A rung on
 which the work allowed came to its end (`limit` in seconds; rounds, digits and cells are limited as well) is
 not decided: that says nothing against the point.
@@ -31,10 +31,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from amtl_cvx.certificate import LEVELS, Certificate, SecondOrder, check_level, reaches, second_order
+from amtl_cvx.certificate import LEVELS, Certificate, SecondOrder, check_level, second_order
 from amtl_cvx.certificate import certify as certify_first_order
 from amtl_cvx.certificate.figures import double_above, double_below, rounded_down, rounded_up
-from amtl_cvx.certificate.rungs import DEGENERATE, INTERRUPTED, UNDECIDED
+from amtl_cvx.certificate.levels import DEGENERATE, INTERRUPTED, NEEDS, UNDECIDED
 from amtl_cvx.errors import LimitReached, NotCertifiable
 from amtl_cvx.footprint import check_certificate
 from amtl_cvx.limits import SECONDS as LIMIT
@@ -164,7 +164,7 @@ def climb(
     proof: dict[str, Any] | None = None,
     observe: Callable[[str], None] | None = None,
 ) -> Climb:
-    """Go up from a first-order certificate of (W, B) until `level`, or until a rung is not reached.
+    """Go up from a first-order certificate of (W, B) until `level`, as far as the rungs bear.
 
     Ctrl-C ends the climb and keeps the rungs below the one that was tried.
 
@@ -197,9 +197,11 @@ def climb(
     check_level(level)
     check_limit(limit)
     wanted = [code for code in LEVELS if "C2" < code <= level]
-    climbed, below, end = Climb(certificate=certificate), "C2", time.monotonic() + limit
+    climbed, end = Climb(certificate=certificate), time.monotonic() + limit
     for code in wanted:
-        if not (reaches(climbed.certificate, below) or _left_to_balls(climbed, code)):
+        if certificate.kind != "joint":
+            climbed = _refused(climbed, code, _OTHER_PROBLEM)
+        elif not (climbed.certificate.has(below := NEEDS[code]) or _left_to_balls(climbed, code)):
             climbed = _missed(climbed, code, f"needs {below}")
         else:
             if observe is not None:
@@ -210,13 +212,12 @@ def climb(
                     tried = _STEPS[code](
                         climbed, tasks, model, W, B, width=width, digits=digits, proof=proof, observe=observe
                     )
-                stands = reaches(tried.certificate, below)
+                stands = tried.certificate.has(below)
                 climbed = tried if stands else _missed(climbed, code, f"needs {below}")
             except LimitReached as stop:
                 climbed = _undecided(climbed, code, f"{stop}, {limit:g} s in all; {_LONGER}")
             except KeyboardInterrupt:
                 return replace(_missed(climbed, code, INTERRUPTED), interrupted=True)
-        below = code
     return climbed
 
 
@@ -228,10 +229,6 @@ def _left_to_balls(climbed: Climb, code: str) -> bool:
 
 def _strict_local(climbed: Climb, tasks: TaskSet, model: Model, W: Array, B: Array, **_: Any) -> Climb:
     """C3."""
-    if climbed.certificate.kind != "joint":
-        return _refused(
-            climbed, "C3", "the levels from C3 on are about J, and this point solves another problem"
-        )
     try:
         found = second_order(tasks, model, W, B)
     except NotCertifiable as refusal:
@@ -279,7 +276,7 @@ def _digits_proven(
             f"the proven first-order point is up to {rounded_up(found.distance)} away from the stored one,"
             " and nothing excludes another in between: refine the point",
         )
-    if not reaches(climbed.certificate, "C3"):
+    if not climbed.certificate.has("C3"):
         climbed = _decided_by(climbed, found)
     return _with(
         climbed,
@@ -316,6 +313,9 @@ def _global_verified(
 ) -> Climb:
     """C5."""
     from amtl_cvx.enclosure import enclose, stored_enclosure
+
+    if any(task.compressed for task in tasks):
+        return _refused(climbed, "C5", _FACTORS)
 
     def cut(words: str) -> None:
         if observe is not None:
@@ -422,6 +422,7 @@ def _refused(climbed: Climb, code: str, reason: str) -> Climb:
     return _with(climbed, None, reasons={code: reason}, refused=(*climbed.certificate.refused, code))
 
 
+_OTHER_PROBLEM = "the levels from C3 on are about J, and this point solves another problem"
 _FACTORS = (
     "the rows were streamed and their factors are rounded: read the data from a .npz or .csv file, which"
     " keeps the rows"

@@ -13,6 +13,7 @@ import pytest
 
 import amtl_cvx.report as report
 from amtl_cvx.certificate import LEVELS, Certificate, certify
+from amtl_cvx.certificate.levels import INTERRUPTED
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Squared
 from amtl_cvx.model import Model
@@ -229,7 +230,7 @@ def test_the_ladder_shows_every_rung_with_its_state(tmp_path: Path) -> None:
         level="C3",
         reduced_hessian_min=0.25,
         refused=("C4",),
-        reasons={"C4": "python-flint is not installed: <pip>", "C5": "needs C4"},
+        reasons={"C4": "python-flint is not installed: <pip>", "C5": INTERRUPTED},
     )
     text, page = written(tmp_path, dataclasses.replace(solution, certificate=certificate))
     rows = page.tables["ladder"][1:]
@@ -237,13 +238,13 @@ def test_the_ladder_shows_every_rung_with_its_state(tmp_path: Path) -> None:
     assert [row[0].split("\N{NO-BREAK SPACE}") for row in rows] == [list(level) for level in LEVELS.items()]
     assert rows[3][2] == "curvature 0.25" and "strict local minimum" in rows[3][3]
     assert rows[4][3] == "Python-flint is not installed: <pip>." and "<pip>" not in text
-    assert rows[5][3] == "Needs C4."
+    assert rows[5][3] == f"{INTERRUPTED.capitalize()}."
     steps = re.findall(r'<li class="([\w-]+)"><span class="step"', text)
     assert steps == ["reached"] * 4 + ["cannot-be-had", "not-tried"]
     values = {row[0]: row[1] for row in page.tables["certificate"] if len(row) == 3}
     assert values["reduced_hessian_min"] == "0.25" and values["refused"] == "C4"
     assert values["proven_radius"] == "python-flint is not installed: <pip>"
-    assert values["global_lower"] == "needs C4"
+    assert values["global_lower"] == INTERRUPTED
 
 
 @words_only

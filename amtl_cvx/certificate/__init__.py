@@ -57,14 +57,15 @@ from amtl_cvx.certificate.columns import (
 from amtl_cvx.certificate.escape import escape
 from amtl_cvx.certificate.fenchel import kinked_multipliers
 from amtl_cvx.certificate.gains import task_gain
+from amtl_cvx.certificate.levels import LEVELS, Rung, check_level
 from amtl_cvx.certificate.residuals import Residuals, infeasibility, prox_steps, residuals
 from amtl_cvx.certificate.rows import RowSums, confirm
 from amtl_cvx.certificate.rules import rule_that_changed
-from amtl_cvx.certificate.rungs import LEVELS, Rung, check_level, reaches, rungs
 from amtl_cvx.certificate.second_order import SecondOrder, second_order
 from amtl_cvx.certificate.valley import valley
 from amtl_cvx.certificate.verdict import Bounds, Certificate, check_tolerance, conclude, resolution
 from amtl_cvx.certificate.weights import WeightEvidence, refusal, weight_evidence, weight_gap
+from amtl_cvx.certificate.words import rungs
 from amtl_cvx.certificate.worst import worst_entries
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
@@ -87,7 +88,6 @@ __all__ = [
     "confirm",
     "infeasibility",
     "prox_steps",
-    "reaches",
     "residuals",
     "resolution",
     "rule_that_changed",

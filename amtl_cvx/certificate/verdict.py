@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from amtl_cvx.arrays import is_number
-from amtl_cvx.certificate.figures import rounded_down, rounded_up
+from amtl_cvx.certificate import words
+from amtl_cvx.certificate.known import Known
 from amtl_cvx.certificate.residuals import Residuals
 from amtl_cvx.certificate.rules import RULES
-from amtl_cvx.certificate.rungs import BOUNDS, LEVELS, rungs
 from amtl_cvx.errors import ModelError
 from amtl_cvx.model import Model
 from amtl_cvx.notebook import paragraph
@@ -24,127 +24,9 @@ _EPS = float(np.finfo(np.float64).eps)
 _KINKED, _SMOOTH = 16.0, 2.0**16  # what the scores are known to, in eps of the targets
 
 
-@dataclass(frozen=True, kw_only=True)
-class Certificate:
-    """What is known about a point (W, B): figures, a verdict, a level; certificate.json is its `to_dict`.
-
-    Attributes
-    ----------
-    kind : str
-        The problem the point is judged against: "joint" (J), "single-task" (the W-step at B = 0),
-        "curriculum" (every convex step of Algorithm 2).
-    objective : float
-        J(W, B).
-    stationarity_W, stationarity_B : float
-        Largest residual, in the units of the gradient.
-    relative_W, relative_B, relative : float
-        Scale-free residuals; `relative` is the one that is judged.
-    joint_relative : float
-        The residual of J as a whole; equals `relative` for kind "joint", only reported for the others.
-    feasibility : float
-        max(0, -min B, max |diag B|); must be exactly 0.
-    gap_W, gap_B : float or None
-        Duality gaps in units of J; None where not available, with the reason in `reasons`.
-    gap_W_exact : bool
-        True when gap_W is the exact sub-optimality, False when it is an upper bound.
-    gain_W : float or None
-        What a move of W alone can gain at most: the least bound that is proved, with room for rounding;
-        judged. Infinite where nothing is proved, None where nothing was tried.
-    gain_W_by : str
-        Which bound it is: "decrement" (`gains`), "gap" (gap_W with its rounding), "value" (J itself, where
-        that is rounding) or "none".
-    limit : float or None
-        What gain_W and gap_B together are held against: tol J, not below the rounding of J (`resolution`).
-    sigma_min : float
-        Smallest singular value of I - B; near 0 it inflates an upper bound gap_W.
-    tol : float
-        What the residual and the gaps (relative to J) are held against.
-    passes : bool
-    level : str or None
-        "C0" to "C5" (from C3 on: `ladder.climb`); None for an infeasible point.
-    edges, zeros : int
-        Number of positive entries of B, and of the others off its diagonal.
-    zeros_proven : int or None
-        How many of the zeros are 0 in every minimiser of J(W, .).
-    error_W, error_B : float or None
-        Bounds on ||W - W*||_F and ||B - B*||_F, W* the minimiser of J(., B) and B* that of J(W, .).
-    condition_W, condition_B : float or None
-        Condition numbers: of the Hessian of the W-step (1-norm), and the largest of A_P'A_P over the columns
-        of B, A_P the predictors on the support of a column.
-    reduced_hessian_min, min_multiplier, min_positive_B : float or None
-        Level C3: the smallest eigenvalue of the reduced Hessian, the smallest multiplier of an entry B_st = 0
-        and the smallest positive entry of B (`second_order`).
-    held_rows : int or None
-        Level C3: how many rows stand on the kink of their loss (hinge, quantile) and are held there; the
-        eigenvalue is that of the moves along them.
-    proven_radius, proven_distance, proven_isolation : float or None
-        Level C4, all in the largest entry: a true first-order point is known to within the radius, the stored
-        W and B are at most the distance away from it, and within the isolation there is no other.
-    global_lower, global_upper, global_width : float or None
-        Level C5: bounds of the global minimum, rounded outward, and their distance relative to it.
-    global_excess : float or None
-        Level C5: J at this point, exact, less global_lower, rounded up: it is above the minimum by no more.
-    global_method : str or None
-        "exact", or "solver-claimed", which is no proof and never makes level C5.
-    refused : tuple of str
-        Levels that cannot be had at this point or on this machine; a level that was tried in vain is not
-        among them. `reasons` has the reason of both under the level's code.
-    reasons : mapping
-        Why a figure is None, or a level was not reached, by its name.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from amtl_cvx import LossWeightedL1, Model, TaskSet, certify
-    >>> tasks = TaskSet.from_arrays([np.eye(2), np.eye(2)], [[1.0, 0.0], [0.0, 1.0]])
-    >>> model = Model(transfer=LossWeightedL1(mu=1.0), coupling=0.5)
-    >>> found = certify(tasks, model, np.eye(2) / 2, np.zeros((2, 2)))
-    >>> found.level, found.passes, found.edges, found.zeros_proven
-    ('C2', True, 0, 2)
-    >>> certify(tasks, model, np.eye(2), np.zeros((2, 2))).reasons["relative_W"]
-    "w of 'task 0' for feature 0 is off by 1 of the terms of its own condition"
-    """
-
-    kind: str
-    objective: float
-    stationarity_W: float
-    stationarity_B: float
-    relative_W: float
-    relative_B: float
-    relative: float
-    joint_relative: float
-    feasibility: float
-    gap_W: float | None
-    gap_B: float | None
-    gap_W_exact: bool
-    gain_W: float | None
-    sigma_min: float
-    tol: float
-    passes: bool
-    level: str | None
-    edges: int
-    gain_W_by: str = "none"
-    limit: float | None = None
-    zeros: int = 0
-    zeros_proven: int | None = None
-    error_W: float | None = None
-    error_B: float | None = None
-    condition_W: float | None = None
-    condition_B: float | None = None
-    reduced_hessian_min: float | None = None
-    min_multiplier: float | None = None
-    min_positive_B: float | None = None
-    held_rows: int | None = None
-    proven_radius: float | None = None
-    proven_distance: float | None = None
-    proven_isolation: float | None = None
-    global_lower: float | None = None
-    global_upper: float | None = None
-    global_width: float | None = None
-    global_excess: float | None = None
-    global_method: str | None = None
-    refused: tuple[str, ...] = ()
-    reasons: Mapping[str, str] = field(default_factory=dict)
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Certificate(Known):
+    """What is known about a point, in figures (`Known`) and in words; see the module essay."""
 
     def __repr__(self) -> str:
         return f"Certificate({self.verdict()})"
@@ -158,10 +40,13 @@ class Certificate:
         return self.level == "C1" and "minimum" in self.reasons
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe: numbers that are not finite become null; and the version of the `rules`."""
+        """JSON-safe: numbers that are not finite become null; and the version of the `rules`, every rung."""
         result = {"rules": RULES, **dataclasses.asdict(self)}
         result["reasons"] = dict(self.reasons)
         result["refused"] = list(self.refused)
+        result["rungs"] = {
+            rung.code: {"state": rung.state, "reason": rung.words} for rung in words.rungs(self)
+        }
         return {
             key: None if isinstance(value, float) and not math.isfinite(value) else value
             for key, value in result.items()
@@ -169,74 +54,15 @@ class Certificate:
 
     def verdict(self) -> str:
         """One line: level, word and the figures that decide."""
-        if self.level is None and self.kind == "single-task":
-            return f"not a single-task point: B must be 0 there, its largest entry is {self.feasibility:.2g}"
-        if self.level is None:
-            return (
-                f"not feasible: B is {self.feasibility:.2g} away from its feasible set (B >= 0, diag(B) = 0)"
-            )
-        word = f"{self.level} {LEVELS[self.level]}"
-        figures = f"relative residual {rounded_up(self.relative)}"
-        if self.gain_W is not None:
-            figures += f", gain_W {rounded_up(self.gain_W)} ({BOUNDS[self.gain_W_by]})"
-        if self.gap_B is not None:
-            figures += f", gap_B {rounded_up(self.gap_B)}"
-        if self.limit is not None:
-            figures += f", limit {rounded_down(self.limit)} ({self.limit_words()})"
-        figures += "".join(f", {rung.figure}" for rung in rungs(self) if "C2" < rung.code <= self.level)
-        return f"{word}: {figures}, tolerance {self.tol:g} ({'passes' if self.passes else 'does not pass'})"
+        return words.verdict(self)
 
     def limit_words(self) -> str:
         """What the limit of the gains is."""
-        if self.limit is None or self.limit <= self.tol * abs(self.objective):
-            return "tol J"
-        return "rounding of J at W = 0, B = 0; J >= 0"
+        return words.limit_words(self)
 
     def sentences(self) -> list[str]:
         """The certificate in plain words, up to C2; `rungs` goes on from there."""
-        if self.level is None:
-            return [self.verdict()]
-        lines = [_GLOBAL_WORDS if self.level == "C5" else _KIND_WORDS[self.kind]]
-        lines.append(f"The objective is {self.objective:.6g}.")
-        for block, gain, error in (("W", self.gain_W, self.error_W), ("B", self.gap_B, self.error_B)):
-            if gain is not None and math.isfinite(gain):
-                by = f" ({BOUNDS[self.gain_W_by]})" if block == "W" else ""
-                away = (
-                    f", and the best {block} is at most {rounded_up(error)} away" if error is not None else ""
-                )
-                lines.append(f"No move of {block} alone can gain more than {rounded_up(gain)}{by}{away}.")
-        if self.limit is not None:
-            lines.append(f"The limit for both is {rounded_down(self.limit)} ({self.limit_words()}).")
-        compared = "at most" if self.relative <= self.tol else "more than"
-        lines.append(
-            f"The first-order residual is {rounded_up(self.relative)} of the size of its terms,"
-            f" {compared} the tolerance {self.tol:g}."
-        )
-        if self.zeros_proven is not None and self.zeros:
-            lines.append(f"{self.zeros_proven} of {self.zeros} absent edges are proved absent for this W.")
-        lines += _grouped({name: reason for name, reason in self.reasons.items() if name not in LEVELS})
-        lines.append(
-            "The graph is empty: no task helps another." if self.edges == 0 else f"{self.edges} edges."
-        )
-        return lines
-
-
-_KIND_WORDS = {
-    "joint": "The point is judged as a first-order point of the joint objective J;"
-    " J is not convex, other such points can exist.",
-    "single-task": "The point is judged as the minimum of the single-task problems (the W-step at B = 0),"
-    " which is convex.",
-    "curriculum": "Every step of the curriculum is judged as the convex problem it is;"
-    " the result as a whole is not a first-order point of J.",
-}
-
-
-def _grouped(reasons: Mapping[str, str]) -> list[str]:
-    """One line for each different reason, with all the names it is the reason for."""
-    names: dict[str, list[str]] = {}
-    for name, reason in reasons.items():
-        names.setdefault(reason, []).append(name)
-    return [f"{', '.join(group)}: {reason}." for reason, group in names.items()]
+        return words.sentences(self)
 
 
 def resolution(tasks: TaskSet, model: Model) -> float:
@@ -258,12 +84,6 @@ class Bounds(NamedTuple):
     zeros_proven: int | None
     condition_W: float | None
     condition_B: float | None
-
-
-_GLOBAL_WORDS = (
-    "The point is judged as a first-order point of the joint objective J; J is not convex, but it is bounded"
-    " from below over all points."
-)
 
 
 def conclude(

@@ -9,7 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from amtl_cvx.certificate import Certificate, check_level, reaches
+from amtl_cvx.certificate import Certificate, check_level
 from amtl_cvx.certificate.figures import double_below
 from amtl_cvx.commands.earlier import changed_rules, other_data
 from amtl_cvx.commands.foreign import Reading, in_data_order, repair
@@ -109,7 +109,7 @@ def certify(arguments: Namespace) -> Exit:
     if climbed.interrupted:
         note(f"interrupted: {reached_words(climbed.certificate)}")
         return Exit.INTERRUPTED
-    certified = reaches(climbed.certificate, arguments.level) and not judged.foreign
+    certified = climbed.certificate.has(arguments.level) and not judged.foreign
     return Exit.DONE if certified else Exit.UNCERTIFIED
 
 

@@ -10,7 +10,7 @@ from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from amtl_cvx.certificate import Certificate, reaches
+from amtl_cvx.certificate import Certificate
 from amtl_cvx.certificate.figures import rounded_down, rounded_up
 from amtl_cvx.commands.output import kept_words, ladder_lines, reached_words
 from amtl_cvx.commands.rows import confirmed_solution
@@ -142,7 +142,7 @@ def _missed(solution: Solution, climbed: Climb, level: str) -> Missed | None:
     """What the run is where it ends with another exit code than 0."""
     if climbed.interrupted or solution.status is Status.INTERRUPTED:
         return "interrupted"
-    return None if reaches(solution.certificate, level) else "uncertified"
+    return None if solution.certificate.has(level) else "uncertified"
 
 
 def _options(arguments: Namespace) -> Options:
@@ -200,7 +200,7 @@ def _ending(solution: Solution, arguments: Namespace, *, stopped: bool, cut_shor
         if kept:
             what = f"{arguments.level} is not reached" if solution.certificate.passes else "not certified"
             note(f"{what}: the run is in {place}{kept}")
-        return Exit.DONE if reaches(solution.certificate, arguments.level) else Exit.UNCERTIFIED
+        return Exit.DONE if solution.certificate.has(arguments.level) else Exit.UNCERTIFIED
     note(f"interrupted: {left} in {place}{kept}")
     return Exit.INTERRUPTED
 

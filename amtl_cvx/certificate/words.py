@@ -1,0 +1,235 @@
+"""All sentences of a certificate: its verdict in one line, what it knows in plain words, every level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+
+from amtl_cvx.certificate.figures import double_above, rounded_down, rounded_up
+from amtl_cvx.certificate.known import Known
+from amtl_cvx.certificate.levels import DEGENERATE, INTERRUPTED, LEVELS, NEEDS, UNDECIDED, Rung, State
+
+BOUNDS: Mapping[str, str] = {
+    "decrement": "by the Newton decrement",
+    "gap": "by the duality gap",
+    "value": "J itself, and J >= 0",
+    "none": "nothing is proved",
+}
+"""Which bound of what W can gain is judged, in words."""
+_KIND_WORDS = {
+    "joint": "The point is judged as a first-order point of the joint objective J;"
+    " J is not convex, other such points can exist.",
+    "single-task": "The point is judged as the minimum of the single-task problems (the W-step at B = 0),"
+    " which is convex.",
+    "curriculum": "Every step of the curriculum is judged as the convex problem it is;"
+    " the result as a whole is not a first-order point of J.",
+}
+_GLOBAL_WORDS = (
+    "The point is judged as a first-order point of the joint objective J; J is not convex, but it is bounded"
+    " from below over all points."
+)
+
+
+def verdict(found: Known) -> str:
+    """One line: level, word and the figures that decide."""
+    if found.level is None and found.kind == "single-task":
+        return f"not a single-task point: B must be 0 there, its largest entry is {found.feasibility:.2g}"
+    if found.level is None:
+        return f"not feasible: B is {found.feasibility:.2g} away from its feasible set (B >= 0, diag(B) = 0)"
+    word = f"{found.level} {LEVELS[found.level]}"
+    figures = f"relative residual {rounded_up(found.relative)}"
+    if found.gain_W is not None:
+        figures += f", gain_W {rounded_up(found.gain_W)} ({BOUNDS[found.gain_W_by]})"
+    if found.gap_B is not None:
+        figures += f", gap_B {rounded_up(found.gap_B)}"
+    if found.limit is not None:
+        figures += f", limit {rounded_down(found.limit)} ({limit_words(found)})"
+    figures += "".join(
+        f", {rung.figure}" for rung in rungs(found) if rung.code > "C2" and rung.state == "reached"
+    )
+    return f"{word}: {figures}, tolerance {found.tol:g} ({'passes' if found.passes else 'does not pass'})"
+
+
+def limit_words(found: Known) -> str:
+    """What the limit of the gains is."""
+    if found.limit is None or found.limit <= found.tol * abs(found.objective):
+        return "tol J"
+    return "rounding of J at W = 0, B = 0; J >= 0"
+
+
+def sentences(found: Known) -> list[str]:
+    """The certificate in plain words, up to C2; `rungs` goes on from there."""
+    if found.level is None:
+        return [verdict(found)]
+    lines = [_GLOBAL_WORDS if found.level == "C5" else _KIND_WORDS[found.kind]]
+    lines.append(f"The objective is {found.objective:.6g}.")
+    for block, gain, error in (("W", found.gain_W, found.error_W), ("B", found.gap_B, found.error_B)):
+        if gain is not None and math.isfinite(gain):
+            by = f" ({BOUNDS[found.gain_W_by]})" if block == "W" else ""
+            away = f", and the best {block} is at most {rounded_up(error)} away" if error is not None else ""
+            lines.append(f"No move of {block} alone can gain more than {rounded_up(gain)}{by}{away}.")
+    if found.limit is not None:
+        lines.append(f"The limit for both is {rounded_down(found.limit)} ({limit_words(found)}).")
+    compared = "at most" if found.relative <= found.tol else "more than"
+    lines.append(
+        f"The first-order residual is {rounded_up(found.relative)} of the size of its terms,"
+        f" {compared} the tolerance {found.tol:g}."
+    )
+    if found.zeros_proven is not None and found.zeros:
+        lines.append(f"{found.zeros_proven} of {found.zeros} absent edges are proved absent for this W.")
+    lines += _grouped({name: reason for name, reason in found.reasons.items() if name not in LEVELS})
+    lines.append(
+        "The graph is empty: no task helps another." if found.edges == 0 else f"{found.edges} edges."
+    )
+    return lines
+
+
+def _grouped(reasons: Mapping[str, str]) -> list[str]:
+    """One line for each different reason, with all the names it is the reason for."""
+    names: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        names.setdefault(reason, []).append(name)
+    return [f"{', '.join(group)}: {reason}." for reason, group in names.items()]
+
+
+def rungs(found: Known) -> tuple[Rung, ...]:
+    """Every level, lowest first."""
+    return tuple(_rung(found, code) for code in LEVELS)
+
+
+def _rung(found: Known, code: str) -> Rung:
+    word, reason = LEVELS[code], found.reasons.get(code)
+    describe, figure = _DESCRIBE[code]
+    if found.has(code):
+        return Rung(code, word, "reached", figure(found), describe(found))
+    if code > "C2" and (reason in (None, INTERRUPTED) or not found.has(NEEDS[code])):
+        words = _sentence(reason) or f"Not asked for; certify with level {code} tries it."
+        return Rung(code, word, "not tried", "", words)
+    if code in found.refused:
+        return Rung(code, word, "cannot be had", figure(found), _sentence(reason))
+    if reason is not None:
+        state: State = "cannot tell" if reason.startswith((DEGENERATE, UNDECIDED)) else "not reached"
+        return Rung(code, word, state, figure(found), _sentence(reason))
+    return Rung(code, word, "not reached", figure(found), describe(found))
+
+
+def _sentence(reason: str | None) -> str:
+    return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
+
+
+def _evaluated(found: Known) -> str:
+    if found.level is None:
+        return f"{_sentence(verdict(found))}"
+    return "W and B are feasible; J, its gradients and residuals are known."
+
+
+def _partial(found: Known) -> str:
+    gain, by = found.gain_W, ""
+    gain = None if gain is None or not math.isfinite(gain) else gain
+    if gain is not None:
+        by = f" ({BOUNDS[found.gain_W_by]})"
+    parts = []
+    for name, known, words in (("gain_W", gain, by), ("gap_B", found.gap_B, "")):
+        block = name[-1]
+        if known is None:
+            why = found.reasons.get(name, "not available")
+            parts.append(f"what a move of {block} alone can gain is not known ({why})")
+        else:
+            why = f" ({found.reasons[name]})" if name in found.reasons else ""
+            parts.append(f"no move of {block} alone can gain more than {rounded_up(known)}{words}{why}")
+    words = f"{'; '.join(parts)}; J is {found.objective:.6g}"
+    return f"{words[0].upper()}{words[1:]}, {_limit(found)}."
+
+
+def _limit(found: Known) -> str:
+    J, tol, limit = found.objective, found.tol, found.limit
+    if limit is None or limit <= tol * abs(J):
+        return f"the limit is the tolerance {tol:g} of it"
+    return (
+        f"the limit is {rounded_down(limit)}, the rounding of J at W = 0, B = 0: J >= 0, so nothing gains"
+        " more than J"
+    )
+
+
+def _first_order(found: Known) -> str:
+    verb = "hold to" if found.relative <= found.tol else "are violated by"
+    yet = "" if found.has("C2") else found.reasons.get("minimum") or found.reasons.get("valley", "")
+    return (
+        f"The first-order conditions {verb} {rounded_up(found.relative)} of the size of their terms,"
+        f" the tolerance is {found.tol:g}.{yet and f' {_sentence(yet)}'}"
+    )
+
+
+def _strict_local(found: Known) -> str:
+    extra = [
+        f", {name} {rounded_down(value)}"
+        for name, value in (
+            ("smallest multiplier", found.min_multiplier),
+            ("smallest positive entry of B", found.min_positive_B),
+        )
+        if value is not None
+    ]
+    return (
+        f"A strict local minimum: every small move of W and B raises J. {_curvature(found)}{''.join(extra)}."
+    )
+
+
+def _curvature(found: Known) -> str:
+    rows, curvature = found.held_rows or 0, found.reduced_hessian_min
+    held = f"the {rows} row{'s' * (rows != 1)} on {'their kinks' if rows != 1 else 'its kink'}"
+    if curvature is None:
+        return f"Every move of W leaves {held}, which J rises with"
+    where = f"along {held}, off which J rises as well" if rows else "on the free variables"
+    return f"Curvature at least {rounded_down(curvature)} {where}"
+
+
+def _digits(found: Known) -> str:
+    radius, distance = found.proven_radius, found.proven_distance
+    isolation = found.proven_isolation
+    assert radius is not None and distance is not None and isolation is not None
+    where = f"within {rounded_down(isolation)} of the stored one"
+    if isolation < distance:  # a box that is longer along some entries
+        where = f"in a box that holds the stored one and {rounded_down(isolation)} around it"
+    return (
+        f"Exactly one first-order point lies {where}, at most {rounded_up(distance)} away from it; it is"
+        f" known to {rounded_up(radius)}, and it is a strict local minimum."
+    )
+
+
+def _global(found: Known) -> str:
+    lower, excess = found.global_lower, found.global_excess
+    assert lower is not None and excess is not None
+    share = double_above(Fraction(excess) / Fraction(lower)) if lower > 0.0 else math.inf
+    return (
+        f"No W and B at all have an objective below {lower!r}; this point is at most {rounded_up(excess)}"
+        f" above that, {rounded_up(share)} of it."
+    )
+
+
+def _gaps(found: Known) -> str:
+    known = (("gain_W", found.gain_W), ("gap_B", found.gap_B))
+    return ", ".join(f"{name} {rounded_up(gap)}" for name, gap in known if gap is not None)
+
+
+def _known(name: str, value: float | None, shown: Callable[[float], str]) -> str:
+    return "" if value is None else f"{name} {shown(value)}"
+
+
+def _bounds(found: Known) -> str:
+    if found.global_width is None:
+        return ""
+    method = "" if found.global_method == "exact" else f" ({found.global_method})"
+    return f"relative width {rounded_up(found.global_width)}{method}"
+
+
+_Describe = Callable[[Known], str]
+_DESCRIBE: Mapping[str, tuple[_Describe, _Describe]] = {
+    "C0": (_evaluated, lambda found: f"J {found.objective:.12g}"),
+    "C1": (_partial, _gaps),
+    "C2": (_first_order, lambda found: f"relative residual {rounded_up(found.relative)}"),
+    "C3": (_strict_local, lambda found: _known("curvature", found.reduced_hessian_min, rounded_down)),
+    "C4": (_digits, lambda found: _known("radius", found.proven_radius, rounded_up)),
+    "C5": (_global, _bounds),
+}
+"""Per level: the sentence of who reached it, and the figure."""
