@@ -106,7 +106,7 @@ def residuals(
     at_zero: Array | None = None,
     multipliers: Sequence[Array] | None = None,
 ) -> Residuals:
-    """The residuals of SPEC section 4, absolute and relative; see the module essay.
+    """The first-order residuals of theory.md section 4, absolute and relative.
 
     Entries are those of the original features, also where the tasks are in coordinates.
 

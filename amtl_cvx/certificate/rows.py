@@ -42,7 +42,7 @@ class RowSums(NamedTuple):
 
 
 def confirm(certificate: Certificate, tasks: TaskSet, loss: Loss, sums: RowSums) -> Certificate:
-    """The certificate of the rows, from that of the factors in `tasks`; see the module essay.
+    """The certificate of the rows, from that of the factors that stand for them in `tasks`.
 
     Parameters
     ----------

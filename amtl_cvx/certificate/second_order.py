@@ -113,6 +113,11 @@ def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrde
     W, B : (d, T), (T, T) array_like
         The point, feasible; its own inaccuracy is part of the verdict.
 
+    Returns
+    -------
+    SecondOrder
+        Strict local minimum, saddle, or degenerate, with the `reason`.
+
     Raises
     ------
     NotCertifiable

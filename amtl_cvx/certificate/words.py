@@ -94,7 +94,18 @@ def _grouped(reasons: Mapping[str, str]) -> list[str]:
 
 
 def rungs(found: Known) -> tuple[Rung, ...]:
-    """Every level, lowest first."""
+    """Every level of the ladder as a certificate sees it, lowest first: six `Rung`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import LossWeightedL1, Model, TaskSet, certify
+    >>> tasks = TaskSet.from_arrays([np.eye(2), np.eye(2)], [[1.0, 0.0], [0.0, 1.0]])
+    >>> model, W, B = Model(transfer=LossWeightedL1(mu=1.0), coupling=0.5), np.eye(2) / 2, np.zeros((2, 2))
+    >>> from amtl_cvx.certificate import rungs
+    >>> [(rung.code, rung.state) for rung in rungs(certify(tasks, model, W, B))][2:4]
+    [('C2', 'reached'), ('C3', 'not tried')]
+    """
     return tuple(_rung(found, code) for code in LEVELS)
 
 

@@ -79,9 +79,20 @@ def prove(
     Raises
     ------
     NotCertifiable
-        Where there is no proof: see the module essay; or the extra ``[verify]`` is not installed.
+        Where there is no proof, with the reason; or the extra ``[verify]`` is not installed.
     DataError
         For a wrong shape, a NaN, or data that do not fit the loss.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import LossWeightedL1, Model, TaskSet
+    >>> tasks = TaskSet.from_arrays([np.eye(2), np.eye(2)], [[1.0, 0.0], [0.0, 1.0]])
+    >>> model, W, B = Model(transfer=LossWeightedL1(mu=1.0), coupling=0.5), np.eye(2) / 2, np.zeros((2, 2))
+    >>> from amtl_cvx.digits import prove
+    >>> proven = prove(tasks, model, W, B)
+    >>> proven.strict_local_min, proven.objective[:12]
+    (True, '0.5000000000')
     """
     _require_flint()
     from amtl_cvx.digits.proof import prove_point
@@ -92,7 +103,33 @@ def prove(
 def exact_transfer(
     W: Matrix, prices: Sequence[Number], coupling: float, *, support: Array | None = None
 ) -> ExactTransfer:
-    """The B-step in exact rationals; see `rational.exact_transfer`."""
+    """The best B for a W in exact rationals, with a duality gap of exactly 0.
+
+    Parameters
+    ----------
+    W : (d, T) array_like or rows of Fraction
+        The predictors, read as the rationals they are.
+    prices : sequence of T numbers
+        p_s, from `exact_prices`.
+    coupling : float
+        That of the model.
+    support : (T, T) array_like, optional
+        A B whose positive entries are tried first.
+
+    Raises
+    ------
+    DataError
+        For a negative price or shapes that do not match.
+    NotCertifiable
+        Without the extra ``[verify]``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx.digits import exact_transfer
+    >>> exact_transfer(np.ones((1, 2)), [1, 1], 1.0).B[0][1]
+    Fraction(1, 2)
+    """
     _require_flint()
     from amtl_cvx.digits import rational
 
@@ -100,7 +137,20 @@ def exact_transfer(
 
 
 def exact_weights(tasks: TaskSet, model: Model, B: Matrix) -> ExactWeights:
-    """The W-step of a loss of polynomial pieces in exact rationals; see `rational.exact_weights`."""
+    """The best W for a B in exact rationals, for every loss but logistic and Poisson; its gap is exactly 0.
+
+    Parameters
+    ----------
+    tasks, model
+        The problem.
+    B : (T, T) array_like or rows of Fraction
+        The graph, read as the rationals it is.
+
+    Raises
+    ------
+    NotCertifiable
+        For another loss, a problem that is too large, and without the extra ``[verify]``.
+    """
     _require_flint()
     from amtl_cvx.digits import rational
 
@@ -108,7 +158,13 @@ def exact_weights(tasks: TaskSet, model: Model, B: Matrix) -> ExactWeights:
 
 
 def exact_prices(tasks: TaskSet, model: Model, W: Matrix) -> tuple[Fraction, ...]:
-    """The prices of a B-step in exact rationals; see `rational.exact_prices`."""
+    """The prices p (T,) of a B-step at W (d, T) in exact rationals.
+
+    Raises
+    ------
+    NotCertifiable
+        For a penalty or loss whose prices are no rationals, and without the extra ``[verify]``.
+    """
     _require_flint()
     from amtl_cvx.digits import rational
 

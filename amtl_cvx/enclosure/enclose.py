@@ -120,7 +120,9 @@ def enclose(
     cells: int = CELLS,
     observe: Callable[[str], None] | None = None,
 ) -> Enclosure:
-    """Enclose the global minimum of J; see the module essay.
+    """Enclose the global minimum of J between exact rationals, for small problems with squared loss.
+
+    Source: theory.md section 11.
 
     Parameters
     ----------

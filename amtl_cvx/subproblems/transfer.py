@@ -323,7 +323,7 @@ def _proportional(penalty: TransferPenalty, T: int) -> bool:
 def polished(W: Array, B: Array, prices: Array, coupling: float) -> Array:
     """Each column solved exactly on its support, where that is feasible and lowers the residual.
 
-    On the support P the column solves ``W_P'W_P b = W_P'w_t - p_P / (2 coupling)`` (CERTIFICATES section 2);
+    On the support P the column solves ``W_P'W_P b = W_P'w_t - p_P / (2 coupling)`` (theory.md section 6);
     all columns at once. Entries that come out negative leave the support, and a column for which nothing is
     gained (a dependent support) is tried by least squares.
     """
