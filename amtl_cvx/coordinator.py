@@ -294,7 +294,7 @@ def _ended(tasks: TaskSet, run: Run, options: Options) -> Status | None:
     relative = run.history[-1].relative
     if relative <= options.tol:
         found = certify(tasks, run.model, run.W, run.B, tol=options.tol)
-        if found.passes:
+        if found.settled:
             return Status.CERTIFIED
         if found.gap_B is None and found.feasibility <= 0.0:
             return Status.STALLED  # more rounds do not make the gap known
@@ -444,7 +444,7 @@ def _refine(tasks: TaskSet, run: Run, options: Options) -> tuple[Status, Certifi
         if not run.refining.rounds:
             _refinement(run, options)
         certificate = certify(tasks, run.model, run.W, run.B, tol=options.tol)
-        if certificate.passes:
+        if certificate.settled:
             return Status.CERTIFIED, certificate
         if certificate.runs_off:
             return Status.STALLED, certificate

@@ -23,7 +23,7 @@ edges are absent from every best B for this W; `condition_W`, `condition_B`, `si
 `columns`). J is biconvex: a point that passes is a first-order point and a partial optimum, never "the
 optimum". Where the rows of all tasks span few dimensions, the gaps are computed in coordinates of these and
 of W (`rowspace`). Where J falls along growing predictors (`escape`) a point does not pass, however small its
-residuals and gaps, nor where a Newton step of both blocks lowers J beyond the limit (`valley`).
+residuals and gaps, nor where a Newton step of both blocks lowers J by more than sqrt(tol) J (`valley`).
 
 Levels: C0 evaluated; C1 eps-partial-optimum (both gaps small); C2 first-order-verified (`passes`). `ladder`
 goes on from there: C3 by the curvature of J (`second_order`), C4 by interval arithmetic, C5 by an exact lower
@@ -189,6 +189,7 @@ def certify(
         tol=tol,
         reasons=reasons,
     )
-    if certificate.passes and kind == "joint" and (why := valley(small, model, Z, B, limit=limit)):
-        return replace(certificate, passes=False, level="C1", reasons={**certificate.reasons, "valley": why})
+    if certificate.passes and kind == "joint" and (fall := valley(small, model, Z, B, limit=limit, tol=tol)):
+        certificate = replace(certificate, reasons={**certificate.reasons, "valley": fall.words})
+        return replace(certificate, passes=False, level="C1") if fall.deep else certificate
     return certificate

@@ -8,11 +8,16 @@ falls by far more than the tolerance along a Newton step of both,
 
 cut where an entry of B would turn negative, or shorter. What counts is J at its end, nothing that is
 predicted, so that a wrong Hessian can hide a fall and never make one up.
+
+A point that is first-order to the tolerance tol may so lie sqrt(tol) J above the floor: tol J is what a block
+gains, this is what both do. It then passes, the fall is told with it, and a fit goes on while it can; where
+J falls by more the point does not pass.
 """
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg as sl
@@ -28,21 +33,30 @@ _SHIFTS = 10.0 ** np.arange(-15.0, -2.0, 2.0)
 _LENGTHS = (1.0, 0.25, 0.0625)
 
 
-def valley(tasks: TaskSet, model: Model, W: Array, B: Array, *, limit: float) -> str:
-    """By how much J falls in a valley, in words; "" where that is within `limit` or cannot be measured."""
+class Valley(NamedTuple):
+    """A fall of J beyond the limit of the gains."""
+
+    words: str
+    deep: bool
+    """Whether it is beyond what a point that passes may leave."""
+
+
+def valley(tasks: TaskSet, model: Model, W: Array, B: Array, *, limit: float, tol: float) -> Valley | None:
+    """By how much J falls in a valley; None where that is within `limit` or cannot be measured."""
     small = W.size + np.count_nonzero(B) <= UNKNOWNS_LIMIT
     linear = model.transfer.row_prices(np.zeros(tasks.T)) is not None
     if not (small and linear and model.loss.smooth):
-        return ""
+        return None
     if (sigma := least_singular(np.eye(tasks.T) - B)) > _SINGULAR:
-        return ""
+        return None
     fall = valley_fall(tasks, model, W, B)
     if not fall > limit:
-        return ""
-    return (
+        return None
+    return Valley(
         f"J falls by {fall:.1e} when W and B take a Newton step together, more than the limit {limit:.1e},"
         f" though neither gains that alone: I - B is nearly singular ({sigma:.1e}), and a residual within the"
-        " tolerance is not yet near a minimum; go on with a smaller tolerance (fit --start RUN --tol 1e-12)"
+        " tolerance is not yet near a minimum; go on with a smaller tolerance (fit --start RUN --tol 1e-12)",
+        deep=fall > math.sqrt(tol) * model.objective(tasks, W, B),
     )
 
 

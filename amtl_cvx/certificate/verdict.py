@@ -116,6 +116,11 @@ class Certificate(Known):
         """Whether no block alone gains more than the limit and J yet falls along growing predictors."""
         return self.level == "C1" and "minimum" in self.reasons
 
+    @property
+    def settled(self) -> bool:
+        """Whether the point passes and a move of both blocks does not lower J either: a fit is done."""
+        return self.passes and "valley" not in self.reasons
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe: numbers that are not finite become null; and the version of the `rules`, every rung."""
         result = {"rules": RULES, **dataclasses.asdict(self)}

@@ -48,7 +48,9 @@ def verdict(found: Known) -> str:
     figures += "".join(
         f", {rung.figure}" for rung in rungs(found) if rung.code > "C2" and rung.state == "reached"
     )
-    return f"{word}: {figures}, tolerance {found.tol:g} ({'passes' if found.passes else 'does not pass'})"
+    passes = "passes" if found.passes else "does not pass"
+    yet = ", but J falls on in a valley" if "valley" in found.reasons else ""
+    return f"{word}: {figures}, tolerance {found.tol:g} ({passes}{yet})"
 
 
 def limit_words(found: Known) -> str:
@@ -165,7 +167,8 @@ def _limit(found: Known) -> str:
 
 def _first_order(found: Known) -> str:
     verb = "hold to" if found.relative <= found.tol else "are violated by"
-    yet = "" if found.has("C2") else found.reasons.get("minimum") or found.reasons.get("valley", "")
+    yet = "" if found.has("C2") else found.reasons.get("minimum", "")
+    yet = yet or found.reasons.get("valley", "")
     return (
         f"The first-order conditions {verb} {rounded_up(found.relative)} of the size of their terms,"
         f" the tolerance is {found.tol:g}.{yet and f' {_sentence(yet)}'}"

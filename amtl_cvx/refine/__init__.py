@@ -163,7 +163,7 @@ def refine(
             and known <= tol
             and known < relative
             and not _lowers(tasks, model, carried.objective, found, tol=tol)
-            and certify(tasks, model, W, B, tol=tol).passes
+            and certify(tasks, model, W, B, tol=tol).settled
         ):
             break  # what follows is rounding
         W, B = found
@@ -202,7 +202,7 @@ def _enough(
     elif carried.steps % _IDLE:
         return False
     found = certify(tasks, model, *point, tol=tol)
-    return found.passes or found.runs_off
+    return found.settled or found.runs_off
 
 
 def _lowers(tasks: TaskSet, model: Model, before: float | None, point: Point, *, tol: float) -> bool:
