@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 from cases import NONSMOOTH_CASES, Array, loss_id, random_transfer, tasks_for
@@ -100,6 +102,19 @@ def test_multipliers_of_a_task_in_small_units_are_those_of_its_own_rows(rng: np.
     W = np.array([[float(alone[0, 0]), 2.0 * small]])
     u = kinked_multipliers(tasks, model, W, np.zeros((2, 2)))[1]
     assert u == pytest.approx([0.7, -0.1 - 8.0 * coupling * 2.0 * small, -0.3, -0.3], abs=1e-14)
+
+
+@pytest.mark.parametrize("size", [1e4, 1e10, 1e15])
+def test_multipliers_of_nearly_parallel_rows_keep_their_digits(size: float) -> None:
+    """Two rows on their kinks, u = -4 coupling X'^-1 w by Cramer's rule in rationals."""
+    X, w, coupling = np.array([[1.0, 300.5], [size, 300.0 * size]]), np.array([1e-3, 2e-3]), 1e-3
+    tasks = TaskSet.from_arrays([X], [X @ w])
+    model = Model(loss=Quantile(tau=0.3), transfer=LossWeightedL1(mu=1.0), coupling=coupling)
+    (found,) = kinked_multipliers(tasks, model, w[:, None], np.zeros((1, 1)))
+    (a, b), (c, d) = [[Fraction(x) for x in row] for row in X.tolist()]
+    p, q = (-4 * Fraction(coupling) * Fraction(x) for x in w.tolist())
+    exact = (p * d - q * c) / (a * d - b * c), (a * q - b * p) / (a * d - b * c)
+    np.testing.assert_allclose(found, [float(u) for u in exact], rtol=1e-9)
 
 
 def one_row(*, x: float, y: float) -> KinkedProblem:

@@ -18,6 +18,7 @@ from multiprecision import Oracle, Problem
 
 from amtl_cvx.certificate import Certificate, certify, residuals, second_order
 from amtl_cvx.coordinator import Options
+from amtl_cvx.losses import SquaredHinge
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import TaskSet
@@ -225,3 +226,27 @@ def test_the_entry_that_keeps_a_point_from_passing_is_named() -> None:
     assert why.startswith("w of 'task 2' for feature 1 is off by") and "rounding" in why
     why = judged(problem, W, rewired).reasons["relative_B"]
     assert why.startswith(f"B[{s}, {t}] ('task {s}' helps 'task {t}') is off by")
+
+
+@pytest.mark.parametrize("unit", [1e-5, 1.0, 1e5])
+def test_a_small_edge_does_not_hide_behind_its_price(unit: float) -> None:
+    """Half the part of its column's natural edge that removing an edge gains, by hand; its price is 5e7."""
+    b, w, K = 1e-7, 0.5, 1e4
+    X, y = np.array([[1.0], [0.0]]), unit * np.array([1.0, K])
+    tasks = TaskSet.from_arrays([X, X], [y, y])
+    model = Model(transfer=LossWeightedL1(mu=1.0), coupling=0.5)
+    W, B = unit * np.array([[w, w]]), np.array([[0.0, b], [0.0, 0.0]])
+    price, r = (w * w + K * K) / 2.0, w + w * b
+    slope = price - w * (w - w * b)
+    own = 0.5 * r * r + price * r / w
+    assert residuals(tasks, model, W, B).relative_B == pytest.approx(slope * b / (2.0 * own), rel=1e-4)
+    assert residuals(tasks, model, W, 0.0 * B).relative_B == 0.0
+
+
+def test_a_slope_that_only_rounding_of_the_score_makes_is_called_so() -> None:
+    """A squared hinge of x = 1e7: w = (1 - 2 c/x^2) / x, a score of 1 - 2e-17; at w = 2/x it is flat."""
+    tasks = TaskSet.from_arrays([np.array([[1e7], [-2e7]])], [np.array([1.0, -1.0])])
+    model = Model(loss=SquaredHinge(), transfer=LossWeightedL1(mu=1.0), coupling=1e-3)
+    for w, rounded in ((1e-7 * (1.0 + 2.0**-51), True), (2e-7, False)):
+        found = certify(tasks, model, np.array([[w]]), np.zeros((1, 1)))
+        assert not found.passes and ("rounding" in found.reasons["relative_W"]) is rounded

@@ -342,16 +342,17 @@ class KinkedProblem:
         """The minimum with the rows `on` held on their kinks and v fixed elsewhere: W, v with v[on] new."""
         d, T = self.X.shape[1], len(self.P)
         fixed, held = self._pull(np.where(on, 0.0, v)), self._held(on)
-        W = np.column_stack([each.point(self.kink) for each in held])
+        W = np.column_stack([each.point(self.X, self.kink) for each in held])
         N, H = self._free(held)
         if len(H):
             solve = _inverse(H)
             for _ in range(_CORRECTIONS):
                 W = W - (N @ solve((W @ self.root @ self.root.T + fixed).T.ravel() @ N)).reshape(T, d).T
-        pull = -self._gradient(W, v)  # what v[on] must still make; dependent rows share it out
         v = v.copy()
-        for t, each in enumerate(held):
-            v[each.rows] += each.inverse @ pull[:, t]
+        for _ in range(_CORRECTIONS):  # the first leaves rounding of the largest row's pull
+            pull = -self._gradient(W, v)  # what v[on] must still make; dependent rows share it out
+            for t, each in enumerate(held):
+                v[each.rows] += each.inverse @ pull[:, t]
         return W, v
 
 
@@ -372,9 +373,11 @@ class _Held(NamedTuple):
         rank = int((s > _RANK * s.max(initial=0.0)).sum())
         return cls(rows, (U[:, :rank] / s[:rank]) @ V[:rank] / length[:, None], V[rank:].T)
 
-    def point(self, kink: Array) -> Array:
+    def point(self, X: Array, kink: Array) -> Array:
         """The shortest w that puts the rows on their kinks, (d,); in the least squares sense."""
-        w: Array = self.inverse.T @ kink[self.rows]
+        w = np.zeros(X.shape[1])
+        for _ in range(_CORRECTIONS):  # rows that are nearly parallel lose digits to the first
+            w = w + self.inverse.T @ (kink[self.rows] - X[self.rows] @ w)
         return w
 
 

@@ -12,6 +12,14 @@ ratios to the sizes of what that very entry is summed from (0/0 = 0):
     size_W[i, t] = a_t/n_t ||x_ti|| ||phi'_t|| + 2 coupling (|R| |M'|)[i, t] + room
     size_B[s, t] = p_s + 2 coupling (|w_s'w_t| + sum_u |w_s'w_u| B[u, t]) + room
 
+    size_B[s, t] at most 2 h_s own_st / G_B[s, t] where h_s B[s, t] < G_B[s, t]
+    own_st       = coupling r_t^2 + p_s r_t / ||w_s||,   r_t = ||w_t|| + sum_u ||w_u|| B[u, t]
+
+The last is for an edge whose price is far above what the coupling is summed from: beside p_s h_s B[s, t] is
+small, however much of column t the edge makes. Removing it gains at least G_B B / 2, own_st is what an edge
+of the size of the whole column costs. Where G_B is the lesser one it changes nothing, as size_B (without
+room) is at most 2 own_st / B[s, t] for every B[s, t] <= r_t / ||w_s||, and none is larger.
+
 No entry can hide behind another: not behind a feature, a task or an edge in larger units. By Cauchy-Schwarz a
 ratio is at most 1, and one of eps means that changes of eps in each of its terms make the entry exactly 0
 (the backward error of Oettli and Prager). A flipped sign moves G_W by 2 H_ii w_i, a lost edge moves G_B by
@@ -291,9 +299,22 @@ def _transfer_misses(tasks: TaskSet, model: Model, W: Array, B: Array, shift: Ar
         return Misses(np.abs(steps * (B - moved)), size)
     roomy = model.transfer.row_prices(c * (losses + ROOM * shift))
     assert roomy is not None
-    miss = np.abs(np.minimum(steps * B, prices[:, None] + smooth))
+    slope = prices[:, None] + smooth
+    miss = np.abs(np.minimum(steps * B, slope))
     np.fill_diagonal(miss, 0.0)
-    return Misses(miss, size + roomy[:, None])
+    size += roomy[:, None]
+    dear = (slope > 0.0) & (steps * B < slope)
+    return Misses(miss, np.where(dear, np.minimum(size, _dear_sizes(model, W, B, roomy, slope)), size))
+
+
+@np.errstate(over="ignore")  # infinite: no edge of it is dear
+def _dear_sizes(model: Model, W: Array, B: Array, prices: Array, slope: Array) -> Array:
+    """2 h_s own_st / G_B where G_B > 0; infinite elsewhere and where w_s = 0."""
+    lengths = np.linalg.norm(W, axis=0)
+    inner = model.coupling * lengths[:, None] * (lengths + lengths @ np.abs(B))
+    known = (slope > 0.0) & (lengths[:, None] > 0.0)
+    parts = np.divide(inner + prices[:, None], slope, out=np.full_like(inner, np.inf), where=known)
+    return np.where(known, 4.0 * inner * np.where(known, parts, 1.0), np.inf)
 
 
 def prox_steps(model: Model, W: Array, fallback: float) -> float | Array:

@@ -4,6 +4,10 @@ An entry can be small in the units of all others and yet off by much of its own 
 G_i / sqrt(D_i) with D the curvature of the entry alone, solvers leave about eps of the largest terms of a
 task; an entry that is off by no more than `_LEFT` of these, and still by more than the tolerance of its own,
 has lost its digits to rounding, not to a wrong place.
+
+An entry of W is nothing but rounding where the bound of `slope` on what rounding can do to it, the moves of
+the scores among it, is no less than what it is off by: a row whose score is within eps of its kink has a
+slope that no double of W decides.
 """
 
 from __future__ import annotations
@@ -13,11 +17,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from amtl_cvx.certificate.residuals import Misses, misses
+from amtl_cvx.certificate.weights import weight_problem
 from amtl_cvx.model import Model
 from amtl_cvx.tasks import Array, TaskSet
 
 _LEFT = 1e-11  # of the largest terms, in units of sqrt(J): what solvers leave at least
 _CURE = "bring the features and targets of all tasks to similar units (--standardize)"
+_BESIDE = f"; beside the terms of others that is rounding: {_CURE}"
 
 
 def worst_entries(
@@ -38,8 +44,12 @@ def worst_entries(
     if (worst := about_W.relative()) > tol:
         i, t = _place(about_W)
         feature = f"feature {i}" if tasks.feature_names is None else repr(tasks.feature_names[i])
-        what = f"w of {tasks.names[t]!r} for {feature}"
-        found["relative_W"] = _words(what, worst, _lost(about_W, np.sqrt(curved), (i, t)))
+        what, why = f"w of {tasks.names[t]!r} for {feature}", ""
+        if about_W.miss[i, t] <= _rounding(tasks, model, W, B, multipliers)[i, t]:
+            why = f"; rounding of its rows' scores alone can do that: {_CURE}"
+        elif _lost(about_W, np.sqrt(curved), (i, t)):
+            why = _BESIDE
+        found["relative_W"] = _words(what, worst, why)
     if kinks is not None and (part := kinks.relative()) > max(tol, worst):
         t = int(np.argmax(kinks.parts()))
         found["relative_W"] = f"the multipliers of {tasks.names[t]!r} are off by {part:.1g} of its loss"
@@ -47,7 +57,8 @@ def worst_entries(
         s, t = _place(about_B)
         h = np.sqrt(2.0 * model.coupling) * np.linalg.norm(W, axis=0)[:, None]
         what = f"B[{s}, {t}] ({tasks.names[s]!r} helps {tasks.names[t]!r})"
-        found["relative_B"] = _words(what, worst, _lost(about_B, np.where(h > 0.0, h, 1.0), (s, t)))
+        lost = _lost(about_B, np.where(h > 0.0, h, 1.0), (s, t))
+        found["relative_B"] = _words(what, worst, _BESIDE if lost else "")
     return found
 
 
@@ -62,6 +73,14 @@ def _lost(about: Misses, root: Array, place: tuple[int, int]) -> bool:
     return bool(left[place] <= _LEFT * terms[:, place[1]].max())
 
 
-def _words(what: str, part: float, lost: bool) -> str:
-    why = f"; beside the terms of others that is rounding: {_CURE}" if lost else ""
+@np.errstate(over="ignore", invalid="ignore")  # what is not finite is no rounding
+def _rounding(tasks: TaskSet, model: Model, W: Array, B: Array, multipliers: Sequence[Array] | None) -> Array:
+    """What rounding can do to every entry of G_W, (d, T); 0 in coordinates, which have other entries."""
+    if tasks.basis is not None:
+        return np.zeros((len(tasks.lengths), tasks.T))
+    problem = weight_problem(tasks, model, W, B, multipliers)
+    return problem.slope(None if model.loss.smooth else problem.multipliers, True).entries()
+
+
+def _words(what: str, part: float, why: str) -> str:
     return f"{what} is off by {part:.1g} of the terms of its own condition{why}"

@@ -40,7 +40,9 @@ def figures(found: Verdicts, *, seed: int, seconds: float) -> dict[str, Any]:
 
 
 def _names_rounding(each: dict[str, Any]) -> bool:
-    return "rounding" in each["words"] or "units" in each["words"]
+    """In its reasons; the verdict before them calls the limit by its name."""
+    reasons = each["words"].partition(" | ")[2] or each["words"]
+    return "rounding" in reasons or "units" in reasons
 
 
 def _idle(each: dict[str, Any]) -> bool:
