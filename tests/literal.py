@@ -202,6 +202,11 @@ def residual(tasks: TaskSet, model: Model, W: Array, B: Array) -> Residual:
             given = sum(abs(W[:, s] @ W[:, u]) * B[u, t] for u in range(T))
             size = p[s] + 2 * model.coupling * (abs(W[:, s] @ W[:, t]) + given)
             miss = abs(min(h * B[s, t], G_B[s, t]))
+            if h * B[s, t] < G_B[s, t]:  # beside the gain of removing what the column's natural edge costs
+                reach = [float(np.linalg.norm(W[:, u])) for u in range(T)]
+                r = reach[t] + sum(reach[u] * B[u, t] for u in range(T))
+                own = model.coupling * r * r + p[s] * r / reach[s]
+                size = min(size, 2 * h * own / G_B[s, t])
             stationarity_B, relative_B = max(stationarity_B, miss), max(relative_B, miss / size)
     return Residual(float(abs(G_W).max()), float(stationarity_B), float(relative_W), float(relative_B))
 

@@ -302,7 +302,7 @@ def _transfer_misses(tasks: TaskSet, model: Model, W: Array, B: Array, shift: Ar
     slope = prices[:, None] + smooth
     miss = np.abs(np.minimum(steps * B, slope))
     np.fill_diagonal(miss, 0.0)
-    size += roomy[:, None]
+    size = size + roomy[:, None]
     dear = (slope > 0.0) & (steps * B < slope)
     return Misses(miss, np.where(dear, np.minimum(size, _dear_sizes(model, W, B, roomy, slope)), size))
 
