@@ -253,7 +253,8 @@ def mu_max(tasks: TaskSet, model: Model, W: Array) -> float:
     Source: theory.md section 3.
     """
     losses = model.weighted_losses(tasks, W)
-    gain = 2.0 * model.coupling * np.maximum(W.T @ W, 0.0)
+    slope = 2.0 * model.coupling * (W.T @ W)
+    gain = np.abs(slope) if model.transfer.feasible(tasks.T).signed else np.maximum(slope, 0.0)
     np.fill_diagonal(gain, 0.0)
     usable = losses > 1e-14 * model.weighted_losses(tasks, np.zeros_like(W))  # 0 but for rounding: free edges
     return model.transfer.mu_max(gain[usable], losses[usable])

@@ -3,8 +3,9 @@
 `B[s, t]` is the edge s -> t, "task s helps task t". Row sums are what a task gives (outgoing), column sums
 what it takes (incoming). networkx reads a matrix the same way, `A[i, j]` is i -> j (LiNGAM reads the
 reverse), so B is handed over as it is. An entry is an edge when it exceeds the threshold; with the default 0
-every positive entry of an exactly feasible B counts. The diagonal, which some penalties leave free, is no
-transfer and never an edge.
+every positive entry of an exactly feasible B counts. Where the penalty's set has entries of any sign
+(`signed`) its size counts: a negative edge says that -w_s helps rebuild w_t, and sums are those of sizes.
+The diagonal, which some penalties leave free, is no transfer and never an edge.
 
     >>> graph = TransferGraph(B=B, names=("north", "south", "east"))
     >>> graph.edges[0], graph.above(0.05).describe()
@@ -37,7 +38,7 @@ ORIENTATION = "row s \N{RIGHTWARDS ARROW} column t: task s helps task t"
 
 
 class Edge(NamedTuple):
-    """Task `source` helps task `target`; ``weight = B[source, target]``."""
+    """Task `source` helps task `target`; ``weight = B[source, target]``, below 0 where its opposite helps."""
 
     source: int
     target: int
@@ -51,18 +52,21 @@ class TransferGraph:
     Parameters
     ----------
     B : (T, T) array_like
-        Transfer, >= 0.
+        Transfer, >= 0 unless `signed`.
     names : tuple of T str
         Task names.
     losses : (T,) array_like, optional
         L_t(w_t).
     threshold : float
-        An entry is an edge when it is larger than this.
+        An entry is an edge when it (its size where `signed`) is larger than this.
+    signed : bool
+        Whether entries may be negative.
 
     Raises
     ------
     DataError
-        For a wrong shape, an entry that is negative or not finite, or a threshold that is not a number >= 0.
+        For a wrong shape, an entry that is not finite, or negative without `signed`, or a threshold that is
+        not a number >= 0.
 
     Examples
     --------
@@ -80,14 +84,17 @@ class TransferGraph:
     names: tuple[str, ...]
     losses: Array | None = None
     threshold: float = 0.0
+    signed: bool = False
 
     def __post_init__(self) -> None:
         B = snapshot(self.B, "B")
         if B.ndim != 2 or B.shape[0] != B.shape[1] or not B.size:
             raise DataError(f"B must be a square array (T, T) with T >= 1, it has shape {B.shape}")
-        if B.min() < 0:
+        if not self.signed and B.min() < 0:
             s, t = np.unravel_index(int(B.argmin()), B.shape)
-            raise DataError(f"B must be >= 0, entry ({s}, {t}) is {B[s, t]:.3g}: clip B at 0 first")
+            raise DataError(
+                f"B must be >= 0, entry ({s}, {t}) is {B[s, t]:.3g}: clip B at 0 first, or say signed=True"
+            )
         if not isinstance(self.names, tuple | list) or len(self.names) != len(B):
             raise DataError(f"expected {len(B)} task names for a B of shape {B.shape}, got {len(self.names)}")
         if not (math.isfinite(self.threshold) and self.threshold >= 0):
@@ -108,8 +115,8 @@ class TransferGraph:
 
     @cached_property
     def adjacency(self) -> Array:
-        """B where it exceeds the threshold, else 0, with diagonal 0, (T, T)."""
-        kept = np.where(self.threshold < self.B, self.B, 0.0)
+        """B where it (where signed, its size) exceeds the threshold, else 0, with diagonal 0, (T, T)."""
+        kept = np.where(self.threshold < np.abs(self.B), self.B, 0.0)
         np.fill_diagonal(kept, 0.0)
         kept.flags.writeable = False
         return kept
@@ -119,22 +126,27 @@ class TransferGraph:
         """All edges, strongest first; ties by source, then target."""
         sources, targets = np.nonzero(self.adjacency)
         weights = self.adjacency[sources, targets]
-        order = np.lexsort((targets, sources, -weights))
+        order = np.lexsort((targets, sources, -np.abs(weights)))
         return tuple(Edge(int(sources[i]), int(targets[i]), float(weights[i])) for i in order)
 
     @property
     def outgoing(self) -> Array:
-        """What each task gives, (T,): row sums of the kept edges."""
-        return np.asarray(self.adjacency.sum(axis=1))
+        """What each task gives, (T,): row sums of the kept edges, of their sizes where signed."""
+        return np.asarray(np.abs(self.adjacency).sum(axis=1))
 
     @property
     def incoming(self) -> Array:
-        """What each task takes, (T,): column sums of the kept edges."""
-        return np.asarray(self.adjacency.sum(axis=0))
+        """What each task takes, (T,): column sums of the kept edges, of their sizes where signed."""
+        return np.asarray(np.abs(self.adjacency).sum(axis=0))
+
+    @property
+    def negative(self) -> int:
+        """How many edges are below 0."""
+        return int(np.count_nonzero(self.adjacency < 0.0))
 
     def two_way(self) -> tuple[tuple[int, int], ...]:
         """Pairs s < t with an edge in both directions."""
-        both = np.triu((self.adjacency > 0) & (self.adjacency.T > 0))
+        both = np.triu((self.adjacency != 0) & (self.adjacency.T != 0))
         return tuple((int(s), int(t)) for s, t in np.argwhere(both))
 
     def above(self, threshold: float) -> TransferGraph:
@@ -146,16 +158,23 @@ class TransferGraph:
         if self.T == 1:
             return "There is one task, so no task can help another."
         if not self.edges:
-            return f"The graph is empty: no task helps another (no entry of B is above {self.threshold:g})."
+            return f"The graph is empty: no task helps another (no entry of B is {self._above})."
         teacher = int(self.outgoing.argmax())
         pupils = int(np.count_nonzero(self.adjacency[teacher]))
         pairs = len(self.two_way())
         mutual = f", with {_count(pairs, 'two-way pair')}" if pairs else ""
         edges, name, given = _count(len(self.edges), "edge"), self.names[teacher], self.outgoing[teacher]
+        turned = f", {self.negative} of them negative" if self.negative else ""
         return (
-            f"{edges} among {self.T} tasks (entries of B above {self.threshold:g}){mutual}. "
+            f"{edges} among {self.T} tasks (entries of B {self._above}){turned}{mutual}. "
             f"{name!r} teaches most: {given:.3g} in total, to {_count(pupils, 'task')}."
         )
+
+    @property
+    def _above(self) -> str:
+        if self.signed:
+            return f"of size above {self.threshold:g}"
+        return f"above {self.threshold:g}"
 
     def __repr__(self) -> str:
         return f"TransferGraph({self.describe()})"

@@ -52,7 +52,7 @@ _MEANING = {
     "relative_B": "the same over the size of its terms, worst edge",
     "relative": "the residual that is held against the tolerance",
     "joint_relative": "the residual of the joint objective",
-    "feasibility": "violation of B >= 0 and diag(B) = 0; must be 0",
+    "feasibility": "how far an entry of B is from the feasible set; must be 0",
     "gap_W": "what a move of W alone can still gain",
     "gap_B": "what a move of B alone can still gain",
     "gap_W_exact": "whether gap_W is exact or an upper bound",
@@ -63,7 +63,7 @@ _MEANING = {
     "tol": "the tolerance for the residual, and for gains and gaps relative to J",
     "passes": "feasible, residual within the tolerance, gain_W and gap_B within the limit",
     "level": "rung on the ladder C0 (evaluated) to C5 (global)",
-    "edges": "positive entries of B",
+    "edges": "entries of B that are not 0, off its diagonal",
     "zeros": "the other entries off its diagonal: absent edges",
     "zeros_proven": "absent edges that are absent from every best B for this W",
     "error_W": "W is at most this far from the best W for this B (Frobenius norm)",
@@ -388,7 +388,7 @@ def _edge_rows(graph: TransferGraph) -> list[dict[str, Any]]:
             "source": graph.names[s],
             "target": graph.names[t],
             "weight": weight,
-            "share": weight / float(incoming[t]),
+            "share": abs(weight) / float(incoming[t]),
         }
         for s, t, weight in graph.edges[:MAX_ROWS]
     ]

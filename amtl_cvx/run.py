@@ -105,7 +105,7 @@ class Run:
         miss = infeasibility(self.model, self.B)
         if miss > 0.0:
             raise ModelError(
-                f"B of the start is not feasible (by {miss:.3g}): it must be >= 0 off a zero diagonal"
+                f"B of the start is not feasible (by {miss:.3g}): {self.model.transfer.demands(len(self.B))}"
             )
         with np.errstate(over="ignore", invalid="ignore"):
             J = self.model.objective(self.tasks, self.W, self.B)

@@ -228,7 +228,8 @@ class Solution:
         """The learned directed graph, with names and losses of the tasks."""
         from amtl_cvx.graph import TransferGraph
 
-        return TransferGraph(B=self.B, names=self.task_names, losses=self.losses)
+        signed = self.model.transfer.feasible(len(self.B)).signed
+        return TransferGraph(B=self.B, names=self.task_names, losses=self.losses, signed=signed)
 
     @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
     def scores(self, X: ArrayLike) -> Array:

@@ -129,6 +129,20 @@ def test_sentences() -> None:
     )
 
 
+def test_a_signed_graph_counts_sizes() -> None:
+    B = np.array([[0, -0.7, 0.2], [0.3, 0, -0.05], [0, 0, 0]])
+    with pytest.raises(DataError, match="signed=True"):
+        named(B)
+    graph = named(B, signed=True)
+    assert graph.edges == ((0, 1, -0.7), (1, 0, 0.3), (0, 2, 0.2), (1, 2, -0.05))
+    assert graph.outgoing == pytest.approx([0.9, 0.35, 0.0])
+    assert graph.incoming == pytest.approx([0.3, 0.7, 0.25])
+    assert graph.two_way() == ((0, 1),) and graph.negative == 2
+    assert graph.describe().startswith("4 edges among 3 tasks (entries of B of size above 0), 2 of them neg")
+    assert graph.above(0.1).edges == graph.edges[:3]
+    assert graph.to_networkx()[0][1]["weight"] == -0.7
+
+
 def test_what_comes_in_is_copied() -> None:
     B = sparse(3, 2)
     graph = named(B)

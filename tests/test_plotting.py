@@ -182,6 +182,36 @@ def test_width_and_colour_follow_weight_and_strong_edges_lie_on_top() -> None:
         assert strong.get_linewidth() > weak.get_linewidth() and strong.get_zorder() > weak.get_zorder()
 
 
+def test_negative_edges_have_a_colour_and_a_line_of_their_own() -> None:
+    """Red and dashed for -B, blue and solid for B; what is as strong is as dark."""
+    B = np.array([[0, -0.8, 0.8], [0.2, 0, 0], [0, -0.2, 0]])
+    graph = TransferGraph(B=B, names=("a", "b", "c"), losses=np.ones(3), signed=True)
+    figure = graph_figure(graph)
+    found = arrows(figure)
+    for s, t in np.argwhere(B):
+        red, _, blue, _ = found[f"edge {s} -> {t}"].get_edgecolor()
+        assert (red > blue) == (B[s, t] < 0)
+        assert (found[f"edge {s} -> {t}"].get_linestyle() != "-") == (B[s, t] < 0)
+    assert found["edge 0 -> 1"].get_linewidth() == found["edge 0 -> 2"].get_linewidth()
+    cells = panel(figure, "heatmap").images[-1]
+    shown = cells.cmap(cells.norm(B))
+    np.testing.assert_array_equal(shown[..., 0] > shown[..., 2], B < 0)
+    np.testing.assert_array_equal(np.ma.getmaskarray(cells.get_array()), B == 0)
+    assert shown[0, 2, :3].sum() < shown[1, 0, :3].sum() and shown[0, 1, :3].sum() < shown[2, 1, :3].sum()
+    assert {"\N{MINUS SIGN}.80", ".80", "gives (sizes)"} <= set(words(figure).split("\n"))
+    assert "dashed, red" in words(figure) and "|B[s, t]|, at most 0.8" in words(figure)
+    assert "red" not in words(graph_figure(dataclasses.replace(graph, B=np.abs(B))))
+    assert not outside(figure)
+
+
+def test_truth_of_a_signed_graph_may_be_negative() -> None:
+    truth = np.array([[0, -0.8, 0], [0, 0, 0.3], [0, 0, 0]])
+    graph = TransferGraph(
+        B=np.array([[0, -0.5, 0.1], [0, 0, 0], [0, 0, 0]]), names=("a", "b", "c"), signed=True
+    )
+    assert "1 hit, 1 miss, 1 false edge" in words(truth_figure(graph, truth))
+
+
 def test_node_colours_order_as_losses() -> None:
     graph = example(8, 10)
     assert graph.losses is not None

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import cvxpy as cp
 import numpy as np
 import pytest
 from cases import Array, SourceGroupL2, penalty_id, random_tasks
 
-from amtl_cvx import Logistic, Model, Options, Squared, certify, fit
+from amtl_cvx import Logistic, Model, Options, Squared, TaskSet, certify, fit
+from amtl_cvx.experiment import mu_max
 from amtl_cvx.losses import Loss
+from amtl_cvx.runfolder import read_run, save
 from amtl_cvx.subproblems import compile_transfer_step
-from amtl_cvx.transfer import TransferPenalty, project_transfer
+from amtl_cvx.transfer import FeasibleSet, TransferPenalty, project_transfer, transfers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +86,46 @@ class Symmetric(TransferPenalty):
         return 0.0 if (np.triu(D + D.T, 1) <= 0.0).all() else np.inf
 
 
+@dataclass(frozen=True)
+class AnySign(FeasibleSet):
+    """``diag(B) = 0`` and nothing else."""
+
+    signed = True
+    words = "diag(B) = 0"
+
+    def project(self, V: Array) -> Array:
+        return np.where(np.eye(len(V), dtype=bool), 0.0, V)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signed(TransferPenalty):
+    """``mu sum_s l_s sum_t |B[s, t]|`` over entries of any sign."""
+
+    name = "any-sign"
+    row_steps = True
+    mu: float
+
+    def feasible(self, T: int) -> AnySign:
+        return AnySign()
+
+    def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
+        return self.mu * (losses @ cp.sum(cp.abs(B), axis=1))
+
+    def value(self, B: Array, losses: Array) -> float:
+        return self.mu * float(losses @ np.abs(B).sum(axis=1))
+
+    def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
+        less = np.maximum(np.abs(V) - step * self.mu * losses[:, None], 0.0)
+        return self.feasible(len(V)).project(np.sign(V) * less)
+
+    def conjugate(self, S: Array, losses: Array) -> float:
+        over = np.abs(self.feasible(len(S)).project(S)) > self.mu * losses[:, None]
+        return np.inf if over.any() else 0.0
+
+
 VARIANTS: tuple[TransferPenalty, ...] = (
-    SourceGroupL2(mu=0.1), Flat(mu=0.1), Elastic(mu=0.1), Elastic(mu=0.0), Symmetric(mu=0.1)
+    SourceGroupL2(mu=0.1), Flat(mu=0.1), Elastic(mu=0.1), Elastic(mu=0.0), Symmetric(mu=0.1),
+    Signed(mu=0.1),
 )  # fmt: skip
 every_variant = pytest.mark.parametrize("penalty", VARIANTS, ids=penalty_id)
 
@@ -109,7 +150,8 @@ def test_the_step_minimises_the_penalty_as_it_is(penalty: TransferPenalty, rng: 
     B = cp.Variable((4, 4))
     residual = model.coupling * cp.sum_squares(W - W @ B)
     rule = penalty.expression(B, model.weighted_losses(tasks, W))
-    limits = [B >= 0, cp.diag(B) == 0, *penalty.constraints(B)]
+    limits = [cp.diag(B) == 0, *penalty.constraints(B)]
+    limits += [] if penalty.feasible(4).signed else [B >= 0]
     least = cp.Problem(cp.Minimize(residual + rule), limits).solve(solver="SCS", eps=1e-9)
     value = model.coupling * ((W - W @ found) ** 2).sum() + penalty.value(
         found, model.weighted_losses(tasks, W)
@@ -123,3 +165,72 @@ def test_a_point_outside_a_declared_set_is_not_feasible(rng: np.random.Generator
     B[0, 1] = 0.5
     found = certify(tasks, Model(transfer=Symmetric(mu=0.1), coupling=0.5), rng.normal(size=(5, 4)), B)
     assert found.level is None and found.feasibility == pytest.approx(0.25)
+
+
+def opposites(rng: np.random.Generator) -> tuple[TaskSet, Model]:
+    """A task of many rows, and one of few that wants the opposite of it."""
+    w, X, Y = rng.normal(size=4), rng.normal(size=(40, 4)), rng.normal(size=(6, 4))
+    targets = [X @ w + 0.1 * rng.normal(size=40), Y @ -w + rng.normal(size=6)]
+    return TaskSet.from_arrays([X, Y], targets), Model(transfer=Signed(mu=0.3), coupling=1.0)
+
+
+@pytest.mark.parametrize("engine", ["cvxpy", "fast"])
+def test_an_edge_may_be_negative(engine: str, rng: np.random.Generator) -> None:
+    """For two tasks the best edge is sign(w_s'w_t) max(|w_s'w_t| - p_s / (2 coupling), 0) / ||w_s||^2."""
+    tasks, model = opposites(rng)
+    solution = fit(tasks, model, options=Options(engine=engine))  # type: ignore[arg-type]
+    W, p = solution.W, 0.3 * solution.losses
+    inner = float(W[:, 0] @ W[:, 1])
+    best = np.sign(inner) * np.maximum(abs(inner) - p / 2.0, 0.0) / (W**2).sum(axis=0)
+    assert best[0] < -0.5 and [solution.B[0, 1], solution.B[1, 0]] == pytest.approx(best, abs=1e-9)
+    assert solution.certificate.passes and solution.certificate.edges == np.count_nonzero(best)
+    assert solution.graph.edges[0].weight == solution.B.min() and "negative" in solution.graph.describe()
+    flipped = certify(tasks, model, W, -solution.B)
+    assert not flipped.passes and flipped.edges == solution.certificate.edges
+
+
+def test_a_signed_gap_is_not_below_the_true_one(rng: np.random.Generator) -> None:
+    """At T = 2 what B can gain has a closed form (see above)."""
+    tasks, model = opposites(rng)
+    for _ in range(10):
+        W, B = rng.normal(size=(4, 2)), np.array([[0.0, rng.normal()], [rng.normal(), 0.0]])
+        p, squares, inner = 0.3 * model.losses(tasks, W), (W**2).sum(axis=0), float(W[:, 0] @ W[:, 1])
+        best = np.sign(inner) * np.maximum(abs(inner) - p / 2.0, 0.0) / squares
+
+        def costs(b: Array, p: Array = p, squares: Array = squares, inner: float = inner) -> float:
+            return float((squares * b**2 - 2.0 * inner * b + p * np.abs(b)).sum())
+
+        true = costs(np.array([B[0, 1], B[1, 0]])) - costs(best)
+        found = certify(tasks, model, W, B).gap_B
+        assert found is not None and found >= true * (1.0 - 1e-12)
+        exact = certify(tasks, model, W, np.array([[0.0, best[0]], [best[1], 0.0]])).gap_B
+        assert exact is not None and exact <= 1e-12 * model.objective(tasks, W, B)
+
+
+def test_a_signed_run_is_stored_drawn_and_judged_again(
+    rng: np.random.Generator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tasks, model = opposites(rng)
+    solution = fit(tasks, model, options=Options(engine="fast"))
+    assert save(solution, tmp_path / "run", tasks=tasks) and not caplog.messages
+    assert {path.name for path in (tmp_path / "run").iterdir()} >= {"graph.png", "report.html"}
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "of them negative" in page and f"{solution.B.min():#.4g}" in page
+    stored = read_run(tmp_path / "run")
+    assert stored.signed and np.array_equal(stored.B, solution.B)  # the class is not known: B says it
+    transfers.register(Signed)
+    assert stored.model == model and stored.signed
+    found = certify(tasks, stored.model, stored.W, stored.B)
+    assert found.passes and found.to_dict()["gap_B"] == solution.certificate.gap_B
+    amtl = certify(tasks, Model(transfer=Flat(mu=0.1), coupling=1.0), stored.W, stored.B)
+    assert amtl.level is None and "(B >= 0, diag(B) = 0)" in amtl.verdict()
+    full = certify(tasks, model, stored.W, stored.B + np.eye(2))
+    assert full.level is None and "set (diag(B) = 0)" in full.verdict()
+
+
+def test_the_price_from_which_no_edge_pays_counts_negative_ones(rng: np.random.Generator) -> None:
+    tasks, model = opposites(rng)
+    alone = fit(tasks, model, method="stl").W
+    largest = mu_max(tasks, model, alone)
+    inner = abs(float(alone[:, 0] @ alone[:, 1]))
+    assert largest == pytest.approx(float((2.0 * inner / model.losses(tasks, alone)).max()))

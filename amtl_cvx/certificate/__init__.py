@@ -149,6 +149,7 @@ def certify(
         feasibility = float(np.abs(B).max())
     elif feasibility > 0.0:
         about_B = no_evidence("B is not feasible")
+        about_B.reasons["feasibility"] = model.transfer.demands(tasks.T)
     else:
         about_B = transfer_evidence(small, model, Z, B, enough=limit if found.relative <= tol else math.inf)
     about_W = weight_evidence(small, model, Z, B, multipliers=multipliers)

@@ -12,7 +12,8 @@ R~*(s S) is finite, and the lesser gap is kept; s = 0 always is feasible, as R~ 
               R~ at B+, and Theta_t = 2 lam (w_t - W b+_t) + pinv(A_t)'V_t has that for S where the columns of
               A_t = W without w_t are independent (T - 1 <= d): quadratic in the residual. Where T - 1 > d
               only the rows with an edge in B+ are asked for, the others have room at a strict solution. V is
-              asked for less twice the rounding of S: a free edge leaves no s above 0 otherwise
+              asked for less twice the rounding of S (nearer to 0 by that): a free edge leaves no s above 0
+              otherwise
 
 How Theta was found proves nothing, only the conjugate does. Rounding: with u of `duals`, W'Theta is known to
 within u ||w_s|| ||theta_t||, and R~* of a set in B >= 0 grows with every entry of S, so it is asked at S plus
@@ -51,8 +52,8 @@ def shifted(model: Model, W: Array, B: Array, losses: Array, *, noise: float) ->
     after = model.transfer.prox(B - slope / h, 1.0 / h, losses)
     V = h * (B - after) + model.coupling_gradient_B(W, after) - slope
     Theta = 2.0 * model.coupling * (W - W @ after)
-    if not model.transfer.feasible(T).signed:
-        V -= 2.0 * noise * np.outer(np.linalg.norm(W, axis=0), np.linalg.norm(Theta, axis=0))
+    room = 2.0 * noise * np.outer(np.linalg.norm(W, axis=0), np.linalg.norm(Theta, axis=0))
+    V -= np.clip(V, -room, room) if model.transfer.feasible(T).signed else room
     for t in range(T):
         others = np.arange(T) != t
         if d < T - 1:

@@ -71,7 +71,7 @@ def escape(tasks: TaskSet, model: Model, W: Array, B: Array, *, floor: float = 0
 
 def _cycles(B: Array) -> Iterator[Mask]:
     """The strongly connected parts of the graph that have an edge."""
-    reach = B > 0.0
+    reach = B != 0.0
     for _ in range(len(B).bit_length()):
         reach = reach | (reach.astype(float) @ reach > 0.0)
     mutual, seen = reach & reach.T, np.zeros(len(B), dtype=bool)
@@ -111,7 +111,7 @@ def change(tasks: TaskSet, model: Model, point: tuple[Array, Array], growth: Gro
     found = float((there - here)[S].sum()) + spent - model.transfer.value(B, here)
     found += model.coupling * float(((2.0 * R + E) * E).sum())
     size = np.linalg.norm(V, axis=0)
-    lost = (np.linalg.norm(2.0 * R + E, axis=0) * (size + size @ C))[E.any(axis=0)].sum()
+    lost = (np.linalg.norm(2.0 * R + E, axis=0) * (size + size @ np.abs(C)))[E.any(axis=0)].sum()
     return found + _EPS * float(4.0 * model.coupling * lost + spent + here[S].sum())
 
 

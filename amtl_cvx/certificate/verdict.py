@@ -63,7 +63,7 @@ class Certificate(Known):
     level : str or None
         "C0" to "C5" (from C3 on: `ladder.climb`); None for an infeasible point.
     edges, zeros : int
-        Number of positive entries of B, and of the others off its diagonal.
+        Number of entries of B other than 0 and of those that are 0, off its diagonal.
     zeros_proven : int or None
         How many of the zeros are 0 in every minimiser of J(W, .).
     error_W, error_B : float or None
@@ -205,6 +205,7 @@ def conclude(
         sigma_min = float(np.linalg.svd(np.eye(len(B)) - B, compute_uv=False)[-1])
         bounds = Bounds(sigma_min, *[None] * 5)
         reasons = dict.fromkeys(Bounds._fields[1:], "only the gaps of the steps are computed") | dict(reasons)
+    edges = int(np.count_nonzero(B) - np.count_nonzero(np.diag(B)))
     return Certificate(
         kind=kind,
         objective=objective,
@@ -222,8 +223,8 @@ def conclude(
         tol=tol,
         passes=bool(passes),
         level=level,
-        edges=int(np.count_nonzero(B > 0)),
-        zeros=int(np.count_nonzero(B <= 0)) - int(np.count_nonzero(np.diag(B) <= 0)),
+        edges=edges,
+        zeros=B.size - len(B) - edges,
         reasons=dict(reasons),
     )
 

@@ -36,7 +36,8 @@ def verdict(found: Known) -> str:
     if found.level is None and found.kind == "single-task":
         return f"not a single-task point: B must be 0 there, its largest entry is {found.feasibility:.2g}"
     if found.level is None:
-        return f"not feasible: B is {found.feasibility:.2g} away from its feasible set (B >= 0, diag(B) = 0)"
+        demands = found.reasons.get("feasibility", "B >= 0, diag(B) = 0")
+        return f"not feasible: B is {found.feasibility:.2g} away from its feasible set ({demands})"
     word = f"{found.level} {LEVELS[found.level]}"
     figures = f"relative residual {rounded_up(found.relative)}"
     if found.gain_W is not None:

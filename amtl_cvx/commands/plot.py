@@ -27,7 +27,11 @@ def plot(arguments: Namespace) -> Exit:
     if missing := stored.missing_penalty():
         _log.warning("%s: %s; the picture is drawn without it", arguments.run, missing)
     graph = TransferGraph(
-        B=stored.B, names=stored.task_names, losses=stored.losses, threshold=arguments.threshold
+        B=stored.B,
+        names=stored.task_names,
+        losses=stored.losses,
+        threshold=arguments.threshold,
+        signed=stored.signed,
     )
     name = str(stored.data.get("name", arguments.run.name))
     if arguments.kind == "convergence":

@@ -92,8 +92,9 @@ class Beginning:
         miss = infeasibility(setup.choice.model, B)
         if miss > 0.0:
             raise DataError(
-                f"--start {self.path}: B must be >= 0 off a zero diagonal, it misses that by {miss:.3g}: clip"
-                " it, or give another start"
+                f"--start {self.path}: B must have a zero diagonal and lie in its feasible set"
+                f" ({setup.choice.model.transfer.demands(len(B))}), it misses that by {miss:.3g}: project it,"
+                " or give another start"
             )
         return Point(W, B)
 

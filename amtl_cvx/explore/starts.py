@@ -71,6 +71,8 @@ def draw_starts(
         density, size = DENSITIES[number % len(DENSITIES)], SIZES[number % len(SIZES)]
         name = f"random {number} (density {density:g}, size {size:g})"
         B = units * _random_transfer(tasks.T, density, size, rng)
+        if model.transfer.feasible(tasks.T).signed:
+            B = np.where(rng.random(B.shape) < 0.5, -B, B)
         starts.append(Start(name, model.transfer.project(B)))
     return tuple(starts)
 

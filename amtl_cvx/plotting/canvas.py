@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import IO
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Colormap, LinearSegmentedColormap, Normalize
+from matplotlib.colors import Colormap, LinearSegmentedColormap, ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
@@ -28,6 +29,13 @@ INK, MUTED, LINE, PAPER, VOID = "#1c2733", "#5b6875", "#c9d1d9", "#ffffff", "#f1
 BLUE, ORANGE, CRIMSON = "#0072b2", "#e69f00", "#8c1d40"  # of different lightness: they survive a grey print
 EDGE_COLORS: Colormap = LinearSegmentedColormap.from_list(
     "edges", ["#c3ddf0", "#5fa8d6", "#1f6fae", "#0b2f5c"]
+)
+NEGATIVE_COLORS: Colormap = LinearSegmentedColormap.from_list(
+    "negative edges", ["#f1cfdb", "#d9809f", "#a8325f", "#4d0a25"]
+)
+"""Of edges below 0, by their size."""
+SIGNED_COLORS: Colormap = ListedColormap(
+    [*NEGATIVE_COLORS(np.linspace(1.0, 0.0, 128)), *EDGE_COLORS(np.linspace(0.0, 1.0, 128))], "signed edges"
 )
 LOSS_COLORS: Colormap = LinearSegmentedColormap.from_list(
     "losses", ["#fff3d6", "#f6b64f", "#c4571a", "#5a1f0c"]
@@ -110,6 +118,17 @@ def scale(values: Iterable[float], colors: Colormap, *, zero: bool = False) -> S
     if high <= low:
         low = min(0.0, high - 1.0) if high <= 0 else 0.0
     mappable = ScalarMappable(norm=Normalize(low, high), cmap=colors)
+    mappable.set_array([])
+    return mappable
+
+
+def edge_scale(weights: Iterable[float]) -> ScalarMappable:
+    """Colours of edges, from 0 to the largest; where some are negative, as far to both sides of 0."""
+    known = list(weights)
+    if min(known, default=0.0) >= 0.0:
+        return scale(known, EDGE_COLORS, zero=True)
+    largest = max(map(abs, known))
+    mappable = ScalarMappable(norm=Normalize(-largest, largest), cmap=SIGNED_COLORS)
     mappable.set_array([])
     return mappable
 

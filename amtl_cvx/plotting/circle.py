@@ -6,7 +6,7 @@ so that they never lie on each other:
     bend = c (one-way),  c - DELTA and c + DELTA (two-way),   c = CURVE * (distance chord - centre) / radius
 
 For neighbours both arcs bend inwards (a bend outwards could cross the next node); for a diameter they form a
-lens.
+lens. An edge below 0 is dashed and red.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from amtl_cvx.plotting.canvas import (
     INK,
     LOSS_COLORS,
     MUTED,
+    NEGATIVE_COLORS,
     POINTS,
     SMALLEST,
     Canvas,
@@ -65,6 +66,8 @@ class CirclePanel:
             lines.append(f"the {MAX_EDGES} strongest of {count} edges; {self._width_words}")
         else:
             lines.append(self._width_words)
+        if self.graph.negative:
+            lines.append("dashed, red: negative, the opposite of s helps t")
         if self.step > 1:
             lines.append(
                 f"names: at most every {self.step}th task" if self.step > 2 else "names: every other task"
@@ -73,7 +76,8 @@ class CirclePanel:
 
     @property
     def _width_words(self) -> str:
-        return f"width = B[s, t], at most {number(self.drawn[0].weight)}"
+        what = "|B[s, t]|" if self.graph.signed else "B[s, t]"
+        return f"width = {what}, at most {number(abs(self.drawn[0].weight))}"
 
     @property
     def radius(self) -> float:
@@ -140,7 +144,7 @@ class CirclePanel:
         inwards = -1.0 if side > 0 else 1.0
         middle = math.hypot(x0 + x1, y0 + y1) / 2 / self.radius
         bend = CURVE * middle
-        if self.graph.adjacency[target, source] > 0:
+        if self.graph.adjacency[target, source] != 0:
             diameter = middle < 1e-9
             first = source < target
             bend = DELTA if diameter else bend + (DELTA if first else -DELTA)
@@ -186,18 +190,19 @@ class CirclePanel:
         """Weakest first, so that strong arrows lie on top."""
         if not self.drawn:
             return
-        strongest = self.drawn[0].weight
+        strongest = abs(self.drawn[0].weight)
         thick = 3.4 if self.graph.T <= 40 else 2.2
         for order, (source, target, weight) in enumerate(reversed(self.drawn)):
-            share = weight / strongest
+            share = abs(weight) / strongest
+            colors, line = (EDGE_COLORS, "-") if weight > 0 else (NEGATIVE_COLORS, (0, (3.0, 1.6)))
             axes.add_artist(  # add_patch would compute data limits, slow for arrows
                 FancyArrowPatch(
                     self.position(source), self.position(target), patchA=nodes[source], patchB=nodes[target],
                     shrinkA=0.0, shrinkB=0.8, connectionstyle=f"arc3,rad={self.bend(source, target):.6g}",
                     arrowstyle="-|>,head_length=.55,head_width=.26",
                     mutation_scale=7.0 + 6.0 * share * thick / 3.4,
-                    linewidth=0.7 + (thick - 0.7) * share, color=EDGE_COLORS(0.15 + 0.85 * share),
-                    capstyle="butt", joinstyle="miter",
+                    linewidth=0.7 + (thick - 0.7) * share, color=colors(0.15 + 0.85 * share),
+                    linestyle=line, capstyle="butt", joinstyle="miter",
                     zorder=2 + order / 1000, gid=f"edge {source} -> {target}",
                 )
             )  # fmt: skip

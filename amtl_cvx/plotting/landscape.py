@@ -15,16 +15,15 @@ from amtl_cvx.graph import ORIENTATION
 from amtl_cvx.plotting.canvas import (
     BLUE,
     BODY,
-    EDGE_COLORS,
     HEADING,
     INK,
     LINE,
     MUTED,
     ORANGE,
     Canvas,
+    edge_scale,
     heading_height,
     heading_width,
-    scale,
     shortened,
     text_width,
 )
@@ -273,17 +272,18 @@ class _Graphs:
         top += 0.3
         left += grid.margin
         head = heading_height(self._lines(chosen[0])) + 0.1
-        strongest = max(float(each.point.solution.B.max()) for each in chosen)
+        entries = np.concatenate([each.point.solution.B.ravel() for each in chosen])
+        colors, strongest = edge_scale(entries[entries != 0]), float(np.abs(entries).max())
         for place, each in enumerate(chosen):
             graph, at = each.point.solution.graph, left + place * self.pitch
             canvas.heading(at, top, self._title(each), self._lines(each))
             axes = canvas.axes(at, top + head, grid.side, grid.side)
             axes.set_label(f"graph of point {each.number}")
-            grid.draw(axes, graph.adjacency, rows=place == 0, strongest=strongest or None)
+            grid.draw(axes, graph.adjacency, rows=place == 0, colors=colors)
             grid.annotate(axes, graph, strongest=strongest)
         if strongest > 0:
             below = (left, top + head + grid.side + grid.margin + 0.2)
-            canvas.colorbar(below, scale([strongest], EDGE_COLORS, zero=True), "B[s, t]")
+            canvas.colorbar(below, colors, "B[s, t]")
 
     def _title(self, each: _Marked) -> str:
         roles = [

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap
 from matplotlib.patches import Rectangle
 
@@ -15,7 +16,6 @@ from amtl_cvx.graph import ORIENTATION, TransferGraph
 from amtl_cvx.plotting.canvas import (
     BLUE,
     BODY,
-    EDGE_COLORS,
     INK,
     LOSS_COLORS,
     MUTED,
@@ -23,6 +23,7 @@ from amtl_cvx.plotting.canvas import (
     SMALLEST,
     VOID,
     Canvas,
+    edge_scale,
     heading_height,
     heading_width,
     number,
@@ -72,18 +73,20 @@ class Grid:
         """Room for the names."""
         return text_width(self.labels[:: self.step], self.font) + 0.08
 
-    def draw(self, axes: Axes, B: Array, *, rows: bool = True, strongest: float | None = None) -> None:
+    def draw(self, axes: Axes, B: Array, *, rows: bool = True, colors: ScalarMappable | None = None) -> None:
         """The cells of B, zeros and the diagonal pale, and the names of every `step`-th row and column.
 
-        `strongest` is the entry of the full colour, by default the largest.
+        `colors` are those of the entries, by default up to the largest.
         """
-        colors = scale(B[B > 0] if strongest is None else [strongest], EDGE_COLORS, zero=True)
+        colors = edge_scale(B[B != 0]) if colors is None else colors
         axes.imshow(
             np.full_like(B, np.nan), cmap=ListedColormap([VOID]).with_extremes(bad=VOID), aspect="auto"
         )
         low, high = colors.get_clim()
-        shown = np.ma.masked_less_equal(B, 0.0)
-        axes.imshow(shown, cmap=EDGE_COLORS, vmin=low, vmax=high, interpolation="nearest", aspect="auto")
+        shown = np.ma.masked_equal(B, 0.0)
+        axes.imshow(
+            shown, cmap=colors.get_cmap(), vmin=low, vmax=high, interpolation="nearest", aspect="auto"
+        )
         self.frame(axes, rows=rows)
 
     def frame(self, axes: Axes, *, rows: bool = True) -> None:
@@ -108,19 +111,20 @@ class Grid:
             box = {"facecolor": "white", "edgecolor": "none", "boxstyle": "round,pad=.4"}
             axes.text(middle, middle, words, ha="center", va="center", size=BODY, color=INK, bbox=box)
         elif graph.T <= _VALUES_UP_TO:
-            full = graph.edges[0].weight if strongest is None else strongest
+            full = abs(graph.edges[0].weight) if strongest is None else strongest
             for s, t, weight in graph.edges:
                 text = _in_cell(weight)
-                color = "white" if weight > 0.45 * full else INK
+                color = "white" if abs(weight) > 0.45 * full else INK
                 size = min(0.32 * self.pitch * POINTS, 7.5)
                 axes.text(t, s, text, ha="center", va="center", size=size, color=color)
 
 
 def _in_cell(weight: float) -> str:
-    """At most five characters."""
-    if weight < 0.005:
-        return "<.01"
-    return f"{weight:.2f}".removeprefix("0") if weight < 99 else f"{weight:.0e}"
+    """At most five characters, and a sign."""
+    sign, size = "\N{MINUS SIGN}" if weight < 0 else "", abs(weight)
+    if size < 0.005:
+        return f"{sign}<.01"
+    return sign + (f"{size:.2f}".removeprefix("0") if size < 99 else f"{size:.0e}")
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,10 @@ class MatrixPanel:
     def lines(self) -> list[str]:
         notes = [ORIENTATION]
         if self.graph.threshold > 0:
-            notes.append(f"entries above {self.graph.threshold:g}")
+            kept = "entries of size above" if self.graph.signed else "entries above"
+            notes.append(f"{kept} {self.graph.threshold:g}")
+        if self.graph.negative:
+            notes.append("red: negative, the opposite of s helps t")
         if self.grid.step > 1:
             which = f"every {self.grid.step}th" if self.grid.step > 2 else "every other"
             notes.append(f"{which} task is named")
@@ -166,12 +173,13 @@ class MatrixPanel:
         grid.draw(cells, graph.adjacency)
         grid.annotate(cells, graph)
         right = left + grid.side + GAP
-        self._bars(canvas, (right, top), graph.outgoing, "gives (row sum)", [BLUE] * graph.T)
+        gives = "gives (sizes)" if graph.signed else "gives (row sum)"
+        self._bars(canvas, (right, top), graph.outgoing, gives, [BLUE] * graph.T)
         if graph.losses is not None:
             colors = scale(graph.losses, LOSS_COLORS).to_rgba(graph.losses)
             self._bars(canvas, (right + BAR + 2 * GAP + 0.2, top), graph.losses, "loss", list(colors))
         if graph.edges:
-            mappable = scale((edge.weight for edge in graph.edges), EDGE_COLORS, zero=True)
+            mappable = edge_scale(edge.weight for edge in graph.edges)
             canvas.colorbar(
                 (left, top + grid.side + grid.margin + 0.2), mappable, "B[s, t]", width=min(1.6, grid.side)
             )

@@ -15,13 +15,12 @@ from amtl_cvx.plotting.canvas import (
     BLUE,
     BODY,
     CRIMSON,
-    EDGE_COLORS,
     MUTED,
     ORANGE,
     POINTS,
     Canvas,
+    edge_scale,
     heading_height,
-    scale,
 )
 from amtl_cvx.plotting.environment import own_settings
 from amtl_cvx.plotting.matrix import Grid
@@ -40,22 +39,23 @@ def truth_figure(graph: TransferGraph, truth_B: ArrayLike) -> Figure:
     graph : TransferGraph
         The estimate; its threshold decides what counts as an edge.
     truth_B : (T, T) array_like
-        The planted B; every positive entry off the diagonal is an edge.
+        The planted B; every positive entry off the diagonal is an edge, every other than 0 where the graph
+        is signed.
 
     Raises
     ------
     DataError
-        If the truth has another shape, or a negative entry.
+        If the truth has another shape, or a negative entry where the graph is not signed.
     """
     if np.shape(truth_B) != graph.B.shape:
         raise DataError(f"expected a true B of shape {graph.B.shape}, got {np.shape(truth_B)}")
-    truth = TransferGraph(B=np.asarray(truth_B), names=graph.names)
+    truth = TransferGraph(B=np.asarray(truth_B), names=graph.names, signed=graph.signed)
     grid = Grid(graph.names)
     side = max(grid.side, 2.9)
     top = _PAD + heading_height(["", "", ""]) + 0.1
     width = 2 * _PAD + grid.margin + 3 * side + 2 * _BETWEEN
     canvas = Canvas(width, top + side + grid.margin + 0.6 + _PAD)
-    kinds = _kinds(graph.adjacency > 0, truth.adjacency > 0)
+    kinds = _kinds(graph.adjacency != 0, truth.adjacency != 0)
     headings = (
         ("Estimate", [ORIENTATION, _counted(graph)]),
         ("Planted truth", [_counted(truth)]),
@@ -105,8 +105,7 @@ def _weights(
 ) -> None:
     grid.draw(axes, graph.adjacency, rows=first)
     if graph.edges:
-        mappable = scale((edge.weight for edge in graph.edges), EDGE_COLORS, zero=True)
-        canvas.colorbar(below, mappable, "B[s, t]")
+        canvas.colorbar(below, edge_scale(edge.weight for edge in graph.edges), "B[s, t]")
 
 
 def _agreement(axes: Axes, grid: Grid, kinds: tuple[Mask, Mask, Mask], side: float, below: float) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 from amtl_cvx.arrays import Array, Labels, check_weights, clean
 from amtl_cvx.data import PointArrays, read_point
 from amtl_cvx.data.untrusted import reading
-from amtl_cvx.errors import DataError
+from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
@@ -102,6 +102,16 @@ class StoredRun:
     def loss(self) -> Loss:
         """The loss of run.json; `DataError` where there is none."""
         return loss_from_dict(self._model)
+
+    @property
+    def signed(self) -> bool:
+        """Whether edges may be negative: the penalty's set says it; where that is not known, B does."""
+        if not self.run.get("model"):
+            return False
+        try:
+            return self.model.transfer.feasible(len(self.B)).signed
+        except (DataError, ModelError):
+            return bool((self.B < 0.0).any())
 
     def missing_penalty(self) -> str:
         """What to say where the transfer penalty of the run is not known here; "" where it is."""

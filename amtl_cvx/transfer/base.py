@@ -112,6 +112,11 @@ class TransferPenalty(abc.ABC):
         """The nearest point of the feasible set, (T, T)."""
         return self.feasible(len(V)).project(V)
 
+    def demands(self, T: int) -> str:
+        """What the feasible set asks of B, in words."""
+        more = f" and the constraints of {type(self).__name__}" if self._own_set else ""
+        return self.feasible(T).words + more
+
     def start(self, T: int) -> Array:
         """A feasible B (T, T) from which an alternation can begin."""
         if self._own_set:

@@ -28,7 +28,7 @@ class FeasibleSet(abc.ABC):
     """A closed convex set of B (T, T) with a zero diagonal; see the module essay."""
 
     signed: ClassVar[bool] = False
-    """Whether entries may be negative."""
+    """Whether entries may be negative; the set (and the price) must not care about their sign."""
     words: ClassVar[str] = "B >= 0, diag(B) = 0"
 
     @abc.abstractmethod
