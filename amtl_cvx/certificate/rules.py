@@ -4,7 +4,8 @@ certificate.json holds their number as `rules`; one without it is of version 1. 
 in these places, each after a point was found that passed and should not have:
 
     residual   every entry of W and B is held against the size of its own terms, no longer against the largest
-               of its column of W or row of B: an entry in small units hid behind one in large units
+               of its column of W or row of B: an entry in small units hid behind one in large units; and
+               what removing a small edge gains against what its column costs: it hid behind its price
     gain       what W alone can gain is judged by a proved bound, no longer to second order, which far from
                the minimum understates it without limit
     growth     a point from which J goes on falling while its predictors grow does not pass

@@ -31,6 +31,7 @@ from amtl_cvx.tasks import Array, TaskSet
 _SINGULAR = 1e-3  # smallest singular value of I - B
 _SHIFTS = 10.0 ** np.arange(-15.0, -2.0, 2.0)
 _LENGTHS = (1.0, 0.25, 0.0625)
+_PART = 1e-3  # of the limit: a fall that no larger shift is tried for
 
 
 class Valley(NamedTuple):
@@ -49,7 +50,7 @@ def valley(tasks: TaskSet, model: Model, W: Array, B: Array, *, limit: float, to
         return None
     if (sigma := least_singular(np.eye(tasks.T) - B)) > _SINGULAR:
         return None
-    fall = valley_fall(tasks, model, W, B)
+    fall = valley_fall(tasks, model, W, B, least=_PART * limit)
     if not fall > limit:
         return None
     return Valley(
@@ -60,11 +61,15 @@ def valley(tasks: TaskSet, model: Model, W: Array, B: Array, *, limit: float, to
     )
 
 
-def valley_fall(tasks: TaskSet, model: Model, W: Array, B: Array) -> float:
-    """The largest fall of J over the steps of the module essay, 0 where there is none."""
+def valley_fall(tasks: TaskSet, model: Model, W: Array, B: Array, *, least: float = 0.0) -> float:
+    """The largest fall of J over the steps of the module essay, 0 where there is none.
+
+    g'(S + shift)^-1 g, twice what a whole step gains to second order, falls as the shift grows: where the
+    first one promises no more than `least`, and J does not fall by more, larger shifts are not tried.
+    """
     local = LocalModel(tasks, model, W, B)
     gradient = np.r_[model.gradient_W(tasks, W, B).T.ravel(), local.multipliers[local.free]] / local.root
-    least = local.objective
+    lowest = local.objective
     for shift in _SHIFTS:
         try:
             factor = sl.cho_factor(local.S + shift * np.eye(len(gradient)), check_finite=False)
@@ -77,5 +82,7 @@ def valley_fall(tasks: TaskSet, model: Model, W: Array, B: Array) -> float:
         for length in _LENGTHS:
             V, C = local.moved(length * room * step)
             value = model.objective(tasks, V, np.maximum(C, 0.0))
-            least = min(least, value) if math.isfinite(value) else least
-    return local.objective - least
+            lowest = min(lowest, value) if math.isfinite(value) else lowest
+        if max(-float(gradient @ step), local.objective - lowest) <= least:
+            break
+    return local.objective - lowest
