@@ -73,7 +73,7 @@ from amtl_cvx.subproblems.direct import DENSE_SIZE, DirectWeightStep
 from amtl_cvx.tasks import TaskSet
 
 _PATIENCE = 100  # rounds after which refinement takes over anyway, where a round costs as a Newton step does
-REFINE_STEPS = 300
+REFINE_STEPS = 1000
 """Limit for the accepted steps of refinement."""
 _TURNS = 20  # how often refinement begins anew
 _ROUNDS, _LARGE_ROUNDS = 50, 10  # of the alternation before it does
@@ -496,7 +496,13 @@ def _further(run: Run, options: Options, *, own: bool) -> bool:
         start, rounds = (run.handed.W, run.handed.B), options.max_rounds if small else _LARGE_ROUNDS
         trials.append(lambda: [start, *plain_rounds(run.tasks, run.model, start, most=rounds)][-1])
     if own and float(np.linalg.svd(np.eye(len(run.B)) - run.B, compute_uv=False)[-1]) <= _SINGULAR:
-        trials.append(lambda: next(shortened(run.tasks, run.model, (run.W, run.B), tol=options.tol)))
+        at = run.W, run.B
+        trials.append(
+            lambda: min(
+                shortened(run.tasks, run.model, at, tol=options.tol),
+                key=lambda point: run.model.objective(run.tasks, *point),
+            )
+        )
     for trial in trials:
         point, J = trial(), run.history[-1].objective
         if run.model.objective(run.tasks, *point) < J - FALL * abs(J):

@@ -15,7 +15,8 @@ from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Quantile, SquaredHinge
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model, make_model
 from amtl_cvx.refine import plain_rounds
-from amtl_cvx.refine.newton import Trust, newton_steps
+from amtl_cvx.refine.local import Trust
+from amtl_cvx.refine.newton import newton_steps
 from amtl_cvx.solution import Solution
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.subproblems.kinks import kinked_minimum

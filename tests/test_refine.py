@@ -14,9 +14,9 @@ from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model, make_model
 from amtl_cvx.refine import boxqp, can_refine, derivatives, refine
-from amtl_cvx.refine import newton as newton_module
+from amtl_cvx.refine import local as local_module
 from amtl_cvx.refine.boxqp import box_minimum
-from amtl_cvx.refine.newton import eliminated, working_set
+from amtl_cvx.refine.local import eliminated, working_set
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
@@ -142,7 +142,7 @@ def test_the_working_set_keeps_every_edge_and_the_steepest_zeros(
     B[3, 4] = 0.1
     wants = (model.gradient_B(tasks, W, B) < 0) & ~np.eye(16, dtype=bool)
     assert np.array_equal(working_set(tasks, model, W, B), wants | (B > 0))
-    monkeypatch.setattr(newton_module, "WORKING_LIMIT", 50)
+    monkeypatch.setattr(local_module, "WORKING_LIMIT", 50)
     few = working_set(tasks, model, W, B)
     assert few[3, 4] and 100 <= few.sum() <= 101 < wants.sum() and not few[~wants & (B <= 0)].any()
     steepness = model.gradient_B(tasks, W, B) / np.linalg.norm(W, axis=0)[:, None]

@@ -12,9 +12,10 @@ from cases import random_tasks, random_transfer, ridge
 
 from amtl_cvx.certificate import certify, residuals
 from amtl_cvx.model import make_model
-from amtl_cvx.refine import Carried, _enough, kept_apart, newton, plain_rounds, refine
+from amtl_cvx.refine import Carried, _enough, kept_apart, local, plain_rounds, refine
 from amtl_cvx.refine.boxqp import _by_projected_newton, _FewActive
-from amtl_cvx.refine.newton import Trust, _lower, _step, newton_steps
+from amtl_cvx.refine.local import Trust
+from amtl_cvx.refine.newton import _lower, _step, newton_steps
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import TaskSet
@@ -42,15 +43,15 @@ def test_the_shift_is_the_negative_curvature_or_up_to_twice_as_much(
     limit: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """From any curvature of before, found by few factors."""
-    definite, asked = newton._definite, []
+    definite, asked = local._definite, []
 
     def counted(S: np.ndarray) -> bool:
         asked.append(S)
         assert len(asked) <= 40
         return definite(S)
 
-    monkeypatch.setattr(newton, "_DENSE_EIGENVALUE", limit)
-    monkeypatch.setattr(newton, "_definite", counted)
+    monkeypatch.setattr(local, "_DENSE_EIGENVALUE", limit)
+    monkeypatch.setattr(local, "_definite", counted)
     Q = np.linalg.qr(rng.normal(size=(5, 5)))[0]
     S = (Q * [-0.7, -0.1, 0.3, 2.0, 5.0]) @ Q.T
     S = (S + S.T) / 2

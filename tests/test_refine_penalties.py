@@ -12,7 +12,7 @@ from cases import PENALTY_CASES, Array, central_gradient, penalty_id, random_tas
 from amtl_cvx import ElasticNet, Hinge, Logistic, Model, Options, RowBudget, SourceGroupL2, Symmetric, fit
 from amtl_cvx.certificate import residuals
 from amtl_cvx.refine import direct_step, engine_of
-from amtl_cvx.refine.newton import variables
+from amtl_cvx.refine.local import variables
 from amtl_cvx.refine.tangent import tangent_at
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.transfer import TransferPenalty

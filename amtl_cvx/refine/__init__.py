@@ -11,6 +11,7 @@ monotone in J and works on both blocks together:
   strict complementarity it ends as Newton's method on the right support: quadratic. Until then each step
   is followed by an exact round of the alternation, which halves the number of steps.
   A loss with kinks moves W in the directions that its rows on kinks leave free (`subproblems.kinks`).
+  Where I - B stays nearly singular and J falls slowly, W moves and B follows (`valley`).
 * `quasi`, L-BFGS-B on (W, B >= 0), where the factor of the W-step would not fit (T d above `DENSE_LIMIT`);
   linear, honest. Smooth losses only.
 
@@ -29,15 +30,8 @@ from typing import Any
 from amtl_cvx.certificate import certify, residuals, resolution
 from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.model import Model
-from amtl_cvx.refine.newton import (
-    FALL,
-    WORKING_LIMIT,
-    Derivatives,
-    Trust,
-    derivatives,
-    exact_round,
-    newton_steps,
-)
+from amtl_cvx.refine.local import FALL, WORKING_LIMIT, Derivatives, Trust, derivatives, exact_round
+from amtl_cvx.refine.newton import newton_steps
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
 from amtl_cvx.refine.variables import direct_step, engine_of
 from amtl_cvx.subproblems.direct import minimal_weights
@@ -62,7 +56,7 @@ __all__ = [
 Point = tuple[Array, Array]
 Observer = Callable[[Array, Array, str], None]
 _ROUNDING = 1e-13  # relative residual of every entry below which there is little to gain
-_SHARES = (0.1, 0.3, 0.8)
+_SHARES = (100.0, 10.0, 3.0, 0.8, 0.3, 0.1)
 # steps with a residual within the tolerance and gaps beyond it, or from look to look for a run-off
 _IDLE = 20
 
@@ -239,10 +233,12 @@ def kept_apart(tasks: TaskSet, model: Model, start: Point, *, tol: float) -> Poi
 
 
 def shortened(tasks: TaskSet, model: Model, start: Point, *, tol: float) -> Iterator[Point]:
-    """B times 1 - tol/k, k = 10 and less, each with the best W."""
-    for share in _SHARES:
-        B = (1.0 - share * tol) * start[1]
-        yield minimal_weights(tasks, model, start[0], B), B
+    """B times 1 - k tol, k = 100 and less, each with the best W: the one before leads to it."""
+    W = start[0]
+    for share in (each * tol for each in _SHARES if each * tol < 0.5):
+        B = (1.0 - share) * start[1]
+        W = minimal_weights(tasks, model, W, B)
+        yield W, B
 
 
 def can_refine(model: Model, T: int) -> bool:

@@ -29,15 +29,16 @@ _INSIDE = 1e-6
 
 
 def kinked_minimum(tasks: TaskSet, model: Model, W: Array, B: Array) -> Array:
-    """argmin over W of J(., B) to rounding, (d, T); W itself where I - B is singular."""
-    M = np.eye(tasks.T) - B
-    singular = np.linalg.svd(M, compute_uv=False)
-    if singular[-1] <= tasks.T * np.finfo(np.float64).eps * singular[0]:
-        return W
+    """argmin over W of J(., B) to rounding, (d, T); above `DENSE_LIMIT` W itself where I - B is singular."""
     if W.size > DENSE_LIMIT:
+        M = np.eye(tasks.T) - B
+        singular = np.linalg.svd(M, compute_uv=False)
+        if singular[-1] <= tasks.T * np.finfo(np.float64).eps * singular[0]:
+            return W
         return _by_dual_steps(tasks, model, W, B, M)
-    found = KinkedProblem.at(tasks, model, B).minimum(W)
-    return min((found.W, W), key=lambda V: model.objective(tasks, V, B))
+    found, before = KinkedProblem.at(tasks, model, B).minimum(W).W, model.objective(tasks, W, B)
+    # among points that differ by rounding it is the one of smaller residual
+    return found if model.objective(tasks, found, B) <= before + _NOISE * abs(before) else W
 
 
 def _by_dual_steps(tasks: TaskSet, model: Model, W: Array, B: Array, M: Array) -> Array:

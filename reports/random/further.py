@@ -31,8 +31,8 @@ from problem import Problem
 ROUNDS, FACTOR, SHORTER = (6, 2), 4, 6
 """Rounds before an extrapolation, in turn."""
 GROWN = 1e3
-FARTHEST = 1e12
-"""Beyond this nothing new is shown."""
+FARTHEST, LONGEST = 1e6, 1e12
+"""Beyond this nothing new is shown; of an extrapolation."""
 LEAST = arb("1e-16")
 NOTHING = arb("1e-60")
 LEAST_SHIFT = -40
@@ -152,7 +152,7 @@ def _along(line: Line, start: Here) -> Here:
     """The last point of a line before J falls no more, in steps of FACTOR up, or else the first down."""
     best, length = _at(line, ONE, start), ONE
     if best is not start:
-        while length < FARTHEST and (point := _at(line, length := length * FACTOR, best)) is not best:
+        while length < LONGEST and (point := _at(line, length := length * FACTOR, best)) is not best:
             best = point
         return best
     for _ in range(SHORTER):

@@ -1,11 +1,12 @@
 """Fits of the three hundred random problems with default options, and why some of them have no certificate.
 
-    python reports/random/run.py [--sample N | --problems K ...] [--limit SECONDS] [--jobs N]
+    python reports/random/run.py [--sample N | --problems K ...] [--limit SECONDS] [--jobs N] [--store FILE]
 
 writes README.md and figures.json beside itself. A fit is cut off after SECONDS (default 75) of CPU time.
 Every 40 records it is interrupted and goes on from its state, so that the points on its way are known. From
 the end of a fit without a certificate the oracle (`further.py`) goes on in 120 digits for ORACLE seconds and
 says where that leads. `--sample N` takes N of the problems, drawn by a seed; `--out DIR` writes elsewhere.
+With `--store FILE` every result is kept there, a line each, and a problem that is there is not fitted again.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from amtl_cvx import Options, Solution, fit  # noqa: E402
 from problems import COUNT, KINKED, SEED, Problem, problem  # noqa: E402
 
 EVERY, PROBE = 40, 30
-ORACLE = 60.0
+ORACLE = 30.0
 """CPU seconds that the oracle goes on; rounds that are begun are ended."""
 TOLERANCE = 1e-8
 NEAR_SINGULAR = 1e-5
@@ -46,10 +47,14 @@ ROUNDING = 1e-14
 CAUSES = {
     "escapes": "J goes on falling while W grows, by a thousand times and more",
     "turns singular": "J goes on falling while I - B turns singular, by a thousand times and more",
-    "falls on": "J goes on falling, W and I - B stay: the fit ends in a valley, before its first-order point",
+    "valley": "the fit stops at its limit of steps or of time, as its status says, in a valley: from there J"
+    " is proved to fall by more than the tolerance",
+    "falls on": "J goes on falling, W and I - B stay, and the status does not say so",
     "settles": "J falls no more: the fit ends beside a first-order point",
 }
-EXPLAINED = ("escapes", "turns singular")
+RUNS_OFF = ("escapes", "turns singular")
+EXPLAINED = (*RUNS_OFF, "valley")
+LIMITS = ("round limit", "interrupted")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +67,8 @@ class Fitted:
     d: int
     certified: bool
     status: str
-    cause: str
+    ends: str
+    """Where the oracle gets from its end, "" for a certified fit."""
     pushed: str
     """Of a certified fit with I - B nearly singular: what it does when it is pushed on."""
     fell: float
@@ -72,6 +78,13 @@ class Fitted:
     path: tuple[Seen, ...]
     further: tuple[Seen, ...]
     """From the end of the fit, in 120 digits."""
+
+
+def cause(each: Fitted) -> str:
+    """Which of the `CAUSES` it is; "" for a certified fit."""
+    if each.certified or each.ends in RUNS_OFF:
+        return "" if each.certified else each.ends
+    return "valley" if each.status in LIMITS and each.fell > TOLERANCE else each.ends
 
 
 class Cut(KeyboardInterrupt):
@@ -152,7 +165,7 @@ def judged(number: int, *, limit: float) -> Fitted:
         d=case.tasks.d,
         certified=certified,
         status=found.status.value,
-        cause="" if certified or shown is None else shown.word,
+        ends="" if certified or shown is None else shown.word,
         pushed="" if not near else "stays" if shown is None else shown.word,
         fell=0.0 if shown is None else shown.fell,
         reason=found.certificate.verdict(),
@@ -170,9 +183,9 @@ def counted(results: list[Fitted]) -> dict[str, int]:
         "certified": sum(each.certified for each in results),
         "hinge and quantile": len(kinked),
         "of these certified": sum(each.certified for each in kinked),
-        "explained": sum(each.cause in EXPLAINED for each in results),
-        "unexplained": sum(not each.certified and each.cause not in EXPLAINED for each in results),
-        "certified that escape": sum(each.pushed in EXPLAINED for each in results),
+        "explained": sum(cause(each) in EXPLAINED for each in results),
+        "unexplained": sum(not each.certified and cause(each) not in EXPLAINED for each in results),
+        "certified that escape": sum(each.pushed in RUNS_OFF for each in results),
     }
 
 
@@ -201,8 +214,8 @@ def page(results: list[Fitted], command: str) -> str:
             f"| {loss} | {len(own)} | {certified} | {times[len(times) // 2]:.2f} | {times[-1]:.1f} |"
         )
     lines += ["", "## Without a certificate, or pushed on", ""]
-    causes = Counter(each.cause for each in results if not each.certified)
-    lines += [f"- {CAUSES[cause]}: {count}" for cause, count in causes.most_common()]
+    causes = Counter(cause(each) for each in results if not each.certified)
+    lines += [f"- {word}: {CAUSES[word]}: {count}" for word, count in causes.most_common()]
     lines += [
         "",
         "From the end of the fit the oracle goes on in 120 digits: rounds of exact half-steps, extrapolated"
@@ -210,8 +223,8 @@ def page(results: list[Fitted], command: str) -> str:
         " figures.json.",
         "",
         "| problem | loss, T x d | points | J at the end of the fit | falls by, of J | max W"
-        " | sigma_min(I - B) | oracle | certificate |",
-        "|---|---|---|---|---|---|---|---|---|",
+        " | sigma_min(I - B) | oracle | cause | status, certificate |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for each in results:
         if each.further:
@@ -219,10 +232,22 @@ def page(results: list[Fitted], command: str) -> str:
             lines.append(
                 f"| {each.number} | {each.loss}, {each.T} x {each.d} | {len(each.further)} | {float(a.J):.8g}"
                 f" | {each.fell:.1e} | {a.largest:.2g} to {b.largest:.2g}"
-                f" | {a.singular:.1e} to {b.singular:.1e} | {each.cause or each.pushed}"
-                f" | {each.reason[:90].replace(chr(10), ' ')} |"
+                f" | {a.singular:.1e} to {b.singular:.1e} | {each.ends or each.pushed} | {cause(each)}"
+                f" | {each.status}: {each.reason[:90].replace(chr(10), ' ')} |"
             )
     return "\n".join(lines) + "\n"
+
+
+def kept(store: Path | None) -> dict[int, Fitted]:
+    """The results of a store by the number of the problem, the last one of each."""
+    if store is None or not store.exists():
+        return {}
+    found = {}
+    for line in store.read_text().splitlines():
+        parts = json.loads(line)
+        paths = {name: tuple(Seen(**point) for point in parts[name]) for name in ("path", "further")}
+        found[parts["number"]] = Fitted(**{**parts, **paths})
+    return found
 
 
 def main() -> None:
@@ -232,17 +257,23 @@ def main() -> None:
     parser.add_argument("--problems", type=int, nargs="+", metavar="K", help="these problems")
     parser.add_argument("--limit", type=float, default=75.0, metavar="SECONDS", help="CPU time of a fit")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
+    parser.add_argument("--store", type=Path, metavar="FILE", help="where results are kept, a line each")
     parser.add_argument("--out", type=Path, default=HERE, help="where README.md and figures.json go")
     given = parser.parse_args()
     numbers = given.problems or list(range(COUNT))
     if given.sample is not None:
         numbers = sorted(np.random.default_rng(SEED).permutation(COUNT)[: given.sample].tolist())
-    results = []
+    known = kept(given.store)
     with Pool(given.jobs) as pool:
-        for last in pool.imap(partial(judged, limit=given.limit), numbers):
-            results.append(last)
-            words = (last.number, last.loss, last.status, last.cause, last.pushed)
+        todo = [k for k in numbers if k not in known]
+        for last in pool.imap_unordered(partial(judged, limit=given.limit), todo):
+            known[last.number] = last
+            words = (last.number, last.loss, last.status, cause(last), last.pushed)
             print(*words, f"{last.seconds:.1f} s", flush=True)
+            if given.store is not None:
+                with given.store.open("a") as lines:
+                    lines.write(json.dumps(asdict(last)) + "\n")
+    results = [known[k] for k in numbers]
     command = "python reports/random/run.py"
     if given.sample is not None:
         command += f" --sample {given.sample}"
@@ -252,7 +283,7 @@ def main() -> None:
         command += " --problems " + " ".join(map(str, numbers))
     (given.out / "README.md").write_text(page(results, command))
     figures = {"command": command, "machine": machine(), "counts": counted(results)}
-    rows = [asdict(each) for each in results]
+    rows = [{**asdict(each), "cause": cause(each)} for each in results]
     (given.out / "figures.json").write_text(json.dumps({**figures, "problems": rows}, indent=1) + "\n")
     print(json.dumps(counted(results)))
 

@@ -18,7 +18,7 @@ from amtl_cvx.experiment import Choice
 from amtl_cvx.holdout import draw, hold_out
 from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.model import Model
-from amtl_cvx.refine.newton import Trust
+from amtl_cvx.refine.local import Trust
 from amtl_cvx.run import Run
 from amtl_cvx.solvers import Backend, Solved
 from amtl_cvx.tasks import TaskSet
