@@ -182,3 +182,11 @@ def test_the_interior_begins_where_no_row_is_far_nearer_to_its_border(
         far = max(np.abs(z - kinks).max(), np.abs(kinks).max())
         assert min(begun.above.min(), begun.below.min()) >= 0.1 * far * (1.0 - 1e-6)
         assert max(begun.above.max(), begun.below.max()) <= 2.0 * far
+
+
+def test_a_singular_graph_does_not_keep_W_from_its_minimum() -> None:
+    """Two tasks that rebuild each other, x = 1, label 1: J = 0 at w = 1 and beyond, J = 2 at W = 0."""
+    tasks = TaskSet.from_arrays([np.ones((2, 1))] * 2, [np.ones(2)] * 2)
+    model = Model(loss=Hinge(), transfer=LossWeightedL1(mu=0.0), coupling=0.7)
+    W = kinked_minimum(tasks, model, np.zeros((1, 2)), np.array([[0.0, 1.0], [1.0, 0.0]]))
+    assert (W >= 1.0 - 1e-12).all() and abs(W[0, 0] - W[0, 1]) <= 1e-12

@@ -12,11 +12,12 @@ from cases import random_tasks, random_transfer, ridge
 
 from amtl_cvx.certificate import certify, residuals
 from amtl_cvx.model import make_model
-from amtl_cvx.refine import Carried, _enough, kept_apart, local, plain_rounds, refine
+from amtl_cvx.refine import Carried, _enough, kept_apart, local, plain_rounds, refine, shortened
 from amtl_cvx.refine.boxqp import _by_projected_newton, _FewActive
 from amtl_cvx.refine.local import Trust
 from amtl_cvx.refine.newton import _lower, _step, newton_steps
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
+from amtl_cvx.refine.valley import along_valley
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import TaskSet
 
@@ -210,3 +211,31 @@ def test_a_point_that_is_kept_apart_passes_and_is_no_higher(rng: np.random.Gener
     assert literal.J(tasks, model, *found) <= value * (1 + 2e-12)
     assert (found[1] <= B).all() and (found[1][B > 0] < B[B > 0]).all()
     assert kept_apart(tasks, model, (W, B), tol=0.3) is None
+
+
+def test_the_best_W_beside_a_singular_B_is_the_closed_form() -> None:
+    """Two equal tasks that rebuild each other, x = y = 1: for B (1 - s) w = 1 / (1 + coupling s^2)."""
+    tasks = TaskSet.from_arrays([np.ones((1, 1))] * 2, [np.ones(1)] * 2)
+    B = np.array([[0.0, 1.0], [1.0, 0.0]])
+    for W, C in shortened(tasks, make_model(mu=0.0, coupling=3e9), (np.zeros((1, 2)), B), tol=1e-6):
+        np.testing.assert_allclose(W, 1.0 / (1.0 + 3e9 * (1.0 - C[0, 1]) ** 2), rtol=1e-7)
+
+
+def test_along_a_valley_J_falls_and_W_is_the_best_for_its_B(rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=7.0)
+    old = minimal_weights(tasks, model, np.zeros((6, 4)), np.zeros((4, 4))), np.zeros((4, 4))
+    new = next(plain_rounds(tasks, model, old, most=1))
+    W, B = along_valley(tasks, model, old, new, Trust())
+    further = literal.J(tasks, model, *next(plain_rounds(tasks, model, new, most=1)))
+    assert literal.J(tasks, model, W, B) < further < literal.J(tasks, model, *new)
+    assert (B >= 0).all() and literal.residual(tasks, model, W, B).relative_W < 1e-9
+
+
+def test_along_a_valley_nothing_moves_where_J_cannot_fall() -> None:
+    """One row a task, y = 0: J = 0 at W = 0."""
+    tasks, model = (
+        TaskSet.from_arrays([np.ones((1, 1))] * 2, [np.zeros(1)] * 2),
+        make_model(mu=1.0, coupling=1.0),
+    )
+    start = np.zeros((1, 2)), np.array([[0.0, 1.0], [1.0, 0.0]])
+    assert along_valley(tasks, model, start, start, Trust()) is start

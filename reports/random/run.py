@@ -2,7 +2,7 @@
 
     python reports/random/run.py [--sample N | --problems K ...] [--limit SECONDS] [--jobs N] [--store FILE]
 
-writes README.md and figures.json beside itself. A fit is cut off after SECONDS (default 75) of CPU time.
+writes README.md and figures.json beside itself. A fit is cut off after SECONDS (default 45) of CPU time.
 Every 40 records it is interrupted and goes on from its state, so that the points on its way are known. From
 the end of a fit without a certificate the oracle (`further.py`) goes on in 120 digits for ORACLE seconds and
 says where that leads. `--sample N` takes N of the problems, drawn by a seed; `--out DIR` writes elsewhere.
@@ -37,8 +37,11 @@ from amtl_cvx import Options, Solution, fit  # noqa: E402
 from problems import COUNT, KINKED, SEED, Problem, problem  # noqa: E402
 
 EVERY, PROBE = 40, 30
-ORACLE = 30.0
-"""CPU seconds that the oracle goes on; rounds that are begun are ended."""
+ORACLE, BRIEF = 30.0, 10.0
+"""CPU seconds that the oracle goes on, and after a limit, where it has to show a fall and no more.
+
+Rounds that are begun are ended.
+"""
 TOLERANCE = 1e-8
 NEAR_SINGULAR = 1e-5
 """Smallest singular value of I - B below which a certified fit is pushed on, to see whether it escapes."""
@@ -128,7 +131,8 @@ def exact(case: Problem) -> Exact:
 
 def onward(case: Problem, found: Solution) -> Further:
     """Where the oracle gets from the end of a fit."""
-    return further(exact(case), reals(found.W), reals(found.B), seconds=ORACLE)
+    seconds = BRIEF if found.status.value in LIMITS else ORACLE
+    return further(exact(case), reals(found.W), reals(found.B), seconds=seconds)
 
 
 def pushed(case: Problem, found: Solution) -> Further | None:
@@ -255,7 +259,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--sample", type=int, metavar="N", help="so many problems, drawn by a seed")
     parser.add_argument("--problems", type=int, nargs="+", metavar="K", help="these problems")
-    parser.add_argument("--limit", type=float, default=75.0, metavar="SECONDS", help="CPU time of a fit")
+    parser.add_argument("--limit", type=float, default=45.0, metavar="SECONDS", help="CPU time of a fit")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
     parser.add_argument("--store", type=Path, metavar="FILE", help="where results are kept, a line each")
     parser.add_argument("--out", type=Path, default=HERE, help="where README.md and figures.json go")
@@ -277,7 +281,7 @@ def main() -> None:
     command = "python reports/random/run.py"
     if given.sample is not None:
         command += f" --sample {given.sample}"
-    if given.limit != 75.0:
+    if given.limit != 45.0:
         command += f" --limit {given.limit:g}"
     if given.problems:
         command += " --problems " + " ".join(map(str, numbers))
