@@ -476,7 +476,49 @@ SEARCH = (
     Fault("a double below that is above", "certificate:double_below", "-math.inf", "math.inf", c.words_are_rounded_outward),
 )  # fmt: skip
 
-FAULTS = (*LOSSES_AND_J, *RESIDUALS_AND_VERDICT, *GAPS, *SECOND_ORDER, *PROVEN_DIGITS, *GLOBAL, *SEARCH)
+TERM_GAP, NEAREST = c.gap_of_every_penalty_holds, c.projections_are_nearest_points
+ATOMS, TANGENT, NAMES = (
+    c.steps_by_atoms_are_best,
+    c.tangents_have_the_slope_and_curvature_of_the_penalty,
+    c.names_find_their_own_classes_only,
+)
+TERMS = (
+    Fault("gap by the conjugate too small by 2", "certificate.conjugate:_Judge.gap", "/ (4.0 * self.model", "/ (8.0 * self.model", TERM_GAP),
+    Fault("gap without R and its conjugate", "certificate.conjugate:_Judge.gap", "max(self.spent + conjugate - inner, 0.0)", "0.0", TERM_GAP),
+    Fault("conjugate not asked", "certificate.conjugate:_Judge._largest", "if np.isfinite(conjugate):\n        return 1.0, conjugate", "if True:\n        return 1.0, 0.0", TERM_GAP),
+    Fault("dual point not shifted", "certificate.conjugate:shifted", "Theta[:, t] += np", "Theta[:, t] += 0.0 * np", TERM_GAP),
+    Fault("shift against the subgradient", "certificate.conjugate:shifted", "V = h * (B - after) +", "V = h * (after - B) +", TERM_GAP),
+    Fault("conjugate of squares too small by 2", "transfer:ElasticNet.conjugate", "4.0 * self.rho", "8.0 * self.rho", TERM_GAP),
+    Fault("groups by target in the conjugate", "transfer:SourceGroupL2.conjugate", "axis=1", "axis=0", TERM_GAP),
+    Fault("budget left out of the conjugate", "transfer:RowBudget.conjugate", "self.budget * D", "0.5 * self.budget * D", TERM_GAP),
+    Fault("one half of a pair in the conjugate", "transfer:Symmetric.conjugate", "D = D + D.T", "D = np.tril(D)", TERM_GAP),
+    Fault("barred edges asked of the conjugate", "transfer:Forbidden.conjugate", ".allowed(len(S))", ".allowed(len(S)).T", TERM_GAP),
+    Fault("barred edges kept", "transfer:Masked.project", "self.allowed(len(V))", "~np.eye(len(V), dtype=bool)", NEAREST),
+    Fault("negative edges of a mask", "transfer:Masked.project", "np.maximum(V, 0.0)", "V", NEAREST),
+    Fault("half sums without their half", "transfer:Mutual.project", "0.5 * (V", "1.0 * (V", NEAREST),
+    Fault("budgets not kept", "transfer:RowBudgets.project", "over.any()", "False", NEAREST),
+    Fault("budgets by scaling", "transfer:RowBudgets.project", "capped_rows(B[over], self.limit)", "B[over] * (self.limit / B[over].sum(axis=1))[:, None]", NEAREST),
+    Fault("squares of atoms without their 2", "refine:AtomStep.solve", "2.0 * (atoms.Q", "1.0 * (atoms.Q", ATOMS),
+    Fault("atoms without prices", "refine:atom_slope", "atoms.P @ losses + atoms.p0", "0.0 * (atoms.P @ losses)", ATOMS),
+    Fault("price of one half of a pair", "transfer:Symmetric.atoms", "P[each, s], P[each, t] = self.mu, self.mu", "P[each, s] = self.mu", ATOMS),
+    Fault("curvature of the tangent without its 1", "refine:tangent_at", "(1.0 / e - 1.0)", "(1.0 / e)", TANGENT),
+    Fault("slope of the tangent turned", "refine:tangent_at", "h * (V - after))", "h * (after - V))", TANGENT),
+    Fault("rates of the tangent turned", "refine:tangent_at", "-h[rows, 0] * along", "h[rows, 0] * along", TANGENT),
+    Fault("a label imports its module", "plugins:Plugins.find", "if label in self.classes:", "if is_path(label): return self.admit(label)\n    if label in self.classes:", NAMES),
+    Fault("classes of another kind", "plugins:Plugins._loaded", "if not (isinstance(cls, type) and issubclass(cls, self.base)):", "if cls is None:", NAMES),
+    Fault("two classes of one name", "plugins:Plugins.register", "not isinstance(name, str) or (", "not isinstance(name, str) and (", NAMES),
+)  # fmt: skip
+
+FAULTS = (
+    *LOSSES_AND_J,
+    *RESIDUALS_AND_VERDICT,
+    *GAPS,
+    *SECOND_ORDER,
+    *PROVEN_DIGITS,
+    *GLOBAL,
+    *SEARCH,
+    *TERMS,
+)
 """Every planted fault of the verifier."""
 CHECKS = tuple(dict.fromkeys(fault.caught_by for fault in FAULTS))
 """Every check that is to catch one."""

@@ -86,7 +86,14 @@ def test_every_check_passes_without_a_fault(check: Callable[[], None]) -> None:
     ids=lambda fault: fault.name,
 )
 def test_every_planted_fault_is_caught(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
-    for points in (checks.anywhere, checks.solved, checks.small, checks.forgeries, checks.least_on_a_grid):
+    for points in (
+        checks.anywhere,
+        checks.solved,
+        checks.small,
+        checks.forgeries,
+        checks.least_on_a_grid,
+        checks.best_transfers,
+    ):
         points()  # fits of the sound code
     planted(fault, monkeypatch)
     with warnings.catch_warnings(), np.errstate(all="ignore"), pytest.raises(CAUGHT), limited(SECONDS):

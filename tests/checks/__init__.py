@@ -104,6 +104,14 @@ from checks.search import (
     polished_points_are_no_higher,
     rises_beyond_the_gap_are_errors,
 )
+from checks.terms import (
+    best_transfers,
+    gap_of_every_penalty_holds,
+    names_find_their_own_classes_only,
+    projections_are_nearest_points,
+    steps_by_atoms_are_best,
+    tangents_have_the_slope_and_curvature_of_the_penalty,
+)
 
 __all__ = [
     "a_value_of_rounding_is_no_loss",
@@ -186,4 +194,10 @@ __all__ = [
     "words_are_rounded_outward",
     "zeros_are_proved_of_zeros_only",
     "zoom_changes_variables",
+    "best_transfers",
+    "gap_of_every_penalty_holds",
+    "names_find_their_own_classes_only",
+    "projections_are_nearest_points",
+    "steps_by_atoms_are_best",
+    "tangents_have_the_slope_and_curvature_of_the_penalty",
 ]

@@ -1,0 +1,162 @@
+"""Transfer penalties against a conic solver and differences: conjugates, gaps, atoms, tangents."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+
+import cvxpy as cp
+import numpy as np
+from cases import Array, random_tasks
+
+from amtl_cvx.certificate.conjugate import conjugate_gap
+from amtl_cvx.errors import ModelError
+from amtl_cvx.model import Model
+from amtl_cvx.plugins import Plugins
+from amtl_cvx.refine.tangent import tangent_at
+from amtl_cvx.refine.variables import AtomStep
+from amtl_cvx.tasks import TaskSet
+from amtl_cvx.transfer import (
+    ElasticNet,
+    Forbidden,
+    LossWeightedL1,
+    RowBudget,
+    SourceGroupL2,
+    Symmetric,
+    TransferPenalty,
+)
+
+BARRED = ((0, 1), (2, 0))
+PENALTIES: tuple[TransferPenalty, ...] = (
+    ElasticNet(mu=0.3, rho=0.4),
+    Forbidden(mu=0.3, edges=BARRED),
+    Symmetric(mu=0.3),
+    SourceGroupL2(mu=0.3),
+    RowBudget(mu=0.02, budget=0.4),
+)
+
+
+Written = tuple[cp.Expression, list[cp.Constraint]]
+
+
+def _literal(penalty: TransferPenalty, B: cp.Expression, losses: Array) -> Written:
+    """R and its set as the formulas are printed, written apart from the package."""
+    limits: list[cp.Constraint] = [B >= 0, cp.diag(B) == 0]
+    rule = penalty.mu * cp.sum(cp.multiply(losses[:, None], B))
+    if isinstance(penalty, ElasticNet):
+        rule = rule + 0.4 * cp.sum(cp.square(B))
+    elif isinstance(penalty, Forbidden):
+        limits += [B[s, t] == 0 for s, t in BARRED]
+    elif isinstance(penalty, Symmetric):
+        limits += [B == B.T]
+    elif isinstance(penalty, SourceGroupL2):
+        rule = 0.3 * sum(losses[s] * cp.norm(B[s, :], 2) for s in range(len(losses)))
+    else:
+        limits += [cp.sum(B[s, :]) <= 0.4 for s in range(len(losses))]
+    return rule, limits
+
+
+@functools.cache
+def best_transfers() -> tuple[tuple[TaskSet, Model, Array, Array], ...]:
+    """Found before any fault is planted."""
+    rng, found = np.random.default_rng(11), []
+    for penalty in PENALTIES:
+        tasks = random_tasks(rng, d=5, counts=(9, 14, 12))
+        model, W = Model(transfer=penalty, coupling=0.5), rng.normal(size=(5, 3)) + rng.normal(size=(5, 1))
+        B = cp.Variable((3, 3))
+        losses = np.array([((t.X @ w - t.y) ** 2).mean() for t, w in zip(tasks, W.T, strict=True)])
+        rule, limits = _literal(penalty, B, losses)
+        cost = 0.5 * cp.sum_squares(W - W @ B) + rule
+        cp.Problem(cp.Minimize(cost), limits).solve(solver="CLARABEL", tol_gap_abs=1e-12, tol_gap_rel=1e-12)
+        found.append((tasks, model, W, np.asarray(B.value)))
+    return tuple(found)
+
+
+def _rise(tasks: TaskSet, model: Model, W: Array, B: Array, best: Array) -> float:
+    """J(W, B) - J(W, best) from the formulas, both without the losses."""
+    losses = np.array([((t.X @ w - t.y) ** 2).mean() for t, w in zip(tasks, W.T, strict=True)])
+
+    def cost(B: Array) -> float:
+        rule, _ = _literal(model.transfer, cp.Constant(B), losses)
+        return 0.5 * float(((W - W @ B) ** 2).sum()) + float(rule.value)
+
+    return cost(B) - cost(best)
+
+
+def gap_of_every_penalty_holds() -> None:
+    """Never below what B can gain, near the best B of the order of it, at the best B nothing."""
+    rng = np.random.default_rng(5)
+    for tasks, model, W, solved in best_transfers():
+        best = model.transfer.project(solved)
+        assert np.abs(best - solved).max() <= 1e-6 and np.array_equal(model.transfer.project(best), best)
+        for size in (1.0, 1e-1, 1e-3):
+            B = model.transfer.project(best + size * rng.random((3, 3)))
+            rise, gap = _rise(tasks, model, W, B, best), conjugate_gap(tasks, model, W, B)
+            assert gap is not None and gap >= rise * (1.0 - 1e-9) - 1e-11
+            assert size > 0.5 or gap <= 20.0 * rise + 1e-9
+
+
+def projections_are_nearest_points() -> None:
+    """<V - P, C - P> <= 0 for every C of the set, P in it by the formulas."""
+    rng = np.random.default_rng(6)
+    for penalty in PENALTIES:
+        points = [penalty.project(10.0 * rng.normal(size=(3, 3))) for _ in range(40)]
+        for V in rng.normal(size=(10, 3, 3)):
+            P = penalty.project(V)
+            _, limits = _literal(penalty, cp.Constant(P), np.ones(3))
+            assert all(limit.violation().max() <= 1e-12 for limit in limits)
+            assert all(float(((V - P) * (C - P)).sum()) <= 1e-12 for C in points)
+
+
+def steps_by_atoms_are_best() -> None:
+    """Against the B of Clarabel."""
+    for tasks, model, W, best in best_transfers():
+        atoms = model.transfer.atoms(3)
+        if atoms is not None:
+            found = AtomStep(atoms).solve(tasks, model, W, np.zeros((3, 3))).value
+            assert np.abs(found - best).max() <= 1e-5
+
+
+def tangents_have_the_slope_and_curvature_of_the_penalty() -> None:
+    """Central differences of R along every direction; rows that give nothing stay."""
+    for tasks, model, W, solved in best_transfers():
+        if not isinstance(model.transfer, SourceGroupL2):
+            continue
+        best, losses = np.where(solved > 1e-6, solved, 0.0), model.losses(tasks, W)
+        tangent = tangent_at(tasks, model, W, best)
+        assert 0 < len(tangent.Z) == np.count_nonzero(best) < 6
+        for Z, slope, curvature, rates in zip(*tangent[1:], strict=True):
+            for h, order, found in ((1e-4, 1, slope), (1e-3, 2, curvature)):
+                low, here, high = (
+                    float(_literal(model.transfer, cp.Constant(tangent.B + k * h * Z), losses)[0].value)
+                    for k in (-1.0, 0.0, 1.0)
+                )
+                expected = (high - low) / (2.0 * h) if order == 1 else (high - 2.0 * here + low) / h**2
+                assert abs(found - expected) <= 1e-3 * (1.0 + abs(expected))
+            assert abs(rates @ losses - slope) <= 1e-3 * (1.0 + abs(slope))  # R is linear in the losses
+
+
+def names_find_their_own_classes_only() -> None:
+    """No import without being named, no class of another kind, no name for two classes."""
+    known = Plugins(TransferPenalty, "penalty", "--transfer", "amtl_cvx.none", {})  # type: ignore[type-abstract]
+    known.register(LossWeightedL1)
+    assert known.find("loss-weighted-l1") is LossWeightedL1 and known.find("elastic-net") is None
+    assert known.find("antigravity_of_nobody:Class") is None and "this" not in sys.modules
+    assert known.find("this:s") is None and "this" not in sys.modules
+    for label in ("json:JSONDecoder", "json:nothing", "no_such_module:Class", "no path"):
+        _refused(lambda label=label: known.admit(label))
+    _refused(lambda: known.register(ElasticNet, "loss-weighted-l1"))
+    _refused(lambda: known.register(int))
+    assert known.admit("amtl_cvx.transfer:Symmetric") is Symmetric
+    assert known.label(Symmetric) == "amtl_cvx.transfer:Symmetric" and known.label(LossWeightedL1) == (
+        "loss-weighted-l1"
+    )
+
+
+def _refused(call: Callable[[], object]) -> None:
+    try:
+        call()
+    except ModelError:
+        return
+    raise AssertionError("not refused")
