@@ -66,7 +66,7 @@ from amtl_cvx.refine import (
     shortened,
 )
 from amtl_cvx.run import Callback, Checkpoint, Run, finish
-from amtl_cvx.solution import Point, Solution, State, Status
+from amtl_cvx.solution import Blocks, Solution, State, Status
 from amtl_cvx.solvers import Backend, GpuChoice, Solved, check_solver, gpu_for
 from amtl_cvx.subproblems import HalfStep, Problems, TaskWeightStep, WeightStep, compile_transfer_step, kept
 from amtl_cvx.subproblems.direct import DENSE_SIZE, DirectWeightStep
@@ -124,7 +124,7 @@ class Options:
     executor : concurrent.futures.Executor, optional
         Workers for the columns of the B-step and the Hessians of the W-step, where these are large (see
         `parallel`).
-    start : Point, Solution or State, optional
+    start : Blocks, Solution or State, optional
         W (d, T) and a feasible B (T, T) from which the alternation begins, with the W-step; default: zeros.
         A `State`, such as `Solution.state` of an interrupted fit, goes on as if there had been no interrupt.
     checkpoint : callable(Solution), optional
@@ -159,7 +159,7 @@ class Options:
     callback: Callback | None = None
     problems: Problems | None = None
     executor: Executor | None = None
-    start: Point | Solution | State | None = None
+    start: Blocks | Solution | State | None = None
     checkpoint: Checkpoint | None = None
 
     def __post_init__(self) -> None:
@@ -439,7 +439,7 @@ def _refine(tasks: TaskSet, run: Run, options: Options) -> tuple[Status, Certifi
     Where that ends without a certificate the alternation goes on (`_further`), and refinement begins anew.
     """
     run.enter("refine")
-    run.handed = run.handed or Point(run.W, run.B)
+    run.handed = run.handed or Blocks(run.W, run.B)
     while True:
         if not run.refining.rounds:
             _refinement(run, options)

@@ -37,7 +37,7 @@ from amtl_cvx.model import Model, check_problem
 from amtl_cvx.parallel import ordered_map
 from amtl_cvx.scoring import check_labels
 from amtl_cvx.scoring import score as score
-from amtl_cvx.solution import Point, Solution, Status
+from amtl_cvx.solution import Blocks, Solution, Status
 from amtl_cvx.solvers import GpuChoice
 from amtl_cvx.subproblems import Problems
 from amtl_cvx.tasks import Array, Task, TaskSet
@@ -165,7 +165,7 @@ def _judged(job: Job, solution: Solution) -> Solution | None:
     """A worker's solution with a certificate of this process, None where it claims one that it has not."""
     if not isinstance(solution, Solution) or solution.method != job.method:
         return None
-    point = Point(solution.W, solution.B, solution.order, solution.ridge)
+    point = Blocks(solution.W, solution.B, solution.order, solution.ridge)
     certificate = method_named(job.method).judge(job.tasks, job.model, point, job.options.tol)
     certified = solution.status is Status.CERTIFIED or solution.certificate.passes
     if certified and not certificate.passes:

@@ -25,7 +25,7 @@ from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.footprint import check_fit
 from amtl_cvx.model import Model, check_problem
 from amtl_cvx.run import Checkpoint
-from amtl_cvx.solution import Point, Solution, State, Status
+from amtl_cvx.solution import Blocks, Solution, State, Status
 from amtl_cvx.tasks import TaskSet
 
 
@@ -34,18 +34,18 @@ class Method:
     """A solver and its judge."""
 
     run: Callable[[TaskSet, Model, Options], Solution]
-    judge: Callable[[TaskSet, Model, Point, float], Certificate]
+    judge: Callable[[TaskSet, Model, Blocks, float], Certificate]
 
 
-def _judge_joint(tasks: TaskSet, model: Model, point: Point, tol: float) -> Certificate:
+def _judge_joint(tasks: TaskSet, model: Model, point: Blocks, tol: float) -> Certificate:
     return certify(tasks, model, point.W, point.B, tol=tol)
 
 
-def _judge_single(tasks: TaskSet, model: Model, point: Point, tol: float) -> Certificate:
+def _judge_single(tasks: TaskSet, model: Model, point: Blocks, tol: float) -> Certificate:
     return certify(tasks, model, point.W, point.B, tol=tol, kind="single-task")
 
 
-def _judge_curriculum(tasks: TaskSet, model: Model, point: Point, tol: float) -> Certificate:
+def _judge_curriculum(tasks: TaskSet, model: Model, point: Blocks, tol: float) -> Certificate:
     if point.order is None:
         raise DataError(
             "a curriculum is judged with its order of learning: the solution has no array 'order'"
@@ -138,7 +138,7 @@ def _fitted(name: str, tasks: TaskSet, model: Model, options: Options) -> Soluti
     )
     options = replace(options, start=start, checkpoint=checkpoint)
     found = _lifted(method.run(small, model, options), tasks, model, basis)
-    point = Point(found.W, found.B, found.order, found.ridge)
+    point = Blocks(found.W, found.B, found.order, found.ridge)
     certificate = method.judge(tasks, model, point, options.tol)
     status = found.status
     if status is not Status.INTERRUPTED and certificate.passes != (status is Status.CERTIFIED):
@@ -146,12 +146,12 @@ def _fitted(name: str, tasks: TaskSet, model: Model, options: Options) -> Soluti
     return replace(found, objective=certificate.objective, certificate=certificate, status=status)
 
 
-def _turned(start: Point | Solution | State | None, tasks: TaskSet, basis: Array) -> Point | State | None:
+def _turned(start: Blocks | Solution | State | None, tasks: TaskSet, basis: Array) -> Blocks | State | None:
     """The start in coordinates, without what no row sees: that only costs coupling."""
     if start is None:
         return None
     W, B = tasks.check_point(start.W, start.B)
-    return replace(start, W=basis.T @ W) if isinstance(start, State) else Point(basis.T @ W, B)
+    return replace(start, W=basis.T @ W) if isinstance(start, State) else Blocks(basis.T @ W, B)
 
 
 def _lifted(found: Solution, tasks: TaskSet, model: Model, basis: Array) -> Solution:

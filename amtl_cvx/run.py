@@ -23,7 +23,7 @@ from amtl_cvx.certificate import Bounds, Certificate, conclude, infeasibility, r
 from amtl_cvx.errors import ModelError
 from amtl_cvx.model import Model
 from amtl_cvx.refine import Carried
-from amtl_cvx.solution import Point, Record, Solution, State, Status
+from amtl_cvx.solution import Blocks, Record, Solution, State, Status
 from amtl_cvx.solvers import Backend, Solved
 from amtl_cvx.tasks import TaskSet
 
@@ -71,7 +71,7 @@ class Run:
     moved: bool = False
     ahead: Ahead = field(default_factory=Ahead)
     refining: Carried = field(default_factory=Carried)
-    handed: Point | None = None
+    handed: Blocks | None = None
     order: list[int] = field(default_factory=list)
     history: list[Record] = field(default_factory=list)
     compile_seconds: float = 0.0
@@ -93,7 +93,7 @@ class Run:
     def elapsed(self) -> float:
         return time.perf_counter() - self.started
 
-    def begin(self, start: Point | Solution | State) -> None:
+    def begin(self, start: Blocks | Solution | State) -> None:
         """Take up a point, or a state with all that it holds.
 
         Raises
@@ -212,7 +212,7 @@ class Run:
         if not abs(J - known) <= _SAME * abs(known):
             raise ModelError(
                 f"the start is a state of another problem (J = {known:.6g} there, {J:.6g} here): begin at its"
-                " point, Point(state.W, state.B)"
+                " point, Blocks(state.W, state.B)"
             )
 
     def _waited(self) -> float:

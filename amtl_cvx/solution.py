@@ -57,7 +57,7 @@ _STATUS_TEXT = {
 }
 
 
-class Point(NamedTuple):
+class Blocks(NamedTuple):
     """What a method's certificate judges: the arrays, and for a curriculum how it was learned."""
 
     W: Array
@@ -103,7 +103,7 @@ class State:
         Of the look ahead: how far it goes, and the B that it goes away from (None before the first B-step).
     refining : Mapping
         What refinement carries from one step to the next, empty before its first.
-    handed : Point or None
+    handed : Blocks or None
         Where the alternation handed over to refinement.
     order, ridge
         Of the curriculum: the tasks learned so far, and the ridge weight of its start.
@@ -122,7 +122,7 @@ class State:
     factor: float = 1.0
     previous: Array | None = None
     refining: Mapping[str, Any] = field(default_factory=dict)
-    handed: Point | None = None
+    handed: Blocks | None = None
     order: tuple[int, ...] = ()
     ridge: float | None = None
     labels: Labels | None = None

@@ -14,7 +14,7 @@ from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.errors import DataError, ModelError, SolveError, SolverUnavailableError
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model, make_model
-from amtl_cvx.solution import HISTORY_COLUMNS, Point, Record, Solution, Status
+from amtl_cvx.solution import HISTORY_COLUMNS, Blocks, Record, Solution, Status
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems import HalfStep, LinearTransferStep, WeightStep
 from amtl_cvx.tasks import TaskSet
@@ -290,7 +290,7 @@ def test_a_step_that_no_solver_answers_names_the_round(
 def test_a_start_at_a_first_order_point_stays_there(loss: str, rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng, loss=loss), make_model(loss=loss, mu=0.01, coupling=0.3)
     reached = alternate(tasks, model, QUICK)
-    again = alternate(tasks, model, Options(start=Point(reached.W, reached.B)))
+    again = alternate(tasks, model, Options(start=Blocks(reached.W, reached.B)))
     assert reached.B.any() and again.status is Status.CERTIFIED and again.history[-1].round == 1
     assert np.abs(again.W - reached.W).max() <= 1e-9 and np.abs(again.B - reached.B).max() <= 1e-9
 
@@ -298,7 +298,7 @@ def test_a_start_at_a_first_order_point_stays_there(loss: str, rng: np.random.Ge
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
 def test_a_start_at_zero_is_the_default(loss: str, rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng, loss=loss), make_model(loss=loss, mu=0.01, coupling=0.3)
-    zeros = Point(np.zeros((tasks.d, tasks.T)), np.zeros((tasks.T, tasks.T)))
+    zeros = Blocks(np.zeros((tasks.d, tasks.T)), np.zeros((tasks.T, tasks.T)))
     one, other = alternate(tasks, model, QUICK), alternate(tasks, model, Options(max_rounds=20, start=zeros))
     assert np.array_equal(one.W, other.W) and np.array_equal(one.B, other.B)
 
@@ -307,7 +307,7 @@ def test_a_start_begins_with_the_weight_step_at_its_graph(rng: np.random.Generat
     tasks, model = random_tasks(rng), make_model(mu=0.01, coupling=0.3)
     B = random_transfer(rng, tasks.T)
     begun = alternate(
-        tasks, model, Options(max_rounds=1, refine=False, start=Point(np.zeros((tasks.d, tasks.T)), B))
+        tasks, model, Options(max_rounds=1, refine=False, start=Blocks(np.zeros((tasks.d, tasks.T)), B))
     )
     H = model.hessian_W(tasks, begun.W, B)  # quadratic: one Newton step from zero is the minimum
     gradient = model.gradient_W(tasks, np.zeros_like(begun.W), B)
@@ -319,12 +319,12 @@ def test_a_start_that_does_not_fit_is_refused(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
     W, B = np.zeros((tasks.d, tasks.T)), np.zeros((tasks.T, tasks.T))
     with pytest.raises(DataError, match="W must have shape"):
-        alternate(tasks, model, Options(start=Point(W.T, B)))
+        alternate(tasks, model, Options(start=Blocks(W.T, B)))
     for bad in (B - 0.1, B + 0.1):
         with pytest.raises(ModelError, match=r"not feasible \(by 0.1\)"):
-            alternate(tasks, model, Options(start=Point(W, bad)))
+            alternate(tasks, model, Options(start=Blocks(W, bad)))
     with pytest.raises(ModelError, match="'stl' has its own start"):
-        fit(tasks, model, method="stl", options=Options(start=Point(W, B)))
+        fit(tasks, model, method="stl", options=Options(start=Blocks(W, B)))
 
 
 @pytest.mark.parametrize("scale", [1e-5, 1e5])

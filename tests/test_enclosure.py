@@ -246,10 +246,10 @@ def test_enclosure_lies_below_a_dense_grid_and_at_the_best_of_many_starts(rng: n
 
 
 def _starts(tasks: TaskSet, rng: np.random.Generator) -> list[Any]:
-    from amtl_cvx.solution import Point
+    from amtl_cvx.solution import Blocks
 
     T, d = tasks.T, tasks.d
-    return [Point(rng.normal(size=(d, T)), random_transfer(rng, T, size=3.0)) for _ in range(10)]
+    return [Blocks(rng.normal(size=(d, T)), random_transfer(rng, T, size=3.0)) for _ in range(10)]
 
 
 @pytest.mark.parametrize("settings", [{"reduction": "sum"}, {"task_weights": "inverse-sqrt"}])

@@ -12,7 +12,7 @@ from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.experiment import choose
 from amtl_cvx.methods import METHODS, fit
 from amtl_cvx.model import make_model
-from amtl_cvx.solution import Point, Status
+from amtl_cvx.solution import Blocks, Status
 from amtl_cvx.tasks import TaskSet
 
 KINDS = {"alternating": "joint", "curriculum": "curriculum", "stl": "single-task"}
@@ -30,9 +30,9 @@ def test_a_method_is_certified_by_its_own_judge(method: str, loss: str, rng: np.
     assert solution.status is Status.CERTIFIED and solution.method == method
     assert solution.certificate.kind == KINDS[method]
     judge = METHODS[method].judge
-    again = judge(tasks, model, Point(solution.W, solution.B, solution.order), 1e-8)
+    again = judge(tasks, model, Blocks(solution.W, solution.B, solution.order), 1e-8)
     assert again.to_dict() == solution.certificate.to_dict()
-    moved = Point(solution.W * (1 + 1e-4), solution.B, solution.order)
+    moved = Blocks(solution.W * (1 + 1e-4), solution.B, solution.order)
     assert not judge(tasks, model, moved, 1e-8).passes
 
 
@@ -64,7 +64,7 @@ def test_an_unknown_method_is_refused(rng: np.random.Generator) -> None:
 
 def test_a_curriculum_without_its_order_is_bad_data(rng: np.random.Generator) -> None:
     with pytest.raises(DataError, match="order"):
-        point = Point(np.zeros((6, 4)), np.zeros((4, 4)))
+        point = Blocks(np.zeros((6, 4)), np.zeros((4, 4)))
         METHODS["curriculum"].judge(random_tasks(rng), make_model(mu=0.1, coupling=1.0), point, 1e-8)
 
 

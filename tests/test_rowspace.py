@@ -15,7 +15,7 @@ from amtl_cvx.enclosure.scip import claim
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import Logistic, Loss, Quantile, Squared
 from amtl_cvx.rowspace import row_basis
-from amtl_cvx.solution import Point, Solution, Status
+from amtl_cvx.solution import Blocks, Solution, Status
 
 D, T = 110, 3
 
@@ -138,7 +138,7 @@ def test_what_no_row_sees_only_costs_coupling(rng: np.random.Generator) -> None:
     assert judged.objective == pytest.approx(solution.objective + cost, rel=1e-10)
     assert judged.gap_W == pytest.approx(cost, rel=1e-8)  # W alone can gain just that
     assert not judged.passes
-    again = fit(tasks, model, options=Options(start=Point(solution.W + V, solution.B)))
+    again = fit(tasks, model, options=Options(start=Blocks(solution.W + V, solution.B)))
     assert again.certificate.passes
     np.testing.assert_allclose(again.W, solution.W, atol=1e-8)
 

@@ -20,7 +20,7 @@ from amtl_cvx.methods import fit
 from amtl_cvx.model import Model, make_model
 from amtl_cvx.refine import Carried
 from amtl_cvx.runfolder.state import STATE, read_state, state_arrays
-from amtl_cvx.solution import Point, Record, Solution, State, Status
+from amtl_cvx.solution import Blocks, Record, Solution, State, Status
 from amtl_cvx.subproblems import Problems
 from amtl_cvx.tasks import TaskSet
 
@@ -251,7 +251,7 @@ def test_a_state_of_another_fit_is_refused(rng: np.random.Generator) -> None:
         again(replace(problem, method="stl"), state)
     with pytest.raises(DataError, match="must have shape"):
         again(replace(problem, tasks=random_tasks(rng, d=9)), state)
-    plain = again(problem, Point(state.W, state.B))
+    plain = again(problem, Blocks(state.W, state.B))
     assert plain.status is Status.CERTIFIED and plain.history[0].round == 1
 
 

@@ -27,7 +27,7 @@ from amtl_cvx.digits import prove
 from amtl_cvx.errors import DataError, NotCertifiable
 from amtl_cvx.losses import Logistic, Loss, Squared, SquaredHinge
 from amtl_cvx.model import Model
-from amtl_cvx.solution import Point
+from amtl_cvx.solution import Blocks
 from amtl_cvx.tasks import Task, TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
@@ -362,7 +362,7 @@ def test_ball_arithmetic_agrees_at_random_first_order_points(seed: int) -> None:
     rng = np.random.default_rng(seed)
     tasks = random_tasks(rng, d=2, counts=(6, 9, 12))
     model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.05), coupling=1.0)
-    start = Point(np.zeros((2, 3)), random_transfer(rng, 3, 1.0))
+    start = Blocks(np.zeros((2, 3)), random_transfer(rng, 3, 1.0))
     found = alternate(tasks, model, Options(engine="fast", start=start))
     verdict = second_order(tasks, model, found.W, found.B).verdict
     assert found.certificate.passes and verdict != "degenerate"

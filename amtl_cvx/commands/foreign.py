@@ -12,7 +12,7 @@ from amtl_cvx.certificate import Certificate
 from amtl_cvx.errors import DataError
 from amtl_cvx.model import Model
 from amtl_cvx.runfolder import StoredRun
-from amtl_cvx.solution import Point
+from amtl_cvx.solution import Blocks
 from amtl_cvx.tasks import Indices, TaskSet
 
 _SHOWN = 12
@@ -23,7 +23,7 @@ _SHOWN = 12
 class Reading:
     """A point in the order of the data, the line that says which that is, and what is odd about it."""
 
-    point: Point
+    point: Blocks
     order: str
     notes: tuple[str, ...] = ()
 
@@ -52,7 +52,7 @@ def in_data_order(stored: StoredRun, tasks: TaskSet, *, ridge: float | None) -> 
     if rows is not None and len(rows) == len(point.W):
         point = point.by_features(rows)
     return Reading(
-        point=Point(point.W, point.B, point.learned(stored.order), ridge),
+        point=Blocks(point.W, point.B, point.learned(stored.order), ridge),
         order=_order_line(tasks, by_name=(columns is not None, rows is not None)),
         notes=tuple(notes),
     )
@@ -101,12 +101,12 @@ def _order_line(tasks: TaskSet, *, by_name: tuple[bool, bool]) -> str:
 
 
 def repair(
-    tasks: TaskSet, model: Model, point: Point, *, judge: Callable[[Point], Certificate]
+    tasks: TaskSet, model: Model, point: Blocks, *, judge: Callable[[Blocks], Certificate]
 ) -> str | None:
     """What makes a point pass that does not, if it is an order or a transpose; None otherwise."""
 
     def judged(found: Arrangement) -> Certificate:
-        return judge(Point(found.W, found.B, found.learned(point.order), point.ridge))
+        return judge(Blocks(found.W, found.B, found.learned(point.order), point.ridge))
 
     found = align(tasks, model, point.W, point.B, judge=judged)
     return None if found is None else _repair_line(found, tasks)

@@ -25,7 +25,7 @@ from amtl_cvx.commands.settings import RUNNING_DEFAULTS, say_reading
 from amtl_cvx.commands.setup import Setup
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.runfolder import StoredRun, model_from_dict, model_to_dict, read_run, read_state
-from amtl_cvx.solution import Point, State
+from amtl_cvx.solution import Blocks, State
 
 _COLUMNS = ("task", "target", "sep", "decimal", "encoding", "validation", "test")
 """Options of the reader, those of the run for a file of the same kind."""
@@ -60,7 +60,7 @@ class Beginning:
         kept = (chosen.get("coupling"), chosen.get("mu")) == (model.coupling, model.mu)
         return setup.described_choice() or (chosen if kept else None)
 
-    def at(self, setup: Setup, method: str) -> tuple[Point | State, str]:
+    def at(self, setup: Setup, method: str) -> tuple[Blocks | State, str]:
         """Where the fit begins, and the line that says so.
 
         Raises
@@ -83,7 +83,7 @@ class Beginning:
         point = self._point(setup)
         return point, f"begins at W and B of {self.path}{f': {other}' if other else ''}"
 
-    def _point(self, setup: Setup) -> Point:
+    def _point(self, setup: Setup) -> Blocks:
         try:
             found = in_data_order(self.stored, setup.train, ridge=None).point
             W, B = setup.train.check_point(found.W, found.B)
@@ -96,7 +96,7 @@ class Beginning:
                 f" ({setup.choice.model.transfer.demands(len(B))}), it misses that by {miss:.3g}: project it,"
                 " or give another start"
             )
-        return Point(W, B)
+        return Blocks(W, B)
 
     def _other(self, setup: Setup) -> str:
         """What differs from the problem of the run, "" if nothing does."""

@@ -26,7 +26,7 @@ from amtl_cvx.errors import SolveError
 from amtl_cvx.limits import check_time, seconds_left
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
-from amtl_cvx.solution import Point, Solution, Status
+from amtl_cvx.solution import Blocks, Solution, Status
 from amtl_cvx.tasks import Array, TaskSet
 
 _ROUNDS = 30
@@ -53,24 +53,24 @@ def exact_point(problem: ExactProblem, W: Array, B: Array) -> ExactPoint:
     return ExactPoint(W=exact_W, B=exact_B, objective=problem.objective(exact_W, exact_B))
 
 
-def best_point(tasks: TaskSet, model: Model, *, starts: int, rng: np.random.Generator) -> Point:
+def best_point(tasks: TaskSet, model: Model, *, starts: int, rng: np.random.Generator) -> Blocks:
     """The lowest J of the alternation from B = 0 and of `starts - 1` fits from random sparse B."""
-    best, lowest = Point(np.zeros((tasks.d, tasks.T)), np.zeros((tasks.T, tasks.T))), math.inf
+    best, lowest = Blocks(np.zeros((tasks.d, tasks.T)), np.zeros((tasks.T, tasks.T))), math.inf
     for start in [None, *(random_start(tasks, rng) for _ in range(starts - 1))]:
         if start is not None and seconds_left() <= 0.0:
             break
         if (found := _fitted(tasks, model, start)) is not None and found.objective < lowest:
-            best, lowest = Point(found.W, found.B), found.objective
+            best, lowest = Blocks(found.W, found.B), found.objective
     return best
 
 
-def descended(tasks: TaskSet, model: Model, W: Array, B: Array) -> Point:
+def descended(tasks: TaskSet, model: Model, W: Array, B: Array) -> Blocks:
     """Where a fit from (W, B) ends; (W, B) itself where it fails."""
-    found = _fitted(tasks, model, Point(W, B))
-    return Point(W, B) if found is None else Point(found.W, found.B)
+    found = _fitted(tasks, model, Blocks(W, B))
+    return Blocks(W, B) if found is None else Blocks(found.W, found.B)
 
 
-def _fitted(tasks: TaskSet, model: Model, start: Point | None) -> Solution | None:
+def _fitted(tasks: TaskSet, model: Model, start: Blocks | None) -> Solution | None:
     """The fit, None where no solver answers; an interrupt of it ends the proof too."""
     try:
         found = fit(tasks, model, options=Options(engine="fast", start=start))
@@ -81,12 +81,12 @@ def _fitted(tasks: TaskSet, model: Model, start: Point | None) -> Solution | Non
     return found
 
 
-def random_start(tasks: TaskSet, rng: np.random.Generator) -> Point:
+def random_start(tasks: TaskSet, rng: np.random.Generator) -> Blocks:
     """W = 0 and a sparse non-negative B of random size (the fit begins with its W-step)."""
     T = tasks.T
     B = np.abs(rng.normal(size=(T, T))) * (rng.random((T, T)) < 0.5) * 10.0 ** rng.uniform(-1.0, 0.5)
     np.fill_diagonal(B, 0.0)
-    return Point(np.zeros((tasks.d, T)), B)
+    return Blocks(np.zeros((tasks.d, T)), B)
 
 
 def polish(problem: ExactProblem, W: Array, B: Array, *, bits: int) -> ExactPoint:

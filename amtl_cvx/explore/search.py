@@ -18,7 +18,7 @@ from amtl_cvx.explore.points import FirstOrderPoint, Reached, by_objective, conn
 from amtl_cvx.explore.starts import Start
 from amtl_cvx.model import Model, check_problem
 from amtl_cvx.scoring import score
-from amtl_cvx.solution import Point, Solution
+from amtl_cvx.solution import Blocks, Solution
 from amtl_cvx.tasks import TaskSet
 
 SECOND_ORDER_LIMIT = 600
@@ -130,7 +130,7 @@ class _Judge(NamedTuple):
 def _jobs(tasks: TaskSet, model: Model, starts: Sequence[Start], options: Options) -> list[Job]:
     W = np.zeros((tasks.d, tasks.T))
     return [
-        Job(tasks=tasks, model=model, options=replace(options, start=Point(W, start.B))) for start in starts
+        Job(tasks=tasks, model=model, options=replace(options, start=Blocks(W, start.B))) for start in starts
     ]
 
 

@@ -24,7 +24,7 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.methods import METHODS
 from amtl_cvx.refine import Carried
 from amtl_cvx.runfolder.files import locate
-from amtl_cvx.solution import Point, Record, State
+from amtl_cvx.solution import Blocks, Record, State
 
 STATE = "state.npz"
 _COLUMNS = tuple(field.name for field in fields(Record))
@@ -98,10 +98,10 @@ def _state(arrays: Mapping[str, np.ndarray]) -> State:
     return state
 
 
-def _handed(arrays: Mapping[str, np.ndarray], *, d: int, T: int) -> Point | None:
+def _handed(arrays: Mapping[str, np.ndarray], *, d: int, T: int) -> Blocks | None:
     if not any(name in arrays for name in _HANDED):
         return None
-    return Point(*check_weights(*(arrays[name] for name in _HANDED), d=d, T=T))
+    return Blocks(*check_weights(*(arrays[name] for name in _HANDED), d=d, T=T))
 
 
 def _check(state: State) -> None:

@@ -28,7 +28,7 @@ from amtl_cvx import Logistic, LossWeightedL1, Model, Options, Squared, TaskSet
 from amtl_cvx.experiment import Job, fit_many
 from amtl_cvx.parallel import ordered_map, workers
 from amtl_cvx.runfolder import versions
-from amtl_cvx.solution import Point
+from amtl_cvx.solution import Blocks
 from amtl_cvx.subproblems import WeightStep, compile_transfer_step
 
 HERE = Path(__file__).resolve().parent
@@ -84,7 +84,7 @@ def restarts() -> tuple[str, Work]:
     """One model from several starts."""
     tasks, settings, rng = generated(20, 20, 40), model(Squared(), 1.0), np.random.default_rng(SEED + 1)
     starts = [np.triu(rng.random((20, 20)), 1) * 0.1 for _ in range(8)]
-    options = [Options(start=Point(np.zeros((20, 20)), B), max_rounds=60, refine=False) for B in starts]
+    options = [Options(start=Blocks(np.zeros((20, 20)), B), max_rounds=60, refine=False) for B in starts]
     jobs = [Job(tasks=tasks, model=settings, options=one) for one in options]
     return "restarts: 8 fits of 60 rounds, T = 20, d = 20", lambda executor: _fits(jobs, executor)
 

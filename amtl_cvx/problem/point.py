@@ -1,0 +1,244 @@
+r"""A problem and a point: J(W, B), its parts and its derivatives, each computed once and under one name.
+
+    J(W, B) = sum_t c_t L_t(w_t) + R(B; c*l) + coupling ||W - W B||_F^2,      M = I - B,  P = M M'
+
+    G_W[:, t] = a_t grad L_t(w_t) + 2 coupling (W P)_t      a_t = c_t (1 + R(B; e_t) - R(B; 0))
+    G_B       = R'(B) - 2 coupling W'(W - W B)              G_B off the diagonal
+
+Everything is NumPy and exact up to rounding. A point is frozen, its arrays are read-only, and what is asked
+of it for the first time is kept: whoever gets the point gets that too. A point that differs in one block
+(`Point.at`) keeps what does not depend on this block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from amtl_cvx.errors import ModelError
+from amtl_cvx.model import Model, check_problem, stacked_hessian
+from amtl_cvx.rowspace import spanning
+from amtl_cvx.tasks import Array, TaskSet
+
+_OF_W = ("losses", "weighted_losses", "loss_gradient", "row_prices", "edge_prices", "kink_multipliers")
+_OF_B = ("M", "loss_weight", "singular_values")
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """What is minimised: the objective J of a model on tasks.
+
+    Parameters
+    ----------
+    tasks : TaskSet
+    model : Model
+        Bound to the tasks: a penalty that goes by their names gets them.
+
+    Raises
+    ------
+    DataError, ModelError
+        For tasks or a model that are none.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import LossWeightedL1, Model, Problem, TaskSet
+    >>> tasks = TaskSet.from_arrays([np.eye(2), np.eye(2)], [[1.0, 0.0], [1.0, 2.0]])
+    >>> problem = Problem(tasks, Model(transfer=LossWeightedL1(mu=0.5), coupling=2.0))
+    >>> point = problem.at(W=[[1.0, 1.0], [0.0, 1.0]], B=[[0.0, 1.0], [0.0, 0.0]])
+    >>> point.terms, point.objective
+    ((0.5, 0.0, 4.0), 4.5)
+    """
+
+    tasks: TaskSet
+    model: Model
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "model", check_problem(self.tasks, self.model))
+
+    def at(self, W: Array, B: Array) -> Point:
+        """The problem at W (d, T), B (T, T)."""
+        return Point(self, W, B)
+
+    @cached_property
+    def task_weight(self) -> Array:
+        """The task weights c as numbers, (T,)."""
+        return _frozen(self.model.task_weight(self.tasks))
+
+    @cached_property
+    def loss_scales(self) -> Array:
+        """The factors in front of the sums over rows, (T,): 1/n_t or 1."""
+        return _frozen(self.model.loss_scales(self.tasks))
+
+    @cached_property
+    def losses_at_zero(self) -> Array:
+        """The losses L_t(0), (T,), without c_t."""
+        return _frozen(self.model.losses(self.tasks, np.zeros((self.tasks.d, self.tasks.T))))
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A problem's blocks at one place, with what follows from them.
+
+    Parameters
+    ----------
+    problem : Problem
+    W : (d, T) array_like
+        Column t is the predictor of task t.
+    B : (T, T) array_like
+        B[s, t] is how much task s helps task t.
+    """
+
+    problem: Problem
+    W: Array
+    B: Array
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "W", _own(self.W))
+        object.__setattr__(self, "B", _own(self.B))
+
+    def at(self, *, W: Array | None = None, B: Array | None = None) -> Point:
+        """The same problem with another block, or with both."""
+        new = Point(self.problem, self.W if W is None else W, self.B if B is None else B)
+        kept = (*(_OF_W if W is None else ()), *(_OF_B if B is None else ()))
+        new.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
+        return new
+
+    @property
+    def tasks(self) -> TaskSet:
+        """The tasks of the problem."""
+        return self.problem.tasks
+
+    @property
+    def model(self) -> Model:
+        """The model of the problem."""
+        return self.problem.model
+
+    @cached_property
+    def reduced(self) -> Point:
+        """The point in the fewest coordinates in which J is the same around W (`rowspace`)."""
+        basis = self.tasks.row_basis if self.model.rotation_invariant else None
+        if basis is None:
+            return self
+        basis = spanning(basis, self.W)
+        return Problem(self.tasks.in_basis(basis), self.model).at(basis.T @ self.W, self.B)
+
+    @cached_property
+    def M(self) -> Array:
+        """I - B, (T, T)."""
+        return _frozen(np.eye(len(self.B)) - self.B)
+
+    @cached_property
+    def singular_values(self) -> Array:
+        """Those of I - B, (T,), the largest first."""
+        return _frozen(np.linalg.svd(self.M, compute_uv=False))
+
+    @property
+    def sigma_min(self) -> float:
+        """The smallest singular value of I - B."""
+        return float(self.singular_values[-1])
+
+    @cached_property
+    def R(self) -> Array:
+        """What the coupling makes small: W - W B, (d, T)."""
+        return _frozen(self.W - self.W @ self.B)
+
+    @cached_property
+    def losses(self) -> Array:
+        """The losses L_t(w_t), (T,), without c_t."""
+        return _frozen(self.model.losses(self.tasks, self.W))
+
+    @cached_property
+    def weighted_losses(self) -> Array:
+        """The losses times the task weights, c_t L_t(w_t), (T,): what the transfer penalty sees."""
+        return _frozen(self.problem.task_weight * self.losses)
+
+    @cached_property
+    def loss_gradient(self) -> Array:
+        """The gradients of the losses without weights, (d, T): column t is grad L_t(w_t)."""
+        return _frozen(self.model.loss_gradient(self.tasks, self.W))
+
+    @cached_property
+    def loss_weight(self) -> Array:
+        """The weight a_t of each L_t in the W-step, (T,)."""
+        return _frozen(self.model.loss_weight(self.tasks, self.B))
+
+    @cached_property
+    def terms(self) -> tuple[float, float, float]:
+        """The three terms of J: losses, transfer, coupling."""
+        return (
+            float(self.weighted_losses.sum()),
+            self.model.transfer.value(self.B, self.weighted_losses),
+            self.model.coupling * float((self.R**2).sum()),
+        )
+
+    @property
+    def objective(self) -> float:
+        """J(W, B)."""
+        return sum(self.terms)
+
+    @cached_property
+    def row_prices(self) -> Array | None:
+        """The prices p_s of edges by their source, (T,); None for a penalty that has none."""
+        return self.model.transfer.row_prices(self.weighted_losses)
+
+    @cached_property
+    def edge_prices(self) -> Array | None:
+        """The prices of edges, (T, T); None for a penalty that is not linear on its set."""
+        return self.model.transfer.edge_prices(self.weighted_losses)
+
+    @cached_property
+    def coupling_gradient_W(self) -> Array:
+        """The gradient of the coupling term in W, 2 coupling W P, (d, T)."""
+        return _frozen(2.0 * self.model.coupling * (self.R @ self.M.T))
+
+    @cached_property
+    def coupling_gradient_B(self) -> Array:
+        """The gradient of the coupling term in B, -2 coupling W'(W - W B), (T, T)."""
+        return _frozen(-2.0 * self.model.coupling * (self.W.T @ self.R))
+
+    @cached_property
+    def gradient_W(self) -> Array:
+        """The gradient of J in W, G_W of theory.md section 4, (d, T)."""
+        return _frozen(self.loss_weight * self.loss_gradient + self.coupling_gradient_W)
+
+    @cached_property
+    def gradient_B(self) -> Array:
+        """The gradient of J in B, G_B of theory.md section 4, (T, T), its diagonal set to 0 (B has none).
+
+        Raises
+        ------
+        ModelError
+            If the penalty is not linear in B: it has no gradient, see `TransferPenalty.prox`.
+        """
+        prices = self.model.transfer.prices(self.weighted_losses)
+        if prices is None:
+            raise ModelError(f"{type(self.model.transfer).__name__} has no gradient in B, only a prox")
+        gradient = prices[:, None] + self.coupling_gradient_B
+        np.fill_diagonal(gradient, 0.0)
+        return _frozen(gradient)
+
+    @cached_property
+    def loss_hessians(self) -> Array:
+        """a_t Hess L_t(w_t) of every task, (T, d, d)."""
+        loss, pairs = self.model.loss, zip(self.tasks, self.loss_weight, self.W.T, strict=True)
+        return _frozen(np.stack([a * loss.hessian(task, w) for task, a, w in pairs]))
+
+    def hessian_W(self) -> Array:
+        """Hessian in vec(W), tasks stacked: blockdiag(a_t Hess L_t) + 2 coupling P (x) I_d, (T d, T d)."""
+        return stacked_hessian(self.loss_hessians, self.M, self.model.coupling)
+
+
+def _own(array: Array) -> Array:
+    """A read-only copy; the array itself where nobody can write to it."""
+    if isinstance(array, np.ndarray) and array.dtype == np.float64 and array.base is None:
+        return array if not array.flags.writeable else _frozen(array.copy(order="K"))
+    return _frozen(np.array(array, dtype=np.float64))
+
+
+def _frozen(array: Array) -> Array:
+    """An array of our own, from now on read-only."""
+    array.flags.writeable = False
+    return array
