@@ -6,8 +6,8 @@
     print(solution.certificate.verdict(), solution.graph.describe())
 
 The modules in the order in which they build on each other: errors, memory, console, arrays, notebook,
-parallel, rowspace, tasks, plugins, losses, transfer, model, certificate, preparation, scoring, solution,
-solvers, subproblems, refine, run, coordinator, curriculum, footprint, methods, holdout, experiment, digits,
+parallel, rowspace, tasks, plugins, losses, transfer, model, problem, certificate, preparation, scoring,
+solution, solvers, subproblems, refine, run, coordinator, curriculum, footprint, methods, holdout, experiment, digits,
 enclosure, ladder, alignment, graph, explore, plotting, report, data, runfolder, progress, commands, examples,
 completion, cli. Where their essays cite theory.md, that is reports/guide/theory.md.
 
@@ -28,6 +28,7 @@ if typing.TYPE_CHECKING:
     from amtl_cvx.methods import fit
     from amtl_cvx.model import Model
     from amtl_cvx.preparation import Preparation
+    from amtl_cvx.problem import Point, Problem
     from amtl_cvx.solution import Solution, Status
     from amtl_cvx.tasks import Task, TaskSet
     from amtl_cvx.transfer import (
@@ -53,8 +54,10 @@ __all__ = [
     "LossWeightedL1",
     "Model",
     "Options",
+    "Point",
     "Poisson",
     "Preparation",
+    "Problem",
     "Quantile",
     "RowBudget",
     "Solution",
@@ -83,8 +86,10 @@ _MODULES = {
     "LossWeightedL1": "transfer",
     "Model": "model",
     "Options": "coordinator",
+    "Point": "problem",
     "Poisson": "losses",
     "Preparation": "preparation",
+    "Problem": "problem",
     "Quantile": "losses",
     "RowBudget": "transfer",
     "Solution": "solution",

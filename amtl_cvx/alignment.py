@@ -31,6 +31,7 @@ from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import AMTLError
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import Array, Indices, TaskSet
 
@@ -133,7 +134,7 @@ def align(
 
 
 def _miss(tasks: TaskSet, model: Model, point: Arrangement) -> float:
-    return residuals(tasks, model, point.W, point.B).relative
+    return residuals(Problem(tasks, model).at(point.W, point.B)).relative
 
 
 def _transposes(tasks: TaskSet, model: Model, given: Arrangement) -> Iterator[Arrangement]:
@@ -157,7 +158,7 @@ def _by_features(tasks: TaskSet, model: Model, given: Arrangement) -> Iterator[A
     if given.W.size > LIMIT:
         return
     for point in _transposes(tasks, model, given):
-        best = minimal_weights(tasks, model, point.W, point.B)
+        best = minimal_weights(Problem(tasks, model).at(point.W, point.B))
         yield point.by_features(_assign(_distances(point.W, best)))
         yield point.by_tasks(_assign(_distances(point.W.T, best.T)), with_B=False)
 
@@ -169,7 +170,7 @@ def _by_both(tasks: TaskSet, model: Model, given: Arrangement) -> Iterator[Arran
     fitted = fit(tasks, model, options=Options(engine="fast", refine=False, max_rounds=_ROUNDS)).W
     point = given.by_tasks(_assign(_distances(np.sort(given.W.T), np.sort(fitted.T))))
     for _ in range(_TURNS):
-        best = minimal_weights(tasks, model, point.W, point.B)
+        best = minimal_weights(Problem(tasks, model).at(point.W, point.B))
         point = point.by_features(_assign(_distances(point.W, best)))
         yield point
         point = point.by_tasks(_assign(_task_costs(tasks, model, point)[0]))

@@ -45,7 +45,7 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from amtl_cvx.arrays import Array, is_number
+from amtl_cvx.arrays import is_number
 from amtl_cvx.certificate import (
     Certificate,
     certify,
@@ -55,6 +55,7 @@ from amtl_cvx.certificate import (
 )
 from amtl_cvx.errors import ModelError, SolveError
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point, Problem
 from amtl_cvx.refine import (
     FALL,
     WORKING_LIMIT,
@@ -84,7 +85,7 @@ _NOISE = 1e-13  # relative size of rounding in J
 class BlockStep(Protocol):
     """A half-step of the alternation, on W or on B (the steps of `subproblems`)."""
 
-    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep: ...
+    def solve(self, point: Point) -> HalfStep: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -216,15 +217,16 @@ def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
         Where no solver answers, or J rises beyond the accuracy of a step.
     """
     model.check(tasks)
-    run = start_run(tasks, model, options, method="alternating")
+    problem = Problem(tasks, model)
+    run = start_run(problem, options, method="alternating")
     certificate = None
     try:
-        status, certificate = _lowered(tasks, run, options)
+        status, certificate = _lowered(problem, run, options)
     except KeyboardInterrupt:
         run.back()
         status = Status.INTERRUPTED
     before = run.elapsed
-    certificate = certificate or certify(tasks, model, run.W, run.B, tol=options.tol)
+    certificate = certificate or certify(problem.at(run.W, run.B), tol=options.tol)
     if certificate.passes and status is not Status.INTERRUPTED:
         status = Status.CERTIFIED
     return finish(
@@ -232,11 +234,10 @@ def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
     )
 
 
-def start_run(tasks: TaskSet, model: Model, options: Options, *, method: str) -> Run:
+def start_run(problem: Problem, options: Options, *, method: str) -> Run:
     """The record of a new fit, at the start that the options give; `AMTLError` if it does not fit."""
     run = Run(
-        tasks=model.compress(tasks),
-        model=model,
+        problem=Problem(problem.model.compress(problem.tasks), problem.model),
         method=method,
         backend=options.backend,
         tol=options.tol,
@@ -248,7 +249,7 @@ def start_run(tasks: TaskSet, model: Model, options: Options, *, method: str) ->
     return run
 
 
-def _lowered(tasks: TaskSet, run: Run, options: Options) -> tuple[Status, Certificate | None]:
+def _lowered(problem: Problem, run: Run, options: Options) -> tuple[Status, Certificate | None]:
     """Every part of the fit that is left, from the one that the run is in; the last point is in `run`.
 
     With its certificate, where that was computed.
@@ -256,23 +257,24 @@ def _lowered(tasks: TaskSet, run: Run, options: Options) -> tuple[Status, Certif
     refining = options.refine and can_refine(run.model, run.tasks.T)
     status = Status.ROUND_LIMIT
     if run.phase in ("", "rounds"):
-        status = _rounds(tasks, run, options, phase="rounds")
+        status = _rounds(problem, run, options, phase="rounds")
         run.alternated = run.elapsed if refining and status is not Status.CERTIFIED else None
     if status is Status.CERTIFIED or not refining:
         return status, None
     large = options.engine == "cvxpy" and run.model.loss.smooth and run.W.size > DENSE_SIZE
     if run.phase == "numpy" or (run.phase == "rounds" and large):
-        status = _rounds(tasks, run, _in_numpy(options), phase="numpy")
-    return (status, None) if status is Status.CERTIFIED else _refine(tasks, run, options)
+        status = _rounds(problem, run, _in_numpy(options), phase="numpy")
+    return (status, None) if status is Status.CERTIFIED else _refine(problem, run, options)
 
 
-def _rounds(tasks: TaskSet, run: Run, options: Options, *, phase: str) -> Status:
+def _rounds(problem: Problem, run: Run, options: Options, *, phase: str) -> Status:
     """The alternation, or what is left of it; leaves the last point in `run`."""
     weight_step, transfer_step = _compile(run, options)
     refining = options.refine and can_refine(run.model, run.tasks.T)
-    at_once = refining and tasks.d < tasks.T - 1 and tasks.T * (tasks.T - 1) <= WORKING_LIMIT
+    T = problem.tasks.T
+    at_once = refining and problem.tasks.d < T - 1 and T * (T - 1) <= WORKING_LIMIT
     last = run.enter(phase)
-    if last == "B" and (status := _ended(tasks, run, options)) is not None:
+    if last == "B" and (status := _ended(problem, run, options)) is not None:
         return status
     begun = last == "W"
     while begun or run.round < options.max_rounds:
@@ -284,16 +286,16 @@ def _rounds(tasks: TaskSet, run: Run, options: Options, *, phase: str) -> Status
         if at_once:
             return Status.ROUND_LIMIT
         _half_step(run, transfer_step, "B")
-        if (status := _ended(tasks, run, options)) is not None:
+        if (status := _ended(problem, run, options)) is not None:
             return status
     return Status.ROUND_LIMIT
 
 
-def _ended(tasks: TaskSet, run: Run, options: Options) -> Status | None:
+def _ended(problem: Problem, run: Run, options: Options) -> Status | None:
     """How the rounds end with the last one, None if they go on."""
     relative = run.history[-1].relative
     if relative <= options.tol:
-        found = certify(tasks, run.model, run.W, run.B, tol=options.tol)
+        found = certify(problem.at(run.W, run.B), tol=options.tol)
         if found.settled:
             return Status.CERTIFIED
         if found.gap_B is None and found.feasibility <= 0.0:
@@ -321,9 +323,9 @@ def _imbalance(run: Run) -> float:
     """
     if not run.model.loss.smooth:
         return run.history[-1].relative
-    tasks, model = run.tasks, run.model
-    weight, coupling = model.loss_weight(tasks, run.B), model.coupling_gradient_W(run.W, run.B)
-    pulls = [weight * slope for slope in (model.loss_gradient(tasks, run.W), run.slope_at_zero)]
+    tasks, coupling = run.tasks, run.point.coupling_gradient_W
+    slopes = (run.point.loss_gradient, run.problem.slopes_at_zero)
+    pulls = [run.point.loss_weight * slope for slope in slopes]
     terms = [np.abs(tasks.lift(term)).max(axis=0) for term in (coupling, *pulls)]
     miss, size = np.abs(tasks.lift(pulls[0] + coupling)).max(axis=0), np.max(terms, axis=0)
     return float((miss / np.where(size > 0.0, size, 1.0)).max())
@@ -375,52 +377,48 @@ def _look_ahead(run: Run, weight_step: BlockStep) -> bool:
     previous, ahead.previous = ahead.previous, run.B
     if previous is None:
         return False
-    moved = np.where(run.B != 0, run.B + ahead.factor * (run.B - previous), 0.0)
-    B = run.model.transfer.project(moved)
-    if np.array_equal(B, run.B):
+    further = np.where(run.B != 0, run.B + ahead.factor * (run.B - previous), 0.0)
+    point = run.point.at(B=run.model.transfer.project(further))
+    if np.array_equal(point.B, run.B):
         return False
-    W, solved = _solved(run, weight_step, B)
-    objective = run.model.objective(run.tasks, W, B)
-    if objective > run.history[-1].objective:
+    W, solved = _solved(run, weight_step, point)
+    point = point.at(W=W)
+    if point.objective > run.history[-1].objective:
         ahead.factor = max(0.5 * ahead.factor, 0.1)
         run.solver_seconds += solved.seconds
         return False
     ahead.factor = min(1.2 * ahead.factor, 100.0)
-    run.W, run.B, run.moved = W, B, True
-    run.note("W", solved, objective)
+    run.point, run.moved = point, True
+    run.note("W", solved)
     return True
 
 
-def _solved(run: Run, step: BlockStep, B: Array) -> HalfStep:
-    """The step's answer at (W, B); its error names the round."""
+def _solved(run: Run, step: BlockStep, point: Point) -> HalfStep:
+    """The step's answer at the point; its error names the round."""
     try:
-        return step.solve(run.tasks, run.model, run.W, B)
+        return step.solve(point)
     except SolveError as error:
         raise error.in_round(run.round) from error
 
 
 def _half_step(run: Run, step: BlockStep, name: Literal["W", "B"]) -> None:
     """One half-step: taken if J does not rise, refused within its gap, an error beyond."""
-    value, solved = _solved(run, step, run.B)
-    before = run.W, run.B
-    W, B = (value, run.B) if name == "W" else (run.W, value)
-    last = run.history[-1].objective if run.history else None
-    old = run.model.objective(run.tasks, run.W, run.B) if last is None else last
-    new = run.model.objective(run.tasks, W, B)
-    if new <= old + _NOISE * abs(old):
-        run.W, run.B, objective = W, B, new
+    before = run.point
+    value, solved = _solved(run, step, before)
+    point = before.at(W=value) if name == "W" else before.at(B=value)
+    if point.objective <= before.objective + _NOISE * abs(before.objective):
+        run.point = point
     else:
-        _check_rise(run, name, (W, B), new - old, solved)
-        objective = old
+        _check_rise(run, name, point, point.objective - before.objective, solved)
         solved = replace(solved, status=f"{solved.status}, not taken")
-    moved = not (np.array_equal(run.W, before[0]) and np.array_equal(run.B, before[1]))
+    moved = not (np.array_equal(run.W, before.W) and np.array_equal(run.B, before.B))
     run.moved = moved or (name == "B" and run.moved)
-    run.note(name, solved, objective)
+    run.note(name, solved)
 
 
-def _check_rise(run: Run, name: str, point: tuple[Array, Array], rise: float, solved: Solved) -> None:
+def _check_rise(run: Run, name: str, point: Point, rise: float, solved: Solved) -> None:
     """Raise `SolveError` if J rose by more than the duality gap of the block that moved."""
-    gap = (weight_gap if name == "W" else transfer_gap)(run.tasks, run.model, *point)[0]
+    gap = (weight_gap if name == "W" else transfer_gap)(point)[0]
     noise = 1e-12 * abs(run.history[-1].objective if run.history else 0.0)
     if gap is not None and rise > gap * (1.0 + 1e-6) + noise:
         raise SolveError(
@@ -433,7 +431,7 @@ def _check_rise(run: Run, name: str, point: tuple[Array, Array], rise: float, so
         )
 
 
-def _refine(tasks: TaskSet, run: Run, options: Options) -> tuple[Status, Certificate]:
+def _refine(problem: Problem, run: Run, options: Options) -> tuple[Status, Certificate]:
     """Refine from the iterate, recording every accepted step; leaves the last point in `run`.
 
     Where that ends without a certificate the alternation goes on (`_further`), and refinement begins anew.
@@ -443,7 +441,7 @@ def _refine(tasks: TaskSet, run: Run, options: Options) -> tuple[Status, Certifi
     while True:
         if not run.refining.rounds:
             _refinement(run, options)
-        certificate = certify(tasks, run.model, run.W, run.B, tol=options.tol)
+        certificate = certify(problem.at(run.W, run.B), tol=options.tol)
         if certificate.settled:
             return Status.CERTIFIED, certificate
         if certificate.runs_off:
@@ -454,28 +452,22 @@ def _refine(tasks: TaskSet, run: Run, options: Options) -> tuple[Status, Certifi
             break
         run.refining.begin_anew()
     if fell:
-        certificate = certify(tasks, run.model, run.W, run.B, tol=options.tol)
+        certificate = certify(problem.at(run.W, run.B), tol=options.tol)
     if not certificate.passes and certificate.sigma_min <= _SINGULAR:
-        point = kept_apart(run.tasks, run.model, (run.W, run.B), tol=options.tol)
+        point = kept_apart(run.point, tol=options.tol)
         if point is not None:
             _accept(run, point, "newton")
-            certificate = certify(tasks, run.model, run.W, run.B, tol=options.tol)
+            certificate = certify(problem.at(run.W, run.B), tol=options.tol)
     status = Status.STALLED if steps_left else Status.ROUND_LIMIT
     return Status.CERTIFIED if certificate.passes else status, certificate
 
 
 def _refinement(run: Run, options: Options) -> None:
-    def observe(W: Array, B: Array, method: str) -> None:
-        _accept(run, (W, B), method)
+    def observe(point: Point, method: str) -> None:
+        _accept(run, point, method)
 
-    run.W, run.B = refine(
-        run.tasks,
-        run.model,
-        (run.W, run.B),
-        tol=options.tol,
-        max_steps=REFINE_STEPS,
-        observe=observe,
-        carried=run.refining,
+    run.point = refine(
+        run.point, tol=options.tol, max_steps=REFINE_STEPS, observe=observe, carried=run.refining
     )
 
 
@@ -488,30 +480,26 @@ def _further(run: Run, options: Options, *, own: bool) -> bool:
     most = (_ROUNDS if small else _LARGE_ROUNDS) if own else 0
     if carried.rounds > most:  # all was done before an interrupt
         return True
-    for point in plain_rounds(run.tasks, run.model, (run.W, run.B), most=most - carried.rounds):
+    for point in plain_rounds(run.point, most=most - carried.rounds):
         carried.rounds += 1
         _accept(run, point, "alternation")
-    trials: list[Callable[[], tuple[Array, Array]]] = []
+    trials: list[Callable[[], Point]] = []
     if not carried.turn and run.handed is not None:
-        start, rounds = (run.handed.W, run.handed.B), options.max_rounds if small else _LARGE_ROUNDS
-        trials.append(lambda: [start, *plain_rounds(run.tasks, run.model, start, most=rounds)][-1])
-    if own and float(np.linalg.svd(np.eye(len(run.B)) - run.B, compute_uv=False)[-1]) <= _SINGULAR:
-        at = run.W, run.B
-        trials.append(
-            lambda: min(
-                shortened(run.tasks, run.model, at, tol=options.tol),
-                key=lambda point: run.model.objective(run.tasks, *point),
-            )
-        )
+        start = run.problem.at(run.handed.W, run.handed.B)
+        rounds = options.max_rounds if small else _LARGE_ROUNDS
+        trials.append(lambda: [start, *plain_rounds(start, most=rounds)][-1])
+    if own and run.point.sigma_min <= _SINGULAR:
+        last = run.point
+        trials.append(lambda: min(shortened(last, tol=options.tol), key=lambda point: point.objective))
     for trial in trials:
         point, J = trial(), run.history[-1].objective
-        if run.model.objective(run.tasks, *point) < J - FALL * abs(J):
+        if point.objective < J - FALL * abs(J):
             carried.rounds = most + 1
             _accept(run, point, "alternation")
     return carried.rounds > 0
 
 
-def _accept(run: Run, point: tuple[Array, Array], method: str) -> None:
-    run.W, run.B = point
+def _accept(run: Run, point: Point, method: str) -> None:
+    run.point = point
     run.round += 1
     run.note("refine", Solved(solver=method, status="accepted", seconds=0.0))

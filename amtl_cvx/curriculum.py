@@ -43,6 +43,7 @@ from amtl_cvx.certificate.residuals import ROOM, Misses
 from amtl_cvx.coordinator import Options, start_run
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point, Problem
 from amtl_cvx.run import Run, finish
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.subproblems import Coupled, TaskWeightStep, WeightStep, one_task
@@ -90,21 +91,22 @@ def row_sizes(model: Model, c: Array, losses: Array, W: Array, B: Array, t: int,
     return sizes
 
 
-def refit_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int, learned: list[int]) -> Coupled:
+def refit_step(point: Point, t: int, learned: list[int]) -> Coupled:
     """Eq. 6 as data of the one-task W-problem."""
-    c = model.task_weight(tasks)
+    model, B = point.model, point.B
+    c = point.problem.task_weight
     row = np.zeros_like(B)
     row[t] = B[t]
     a = c[t : t + 1] * (1.0 + model.transfer.weights(row)[t : t + 1])
     k = math.sqrt(model.coupling)
-    target = W[:, learned] @ B[learned, t]
-    return one_task(tasks, model, t, a=a, k=k, target=target)
+    target = point.W[:, learned] @ B[learned, t]
+    return one_task(point.tasks, model, t, a=a, k=k, target=target)
 
 
 def single_task(tasks: TaskSet, model: Model, options: Options) -> Solution:
     """Single-task learning: every task alone, ridge weight = coupling (the W-step at B = 0)."""
     model.check(tasks)
-    run = start_run(tasks, model, options, method="stl")
+    run = start_run(Problem(tasks, model), options, method="stl")
     status = Status.STALLED
     try:
         if run.state is None:
@@ -112,7 +114,7 @@ def single_task(tasks: TaskSet, model: Model, options: Options) -> Solution:
     except KeyboardInterrupt:
         run.back()
         status = Status.INTERRUPTED
-    certificate = certify(tasks, model, run.W, run.B, tol=options.tol, kind="single-task")
+    certificate = certify(Problem(tasks, model).at(run.W, run.B), tol=options.tol, kind="single-task")
     if certificate.passes and status is not Status.INTERRUPTED:
         status = Status.CERTIFIED
     return finish(tasks, run, certificate, status=status, seconds=run.seconds())
@@ -129,7 +131,7 @@ def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
     """
     model.check(tasks)
     _check_model(model)
-    run = start_run(tasks, model, options, method="curriculum")
+    run = start_run(Problem(tasks, model), options, method="curriculum")
     status = Status.STALLED
     try:
         if run.state is None:
@@ -153,23 +155,24 @@ def _start(run: Run, options: Options) -> None:
     """Single-task W with the run's ridge weight, or with the coupling."""
     model = run.model if run.ridge is None else replace(run.model, coupling=run.ridge)
     step = WeightStep.compile(run.tasks, model, backend=run.backend, problems=options.problems)
-    run.B = np.zeros_like(run.B)
-    run.W, solved = step.solve(run.tasks, model, run.W, run.B)
+    run.point = run.point.at(B=np.zeros_like(run.B))
+    W, solved = step.solve(Problem(run.tasks, model).at(run.W, run.B))
+    run.point = run.point.at(W=W)
     run.note("stl", solved)
 
 
 def _learn_next(run: Run, step: TaskWeightStep, learned: list[int]) -> None:
-    c, losses = run.model.task_weight(run.tasks), run.model.losses(run.tasks, run.W)
+    c, losses = run.problem.task_weight, run.point.losses
     waiting = [t for t in range(run.tasks.T) if t not in learned]
     choices = {t: outgoing(run.model, c, losses, run.W, run.B, t, learned) for t in waiting}
     least = min(choice.cost for choice in choices.values())
     chosen = next(t for t in waiting if choices[t].cost <= least + _TIE * abs(least))
     B, W = run.B.copy(), run.W.copy()
     B[chosen] = choices[chosen].row
-    data = refit_step(run.tasks, run.model, W, B, chosen, learned)
+    data = refit_step(run.point.at(B=B), chosen, learned)
     refitted, solved = step.minimise(data, W[:, chosen : chosen + 1])
     W[:, chosen] = refitted[:, 0]
-    run.W, run.B = W, B
+    run.point = run.problem.at(W, B)
     learned.append(chosen)
     run.note(f"task {chosen}", solved)
 
@@ -207,30 +210,31 @@ def certify_curriculum(
         For wrong shapes or an order that is not a list of different tasks.
     """
     check_tolerance(tol)
-    model.check(tasks)
+    point = Problem(tasks, model).at(W, B)
+    point.problem.check()
+    model = point.model
     _check_model(model)
-    W, B = tasks.check_point(W, B)
     if len(set(order)) < len(order) or not set(order) <= set(range(tasks.T)):
         raise DataError(f"order must list different tasks out of 0..{tasks.T - 1}, got {order}")
-    tasks_at, Z = model.coordinates(tasks, W)
-    small = model.compress(tasks_at)
-    start = _ridge_start(small, model if ridge is None else replace(model, coupling=ridge))
-    audit = _Audit(small, model, start, Z, B, order)
+    reduced = point.reduced
+    small = Problem(model.compress(reduced.tasks), model).at(reduced.W, point.B)
+    start = _ridge_start(small.tasks, model if ridge is None else replace(model, coupling=ridge))
+    audit = _Audit(small, start, order)
     reasons = {} if len(order) == tasks.T else {"order": f"{len(order)} of {tasks.T} tasks were learned"}
-    infeasible = max(infeasibility(model, B), audit.backward)
+    infeasible = max(infeasibility(model, point.B), audit.backward)
     return conclude(
         kind="curriculum",
-        objective=model.objective(tasks, W, B),
+        objective=point.objective,
         found=audit.residuals,
         relative=audit.residuals.relative if not reasons else math.inf,
-        joint_relative=residuals(small, model, Z, B).relative,
+        joint_relative=residuals(small).relative,
         feasibility=infeasible,
         gaps=(audit.gap_W, audit.gap_B),
         gap_W_exact=False,
         gain_W=audit.gain_W,
         gain_W_by=audit.by,
-        resolution=resolution(small, model),
-        B=B,
+        resolution=resolution(small.problem),
+        B=point.B,
         tol=tol,
         reasons=reasons,
     )
@@ -239,14 +243,12 @@ def certify_curriculum(
 class _Audit:
     """Residuals and gaps of all steps of a curriculum, in its order."""
 
-    def __init__(
-        self, tasks: TaskSet, model: Model, start: Array, W: Array, B: Array, order: tuple[int, ...]
-    ) -> None:
+    def __init__(self, point: Point, start: Array, order: tuple[int, ...]) -> None:
         self.gap_W = self.gap_B = self.gain_W = self._most = 0.0
         self.by = "none"
         self.worst = np.zeros(4)
-        current = start.copy()
-        c = model.task_weight(tasks)
+        tasks, model, W, B = point.tasks, point.model, point.W, point.B
+        current, c = start.copy(), point.problem.task_weight
         learned: list[int] = []
         partial = np.zeros_like(B)
         for t in order:
@@ -260,11 +262,11 @@ class _Audit:
             miss_B = float(misses.max())
             ratio_B = Misses(misses, row_sizes(model, c, losses, current, partial, t, learned)).relative()
             partial[t] = B[t]
-            step = refit_step(tasks, model, W, partial, t, learned)
+            step = refit_step(point.at(B=partial), t, learned)
             w = W[:, t : t + 1]
             gradient = step.pull(w) + step.coupling(w)
             self.gap_W += float((gradient**2).sum()) / (4.0 * model.coupling)
-            self._add_gain(*_refit_gain(tasks, model, step, W, B, t, learned))
+            self._add_gain(*_refit_gain(point, step, t, learned))
             self.worst = np.maximum(
                 self.worst, [np.abs(tasks.lift(gradient)).max(), miss_B, step.relative(w), ratio_B]
             )
@@ -284,10 +286,9 @@ class _Audit:
         return Residuals(*(float(value) for value in self.worst))
 
 
-def _refit_gain(
-    tasks: TaskSet, model: Model, step: Coupled, W: Array, B: Array, t: int, learned: list[int]
-) -> tuple[float, str]:
+def _refit_gain(point: Point, step: Coupled, t: int, learned: list[int]) -> tuple[float, str]:
     """What a move of w_t can gain in eq. 6, and by which bound."""
+    tasks, model, W, B = point.tasks, point.model, point.W, point.B
     rounding = (len(learned) + 2) * float(np.finfo(np.float64).eps)
     return task_gain(
         model.loss,

@@ -39,7 +39,8 @@ from amtl_cvx.errors import LimitReached, NotCertifiable
 from amtl_cvx.footprint import check_certificate
 from amtl_cvx.limits import SECONDS as LIMIT
 from amtl_cvx.limits import check_limit, check_time, limited, seconds_left
-from amtl_cvx.model import Model, check_problem
+from amtl_cvx.model import Model
+from amtl_cvx.problem import Point, Problem
 from amtl_cvx.tasks import Array, TaskSet
 
 if TYPE_CHECKING:
@@ -139,11 +140,10 @@ def certify(
     """
     check_level(level)
     check_limit(limit)
-    model = check_problem(tasks, model)
-    W, B = tasks.check_point(W, B)
-    check_certificate(tasks, model)
-    certificate = certify_first_order(tasks, model, W, B, tol=tol, kind=kind, multipliers=multipliers)
-    climbed = climb(certificate, tasks, model, W, B, level=level, limit=limit)
+    point = Problem(tasks, model).at(W, B)
+    check_certificate(point.tasks, point.model)
+    certificate = certify_first_order(point, tol=tol, kind=kind, multipliers=multipliers)
+    climbed = climb_from(certificate, point, level=level, limit=limit)
     if climbed.interrupted:
         raise KeyboardInterrupt
     return climbed.certificate
@@ -194,6 +194,30 @@ def climb(
     DataError
         For a proof that does not hold, or is about another problem.
     """
+    return climb_from(
+        certificate,
+        Problem(tasks, model).at(W, B),
+        level=level,
+        width=width,
+        digits=digits,
+        limit=limit,
+        proof=proof,
+        observe=observe,
+    )
+
+
+def climb_from(
+    certificate: Certificate,
+    point: Point,
+    *,
+    level: str,
+    width: float = WIDTH,
+    digits: int = 40,
+    limit: float = LIMIT,
+    proof: dict[str, Any] | None = None,
+    observe: Callable[[str], None] | None = None,
+) -> Climb:
+    """The same of a `Point`."""
     check_level(level)
     check_limit(limit)
     wanted = [code for code in LEVELS if "C2" < code <= level]
@@ -210,7 +234,7 @@ def climb(
                 with limited(end - time.monotonic()):
                     check_time("the levels below were climbed")
                     tried = _STEPS[code](
-                        climbed, tasks, model, W, B, width=width, digits=digits, proof=proof, observe=observe
+                        climbed, point, width=width, digits=digits, proof=proof, observe=observe
                     )
                 stands = tried.certificate.has(below)
                 climbed = tried if stands else _missed(climbed, code, f"needs {below}")
@@ -227,10 +251,10 @@ def _left_to_balls(climbed: Climb, code: str) -> bool:
     return code == "C4" and found is not None and found.verdict == DEGENERATE and found.definite
 
 
-def _strict_local(climbed: Climb, tasks: TaskSet, model: Model, W: Array, B: Array, **_: Any) -> Climb:
+def _strict_local(climbed: Climb, point: Point, **_: Any) -> Climb:
     """C3."""
     try:
-        found = second_order(tasks, model, W, B)
+        found = second_order(point)
     except NotCertifiable as refusal:
         return _refused(climbed, "C3", str(refusal))
     climbed = replace(climbed, curvature=found)
@@ -252,16 +276,15 @@ def _strict_local(climbed: Climb, tasks: TaskSet, model: Model, W: Array, B: Arr
     )
 
 
-def _digits_proven(
-    climbed: Climb, tasks: TaskSet, model: Model, W: Array, B: Array, *, digits: int, **_: Any
-) -> Climb:
+def _digits_proven(climbed: Climb, point: Point, *, digits: int, **_: Any) -> Climb:
     """C4."""
+    tasks = point.tasks
     from amtl_cvx.digits import prove
 
     if any(task.compressed for task in tasks):
         return _refused(climbed, "C4", _FACTORS)
     try:
-        found = prove(tasks, model, W, B, digits=digits)
+        found = prove(tasks, point.model, point.W, point.B, digits=digits)
     except LimitReached:
         raise
     except NotCertifiable as refusal:
@@ -301,10 +324,7 @@ def _decided_by(climbed: Climb, found: ProvenPoint) -> Climb:
 
 def _global_verified(
     climbed: Climb,
-    tasks: TaskSet,
-    model: Model,
-    W: Array,
-    B: Array,
+    point: Point,
     *,
     width: float,
     proof: dict[str, Any] | None,
@@ -312,6 +332,7 @@ def _global_verified(
     **_: Any,
 ) -> Climb:
     """C5."""
+    tasks = point.tasks
     from amtl_cvx.enclosure import enclose, stored_enclosure
 
     if any(task.compressed for task in tasks):
@@ -323,13 +344,13 @@ def _global_verified(
 
     try:
         if proof is None:
-            found = enclose(tasks, model, W, B, observe=cut)
+            found = enclose(tasks, point.model, point.W, point.B, observe=cut)
         else:
-            found = stored_enclosure(proof, tasks, model, W, B)
+            found = stored_enclosure(proof, point)
     except LimitReached:
         raise
     except NotCertifiable as refusal:
-        return _claimed(climbed, tasks, model, W, B, refusal=str(refusal))
+        return _claimed(climbed, point, refusal=str(refusal))
     climbed = _bounded(replace(climbed, bounds=found), found)
     lower = Fraction(climbed.certificate.global_lower or 0.0)
     climbed = _with(climbed, None, global_excess=double_above(found.at - lower))
@@ -346,13 +367,13 @@ def _global_verified(
     return _with(climbed, "C5")
 
 
-def _claimed(climbed: Climb, tasks: TaskSet, model: Model, W: Array, B: Array, *, refusal: str) -> Climb:
+def _claimed(climbed: Climb, point: Point, *, refusal: str) -> Climb:
     """What SCIP says where there is no exact bound: reported, never a level."""
     from amtl_cvx.enclosure.scip import claim
 
     try:
         check_time("SCIP was to be asked")
-        found = claim(tasks, model, W, B, seconds=min(SECONDS, seconds_left()))
+        found = claim(point, seconds=min(SECONDS, seconds_left()))
     except LimitReached as stop:
         return _refused(climbed, "C5", f"{refusal}; {stop}; {_LONGER}")
     except NotCertifiable as second:

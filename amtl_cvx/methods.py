@@ -24,6 +24,7 @@ from amtl_cvx.curriculum import certify_curriculum, curriculum, single_task
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.footprint import check_fit
 from amtl_cvx.model import Model, check_problem
+from amtl_cvx.problem import Problem
 from amtl_cvx.run import Checkpoint
 from amtl_cvx.solution import Blocks, Solution, State, Status
 from amtl_cvx.tasks import TaskSet
@@ -38,11 +39,11 @@ class Method:
 
 
 def _judge_joint(tasks: TaskSet, model: Model, point: Blocks, tol: float) -> Certificate:
-    return certify(tasks, model, point.W, point.B, tol=tol)
+    return certify(Problem(tasks, model).at(point.W, point.B), tol=tol)
 
 
 def _judge_single(tasks: TaskSet, model: Model, point: Blocks, tol: float) -> Certificate:
-    return certify(tasks, model, point.W, point.B, tol=tol, kind="single-task")
+    return certify(Problem(tasks, model).at(point.W, point.B), tol=tol, kind="single-task")
 
 
 def _judge_curriculum(tasks: TaskSet, model: Model, point: Blocks, tol: float) -> Certificate:

@@ -29,7 +29,6 @@ from amtl_cvx.arrays import is_number, nameless, numbers
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, Squared, loss_label, make_loss
 from amtl_cvx.notebook import paragraph
-from amtl_cvx.rowspace import spanning
 from amtl_cvx.tasks import Array, TaskSet, check_tasks
 from amtl_cvx.transfer import TransferPenalty, make_transfer, transfers
 
@@ -124,14 +123,6 @@ class Model:
     def rotation_invariant(self) -> bool:
         """Whether J sees W only through X_t w_t and W'W, so that it turns with the rows (`rowspace`)."""
         return True
-
-    def coordinates(self, tasks: TaskSet, W: Array) -> tuple[TaskSet, Array]:
-        """Tasks and W (d, T) in the fewest coordinates in which J is the same around W (`rowspace`)."""
-        basis = tasks.row_basis if self.rotation_invariant else None
-        if basis is None:
-            return tasks, W
-        basis = spanning(basis, W)
-        return tasks.in_basis(basis), basis.T @ W
 
     def to_dict(self) -> dict[str, Any]:
         """The model by the names of the command line, for JSON."""

@@ -22,6 +22,7 @@ from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import Bounds, Certificate, conclude, infeasibility, residuals
 from amtl_cvx.errors import ModelError
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point, Problem
 from amtl_cvx.refine import Carried
 from amtl_cvx.solution import Blocks, Record, Solution, State, Status
 from amtl_cvx.solvers import Backend, Solved
@@ -52,20 +53,15 @@ class Ahead:
 class Run:
     """The running record of a fit; a method's steps change it, `note` takes them down."""
 
-    tasks: TaskSet
-    model: Model
+    problem: Problem
+    """With compressed tasks."""
     method: str
     backend: Backend
     tol: float
     callback: Callback | None = None
     checkpoint: Checkpoint | None = None
     ridge: float | None = None
-    W: Array = field(init=False)
-    B: Array = field(init=False)
-    at_zero: Array = field(init=False)
-    """The losses at W = 0, (T,)."""
-    slope_at_zero: Array = field(init=False)
-    """Their gradients there, (d, T)."""
+    point: Point = field(init=False)
     round: int = 0
     phase: str = ""
     moved: bool = False
@@ -85,9 +81,24 @@ class Run:
     _pace: float = 0.0
 
     def __post_init__(self) -> None:
-        self.W, self.B = np.zeros((self.tasks.d, self.tasks.T)), self.model.transfer.start(self.tasks.T)
-        self.at_zero = self.model.losses(self.tasks, self.W)
-        self.slope_at_zero = self.model.loss_gradient(self.tasks, self.W)
+        W, B = np.zeros((self.tasks.d, self.tasks.T)), self.model.transfer.start(self.tasks.T)
+        self.point = self.problem.at(W, B)
+
+    @property
+    def tasks(self) -> TaskSet:
+        return self.problem.tasks
+
+    @property
+    def model(self) -> Model:
+        return self.problem.model
+
+    @property
+    def W(self) -> Array:
+        return self.point.W
+
+    @property
+    def B(self) -> Array:
+        return self.point.B
 
     @property
     def elapsed(self) -> float:
@@ -101,14 +112,14 @@ class Run:
         DataError, ModelError
             For shapes that do not fit, a B that is not feasible, or a state of another method or problem.
         """
-        self.W, self.B = self.tasks.check_point(start.W, start.B)
+        self.point = self.problem.at(*self.tasks.check_point(start.W, start.B))
         miss = infeasibility(self.model, self.B)
         if miss > 0.0:
             raise ModelError(
                 f"B of the start is not feasible (by {miss:.3g}): {self.model.transfer.demands(len(self.B))}"
             )
         with np.errstate(over="ignore", invalid="ignore"):
-            J = self.model.objective(self.tasks, self.W, self.B)
+            J = self.point.objective
         if not J < _LARGEST:
             raise ModelError(f"J of the start must be below {_LARGEST:.0e}, it is {J:.3g}: scale W or B down")
         if isinstance(start, State):
@@ -126,17 +137,15 @@ class Run:
         self._stepped = time.monotonic()
         return ""
 
-    def note(self, step: str, solved: Solved, objective: float | None = None) -> None:
-        """Add the current point to the history; its objective is computed where it is not given."""
+    def note(self, step: str, solved: Solved) -> None:
+        """Add the current point to the history."""
         self.compile_seconds += solved.compile_seconds
         self.solver_seconds += solved.seconds
-        found = residuals(self.tasks, self.model, self.W, self.B, at_zero=self.at_zero)
-        if objective is None:
-            objective = self.model.objective(self.tasks, self.W, self.B)
+        found = residuals(self.point)
         record = Record(
             round=self.round,
             step=step,
-            objective=objective,
+            objective=self.point.objective,
             stationarity_W=found.stationarity_W,
             stationarity_B=found.stationarity_B,
             relative=found.relative,
@@ -193,7 +202,7 @@ class Run:
         )
 
     def _restore(self, state: State) -> None:
-        self.W, self.B = state.W, state.B
+        self.point = self.problem.at(state.W, state.B)
         self._taken, self._steps = state, len(state.history)
         self.history, self.round = list(state.history), state.history[-1].round
         self.phase, self.moved = state.phase, state.moved
@@ -233,7 +242,7 @@ class Run:
 
     def _unfinished(self) -> Solution:
         """The point as it stands; its certificate holds what is known without further work, and fails."""
-        found = residuals(self.tasks, self.model, self.W, self.B, at_zero=self.at_zero)
+        found = residuals(self.point)
         certificate = conclude(
             kind=_KINDS[self.method],
             objective=self.history[-1].objective,

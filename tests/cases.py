@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from amtl_cvx import transfer
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared, SquaredHinge
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import (
     ElasticNet,
@@ -30,6 +31,11 @@ from amtl_cvx.transfer import (
 )
 
 Array = NDArray[np.float64]
+
+
+def at(tasks: TaskSet, model: Model, W: Any, B: Any) -> Point:
+    """The problem of `model` on `tasks` at W, B."""
+    return Problem(tasks, model).at(W, B)
 
 
 @dataclass(frozen=True, kw_only=True)

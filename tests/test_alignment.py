@@ -15,6 +15,7 @@ from amtl_cvx.coordinator import Options
 from amtl_cvx.losses import Hinge, Logistic, Loss, Poisson, Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer import LossWeightedL1
@@ -48,7 +49,7 @@ def solved(loss: Loss, tasks: TaskSet) -> tuple[TaskSet, Model, Solution]:
 
 def searched(tasks: TaskSet, model: Model, W: Array, B: Array) -> Arrangement | None:
     def judge(found: Arrangement) -> Certificate:
-        return certify(tasks, model, found.W, found.B)
+        return certify(Problem(tasks, model).at(found.W, found.B))
 
     return align(tasks, model, W, B, judge=judge)
 
@@ -58,7 +59,7 @@ def test_another_order_is_found_and_undone(fitted: tuple[TaskSet, Model, Solutio
     tasks, model, solution = fitted
     assert np.abs(solution.B - solution.B.T).max() > 1e-2
     W, B = SHUFFLES[kind](solution.W, solution.B)
-    assert not certify(tasks, model, W, B).passes
+    assert not certify(Problem(tasks, model).at(W, B)).passes
     found = searched(tasks, model, W, B)
     assert found is not None and found.certificate is not None and found.certificate.passes
     np.testing.assert_array_equal(found.W, solution.W)

@@ -21,6 +21,7 @@ from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.problem import Problem
 from amtl_cvx.runfolder import save
 from amtl_cvx.scoring import score
 from amtl_cvx.solution import Solution
@@ -126,13 +127,16 @@ def test_points_pass_the_gate_and_frames_of_them_are_put_in_order(solution: Solu
     W, B = solution.W, solution.B
     for bad in (np.ma.masked_less(W, 9.0), W + 0j, sp.csr_array(W), None):
         with pytest.raises(DataError):
-            certify(tasks, MODEL, bad, B)
+            certify(Problem(tasks, MODEL).at(bad, B))
     with pytest.raises(DataError):
         TransferGraph(B=B + 1j, names=("n", "s"))
     moved = pd.DataFrame(W, index=list(NAMES), columns=["n", "s"]).loc[["c", "a", "b"], ["s", "n"]]
-    assert certify(tasks, MODEL, moved, B).objective == certify(tasks, MODEL, W, B).objective
+    assert (
+        certify(Problem(tasks, MODEL).at(moved, B)).objective
+        == certify(Problem(tasks, MODEL).at(W, B)).objective
+    )
     with pytest.raises(DataError, match="rows of W"):
-        certify(tasks, MODEL, moved.rename(index={"a": "z"}), B)
+        certify(Problem(tasks, MODEL).at(moved.rename(index={"a": "z"}), B))
 
 
 def test_frames_of_one_set_are_put_into_one_order() -> None:

@@ -9,6 +9,7 @@ import pytest
 import scipy.io as sio
 
 from amtl_cvx import LossWeightedL1, Model, Squared, TaskSet, certify, fit, read
+from amtl_cvx.problem import Problem
 from amtl_cvx.subproblems import WeightStep
 
 Saved = dict[str, np.ndarray]
@@ -36,7 +37,7 @@ def test_their_final_point_is_rejected_and_its_exact_step_is_lower(saved: tuple[
     assert found.objective == pytest.approx(6707.0501, abs=5e-5)  # SPEC's figures, not ours
     assert not found.passes and found.relative > 0.5
     assert by_columns(tasks, model, W, B) == pytest.approx(0.83, abs=5e-3)
-    exact, _ = WeightStep.compile(tasks, model).solve(tasks, model, W, B)
+    exact, _ = WeightStep.compile(tasks, model).solve(Problem(tasks, model).at(W, B))
     assert model.objective(tasks, exact, B) == pytest.approx(4607.8073, abs=5e-5)
 
 

@@ -42,6 +42,7 @@ from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Hinge, Loss, Poisson, Squared
 from amtl_cvx.model import Model, make_model
+from amtl_cvx.problem import Problem
 from amtl_cvx.subproblems import WeightStep, compile_transfer_step
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
@@ -60,7 +61,7 @@ def amtl(loss: Loss, mu: float = 0.05, coupling: float = 0.7) -> Model:
 def test_residuals_are_the_literal_loops(loss: Loss, rng: np.random.Generator) -> None:
     tasks, model = tasks_for(loss, rng, counts=(4, 9, 14, 3)), amtl(loss)
     W, B = rng.normal(size=(6, 4)), random_transfer(rng, 4)
-    assert literal.residual(tasks, model, W, B).agrees(residuals(tasks, model, W, B))
+    assert literal.residual(tasks, model, W, B).agrees(residuals(Problem(tasks, model).at(W, B)))
 
 
 def column_dual(model: Model, W: Array, B: Array, prices: Array, t: int) -> tuple[float, float, Array]:
@@ -93,7 +94,7 @@ def test_gap_B_is_primal_minus_dual_and_bounds_the_distance_to_the_optimum(
             optimum = model.coupling * float(((w - A @ b) ** 2).sum()) + float(p @ b)
             assert dual <= optimum * (1 + 1e-7)
             total, least = total + primal - dual, least + primal - optimum
-        gap, reason = transfer_gap(tasks, model, W, B)
+        gap, reason = transfer_gap(Problem(tasks, model).at(W, B))
         assert gap is not None and reason == ""
         assert (
             least * (1 - 1e-6) <= gap <= total * (1 + 1e-9)
@@ -104,10 +105,10 @@ def test_weak_duality_of_the_b_step_at_random_points(rng: np.random.Generator) -
     tasks, model = random_tasks(rng), amtl(Squared(), mu=0.2)
     W = rng.normal(size=(6, 4)) + 1.0
     step = compile_transfer_step(tasks, model)
-    best = model.objective(tasks, W, step.solve(tasks, model, W, np.zeros((4, 4))).value)
+    best = model.objective(tasks, W, step.solve(Problem(tasks, model).at(W, np.zeros((4, 4)))).value)
     for _ in range(50):
         B = random_transfer(rng, 4, 10.0 ** rng.uniform(-3, 1))
-        gap, _ = transfer_gap(tasks, model, W, B)
+        gap, _ = transfer_gap(Problem(tasks, model).at(W, B))
         assert gap is not None and model.objective(tasks, W, B) - gap <= best * (1 + 1e-10)
 
 
@@ -120,12 +121,12 @@ def test_free_edges_have_a_finite_bound_that_holds(free: tuple[int, ...], rng: n
     tasks, model = TaskSet(tasks=tuple(fitted)), amtl(Squared(), mu=0.2)
     prices = model.mu * model.weighted_losses(tasks, W)
     assert (prices[list(free)] <= 1e-25).all()
-    best = compile_transfer_step(tasks, model).solve(tasks, model, W, np.zeros((4, 4))).value
-    gap, _ = transfer_gap(tasks, model, W, best)
+    best = compile_transfer_step(tasks, model).solve(Problem(tasks, model).at(W, np.zeros((4, 4)))).value
+    gap, _ = transfer_gap(Problem(tasks, model).at(W, best))
     assert gap is not None and gap <= 1e-7 * model.objective(tasks, W, best)
     for _ in range(20):
         B = random_transfer(rng, 4, 10.0 ** rng.uniform(-2, 0.5))
-        gap, _ = transfer_gap(tasks, model, W, B)
+        gap, _ = transfer_gap(Problem(tasks, model).at(W, B))
         rise = model.objective(tasks, W, B) - model.objective(tasks, W, best)
         assert gap is not None and gap >= rise * (1 - 1e-9)
 
@@ -135,7 +136,7 @@ def test_collinear_free_edges_have_the_best_bound(rng: np.random.Generator) -> N
     tasks = random_tasks(rng, d=2, counts=(9, 9, 9, 9))
     for _ in range(10):
         model, W = make_model(mu=0.0, coupling=0.7), rng.normal(size=(2, 4)) + 1.0
-        gap, _ = transfer_gap(tasks, model, W, np.zeros((4, 4)))
+        gap, _ = transfer_gap(Problem(tasks, model).at(W, np.zeros((4, 4))))
         others = [[s for s in range(4) if s != t] for t in range(4)]
         rests = [nnls(W[:, kept], W[:, t])[1] for t, kept in enumerate(others)]
         gain = 0.7 * ((W**2).sum() - sum(rest**2 for rest in rests))
@@ -152,7 +153,7 @@ def test_gap_W_of_the_squared_loss_is_the_exact_distance_to_the_optimum(
     best = literal_minimum(tasks, model, B)
     for _ in range(5):
         W = best + 10.0 ** rng.uniform(-3, 0) * rng.normal(size=best.shape)
-        gap, exact, _ = weight_gap(tasks, model, W, B)
+        gap, exact, _ = weight_gap(Problem(tasks, model).at(W, B))
         rise = model.objective(tasks, W, B) - model.objective(tasks, best, B)
         assert exact and gap == pytest.approx(rise, rel=1e-6)
 
@@ -179,9 +180,9 @@ def test_gap_W_of_a_large_squared_problem_is_a_bound(
     tasks, model, B = random_tasks(rng), make_model(mu=0.3, coupling=0.7), random_transfer(rng, 4)
     best = literal_minimum(tasks, model, B)
     W = best + 0.1 * rng.normal(size=best.shape)
-    exact, was_exact, _ = weight_gap(tasks, model, W, B)
+    exact, was_exact, _ = weight_gap(Problem(tasks, model).at(W, B))
     monkeypatch.setattr(weights, "DENSE_LIMIT", 0)
-    bound, is_exact, _ = weight_gap(tasks, model, W, B)
+    bound, is_exact, _ = weight_gap(Problem(tasks, model).at(W, B))
     assert was_exact and not is_exact and exact is not None and bound is not None and bound >= exact
 
 
@@ -202,7 +203,7 @@ def test_gap_W_of_the_logistic_loss_bounds_the_distance_to_the_optimum(
     best = minimize(value, np.zeros(24), jac=slope, method="BFGS", options={"gtol": 1e-6}).fun
     for _ in range(10):
         W = 10.0 ** rng.uniform(-2, 1) * rng.normal(size=(6, 4))
-        gap, exact, _ = weight_gap(tasks, model, W, B)
+        gap, exact, _ = weight_gap(Problem(tasks, model).at(W, B))
         assert not exact and gap is not None and gap >= (value(W.ravel()) - best) * (1 - 1e-9)
         M = np.eye(4) - B
         G = model.gradient_W(tasks, W, B)
@@ -216,7 +217,7 @@ def test_a_singular_graph_has_no_bound_for_the_logistic_loss(rng: np.random.Gene
         random_tasks(rng, loss="logistic", counts=(9, 9)),
         make_model(loss="logistic", mu=0.3, coupling=0.7),
     )
-    gap, _, reason = weight_gap(tasks, model, np.ones((6, 2)), np.array([[0.0, 1.0], [1.0, 0.0]]))
+    gap, _, reason = weight_gap(Problem(tasks, model).at(np.ones((6, 2)), np.array([[0.0, 1.0], [1.0, 0.0]])))
     assert gap is None and "singular" in reason
 
 
@@ -241,7 +242,7 @@ def on_an_edge(B: Array, change: Callable[[float], float]) -> Array:
 
 def test_the_certificate_of_a_first_order_point(certified: Point) -> None:
     tasks, model, W, B = certified
-    found = certify(tasks, model, W, B)
+    found = certify(Problem(tasks, model).at(W, B))
     assert found.passes and found.level == "C2" and found.kind == "joint"
     assert found.objective == pytest.approx(model.objective(tasks, W, B), rel=1e-14)
     assert found.sigma_min == pytest.approx(np.linalg.norm(np.eye(4) - B, -2), rel=1e-9)
@@ -271,7 +272,7 @@ REJECTED: dict[str, Callable[[Array, Array], tuple[Array, Array]]] = {
 def test_a_changed_point_is_rejected(certified: Point, change: str) -> None:
     tasks, model, W, B = certified
     V, C = REJECTED[change](W, B)
-    found = certify(tasks, model, V, C)
+    found = certify(Problem(tasks, model).at(V, C))
     assert not found.passes and found.level != "C2"
     if change in ("negative entry", "diagonal", "sign of an edge flipped"):
         assert found.feasibility > 0 and found.level is None and found.gap_B is None
@@ -288,16 +289,16 @@ def test_another_problem_is_rejected(certified: Point) -> None:
         replace(model, loss=replace(model.loss, reduction=other)),  # type: ignore[type-var]
     ]
     for another in changed:
-        assert not certify(tasks, another, W, B).passes
+        assert not certify(Problem(tasks, another).at(W, B)).passes
 
 
 def test_prices_of_stale_losses_are_rejected(certified: Point) -> None:
     """B from the losses of the single-task W, W for that B: both steps right, the pair wrong."""
     tasks, model, _, _ = certified
     start = single_task_W(tasks, model)
-    B = compile_transfer_step(tasks, model).solve(tasks, model, start, np.zeros((4, 4))).value
-    W = WeightStep.compile(tasks, model).solve(tasks, model, start, B).value
-    found = certify(tasks, model, W, B)
+    B = compile_transfer_step(tasks, model).solve(Problem(tasks, model).at(start, np.zeros((4, 4)))).value
+    W = WeightStep.compile(tasks, model).solve(Problem(tasks, model).at(start, B)).value
+    found = certify(Problem(tasks, model).at(W, B))
     assert found.relative_W <= 1e-8 < found.relative_B and not found.passes
 
 
@@ -307,8 +308,8 @@ def test_permuting_the_tasks_changes_nothing(certified: Point) -> None:
     permuted = TaskSet(tasks=tuple(tasks[t] for t in order))
     for V, C in ((W, B), (W * 1.1, B), (W, B * 1.1)):
         before, after = (
-            certify(tasks, model, V, C),
-            certify(permuted, model, V[:, order], C[np.ix_(order, order)]),
+            certify(Problem(tasks, model).at(V, C)),
+            certify(Problem(permuted, model).at(V[:, order], C[np.ix_(order, order)])),
         )
         assert after.passes == before.passes and after.edges == before.edges
         assert after.objective == pytest.approx(before.objective, rel=1e-12)
@@ -326,7 +327,10 @@ def test_scaling_y_changes_no_verdict(scale: float, rng: np.random.Generator) ->
         (solution.W * (1 + 1e-6), solution.B),
         (solution.W, solution.B * 1.01),
     ):
-        before, after = certify(tasks, model, W, B), certify(scaled, model, scale * W, B)
+        before, after = (
+            certify(Problem(tasks, model).at(W, B)),
+            certify(Problem(scaled, model).at(scale * W, B)),
+        )
         assert after.passes == before.passes and after.level == before.level
         assert after.relative == pytest.approx(before.relative, rel=1e-4, abs=1e-12)
 
@@ -342,8 +346,8 @@ def test_an_edge_out_of_a_task_without_predictor_is_rejected(rng: np.random.Gene
     W = ridge(tasks, model)
     assert np.abs(W[:, 0]).max() <= 1e-15
     W[:, 0] = 0.0
-    assert certify(tasks, model, W, np.zeros((2, 2))).passes
-    found = certify(tasks, model, W, np.array([[0.0, 0.1], [0.0, 0.0]]))
+    assert certify(Problem(tasks, model).at(W, np.zeros((2, 2)))).passes
+    found = certify(Problem(tasks, model).at(W, np.array([[0.0, 0.1], [0.0, 0.0]])))
     assert not found.passes and found.relative_B > 1e-3 and found.gap_B is not None
     assert found.gap_B >= 0.1 * model.mu * model.losses(tasks, W)[0] * (1 - 1e-9)
 
@@ -360,15 +364,15 @@ def test_an_edge_out_of_a_task_without_predictor_is_rejected(rng: np.random.Gene
 )
 def test_wrong_shapes_and_numbers_are_bad_data(W: Array, B: Array, rng: np.random.Generator) -> None:
     with pytest.raises(DataError):
-        certify(random_tasks(rng), make_model(mu=0.1, coupling=1.0), W, B)
+        certify(Problem(random_tasks(rng), make_model(mu=0.1, coupling=1.0)).at(W, B))
 
 
 def test_settings_out_of_range_are_refused(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), make_model(mu=0.1, coupling=1.0)
     with pytest.raises(ModelError, match="tol"):
-        certify(tasks, model, np.zeros((6, 4)), np.zeros((4, 4)), tol=0.0)
+        certify(Problem(tasks, model).at(np.zeros((6, 4)), np.zeros((4, 4))), tol=0.0)
     with pytest.raises(ModelError, match="kind"):
-        certify(tasks, model, np.zeros((6, 4)), np.zeros((4, 4)), kind="global")
+        certify(Problem(tasks, model).at(np.zeros((6, 4)), np.zeros((4, 4))), kind="global")
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
@@ -376,7 +380,7 @@ def test_single_task_is_judged_as_ridge(reduction: str, rng: np.random.Generator
     tasks, zero = random_tasks(rng), np.zeros((4, 4))
     model = make_model(mu=0.001, coupling=0.7, reduction=reduction)
     W = ridge(tasks, model)
-    found = certify(tasks, model, W, zero, kind="single-task")
+    found = certify(Problem(tasks, model).at(W, zero), kind="single-task")
     assert (
         found.passes
         and found.level == "C2"
@@ -384,11 +388,11 @@ def test_single_task_is_judged_as_ridge(reduction: str, rng: np.random.Generator
         and "fixed at 0" in found.reasons["gap_B"]
     )
     assert found.relative <= 1e-12 < found.joint_relative
-    assert not certify(tasks, model, W, zero, kind="joint").passes
-    assert not certify(tasks, model, W * (1 + 1e-6), zero, kind="single-task").passes
+    assert not certify(Problem(tasks, model).at(W, zero), kind="joint").passes
+    assert not certify(Problem(tasks, model).at(W * (1 + 1e-6), zero), kind="single-task").passes
     edge = zero.copy()
     edge[0, 1] = 1e-9
-    assert not certify(tasks, model, W, edge, kind="single-task").passes
+    assert not certify(Problem(tasks, model).at(W, edge), kind="single-task").passes
 
 
 def concluded(**changed: object) -> Certificate:
@@ -429,7 +433,11 @@ def test_levels(changed: dict[str, object], level: str | None, passes: bool) -> 
 
 def test_the_dictionary_is_json(certified: Point) -> None:
     tasks, model, W, B = certified
-    for found in (certify(tasks, model, W, B), certify(tasks, model, W, -B), concluded(relative=math.inf)):
+    for found in (
+        certify(Problem(tasks, model).at(W, B)),
+        certify(Problem(tasks, model).at(W, -B)),
+        concluded(relative=math.inf),
+    ):
         data = json.loads(json.dumps(found.to_dict(), allow_nan=False))
         figures = [
             "stationarity_W",
@@ -453,9 +461,9 @@ def test_a_perfect_fit_at_mu_zero_is_judged(rng: np.random.Generator) -> None:
     for t in range(4):
         others = np.arange(4) != t
         B[others, t] = nnls(W[:, others], W[:, t])[0]
-    gap, _ = transfer_gap(tasks, model, W, B)
+    gap, _ = transfer_gap(Problem(tasks, model).at(W, B))
     assert gap is not None and gap <= 1e-10
-    assert residuals(tasks, model, W, B).relative_B <= 1e-12
+    assert residuals(Problem(tasks, model).at(W, B)).relative_B <= 1e-12
 
 
 @pytest.mark.slow
@@ -467,7 +475,7 @@ def test_a_vanishing_gradient_without_a_minimum_is_rejected(rng: np.random.Gener
     tasks = TaskSet.from_arrays(X, [np.sign(Xt @ w) for Xt in X])
     model = make_model(loss="logistic", mu=0.0, coupling=1.0)
     W, B = np.column_stack([w, w]) * 60.0 / np.linalg.norm(w), np.array([[0.0, 1.0], [1.0, 0.0]])
-    found = certify(tasks, model, W, B)
+    found = certify(Problem(tasks, model).at(W, B))
     assert found.relative <= 1e-6  # the residual alone does not see it
     assert model.objective(tasks, 2.0 * W, B) < 0.01 * found.objective
     assert not found.passes and found.gain_W is not None and found.gain_W > 0.1 * found.objective
@@ -496,16 +504,16 @@ def test_a_fall_of_J_in_directions_that_no_row_sees_is_measured() -> None:
     W, edge = np.array([[0.5, -0.5, 0.0], [long, long, 2.0]]), 2.0 / long
     B = np.array([[0.0, 1.0, edge], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     loss = (0.5**2 + 0.0**2) / 2
-    found = certify(tasks, model, W, B)
+    found = certify(Problem(tasks, model).at(W, B))
     fall = 0.9 * 0.1 * loss * edge + 0.99 * (0.5 * edge) ** 2  # the edge is a tenth, its share of R_2 as well
     assert not found.passes and "what no row sees" in found.reasons["minimum"]
     assert fall_of(found.reasons["minimum"]) == pytest.approx(fall / found.objective, rel=0.05)
     J = model.objective(tasks, W * [[1.0] * 3, [10.0, 10.0, 1.0]], B * [[1.0, 1.0, 0.1]] * 1.0)
     assert found.objective - J == pytest.approx(fall, rel=1e-4)
     for edges in (B * [1.0, 1.0, 0.0], 0.5 * B):  # no edge to 2: flat; no cycle
-        assert "minimum" not in certify(tasks, model, W, edges).reasons
+        assert "minimum" not in certify(Problem(tasks, model).at(W, edges)).reasons
     full = TaskSet.from_arrays([np.eye(2), np.eye(2), X[2]], [task.y for task in tasks])
-    assert "minimum" not in certify(full, model, W, B).reasons  # their rows see all directions
+    assert "minimum" not in certify(Problem(full, model).at(W, B)).reasons  # their rows see all directions
 
 
 def test_a_fall_of_J_as_losses_vanish_is_measured() -> None:
@@ -516,15 +524,17 @@ def test_a_fall_of_J_as_losses_vanish_is_measured() -> None:
     model, w = make_model(loss="logistic", mu=0.5, coupling=1.0), np.array([9.0, 0.0])
     W, B = np.column_stack([w, w, 0.01 * w]), np.array([[0.0, 1.0, 0.01], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     loss, less = (float(np.log1p(np.exp(-k * 9.0))) for k in (1.0, 10.0))
-    found = certify(tasks, model, W, B)
+    found = certify(Problem(tasks, model).at(W, B))
     fall = loss * (1 + 0.5 * 1.01) - less * (1 + 0.5 * 1.001) + 1.5 * (loss - less)
     assert not found.passes and "the predictors of 'task 0', 'task 1' grow" in found.reasons["minimum"]
     assert fall_of(found.reasons["minimum"]) == pytest.approx(fall / found.objective, rel=0.05)
-    assert "minimum" not in certify(tasks, model, 5.0 * W, B).reasons  # e^-45: nothing is left to fall
+    assert (
+        "minimum" not in certify(Problem(tasks, model).at(5.0 * W, B)).reasons
+    )  # e^-45: nothing is left to fall
     apart = TaskSet.from_arrays([X, -X, noise], [task.y for task in tasks])  # no common w fits both
-    assert "minimum" not in certify(apart, model, W, B).reasons
+    assert "minimum" not in certify(Problem(apart, model).at(W, B)).reasons
     at_rest = 1e-3 * np.eye(3)[[1, 0, 2]]
-    assert "minimum" not in certify(tasks, model, W, np.where(B > 0.5, at_rest, B)).reasons
+    assert "minimum" not in certify(Problem(tasks, model).at(W, np.where(B > 0.5, at_rest, B))).reasons
 
 
 @pytest.mark.parametrize("loss", ["logistic", "squared"])
@@ -575,7 +585,7 @@ def test_a_point_that_escapes_does_not_pass_however_small_its_residuals() -> Non
         alone = alone - np.linalg.solve(model.loss.hessian(tasks[2], alone) + 2 * np.eye(2), g)
     w = np.array([25.0, 0.0])
     W, B = np.column_stack([w, w, alone]), np.array([[0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
-    found = certify(tasks, model, W, B, tol=1e-6)
+    found = certify(Problem(tasks, model).at(W, B), tol=1e-6)
     assert found.relative <= 1e-7 and found.gap_B is not None and found.gap_B <= 1e-9 * found.objective
     assert not found.passes and found.level in ("C0", "C1")
     longer = model.objective(tasks, W * [2.0, 2.0, 1.0], B)
@@ -587,12 +597,12 @@ def test_why_the_gap_of_B_is_large_is_measured(rng: np.random.Generator) -> None
     tasks, model = random_tasks(rng), amtl(Squared(), mu=0.02)
     solution = alternate(tasks, model, Options())
     W, B = solution.W, solution.B.copy()
-    assert "gap_B" not in certify(tasks, model, W, B).reasons
+    assert "gap_B" not in certify(Problem(tasks, model).at(W, B)).reasons
     t = int(np.flatnonzero(B.any(axis=0))[0])
     B[:, t] *= 0.5
-    best = compile_transfer_step(tasks, model).solve(tasks, model, W, B).value
+    best = compile_transfer_step(tasks, model).solve(Problem(tasks, model).at(W, B)).value
     gain = model.objective(tasks, W, B) - model.objective(tasks, W, best)
-    said = certify(tasks, model, W, B).reasons["gap_B"]
+    said = certify(Problem(tasks, model).at(W, B)).reasons["gap_B"]
     assert f"edges into 'task {t}'" in said and "lowers J by" in said
     assert float(said.split("lowers J by ")[1].split(",")[0]) == pytest.approx(gain, rel=0.06)
 
@@ -602,9 +612,9 @@ def test_a_gap_of_B_that_is_rounding_is_said_to_be() -> None:
     W = np.array([[2.0, 1.0, -1.0], [3.0, 0.0, 0.0]])
     B = np.array([[0.0, 2 / 13, 0.0], [2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
     tasks, model = TaskSet.from_arrays([np.eye(2)] * 3, [np.ones(2)] * 3), make_model(mu=0.0, coupling=0.5)
-    found = transfer_evidence(tasks, model, W, B)
+    found = transfer_evidence(Problem(tasks, model).at(W, B))
     assert found.duals is not None and found.duals.gaps[0] >= 1.0
-    said = why_gap(tasks, model, (W, B), found.duals)
+    said = why_gap(Problem(tasks, model).at(W, B), found.duals)
     assert "rounding" in said and "edges into 'task 0'" in said
 
 
@@ -613,7 +623,7 @@ FIGURES = ("gap_W", "gap_B", "gain_W", "error_W", "error_B", "zeros_proven", "co
 
 def test_the_evidence_of_a_first_order_point(certified: Point) -> None:
     tasks, model, W, B = certified
-    found = certify(tasks, model, W, B)
+    found = certify(Problem(tasks, model).at(W, B))
     assert found.zeros + found.edges == 12 and found.zeros_proven == found.zeros
     assert found.error_W is not None and found.error_W <= 1e-7 * np.linalg.norm(W)
     assert found.error_B is not None and found.error_B <= 1e-6 * np.linalg.norm(B)
@@ -621,7 +631,7 @@ def test_the_evidence_of_a_first_order_point(certified: Point) -> None:
     assert any(line.startswith("No move of W alone can gain more than") for line in words)
     assert any(line.startswith("No move of B alone can gain more than") for line in words)
     assert f"{found.zeros} of {found.zeros} absent edges are proved absent for this W." in words
-    worse = certify(tasks, model, W, np.where(np.eye(4, dtype=bool), 0.0, B + 1.0))
+    worse = certify(Problem(tasks, model).at(W, np.where(np.eye(4, dtype=bool), 0.0, B + 1.0)))
     assert worse.zeros == 0 and worse.zeros_proven == 0 and worse.edges == 12
 
 
@@ -630,18 +640,18 @@ def test_what_is_missing_has_its_reason(certified: Point, monkeypatch: pytest.Mo
     twins = np.column_stack([W[:, 0], W[:, 0], W[:, 1], W[:, 1]])
     group = replace(model, transfer=SourceGroupL2(mu=0.3))
     judged = [
-        certify(tasks, model, W, B),
-        certify(tasks, model, W, -B),
-        certify(tasks, model, W, -9.0 * (1.0 - np.eye(4)) / model.mu),
-        certify(tasks, model, W, 0 * B),
-        certify(tasks, model, W, 0 * B, kind="single-task"),
-        certify(tasks, group, W, B),
-        certify(tasks, model, twins, 1.0 - np.eye(4)),
-        certify(tasks, model, W, np.roll(np.eye(4), 1, axis=1)),
+        certify(Problem(tasks, model).at(W, B)),
+        certify(Problem(tasks, model).at(W, -B)),
+        certify(Problem(tasks, model).at(W, -9.0 * (1.0 - np.eye(4)) / model.mu)),
+        certify(Problem(tasks, model).at(W, 0 * B)),
+        certify(Problem(tasks, model).at(W, 0 * B), kind="single-task"),
+        certify(Problem(tasks, group).at(W, B)),
+        certify(Problem(tasks, model).at(twins, 1.0 - np.eye(4))),
+        certify(Problem(tasks, model).at(W, np.roll(np.eye(4), 1, axis=1))),
         concluded(),
     ]
     monkeypatch.setattr(weights, "DENSE_LIMIT", 0)
-    judged.append(certify(tasks, model, W, B))
+    judged.append(certify(Problem(tasks, model).at(W, B)))
     missing = set()
     for found in judged:
         data = found.to_dict()
@@ -653,7 +663,7 @@ def test_what_is_missing_has_its_reason(certified: Point, monkeypatch: pytest.Mo
 
 def test_sentences_name_a_reason_once(certified: Point) -> None:
     tasks, model, W, B = certified
-    words = certify(tasks, model, W, 0 * B, kind="single-task").sentences()
+    words = certify(Problem(tasks, model).at(W, 0 * B), kind="single-task").sentences()
     told = [line for line in words if "fixed at 0" in line]
     assert told == ["gap_B, error_B, zeros_proven, condition_B: B is fixed at 0 in this problem."]
 
@@ -665,13 +675,13 @@ def test_squares_that_overflow_are_bad_data(name: str) -> None:
     large = {"W": np.full((2, 2), 1e160), "B": np.array([[0.0, 1e160], [0.0, 0.0]])}
     point = {"W": np.zeros((2, 2)), "B": np.zeros((2, 2)), name: large[name]}
     with pytest.raises(DataError, match=f"the squares of {name} overflow, its largest entry is 1e"):
-        certify(tasks, model, **point)
+        certify(Problem(tasks, model).at(**point))
 
 
 def test_a_loss_that_overflows_is_bad_data(rng: np.random.Generator) -> None:
     tasks = tasks_for(Poisson(), rng)
     with pytest.raises(DataError, match="the poisson loss of 'task 0' overflows"):
-        certify(tasks, amtl(Poisson()), np.full((6, 4), 1e4), np.zeros((4, 4)))
+        certify(Problem(tasks, amtl(Poisson())).at(np.full((6, 4), 1e4), np.zeros((4, 4))))
 
 
 @pytest.mark.parametrize("loss", NONSMOOTH_CASES, ids=loss_id)
@@ -679,6 +689,6 @@ def test_a_loss_with_kinks_cannot_pass_without_a_gap(loss: Loss, rng: np.random.
     """At W = 0 and I - B singular no bound exists; nothing else could judge W."""
     tasks = tasks_for(loss, rng, counts=(9, 9))
     model = Model(loss=loss, transfer=LossWeightedL1(mu=0.0), coupling=0.7)
-    found = certify(tasks, model, np.zeros((6, 2)), np.array([[0.0, 1.0], [1.0, 0.0]]), tol=0.999)
+    found = certify(Problem(tasks, model).at(np.zeros((6, 2)), np.array([[0.0, 1.0], [1.0, 0.0]])), tol=0.999)
     assert found.gap_W is None and "singular" in found.reasons["gap_W"]
     assert found.gain_W == math.inf and not found.passes

@@ -23,6 +23,7 @@ from amtl_cvx.certificate.rows import disagreement
 from amtl_cvx.certificate.verdict import resolution
 from amtl_cvx.losses import Hinge, Loss, Quantile, Squared
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import TaskSet
 
@@ -55,7 +56,7 @@ def test_what_j_of_0_leaves_by_rounding(loss: Loss, share: float, rng: np.random
     tasks = random_tasks(rng, loss="logistic", d=3, counts=(5, 7, 4))
     model = amtl(loss)
     at_zero = literal.J(tasks, model, np.zeros((3, 3)), np.zeros((3, 3)))
-    assert resolution(tasks, model) == pytest.approx(share * at_zero, rel=1e-12)
+    assert resolution(Problem(tasks, model)) == pytest.approx(share * at_zero, rel=1e-12)
 
 
 @pytest.mark.parametrize("size", [1.0, 1e4, 1e8])
@@ -83,8 +84,8 @@ def test_prices_are_known_to_within_their_room_where_scores_cancel(size: float) 
 
 def test_a_cause_is_told_of_gaps_that_are_too_large_only() -> None:
     tasks, model, W, B = solved()[0]
-    assert "gap_B" not in certify(tasks, model, W, B, tol=1e-8).reasons
-    far = certify(tasks, model, W, 1.5 * B, tol=1e-8)
+    assert "gap_B" not in certify(Problem(tasks, model).at(W, B), tol=1e-8).reasons
+    far = certify(Problem(tasks, model).at(W, 1.5 * B), tol=1e-8)
     assert far.gap_B is not None and far.gap_B > 1e-8 * far.objective and "gap_B" in far.reasons
 
 
@@ -149,7 +150,7 @@ def test_the_newton_step_says_where_it_has_none() -> None:
 def test_the_terms_of_every_task_are_those_of_j(case: int) -> None:
     """a_t L_t + coupling ||w_t - W b_t||^2 by loops: what a task can gain at most, and their sum is J."""
     tasks, model, W, B = [each for each in anywhere() if each.model.loss.smooth][3 * case]
-    values, room = weights.weight_problem(tasks, model, W, B, None)._terms()
+    values, room = weights.weight_problem(Problem(tasks, model).at(W, B), None)._terms()
     a, T = literal.loss_weights(tasks, model, B), tasks.T
     for t, task in enumerate(tasks):
         loss = float(model.loss.rows(task.X @ W[:, t], task.y).sum()) * literal.row_scale(
@@ -165,7 +166,7 @@ def test_the_distance_from_a_kink_is_known_to_the_digits_of_the_kink() -> None:
     """W = 0 on a quantile loss: the kinks are the targets, known to half a unit of their last digit."""
     y = np.array([1.0, -3e5, 7e-9])
     tasks = TaskSet.from_arrays([np.ones((3, 1))], [y])
-    held = HeldRows(tasks, amtl(Quantile(tau=0.5), c=(1.0,)), np.zeros((1, 1)), np.zeros((1, 1)))
+    held = HeldRows(Problem(tasks, amtl(Quantile(tau=0.5), c=(1.0,))).at(np.zeros((1, 1)), np.zeros((1, 1))))
     found = held.z_rounding(0)
     assert (found >= 2.0**-53 * np.abs(y)).all() and (found <= 1e-13 * np.abs(y)).all()
 
@@ -178,9 +179,9 @@ def test_multipliers_at_the_minimum_close_the_gap_with_and_without_a_matrix(
     """F - D at the W-step's minimum, by loops over the rows and a dense solve."""
     tasks = tasks_for(loss, rng, d=3, counts=(9, 12, 7))
     model, B = amtl(loss, mu=0.1, coupling=0.2), 0.5 * random_transfer(rng, 3)
-    W = minimal_weights(tasks, model, np.zeros((3, 3)), B)
+    W = minimal_weights(Problem(tasks, model).at(np.zeros((3, 3)), B))
     monkeypatch.setattr(fenchel, "DENSE_LIMIT", limit)
-    u = fenchel.kinked_multipliers(tasks, model, W, B)
+    u = fenchel.kinked_multipliers(Problem(tasks, model).at(W, B))
     J, dual = literal.J(tasks, model, W, B), literal.dual_W(tasks, model, B, list(u))
     assert -1e-12 * J <= J - dual <= 1e-8 * J
 
@@ -192,10 +193,10 @@ def test_rows_on_their_kinks_are_free_from_the_first_pivot_on(
     """So one is enough at the W-step's minimum; F - D by loops over the rows and a dense solve."""
     tasks = tasks_for(loss, rng, d=3, counts=(9, 12, 7))
     model, B = amtl(loss, mu=0.1, coupling=0.2), 0.5 * random_transfer(rng, 3)
-    W = minimal_weights(tasks, model, np.zeros((3, 3)), B)
+    W = minimal_weights(Problem(tasks, model).at(np.zeros((3, 3)), B))
     for name, value in (("DENSE_LIMIT", 0), ("_PIVOTS", 1), ("_WIDENINGS", 0)):
         monkeypatch.setattr(fenchel, name, value)
-    u = fenchel.kinked_multipliers(tasks, model, W, B)
+    u = fenchel.kinked_multipliers(Problem(tasks, model).at(W, B))
     J, dual = literal.J(tasks, model, W, B), literal.dual_W(tasks, model, B, list(u))
     assert -1e-12 * J <= J - dual <= 1e-12 * J
 
@@ -257,7 +258,7 @@ def test_the_residual_of_edges_of_nothing_is_that_of_a_step_of_1() -> None:
     tasks = TaskSet.from_arrays([np.ones((2, 1))] * 2, [np.ones(2)] * 2)
     for edge, expected in ((0.25, 0.25), (40.0, 3.0)):
         model = Model(loss=Squared(), transfer=SourceGroupL2(mu=3.0), coupling=1.0)
-        found = residuals(tasks, model, np.zeros((1, 2)), np.array([[0.0, edge], [0.0, 0.0]]))
+        found = residuals(Problem(tasks, model).at(np.zeros((1, 2)), np.array([[0.0, edge], [0.0, 0.0]])))
         assert found.stationarity_B == pytest.approx(expected, rel=1e-14)
 
 

@@ -7,13 +7,14 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
-from cases import Array, SourceGroupL2, mu_max, random_tasks, random_transfer, ridge, single_task_W
+from cases import SourceGroupL2, mu_max, random_tasks, random_transfer, ridge, single_task_W
 
 from amtl_cvx import coordinator
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.errors import DataError, ModelError, SolveError, SolverUnavailableError
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model, make_model
+from amtl_cvx.problem import Point
 from amtl_cvx.solution import HISTORY_COLUMNS, Blocks, Record, Solution, Status
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems import HalfStep, LinearTransferStep, WeightStep
@@ -221,9 +222,9 @@ class Sabotaged:
     def __init__(self, inner: Any, spoil: Any) -> None:
         self.inner, self.spoil, self.calls = inner, spoil, 0
 
-    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
+    def solve(self, point: Point) -> HalfStep:
         self.calls += 1
-        found = self.inner.solve(tasks, model, W, B)
+        found = self.inner.solve(point)
         return found if self.calls < 2 else HalfStep(self.spoil(found.value), found.solved)
 
 

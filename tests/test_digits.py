@@ -14,7 +14,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from cases import Array, SourceGroupL2
+from cases import Array, SourceGroupL2, at
 from flint import arb, arb_mat, ctx
 from proven import (
     DEGENERATE,
@@ -35,6 +35,7 @@ from amtl_cvx.digits.losses import PIECEWISE, ROWS, Kink
 from amtl_cvx.digits.system import FirstOrderSystem, unknowns
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import LOSSES
+from amtl_cvx.problem import Problem
 from amtl_cvx.transfer import TransferPenalty
 
 every_loss = pytest.mark.parametrize("seed", range(3), ids=PROVABLE[:3])
@@ -79,7 +80,7 @@ def test_twenty_random_problems_are_proved(seed: int) -> None:
     assert found.radius <= 1e-30 and found.strict_local_min and found.unknowns <= 30
     assert found.radius < min(found.min_positive_B, found.min_multiplier) and found.distance < 1e-9
     assert found.support == tuple((s, t) for t in range(point.tasks.T) for s in np.flatnonzero(point.B[:, t]))
-    double = second_order(*point)
+    double = second_order(at(*point))
     assert double.verdict == "strict local minimum" and double.free == found.unknowns
     for proved, judged in (
         (found.min_multiplier, double.min_multiplier),
@@ -167,7 +168,7 @@ def test_a_saddle_is_proved_to_be_one() -> None:
     point = split_duplicates()
     found = prove(*point)
     assert not found.strict_local_min and found.support == ((0, 2), (1, 2))
-    assert second_order(*point).verdict == "saddle"
+    assert second_order(at(*point)).verdict == "saddle"
     J = exact_objective(point.tasks, point.model, numbers(found.W), numbers(found.B))
     # the edges may be shifted between the copies at no cost, and then a copy moved at a gain
     shift = np.zeros_like(point.B)
@@ -277,7 +278,7 @@ def test_a_stretched_box_needs_no_exact_inverse() -> None:
     hinge = replace(hinge, loss=replace(hinge.loss, reduction="sum"))
     tasks, W, B = TaskSet.from_arrays(X, y), np.ones((1, 2)), np.zeros((2, 2))
     with ctx.workdps(70):
-        system, x, inverse = kinks.near_point(tasks, hinge, W, B, [], arb("1e-60"))
+        system, x, inverse = kinks.near_point(Problem(tasks, hinge).at(W, B), [], arb("1e-60"))
         rough = inverse + arb_mat(4, 4, [arb("1e-10").mid()] * 16)
         _, room = proof._isolation(system, x, rough, [arb(1e-9), arb(0)], arb("1e-50"))
     assert room > 0.0

@@ -10,7 +10,7 @@ from typing import Any
 import mpmath
 import numpy as np
 import pytest
-from cases import loss_id
+from cases import at, loss_id
 from flint import arb, arb_mat, ctx
 from oracle import first_order_root, judged, lowest_curvature
 from proven import (
@@ -32,6 +32,7 @@ from amtl_cvx.digits.losses import ROWS, WEDGES, Kink, row_function, seams, wedg
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.ladder import climb
 from amtl_cvx.losses import Hinge, Huber, Loss, Poisson, Quantile, make_loss
+from amtl_cvx.problem import Problem
 
 LABELS = ("huber:0.8", "poisson", "hinge", "quantile:0.7")
 INSTANCES = (
@@ -311,7 +312,7 @@ def test_a_wrong_support_is_refused(label: str, seed: int) -> None:
 def test_forged_sides_are_refused(label: str, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever is said about the rows is proved: a kink left out, added, or taken for the other side."""
     point, found = fitted(label, seed), proven(label, seed)
-    true = kinks._first_sides(point.tasks, point.model, kinks.kinked_multipliers(*point))
+    true = kinks._first_sides(point.tasks, point.model, kinks.kinked_multipliers(at(*point)))
     monkeypatch.setattr(kinks, "_sides_at", lambda system, x: system.sides)
     monkeypatch.setattr(kinks, "_independent", lambda tasks, model, W, sides: (sides, []))
     t = next(t for t, rows in enumerate(found.rows["kink"]) if rows)
@@ -397,7 +398,7 @@ def test_the_jacobian_encloses_the_differences_of_the_gradient(label: str, seed:
     tasks, model, W, B = fitted(label, seed)
     support = [(int(s), int(t)) for s, t in np.argwhere(B > 0)]
     with ctx.workdps(120):
-        system, x, _ = kinks.near_point(tasks, model, W, B, support, arb(10) ** -60)
+        system, x, _ = kinks.near_point(Problem(tasks, model).at(W, B), support, arb(10) ** -60)
         J, h, n = system.jacobian(x), arb(10) ** -40, x.nrows()
         for j in range(n):
             e = arb_mat(n, 1, [h if i == j else 0 for i in range(n)])
@@ -413,7 +414,7 @@ def test_margins_are_those_of_the_worst_point_of_a_box() -> None:
     """
     tasks, model, W, B = support_vector(0.25)
     with ctx.workdps(70):
-        system, x, _ = kinks.near_point(tasks, model, W, B, [], arb(10) ** -60)
+        system, x, _ = kinks.near_point(Problem(tasks, model).at(W, B), [], arb(10) ** -60)
         box = x + arb_mat([[arb(0, 1e-2)], [arb(0)]])
         margin, none = kinks.row_margin(system, box, arb(0)), arb(0)
         assert 0.25 - 0.5e-2 - 1e-9 <= float(margin) <= 0.25 - 0.5e-2 + 1e-15
@@ -423,7 +424,9 @@ def test_margins_are_those_of_the_worst_point_of_a_box() -> None:
         pair = TaskSet.from_arrays(
             [task.X for task in (*tasks, *tasks)], [task.y for task in (*tasks, *tasks)]
         )
-        system, x, _ = kinks.near_point(pair, model, np.ones((1, 2)), np.zeros((2, 2)), [], arb(10) ** -60)
+        system, x, _ = kinks.near_point(
+            at(pair, model, np.ones((1, 2)), np.zeros((2, 2))), [], arb(10) ** -60
+        )
         exact = kinks.row_margin(system, x, none)
         wide = kinks.row_margin(system, x, arb(0, 1e-2))
         assert float(exact) == pytest.approx(0.25) and float(wide) < 0.25

@@ -11,6 +11,7 @@ from scipy.optimize import minimize_scalar, nnls
 from amtl_cvx.certificate import residuals, transfer_gap, weight_evidence
 from amtl_cvx.losses import Huber, Loss
 from amtl_cvx.model import Model, make_model
+from amtl_cvx.problem import Problem
 from amtl_cvx.subproblems import WeightStep, compile_transfer_step, direct
 from amtl_cvx.subproblems.direct import (
     DirectTransferStep,
@@ -31,10 +32,10 @@ def test_the_weight_step_is_that_of_the_cvxpy_problem(loss: Loss, rng: np.random
     tasks = tasks_for(loss, rng)
     model = Model(loss=loss, transfer=LossWeightedL1(mu=0.2), coupling=0.7, task_weights="inverse-sqrt")
     B, start = random_transfer(rng, 4), rng.normal(size=(6, 4))
-    fast = DirectWeightStep().solve(tasks, model, start, B)
-    slow = WeightStep.compile(tasks, model).solve(tasks, model, start, B)
+    fast = DirectWeightStep().solve(Problem(tasks, model).at(start, B))
+    slow = WeightStep.compile(tasks, model).solve(Problem(tasks, model).at(start, B))
     assert np.abs(fast.value - slow.value).max() <= 1e-9 * np.abs(slow.value).max()
-    assert residuals(tasks, model, fast.value, B).relative_W <= 1e-12
+    assert residuals(Problem(tasks, model).at(fast.value, B)).relative_W <= 1e-12
     assert fast.solved.solver == "cholesky" and fast.solved.status == "optimal"
 
 
@@ -42,13 +43,13 @@ def test_the_weight_step_is_that_of_the_cvxpy_problem(loss: Loss, rng: np.random
 def test_the_transfer_step_is_that_of_the_cvxpy_problem(T: int, d: int, rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng, d=d, counts=(d + 5,) * T), make_model(mu=0.03, coupling=0.7)
     W = rng.normal(size=(d, T)) + rng.normal(size=(d, 1))
-    fast = DirectTransferStep().solve(tasks, model, W, np.zeros((T, T)))
-    slow = compile_transfer_step(tasks, model).solve(tasks, model, W, np.zeros((T, T)))
+    fast = DirectTransferStep().solve(Problem(tasks, model).at(W, np.zeros((T, T))))
+    slow = compile_transfer_step(tasks, model).solve(Problem(tasks, model).at(W, np.zeros((T, T))))
     assert model.objective(tasks, W, fast.value) <= model.objective(tasks, W, slow.value) * (1 + 1e-13)
     assert np.abs(fast.value - slow.value).max() <= 1e-7
-    gap, _ = transfer_gap(tasks, model, W, fast.value)
+    gap, _ = transfer_gap(Problem(tasks, model).at(W, fast.value))
     assert gap is not None and gap <= 1e-12 * model.objective(tasks, W, fast.value)
-    assert residuals(tasks, model, W, fast.value).relative_B <= 1e-12
+    assert residuals(Problem(tasks, model).at(W, fast.value)).relative_B <= 1e-12
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -93,7 +94,7 @@ def test_equal_and_zero_predictors_do_not_stop_the_columns(rng: np.random.Genera
 def test_the_system_is_the_hessian_of_the_model(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
     W, B = rng.normal(size=(6, 4)), random_transfer(rng, 4)
-    system = WeightSystem.at(tasks, model, W, B)
+    system = WeightSystem.at(Problem(tasks, model).at(W, B))
     assert np.abs(system.dense() - model.hessian_W(tasks, W, B)).max() <= 1e-12
     V = rng.normal(size=(4, 6))
     assert np.abs(system.product(V).ravel() - system.dense() @ V.ravel()).max() <= 1e-10
@@ -107,10 +108,12 @@ def test_conjugate_gradients_solve_what_the_factor_solves(
     B = random_transfer(rng, 10)
     B *= (1.0 - spread / 2) / np.abs(np.linalg.eigvals(B)).max()  # I - B nearly singular for a small spread
     W = rng.normal(size=(6, 10))
-    dense = minimal_weights(tasks, model, W, B)
+    dense = minimal_weights(Problem(tasks, model).at(W, B))
     monkeypatch.setattr(direct, "DENSE_SIZE", 0)
-    assert np.abs(minimal_weights(tasks, model, W, B) - dense).max() <= 1e-10 * np.abs(dense).max()
-    gain = weight_evidence(tasks, model, dense, B).gain
+    assert (
+        np.abs(minimal_weights(Problem(tasks, model).at(W, B)) - dense).max() <= 1e-10 * np.abs(dense).max()
+    )
+    gain = weight_evidence(Problem(tasks, model).at(dense, B)).gain
     assert gain is not None and gain <= 1e-20 * model.objective(tasks, W, B)
 
 
@@ -126,11 +129,11 @@ def test_a_newton_step_that_is_far_too_long_is_cut_short() -> None:
     tasks = TaskSet.from_arrays(X, [np.array([10.0, 21.0, 14.0]), np.array([22.0, 19.0, 61.0])])
     model = Model(loss=Huber(threshold=0.5), transfer=LossWeightedL1(mu=0.1), coupling=1.0)
     B = np.array([[0.0, 2.0], [0.5 * (1.0 - 1e-7), 0.0]])
-    W = minimal_weights(tasks, model, np.zeros((1, 2)), B)
+    W = minimal_weights(Problem(tasks, model).at(np.zeros((1, 2)), B))
     along = minimize_scalar(lambda v: model.objective(tasks, np.array([[v, 2.0 * v]]), B), bounds=(0, 30))
     assert 9.0 < along.x < 11.0
     assert model.objective(tasks, W, B) <= along.fun * (1 + 1e-9)
-    assert residuals(tasks, model, W, B).relative_W < 1e-10
+    assert residuals(Problem(tasks, model).at(W, B)).relative_W < 1e-10
 
 
 def test_the_logistic_step_matches_the_exponential_cones(rng: np.random.Generator) -> None:
@@ -142,5 +145,5 @@ def test_the_logistic_step_matches_the_exponential_cones(rng: np.random.Generato
     cp.Problem(cp.Minimize(losses + 0.5 * cp.sum_squares(w))).solve(
         solver="CLARABEL", tol_gap_abs=1e-13, tol_gap_rel=1e-13, tol_feas=1e-13
     )
-    found: Array = minimal_weights(tasks, model, np.zeros((3, 1)), np.zeros((1, 1)))
+    found: Array = minimal_weights(Problem(tasks, model).at(np.zeros((3, 1)), np.zeros((1, 1))))
     assert np.abs(found[:, 0] - w.value).max() <= 1e-6

@@ -24,6 +24,7 @@ from amtl_cvx.enclosure.scip import _Program, claim
 from amtl_cvx.enclosure.sublevel import derive_bounds
 from amtl_cvx.errors import DataError, NotCertifiable
 from amtl_cvx.losses import Logistic, Squared, SquaredHinge
+from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import TaskSet
 
 search: ModuleType = __import__("sys").modules[enclose.__module__]
@@ -201,7 +202,7 @@ def test_scip_is_given_500_unknowns_and_no_more(T: int, d: int, reason: str) -> 
     pytest.importorskip("pyscipopt", reason="the extra [global] is not installed")
     tasks = random_tasks(np.random.default_rng(40), loss="logistic", d=d, counts=(4,) * T)
     with pytest.raises(NotCertifiable, match=reason):
-        claim(tasks, amtl(Logistic(), c="equal"), np.zeros((d, T)), np.zeros((T, T)))
+        claim(Problem(tasks, amtl(Logistic(), c="equal")).at(np.zeros((d, T)), np.zeros((T, T))))
 
 
 def test_a_claim_of_ridge_is_as_wide_as_its_ends_are_apart() -> None:
@@ -210,7 +211,7 @@ def test_a_claim_of_ridge_is_as_wide_as_its_ends_are_apart() -> None:
     x, y = np.array([1.0, 2.0, -1.0]), np.array([1.0, 1.0, 0.5])
     tasks, model = TaskSet.from_arrays([x[:, None]], [y]), amtl(Squared(), coupling=0.5, c="equal")
     least = y @ y / 3 - (x @ y / 3) ** 2 / (x @ x / 3 + 0.5)
-    found = claim(tasks, model, np.zeros((1, 1)), np.zeros((1, 1)))
+    found = claim(Problem(tasks, model).at(np.zeros((1, 1)), np.zeros((1, 1))))
     assert found.lower <= least * (1 + 1e-9) and found.upper >= least * (1 - 1e-9)
     assert found.width == pytest.approx((found.upper - found.lower) / found.upper, abs=1e-15)
     assert found.width < 1e-3
@@ -236,7 +237,7 @@ def test_a_claim_of_a_squared_hinge_is_the_least_of_its_parabola() -> None:
     """(w - 1/3)^2 + 8/9 + w^2 / 2 is least at 2/9, 25/27 there."""
     pytest.importorskip("pyscipopt", reason="the extra [global] is not installed")
     tasks, model = hinge_parabola(1.0, T=1), amtl(SquaredHinge(), coupling=0.5, c="equal")
-    found = claim(tasks, model, np.zeros((1, 1)), np.zeros((1, 1)))
+    found = claim(Problem(tasks, model).at(np.zeros((1, 1)), np.zeros((1, 1))))
     assert found.closed and found.lower <= 25 / 27 * (1 + 1e-9)
     assert found.upper == pytest.approx(25 / 27, rel=1e-5) and found.width < 1e-5
 

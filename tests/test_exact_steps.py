@@ -17,6 +17,7 @@ from scipy.optimize import brentq
 from amtl_cvx.digits import exact_weights
 from amtl_cvx.losses import Logistic, Loss, Squared
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.subproblems import (
     Problems,
     TransferStep,
@@ -120,9 +121,11 @@ def test_features_that_a_predictor_does_not_use_leave_its_edges(rng: np.random.G
     assert (exact[:3] > 0).any(axis=1).all()
     for columns in (False, True):
         step = compile_transfer_step(tasks, model, columns=columns)
-        np.testing.assert_allclose(step.solve(tasks, model, W, 0 * exact).value, exact, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(
+            step.solve(Problem(tasks, model).at(W, 0 * exact)).value, exact, rtol=0, atol=1e-12
+        )
     nothing = np.column_stack([W[:, :3], np.zeros(6)])
-    B = exactly_feasible(tasks, model, nothing, np.ones((4, 4)))
+    B = exactly_feasible(Problem(tasks, model).at(nothing, np.ones((4, 4))))
     assert not B[3].any() and not B[:, 3].any()
 
 
@@ -144,7 +147,9 @@ def test_a_penalty_on_groups_has_its_closed_form_for_two_tasks(mu: float, rng: n
     assert (exact > 0).any()
     step = compile_transfer_step(tasks, model)
     assert isinstance(step, TransferStep)
-    np.testing.assert_allclose(step.solve(tasks, model, W, 0 * exact).value, exact, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(
+        step.solve(Problem(tasks, model).at(W, 0 * exact)).value, exact, rtol=0, atol=1e-13
+    )
     raw = np.asarray(step.problem.B.value)  # of the solver, before it is made exact
     np.testing.assert_allclose(raw, exact, rtol=0, atol=1e-5)
     losses = model.weighted_losses(tasks, W)
@@ -207,7 +212,9 @@ def test_newton_holds_an_entry_that_only_the_coupling_holds_against_its_own_loss
     for w in (1e-9 * scale, 1e-6 * scale, scale):
         room = 1e-5 * np.sqrt(2 * coupling * a * (y @ y) / 3) + 1e-5 * 2 * coupling * w
         expected = 2 * coupling * w / (2 * coupling * w + room)
-        found = joint_step(tasks, model, np.zeros((1, 1))).relative(np.array([[best], [w]]))
+        found = joint_step(Problem(tasks, model).at(np.zeros((2, 1)), np.zeros((1, 1)))).relative(
+            np.array([[best], [w]])
+        )
         assert found == pytest.approx(expected, rel=1e-4)
 
 
@@ -223,8 +230,8 @@ def test_newton_goes_on_where_a_long_row_hides_a_short_one(long: float) -> None:
 
     best = brentq(slope, 1e-3 if long > 1.0 else 0.0, 50.0, xtol=1e-14)
     start, B = np.zeros((1, 1)), np.zeros((1, 1))
-    assert minimal_weights(tasks, model, start, B)[0, 0] == pytest.approx(best, rel=1e-6)
-    solved = WeightStep.compile(tasks, model).solve(tasks, model, start, B).value
+    assert minimal_weights(Problem(tasks, model).at(start, B))[0, 0] == pytest.approx(best, rel=1e-6)
+    solved = WeightStep.compile(tasks, model).solve(Problem(tasks, model).at(start, B)).value
     assert solved[0, 0] == pytest.approx(best, rel=1e-6)
 
 
@@ -236,7 +243,7 @@ def test_a_problem_that_is_kept_takes_the_rows_and_the_loss_of_every_fit(rng: np
         loss = Squared(reduction=reduction)  # type: ignore[arg-type]
         model = Model(loss=loss, transfer=LossWeightedL1(mu=0.1), coupling=0.7)
         step = WeightStep.compile(tasks, model, problems=problems)
-        found = step.solve(tasks, model, np.zeros((3, 2)), np.zeros((2, 2))).value
+        found = step.solve(Problem(tasks, model).at(np.zeros((3, 2)), np.zeros((2, 2)))).value
         for t, task in enumerate(tasks):
             scale = 1.0 / len(task.y) if reduction == "mean" else 1.0
             H = scale * task.X.T @ task.X + 0.7 * np.eye(3)
@@ -251,7 +258,7 @@ def test_a_step_from_roots_is_newtons(loss: Loss, rng: np.random.Generator) -> N
     W, B = rng.normal(size=(3, 3)), random_transfer(rng, 3)
     g = literal.gradients(tasks, model, W, B)[0].T.ravel()
     expected = -np.linalg.solve(literal.hessian_W(tasks, model, W, B), g).reshape(3, 3).T
-    found = root_step(tasks, model, W, np.eye(3) - B, model.loss_weight(tasks, B))
+    found = root_step(Problem(tasks, model).at(W, B))
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9 * np.abs(expected).max())
 
 
@@ -265,9 +272,8 @@ def test_a_step_from_roots_ends_at_the_rational_minimum_where_i_minus_b_is_nearl
     tasks = TaskSet.from_arrays([scale * task.X for task in tasks], [task.y for task in tasks])
     model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.25), coupling=0.75 * scale**2)
     exact = np.array(exact_weights(tasks, model, B).W, dtype=float)
-    M, a = np.eye(2) - B, model.loss_weight(tasks, B)
     for start in (np.zeros((6, 2)), 2.0 * exact, exact + np.abs(exact).max() * rng.normal(size=(6, 1))):
         W = start
         for _ in range(3):
-            W = W + root_step(tasks, model, W, M, a)
+            W = W + root_step(Problem(tasks, model).at(W, B))
         np.testing.assert_allclose(W, exact, rtol=0, atol=1e-6 * np.abs(exact).max())

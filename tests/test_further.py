@@ -14,6 +14,7 @@ from amtl_cvx.coordinator import Options
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Quantile, SquaredHinge
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model, make_model
+from amtl_cvx.problem import Problem
 from amtl_cvx.refine import plain_rounds
 from amtl_cvx.refine.local import Trust
 from amtl_cvx.refine.newton import newton_steps
@@ -50,8 +51,8 @@ def test_targets_of_very_unequal_size_do_not_stop_refinement_at_once(monkeypatch
     monkeypatch.syspath_prepend(Path(__file__).resolve().parents[1] / "reports" / "random")
     found = importlib.import_module("problems").problem(285)
     tasks, model, B = found.tasks, found.model, np.zeros((8, 8))
-    W = kinked_minimum(tasks, model, np.zeros((5, 8)), B)
-    point = next(newton_steps(tasks, model, W, B, trust=Trust()))
+    W = kinked_minimum(Problem(tasks, model).at(np.zeros((5, 8)), B))
+    point = next(newton_steps(Problem(tasks, model).at(W, B), trust=Trust()))
     assert model.objective(tasks, *point) < model.objective(tasks, W, B) * (1.0 - 1e-12)
 
 
@@ -59,15 +60,15 @@ def test_targets_of_very_unequal_size_do_not_stop_refinement_at_once(monkeypatch
 def test_plain_rounds_descend_to_their_limit(most: int, rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
     start = np.zeros((6, 4)), np.zeros((4, 4))
-    points = list(plain_rounds(tasks, model, start, most=most))
+    points = list(plain_rounds(Problem(tasks, model).at(*start), most=most))
     values = [model.objective(tasks, *point) for point in (start, *points)]
     assert len(points) == most and (np.diff(values) < 0.0).all()
 
 
 def test_plain_rounds_end_where_j_falls_no_more() -> None:
     tasks, model = separable()
-    points = list(plain_rounds(tasks, model, (np.zeros((4, 3)), np.zeros((3, 3))), most=10**4))
-    assert not list(plain_rounds(tasks, model, points[-1], most=1))
+    points = list(plain_rounds(Problem(tasks, model).at(np.zeros((4, 3)), np.zeros((3, 3))), most=10**4))
+    assert not list(plain_rounds(Problem(tasks, model).at(*points[-1]), most=1))
 
 
 def test_tasks_that_rebuild_each_other_exactly_are_certified() -> None:
@@ -94,7 +95,7 @@ def test_newton_steps_from_roots_are_those_of_the_hessian(loss: Loss, rng: np.ra
     tasks, B = tasks_for(loss, rng), random_transfer(rng, 4, 0.3)
     model = Model(loss=loss, transfer=LossWeightedL1(mu=0.3), coupling=0.7)
     W = rng.normal(size=(6, 4))
-    step = root_step(tasks, model, W, np.eye(4) - B, model.loss_weight(tasks, B))
+    step = root_step(Problem(tasks, model).at(W, B))
     H, g = model.hessian_W(tasks, W, B), model.gradient_W(tasks, W, B)
     assert np.abs(H @ step.T.ravel() + g.T.ravel()).max() <= 1e-12 * np.abs(g).max()
 
@@ -107,7 +108,7 @@ def test_w_steps_are_exact_where_the_hessian_is_singular_for_doubles(
     tasks, model = random_tasks(rng, d=4, counts=(3, 2)), make_model(mu=0.1, coupling=1e3)
     M = np.eye(2) - (1.0 - apart) * np.array([[0.0, 1.0], [1.0, 0.0]])
     B = np.eye(2) - M
-    W = minimal_weights(tasks, model, np.zeros((4, 2)), B)
+    W = minimal_weights(Problem(tasks, model).at(np.zeros((4, 2)), B))
     with mp.workdps(60):
         scales = model.loss_weight(tasks, B)
         weights = [mp.mpf(float(a)) / len(task.y) for a, task in zip(scales, tasks, strict=True)]

@@ -17,6 +17,7 @@ from amtl_cvx.certificate.kinked import KinkedProblem
 from amtl_cvx.coordinator import Options
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared, SquaredHinge
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
@@ -55,7 +56,7 @@ def test_a_point_that_large_rows_hold_does_not_pass(loss: Loss, size: float) -> 
     tasks, model = one_task(loss, size)
     lower = closed(loss, 5.0 if loss.name == "logistic" else 1.0)
     for z in (*np.linspace(10.0, 40.0, 13), 1.0 - 1e-9, 1.0 - 1e-12, 1.0 + 1e-9):
-        found = certify(tasks, model, np.array([[z / size]]), ALONE)
+        found = certify(Problem(tasks, model).at(np.array([[z / size]]), ALONE))
         assert not found.passes and found.level == "C0"
         assert found.gain_W is not None and found.gain_W >= found.objective - float(lower)
         words = {rung.code: rung for rung in rungs(found)}["C1"]
@@ -90,10 +91,10 @@ def kink_rows(away: float) -> tuple[TaskSet, Model, Array, Array]:
 
 def test_rows_beside_their_kink_hide_no_gain() -> None:
     tasks, model, W, B = kink_rows(1e-12)
-    found, true = weight_evidence(tasks, model, W, B), true_gain(tasks, model, W, B)
+    found, true = weight_evidence(Problem(tasks, model).at(W, B)), true_gain(tasks, model, W, B)
     assert found.gain is not None and found.gain < 1e-3 * true  # what used to be judged
     assert found.judged >= true > 0.5 * model.objective(tasks, W, B)
-    assert not certify(tasks, model, W, B, kind="single-task").passes
+    assert not certify(Problem(tasks, model).at(W, B), kind="single-task").passes
 
 
 def spread(rng: np.random.Generator, loss: Loss, count: int) -> Any:
@@ -122,7 +123,10 @@ def test_the_judged_gain_is_never_below_the_true_one(loss: Loss, rng: np.random.
         J = model.objective(tasks, best.astype(float), B)
         for away in (0.0, 1e-12, 1e-8, 1e-4, 1e-1, 10.0):
             W = best.astype(float) * (1.0 + away * rng.normal(size=(2, 3)))
-            found, true = weight_evidence(tasks, model, W, B), true_gain(tasks, model, W, B, best=best)
+            found, true = (
+                weight_evidence(Problem(tasks, model).at(W, B)),
+                true_gain(tasks, model, W, B, best=best),
+            )
             assert found.judged >= true
             assert away > 1e-4 or found.judged <= 4 * true + 1e-14 * J
             assert found.by in ("decrement", "gap")
@@ -138,11 +142,11 @@ def test_above_the_dense_limit_the_blocks_of_the_hessian_are_a_bound(
         J = model.objective(tasks, best.astype(float), B)
         for away in (0.0, 1e-9, 1e-3):
             W = best.astype(float) * (1.0 + away * rng.normal(size=(2, 3)))
-            found = weight_evidence(tasks, model, W, B)
+            found = weight_evidence(Problem(tasks, model).at(W, B))
             assert found.judged >= true_gain(tasks, model, W, B, best=best)
             assert away > 0.0 or found.judged <= 1e-8 * J
     W = best.astype(float) + 1.0
-    assert not certify(tasks, model, W, np.zeros((3, 3)), kind="single-task").passes
+    assert not certify(Problem(tasks, model).at(W, np.zeros((3, 3))), kind="single-task").passes
 
 
 def test_rounding_is_in_the_judged_gain() -> None:
@@ -155,7 +159,7 @@ def test_rounding_is_in_the_judged_gain() -> None:
     W = best.astype(float)
     for step in range(-20, 21):
         V = W + np.array([[0.0], [step * 1e-9]])
-        found = weight_evidence(tasks, model, V, ALONE)
+        found = weight_evidence(Problem(tasks, model).at(V, ALONE))
         assert found.judged >= true_gain(tasks, model, V, ALONE, best=best)
     assert found.judged <= 1e-8 * model.objective(tasks, W, ALONE)
 
@@ -169,7 +173,7 @@ def test_the_judged_gain_of_a_loss_with_kinks(loss: Loss, rng: np.random.Generat
         least = problem.primal(exact(best))[0]
         for away in (0.0, 1e-13, 1e-8, 1e-3, 1.0):
             W = best * (1.0 + away * rng.normal(size=best.shape))
-            found, value = weight_evidence(tasks, model, W, B), problem.primal(exact(W))[0]
+            found, value = weight_evidence(Problem(tasks, model).at(W, B)), problem.primal(exact(W))[0]
             assert found.judged >= value - least
             assert away > 1e-13 or found.judged <= 1e-8 * value
 
@@ -181,13 +185,13 @@ def test_large_rows_on_their_kinks_do_not_make_a_good_point_fail() -> None:
     transfer = LossWeightedL1(mu=0.1)
     model = Model(loss=Hinge(), transfer=transfer, coupling=1e-4, task_weights=(1.0,))
     W = KinkedProblem.at(tasks, model, ALONE).minimum(np.zeros((2, 1))).W
-    problem, found = exact_problem(tasks, model, ALONE), weight_evidence(tasks, model, W, ALONE)
+    problem, found = exact_problem(tasks, model, ALONE), weight_evidence(Problem(tasks, model).at(W, ALONE))
     value = problem.primal(exact(W))[0]
     assert found.by == "decrement" and found.judged <= 1e-10 * value
     for step in ([[1e-12], [0.0]], [[0.0], [1e-3]], [[0.0], [-1e-3]], [[1e-13], [1e-6]], [[-1e-12], [0.1]]):
         V = W + np.array(step)
         assert problem.primal(exact(V))[0] >= value - mpf(found.judged)
-        moved, fall = weight_evidence(tasks, model, V, ALONE), problem.primal(exact(V))[0] - value
+        moved, fall = weight_evidence(Problem(tasks, model).at(V, ALONE)), problem.primal(exact(V))[0] - value
         assert moved.judged >= fall
 
 
@@ -212,24 +216,24 @@ def free_cycle(loss: Loss) -> tuple[TaskSet, Model, Array, Array]:
 def test_a_cycle_of_tasks_that_cost_nothing_hides_nothing() -> None:
     """J is that of task 0 alone, however far the others grow; a move of task 0 is seen."""
     tasks, model, W, B = free_cycle(SquaredHinge())
-    found = weight_evidence(tasks, model, W, B)
+    found = weight_evidence(Problem(tasks, model).at(W, B))
     assert found.gap is None and found.sigma_min < 1e-15
     assert found.by == "decrement" and found.judged <= 1e-20 * model.objective(tasks, W, B)
     for moved in (1e-3, 1e-1, 10.0):
         V = W + moved * np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
         gain = model.objective(tasks, V, B) - model.objective(tasks, W, B)
-        found = certify(tasks, model, V, B)
+        found = certify(Problem(tasks, model).at(V, B))
         assert found.gain_W is not None and found.gain_W >= gain * (1.0 - 1e-9) and not found.passes
     bound = B + np.array([[0.0, 0.0, 0.0], [0.1, 0.0, 0.0], [0.0, 0.0, 0.0]])  # now task 1 gives to task 0
     gain = model.objective(tasks, W, bound) - model.objective(tasks, W * [1.0, 1e-9, 1e-9], bound)
-    found = certify(tasks, model, W, bound)
+    found = certify(Problem(tasks, model).at(W, bound))
     assert found.gain_W is not None and found.gain_W >= gain and not found.passes
 
 
 def test_a_cycle_of_a_loss_with_kinks_hides_nothing() -> None:
     """Task 0 at w = 0 can gain; what it can is known although I - B is singular."""
     tasks, model, W, B = free_cycle(Hinge())
-    found = certify(tasks, model, W, B)
+    found = certify(Problem(tasks, model).at(W, B))
     assert found.gap_W is None and not found.passes and found.gain_W_by == "gap"
     lower = np.column_stack([[0.5, 0.0], W[:, 1], W[:, 2]])
     gain = model.objective(tasks, W, B) - model.objective(tasks, lower, B)
@@ -244,11 +248,11 @@ def test_a_refusal_that_is_rounding_says_so(size: float) -> None:
     transfer = LossWeightedL1(mu=0.1)
     model = Model(loss=SquaredHinge(), transfer=transfer, coupling=1e-3, task_weights=(1.0,))
     W = exact_problem(tasks, model, ALONE).minimum(exact(np.zeros((2, 1)))).astype(float)
-    found = certify(tasks, model, W, ALONE)
+    found = certify(Problem(tasks, model).at(W, ALONE))
     assert not found.passes and found.relative <= found.tol
     assert "rounding leaves up to" in found.reasons["gain_W"]
     assert "rounding leaves up to" in {rung.code: rung.words for rung in rungs(found)}["C1"]
-    far = certify(tasks, model, W + np.array([[0.0], [1e-3]]), ALONE)
+    far = certify(Problem(tasks, model).at(W + np.array([[0.0], [1e-3]]), ALONE))
     assert "rounding" not in far.reasons["gain_W"]
 
 
@@ -257,7 +261,7 @@ def test_where_nothing_is_proved_the_reason_is_told(rng: np.random.Generator) ->
     tasks = tasks_for(Logistic(), rng, d=2, counts=(9, 9))
     model = Model(loss=Logistic(), transfer=LossWeightedL1(mu=0.0), coupling=0.7)
     W, B = np.full((2, 2), 30.0), np.array([[0.0, 1.0], [1.0, 0.0]])
-    found = certify(tasks, model, W, B, tol=0.999)
+    found = certify(Problem(tasks, model).at(W, B), tol=0.999)
     assert found.gain_W == math.inf and found.gain_W_by == "none" and not found.passes
     assert "no bound is proved" in found.reasons["gain_W"]
     assert "singular" in found.reasons["gain_W"]
@@ -311,13 +315,13 @@ def test_a_point_with_no_loss_left_passes_up_to_rounding(name: str, rng: np.rand
         tasks = TaskSet.from_arrays(X, [x @ v for x, v in zip(X, W.T, strict=True)])
         model = Model(loss=loss, transfer=LossWeightedL1(mu=0.1), coupling=0.5)
         V = W * (1.0 + 2.0**-52 * rng.integers(-1, 2, size=W.shape))
-        found = certify(tasks, model, V, B)
-        assert found.limit == resolution(tasks, model) > found.tol * found.objective
+        found = certify(Problem(tasks, model).at(V, B))
+        assert found.limit == resolution(Problem(tasks, model)) > found.tol * found.objective
         assert found.passes and "rounding of J" in found.verdict()
         assert "rounding of J" in {rung.code: rung.words for rung in rungs(found)}["C1"]
         for worse in (V * (1.0 + 1e-3), V * np.array([1.0, -1.0]), V * np.array([[1.0], [1.0], [-1.0]])):
-            assert not certify(tasks, model, worse, B).passes
-        assert not certify(tasks, model, V, 0.0 * B).passes
+            assert not certify(Problem(tasks, model).at(worse, B)).passes
+        assert not certify(Problem(tasks, model).at(V, 0.0 * B)).passes
 
 
 def test_the_resolution_is_that_of_the_loss() -> None:
@@ -326,8 +330,8 @@ def test_the_resolution_is_that_of_the_loss() -> None:
     transfer = LossWeightedL1(mu=0.1)
     squared = Model(loss=Squared(), transfer=transfer, coupling=0.5)
     quantile = Model(loss=Quantile(tau=0.5), transfer=transfer, coupling=0.5)
-    assert resolution(tasks, squared) == 5.0 * 2.0 ** (2 * (16 - 52))
-    assert resolution(tasks, quantile) == 1.5 * 16.0 * 2.0**-52
+    assert resolution(Problem(tasks, squared)) == 5.0 * 2.0 ** (2 * (16 - 52))
+    assert resolution(Problem(tasks, quantile)) == 1.5 * 16.0 * 2.0**-52
 
 
 @pytest.mark.parametrize("engine", ["cvxpy", "fast"])

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import cvxpy as cp
 import numpy as np
 import pytest
-from cases import LOSS_CASES, NONSMOOTH_CASES, Array, loss_id, random_transfer, tasks_for
+from cases import LOSS_CASES, NONSMOOTH_CASES, Array, at, loss_id, random_transfer, tasks_for
 from mpmath import mp, mpf
 
 from amtl_cvx.certificate import Certificate, certify, columns, fenchel, weight_evidence, weights
@@ -215,7 +215,7 @@ def test_gap_W_is_primal_minus_dual_at_the_natural_multipliers(
     monkeypatch.setattr(weights, "DENSE_LIMIT", 0)  # the bound, for the squared loss too
     for tasks, model, W, B in starts(rng, loss, 100):
         problem, V = exact_problem(tasks, model, B), exact(W)
-        found = weight_evidence(tasks, model, W, B)
+        found = weight_evidence(at(tasks, model, W, B))
         assert not found.exact
         assert close(found.gap, problem.primal(V)[0] - problem.dual(problem.natural(V))[0])
 
@@ -228,7 +228,7 @@ def test_gap_W_is_primal_minus_dual_at_given_multipliers(loss: Loss, rng: np.ran
         given = [2.0 * rng.normal(size=len(task.y)) for task in tasks]
         clipped = [exact(loss.clip(u, task.y)) for u, task in zip(given, tasks, strict=True)]
         problem = exact_problem(tasks, model, B)
-        found = weight_evidence(tasks, model, W, B, multipliers=given)
+        found = weight_evidence(at(tasks, model, W, B), multipliers=given)
         assert not found.exact and close(found.gap, problem.primal(exact(W))[0] - problem.dual(clipped)[0])
 
 
@@ -238,11 +238,11 @@ def test_gap_W_of_a_loss_with_kinks_is_primal_minus_dual_at_its_own_multipliers(
     loss: Loss, rng: np.random.Generator
 ) -> None:
     for tasks, model, W, B in starts(rng, loss, 100):
-        chosen = fenchel.kinked_multipliers(tasks, model, W, B)
+        chosen = fenchel.kinked_multipliers(at(tasks, model, W, B))
         clipped = [exact(loss.clip(u, task.y)) for u, task in zip(chosen, tasks, strict=True)]
         problem = exact_problem(tasks, model, B)
         expected = problem.primal(exact(W))[0] - problem.dual(clipped)[0]
-        assert close(weight_evidence(tasks, model, W, B).gap, expected)
+        assert close(weight_evidence(at(tasks, model, W, B)).gap, expected)
 
 
 @every_loss
@@ -255,10 +255,10 @@ def test_gap_W_holds_against_a_second_solver(loss: Loss, rng: np.random.Generato
         least = problem.solve(solver="CLARABEL")
         for point in (W, V.value, V.value * (1 + 0.1 * rng.normal(size=W.shape))):
             value = sum(model.terms(tasks, point, B))
-            found = weight_evidence(tasks, model, point, B).gap
+            found = weight_evidence(at(tasks, model, point, B)).gap
             assert found is not None and value - found <= least * (1 + 1e-7)
             assert found >= value - least * (1 + 1e-7)
-        best = weight_evidence(tasks, model, V.value, B).gap
+        best = weight_evidence(at(tasks, model, V.value, B)).gap
         assert best is not None and best <= 1e-5 * least
 
 
@@ -281,11 +281,11 @@ def test_multipliers_of_a_solver_are_a_certificate(reduction: str, rng: np.rando
             for sign, margin, rate in zip(signs, margins, rates, strict=True)
         ]
         value = sum(model.terms(tasks, V.value, B))
-        gap = weight_evidence(tasks, model, V.value, B, multipliers=given).gap
+        gap = weight_evidence(at(tasks, model, V.value, B), multipliers=given).gap
         assert gap is not None and 0.0 <= gap <= 1e-6 * value
-        flipped = weight_evidence(tasks, model, V.value, B, multipliers=[-u for u in given]).gap
+        flipped = weight_evidence(at(tasks, model, V.value, B), multipliers=[-u for u in given]).gap
         assert flipped is not None and flipped > 1e-3 * value
-        assert certify(tasks, model, V.value, B, multipliers=given).gap_W == gap
+        assert certify(at(tasks, model, V.value, B), multipliers=given).gap_W == gap
 
 
 @pytest.mark.slow
@@ -296,7 +296,7 @@ def test_gap_W_of_the_squared_loss_is_the_exact_sub_optimality(
     for tasks, model, W, B in starts(rng, Squared(reduction=reduction), 100):  # type: ignore[arg-type]
         problem, V = exact_problem(tasks, model, B), exact(W)
         best = problem.minimum(V)
-        found = weight_evidence(tasks, model, W, B)
+        found = weight_evidence(at(tasks, model, W, B))
         assert found.exact and close(found.gap, problem.primal(V)[0] - problem.primal(best)[0])
         distance = mp.sqrt(((V - best) ** 2).sum())
         assert found.error is not None and distance <= found.error <= distance * (1 + 1e-9)
@@ -440,7 +440,7 @@ def certified(request: pytest.FixtureRequest) -> tuple[TaskSet, Model, Array, Ar
 def test_gaps_at_a_certified_point(certified: tuple[TaskSet, Model, Array, Array]) -> None:
     """To 1e-14 of the sum of the terms, where primal and dual values agree to all digits of a double."""
     tasks, model, W, B = certified
-    problem, V, found = exact_problem(tasks, model, B), exact(W), certify(tasks, model, W, B)
+    problem, V, found = exact_problem(tasks, model, B), exact(W), certify(at(tasks, model, W, B))
     (primal, size), (dual, more) = problem.primal(V), problem.dual(problem.natural(V))
     best = problem.primal(problem.minimum(V))[0] if found.gap_W_exact else dual
     assert found.gap_W is not None and abs(mpf(found.gap_W) - (primal - best)) <= 1e-14 * (size + more)
@@ -452,8 +452,8 @@ def test_gaps_at_a_certified_point(certified: tuple[TaskSet, Model, Array, Array
 def test_gaps_at_a_certified_point_of_a_loss_with_kinks(loss: Loss) -> None:
     """The same at the multipliers that the certificate finds."""
     tasks, model, W, B = first_order_point(loss)
-    problem, found = exact_problem(tasks, model, B), certify(tasks, model, W, B)
-    chosen = fenchel.kinked_multipliers(tasks, model, W, B)
+    problem, found = exact_problem(tasks, model, B), certify(at(tasks, model, W, B))
+    chosen = fenchel.kinked_multipliers(at(tasks, model, W, B))
     clipped = [exact(loss.clip(u, task.y)) for u, task in zip(chosen, tasks, strict=True)]
     (primal, size), (dual, more) = problem.primal(exact(W)), problem.dual(clipped)
     assert found.gap_W is not None and abs(mpf(found.gap_W) - (primal - dual)) <= 1e-14 * (size + more)
@@ -480,7 +480,7 @@ def test_errors_at_a_certified_point_and_beside_it(
     for size in (0.0, 1e-9, 1e-5, 1e-2, 1.0):
         V = W * (1 + size * rng.normal(size=W.shape) * (size < 1.0))
         C = B * (1 + size * rng.random(B.shape)) if size < 1.0 else 0.0 * B  # another support
-        found = certify(tasks, model, V, C)
+        found = certify(at(tasks, model, V, C))
         distance = mp.sqrt(((exact(V) - exact_problem(tasks, model, C).minimum(exact(V))) ** 2).sum())
         prices = model.mu * model.weighted_losses(tasks, V)
         squares = mpf(0)
@@ -504,7 +504,10 @@ def test_the_error_of_W_holds_where_the_curvature_changes(loss: Loss, rng: np.ra
     sharp = 0
     for _ in range(60):
         W = best.astype(float) * (1 + 10.0 ** rng.uniform(-4, 0) * rng.choice([-1, 1], size=(1, 2)))
-        found, distance = weight_evidence(tasks, model, W, B), mp.sqrt(((exact(W) - best) ** 2).sum())
+        found, distance = (
+            weight_evidence(at(tasks, model, W, B)),
+            mp.sqrt(((exact(W) - best) ** 2).sum()),
+        )
         assert found.error is not None and distance <= found.error
         sharp += bool(found.error <= 10 * distance)
     assert sharp >= 5
@@ -512,7 +515,7 @@ def test_the_error_of_W_holds_where_the_curvature_changes(loss: Loss, rng: np.ra
 
 def test_condition_numbers(certified: tuple[TaskSet, Model, Array, Array]) -> None:
     tasks, model, W, B = certified
-    found = certify(tasks, model, W, B)
+    found = certify(at(tasks, model, W, B))
     supports = [np.flatnonzero(b) for b in B.T if b.any()]
     expected = max(np.linalg.cond(W[:, support].T @ W[:, support]) for support in supports)
     assert found.condition_B == pytest.approx(expected, rel=1e-6)

@@ -29,6 +29,7 @@ from amtl_cvx import Options, Solution, TaskSet, certify, fit
 from amtl_cvx.errors import ModelError, SolverUnavailableError
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model, make_model
+from amtl_cvx.problem import Problem
 from amtl_cvx.solvers import Backend, Gpu, cuda, gpu, gpu_for, gpu_routes
 from amtl_cvx.subproblems import TaskWeightStep, WeightStep, compile_transfer_step
 from amtl_cvx.transfer import LossWeightedL1, TransferPenalty
@@ -255,7 +256,7 @@ def test_a_whole_transfer_step_is_polished_like_every_other(
     tasks, model = random_tasks(rng), Model(transfer=penalty, coupling=0.7)
     W, start = rng.normal(size=(tasks.d, tasks.T)) + rng.normal(size=(tasks.d, 1)), np.zeros((4, 4))
     steps = [compile_transfer_step(tasks, model, backend=Options(gpu=g).backend) for g in ("on", "off")]
-    on, off = (step.solve(tasks, model, W, start) for step in steps)
+    on, off = (step.solve(Problem(tasks, model).at(W, start)) for step in steps)
     assert len(standin.sizes) == 1 and on.solved.solver == "SCS cudss" and on.solved.status == "optimal"
     assert np.abs(on.value - off.value).max() <= 1e-9 and on.value.min() >= 0.0
 
@@ -266,8 +267,8 @@ def test_what_is_solved_one_by_one_stays_on_the_cpu(
     standin = install(monkeypatch)
     (tasks, model), backend = problem, Options(gpu="on").backend
     W, B = np.ones((tasks.d, tasks.T)), np.zeros((tasks.T, tasks.T))
-    TaskWeightStep.compile(tasks, model, backend=backend).solve(tasks, model, W, B)
-    compile_transfer_step(tasks, model, backend=backend, columns=True).solve(tasks, model, W, B)
+    TaskWeightStep.compile(tasks, model, backend=backend).solve(Problem(tasks, model).at(W, B))
+    compile_transfer_step(tasks, model, backend=backend, columns=True).solve(Problem(tasks, model).at(W, B))
     assert not standin.sizes
     assert (
         backend.gpu.sentence() == "not used: every step of this fit solves one task or one column at a time"
@@ -282,7 +283,7 @@ def test_the_definition_of_the_weight_step_goes_to_the_gpu_too(
     W, B = np.zeros((tasks.d, tasks.T)), np.zeros((tasks.T, tasks.T))
     cones = WeightStep.definition(tasks, model, backend=Options(gpu="on").backend)
     newton = WeightStep.compile(tasks, model)
-    found, expected = (step.solve(tasks, model, W, B) for step in (cones, newton))
+    found, expected = (step.solve(Problem(tasks, model).at(W, B)) for step in (cones, newton))
     assert len(standin.sizes) == 1 and found.solved.solver == "SCS cudss"
     assert np.abs(found.value - expected.value).max() <= 1e-4 * np.abs(expected.value).max()
 

@@ -14,6 +14,7 @@ from amtl_cvx.certificate.fenchel import kinked_multipliers
 from amtl_cvx.certificate.kinked import KinkedProblem
 from amtl_cvx.losses import Hinge, Loss, Quantile
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
@@ -54,10 +55,10 @@ def test_a_nearly_singular_graph_shares_one_predictor(
     w = shared_predictor(tasks, model, B)
     known = model.objective(tasks, np.column_stack([w, w]), B)
     for start in (np.zeros((5, 2)), rng.normal(size=(5, 2))):
-        W = kinked_minimum(tasks, model, start, B)
+        W = kinked_minimum(Problem(tasks, model).at(start, B))
         J = model.objective(tasks, W, B)
         assert known * (1.0 + 1e-12) >= J
-        gap, _, _ = weight_gap(tasks, model, W, B)
+        gap, _, _ = weight_gap(Problem(tasks, model).at(W, B))
         assert gap is not None and gap <= max(1e-12, 1e-26 / apart**2) * J
 
 
@@ -66,8 +67,8 @@ def test_tasks_of_unequal_size_each_get_their_own_minimum(loss: Loss, rng: np.ra
     tasks = tasks_for(loss, rng, d=4, counts=(9, 11, 7))
     B, weights = random_transfer(rng, 3, 0.3), (1e-4, 1.0, 1e4)
     model = Model(loss=loss, transfer=LossWeightedL1(mu=0.2), coupling=0.5, task_weights=weights)
-    W = kinked_minimum(tasks, model, np.zeros((4, 3)), B)
-    assert residuals(tasks, model, W, B).relative_W <= 1e-10
+    W = kinked_minimum(Problem(tasks, model).at(np.zeros((4, 3)), B))
+    assert residuals(Problem(tasks, model).at(W, B)).relative_W <= 1e-10
 
 
 @pytest.mark.parametrize("extra", [0, 5, 12])
@@ -78,11 +79,11 @@ def test_exact_data_are_met_exactly(extra: int, rng: np.random.Generator) -> Non
     tasks = TaskSet.from_arrays(X, [x @ w for x, w in zip(X, truth.T, strict=True)])
     model = Model(loss=Quantile(tau=0.3), transfer=LossWeightedL1(mu=0.2), coupling=1e-6)
     B = random_transfer(rng, 2, 0.3)
-    W = kinked_minimum(tasks, model, np.zeros((6, 2)), B)
+    W = kinked_minimum(Problem(tasks, model).at(np.zeros((6, 2)), B))
     assert np.abs(W - truth).max() <= 1e-12
-    for u in kinked_multipliers(tasks, model, W, B):
+    for u in kinked_multipliers(Problem(tasks, model).at(W, B)):
         assert (u >= -0.3).all() and (u <= 0.7).all()
-    gap, _, _ = weight_gap(tasks, model, W, B)
+    gap, _, _ = weight_gap(Problem(tasks, model).at(W, B))
     assert gap is not None and gap <= 1e-14 * model.objective(tasks, 0.0 * W, B)
 
 
@@ -97,10 +98,10 @@ def test_multipliers_of_a_task_in_small_units_are_those_of_its_own_rows(rng: np.
     tasks = TaskSet.from_arrays(X, [10.0 * far, small * np.array([1.0, 2.0, 4.0, 8.0])])
     model = Model(loss=Quantile(tau=0.3), transfer=LossWeightedL1(mu=1.0), coupling=coupling)
     alone = kinked_minimum(
-        TaskSet.from_arrays(X[:1], [10.0 * far]), model, np.zeros((1, 1)), np.zeros((1, 1))
+        Problem(TaskSet.from_arrays(X[:1], [10.0 * far]), model).at(np.zeros((1, 1)), np.zeros((1, 1)))
     )
     W = np.array([[float(alone[0, 0]), 2.0 * small]])
-    u = kinked_multipliers(tasks, model, W, np.zeros((2, 2)))[1]
+    u = kinked_multipliers(Problem(tasks, model).at(W, np.zeros((2, 2))))[1]
     assert u == pytest.approx([0.7, -0.1 - 8.0 * coupling * 2.0 * small, -0.3, -0.3], abs=1e-14)
 
 
@@ -157,7 +158,7 @@ def test_rows_that_no_exchange_has_reached_have_the_multipliers_of_their_sides(
     monkeypatch.setattr(KinkedProblem, "_from_inside", lambda self, W, best: best)
     tasks, W = tasks_for(loss, rng, d=3, counts=(9, 6)), rng.normal(size=(3, 2))
     model = Model(loss=loss, transfer=LossWeightedL1(mu=0.2), coupling=0.5)
-    found = kinked_multipliers(tasks, model, W, random_transfer(rng, 2, 0.3))
+    found = kinked_multipliers(Problem(tasks, model).at(W, random_transfer(rng, 2, 0.3)))
     for task, w, u in zip(tasks, W.T, found, strict=True):
         z = task.X @ w
         slopes = loss.rows(z + 1e-4, task.y) - loss.rows(z - 1e-4, task.y)

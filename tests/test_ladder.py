@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import Array, SourceGroupL2, random_tasks, tasks_for
+from cases import Array, SourceGroupL2, at, random_tasks, tasks_for
 from proven import support_vector
 from scipy.optimize import minimize
 from test_second_order import MINIMUM, SADDLE, Symmetric, flat
@@ -28,15 +28,16 @@ from amtl_cvx.errors import DataError, ModelError, NotCertifiable
 from amtl_cvx.ladder import Climb, climb
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
 ABOVE = ("C3", "C4", "C5")
-Problem = tuple[TaskSet, Model, Array, Array]
+Case = tuple[TaskSet, Model, Array, Array]
 
 
 @pytest.fixture(scope="module")
-def problem() -> Problem:
+def problem() -> Case:
     """A first-order point of two tasks with an edge."""
     tasks = random_tasks(np.random.default_rng(0), d=2, counts=(9, 12))
     model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.05), coupling=1.0)
@@ -45,12 +46,12 @@ def problem() -> Problem:
     return tasks, model, found.W, found.B
 
 
-def first_order(problem: Problem) -> Certificate:
+def first_order(problem: Case) -> Certificate:
     tasks, model, W, B = problem
-    return certify_first_order(tasks, model, W, B)
+    return certify_first_order(Problem(tasks, model).at(W, B))
 
 
-def climbed(problem: Problem, level: str = "C5", **options: Any) -> Climb:
+def climbed(problem: Case, level: str = "C5", **options: Any) -> Climb:
     return climb(first_order(problem), *problem, level=level, **options)
 
 
@@ -92,7 +93,7 @@ def claiming(monkeypatch: pytest.MonkeyPatch, claim: Callable[..., Any]) -> None
     monkeypatch.setitem(sys.modules, "amtl_cvx.enclosure.scip", module)
 
 
-def test_levels_below_c3_change_nothing(problem: Problem) -> None:
+def test_levels_below_c3_change_nothing(problem: Case) -> None:
     certificate = first_order(problem)
     for level in ("C0", "C1", "C2"):
         assert climb(certificate, *problem, level=level).certificate == certificate
@@ -101,14 +102,14 @@ def test_levels_below_c3_change_nothing(problem: Problem) -> None:
 
 
 @pytest.mark.parametrize("level", ["C6", "c3", "", "3"])
-def test_an_unknown_level_is_refused(problem: Problem, level: str) -> None:
+def test_an_unknown_level_is_refused(problem: Case, level: str) -> None:
     with pytest.raises(ModelError, match="C0, C1, C2, C3, C4, C5"):
         climbed(problem, level)
     with pytest.raises(ModelError, match="level must be one of"):
         certify(*problem, level=level)
 
 
-def test_bad_points_are_refused_as_before(problem: Problem) -> None:
+def test_bad_points_are_refused_as_before(problem: Case) -> None:
     tasks, model, W, B = problem
     with pytest.raises(DataError, match="shape"):
         certify(tasks, model, W[:, :1], B, level="C3")
@@ -132,7 +133,7 @@ def test_multipliers_given_bound_the_gap() -> None:
         certify(tasks, model, W, B, multipliers=[np.zeros(3)])
 
 
-def test_c3_has_its_figures(problem: Problem) -> None:
+def test_c3_has_its_figures(problem: Case) -> None:
     tasks, model, W, B = problem
     found = certify(tasks, model, W, B, level="C3")
     assert found.level == "C3" and found.passes and found.refused == ()
@@ -148,9 +149,7 @@ def test_c3_has_its_figures(problem: Problem) -> None:
     )
 
 
-def test_c4_and_c5_are_reached_in_turn(
-    problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_c4_and_c5_are_reached_in_turn(problem: Case, proving: None, monkeypatch: pytest.MonkeyPatch) -> None:
     J = Fraction(first_order(problem).objective)
     enclosing(monkeypatch, J * (1 - Fraction(1, 10**6)), J)
     seen: list[str] = []
@@ -175,7 +174,7 @@ def test_c4_and_c5_are_reached_in_turn(
     assert "No W and B at all" in rungs(certificate)[-1].words
 
 
-def test_bounds_are_rounded_outward(problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bounds_are_rounded_outward(problem: Case, proving: None, monkeypatch: pytest.MonkeyPatch) -> None:
     J = first_order(problem).objective
     tiny = Fraction(1, 10**40)
     enclosing(monkeypatch, Fraction(J) - tiny, Fraction(J) + tiny)
@@ -196,7 +195,7 @@ def test_bounds_are_rounded_outward(problem: Problem, proving: None, monkeypatch
     ],
 )
 def test_c5_needs_a_narrow_enclosure_with_this_point_at_its_upper_end(
-    problem: Problem,
+    problem: Case,
     proving: None,
     monkeypatch: pytest.MonkeyPatch,
     lower: Fraction,
@@ -213,7 +212,7 @@ def test_c5_needs_a_narrow_enclosure_with_this_point_at_its_upper_end(
     assert rungs(found)[-1].state == state and words[1:] in rungs(found)[-1].words
 
 
-def test_no_lower_bound_is_negative(problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_lower_bound_is_negative(problem: Case, proving: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """A relaxation that is worth nothing ends below 0, where J cannot be."""
     J = Fraction(first_order(problem).objective)
     enclosing(monkeypatch, -J, J)
@@ -224,7 +223,7 @@ def test_no_lower_bound_is_negative(problem: Problem, proving: None, monkeypatch
 
 @pytest.mark.parametrize(("share", "level"), [(Fraction(1, 2000), "C5"), (Fraction(1, 900), "C4")])
 def test_a_large_tolerance_makes_no_point_global(
-    problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch, share: Fraction, level: str
+    problem: Case, proving: None, monkeypatch: pytest.MonkeyPatch, share: Fraction, level: str
 ) -> None:
     """tol = 0.2 says how well a first-order point is known, not how far above a lower one it may lie."""
     certificate = replace(first_order(problem), tol=0.2)
@@ -243,7 +242,7 @@ def test_a_large_tolerance_makes_no_point_global(
 
 
 def test_the_excess_is_exact_where_the_sum_in_doubles_is_not(
-    problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch
+    problem: Case, proving: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """J as a double is off by 3e-11 of itself where large terms cancel; the words do not go by it."""
     J = Fraction(first_order(problem).objective)
@@ -253,7 +252,7 @@ def test_the_excess_is_exact_where_the_sum_in_doubles_is_not(
     assert re.findall(r"at most (\S+) above that", words) == ["5e-18"]
 
 
-def test_the_width_is_an_option(problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_width_is_an_option(problem: Case, proving: None, monkeypatch: pytest.MonkeyPatch) -> None:
     J = Fraction(first_order(problem).objective)
     enclosing(monkeypatch, J * Fraction(99, 100), J)
     assert climbed(problem).certificate.level == "C4"
@@ -262,7 +261,7 @@ def test_the_width_is_an_option(problem: Problem, proving: None, monkeypatch: py
 
 
 def test_the_cuts_of_an_enclosure_are_told(
-    problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch
+    problem: Case, proving: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def enclose(*_: Any, observe: Callable[[str], None]) -> None:
         observe("2 of at most 16 cells")
@@ -276,7 +275,7 @@ def test_the_cuts_of_an_enclosure_are_told(
 
 
 def test_a_claim_is_reported_and_never_a_level(
-    problem: Problem, proving: None, monkeypatch: pytest.MonkeyPatch
+    problem: Case, proving: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     J = Fraction(first_order(problem).objective)
     monkeypatch.setattr(amtl_cvx.enclosure, "enclose", refusing("a task is fitted perfectly"))
@@ -298,7 +297,7 @@ def test_a_claim_is_reported_and_never_a_level(
     assert "fitted perfectly" in found.reasons["C5"] and "pyscipopt" in found.reasons["C5"]
 
 
-def test_an_interrupt_keeps_the_rungs_below(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupt_keeps_the_rungs_below(problem: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     def stop(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
@@ -310,7 +309,7 @@ def test_an_interrupt_keeps_the_rungs_below(problem: Problem, monkeypatch: pytes
         certify(*problem, level="C5")
 
 
-def test_the_bound_does_not_wait_for_digits(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bound_does_not_wait_for_digits(problem: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(amtl_cvx.digits, "prove", refusing("python-flint is not installed"))
     J = Fraction(first_order(problem).objective)
     enclosing(monkeypatch, J * (1 - Fraction(1, 10**6)), J)
@@ -326,7 +325,7 @@ def test_the_bound_does_not_wait_for_digits(problem: Problem, monkeypatch: pytes
     assert found.level == "C3" and found.global_width is not None and found.reasons["C5"].startswith("not d")
 
 
-def test_c4_must_reach_the_stored_point(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c4_must_reach_the_stored_point(problem: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """A root that is proved somewhere near, with room for another one in between, proves nothing here."""
     proven = SimpleNamespace(radius=1e-50, distance=1e-6, isolation=1e-6, room=0.0, strict_local_min=True)
     monkeypatch.setattr(amtl_cvx.digits, "prove", lambda *_, **__: proven)
@@ -337,7 +336,7 @@ def test_c4_must_reach_the_stored_point(problem: Problem, monkeypatch: pytest.Mo
     assert found.level == "C4" and found.proven_isolation == pytest.approx(2e-6)
 
 
-def test_a_saddle_that_was_enclosed_is_no_c4(problem: Problem, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_saddle_that_was_enclosed_is_no_c4(problem: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     saddle = SimpleNamespace(radius=1e-50, distance=0.0, strict_local_min=False)
     monkeypatch.setattr(amtl_cvx.digits, "prove", lambda *_, **__: saddle)
     found = climbed(problem, "C4").certificate
@@ -375,12 +374,12 @@ def test_balls_decide_what_floating_point_cannot_tell(part: float, level: str) -
 
 
 def test_margins_are_the_proven_ones_where_balls_decide(
-    problem: Problem, monkeypatch: pytest.MonkeyPatch
+    problem: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _, _, _, B = problem
     plain = certify(*problem, level="C4")
     unsure = replace(
-        second_order(*problem), verdict="degenerate", reason="degenerate, or not", min_positive_B=7.0
+        second_order(at(*problem)), verdict="degenerate", reason="degenerate, or not", min_positive_B=7.0
     )
     monkeypatch.setattr(ladder, "second_order", lambda *_: unsure)
     found = certify(*problem, level="C4")
@@ -391,7 +390,7 @@ def test_margins_are_the_proven_ones_where_balls_decide(
     assert certify(*problem, level="C4").level == "C2"
 
 
-def test_a_point_that_does_not_pass_is_not_taken_up(problem: Problem) -> None:
+def test_a_point_that_does_not_pass_is_not_taken_up(problem: Case) -> None:
     tasks, model, W, B = problem
     for moved in ((1.1 * W, B), (W, 2.0 * B), (W, -B)):
         before = certify(tasks, model, *moved)
@@ -423,7 +422,7 @@ def test_what_c3_does_not_cover_is_refused(rng: np.random.Generator) -> None:
 
 
 def test_without_the_extra_the_reason_names_the_command(
-    problem: Problem, monkeypatch: pytest.MonkeyPatch
+    problem: Case, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "flint", None)
     found = certify(*problem, level="C4")
@@ -477,7 +476,7 @@ def test_a_real_enclosure_tells_the_global_minimum_from_a_local_one(seed: int, l
     assert ("a lower point exists" in certificate.reasons.get("C5", "")) == (level == "C4")
 
 
-def test_streamed_rows_have_no_proven_digits(problem: Problem) -> None:
+def test_streamed_rows_have_no_proven_digits(problem: Case) -> None:
     """Factors of the rows are rounded: nothing exact can be said of the rows themselves."""
     tasks, model, _, _ = problem
     factors = model.compress(tasks)
@@ -488,7 +487,7 @@ def test_streamed_rows_have_no_proven_digits(problem: Problem) -> None:
     assert "streamed" in certificate.reasons["C4"] and "streamed" in certificate.reasons["C5"]
 
 
-def test_every_level_has_a_rung_with_words(problem: Problem) -> None:
+def test_every_level_has_a_rung_with_words(problem: Case) -> None:
     found = rungs(certify(*problem, level="C3"))
     assert [(rung.code, rung.word) for rung in found] == list(LEVELS.items())
     assert all(rung.words.endswith(".") and "None" not in rung.words + rung.figure for rung in found)

@@ -30,6 +30,7 @@ from amtl_cvx.errors import LimitReached, ModelError, NotCertifiable
 from amtl_cvx.ladder import climb
 from amtl_cvx.limits import SECONDS, check_time, limited, seconds_left
 from amtl_cvx.methods import fit
+from amtl_cvx.problem import Problem
 
 ENCLOSE = sys.modules["amtl_cvx.enclosure.enclose"]
 MODEL = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=1.0)
@@ -237,7 +238,7 @@ def test_a_certificate_says_what_stopped_a_search(
     wide = replace(wide, at=wide.upper)
     monkeypatch.setattr(amtl_cvx.enclosure, "enclose", lambda *_, **__: wide)
     pytest.importorskip("flint", reason="the extra [verify] is not installed")
-    reached = certify_first_order(tasks, MODEL, found.W, found.B)
+    reached = certify_first_order(Problem(tasks, MODEL).at(found.W, found.B))
     certificate = climb(reached, tasks, MODEL, found.W, found.B).certificate
     reason = certificate.reasons["C5"]
     assert reason.startswith("not decided: not proven global") and wide.stopped in reason

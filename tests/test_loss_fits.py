@@ -30,6 +30,7 @@ from amtl_cvx.experiment import choose, score
 from amtl_cvx.losses import Hinge, Huber, Loss, Poisson, Quantile, Squared, SquaredHinge
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.refine import refine
 from amtl_cvx.solution import Status
 from amtl_cvx.subproblems import WeightStep
@@ -54,7 +55,7 @@ def test_every_loss_fits_to_a_certificate(loss: Loss, engine: str, rng: np.rando
     assert solution.status is Status.CERTIFIED and solution.certificate.edges > 0
     objectives = [record.objective for record in solution.history]
     assert all(b <= a * (1.0 + 1e-12) for a, b in zip(objectives, objectives[1:], strict=False))
-    assert not certify(tasks, model, 1.001 * solution.W, solution.B).passes
+    assert not certify(Problem(tasks, model).at(1.001 * solution.W, solution.B)).passes
 
 
 @pytest.mark.slow
@@ -63,9 +64,9 @@ def test_refinement_of_a_loss_with_kinks_is_newtons_method(loss: Loss, rng: np.r
     """From a rough alternation to the last digits in a few steps, on the rows that stay on their kinks."""
     tasks, model = tasks_for(loss, rng, counts=(24, 26, 32, 20)), amtl(loss)
     rough = fit(tasks, model, options=Options(max_rounds=30, refine=False))
-    W, B = refine(tasks, model, (rough.W, rough.B), tol=1e-8)
-    found = residuals(tasks, model, W, B)
-    assert found.relative <= 1e-11 < residuals(tasks, model, rough.W, rough.B).relative
+    W, B = refine(Problem(tasks, model).at(rough.W, rough.B), tol=1e-8)
+    found = residuals(Problem(tasks, model).at(W, B))
+    assert found.relative <= 1e-11 < residuals(Problem(tasks, model).at(rough.W, rough.B)).relative
     assert model.objective(tasks, W, B) <= rough.objective * (1.0 + 1e-13)
 
 
@@ -74,7 +75,7 @@ def test_the_least_j_over_w_has_the_gradient_in_b(loss: Loss, rng: np.random.Gen
     """f(B) = min over W of J(W, B) is smooth although J is not: W*(B) is unique (Danskin)."""
     tasks, model = tasks_for(loss, rng, counts=(24, 26, 32)), amtl(loss)
     B, D, h = random_transfer(rng, 3), random_transfer(rng, 3), 1e-5
-    W = kinked_minimum(tasks, model, np.zeros((6, 3)), B)
+    W = kinked_minimum(Problem(tasks, model).at(np.zeros((6, 3)), B))
     slope = (lowest(tasks, model, W, B + h * D) - lowest(tasks, model, W, B - h * D)) / (2.0 * h)
     expected = float((model.gradient_B(tasks, W, B) * D).sum())
     assert slope == pytest.approx(expected, rel=1e-5)
@@ -82,7 +83,7 @@ def test_the_least_j_over_w_has_the_gradient_in_b(loss: Loss, rng: np.random.Gen
 
 def lowest(tasks: TaskSet, model: Model, W: Array, B: Array) -> float:
     """f(B) = min over W of J(W, B)."""
-    return model.objective(tasks, kinked_minimum(tasks, model, W, B), B)
+    return model.objective(tasks, kinked_minimum(Problem(tasks, model).at(W, B)), B)
 
 
 def epigraph_minimum(tasks: TaskSet, model: Model, B: Array) -> Array:
@@ -120,7 +121,7 @@ def epigraph_minimum(tasks: TaskSet, model: Model, B: Array) -> Array:
 def test_the_w_step_with_kinks_is_a_quadratic_program(loss: Loss, rng: np.random.Generator) -> None:
     tasks, B = tasks_for(loss, rng, d=3, counts=(6, 9, 8)), random_transfer(rng, 3)
     model = amtl(loss, mu=0.3, coupling=0.7)
-    found = WeightStep.compile(tasks, model).solve(tasks, model, np.zeros((3, 3)), B).value
+    found = WeightStep.compile(tasks, model).solve(Problem(tasks, model).at(np.zeros((3, 3)), B)).value
     other = epigraph_minimum(tasks, model, B)
     assert np.abs(found - other).max() <= 1e-5 * np.abs(found).max()
     assert model.objective(tasks, found, B) <= model.objective(tasks, other, B) * (1.0 + 1e-14)
@@ -131,13 +132,13 @@ def test_the_exact_minimum_puts_rows_on_their_kinks(loss: Loss, rng: np.random.G
     """From near or far, to a W that a gap of rounding size proves best."""
     tasks, B = tasks_for(loss, rng), random_transfer(rng, 4)
     model = amtl(loss, mu=0.3, coupling=0.7)
-    W = WeightStep.compile(tasks, model).solve(tasks, model, np.zeros((6, 4)), B).value
+    W = WeightStep.compile(tasks, model).solve(Problem(tasks, model).at(np.zeros((6, 4)), B)).value
     for size in (1e-6, 1.0):
         moved = W + size * rng.normal(size=W.shape)
-        found = kinked_minimum(tasks, model, moved, B)
+        found = kinked_minimum(Problem(tasks, model).at(moved, B))
         assert np.abs(found - W).max() <= 1e-11 * np.abs(W).max()
-        gap, _, _ = weight_gap(tasks, model, found, B)
-        before, _, _ = weight_gap(tasks, model, moved, B)
+        gap, _, _ = weight_gap(Problem(tasks, model).at(found, B))
+        before, _, _ = weight_gap(Problem(tasks, model).at(moved, B))
         assert gap is not None and before is not None
         assert gap <= 1e-13 * model.objective(tasks, W, B) and before >= 1e-3 * size
 
@@ -147,15 +148,15 @@ def test_the_exact_minimum_is_found_from_zero_in_many_rows(loss: Loss, rng: np.r
     """Few unknowns, many rows: most multipliers are at the wrong end at W = 0."""
     tasks, B = tasks_for(loss, rng, d=1, counts=(60, 80, 70)), random_transfer(rng, 3)
     model = amtl(loss, mu=0.3, coupling=0.03)
-    found = kinked_minimum(tasks, model, np.zeros((1, 3)), B)
-    gap, _, _ = weight_gap(tasks, model, found, B)
+    found = kinked_minimum(Problem(tasks, model).at(np.zeros((1, 3)), B))
+    gap, _, _ = weight_gap(Problem(tasks, model).at(found, B))
     assert gap is not None and gap <= 1e-13 * model.objective(tasks, found, B)
 
 
 def test_a_singular_graph_leaves_the_point_alone(rng: np.random.Generator) -> None:
     tasks = tasks_for(Hinge(), rng, counts=(9, 14))
     W, B = rng.normal(size=(6, 2)), np.array([[0.0, 1.0], [1.0, 0.0]])
-    assert np.array_equal(kinked_minimum(tasks, amtl(Hinge()), W, B), W)
+    assert np.array_equal(kinked_minimum(Problem(tasks, amtl(Hinge())).at(W, B)), W)
 
 
 @pytest.mark.parametrize("cls", [Hinge, SquaredHinge])
@@ -219,8 +220,8 @@ def test_the_poisson_w_step_reaches_large_counts_from_zero(largest: float, rng: 
     tasks = TaskSet.from_arrays([task.X for task in tasks], [np.round(largest * task.y) for task in tasks])
     model, B, zero = amtl(Poisson(), coupling=1e-2 * largest), random_transfer(rng, 4), np.zeros((6, 4))
     found = (
-        minimal_weights(tasks, model, zero, B),
-        WeightStep.compile(tasks, model).solve(tasks, model, zero, B).value,
+        minimal_weights(Problem(tasks, model).at(zero, B)),
+        WeightStep.compile(tasks, model).solve(Problem(tasks, model).at(zero, B)).value,
     )
     assert np.abs(found[0] - found[1]).max() <= 1e-9 * np.abs(found[0]).max()
     for W in found:

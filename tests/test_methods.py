@@ -12,6 +12,7 @@ from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.experiment import choose
 from amtl_cvx.methods import METHODS, fit
 from amtl_cvx.model import make_model
+from amtl_cvx.problem import Problem
 from amtl_cvx.solution import Blocks, Status
 from amtl_cvx.tasks import TaskSet
 
@@ -76,7 +77,7 @@ def test_what_numpy_does_about_underflow_for_the_caller_changes_nothing(rng: np.
     def everything() -> tuple[object, ...]:
         solution = fit(small, model)
         chosen = choose(small, model, coupling=True, mu=True, rng=np.random.default_rng(0))
-        return solution.certificate, certify(small, model, solution.W, solution.B), chosen
+        return solution.certificate, certify(Problem(small, model).at(solution.W, solution.B)), chosen
 
     expected = everything()
     with np.errstate(all="raise"):

@@ -17,6 +17,7 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.experiment import choose
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import make_model
+from amtl_cvx.problem import Problem
 from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved, solving
 from amtl_cvx.solvers.program import Answer, Program
 from amtl_cvx.subproblems import Problems, TaskWeightStep, WeightStep, compile_transfer_step
@@ -146,7 +147,7 @@ def test_as_data_and_through_cvxpy_a_problem_has_one_answer(
 ) -> None:
     tasks, model, W, B = instance(kind, loss, rng)
     calls = recorded(monkeypatch)
-    found = step_of(kind, tasks, model).solve(tasks, model, W, B)
+    found = step_of(kind, tasks, model).solve(Problem(tasks, model).at(W, B))
     assert found.solved.solver == "CLARABEL" and calls
     for compiled, values in (calls[0], calls[-1]):
         answer = Compiled.solve(compiled, values, AUTO)
@@ -197,8 +198,8 @@ def test_an_answer_does_not_depend_on_earlier_ones(kind: str, rng: np.random.Gen
     empty = np.zeros_like(B)
     used = step_of(kind, tasks, model)
     for point in ((bare, empty), (W, B), (W, sparse), (bare, B), (W, B), (W, empty)):
-        fresh = step_of(kind, tasks, model).solve(tasks, model, *point).value
-        assert np.array_equal(used.solve(tasks, model, *point).value, fresh)
+        fresh = step_of(kind, tasks, model).solve(Problem(tasks, model).at(*point)).value
+        assert np.array_equal(used.solve(Problem(tasks, model).at(*point)).value, fresh)
 
 
 @every_kind
@@ -207,7 +208,7 @@ def test_what_is_not_solved_as_data_goes_through_cvxpy_and_the_chain(
     kind: str, through: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks, model, W, B = instance(kind, LOSS_CASES[0], rng)
-    expected = step_of(kind, tasks, model).solve(tasks, model, W, B).value
+    expected = step_of(kind, tasks, model).solve(Problem(tasks, model).at(W, B)).value
     monkeypatch.setattr(Program, "solve", lambda self, values, limit: Answer(False, "NumericalError", 0.25))
     attempt = solving._attempt
 
@@ -219,7 +220,7 @@ def test_what_is_not_solved_as_data_goes_through_cvxpy_and_the_chain(
         return attempt(problem, name, options, limit)
 
     monkeypatch.setattr(solving, "_attempt", refuse)
-    value, solved = step_of(kind, tasks, model).solve(tasks, model, W, B)
+    value, solved = step_of(kind, tasks, model).solve(Problem(tasks, model).at(W, B))
     assert ("CLARABEL" in solved.solver) and (solved.solver != "CLARABEL") == (through == "the chain")
     assert solved.status == "optimal" and solved.seconds > 0.25
     assert np.abs(value - expected).max() <= 2e-4 * np.abs(expected).max()

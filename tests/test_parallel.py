@@ -63,6 +63,7 @@ from amtl_cvx.parallel import (
     worker,
     workers,
 )
+from amtl_cvx.problem import Problem
 from amtl_cvx.solution import Record, Solution, Status
 from amtl_cvx.subproblems import ColumnProblem, HalfStep, WeightProblem, transfer, weights
 from amtl_cvx.tasks import TaskSet
@@ -621,7 +622,7 @@ def test_wrong_columns_and_hessians_are_not_certified(
         assert "raised the objective" in str(error) and change == "scaled"
         return
     own = fit(tasks, model, options=Options(max_rounds=3, refine=False))
-    assert found.certificate.passes == certify(tasks, model, found.W, found.B).passes
+    assert found.certificate.passes == certify(Problem(tasks, model).at(found.W, found.B)).passes
     assert change == "scaled" or found.objective == pytest.approx(own.objective, rel=1e-9)
 
 

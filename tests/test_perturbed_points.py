@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import literal
 import numpy as np
 import pytest
-from cases import LOSS_CASES, NONSMOOTH_CASES, Array, loss_id, tasks_for
+from cases import LOSS_CASES, NONSMOOTH_CASES, Array, at, loss_id, tasks_for
 
 from amtl_cvx.certificate import certify
 from amtl_cvx.coordinator import Options
@@ -28,6 +28,7 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Huber, Loss, Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
@@ -46,7 +47,7 @@ class Point(NamedTuple):
     B: Array
 
     def passes(self, tol: float) -> bool:
-        return certify(*self, tol=tol).passes
+        return certify(at(*self), tol=tol).passes
 
 
 @functools.cache
@@ -130,13 +131,13 @@ def residual(at: Point, moved: Point) -> float:
 def rejected(loss: Loss, count: int) -> int:
     """How many perturbed points there were; all of them must be rejected."""
     found = 0
-    for at, moved in perturbed(loss, count):
-        size = residual(at, moved)
+    for place, moved in perturbed(loss, count):
+        size = residual(place, moved)
         if loss.smooth:
             assert size > 1e-10
         elif size <= 1e-10:  # a move of second order, or along a flat part
             continue
-        certificate = certify(*moved, tol=min(0.1 * size, 0.5))
+        certificate = certify(at(*moved), tol=min(0.1 * size, 0.5))
         assert not certificate.passes and certificate.level in ("C0", "C1"), certificate
         found += 1
     return found
@@ -250,7 +251,7 @@ def accepted(loss: Loss, count: int) -> int:
     for k in range(count):
         point = VIEWS[k % len(VIEWS)](rng, fitted(loss, k % 2))
         point = VIEWS[int(rng.integers(len(VIEWS)))](rng, point)
-        certificate = certify(*point, tol=TOL)
+        certificate = certify(at(*point), tol=TOL)
         assert certificate.passes, certificate
     return count
 
@@ -310,20 +311,20 @@ def garbage() -> Iterator[tuple[str, Any, Any]]:
 def test_what_is_no_point_is_bad_data(W: Any, B: Any) -> None:
     at = rectangular()
     with pytest.raises(DataError):
-        certify(at.tasks, at.model, W, B)
+        certify(Problem(at.tasks, at.model).at(W, B))
 
 
 def test_infeasible_points_are_never_certified(rng: np.random.Generator) -> None:
-    """Negative entries and diagonals of every size, at the worst tolerance there is."""
-    at = fitted(Squared(), 0)
+    """Negative entries and diagonals of every size, place the worst tolerance there is."""
+    place = fitted(Squared(), 0)
     for size in 10.0 ** np.arange(-300.0, 151.0, 50.0):
         for _ in range(4):
-            B, (s, t) = at.B.copy(), rng.choice(at.tasks.T, size=2, replace=False)
+            B, (s, t) = place.B.copy(), rng.choice(place.tasks.T, size=2, replace=False)
             B[s, t] = -size
-            assert not at._replace(B=B).passes(0.999) and certify(*at._replace(B=B)).level is None
-            B = at.B.copy()
+            assert not place._replace(B=B).passes(0.999) and certify(at(*place._replace(B=B))).level is None
+            B = place.B.copy()
             B[s, s] = rng.choice([-1.0, 1.0]) * size
-            assert not at._replace(B=B).passes(0.999) and certify(*at._replace(B=B)).level is None
+            assert not place._replace(B=B).passes(0.999) and certify(at(*place._replace(B=B))).level is None
 
 
 SIZES = (1e-308, 1e-200, 1e-160, 1e-150, 1e150, 1e160, 1e200, 1e300)

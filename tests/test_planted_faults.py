@@ -24,6 +24,7 @@ from amtl_cvx.errors import AMTLError
 from amtl_cvx.limits import limited
 from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
@@ -45,7 +46,7 @@ def problem() -> tuple[TaskSet, Model]:
 
 
 def accepted(tasks: TaskSet, model: Model, W: Array, B: Array) -> bool:
-    return certify(tasks, model, W, B, tol=TOL).passes
+    return certify(Problem(tasks, model).at(W, B), tol=TOL).passes
 
 
 def test_the_sound_solver_is_certified() -> None:

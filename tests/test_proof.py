@@ -23,6 +23,7 @@ from amtl_cvx.enclosure.exact import task_weights
 from amtl_cvx.errors import DataError
 from amtl_cvx.ladder import climb
 from amtl_cvx.methods import fit
+from amtl_cvx.problem import Problem
 
 STORED = Path(__file__).parents[1] / "reports" / "enclosure"
 Proof = dict[str, Any]
@@ -241,7 +242,7 @@ def test_a_stored_proof_takes_the_place_of_a_search(
     path = tmp_path / "proof.json"
     path.write_text(json.dumps(proof))
     W, B = np.full((1, 2), 0.5), np.array([[0.0, 0.25], [0.0, 0.0]])
-    again = stored_enclosure(read_proof(path), tasks, ROOTED, W, B)
+    again = stored_enclosure(read_proof(path), Problem(tasks, ROOTED).at(W, B))
     assert (again.lower, again.upper, again.W, again.B) == (found.lower, found.upper, found.W, found.B)
     point = [[Fraction(1, 2)] * 2], [[Fraction(0), Fraction(1, 4)], [Fraction(0)] * 2]
     J = real_J(tasks, ROOTED, *point)

@@ -13,6 +13,7 @@ from amtl_cvx.certificate import certify, residuals
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model, make_model
+from amtl_cvx.problem import Point, Problem
 from amtl_cvx.refine import boxqp, can_refine, derivatives, refine
 from amtl_cvx.refine import local as local_module
 from amtl_cvx.refine.boxqp import box_minimum
@@ -32,7 +33,7 @@ def test_hessian_and_gradient_are_central_differences(loss: Loss, rng: np.random
     )
     W, B = rng.normal(size=(3, 4)), random_transfer(rng, 4)
     free = B > 0
-    found = derivatives(tasks, model, W, B, free)
+    found = derivatives(Problem(tasks, model).at(W, B), free)
     size = W.size
 
     def unpack(x: Array) -> tuple[Array, Array]:
@@ -73,12 +74,12 @@ def test_the_objective_never_rises_from_any_start(
         start = scale * rng.normal(size=(6, 4)), random_transfer(rng, 4, 0.3)
         seen = [model.objective(tasks, *start)]
 
-        def observe(W: Array, B: Array, method: str, seen: list[float] = seen) -> None:
-            assert B.min() >= 0.0 and not np.diag(B).any()
+        def observe(point: Point, method: str, seen: list[float] = seen) -> None:
+            assert point.B.min() >= 0.0 and not np.diag(point.B).any()
             assert method == ("newton" if limit else "l-bfgs-b")
-            seen.append(model.objective(tasks, W, B))
+            seen.append(model.objective(tasks, *point))
 
-        W, B = refine(tasks, model, start, tol=1e-8, max_steps=40, observe=observe)
+        W, B = refine(Problem(tasks, model).at(*start), tol=1e-8, max_steps=40, observe=observe)
         assert len(seen) > 1 and model.objective(tasks, W, B) == seen[-1]
         assert all(new <= old * (1 + 1e-12) for old, new in zip(seen, seen[1:], strict=False))
         assert seen[-1] < 0.99 * seen[0]
@@ -98,9 +99,12 @@ def test_the_eliminated_hessian_is_the_derivative_of_the_reduced_gradient(
     def slope(b: Array) -> Array:
         C = B.copy()
         C[s, t] = b
-        return model.gradient_B(tasks, minimal_weights(tasks, model, np.zeros((3, 4)), C), C)[s, t]
+        return model.gradient_B(tasks, minimal_weights(Problem(tasks, model).at(np.zeros((3, 4)), C)), C)[
+            s, t
+        ]
 
-    found = eliminated(derivatives(tasks, model, minimal_weights(tasks, model, np.zeros((3, 4)), B), B, free))
+    start = Problem(tasks, model).at(np.zeros((3, 4)), B)
+    found = eliminated(derivatives(start.at(W=minimal_weights(start)), free))
     step, b = 1e-3, B[s, t]
     columns = [
         (8 * (slope(b + e) - slope(b - e)) - (slope(b + 2 * e) - slope(b - 2 * e))) / (12 * step)
@@ -141,9 +145,9 @@ def test_the_working_set_keeps_every_edge_and_the_steepest_zeros(
     W, B = rng.normal(size=(6, 16)), np.zeros((16, 16))
     B[3, 4] = 0.1
     wants = (model.gradient_B(tasks, W, B) < 0) & ~np.eye(16, dtype=bool)
-    assert np.array_equal(working_set(tasks, model, W, B), wants | (B > 0))
+    assert np.array_equal(working_set(Problem(tasks, model).at(W, B)), wants | (B > 0))
     monkeypatch.setattr(local_module, "WORKING_LIMIT", 50)
-    few = working_set(tasks, model, W, B)
+    few = working_set(Problem(tasks, model).at(W, B))
     assert few[3, 4] and 100 <= few.sum() <= 101 < wants.sum() and not few[~wants & (B <= 0)].any()
     steepness = model.gradient_B(tasks, W, B) / np.linalg.norm(W, axis=0)[:, None]
     assert steepness[few & (B <= 0)].max() <= steepness[wants & ~few].min()
@@ -151,26 +155,26 @@ def test_the_working_set_keeps_every_edge_and_the_steepest_zeros(
 
 def test_newton_ends_at_a_first_order_point(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
-    W, B = refine(tasks, model, (ridge(tasks, model), np.zeros((4, 4))), tol=1e-8)
-    assert certify(tasks, model, W, B).passes
-    assert residuals(tasks, model, W, B).relative <= 1e-10
+    W, B = refine(Problem(tasks, model).at(ridge(tasks, model), np.zeros((4, 4))), tol=1e-8)
+    assert certify(Problem(tasks, model).at(W, B)).passes
+    assert residuals(Problem(tasks, model).at(W, B)).relative <= 1e-10
 
 
 def test_both_methods_reach_the_same_point(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
     tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
     near = alternate(tasks, model, Options(max_rounds=30, refine=False))
-    newton = refine(tasks, model, (near.W, near.B), tol=1e-6)
+    newton = refine(Problem(tasks, model).at(near.W, near.B), tol=1e-6)
     monkeypatch.setattr(module, "DENSE_LIMIT", 0)
-    slow = refine(tasks, model, (near.W, near.B), tol=1e-6)
+    slow = refine(Problem(tasks, model).at(near.W, near.B), tol=1e-6)
     J = model.objective(tasks, *newton)
     assert model.objective(tasks, *slow) == pytest.approx(J, rel=1e-6)
-    assert np.abs(newton[1] - slow[1]).max() <= 1e-2
+    assert np.abs(newton.B - slow.B).max() <= 1e-2
 
 
 def test_a_first_order_point_stays_where_it_is(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
-    W, B = refine(tasks, model, (ridge(tasks, model), np.zeros((4, 4))), tol=1e-8)
-    V, C = refine(tasks, model, (W, B), tol=1e-8)
+    W, B = refine(Problem(tasks, model).at(ridge(tasks, model), np.zeros((4, 4))), tol=1e-8)
+    V, C = refine(Problem(tasks, model).at(W, B), tol=1e-8)
     assert np.abs(V - W).max() <= 1e-8 and np.array_equal(C > 0, B > 0)
 
 
@@ -205,24 +209,24 @@ def test_refinement_ends_where_only_growing_predictors_lower_J() -> None:
 def test_the_step_limit_holds(rng: np.random.Generator) -> None:
     tasks, model, steps = random_tasks(rng), make_model(mu=0.05, coupling=0.7), []
     refine(
-        tasks, model, (np.zeros((6, 4)), np.zeros((4, 4))), tol=1e-8, max_steps=3,
-        observe=lambda W, B, name: steps.append(name),
+        Problem(tasks, model).at(np.zeros((6, 4)), np.zeros((4, 4))), tol=1e-8, max_steps=3,
+        observe=lambda point, name: steps.append(name),
     )  # fmt: skip
     assert len(steps) == 3
 
 
 def test_a_penalty_without_prices_is_left_alone(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), Model(transfer=SourceGroupL2(mu=0.1), coupling=0.7)
-    start = rng.normal(size=(6, 4)), random_transfer(rng, 4)
+    start = Problem(tasks, model).at(rng.normal(size=(6, 4)), random_transfer(rng, 4))
     assert not can_refine(model, tasks.T)
-    assert refine(tasks, model, start, tol=1e-8) is start
+    assert refine(start, tol=1e-8) is start
 
 
 def test_an_interruption_passes_through(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
 
-    def stop(W: Array, B: Array, name: str) -> None:
+    def stop(point: Point, name: str) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        refine(tasks, model, (ridge(tasks, model), np.zeros((4, 4))), tol=1e-8, observe=stop)
+        refine(Problem(tasks, model).at(ridge(tasks, model), np.zeros((4, 4))), tol=1e-8, observe=stop)

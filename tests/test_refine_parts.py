@@ -12,6 +12,7 @@ from cases import random_tasks, random_transfer, ridge
 
 from amtl_cvx.certificate import certify, residuals
 from amtl_cvx.model import make_model
+from amtl_cvx.problem import Point, Problem
 from amtl_cvx.refine import Carried, _enough, kept_apart, local, plain_rounds, refine, shortened
 from amtl_cvx.refine.boxqp import _by_projected_newton, _FewActive
 from amtl_cvx.refine.local import Trust
@@ -91,14 +92,14 @@ def test_the_point_of_lower_j_is_kept_and_where_j_is_the_same_that_of_smaller_re
     rng: np.random.Generator,
 ) -> None:
     tasks, model = random_tasks(rng, d=3, counts=(9,)), make_model(mu=0.05, coupling=0.7)
-    point = ridge(tasks, model), np.zeros((1, 1))
-    near, far = (point[0] * (1 + 1e-9), point[1]), (point[0] * 1.1, point[1])
+    point = Problem(tasks, model).at(ridge(tasks, model), np.zeros((1, 1)))
+    near, far = point.at(W=point.W * (1 + 1e-9)), point.at(W=point.W * 1.1)
     values = [literal.J(tasks, model, *each) for each in (point, near, far)]
     assert abs(values[1] / values[0] - 1) < 1e-14 and values[2] > values[0] * (1 + 1e-6)
     for other in (near, far):
-        assert _lower(tasks, model, point, other) is point
-        assert _lower(tasks, model, other, point) is point
-    assert _lower(tasks, model, far, near) is near and _lower(tasks, model, near, far) is near
+        assert _lower(point, other) is point
+        assert _lower(other, point) is point
+    assert _lower(far, near) is near and _lower(near, far) is near
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
@@ -110,7 +111,7 @@ def test_plain_rounds_are_those_of_second_methods_in_every_unit_of_y(
     tasks = TaskSet.from_arrays([task.X for task in plain], [scale * task.y for task in plain])
     model = make_model(mu=0.05, coupling=0.7)
     W, B = ridge(tasks, model), np.zeros((4, 4))
-    found = list(plain_rounds(tasks, model, (W, B), most=12))
+    found = list(plain_rounds(Problem(tasks, model).at(W, B), most=12))
     assert len(found) == 12
     for V, C in found:
         B = literal.best_B(W, literal.prices(tasks, model, W), 0.7)
@@ -119,8 +120,8 @@ def test_plain_rounds_are_those_of_second_methods_in_every_unit_of_y(
         np.testing.assert_allclose(V, W, rtol=0, atol=1e-7 * np.abs(W).max())
     values = [model.objective(tasks, *point) for point in found]
     assert all(later < value for value, later in pairwise(values))
-    end = refine(tasks, model, found[-1], tol=1e-12)
-    assert len(list(plain_rounds(tasks, model, end, most=12))) <= 1
+    end = refine(Problem(tasks, model).at(*found[-1]), tol=1e-12)
+    assert len(list(plain_rounds(Problem(tasks, model).at(*end), most=12))) <= 1
 
 
 @pytest.mark.parametrize("moved", [1e-3, -1e-3])
@@ -132,10 +133,11 @@ def test_near_the_end_j_falls_as_newtons_model_predicts(moved: float, rng: np.ra
             heard.append(ratio)
 
     tasks, model, heard = random_tasks(rng), make_model(mu=0.05, coupling=0.7), list[float]()
-    W, B = refine(tasks, model, (ridge(tasks, model), np.zeros((4, 4))), tol=1e-10)
+    W, B = refine(Problem(tasks, model).at(ridge(tasks, model), np.zeros((4, 4))), tol=1e-10)
     B = B * (1 + moved)
     trust = Heard(value=0.0)
-    found = _step(tasks, model, (minimal_weights(tasks, model, W, B), B), trust)
+    point = Problem(tasks, model).at(W, B)
+    found = _step(point.at(W=minimal_weights(point)), trust)
     assert found is not None and trust.value == 0.0
     assert heard == [pytest.approx(1.0, abs=0.02)]
 
@@ -148,15 +150,15 @@ def test_bursts_of_l_bfgs_lower_j_and_keep_b_feasible_in_every_unit_of_y(
     tasks = TaskSet.from_arrays([task.X for task in plain], [scale * task.y for task in plain])
     model = make_model(mu=0.05, coupling=0.7)
     start = ridge(tasks, model), np.zeros((4, 4))
-    units = Units.at(tasks, model, *start)
+    units = Units.at(Problem(tasks, model).at(*start))
     values = [model.objective(tasks, *start)]
-    steps = quasi_newton_steps(tasks, model, *start, units=units)
+    steps = quasi_newton_steps(Problem(tasks, model).at(*start), units=units)
     for _, (W, B) in zip(range(8), steps, strict=False):
         assert (B >= 0).all() and not np.diag(B).any()
         values.append(model.objective(tasks, W, B))
         assert values[-1] < values[-2]
     assert len(values) > 1
-    end = refine(tasks, model, start, tol=1e-10)
+    end = refine(Problem(tasks, model).at(*start), tol=1e-10)
     assert values[-1] == pytest.approx(model.objective(tasks, *end), rel=1e-6)
 
 
@@ -164,13 +166,13 @@ def test_what_is_carried_on_is_the_residual_and_the_steps(rng: np.random.Generat
     tasks, model, carried = random_tasks(rng), make_model(mu=0.05, coupling=0.7), Carried()
     seen: list[float] = []
 
-    def observe(W: np.ndarray, B: np.ndarray, name: str) -> None:
-        seen.append(residuals(tasks, model, W, B).relative)
+    def observe(point: Point, name: str) -> None:
+        seen.append(residuals(point).relative)
 
     start = ridge(tasks, model), np.zeros((4, 4))
-    end = refine(tasks, model, start, tol=1e-8, observe=observe, carried=carried)
+    end = refine(Problem(tasks, model).at(*start), tol=1e-8, observe=observe, carried=carried)
     assert carried.steps == len(seen) > 1
-    assert carried.relative == seen[-1] == residuals(tasks, model, *end).relative
+    assert carried.relative == seen[-1] == residuals(Problem(tasks, model).at(*end)).relative
     assert Carried.from_dict(carried.to_dict()) == carried
     carried = replace(carried, idle=3, turn=1, rounds=9, trust=Trust(5.0, 6.0), units=Units(2.0, 3.0))
     carried.begin_anew()
@@ -179,13 +181,13 @@ def test_what_is_carried_on_is_the_residual_and_the_steps(rng: np.random.Generat
 
 def test_within_the_tolerance_steps_go_on_while_the_residual_falls_tenfold(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
-    W, B = refine(tasks, model, (ridge(tasks, model), np.zeros((4, 4))), tol=1e-8)
-    point = W * (1 + 1e-9), B
-    relative = residuals(tasks, model, *point).relative
-    assert 1e-11 < relative < 1e-7 and certify(tasks, model, *point, tol=1e-7).passes
+    W, B = refine(Problem(tasks, model).at(ridge(tasks, model), np.zeros((4, 4))), tol=1e-8)
+    point = Problem(tasks, model).at(W * (1 + 1e-9), B)
+    relative = residuals(point).relative
+    assert 1e-11 < relative < 1e-7 and certify(point, tol=1e-7).passes
     for times, enough in ((2.0, True), (9.0, True), (11.0, False), (100.0, False)):
         carried = Carried(steps=1, relative=times * relative)
-        assert _enough(tasks, model, point, carried, tol=1e-7, max_steps=300) == enough
+        assert _enough(point, carried, tol=1e-7, max_steps=300) == enough
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -193,8 +195,10 @@ def test_every_step_of_newton_stands_at_the_best_w_and_none_is_higher(seed: int)
     rng = np.random.default_rng(seed)
     tasks, model = random_tasks(rng, d=3, counts=(6, 9, 7, 8)), make_model(mu=1e-3, coupling=5.0)
     W, B = rng.normal(size=(3, 4)), 3.0 * random_transfer(rng, 4)
-    value = model.objective(tasks, minimal_weights(tasks, model, W, B), B)
-    for _, (V, C) in zip(range(40), newton_steps(tasks, model, W, B, trust=Trust()), strict=False):
+    value = model.objective(tasks, minimal_weights(Problem(tasks, model).at(W, B)), B)
+    for _, (V, C) in zip(
+        range(40), newton_steps(Problem(tasks, model).at(W, B), trust=Trust()), strict=False
+    ):
         new = literal.J(tasks, model, V, C)
         assert new <= value * (1 + 1e-12)
         assert literal.J(tasks, model, literal.best_W(tasks, model, C), C) >= new * (1 - 1e-10)
@@ -204,29 +208,31 @@ def test_every_step_of_newton_stands_at_the_best_w_and_none_is_higher(seed: int)
 def test_a_point_that_is_kept_apart_passes_and_is_no_higher(rng: np.random.Generator) -> None:
     """B is shorter by a part of the tolerance; where that costs more than rounding there is no such point."""
     tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
-    W, B = refine(tasks, model, (ridge(tasks, model), np.zeros((4, 4))), tol=1e-10)
+    W, B = refine(Problem(tasks, model).at(ridge(tasks, model), np.zeros((4, 4))), tol=1e-10)
     value = literal.J(tasks, model, W, B)
-    found = kept_apart(tasks, model, (W, B), tol=1e-8)
-    assert found is not None and certify(tasks, model, *found, tol=1e-8).passes
+    found = kept_apart(Problem(tasks, model).at(W, B), tol=1e-8)
+    assert found is not None and certify(Problem(tasks, model).at(*found), tol=1e-8).passes
     assert literal.J(tasks, model, *found) <= value * (1 + 2e-12)
-    assert (found[1] <= B).all() and (found[1][B > 0] < B[B > 0]).all()
-    assert kept_apart(tasks, model, (W, B), tol=0.3) is None
+    assert (found.B <= B).all() and (found.B[B > 0] < B[B > 0]).all()
+    assert kept_apart(Problem(tasks, model).at(W, B), tol=0.3) is None
 
 
 def test_the_best_W_beside_a_singular_B_is_the_closed_form() -> None:
     """Two equal tasks that rebuild each other, x = y = 1: for B (1 - s) w = 1 / (1 + coupling s^2)."""
     tasks = TaskSet.from_arrays([np.ones((1, 1))] * 2, [np.ones(1)] * 2)
     B = np.array([[0.0, 1.0], [1.0, 0.0]])
-    for W, C in shortened(tasks, make_model(mu=0.0, coupling=3e9), (np.zeros((1, 2)), B), tol=1e-6):
+    start = Problem(tasks, make_model(mu=0.0, coupling=3e9)).at(np.zeros((1, 2)), B)
+    for W, C in shortened(start, tol=1e-6):
         np.testing.assert_allclose(W, 1.0 / (1.0 + 3e9 * (1.0 - C[0, 1]) ** 2), rtol=1e-7)
 
 
 def test_along_a_valley_J_falls_and_W_is_the_best_for_its_B(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=7.0)
-    old = minimal_weights(tasks, model, np.zeros((6, 4)), np.zeros((4, 4))), np.zeros((4, 4))
-    new = next(plain_rounds(tasks, model, old, most=1))
-    W, B = along_valley(tasks, model, old, new, Trust())
-    further = literal.J(tasks, model, *next(plain_rounds(tasks, model, new, most=1)))
+    zero = Problem(tasks, model).at(np.zeros((6, 4)), np.zeros((4, 4)))
+    old = zero.at(W=minimal_weights(zero))
+    new = next(plain_rounds(old, most=1))
+    W, B = along_valley(old, new, Trust())
+    further = literal.J(tasks, model, *next(plain_rounds(new, most=1)))
     assert literal.J(tasks, model, W, B) < further < literal.J(tasks, model, *new)
     assert (B >= 0).all() and literal.residual(tasks, model, W, B).relative_W < 1e-9
 
@@ -237,5 +243,5 @@ def test_along_a_valley_nothing_moves_where_J_cannot_fall() -> None:
         TaskSet.from_arrays([np.ones((1, 1))] * 2, [np.zeros(1)] * 2),
         make_model(mu=1.0, coupling=1.0),
     )
-    start = np.zeros((1, 2)), np.array([[0.0, 1.0], [1.0, 0.0]])
-    assert along_valley(tasks, model, start, start, Trust()) is start
+    start = Problem(tasks, model).at(np.zeros((1, 2)), np.array([[0.0, 1.0], [1.0, 0.0]]))
+    assert along_valley(start, start, Trust()) is start

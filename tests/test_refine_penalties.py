@@ -11,6 +11,7 @@ from cases import PENALTY_CASES, Array, central_gradient, penalty_id, random_tas
 
 from amtl_cvx import ElasticNet, Hinge, Logistic, Model, Options, RowBudget, SourceGroupL2, Symmetric, fit
 from amtl_cvx.certificate import residuals
+from amtl_cvx.problem import Problem
 from amtl_cvx.refine import direct_step, engine_of
 from amtl_cvx.refine.local import variables
 from amtl_cvx.refine.tangent import tangent_at
@@ -41,7 +42,7 @@ def test_the_b_step_in_numpy_is_that_of_the_definition(
     model = Model(transfer=replace(penalty, mu=0.05), coupling=0.5)  # type: ignore[type-var]
     losses, step = model.weighted_losses(tasks, W), direct_step(model, 4)
     assert step is not None
-    found = step.solve(tasks, model, W, model.transfer.start(4)).value
+    found = step.solve(Problem(tasks, model).at(W, model.transfer.start(4))).value
     assert np.array_equal(model.transfer.project(found), found)
     B = cp.Variable((4, 4))
     limits = [B >= 0, cp.diag(B) == 0, *model.transfer.constraints(B)]
@@ -57,11 +58,11 @@ def test_derivatives_are_those_of_differences(penalty: TransferPenalty, rng: np.
     tasks = random_tasks(rng, d=5)
     model = Model(transfer=penalty, coupling=0.5)
     B = penalty.project(random_transfer(rng, 4, 0.5))
-    W = minimal_weights(tasks, model, rng.normal(size=(5, 4)), B)
+    W = minimal_weights(Problem(tasks, model).at(rng.normal(size=(5, 4)), B))
     if engine_of(model, 4) == "prox":  # a point on its own tangent: the B-step's, not at a corner
-        B = direct_step(model, 4).solve(tasks, model, W, B).value  # type: ignore[union-attr]
-        W = minimal_weights(tasks, model, W, B)
-    exact = variables(tasks, model, W, B)
+        B = direct_step(model, 4).solve(Problem(tasks, model).at(W, B)).value  # type: ignore[union-attr]
+        W = minimal_weights(Problem(tasks, model).at(W, B))
+    exact = variables(Problem(tasks, model).at(W, B))
     k = len(exact.value)
     here = np.zeros(k) if exact.free else exact.value
     assert k > 1
@@ -95,8 +96,8 @@ def test_a_tangent_keeps_zero_rows_and_spent_budgets(rng: np.random.Generator) -
     tasks, W = random_tasks(rng, d=5), rng.normal(size=(5, 4))
     for penalty in (SourceGroupL2(mu=0.3), RowBudget(mu=0.01, budget=0.2)):
         model = Model(transfer=penalty, coupling=0.5)
-        B = direct_step(model, 4).solve(tasks, model, W, np.zeros((4, 4))).value  # type: ignore[union-attr]
-        tangent = tangent_at(tasks, model, W, B)
+        B = direct_step(model, 4).solve(Problem(tasks, model).at(W, np.zeros((4, 4)))).value  # type: ignore[union-attr]
+        tangent = tangent_at(Problem(tasks, model).at(W, B))
         assert np.abs(tangent.B - B).max() <= 1e-10
         assert not tangent.Z[:, B == 0.0].any() or np.abs(tangent.Z[:, B == 0.0]).max() <= 1e-6
         spent = B.sum(axis=1) >= 0.2 * (1 - 1e-12)
@@ -146,4 +147,4 @@ def test_symmetric_is_the_problem_in_half_sums(rng: np.random.Generator) -> None
     rule = 0.5 * cp.sum_squares(W - W @ B) + 0.05 * losses @ cp.sum(B, axis=1)
     cp.Problem(cp.Minimize(rule), [cp.diag(C) == 0]).solve(solver="CLARABEL")
     assert pytest.approx(B.value, abs=1e-6) == solution.B and solution.certificate.edges > 0
-    assert residuals(tasks, model, W, solution.B).relative <= 1e-10
+    assert residuals(Problem(tasks, model).at(W, solution.B)).relative <= 1e-10

@@ -18,6 +18,7 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Squared
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.problem import Problem
 from amtl_cvx.report import write_report
 from amtl_cvx.solution import Record, Solution, Status
 from amtl_cvx.tasks import TaskSet
@@ -80,7 +81,7 @@ def solved(*, T: int = 4, names: tuple[str, ...] | None = None, empty: bool = Fa
     W, B = rng.normal(size=(3, T)), np.where(rng.random((T, T)) < 0.6, rng.uniform(0.1, 1.0, (T, T)), 0.0)
     np.fill_diagonal(B, 0.0)
     B *= not empty
-    certificate = certify(tasks, model, W, B, tol=1e-8)
+    certificate = certify(Problem(tasks, model).at(W, B), tol=1e-8)
     history = tuple(
         Record(
             round=k, step=step, objective=certificate.objective + 3 - k, stationarity_W=0.1**k,

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cases import at
 
 from amtl_cvx import LossWeightedL1, Model, Options, TaskSet, certify, fit, rowspace
 from amtl_cvx.certificate import Certificate, second_order
@@ -14,6 +15,7 @@ from amtl_cvx.enclosure import enclose
 from amtl_cvx.enclosure.scip import claim
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import Logistic, Loss, Quantile, Squared
+from amtl_cvx.problem import Problem
 from amtl_cvx.rowspace import row_basis
 from amtl_cvx.solution import Blocks, Solution, Status
 
@@ -97,8 +99,8 @@ def test_fit_and_certificate_are_those_of_all_coordinates(
     np.testing.assert_allclose(solution.W, reference.W, atol=1e-7)
     for W, B in moved(rng, solution.W, solution.B):
         agree(certify(tasks, model, W, B), full(certify, tasks, model, W, B))
-    found = second_order(tasks, model, solution.W, solution.B)
-    expected = full(second_order, tasks, model, solution.W, solution.B)
+    found = second_order(Problem(tasks, model).at(solution.W, solution.B))
+    expected = full(lambda *given: second_order(at(*given)), tasks, model, solution.W, solution.B)
     assert (found.verdict, found.free) == (expected.verdict, expected.free)
     for name in ("reduced_hessian_min", "reduced_hessian_max", "min_multiplier", "min_positive_B"):
         assert getattr(found, name) == pytest.approx(getattr(expected, name), rel=1e-6)
@@ -107,7 +109,7 @@ def test_fit_and_certificate_are_those_of_all_coordinates(
 def test_a_saddle_lies_in_the_original_coordinates(rng: np.random.Generator) -> None:
     tasks, model = problem(rng, loss=Squared())
     W, B = 10.0 * rng.normal(size=(D, T)), 0.5 * (np.ones((T, T)) - np.eye(T))
-    found = second_order(tasks, model, W, B)
+    found = second_order(Problem(tasks, model).at(W, B))
     assert found.verdict == "saddle" and found.direction is not None and found.fall is not None
     dW, dB = found.direction
     fallen = model.objective(tasks, W, B) - model.objective(tasks, W + dW, B + dB)
@@ -173,9 +175,9 @@ def test_a_model_that_is_not_invariant_keeps_its_coordinates(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks, model = problem(rng, loss=Squared())
-    assert model.coordinates(tasks, np.zeros((D, T)))[0].d < D
+    assert Problem(tasks, model).at(np.zeros((D, T)), np.zeros((T, T))).reduced.tasks.d < D
     monkeypatch.setattr(Model, "rotation_invariant", False)
-    assert model.coordinates(tasks, np.zeros((D, T)))[0] is tasks
+    assert Problem(tasks, model).at(np.zeros((D, T)), np.zeros((T, T))).reduced.tasks is tasks
 
 
 def test_proofs_of_many_features_are_refused_by_size(rng: np.random.Generator) -> None:
@@ -188,4 +190,4 @@ def test_proofs_of_many_features_are_refused_by_size(rng: np.random.Generator) -
     with pytest.raises(NotCertifiable, match="fewer tasks or features"):
         enclose(tasks, model, point.W, point.B)
     with pytest.raises(NotCertifiable, match="too many for SCIP"):
-        claim(tasks, model, point.W, point.B)
+        claim(Problem(tasks, model).at(point.W, point.B))

@@ -13,7 +13,7 @@ from functools import cache
 import literal
 import numpy as np
 import pytest
-from cases import Array
+from cases import Array, at
 from multiprecision import Oracle, Problem
 
 from amtl_cvx.certificate import Certificate, certify, residuals, second_order
@@ -62,7 +62,7 @@ def truth(problem_of: tuple[str, float, int]) -> tuple[Problem, Array, Array]:
 
 
 def judged(problem: Problem, W: Array, B: Array) -> Certificate:
-    return certify(problem.tasks(), problem.model(), W, B)
+    return certify(at(problem.tasks(), problem.model(), W, B))
 
 
 def wrong(W: Array, B: Array) -> Iterator[tuple[Array, Array]]:
@@ -128,9 +128,9 @@ def test_rounding_fails_no_point_of_a_nearly_perfect_fit(noise: float) -> None:
     """phi' is rounding of z and y, 1e-16, where it is 1e-9 itself; what is wrong beyond it is seen."""
     problem = base("squared", noise=noise)
     W, B = Oracle(problem).first_order_point()
-    assert residuals(problem.tasks(), problem.model(), W, B).relative < 1e-10
+    assert residuals(at(problem.tasks(), problem.model(), W, B)).relative < 1e-10
     for point in wrong(W, B):
-        assert residuals(problem.tasks(), problem.model(), *point).relative > 1e-5
+        assert residuals(at(problem.tasks(), problem.model(), *point)).relative > 1e-5
 
 
 @pytest.mark.parametrize("coupling", (1e-9, 1e9))
@@ -138,7 +138,7 @@ def test_rounding_fails_no_point_of_a_strong_coupling(coupling: float) -> None:
     """W - W B is 1e-9 of W; its digits are those that W leaves."""
     problem = replace(base("squared"), coupling=coupling)
     W, B = Oracle(problem).first_order_point()
-    assert residuals(problem.tasks(), problem.model(), W, B).relative < 1e-10
+    assert residuals(at(problem.tasks(), problem.model(), W, B)).relative < 1e-10
     for point in wrong(W, B):
         assert not judged(problem, *point).passes
 
@@ -151,11 +151,11 @@ def test_nothing_is_asked_of_what_only_rounding_holds() -> None:
     tasks, model = problem.tasks(), problem.model()
     W, B = fit(tasks, model, options=Options(engine="fast")).W, np.zeros((3, 3))
     W = fit(tasks, replace(model, transfer=LossWeightedL1(mu=1e9)), options=Options(engine="fast")).W
-    assert certify(tasks, model, W, B, kind="single-task").passes
+    assert certify(at(tasks, model, W, B), kind="single-task").passes
     for task, size, passes in ((0, 1e-16, True), (0, 1e-6, False), (2, 0.0, True), (2, 1e-20, False)):
         V = W.copy()
         V[2, task] = size
-        assert certify(tasks, model, V, B, kind="single-task").passes == passes, (task, size)
+        assert certify(at(tasks, model, V, B), kind="single-task").passes == passes, (task, size)
 
 
 def test_a_price_is_not_0_where_rounding_says_so() -> None:
@@ -167,7 +167,7 @@ def test_a_price_is_not_0_where_rounding_says_so() -> None:
     assert model.losses(tasks, W)[0] <= 0.0
     lost = (Fraction(x) * Fraction(float(W[0, 0])) - Fraction(y)) ** 2
     assert Fraction(mu) * lost > 10**6 * 2 * Fraction(coupling) * Fraction(float(W[0, 0]))
-    assert residuals(tasks, model, W, np.zeros((2, 2))).relative_B < 1e-10
+    assert residuals(at(tasks, model, W, np.zeros((2, 2)))).relative_B < 1e-10
 
 
 def test_second_order_refuses_a_wrong_sign_in_small_units() -> None:
@@ -177,13 +177,13 @@ def test_second_order_refuses_a_wrong_sign_in_small_units() -> None:
     y = [X[0][:, 1] + rng.normal(size=40), 1e-5 * (5 - 3 * X[1][:, 1] + 0.1 * rng.normal(size=40))]
     tasks, model = TaskSet.from_arrays(X, y), Model(transfer=LossWeightedL1(mu=1e3), coupling=1e-3)
     W, B = fit(tasks, model, options=Options(engine="fast")).W, np.zeros((2, 2))
-    assert second_order(tasks, model, W, B).verdict == "strict local minimum"
+    assert second_order(at(tasks, model, W, B)).verdict == "strict local minimum"
     V, x = W.copy(), X[1][:, 0]
     V[1, 1] *= -0.8
     V[0, 1] = (x @ (y[1] - X[1][:, 1] * V[1, 1]) / 40) / (x @ x / 40 + 1e-3)
-    found = second_order(tasks, model, V, B)
+    found = second_order(at(tasks, model, V, B))
     assert found.verdict == "degenerate" and "moves w of 'task 1'" in found.reason
-    assert not certify(tasks, model, V, B).passes
+    assert not certify(at(tasks, model, V, B)).passes
 
 
 @pytest.mark.parametrize("loss", ("quantile:0.3", "hinge"))
@@ -207,7 +207,7 @@ def test_kinked_losses_hide_no_task_with_a_small_share(loss: str, share: float) 
         V = found.W.copy()
         V[i, 1] *= -1.0
         assert literal.losses(tasks, model, V)[1] > 1.5 * literal.losses(tasks, model, found.W)[1]
-        refused = certify(tasks, model, V, found.B)
+        refused = certify(at(tasks, model, V, found.B))
         assert not refused.passes and refused.relative > 1e-3
 
 

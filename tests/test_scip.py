@@ -16,6 +16,7 @@ from amtl_cvx.errors import DataError, ModelError, NotCertifiable
 from amtl_cvx.losses import Hinge, Logistic, Loss, Squared, SquaredHinge
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
@@ -67,7 +68,7 @@ def grid_minimum(tasks: TaskSet, model: Model) -> float:
 def test_the_claim_is_the_minimum_of_a_dense_grid(loss: Loss, capfd: pytest.CaptureFixture[str]) -> None:
     tasks, model = two_tasks(loss), model_for(loss)
     solution = fit(tasks, model)
-    found = claim(tasks, model, solution.W, solution.B, seconds=60)
+    found = claim(Problem(tasks, model).at(solution.W, solution.B), seconds=60)
     expected = grid_minimum(tasks, model)
     assert found.closed and found.method == "solver-claimed" and found.status in ("optimal", "gaplimit")
     assert found.upper == pytest.approx(expected, rel=1e-6) and found.upper >= expected * (1 - 1e-9)
@@ -87,7 +88,7 @@ def test_a_point_that_is_not_global_is_beaten() -> None:
     model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.01), coupling=2.0)
     solution = fit(tasks, model)
     assert solution.certificate.passes and not solution.B.any()
-    found = claim(tasks, model, solution.W, solution.B, seconds=120)
+    found = claim(Problem(tasks, model).at(solution.W, solution.B), seconds=120)
     assert found.closed and found.upper < 0.95 * solution.objective and found.B.any()
     assert found.lower <= found.upper
 
@@ -97,14 +98,14 @@ def test_the_scale_of_y_changes_nothing(scale: float) -> None:
     tasks, model = two_tasks(Squared()), model_for(Squared())
     scaled = TaskSet.from_arrays([task.X for task in tasks], [scale * task.y for task in tasks])
     solution = fit(scaled, model)
-    found = claim(scaled, model, solution.W, solution.B, seconds=60)
+    found = claim(Problem(scaled, model).at(solution.W, solution.B), seconds=60)
     assert found.closed and found.upper / scale**2 == pytest.approx(grid_minimum(tasks, model), rel=1e-6)
 
 
 def test_one_task_is_ridge(rng: np.random.Generator) -> None:
     tasks, model = cases.random_tasks(rng, d=2, counts=(9,)), model_for(Squared())
     W = cases.ridge(tasks, model)
-    found = claim(tasks, model, np.zeros((2, 1)), np.zeros((1, 1)), seconds=60)
+    found = claim(Problem(tasks, model).at(np.zeros((2, 1)), np.zeros((1, 1))), seconds=60)
     assert found.closed and found.upper == pytest.approx(
         model.objective(tasks, W, np.zeros((1, 1))), rel=1e-6
     )
@@ -161,7 +162,7 @@ def test_every_lower_point_is_inside_the_bounds(loss: Loss, rng: np.random.Gener
 def test_a_time_limit_is_kept_and_leaves_honest_bounds(rng: np.random.Generator) -> None:
     tasks, model = cases.random_tasks(rng, d=4, counts=[12] * 4), model_for(Squared())
     solution = fit(tasks, model)
-    found = claim(tasks, model, solution.W, solution.B, seconds=0.2)
+    found = claim(Problem(tasks, model).at(solution.W, solution.B), seconds=0.2)
     assert not found.closed and found.status == "timelimit"
     least = [np.linalg.lstsq(task.X, task.y, rcond=None)[1][0] / len(task.y) for task in tasks]
     assert (1 - 1e-5) * sum(least) <= found.lower < found.upper <= solution.objective
@@ -176,38 +177,38 @@ def test_what_has_no_bounds_is_refused(loss: Loss, rng: np.random.Generator) -> 
     labels = np.ones(16)
     labels[[0, 9]] = -1.0
     with pytest.raises(NotCertifiable, match="'task 0' is separable"):
-        claim(TaskSet.from_arrays([X, X], [separable, mixed]), model_for(loss), W, B)
+        claim(Problem(TaskSet.from_arrays([X, X], [separable, mixed]), model_for(loss)).at(W, B))
     flat = np.column_stack([noisy[:, 0], noisy[:, 0]])
     with pytest.raises(NotCertifiable, match="rank below d = 2"):
-        claim(TaskSet.from_arrays([flat, flat], [labels, labels]), model_for(loss), W, B)
+        claim(Problem(TaskSet.from_arrays([flat, flat], [labels, labels]), model_for(loss)).at(W, B))
     tasks = TaskSet.from_arrays([noisy, noisy], [labels, labels])
     with pytest.raises(NotCertifiable, match="mu = 0"):
-        claim(tasks, model_for(loss, transfer=LossWeightedL1(mu=0.0)), W, B)
+        claim(Problem(tasks, model_for(loss, transfer=LossWeightedL1(mu=0.0))).at(W, B))
     with pytest.raises(NotCertifiable, match="penalty"):
-        claim(tasks, model_for(loss, transfer=cases.SourceGroupL2(mu=1.0)), W, B)
+        claim(Problem(tasks, model_for(loss, transfer=cases.SourceGroupL2(mu=1.0))).at(W, B))
     with pytest.raises(NotCertifiable, match="losses squared, logistic and squared-hinge"):
-        claim(tasks, model_for(Hinge()), W, B)
+        claim(Problem(tasks, model_for(Hinge())).at(W, B))
 
 
 def test_squared_loss_is_refused_where_the_exact_box_is(rng: np.random.Generator) -> None:
     X = rng.normal(size=(5, 2))
     perfect = TaskSet.from_arrays([X, X], [X[:, 0], X[:, 1] + rng.normal(size=5)])
     with pytest.raises(NotCertifiable, match="fitted perfectly"):
-        claim(perfect, model_for(Squared()), np.zeros((2, 2)), np.zeros((2, 2)))
+        claim(Problem(perfect, model_for(Squared())).at(np.zeros((2, 2)), np.zeros((2, 2))))
 
 
 def test_bad_arguments_are_errors(rng: np.random.Generator) -> None:
     tasks, model, W, B = two_tasks(Squared()), model_for(Squared()), np.zeros((1, 2)), np.zeros((2, 2))
     with pytest.raises(ModelError, match="seconds"):
-        claim(tasks, model, W, B, seconds=0)
+        claim(Problem(tasks, model).at(W, B), seconds=0)
     with pytest.raises(ModelError, match="not feasible"):
-        claim(tasks, model, W, B - 1.0)
+        claim(Problem(tasks, model).at(W, B - 1.0))
     with pytest.raises(DataError, match="shape"):
-        claim(tasks, model, W.T, B)
+        claim(Problem(tasks, model).at(W.T, B))
 
 
 def test_without_scip_the_answer_is_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyscipopt", None)
     tasks, model = two_tasks(Squared()), model_for(Squared())
     with pytest.raises(NotCertifiable, match=r"pip install 'amtl-cvx\[global\]'"):
-        claim(tasks, model, np.zeros((1, 2)), np.zeros((2, 2)))
+        claim(Problem(tasks, model).at(np.zeros((1, 2)), np.zeros((2, 2))))

@@ -27,6 +27,7 @@ from amtl_cvx.digits import prove
 from amtl_cvx.errors import DataError, NotCertifiable
 from amtl_cvx.losses import Logistic, Loss, Squared, SquaredHinge
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.solution import Blocks
 from amtl_cvx.tasks import Task, TaskSet
 from amtl_cvx.transfer import LossWeightedL1
@@ -74,8 +75,8 @@ class Symmetric(NamedTuple):
         )
 
     def judged(self) -> SecondOrder:
-        assert certify(self.tasks, self.model, self.W, self.B, tol=1e-12).passes
-        return second_order(self.tasks, self.model, self.W, self.B)
+        assert certify(Problem(self.tasks, self.model).at(self.W, self.B), tol=1e-12).passes
+        return second_order(Problem(self.tasks, self.model).at(self.W, self.B))
 
 
 MINIMUM, SADDLE = Symmetric.build(0.3, 0.5, 1.0), Symmetric.build(3.0, 0.1, 0.7)
@@ -131,12 +132,12 @@ def test_the_hessian_is_that_of_J_by_differences(
         moved[free] = x[6:]
         return model.objective(tasks, x[:6].reshape(3, 2).T, moved)
 
-    H = reduced_hessian(tasks, model, W, B, free)
+    H = reduced_hessian(Problem(tasks, model).at(W, B), free)
     x = np.r_[W.T.ravel(), B[free]]
     differences = np.array([[second_difference(J, x, i, j, 2e-4) for j in range(12)] for i in range(12)])
     np.testing.assert_allclose(H, differences, atol=2e-6 * np.abs(H).max())
     given = tuple(loss.curvatures(task.X @ w, task.y) for task, w in zip(tasks, W.T, strict=True))
-    np.testing.assert_allclose(reduced_hessian(tasks, model, W, B, free, given), H, rtol=1e-12)
+    np.testing.assert_allclose(reduced_hessian(Problem(tasks, model).at(W, B), free, given), H, rtol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +188,7 @@ def test_the_verdict_turns_where_the_hessian_is_singular(change: float, verdict:
 def test_a_strict_local_minimum_is_one_to_random_moves(loss: Loss, rng: np.random.Generator) -> None:
     """Moves that stay feasible, also into the edges at 0, raise J; single steps of 1e-3 of the size."""
     tasks, model, W, B = solved(3, loss, mu=0.02)
-    found = second_order(tasks, model, W, B)
+    found = second_order(Problem(tasks, model).at(W, B))
     assert found.verdict == "strict local minimum" and found.scaled_hessian_min > 0.0
     J = model.objective(tasks, W, B)
     for _ in range(200):
@@ -205,7 +206,7 @@ def test_a_strict_local_minimum_is_one_to_random_moves(loss: Loss, rng: np.rando
 )
 def test_the_verdict_does_not_depend_on_the_unit_of_y(case: Symmetric, factor: float) -> None:
     found = case.judged()
-    other = second_order(scaled(case.tasks, factor), case.model, factor * case.W, case.B)
+    other = second_order(Problem(scaled(case.tasks, factor), case.model).at(factor * case.W, case.B))
     assert other.verdict == found.verdict
     assert other.scaled_hessian_min == pytest.approx(found.scaled_hessian_min, rel=1e-9, abs=1e-14)
     if found.fall is not None and other.fall is not None:
@@ -215,8 +216,8 @@ def test_the_verdict_does_not_depend_on_the_unit_of_y(case: Symmetric, factor: f
 @pytest.mark.parametrize("factor", [1e-5, 1e5])
 def test_figures_of_a_fit_scale_as_they_should(factor: float) -> None:
     tasks, model, W, B = solved(0, Squared())
-    found = second_order(tasks, model, W, B)
-    other = second_order(scaled(tasks, factor), model, factor * W, B)
+    found = second_order(Problem(tasks, model).at(W, B))
+    other = second_order(Problem(scaled(tasks, factor), model).at(factor * W, B))
     assert found.verdict == other.verdict == "strict local minimum" and (B > 0).any()
     assert other.relative_multiplier == pytest.approx(found.relative_multiplier, rel=1e-9)
     assert other.min_multiplier == pytest.approx(factor**2 * found.min_multiplier, rel=1e-9)
@@ -228,8 +229,8 @@ def test_relabelling_the_tasks_changes_nothing() -> None:
     tasks, model, W, B = solved(1, Squared(), T=4)
     order = np.array([2, 0, 3, 1])
     shuffled = TaskSet(tasks=tuple(tasks[int(t)] for t in order))
-    found = second_order(tasks, model, W, B)
-    other = second_order(shuffled, model, W[:, order], B[np.ix_(order, order)])
+    found = second_order(Problem(tasks, model).at(W, B))
+    other = second_order(Problem(shuffled, model).at(W[:, order], B[np.ix_(order, order)]))
     for name in ("reduced_hessian_min", "reduced_hessian_max", "scaled_hessian_min", "min_multiplier"):
         assert getattr(other, name) == pytest.approx(getattr(found, name), rel=1e-9)
     assert (other.verdict, other.free) == (found.verdict, found.free)
@@ -243,7 +244,7 @@ def test_strict_complementarity_fails_at_the_largest_price_with_an_edge(change: 
     tasks = random_tasks(np.random.default_rng(0), d=3, counts=(9, 12, 8))
     model = Model(loss=Squared(), transfer=LossWeightedL1(mu=1.0), coupling=1.0)
     model = replace(model, transfer=LossWeightedL1(mu=mu_max(tasks, model) * (1.0 + change)))
-    found = second_order(tasks, model, single_task_W(tasks, model), np.zeros((3, 3)))
+    found = second_order(Problem(tasks, model).at(single_task_W(tasks, model), np.zeros((3, 3))))
     assert found.verdict == verdict and found.min_positive_B == np.inf and found.free == 9
     assert abs(found.relative_multiplier) < 2e-6
     assert ("multiplier" in found.reason and "helps" in found.reason) or verdict != "degenerate"
@@ -252,20 +253,20 @@ def test_strict_complementarity_fails_at_the_largest_price_with_an_edge(change: 
 def test_a_false_small_edge_is_found_out() -> None:
     """What an interior-point solver leaves: positive by 1e-12, with a multiplier that is not 0."""
     tasks, model, W, B = solved(0, Squared())
-    assert second_order(tasks, model, W, B).verdict == "strict local minimum"
+    assert second_order(Problem(tasks, model).at(W, B)).verdict == "strict local minimum"
     slope = np.where(B > 0, -np.inf, model.gradient_B(tasks, W, B))
     s, t = np.unravel_index(int(np.argmax(slope)), slope.shape)
     B = B.copy()
     B[s, t] = 1e-12
-    assert certify(tasks, model, W, B, tol=1e-8).passes
-    found = second_order(tasks, model, W, B)
+    assert certify(Problem(tasks, model).at(W, B), tol=1e-8).passes
+    found = second_order(Problem(tasks, model).at(W, B))
     assert found.verdict == "degenerate" and f"B[{s}, {t}]" in found.reason and "set it to 0" in found.reason
 
 
 def test_a_point_that_is_not_first_order_is_no_minimum() -> None:
     tasks, model, W, B = solved(0, Squared())
     for W_moved, B_moved in ((1.05 * W, B), (W, 0.9 * B)):
-        assert second_order(tasks, model, W_moved, B_moved).verdict == "degenerate"
+        assert second_order(Problem(tasks, model).at(W_moved, B_moved)).verdict == "degenerate"
 
 
 def test_a_point_too_far_for_its_curvature_is_no_minimum() -> None:
@@ -273,8 +274,8 @@ def test_a_point_too_far_for_its_curvature_is_no_minimum() -> None:
     tasks = random_tasks(np.random.default_rng(0), loss="logistic", d=2, counts=(30, 40))
     model = Model(loss=Logistic(), transfer=LossWeightedL1(mu=1e9), coupling=1e-2)
     W, B = single_task_W(tasks, model), np.zeros((2, 2))
-    assert second_order(tasks, model, W, B).verdict == "strict local minimum"
-    found = second_order(tasks, model, 20.0 * W, B)
+    assert second_order(Problem(tasks, model).at(W, B)).verdict == "strict local minimum"
+    found = second_order(Problem(tasks, model).at(20.0 * W, B))
     assert found.verdict == "degenerate" and "too far" in found.reason and found.scaled_hessian_min > 0.0
     assert found.reason.endswith("refine it (fit --start RUN --tol 1e-13)")
 
@@ -285,7 +286,7 @@ def test_collinear_sources_leave_no_strict_minimum() -> None:
     model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=1.0)
     B = np.zeros((3, 3))
     B[0, 2] = B[1, 2] = 0.3
-    found = second_order(tasks, model, np.ones((1, 3)), B)
+    found = second_order(Problem(tasks, model).at(np.ones((1, 3)), B))
     assert found.verdict != "strict local minimum" and found.scaled_hessian_min <= 0.0
 
 
@@ -293,7 +294,7 @@ def test_one_task_is_convex_and_has_no_multipliers() -> None:
     rng = np.random.default_rng(1)
     tasks = TaskSet.from_arrays([rng.normal(size=(6, 2))], [rng.normal(size=6)])
     model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.5), coupling=1.0)
-    found = second_order(tasks, model, single_task_W(tasks, model), np.zeros((1, 1)))
+    found = second_order(Problem(tasks, model).at(single_task_W(tasks, model), np.zeros((1, 1))))
     assert found.verdict == "strict local minimum" and found.free == 2
     assert found.min_multiplier == found.relative_multiplier == found.min_positive_B == np.inf
 
@@ -304,7 +305,7 @@ def test_a_task_without_a_predictor_that_gives_is_degenerate() -> None:
     X, y = rng.normal(size=(6, 2)), rng.normal(size=6)
     tasks = TaskSet.from_arrays([X, X], [y, np.zeros(6)])
     model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.5), coupling=1.0)
-    found = second_order(tasks, model, single_task_W(tasks, model), np.zeros((2, 2)))
+    found = second_order(Problem(tasks, model).at(single_task_W(tasks, model), np.zeros((2, 2))))
     assert found.verdict == "degenerate" and found.min_multiplier == 0.0
 
 
@@ -315,7 +316,7 @@ def test_a_row_at_a_kink_counts_with_its_smaller_curvature(nudge: int) -> None:
     By `nudge` roundings it may come out on either side.
     """
     tasks, model, W, B = solved(3, SquaredHinge(reduction="sum"), mu=0.02)
-    before = second_order(tasks, model, W, B)
+    before = second_order(Problem(tasks, model).at(W, B))
     assert before.verdict == "strict local minimum"
     w = W[:, 0]
     x = np.array([1.0, -0.5, 0.25])
@@ -323,12 +324,12 @@ def test_a_row_at_a_kink_counts_with_its_smaller_curvature(nudge: int) -> None:
     scale = (1.0 + nudge * np.finfo(float).eps) / (x @ w)
     at_kink = Task(X=np.vstack([first.X, scale * x]), y=np.r_[first.y, 1.0], name=first.name)
     longer = TaskSet(tasks=(at_kink, *tasks.tasks[1:]))
-    found = second_order(longer, model, W, B)
+    found = second_order(Problem(longer, model).at(W, B))
     assert found.verdict == "strict local minimum"
     assert found.reduced_hessian_min == pytest.approx(before.reduced_hessian_min, rel=1e-12)
     assert found.reduced_hessian_max == pytest.approx(before.reduced_hessian_max, rel=1e-12)
     inside = Task(X=np.vstack([first.X, 0.999 * x / (x @ w)]), y=np.r_[first.y, 1.0], name=first.name)
-    curved = second_order(TaskSet(tasks=(inside, *tasks.tasks[1:])), model, W, B)
+    curved = second_order(Problem(TaskSet(tasks=(inside, *tasks.tasks[1:])), model).at(W, B))
     assert curved.reduced_hessian_max > found.reduced_hessian_max
 
 
@@ -338,16 +339,18 @@ def test_what_has_no_reduced_hessian_is_refused(monkeypatch: pytest.MonkeyPatch)
     W = rng.normal(size=(6, 4))
     price = LossWeightedL1(mu=0.1)
     with pytest.raises(NotCertifiable, match="SourceGroupL2"):
-        second_order(tasks, Model(loss=Squared(), transfer=SourceGroupL2(mu=0.1), coupling=1.0), W, B)
+        second_order(
+            Problem(tasks, Model(loss=Squared(), transfer=SourceGroupL2(mu=0.1), coupling=1.0)).at(W, B)
+        )
     for bad in (-np.eye(4)[::-1], 0.1 * np.eye(4)):
         with pytest.raises(NotCertifiable, match="away from B >= 0"):
-            second_order(tasks, Model(loss=Squared(), transfer=price, coupling=1.0), W, bad)
+            second_order(Problem(tasks, Model(loss=Squared(), transfer=price, coupling=1.0)).at(W, bad))
     with pytest.raises(DataError, match="shape"):
-        second_order(tasks, Model(loss=Squared(), transfer=price, coupling=1.0), W[:, :2], B)
+        second_order(Problem(tasks, Model(loss=Squared(), transfer=price, coupling=1.0)).at(W[:, :2], B))
     module = importlib.import_module("amtl_cvx.certificate.second_order")
     monkeypatch.setattr(module, "UNKNOWNS_LIMIT", 23)
     with pytest.raises(NotCertifiable, match="24 free variables"):
-        second_order(tasks, Model(loss=Squared(), transfer=price, coupling=1.0), W, B)
+        second_order(Problem(tasks, Model(loss=Squared(), transfer=price, coupling=1.0)).at(W, B))
 
 
 @pytest.mark.parametrize("case", [MINIMUM, SADDLE], ids=["minimum", "saddle"])
@@ -364,7 +367,7 @@ def test_ball_arithmetic_agrees_at_random_first_order_points(seed: int) -> None:
     model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.05), coupling=1.0)
     start = Blocks(np.zeros((2, 3)), random_transfer(rng, 3, 1.0))
     found = alternate(tasks, model, Options(engine="fast", start=start))
-    verdict = second_order(tasks, model, found.W, found.B).verdict
+    verdict = second_order(Problem(tasks, model).at(found.W, found.B)).verdict
     assert found.certificate.passes and verdict != "degenerate"
     proven = prove(tasks, model, found.W, found.B)
     assert proven.strict_local_min == (verdict == "strict local minimum")

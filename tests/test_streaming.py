@@ -30,6 +30,7 @@ from amtl_cvx.losses import Loss, Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.problem import Problem
 from amtl_cvx.solution import Status
 from amtl_cvx.tasks import Task, TaskSet
 from amtl_cvx.transfer import LossWeightedL1
@@ -250,7 +251,7 @@ def fitted(stacked: Stacked) -> tuple[Any, TaskSet, RowSums]:
 def test_the_certificate_of_factors_stands_on_their_rows(stacked: Stacked) -> None:
     solution, tasks, sums = fitted(stacked)
     found = confirm(solution.certificate, tasks, MODEL.loss, sums)
-    on_rows = certify(in_memory(stacked), MODEL, solution.W, solution.B)
+    on_rows = certify(Problem(in_memory(stacked), MODEL).at(solution.W, solution.B))
     assert found.passes and found.level == "C2" and on_rows.passes
     assert solution.certificate.relative <= found.relative <= solution.certificate.relative + 1e-11
     assert on_rows.relative <= found.relative + 1e-13
@@ -286,7 +287,9 @@ def test_a_perfect_fit_is_no_disagreement(rng: np.random.Generator) -> None:
     stacked = {"X": X, "y": X @ [1.0, 2.0, 3.0, 4.0], "task": np.arange(300) % 3}
     tasks = factor(chunked(stacked))
     W, B = np.tile([[1.0], [2.0], [3.0], [4.0]], (1, 3)), np.zeros((3, 3))
-    found = confirm(certify(tasks, MODEL, W, B), tasks, MODEL.loss, evaluate(chunked(stacked), W, MODEL.loss))
+    found = confirm(
+        certify(Problem(tasks, MODEL).at(W, B)), tasks, MODEL.loss, evaluate(chunked(stacked), W, MODEL.loss)
+    )
     assert "worst" not in found.reasons["rows"]
 
 

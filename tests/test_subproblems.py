@@ -32,6 +32,7 @@ from amtl_cvx.certificate import certify, residuals, transfer_gap
 from amtl_cvx.errors import ModelError
 from amtl_cvx.losses import Logistic, Loss, Squared
 from amtl_cvx.model import Model, make_model
+from amtl_cvx.problem import Problem
 from amtl_cvx.solvers import Backend
 from amtl_cvx.subproblems import (
     TaskWeightStep,
@@ -93,7 +94,11 @@ def test_w_step_at_the_empty_graph_is_ridge(
     tasks = random_tasks(rng, counts=(4, 14, 20, 8))
     model = make_model(mu=0.3, coupling=0.7, reduction=reduction, task_weights=weights)
     zero = np.zeros((tasks.T, tasks.T))
-    W = WeightStep.compile(tasks, model).solve(tasks, model, np.zeros((tasks.d, tasks.T)), zero).value
+    W = (
+        WeightStep.compile(tasks, model)
+        .solve(Problem(tasks, model).at(np.zeros((tasks.d, tasks.T)), zero))
+        .value
+    )
     assert close(W, ridge(tasks, model), 1e-10)
 
 
@@ -107,7 +112,7 @@ def test_w_step_is_the_kronecker_system(
     model = make_model(mu=0.3, coupling=0.7, reduction=reduction, task_weights=weights)
     B = random_transfer(rng, tasks.T)
     used = model.compress(tasks) if compress else tasks
-    W = WeightStep.compile(used, model).solve(used, model, np.zeros((tasks.d, tasks.T)), B).value
+    W = WeightStep.compile(used, model).solve(Problem(used, model).at(np.zeros((tasks.d, tasks.T)), B)).value
     assert close(W, literal_joint(tasks, model, B), 1e-9)
 
 
@@ -121,7 +126,7 @@ def test_one_task_step_is_its_closed_form(
     W, B = rng.normal(size=(tasks.d, tasks.T)), random_transfer(rng, tasks.T)
     step = TaskWeightStep.compile(tasks, model)
     for t in range(tasks.T):
-        w = step.solve_task(tasks, model, W, B, t).value
+        w = step.solve_task(Problem(tasks, model).at(W, B), t).value
         assert close(w, literal_task(tasks, model, W, B, t), 1e-9)
 
 
@@ -130,8 +135,12 @@ def test_the_joint_minimum_is_a_fixed_point_of_the_sweep(loss: Loss, rng: np.ran
     tasks = tasks_for(loss, rng)
     model = Model(loss=loss, transfer=make_model(mu=0.3, coupling=1.0).transfer, coupling=0.7)
     B = random_transfer(rng, tasks.T)
-    W = WeightStep.compile(tasks, model).solve(tasks, model, np.zeros((tasks.d, tasks.T)), B).value
-    assert close(TaskWeightStep.compile(tasks, model).solve(tasks, model, W, B).value, W, 1e-8)
+    W = (
+        WeightStep.compile(tasks, model)
+        .solve(Problem(tasks, model).at(np.zeros((tasks.d, tasks.T)), B))
+        .value
+    )
+    assert close(TaskWeightStep.compile(tasks, model).solve(Problem(tasks, model).at(W, B)).value, W, 1e-8)
 
 
 @pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
@@ -140,12 +149,12 @@ def test_the_step_data_is_the_model(loss: Loss, rng: np.random.Generator) -> Non
     tasks = tasks_for(loss, rng)
     model = Model(loss=loss, transfer=make_model(mu=0.3, coupling=1.0).transfer, coupling=0.7)
     W, V, B = rng.normal(size=(6, 4)), rng.normal(size=(6, 4)), random_transfer(rng, 4)
-    joint = joint_step(tasks, model, B)
+    joint = joint_step(Problem(tasks, model).at(np.zeros((tasks.d, tasks.T)), B))
     assert joint.value(W) == pytest.approx(model.objective(tasks, W, B), rel=1e-12)
     gradient = joint.pull(W) + joint.coupling(W)
     assert gradient == pytest.approx(model.gradient_W(tasks, W, B), rel=1e-11, abs=1e-12)
     for t in range(4):
-        one, moved = task_step(tasks, model, W, B, t), W.copy()
+        one, moved = task_step(Problem(tasks, model).at(W, B), t), W.copy()
         moved[:, t] = V[:, t]
         rise = model.objective(tasks, moved, B) - model.objective(tasks, W, B)
         assert one.value(V[:, t : t + 1]) - one.value(W[:, t : t + 1]) == pytest.approx(rise, rel=1e-10)
@@ -178,7 +187,7 @@ def test_b_step_is_scikit_learns_lasso(
     W = correlated(rng, d, tasks.T)
     model = make_model(loss=loss, mu=0.05, coupling=1.5, task_weights="inverse-sqrt")
     step = compile_transfer_step(tasks, model, columns=columns)
-    B = step.solve(tasks, model, W, np.zeros((tasks.T, tasks.T))).value
+    B = step.solve(Problem(tasks, model).at(W, np.zeros((tasks.T, tasks.T)))).value
     assert (B > 0).sum() >= 2
     assert np.abs(B - lasso_columns(tasks, model, W)).max() <= 1e-6
 
@@ -188,7 +197,7 @@ def test_b_step_by_column_is_the_whole_b_step(rng: np.random.Generator) -> None:
     model, W = make_model(mu=0.05, coupling=1.5), correlated(rng, tasks.d, tasks.T)
     zero = np.zeros((tasks.T, tasks.T))
     whole, columns = (
-        compile_transfer_step(tasks, model, columns=flag).solve(tasks, model, W, zero).value
+        compile_transfer_step(tasks, model, columns=flag).solve(Problem(tasks, model).at(W, zero)).value
         for flag in (False, True)
     )
     assert np.abs(whole - columns).max() <= 1e-8
@@ -198,7 +207,7 @@ def test_b_step_by_column_is_the_whole_b_step(rng: np.random.Generator) -> None:
 def test_b_step_of_two_tasks_is_the_one_coordinate_formula(rng: np.random.Generator) -> None:
     tasks = random_tasks(rng, counts=(9, 14))
     model, W = make_model(mu=0.05, coupling=1.5), correlated(rng, tasks.d, 2)
-    B = compile_transfer_step(tasks, model).solve(tasks, model, W, np.zeros((2, 2))).value
+    B = compile_transfer_step(tasks, model).solve(Problem(tasks, model).at(W, np.zeros((2, 2)))).value
     prices = model.mu * model.losses(tasks, W)
     for s, t in ((0, 1), (1, 0)):
         b = max(0.0, (W[:, s] @ W[:, t] - prices[s] / (2 * model.coupling)) / (W[:, s] @ W[:, s]))
@@ -209,7 +218,7 @@ def test_b_step_of_two_tasks_is_the_one_coordinate_formula(rng: np.random.Genera
 def test_every_entry_of_the_b_step_obeys_the_one_coordinate_formula(rng: np.random.Generator) -> None:
     tasks = random_tasks(rng, counts=(9, 14, 3, 20, 8))
     model, W = make_model(mu=0.02, coupling=1.5), correlated(rng, tasks.d, 5)
-    B = compile_transfer_step(tasks, model).solve(tasks, model, W, np.zeros((5, 5))).value
+    B = compile_transfer_step(tasks, model).solve(Problem(tasks, model).at(W, np.zeros((5, 5)))).value
     prices = model.mu * model.losses(tasks, W)
     for j in range(5):
         for t in range(5):
@@ -224,11 +233,11 @@ def test_the_graph_is_empty_from_mu_max_on(loss: str, rng: np.random.Generator) 
     tasks = random_tasks(rng, loss=loss)
     zero = np.zeros((4, 4))
     start = make_model(loss=loss, mu=0.0, coupling=0.3)
-    W = WeightStep.compile(tasks, start).solve(tasks, start, np.zeros((6, 4)), zero).value
+    W = WeightStep.compile(tasks, start).solve(Problem(tasks, start).at(np.zeros((6, 4)), zero)).value
     limit = mu_max(tasks, start)
     for factor, edges in ((1.001, 0), (0.999, 1)):
         model = make_model(loss=loss, mu=factor * limit, coupling=0.3)
-        B = compile_transfer_step(tasks, model).solve(tasks, model, W, zero).value
+        B = compile_transfer_step(tasks, model).solve(Problem(tasks, model).at(W, zero)).value
         assert np.count_nonzero(B) == edges
 
 
@@ -250,7 +259,7 @@ def test_solvers_agree(loss: str, solver: str, kind: str, rng: np.random.Generat
         ),
     }
     steps: list[Any] = [build[kind](name) for name in (solver, "CLARABEL")]
-    found, reference = (step.solve(tasks, model, W, B) for step in steps)
+    found, reference = (step.solve(Problem(tasks, model).at(W, B)) for step in steps)
     assert solver in found.solved.solver
     assert close(found.value, reference.value, TOLERANCE[solver])
 
@@ -260,8 +269,8 @@ def test_the_definition_of_the_w_step_agrees_with_the_fast_path(loss: Loss, rng:
     tasks = tasks_for(loss, rng)
     model = Model(loss=loss, transfer=make_model(mu=0.3, coupling=1.0).transfer, coupling=0.7)
     B, start = random_transfer(rng, 4), np.zeros((6, 4))
-    fast = WeightStep.compile(tasks, model).solve(tasks, model, start, B)
-    defined = WeightStep.definition(tasks, model).solve(tasks, model, start, B)
+    fast = WeightStep.compile(tasks, model).solve(Problem(tasks, model).at(start, B))
+    defined = WeightStep.definition(tasks, model).solve(Problem(tasks, model).at(start, B))
     assert close(defined.value, fast.value, 1e-6 if isinstance(loss, Logistic) else 1e-8)
     assert np.abs(model.gradient_W(tasks, fast.value, B)).max() <= 1e-9
 
@@ -270,8 +279,8 @@ def test_the_newton_path_does_not_depend_on_its_start(rng: np.random.Generator) 
     tasks = random_tasks(rng, loss="logistic")
     model, B = make_model(loss="logistic", mu=0.1, coupling=0.05), random_transfer(rng, 4)
     step = WeightStep.compile(tasks, model)
-    first = step.solve(tasks, model, np.zeros((6, 4)), B).value
-    far = step.solve(tasks, model, 20.0 * rng.normal(size=(6, 4)), B).value
+    first = step.solve(Problem(tasks, model).at(np.zeros((6, 4)), B)).value
+    far = step.solve(Problem(tasks, model).at(20.0 * rng.normal(size=(6, 4)), B)).value
     assert close(far, first, 1e-8)
 
 
@@ -298,7 +307,7 @@ def test_a_step_is_compiled_once(
     for _ in range(3):  # and along a grid of tuning values: no point recompiles anything
         grid = make_model(loss=loss, mu=0.05 * rng.uniform(0.5, 2), coupling=rng.uniform(0.5, 2))
         for step in steps:
-            step.solve(tasks, grid, correlated(rng, 6, 4), random_transfer(rng, 4))
+            step.solve(Problem(tasks, grid).at(correlated(rng, 6, 4), random_transfer(rng, 4)))
     assert len(compiled) == len(steps)
 
 
@@ -352,7 +361,7 @@ def test_a_step_takes_the_rows_and_the_loss_that_it_is_given(
     with ThreadPoolExecutor(1) as executor:
         step = WeightStep.compile(first, mean, executor=executor if sent else None)
         for tasks, model in ((first, mean), (second, mean), (first, total)):
-            W = step.solve(tasks, model, np.zeros((6, 2)), B).value
+            W = step.solve(Problem(tasks, model).at(np.zeros((6, 2)), B)).value
             assert np.abs(model.gradient_W(tasks, W, B)).max() <= 1e-9
 
 
@@ -379,7 +388,7 @@ def test_free_transfer_works(rng: np.random.Generator) -> None:
     W = correlated(rng, 6, 4)
     for columns in (False, True):
         step = compile_transfer_step(tasks, model, columns=columns)
-        B = step.solve(tasks, model, W, np.zeros((4, 4))).value
+        B = step.solve(Problem(tasks, model).at(W, np.zeros((4, 4)))).value
         for t in range(4):
             from scipy.optimize import nnls
 
@@ -396,10 +405,15 @@ def test_the_scale_of_y_changes_neither_B_nor_the_verdict(
     scaled = TaskSet(tasks=tuple(replace(task, y=scale * task.y) for task in tasks))
     zero, found = np.zeros((4, 4)), []
     for data in (tasks, scaled):
-        W = WeightStep.compile(data, model).solve(data, model, np.zeros((6, 4)), zero).value
-        B = compile_transfer_step(data, model, columns=columns).solve(data, model, W, zero).value
+        W = WeightStep.compile(data, model).solve(Problem(data, model).at(np.zeros((6, 4)), zero)).value
+        B = compile_transfer_step(data, model, columns=columns).solve(Problem(data, model).at(W, zero)).value
         found.append(
-            (W, B, residuals(data, model, W, B), certify(data, model, W, zero, kind="single-task").passes)
+            (
+                W,
+                B,
+                residuals(Problem(data, model).at(W, B)),
+                certify(Problem(data, model).at(W, zero), kind="single-task").passes,
+            )
         )
     (W, B, before, passes), (V, C, after, verdict) = found
     assert np.count_nonzero(B) > 0 and passes and verdict
@@ -412,8 +426,12 @@ def test_the_scale_of_y_changes_neither_B_nor_the_verdict(
 def test_wide_and_tall_b_steps_have_no_gap(d: int, counts: tuple[int, ...], rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng, d=d, counts=counts), make_model(mu=0.05, coupling=0.7)
     W = correlated(rng, d, tasks.T)
-    B = compile_transfer_step(tasks, model).solve(tasks, model, W, np.zeros((tasks.T, tasks.T))).value
-    gap, _ = transfer_gap(tasks, model, W, B)
+    B = (
+        compile_transfer_step(tasks, model)
+        .solve(Problem(tasks, model).at(W, np.zeros((tasks.T, tasks.T))))
+        .value
+    )
+    gap, _ = transfer_gap(Problem(tasks, model).at(W, B))
     assert gap is not None and gap <= 1e-9 * model.objective(tasks, W, B)
 
 
@@ -421,17 +439,23 @@ def test_a_task_without_targets_or_weights_is_solved(rng: np.random.Generator) -
     tasks = random_tasks(rng)
     tasks = TaskSet(tasks=(*tasks.tasks[:3], replace(tasks[3], y=np.zeros(8))))
     model, zero = make_model(mu=0.05, coupling=0.7), np.zeros((4, 4))
-    W = WeightStep.compile(tasks, model).solve(tasks, model, np.zeros((6, 4)), zero).value
+    W = WeightStep.compile(tasks, model).solve(Problem(tasks, model).at(np.zeros((6, 4)), zero)).value
     assert close(W, ridge(tasks, model), 1e-10) and not np.abs(W[:, 3]).max() > 0
     for columns in (False, True):
-        B = compile_transfer_step(tasks, model, columns=columns).solve(tasks, model, W, zero).value
+        B = (
+            compile_transfer_step(tasks, model, columns=columns)
+            .solve(Problem(tasks, model).at(W, zero))
+            .value
+        )
         assert not B[:, 3].any() and not B[3].any()
 
 
 def test_one_task_has_no_transfer(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng, counts=(9,)), make_model(mu=0.05, coupling=0.7)
     step = compile_transfer_step(tasks, model)
-    assert np.array_equal(step.solve(tasks, model, np.ones((6, 1)), np.zeros((1, 1))).value, [[0.0]])
+    assert np.array_equal(
+        step.solve(Problem(tasks, model).at(np.ones((6, 1)), np.zeros((1, 1)))).value, [[0.0]]
+    )
 
 
 def test_a_b_step_refuses_a_model_it_was_not_compiled_for(rng: np.random.Generator) -> None:
@@ -441,7 +465,7 @@ def test_a_b_step_refuses_a_model_it_was_not_compiled_for(rng: np.random.Generat
     for compiled_for, other in zip((group, linear), others, strict=True):
         step = compile_transfer_step(tasks, compiled_for)
         with pytest.raises(ModelError, match="compile another"):
-            step.solve(tasks, other, correlated(rng, 6, 4), np.zeros((4, 4)))
+            step.solve(Problem(tasks, other).at(correlated(rng, 6, 4), np.zeros((4, 4))))
 
 
 def test_squared_compresses_and_logistic_keeps_its_rows(rng: np.random.Generator) -> None:

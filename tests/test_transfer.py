@@ -13,6 +13,7 @@ from amtl_cvx import certificate
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.errors import ModelError
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.subproblems import TransferStep, compile_transfer_step
 from amtl_cvx.transfer import (
     TRANSFERS,
@@ -180,15 +181,19 @@ def test_a_penalty_without_prices_goes_through_the_whole_alternation(rng: np.ran
 def test_a_penalty_without_prices_is_judged_by_its_prox(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng), group_model()
     W = rng.normal(size=(tasks.d, tasks.T))
-    B = TransferStep.compile(tasks, model).solve(tasks, model, W, np.zeros((tasks.T, tasks.T))).value
-    found = certificate.residuals(tasks, model, W, B)
+    B = (
+        TransferStep.compile(tasks, model)
+        .solve(Problem(tasks, model).at(W, np.zeros((tasks.T, tasks.T))))
+        .value
+    )
+    found = certificate.residuals(Problem(tasks, model).at(W, B))
     h = 2.0 * model.coupling * (W**2).sum(axis=0)[:, None]
     smooth = -2.0 * model.coupling * W.T @ (W - W @ B)
     moved = model.transfer.prox(B - smooth / h, 1.0 / h, np.zeros(tasks.T))
     assert found.stationarity_B == pytest.approx(float(np.abs(h * (B - moved)).max()), rel=1e-12)
     assert found.relative_B <= 1e-4
-    assert certificate.residuals(tasks, model, W, B.T).relative_B > 1e-2
-    assert certificate.residuals(tasks, model, W, 1.2 * B).relative_B > 1e-3
+    assert certificate.residuals(Problem(tasks, model).at(W, B.T)).relative_B > 1e-2
+    assert certificate.residuals(Problem(tasks, model).at(W, 1.2 * B)).relative_B > 1e-3
 
 
 def test_a_penalty_without_prices_has_no_gradient_and_no_columns(rng: np.random.Generator) -> None:
@@ -197,4 +202,4 @@ def test_a_penalty_without_prices_has_no_gradient_and_no_columns(rng: np.random.
     with pytest.raises(ModelError, match="only a prox"):
         model.gradient_B(tasks, W, B)
     with pytest.raises(ModelError, match="whole B-step"):
-        compile_transfer_step(tasks, model, columns=True).solve(tasks, model, W, B)
+        compile_transfer_step(tasks, model, columns=True).solve(Problem(tasks, model).at(W, B))

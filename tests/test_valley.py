@@ -13,6 +13,7 @@ from cases import Array
 from proven import exact_objective
 
 from amtl_cvx.certificate import certify
+from amtl_cvx.problem import Problem
 from amtl_cvx.refine import plain_rounds, refine
 from amtl_cvx.subproblems.direct import minimal_weights
 
@@ -35,22 +36,22 @@ def objective(case: Any, W: Array, B: Array) -> Any:
 def on_the_slope(case: Any, k: float) -> Point:
     """Where the alternation comes to rest, from near the floor at k = 1, along which it hardly moves."""
     B = np.array([[0.0, 0.32194 / k], [3.10614 * k, 0.0]])
-    W = minimal_weights(case.tasks, case.model, np.zeros((case.tasks.d, 2)), B)
-    *_, last = plain_rounds(case.tasks, case.model, (W, B), most=3)
+    W = minimal_weights(Problem(case.tasks, case.model).at(np.zeros((case.tasks.d, 2)), B))
+    *_, last = plain_rounds(Problem(case.tasks, case.model).at(W, B), most=3)
     return last
 
 
 def test_a_point_on_the_slope_of_a_valley_does_not_pass(case: Any) -> None:
     high, low = (on_the_slope(case, k) for k in (0.3, 1.0))
     J, further = (objective(case, *point) for point in (high, low))
-    found = certify(case.tasks, case.model, *high, tol=2e-7)
+    found = certify(Problem(case.tasks, case.model).at(*high), tol=2e-7)
     assert found.relative <= found.tol and found.gain_W + found.gap_B <= found.limit
     assert J - further > 1e4 * found.limit  # J is no minimum there, to any accuracy that was asked for
     assert not found.passes and found.level == "C1" and "Newton step together" in found.reasons["valley"]
 
 
 def test_a_shallow_valley_passes_with_a_word_and_a_fit_goes_on(case: Any) -> None:
-    found = certify(case.tasks, case.model, *on_the_slope(case, 0.995))
+    found = certify(Problem(case.tasks, case.model).at(*on_the_slope(case, 0.995)))
     high, low = (objective(case, *on_the_slope(case, k)) for k in (0.995, 1.0))
     assert found.limit < high - low < 1e-4 * high
     assert found.passes and not found.settled
@@ -58,12 +59,12 @@ def test_a_shallow_valley_passes_with_a_word_and_a_fit_goes_on(case: Any) -> Non
 
 
 def test_refinement_goes_down_a_valley(case: Any) -> None:
-    point = refine(case.tasks, case.model, on_the_slope(case, 0.99), tol=1e-8)
-    assert certify(case.tasks, case.model, *point).passes
+    point = refine(Problem(case.tasks, case.model).at(*on_the_slope(case, 0.99)), tol=1e-8)
+    assert certify(Problem(case.tasks, case.model).at(*point)).passes
     floor = min(objective(case, *on_the_slope(case, k)) for k in (0.9999, 1.0, 1.0001))
     assert objective(case, *point) <= floor * (1 + 1e-8)
 
 
 def test_the_floor_of_a_valley_passes(case: Any) -> None:
-    found = certify(case.tasks, case.model, *on_the_slope(case, 1.0))
+    found = certify(Problem(case.tasks, case.model).at(*on_the_slope(case, 1.0)))
     assert found.passes and found.sigma_min < 1e-6 and "valley" not in found.reasons

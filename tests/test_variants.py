@@ -13,6 +13,7 @@ from cases import Array, SourceGroupL2, penalty_id, random_tasks
 from amtl_cvx import Logistic, Model, Options, Squared, TaskSet, certify, fit
 from amtl_cvx.experiment import mu_max
 from amtl_cvx.losses import Loss
+from amtl_cvx.problem import Problem
 from amtl_cvx.runfolder import read_run, save
 from amtl_cvx.subproblems import compile_transfer_step
 from amtl_cvx.transfer import FeasibleSet, TransferPenalty, project_transfer, transfers
@@ -146,7 +147,7 @@ def test_a_variant_is_certified(penalty: TransferPenalty, loss: Loss, rng: np.ra
 def test_the_step_minimises_the_penalty_as_it_is(penalty: TransferPenalty, rng: np.random.Generator) -> None:
     tasks, W = random_tasks(rng, d=5), rng.normal(size=(5, 4))
     model = Model(transfer=penalty, coupling=0.5)
-    found, _ = compile_transfer_step(tasks, model).solve(tasks, model, W, np.zeros((4, 4)))
+    found, _ = compile_transfer_step(tasks, model).solve(Problem(tasks, model).at(W, np.zeros((4, 4))))
     B = cp.Variable((4, 4))
     residual = model.coupling * cp.sum_squares(W - W @ B)
     rule = penalty.expression(B, model.weighted_losses(tasks, W))

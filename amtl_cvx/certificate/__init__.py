@@ -68,8 +68,7 @@ from amtl_cvx.certificate.weights import WeightEvidence, refusal, weight_evidenc
 from amtl_cvx.certificate.words import rungs
 from amtl_cvx.certificate.worst import worst_entries
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.model import Model
-from amtl_cvx.tasks import TaskSet
+from amtl_cvx.problem import Point
 
 __all__ = [
     "LEVELS",
@@ -106,10 +105,7 @@ _UNDERFLOW = float(np.finfo(np.float64).tiny / np.finfo(np.float64).eps)
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def certify(
-    tasks: TaskSet,
-    model: Model,
-    W: Array,
-    B: Array,
+    point: Point,
     *,
     tol: float = 1e-8,
     kind: str = "joint",
@@ -119,56 +115,39 @@ def certify(
     if kind not in ("joint", "single-task"):
         raise ModelError(f"kind must be 'joint' or 'single-task', got {kind!r}")
     check_tolerance(tol)
-    model.check(tasks)
-    model = model.bind(tasks)
-    W, B = tasks.check_point(W, B)
-    feasibility = infeasibility(model, B)
-    losses = model.losses(tasks, W)
-    if not np.isfinite(losses).all():
-        worst = tasks.names[int(np.argmin(np.isfinite(losses)))]
-        raise DataError(
-            f"W must have finite losses, the {model.loss.name} loss of {worst!r} overflows: check W, or"
-            " standardize the features"
-        )
-    objective = model.objective(tasks, W, B)
-    if objective < _UNDERFLOW and 0.0 < float(np.abs(W).max()) < math.sqrt(_UNDERFLOW):
-        raise DataError(
-            f"the squares of W must be above {_UNDERFLOW:.0e}, its largest entry is {np.abs(W).max():.1g} and"
-            " J underflows: give y in larger units"
-        )
-    small, Z = model.coordinates(tasks, W)
-    floor = resolution(small, model)
-    limit = max(tol * abs(objective), floor)
+    point.problem.check()
+    _check_size(point)
+    small, feasibility = point.reduced, infeasibility(point.model, point.B)
+    floor = resolution(small.problem)
+    limit = max(tol * abs(point.objective), floor)
     if multipliers is not None:
         multipliers = [numbers(u, f"the multipliers of task {t}") for t, u in enumerate(multipliers)]
-    elif not model.loss.smooth:
-        multipliers = kinked_multipliers(small, model, Z, B)
-    found = residuals(tasks, model, W, B, multipliers=multipliers)
+    elif not point.model.loss.smooth:
+        multipliers = kinked_multipliers(small)
+    found = residuals(point, multipliers=multipliers)
     if kind == "single-task":
         about_B = no_evidence("B is fixed at 0 in this problem")
-        feasibility = float(np.abs(B).max())
+        feasibility = float(np.abs(point.B).max())
     elif feasibility > 0.0:
         about_B = no_evidence("B is not feasible")
         about_B.reasons["feasibility"] = model.transfer.demands(tasks.T)
     else:
-        about_B = transfer_evidence(small, model, Z, B, enough=limit if found.relative <= tol else math.inf)
-    about_W = weight_evidence(small, model, Z, B, multipliers=multipliers)
+        about_B = transfer_evidence(small, enough=limit if found.relative <= tol else math.inf)
+    about_W = weight_evidence(small, multipliers=multipliers)
     reasons = {**about_W.reasons, **about_B.reasons}
-    if limit < about_W.judged < math.inf and (
-        why := refusal(small, model, Z, B, limit, multipliers=multipliers)
-    ):
+    if limit < about_W.judged < math.inf and (why := refusal(small, limit, multipliers=multipliers)):
         reasons["gain_W"] = why
     if about_B.duals is not None and about_B.gap is not None and about_B.gap > limit:
-        reasons["gap_B"] = why_gap(small, model, (Z, B), about_B.duals)
-    if kind == "joint" and feasibility <= 0.0 and (why := escape(small, model, Z, B, floor=floor)):
+        reasons["gap_B"] = why_gap(small, about_B.duals)
+    if kind == "joint" and feasibility <= 0.0 and (why := escape(small, floor=floor)):
         reasons["minimum"] = why
     relative = found.relative if kind == "joint" else found.relative_W
     if relative > tol:
-        why_not = worst_entries(tasks, model, W, B, tol=tol, multipliers=multipliers)
+        why_not = worst_entries(point, tol=tol, multipliers=multipliers)
         reasons |= {name: words for name, words in why_not.items() if kind == "joint" or name != "relative_B"}
     certificate = conclude(
         kind=kind,
-        objective=objective,
+        objective=point.objective,
         found=found,
         relative=relative,
         joint_relative=found.relative,
@@ -186,11 +165,27 @@ def certify(
             condition_W=about_W.condition,
             condition_B=about_B.condition,
         ),
-        B=B,
+        B=point.B,
         tol=tol,
         reasons=reasons,
     )
-    if certificate.passes and kind == "joint" and (fall := valley(small, model, Z, B, limit=limit, tol=tol)):
+    if certificate.passes and kind == "joint" and (fall := valley(small, limit=limit, tol=tol)):
         certificate = replace(certificate, reasons={**certificate.reasons, "valley": fall.words})
         return replace(certificate, passes=False, level="C1") if fall.deep else certificate
     return certificate
+
+
+def _check_size(point: Point) -> None:
+    """Raise `DataError` where the losses overflow or J underflows."""
+    tasks, W = point.tasks, point.W
+    if not np.isfinite(point.losses).all():
+        worst = tasks.names[int(np.argmin(np.isfinite(point.losses)))]
+        raise DataError(
+            f"W must have finite losses, the {point.model.loss.name} loss of {worst!r} overflows: check W, or"
+            " standardize the features"
+        )
+    if point.objective < _UNDERFLOW and 0.0 < float(np.abs(W).max()) < math.sqrt(_UNDERFLOW):
+        raise DataError(
+            f"the squares of W must be above {_UNDERFLOW:.0e}, its largest entry is {np.abs(W).max():.1g} and"
+            " J underflows: give y in larger units"
+        )

@@ -127,17 +127,19 @@ class WeightProblem:
         if not left.any() or left.all():
             return None
         kept = np.flatnonzero(~left)
+        M = self.M[np.ix_(kept, kept)]
+        singular = np.asarray(np.linalg.svd(M, compute_uv=False), dtype=np.float64)
         multipliers = None if self.multipliers is None else tuple(self.multipliers[t] for t in kept)
         rest = replace(
             self,
             tasks=tuple(self.tasks[t] for t in kept),
             block=None,
             W=self.W[:, kept],
-            M=self.M[np.ix_(kept, kept)],
+            M=M,
             a=self.a[kept],
             multipliers=multipliers,
             value=float(values[kept].sum()),
-            sigma=least_singular(self.M[np.ix_(kept, kept)]),
+            sigma=least_singular(singular),
         )
         return rest, float((values + room)[left].sum())
 
@@ -218,10 +220,9 @@ class WeightProblem:
         return found, newton
 
 
-def least_singular(M: Array) -> float:
-    """The smallest singular value, less its rounding; 0 where that is all of it."""
-    singular = np.linalg.svd(M, compute_uv=False)
-    return max(float(singular[-1]) - len(M) * EPS * float(singular[0]), 0.0)
+def least_singular(singular: Array) -> float:
+    """The smallest of the singular values of a square matrix less its rounding; 0 where that is all."""
+    return max(float(singular[-1]) - len(singular) * EPS * float(singular[0]), 0.0)
 
 
 def newton_step(blocks: Array, M: Array, coupling: float, gradient: Array, W: Array) -> Newton:

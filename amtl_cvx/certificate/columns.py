@@ -31,7 +31,8 @@ from amtl_cvx.certificate.conjugate import conjugate_gap
 from amtl_cvx.certificate.duals import ColumnDuals, column_duals, features, price_room, rounding
 from amtl_cvx.certificate.exact import column_gain
 from amtl_cvx.model import Model
-from amtl_cvx.tasks import Array, Mask, TaskSet
+from amtl_cvx.problem import Point
+from amtl_cvx.tasks import Array, Mask
 
 
 class TransferEvidence(NamedTuple):
@@ -47,15 +48,14 @@ class TransferEvidence(NamedTuple):
     """(T, T): entries of B that are 0 in every minimiser."""
 
 
-def transfer_evidence(
-    tasks: TaskSet, model: Model, W: Array, B: Array, *, enough: float = math.inf
-) -> TransferEvidence:
+def transfer_evidence(point: Point, *, enough: float = math.inf) -> TransferEvidence:
     """What is known about a feasible B for this W; small columns are solved exactly for a gap of `enough`."""
-    prices = model.transfer.row_prices(model.weighted_losses(tasks, W))
+    tasks, model, W, B = point.tasks, point.model, point.W, point.B
+    prices = point.row_prices
     if prices is None:
-        return _by_conjugate(tasks, model, W, B)
+        return _by_conjugate(point)
     reasons: dict[str, str] = {}
-    duals = _duals(tasks, model, W, B, prices)
+    duals = _duals(point, prices)
     if tasks.basis is None and float(duals.gaps.sum()) > enough:
         duals = exact_gaps(W, B, prices, model.coupling, duals, enough=enough)
     proven = proven_zeros(W, B, prices, model.coupling, duals)
@@ -99,9 +99,10 @@ def no_evidence(reason: str) -> TransferEvidence:
     return TransferEvidence(None, None, None, None, dict.fromkeys(names, reason))
 
 
-def _by_conjugate(tasks: TaskSet, model: Model, W: Array, B: Array) -> TransferEvidence:
+def _by_conjugate(point: Point) -> TransferEvidence:
     """The gap alone, of a penalty that does not split into columns."""
-    gap = conjugate_gap(tasks, model, W, B)
+    model = point.model
+    gap = conjugate_gap(point)
     if gap is None:
         return no_evidence(_no_conjugate(model))
     why = f"known only where {type(model.transfer).__name__} splits into columns with prices"
@@ -117,18 +118,19 @@ def _no_conjugate(model: Model) -> str:
     )
 
 
-def transfer_gap(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[float | None, str]:
+def transfer_gap(point: Point) -> tuple[float | None, str]:
     """How much a move of B alone can gain, summed over columns; None with the reason where not available."""
-    prices = model.transfer.row_prices(model.weighted_losses(tasks, W))
+    prices = point.row_prices
     if prices is None:
-        found = conjugate_gap(tasks, model, W, B)
-        return found, "" if found is not None else _no_conjugate(model)
-    return float(_duals(tasks, model, W, B, prices).gaps.sum()), ""
+        found = conjugate_gap(point)
+        return found, "" if found is not None else _no_conjugate(point.model)
+    return float(_duals(point, prices).gaps.sum()), ""
 
 
-def _duals(tasks: TaskSet, model: Model, W: Array, B: Array, prices: Array) -> ColumnDuals:
+def _duals(point: Point, prices: Array) -> ColumnDuals:
+    tasks, model, W = point.tasks, point.model, point.W
     room = price_room(tasks, model, W, prices)
-    return column_duals(W, B, prices, model.coupling, price_room=room, features=features(tasks))
+    return column_duals(W, point.B, prices, model.coupling, price_room=room, features=features(tasks))
 
 
 def exact_gaps(
@@ -157,13 +159,13 @@ def exact_gaps(
     return duals._replace(gaps=gaps, theta=theta, room=room)
 
 
-def why_gap(tasks: TaskSet, model: Model, point: tuple[Array, Array], duals: ColumnDuals) -> str:
+def why_gap(point: Point, duals: ColumnDuals) -> str:
     """Why gap_B is what it is: what a better B for this W gains, as measured, or rounding."""
-    (W, B), best = point, duals.best
-    prices = model.transfer.row_prices(model.weighted_losses(tasks, W))
+    tasks, W, prices, best = point.tasks, point.W, point.row_prices, duals.best
     assert prices is not None and best is not None
-    less = B - best
-    gains = prices @ less - model.coupling * ((2.0 * W - W @ (B + best)) * (W @ less)).sum(axis=0)
+    less = point.B - best
+    moved = (2.0 * W - W @ (point.B + best)) * (W @ less)
+    gains = prices @ less - point.model.coupling * moved.sum(axis=0)
     gained, gap = float(np.maximum(gains, 0.0).sum()), float(duals.gaps.sum())
     if gained >= 0.5 * gap:
         t = int(np.argmax(gains))

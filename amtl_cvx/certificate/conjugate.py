@@ -28,15 +28,17 @@ import numpy as np
 from amtl_cvx.certificate.duals import SUMMED, features, loss_room, rounding
 from amtl_cvx.certificate.residuals import prox_steps
 from amtl_cvx.model import Model
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.problem import Point
+from amtl_cvx.tasks import Array
 
 _HALVINGS = 60
 
 
-def conjugate_gap(tasks: TaskSet, model: Model, W: Array, B: Array) -> float | None:
+def conjugate_gap(point: Point) -> float | None:
     """What a move of B alone can gain at most, rounding included; None where no conjugate is known."""
-    losses = model.weighted_losses(tasks, W)
-    room = model.task_weight(tasks) * loss_room(tasks, model, W) + SUMMED * losses
+    tasks, model, W, B = point.tasks, point.model, point.W, point.B
+    losses = point.weighted_losses
+    room = point.problem.task_weight * loss_room(tasks, model, W) + SUMMED * losses
     if model.transfer.conjugate(np.zeros_like(B), losses) is None:
         return None
     noise = rounding(W, features(tasks))

@@ -18,17 +18,15 @@ import scipy.linalg as sl
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.residuals import misses
 from amtl_cvx.model import Model, stacked_hessian
-from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
+from amtl_cvx.problem import Point
+from amtl_cvx.tasks import Array, Indices, Mask
 
 _EPS = float(np.finfo(np.float64).eps)
 _JUMP = 0.25  # a larger relative change of phi'' over a short way is a jump
 
 
 def reduced_hessian(
-    tasks: TaskSet,
-    model: Model,
-    W: Array,
-    B: Array,
+    point: Point,
     free: Mask,
     curvatures: tuple[Array, ...] | None = None,
     loss_gradient: Array | None = None,
@@ -38,26 +36,24 @@ def reduced_hessian(
     `curvatures` holds phi'' of the rows of every task, where it is not that of the loss at W, and
     `loss_gradient` (d, T) what stands for grad L_t where these have kinks.
     """
+    model = point.model
     sources, targets = np.nonzero(free)
-    BW, BB = edge_blocks(tasks, model, W, B, sources, targets, loss_gradient)
+    BW, BB = edge_blocks(point, sources, targets, loss_gradient)
     if curvatures is None:
-        WW = model.hessian_W(tasks, W, B)
+        WW = point.hessian_W()
     else:
-        weights = model.loss_weight(tasks, B)
+        weights = point.loss_weight
         blocks = [
             a * model.loss.scale(task) * (task.X.T * phi) @ task.X
-            for task, a, phi in zip(tasks, weights, curvatures, strict=True)
+            for task, a, phi in zip(point.tasks, weights, curvatures, strict=True)
         ]
-        WW = stacked_hessian(np.stack(blocks), np.eye(tasks.T) - B, model.coupling)
+        WW = stacked_hessian(np.stack(blocks), point.M, model.coupling)
     H: Array = np.block([[WW, BW.T], [BW, BB]])
     return H
 
 
 def edge_blocks(
-    tasks: TaskSet,
-    model: Model,
-    W: Array,
-    B: Array,
+    point: Point,
     sources: Indices,
     targets: Indices,
     loss_gradient: Array | None = None,
@@ -68,11 +64,12 @@ def edge_blocks(
     `loss_gradient` (d, T) replaces that of the losses at W, where these have kinks; `rates` (k, T) are those
     of the entries' prices in the losses, where the penalty has no row prices.
     """
+    model, W = point.model, point.W
     s, t = sources, targets
-    M = np.eye(tasks.T) - B
-    gradient = model.loss_gradient(tasks, W) if loss_gradient is None else loss_gradient
-    weighted_gradient = model.task_weight(tasks) * gradient
-    rates = price_rates(model, tasks.T)[s] if rates is None else rates
+    M = point.M
+    gradient = point.loss_gradient if loss_gradient is None else loss_gradient
+    weighted_gradient = point.problem.task_weight * gradient
+    rates = price_rates(model, point.tasks.T)[s] if rates is None else rates
     cross = rates[:, :, None] * weighted_gradient.T[None]
     cross -= 2.0 * model.coupling * M.T[t][:, :, None] * W.T[s][:, None, :]
     cross[np.arange(len(s)), s] -= 2.0 * model.coupling * (W @ M).T[t]
@@ -104,21 +101,20 @@ class LocalModel:
     `loss_gradient` (d, T) stands for grad L_t where the losses are linear near the point (`held`).
     """
 
-    def __init__(
-        self, tasks: TaskSet, model: Model, W: Array, B: Array, *, loss_gradient: Array | None = None
-    ) -> None:
-        self.tasks, self.model, self.W, self.B = tasks, model, W, B
+    def __init__(self, point: Point, *, loss_gradient: Array | None = None) -> None:
+        tasks, model, W, B = point.tasks, point.model, point.W, point.B
+        self.point, self.tasks, self.model, self.W, self.B = point, tasks, model, W, B
         self.loss_gradient = loss_gradient
         self.free = B > 0
         self.fixed = ~self.free & ~np.eye(tasks.T, dtype=bool)
-        self.objective = model.objective(tasks, W, B)
-        self.multipliers = model.gradient_B(tasks, W, B)
-        prices = model.transfer.row_prices(model.weighted_losses(tasks, W))
+        self.objective = point.objective
+        self.multipliers = point.gradient_B
+        prices = point.row_prices
         assert prices is not None
         inner = 2.0 * model.coupling * np.abs(W.T @ W)
         np.fill_diagonal(inner, 0.0)
         self.sizes = prices + inner.max(axis=1)
-        self.H = self._hessian(W, B, self._rounding_of_scores())
+        self.H = self._hessian(point, self._rounding_of_scores())
         diagonal = np.diag(self.H)
         self.root = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
         self.S = self.H / np.outer(self.root, self.root)
@@ -130,15 +126,15 @@ class LocalModel:
             for task, w in zip(self.tasks, self.W.T, strict=True)
         ]
 
-    def _hessian(self, W: Array, B: Array, spread: list[Array]) -> Array:
-        """H at (W, B) with the smaller curvature of every row that is within `spread` of a kink."""
+    def _hessian(self, point: Point, spread: list[Array]) -> Array:
+        """H at a point with the smaller curvature of every row that is within `spread` of a kink."""
         if self.model.loss.quadratic or self.loss_gradient is not None:
-            return reduced_hessian(self.tasks, self.model, W, B, self.free, loss_gradient=self.loss_gradient)
+            return reduced_hessian(point, self.free, loss_gradient=self.loss_gradient)
         curvatures = tuple(
             lower_curvatures(self.model, task.X @ w, task.y, around)
-            for task, w, around in zip(self.tasks, W.T, spread, strict=True)
+            for task, w, around in zip(self.tasks, point.W.T, spread, strict=True)
         )
-        return reduced_hessian(self.tasks, self.model, W, B, self.free, curvatures)
+        return reduced_hessian(point, self.free, curvatures)
 
     def noise(self) -> float:
         """What rounding can do to an eigenvalue of S: that of the eigenvalue, and that of r_t in B-W."""
@@ -159,9 +155,7 @@ class LocalModel:
 
     def newton(self) -> Array:
         """The Newton step on the free set, in lengths; S is definite."""
-        gradient = np.r_[
-            self.model.gradient_W(self.tasks, self.W, self.B).T.ravel(), self.multipliers[self.free]
-        ]
+        gradient = np.r_[self.point.gradient_W.T.ravel(), self.multipliers[self.free]]
         factor = sl.cho_factor(self.S, lower=True, check_finite=False)
         step: Array = -sl.cho_solve(factor, gradient / self.root, check_finite=False)
         return step
@@ -172,7 +166,7 @@ class LocalModel:
         Entries are those of the original features; alone, one moves its gradient by its curvature.
         """
         tasks, (T, d) = self.tasks, self.W.shape[::-1]
-        about_W, about_B, _ = misses(tasks, self.model, self.W, self.B)
+        about_W, about_B, _ = misses(self.point)
         move_W, move_B = self.split(step)
         basis = np.eye(d) if tasks.basis is None else tasks.basis
         blocks = [self.H[t * d : (t + 1) * d, t * d : (t + 1) * d] for t in range(T)]
@@ -188,20 +182,20 @@ class LocalModel:
 
     def change(self, step: Array) -> float:
         """Frobenius norm of the change of S over a step, the rows that it takes to a kink included."""
-        W, B = self.moved(step)
+        point = self.moved(step)
         spread = [
             np.abs(task.X @ move) + rounding
             for task, move, rounding in zip(
-                self.tasks, (W - self.W).T, self._rounding_of_scores(), strict=True
+                self.tasks, (point.W - self.W).T, self._rounding_of_scores(), strict=True
             )
         ]
-        S = self._hessian(W, B, spread) / np.outer(self.root, self.root)
+        S = self._hessian(point, spread) / np.outer(self.root, self.root)
         return float(np.linalg.norm(S - self.S))
 
     def gradient_rounding(self) -> float:
         """Norm of the rounding errors of D^-1/2 times the gradient: a few eps times the size of its terms."""
-        weight = self.model.loss_weight(self.tasks, self.B)
-        pull = np.abs(weight * self.model.loss_gradient(self.tasks, np.zeros_like(self.W))).max(axis=0)
+        weight = self.point.loss_weight
+        pull = np.abs(weight * self.point.problem.slopes_at_zero).max(axis=0)
         M = np.eye(self.tasks.T) + self.B
         W = 2.0 * self.model.coupling * (np.abs(self.W) @ M) @ M.T + pull
         s, _ = np.nonzero(self.free)
@@ -243,10 +237,10 @@ class LocalModel:
     def _edge(self, s: int, t: int) -> str:
         return f"B[{s}, {t}] ({self.tasks.names[s]!r} helps {self.tasks.names[t]!r})"
 
-    def moved(self, step: Array) -> tuple[Array, Array]:
-        """(W, B) after a step given in lengths."""
+    def moved(self, step: Array) -> Point:
+        """The point after a step given in lengths, its B not below 0."""
         move_W, move_B = self.split(step)
-        return self.W + move_W, self.B + move_B
+        return self.point.at(W=self.W + move_W, B=np.maximum(self.B + move_B, 0.0))
 
     def split(self, step: Array) -> tuple[Array, Array]:
         """A step given in lengths as moves of W and B."""
@@ -266,10 +260,7 @@ class LocalModel:
         J = self.objective
         length, best = min(room, math.sqrt(abs(J)) or 1.0), (0.0, vector)
         for _ in range(40):
-            ends = [
-                (self.model.objective(self.tasks, *self.moved(x)), x)
-                for x in (length * vector, -length * vector)
-            ]
+            ends = [(self.moved(x).objective, x) for x in (length * vector, -length * vector)]
             value, x = min(ends, key=lambda end: end[0])
             if J - 0.5 * (ends[0][0] + ends[1][0]) > 64.0 * _EPS * abs(J) and J - value > best[0]:
                 best = J - value, x

@@ -33,6 +33,7 @@ import numpy as np
 
 from amtl_cvx.certificate.residuals import infeasibility
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.tasks import Array, Mask, TaskSet
 
 _SINGULAR = 1e-3  # smallest singular value of I - B
@@ -49,16 +50,17 @@ class Growth(NamedTuple):
     whole: bool
 
 
-def escape(tasks: TaskSet, model: Model, W: Array, B: Array, *, floor: float = 0.0) -> str:
+def escape(point: Point, *, floor: float = 0.0) -> str:
     """What J does along growing predictors, in words; "" where it does not fall, by more than `floor`."""
-    if np.linalg.svd(np.eye(tasks.T) - B, compute_uv=False)[-1] > _SINGULAR:
+    tasks, W, B = point.tasks, point.W, point.B
+    if point.sigma_min > _SINGULAR:
         return ""
-    U, values, _ = np.linalg.svd(np.eye(tasks.T) - B)
-    objective = model.objective(tasks, W, B)
+    U, values, _ = np.linalg.svd(point.M)
+    objective = point.objective
     found = [np.abs(u) > _PART * np.abs(u).max() for u in U[:, values <= _SINGULAR].T[::-1]]
     for chosen in [*found, *_cycles(B)]:
         for growth in _growths(tasks, W, chosen):
-            fall = -change(tasks, model, (W, B), growth, 10.0)
+            fall = -change(tasks, point.model, (W, B), growth, 10.0)
             if fall > max(_FALL * objective, floor):
                 what = "the predictors" if growth.whole else "what no row sees of the predictors"
                 return (

@@ -24,7 +24,7 @@ from amtl_cvx.certificate.kinked import DENSE_LIMIT, KinkedProblem
 from amtl_cvx.certificate.slope import EPS, Slope
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Loss
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.tasks import Array, Indices, Task, TaskSet
 
 _STEPS = 60
@@ -46,10 +46,11 @@ class Fenchel(NamedTuple):
     """The sum over rows, >= 0."""
 
 
-def fenchel(tasks: TaskSet, model: Model, W: Array, B: Array, multipliers: Sequence[Array]) -> Fenchel:
+def fenchel(point: Point, multipliers: Sequence[Array]) -> Fenchel:
     """G(u) and the mismatch of u (T arrays (n_t,)), each clipped into the domain of phi*."""
+    tasks, model = point.tasks, point.model
     inside = within_domain(model.loss, tasks, multipliers)
-    return fenchel_terms(model.loss, tasks.tasks, model.loss_weight(tasks, B), W, inside)
+    return fenchel_terms(model.loss, tasks.tasks, point.loss_weight, point.W, inside)
 
 
 def within_domain(loss: Loss, tasks: TaskSet, multipliers: Sequence[Array]) -> tuple[Array, ...]:
@@ -96,21 +97,20 @@ def mismatch_room(loss: Loss, tasks: Sequence[Task], slope: Slope, multipliers: 
     return room
 
 
-def mismatches(
-    tasks: TaskSet, model: Model, W: Array, B: Array, multipliers: Sequence[Array]
-) -> tuple[Array, Array]:
+def mismatches(point: Point, multipliers: Sequence[Array]) -> tuple[Array, Array]:
     """The part of every task in the mismatch, and the sum of the sizes of its two terms, (T,) each."""
-    loss, weights = model.loss, model.loss_weight(tasks, B)
+    tasks = point.tasks
+    loss, weights = point.model.loss, point.loss_weight
     parts, sizes = np.zeros(tasks.T), np.zeros(tasks.T)
     for t, (task, u) in enumerate(zip(tasks, multipliers, strict=True)):
-        v, z, weight = loss.clip(u, task.y), task.X @ W[:, t], weights[t] * loss.scale(task)
+        v, z, weight = loss.clip(u, task.y), task.X @ point.W[:, t], weights[t] * loss.scale(task)
         value, dual = loss.rows(z, task.y), loss.conjugate(v, task.y) - v * z
         parts[t] = weight * np.maximum(value + dual, 0.0).sum()
         sizes[t] = weight * (value + np.abs(dual)).sum()
     return parts, sizes
 
 
-def kinked_multipliers(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, ...]:
+def kinked_multipliers(point: Point) -> tuple[Array, ...]:
     """The multipliers of (nearly) least gap for a loss with one kink, linear on both sides, T arrays (n_t,).
 
     Away from the kink the sign of kink - z decides. Where that leads to no consistent set of rows on the kink
@@ -118,9 +118,10 @@ def kinked_multipliers(tasks: TaskSet, model: Model, W: Array, B: Array) -> tupl
     move: so above `kinked.DENSE_LIMIT` unknowns, below the W-step is solved with its multipliers. Where I - B
     is singular there is no bound: the QP then makes Q itself small, as the residual wants it.
     """
+    tasks, W = point.tasks, point.W
     if W.size <= DENSE_LIMIT:
-        return KinkedProblem.at(tasks, model, B).minimum(W).multipliers
-    problem = _RowProblem.at(tasks, model, W, B)
+        return KinkedProblem.at(tasks, point.model, point.B).minimum(W).multipliers
+    problem = _RowProblem.at(point)
     v = np.where(problem.c > 0, problem.low, problem.high)
     close = np.abs(problem.c) <= _CLOSE * float(np.abs(problem.c).max())
     v, done = problem.settled(np.where(close, 0.5 * (problem.low + problem.high), v))
@@ -159,19 +160,20 @@ class _RowProblem:
     coupling: float
 
     @classmethod
-    def at(cls, tasks: TaskSet, model: Model, W: Array, B: Array) -> _RowProblem:
+    def at(cls, point: Point) -> _RowProblem:
+        tasks, model, W = point.tasks, point.model, point.W
         loss = model.loss
         X, y, task = tasks.stacked()
         scale = np.array([loss.scale(each) for each in tasks])
-        weight = (model.loss_weight(tasks, B) * scale)[task]
+        weight = (point.loss_weight * scale)[task]
         low, high = loss.domain(y)
         kink = (loss.conjugate(high, y) - loss.conjugate(low, y)) / (high - low)
-        M = np.eye(tasks.T) - B
+        M = point.M
         singular = np.linalg.svd(M, compute_uv=False)
         if singular[-1] > tasks.T * EPS * singular[0]:
             N, pull = np.asarray(np.linalg.inv(M)), 2.0 * model.coupling * (W @ M)
         else:
-            N, pull = np.eye(tasks.T), model.coupling_gradient_W(W, B)
+            N, pull = np.eye(tasks.T), point.coupling_gradient_W
         return cls(
             X=X,
             task=task,

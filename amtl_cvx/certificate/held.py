@@ -34,8 +34,7 @@ from amtl_cvx.arrays import Array
 from amtl_cvx.certificate.curvature import LocalModel, price_rates
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.certificate.figures import rounded_up
-from amtl_cvx.model import Model
-from amtl_cvx.tasks import TaskSet
+from amtl_cvx.problem import Point
 
 _EPS = float(np.finfo(np.float64).eps)
 _INSIDE = 1e-7
@@ -57,14 +56,15 @@ class _Row(NamedTuple):
 class HeldRows:
     """The rows on a kink at a point, and J around it with these rows held; see the module essay."""
 
-    def __init__(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> None:
+    def __init__(self, point: Point) -> None:
+        tasks, model, W = point.tasks, point.model, point.W
         self.tasks, self.model, self.W = tasks, model, W
-        u = kinked_multipliers(tasks, model, W, B)
+        u = kinked_multipliers(point)
         self.rows: list[_Row] = []
         self.away: list[tuple[Array, Array]] = []
         """Per task: the side of every row that is off its kink and can move, else 0; the kinks of all."""
         slopes = np.empty_like(W)
-        weights = model.loss_weight(tasks, B)
+        weights = point.loss_weight
         for t, (task, v) in enumerate(zip(tasks, u, strict=True)):
             low, high = model.loss.domain(task.y)
             share = (v - low) / (high - low)
@@ -82,9 +82,9 @@ class HeldRows:
             ]
             ends = np.where(share > 0.5, high, low)
             slopes[:, t] = scale * (task.X.T @ np.where(held, 0.0, ends))
-        self.local = LocalModel(tasks, model, W, B, loss_gradient=slopes)
+        self.local = LocalModel(point, loss_gradient=slopes)
         self._restrict()
-        pull = fenchel(tasks, model, W, B, u).pull + model.coupling_gradient_W(W, B)
+        pull = fenchel(point, u).pull + point.coupling_gradient_W
         self.gradient = np.r_[pull.T.ravel(), self.local.multipliers[self.local.free]] / self.local.root
 
     def _restrict(self) -> None:

@@ -66,7 +66,8 @@ import numpy as np
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers, mismatches
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model
-from amtl_cvx.tasks import Array, Task, TaskSet
+from amtl_cvx.problem import Point
+from amtl_cvx.tasks import Array, Task
 
 ROOM = 1e-5
 """Part of the sizes that rounding is relative to; 1e-16 of them is far below the tolerance of any size."""
@@ -106,22 +107,17 @@ class Misses(NamedTuple):
 
 
 def residuals(
-    tasks: TaskSet,
-    model: Model,
-    W: Array,
-    B: Array,
+    point: Point,
     *,
-    at_zero: Array | None = None,
     multipliers: Sequence[Array] | None = None,
 ) -> Residuals:
     """The first-order residuals of theory.md section 4, absolute and relative.
 
     Entries are those of the original features, also where the tasks are in coordinates.
 
-    `at_zero` (T,) are the losses at W = 0, for who asks at many points; `multipliers` are those of a loss
-    with kinks, where they are known.
+    `multipliers` are those of a loss with kinks, where they are known.
     """
-    found = misses(tasks, model, W, B, at_zero=at_zero, multipliers=multipliers)
+    found = misses(point, multipliers=multipliers)
     kinks = 0.0 if found.kinks is None else found.kinks.relative()
     return Residuals(
         stationarity_W=float(found.W.miss.max()),
@@ -140,17 +136,13 @@ class AllMisses(NamedTuple):
 
 
 def misses(
-    tasks: TaskSet,
-    model: Model,
-    W: Array,
-    B: Array,
+    point: Point,
     *,
-    at_zero: Array | None = None,
     multipliers: Sequence[Array] | None = None,
 ) -> AllMisses:
     """What every entry is off by; parameters as in `residuals`."""
-    part = weight_part(tasks, model, W, B, at_zero=at_zero, multipliers=multipliers)
-    return AllMisses(part.misses, _transfer_misses(tasks, model, W, B, part.shift), part.kinks)
+    part = weight_part(point, multipliers=multipliers)
+    return AllMisses(part.misses, _transfer_misses(point, part.shift), part.kinks)
 
 
 class WeightPart(NamedTuple):
@@ -167,20 +159,16 @@ class WeightPart(NamedTuple):
 
 
 def weight_part(
-    tasks: TaskSet,
-    model: Model,
-    W: Array,
-    B: Array,
+    point: Point,
     *,
-    at_zero: Array | None = None,
     multipliers: Sequence[Array] | None = None,
 ) -> WeightPart:
     """The W-step's part of `residuals`."""
-    at_zero = model.losses(tasks, np.zeros_like(W)) if at_zero is None else at_zero
-    V, Q = tasks.lift(W), np.sqrt(model.coupling) * (np.eye(len(B)) - B)
+    tasks, model, W = point.tasks, point.model, point.W
+    V, Q = tasks.lift(W), np.sqrt(model.coupling) * (point.M)
     reach, R = (tasks.lengths * np.abs(V)).sum(axis=0), W @ Q
-    slopes = _slopes(tasks, model, W, B, reach, multipliers)
-    weight, scale = model.loss_weight(tasks, B), model.loss_scales(tasks)
+    slopes = _slopes(point, reach, multipliers)
+    weight, scale = point.loss_weight, point.problem.loss_scales
     gradient = weight * slopes.pull + 2.0 * R @ Q.T
     found = weight_misses(
         slopes=slopes,
@@ -190,7 +178,7 @@ def weight_part(
         residual=tasks.lift(R),
         terms=np.abs(V) @ np.abs(Q),
         Q=Q,
-        own=np.sqrt(np.abs(weight) * at_zero),
+        own=np.sqrt(np.abs(weight) * point.problem.losses_at_zero),
     )
     shift = scale * (slopes.norm + _EPS * slopes.terms) * (reach + tasks.target_lengths)
     return WeightPart(gradient, found, shift, slopes.kinks)
@@ -222,16 +210,15 @@ def task_slopes(loss: Loss, tasks: Sequence[Task], W: Array, reach: Array) -> Sl
     )
 
 
-def _slopes(
-    tasks: TaskSet, model: Model, W: Array, B: Array, reach: Array, multipliers: Sequence[Array] | None
-) -> Slopes:
-    loss = model.loss
+def _slopes(point: Point, reach: Array, multipliers: Sequence[Array] | None) -> Slopes:
+    tasks, W = point.tasks, point.W
+    loss = point.model.loss
     if not loss.smooth:
-        known = kinked_multipliers(tasks, model, W, B) if multipliers is None else multipliers
-        weight, pull = model.loss_weight(tasks, B), fenchel(tasks, model, W, B, known).pull
+        known = kinked_multipliers(point) if multipliers is None else multipliers
+        weight, pull = point.loss_weight, fenchel(point, known).pull
         ends = [np.linalg.norm(np.maximum(*np.abs(loss.domain(task.y)))) for task in tasks]
-        parts, sizes = mismatches(tasks, model, W, B, known)
-        room = weight * model.loss_scales(tasks) * ends * (reach + tasks.target_lengths)
+        parts, sizes = mismatches(point, known)
+        room = weight * point.problem.loss_scales * ends * (reach + tasks.target_lengths)
         return Slopes(
             pull=np.divide(pull, weight, out=np.zeros_like(pull), where=weight > 0),
             norm=np.array(
@@ -245,7 +232,7 @@ def _slopes(
     X, y = tasks.block
     slopes = loss.slopes((X @ W.T[:, :, None])[:, :, 0], y)
     return Slopes(
-        pull=model.loss_scales(tasks) * (slopes[:, None, :] @ X)[:, 0, :].T,
+        pull=point.problem.loss_scales * (slopes[:, None, :] @ X)[:, 0, :].T,
         norm=np.linalg.norm(slopes, axis=1),
         terms=loss.slope_terms(slopes, y, reach),
     )
@@ -285,13 +272,14 @@ def weight_misses(
     return Misses(np.abs(gradient), pulled + coupled + least)
 
 
-def _transfer_misses(tasks: TaskSet, model: Model, W: Array, B: Array, shift: Array) -> Misses:
+def _transfer_misses(point: Point, shift: Array) -> Misses:
     """The prox residual in gradient units, `shift` as in `WeightPart`."""
-    c, losses = model.task_weight(tasks), model.losses(tasks, W)
+    model, W, B = point.model, point.W, point.B
+    c, losses = point.problem.task_weight, point.losses
     prices = model.transfer.row_prices(c * losses)
     steps = prox_steps(model, W, 0.0 if prices is None else float(np.abs(prices).max()))
-    smooth = model.coupling_gradient_B(W, B)
-    sizes, given = np.abs(tasks.lift(W)), np.abs(B)
+    smooth = point.coupling_gradient_B
+    sizes, given = np.abs(point.tasks.lift(W)), np.abs(B)
     inner = np.abs(W.T @ W) + ROOM * (sizes.T @ sizes)
     size = 2.0 * model.coupling * (inner + inner @ given)
     if prices is None:

@@ -45,6 +45,7 @@ from amtl_cvx.certificate.held import HeldRows
 from amtl_cvx.certificate.residuals import infeasibility
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.tasks import TaskSet
 
 Verdict = Literal["strict local minimum", "saddle", "degenerate"]
@@ -103,15 +104,13 @@ class SecondOrder:
 
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
-def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrder:
+def second_order(point: Point) -> SecondOrder:
     """Judge the curvature of J at a feasible point that is near a first-order point.
 
     Parameters
     ----------
-    tasks, model
-        The problem.
-    W, B : (d, T), (T, T) array_like
-        The point, feasible; its own inaccuracy is part of the verdict.
+    point : Point
+        Feasible; its own inaccuracy is part of the verdict.
 
     Returns
     -------
@@ -126,12 +125,11 @@ def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrde
     DataError
         For a wrong shape, a NaN or an infinity.
     """
-    model.check(tasks)
-    W, B = tasks.check_point(W, B)
-    small, Z = model.coordinates(tasks, W)
-    _refuse(small, model, B)
-    held = None if model.loss.smooth else HeldRows(small, model, Z, B)
-    local = LocalModel(small, model, Z, B) if held is None else held.local
+    point.problem.check()
+    small, B = point.reduced, point.B
+    _refuse(small.tasks, small.model, B)
+    held = None if small.model.loss.smooth else HeldRows(small)
+    local = LocalModel(small) if held is None else held.local
     H, S = (local.H, local.S) if held is None else (held.H, held.S)
     raw = sl.eigvalsh(H, check_finite=False) if len(H) else [math.inf]
     smallest = float(sl.eigvalsh(S, check_finite=False)[0]) if len(S) else math.inf
@@ -140,7 +138,7 @@ def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrde
     if smallest < -noise:
         _, vectors = sl.eigh(S, subset_by_index=[0, 0], check_finite=False)
         fall, direction = local.descend(vectors[:, 0] if held is None else held.N @ vectors[:, 0])
-        direction = None if direction is None else (small.lift(direction[0]), direction[1])
+        direction = None if direction is None else (small.tasks.lift(direction[0]), direction[1])
     verdict, reason = _judge(local, held, smallest, noise, fall)
     multipliers = local.multipliers[local.fixed]
     return SecondOrder(
@@ -151,7 +149,7 @@ def second_order(tasks: TaskSet, model: Model, W: Array, B: Array) -> SecondOrde
         min_multiplier=float(multipliers.min(initial=math.inf)),
         relative_multiplier=float(local.relative_multipliers().min(initial=math.inf)),
         min_positive_B=float(B[B > 0].min(initial=math.inf)),
-        free=W.size + int((B > 0).sum()),
+        free=point.W.size + int((B > 0).sum()),
         held=0 if held is None else len(held.rows),
         verdict=verdict,
         reason=reason,

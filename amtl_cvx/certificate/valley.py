@@ -25,8 +25,7 @@ import scipy.linalg as sl
 from amtl_cvx.certificate.bounds import least_singular
 from amtl_cvx.certificate.curvature import LocalModel
 from amtl_cvx.certificate.second_order import UNKNOWNS_LIMIT
-from amtl_cvx.model import Model
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.problem import Point
 
 _SINGULAR = 1e-3  # smallest singular value of I - B
 _SHIFTS = 10.0 ** np.arange(-15.0, -2.0, 2.0)
@@ -42,33 +41,34 @@ class Valley(NamedTuple):
     """Whether it is beyond what a point that passes may leave."""
 
 
-def valley(tasks: TaskSet, model: Model, W: Array, B: Array, *, limit: float, tol: float) -> Valley | None:
+def valley(point: Point, *, limit: float, tol: float) -> Valley | None:
     """By how much J falls in a valley; None where that is within `limit` or cannot be measured."""
+    model, W, B = point.model, point.W, point.B
     small = W.size + np.count_nonzero(B) <= UNKNOWNS_LIMIT
-    linear = model.transfer.row_prices(np.zeros(tasks.T)) is not None
+    linear = model.transfer.row_prices(np.zeros(point.tasks.T)) is not None
     if not (small and linear and model.loss.smooth):
         return None
-    if (sigma := least_singular(np.eye(tasks.T) - B)) > _SINGULAR:
+    if (sigma := least_singular(point.singular_values)) > _SINGULAR:
         return None
-    fall = valley_fall(tasks, model, W, B, least=_PART * limit)
+    fall = valley_fall(point, least=_PART * limit)
     if not fall > limit:
         return None
     return Valley(
         f"J falls by {fall:.1e} when W and B take a Newton step together, more than the limit {limit:.1e},"
         f" though neither gains that alone: I - B is nearly singular ({sigma:.1e}), and a residual within the"
         " tolerance is not yet near a minimum; go on with a smaller tolerance (fit --start RUN --tol 1e-12)",
-        deep=fall > math.sqrt(tol) * model.objective(tasks, W, B),
+        deep=fall > math.sqrt(tol) * point.objective,
     )
 
 
-def valley_fall(tasks: TaskSet, model: Model, W: Array, B: Array, *, least: float = 0.0) -> float:
+def valley_fall(point: Point, *, least: float = 0.0) -> float:
     """The largest fall of J over the steps of the module essay, 0 where there is none.
 
     g'(S + shift)^-1 g, twice what a whole step gains to second order, falls as the shift grows: where the
     first one promises no more than `least`, and J does not fall by more, larger shifts are not tried.
     """
-    local = LocalModel(tasks, model, W, B)
-    gradient = np.r_[model.gradient_W(tasks, W, B).T.ravel(), local.multipliers[local.free]] / local.root
+    local = LocalModel(point)
+    gradient = np.r_[point.gradient_W.T.ravel(), local.multipliers[local.free]] / local.root
     lowest = local.objective
     for shift in _SHIFTS:
         try:
@@ -78,10 +78,9 @@ def valley_fall(tasks: TaskSet, model: Model, W: Array, B: Array, *, least: floa
         step = -sl.cho_solve(factor, gradient, check_finite=False)
         _, move = local.split(step)
         shrinks = move < 0.0
-        room = min(1.0, float((B[shrinks] / -move[shrinks]).min(initial=math.inf)))
+        room = min(1.0, float((point.B[shrinks] / -move[shrinks]).min(initial=math.inf)))
         for length in _LENGTHS:
-            V, C = local.moved(length * room * step)
-            value = model.objective(tasks, V, np.maximum(C, 0.0))
+            value = local.moved(length * room * step).objective
             lowest = min(lowest, value) if math.isfinite(value) else lowest
         if max(-float(gradient @ step), local.objective - lowest) <= least:
             break

@@ -16,9 +16,9 @@ from amtl_cvx.certificate.known import Known
 from amtl_cvx.certificate.residuals import Residuals
 from amtl_cvx.certificate.rules import RULES
 from amtl_cvx.errors import ModelError
-from amtl_cvx.model import Model
 from amtl_cvx.notebook import paragraph
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.problem import Problem
+from amtl_cvx.tasks import Array
 
 _EPS = float(np.finfo(np.float64).eps)
 _KINKED, _SMOOTH = 16.0, 2.0**16  # what the scores are known to, in eps of the targets
@@ -147,14 +147,14 @@ class Certificate(Known):
         return words.sentences(self)
 
 
-def resolution(tasks: TaskSet, model: Model) -> float:
+def resolution(problem: Problem) -> float:
     """Below what J is rounding, from J(0, 0): the scores are known to some K eps of the targets.
 
     K eps J(0, 0) with K = 16 for a loss with kinks, which is linear beside them, (K eps)^2 J(0, 0) with
     K = 2^16 for a smooth one, whose least values are squares.
     """
-    at_zero = float(model.weighted_losses(tasks, np.zeros((tasks.d, tasks.T))).sum())
-    return at_zero * ((_SMOOTH * _EPS) ** 2 if model.loss.smooth else _KINKED * _EPS)
+    at_zero = float((problem.task_weight * problem.losses_at_zero).sum())
+    return at_zero * ((_SMOOTH * _EPS) ** 2 if problem.model.loss.smooth else _KINKED * _EPS)
 
 
 class Bounds(NamedTuple):

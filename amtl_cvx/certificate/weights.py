@@ -34,6 +34,7 @@ from amtl_cvx.certificate.bounds import ENOUGH, Newton, WeightProblem, least_sin
 from amtl_cvx.certificate.fenchel import kinked_multipliers, within_domain
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.tasks import Array, TaskSet
 
 DENSE_LIMIT = 6000
@@ -60,26 +61,25 @@ class WeightEvidence(NamedTuple):
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite proves nothing
-def weight_evidence(
-    tasks: TaskSet, model: Model, W: Array, B: Array, *, multipliers: Sequence[Array] | None = None
-) -> WeightEvidence:
+def weight_evidence(point: Point, *, multipliers: Sequence[Array] | None = None) -> WeightEvidence:
     """What is known about W for this B.
 
     Parameters
     ----------
-    tasks, model, W, B
-        As in `certify`; B feasible.
+    point : Point
+        With a feasible B.
     multipliers : sequence of T arrays (n_t,), optional
         Dual points of the rows (`fenchel`), from any source; clipped into the domain of phi*. Without them
         those of least gap are found. They bound the gap, so they cannot make a bad W look good.
     """
-    sigma = float(np.linalg.svd(np.eye(tasks.T) - B, compute_uv=False)[-1])
-    if (model.loss_weight(tasks, B) <= 0.0).any():
+    model = point.model
+    sigma = point.sigma_min
+    if (point.loss_weight <= 0.0).any():
         names = ("gap_W", "gain_W", "error_W", "condition_W")
         why = "a negative B makes the weight of a loss negative, the W-step is not convex"
         reasons = dict.fromkeys(names, why)
         return WeightEvidence(None, False, None, math.inf, "none", None, None, sigma, reasons)
-    problem = weight_problem(tasks, model, W, B, multipliers)
+    problem = weight_problem(point, multipliers)
     found = problem.judged()
     newton, gap = found.newton, found.gap.value
     exact = model.loss.quadratic and multipliers is None and newton is not None and math.isfinite(newton.gain)
@@ -93,7 +93,7 @@ def weight_evidence(
     if not math.isfinite(judged):
         parts = ("no bound is proved", found.reason, reasons.get("gap_W"))
         reasons["gain_W"] = "; ".join(part for part in parts if part)
-    error = _error(tasks, model, W, B, gap=gap, sigma=problem.sigma, newton=newton)
+    error = _error(point, gap=gap, sigma=problem.sigma, newton=newton)
     if not math.isfinite(error):
         reasons["error_W"] = reasons.get("gap_W", "the Hessian is numerically singular: W is not determined")
     gain = None if newton is None else newton.gain
@@ -110,34 +110,31 @@ def weight_evidence(
     )
 
 
-def weight_problem(
-    tasks: TaskSet, model: Model, W: Array, B: Array, multipliers: Sequence[Array] | None
-) -> WeightProblem:
+def weight_problem(point: Point, multipliers: Sequence[Array] | None) -> WeightProblem:
     """The W-step at a point, as it is judged."""
+    tasks, model, W = point.tasks, point.model, point.W
     if multipliers is None and not model.loss.smooth:
-        multipliers = kinked_multipliers(tasks, model, W, B)
+        multipliers = kinked_multipliers(point)
     return WeightProblem(
         loss=model.loss,
         tasks=tasks.tasks,
         turned=tasks.basis is not None,
         block=tasks.block,
         W=W,
-        M=np.eye(tasks.T) - B,
-        a=model.loss_weight(tasks, B),
+        M=point.M,
+        a=point.loss_weight,
         coupling=model.coupling,
         multipliers=None if multipliers is None else within_domain(model.loss, tasks, multipliers),
         dense=W.size <= DENSE_LIMIT,
-        value=model.objective(tasks, W, B),
-        sigma=least_singular(np.eye(tasks.T) - B),
+        value=point.objective,
+        sigma=least_singular(point.singular_values),
     )
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def refusal(
-    tasks: TaskSet, model: Model, W: Array, B: Array, limit: float, *, multipliers: Sequence[Array] | None
-) -> str:
+def refusal(point: Point, limit: float, *, multipliers: Sequence[Array] | None) -> str:
     """Why what W can gain is not shown to be within the limit; "" where it is the gain."""
-    found = (problem := weight_problem(tasks, model, W, B, multipliers)).judged()
+    found = (problem := weight_problem(point, multipliers)).judged()
     bare = problem.judged(rounded=False).gain
     if bare <= limit < found.gain:
         return (
@@ -163,19 +160,18 @@ def _missing(model: Model, newton: Newton | None, singular: float | None) -> dic
     return reasons
 
 
-def weight_gap(
-    tasks: TaskSet, model: Model, W: Array, B: Array, *, multipliers: Sequence[Array] | None = None
-) -> tuple[float | None, bool, str]:
+def weight_gap(point: Point, *, multipliers: Sequence[Array] | None = None) -> tuple[float | None, bool, str]:
     """How much a move of W alone can gain: the gap, whether it is exact, the reason where there is none."""
-    found = weight_evidence(tasks, model, W, B, multipliers=multipliers)
+    found = weight_evidence(point, multipliers=multipliers)
     return found.gap, found.exact, found.reasons.get("gap_W", "")
 
 
-def gradient_rounding(tasks: TaskSet, model: Model, W: Array, B: Array) -> float:
+def gradient_rounding(point: Point) -> float:
     """About how much of ||G_W||_F can be rounding: eps times the sizes of what it is summed from."""
-    loss, M, size, first = model.loss, np.eye(len(B)) - B, np.linalg.norm(W, axis=0), 0
+    tasks, model, W = point.tasks, point.model, point.W
+    loss, M, size, first = model.loss, point.M, np.linalg.norm(W, axis=0), 0
     total = 2.0 * model.coupling * float(np.linalg.norm(W)) * float((M * M).sum())
-    weights = model.loss_weight(tasks, B) * model.loss_scales(tasks)
+    weights = point.loss_weight * point.problem.loss_scales
     block = tasks.block
     for X, y in [(task.X[None], task.y[None]) for task in tasks] if block is None else [block]:
         at = slice(first, first := first + len(X))
@@ -196,13 +192,12 @@ def _finite(value: float) -> float | None:
     return value if math.isfinite(value) else None
 
 
-def _error(
-    tasks: TaskSet, model: Model, W: Array, B: Array, *, gap: float, sigma: float, newton: Newton | None
-) -> float:
+def _error(point: Point, *, gap: float, sigma: float, newton: Newton | None) -> float:
     """The bound on ||W - W*||_F: the better of strong convexity (where sigma > 0) and the Newton step."""
-    rounding, bounds = gradient_rounding(tasks, model, W, B), []
+    model = point.model
+    rounding, bounds = gradient_rounding(point), []
     if newton is not None:
-        bounds.append(_newton_error(tasks, model, W, newton, rounding))
+        bounds.append(_newton_error(point.tasks, model, point.W, newton, rounding))
     if sigma > 0.0:
         modulus = 2.0 * model.coupling * sigma * sigma
         bounds.append(math.sqrt(2.0 * gap / modulus) + rounding / modulus)

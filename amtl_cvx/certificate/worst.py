@@ -18,8 +18,8 @@ import numpy as np
 
 from amtl_cvx.certificate.residuals import Misses, misses
 from amtl_cvx.certificate.weights import weight_problem
-from amtl_cvx.model import Model
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.problem import Point
+from amtl_cvx.tasks import Array
 
 _LEFT = 1e-11  # of the largest terms, in units of sqrt(J): what solvers leave at least
 _CURE = "bring the features and targets of all tasks to similar units (--standardize)"
@@ -27,20 +27,18 @@ _BESIDE = f"; beside the terms of others that is rounding: {_CURE}"
 
 
 def worst_entries(
-    tasks: TaskSet,
-    model: Model,
-    W: Array,
-    B: Array,
+    point: Point,
     *,
     tol: float,
     multipliers: Sequence[Array] | None = None,
 ) -> dict[str, str]:
     """The worst entry of W and of B in words, by the names of their residuals, where it is beyond `tol`."""
+    tasks, model = point.tasks, point.model
     found = {}
-    about_W, about_B, kinks = misses(tasks, model, W, B, multipliers=multipliers)
-    M, scale = np.eye(tasks.T) - B, model.loss_scales(tasks)
+    about_W, about_B, kinks = misses(point, multipliers=multipliers)
+    M, scale = point.M, point.problem.loss_scales
     coupled = 2.0 * model.coupling * (M**2).sum(axis=1)
-    curved = 2.0 * np.abs(model.loss_weight(tasks, B)) * scale * tasks.lengths**2 + coupled
+    curved = 2.0 * np.abs(point.loss_weight) * scale * tasks.lengths**2 + coupled
     if (worst := about_W.relative()) > tol:
         i, t = _place(about_W)
         feature = f"feature {i}" if tasks.feature_names is None else repr(tasks.feature_names[i])
@@ -55,7 +53,7 @@ def worst_entries(
         found["relative_W"] = f"the multipliers of {tasks.names[t]!r} are off by {part:.1g} of its loss"
     if (worst := about_B.relative()) > tol:
         s, t = _place(about_B)
-        h = np.sqrt(2.0 * model.coupling) * np.linalg.norm(W, axis=0)[:, None]
+        h = np.sqrt(2.0 * model.coupling) * np.linalg.norm(point.W, axis=0)[:, None]
         what = f"B[{s}, {t}] ({tasks.names[s]!r} helps {tasks.names[t]!r})"
         lost = _lost(about_B, np.where(h > 0.0, h, 1.0), (s, t))
         found["relative_B"] = _words(what, worst, _BESIDE if lost else "")

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING
 from amtl_cvx.digits.point import ProvenPoint
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import Array, TaskSet
 
 if TYPE_CHECKING:
@@ -97,7 +98,9 @@ def prove(
     _require_flint()
     from amtl_cvx.digits.proof import prove_point
 
-    return prove_point(tasks, model, W, B, dps=max(dps, digits + 30), digits=digits, within=within)
+    return prove_point(
+        Problem(tasks, model).at(W, B), dps=max(dps, digits + 30), digits=digits, within=within
+    )
 
 
 def exact_transfer(

@@ -40,6 +40,7 @@ from amtl_cvx.digits.krawczyk import Undecided, largest, newton
 from amtl_cvx.digits.system import Edge, FirstOrderSystem, Sides, unknowns
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.tasks import TaskSet
 
 _INSIDE = 1e-7  # share of its interval by which a multiplier keeps away from both ends on a kink, at first
@@ -47,21 +48,22 @@ _CHANGES = 10
 
 
 def near_point(
-    tasks: TaskSet, model: Model, W: Array, B: Array, support: Sequence[Edge], tolerance: arb
+    point: Point, support: Sequence[Edge], tolerance: arb
 ) -> tuple[FirstOrderSystem, arb_mat, arb_mat]:
     """A system, an approximate root of it next to (W, B) and an approximate inverse of the Jacobian there.
 
     The first sides are those of the multipliers of least gap. At the root that follows, a row of K whose
     multiplier left its interval goes to that side, and a row found on the other side of its kink joins K.
     """
+    tasks, model, W, B = point.tasks, point.model, point.W, point.B
     if model.loss.smooth:
         system = FirstOrderSystem(tasks, model, support)
         return system, *newton(system, unknowns(W, B, support), tolerance)
-    u, sides = first_rows(tasks, model, W, B)
+    u, sides = first_rows(point)
     for _ in range(_CHANGES):
         sides, dropped = _independent(tasks, model, W, sides)
         system = FirstOrderSystem(tasks, model, support, sides)
-        weight = model.loss_weight(tasks, B)
+        weight = point.loss_weight
         eta = [float(weight[t] * model.loss.scale(tasks[t]) * u[t][k]) for t, k in system.kinks]
         x, inverse = newton(system, unknowns(W, B, support, eta), tolerance)
         _need_apart(system, x, dropped, tolerance)
@@ -71,10 +73,10 @@ def near_point(
     return system, x, inverse
 
 
-def first_rows(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[tuple[Array, ...], Sides]:
+def first_rows(point: Point) -> tuple[tuple[Array, ...], Sides]:
     """Multipliers of least gap, T arrays (n_t,), and the sides that they say."""
-    u = kinked_multipliers(tasks, model, W, B)
-    return u, _first_sides(tasks, model, u)
+    u = kinked_multipliers(point)
+    return u, _first_sides(point.tasks, point.model, u)
 
 
 def row_margin(system: FirstOrderSystem, box: arb_mat, around: arb) -> arb:

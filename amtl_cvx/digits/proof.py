@@ -31,6 +31,7 @@ from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.limits import check_time
 from amtl_cvx.losses import LOSSES
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.tasks import TaskSet
 
 MAX_UNKNOWNS = 500
@@ -43,14 +44,12 @@ GUARD = 20
 """Decimals between the precision and the radius, that is in units of the largest unknown above 1."""
 
 
-def prove_point(
-    tasks: TaskSet, model: Model, W: Array, B: Array, *, dps: int, digits: int, within: float
-) -> ProvenPoint:
+def prove_point(point: Point, *, dps: int, digits: int, within: float) -> ProvenPoint:
     """`digits.prove` without its defaults."""
+    tasks, B = point.tasks, point.B
     start = time.perf_counter()
-    model.check(tasks)
-    W, B = tasks.check_point(W, B)
-    _check(tasks, model, B)
+    point.problem.check()
+    _check(tasks, point.model, B)
     support = [(int(s), int(t)) for t, s in np.argwhere(B.T > 0)]
     _check_size(tasks, len(support))
     undecided: Undecided | None = None
@@ -58,8 +57,8 @@ def prove_point(
         check_time(f"digits were proved with {precision} decimals")
         with ctx.workdps(precision):
             try:
-                point = _prove(tasks, model, W, B, support=support, digits=digits, within=within)
-                return replace(point, seconds=time.perf_counter() - start)
+                found = _prove(point, support=support, digits=digits, within=within)
+                return replace(found, seconds=time.perf_counter() - start)
             except Undecided as failure:
                 undecided = failure
     raise NotCertifiable(f"{undecided} ({4 * dps} decimals tried)")
@@ -87,13 +86,12 @@ def _check_size(tasks: TaskSet, edges: int) -> None:
         )
 
 
-def _prove(
-    tasks: TaskSet, model: Model, W: Array, B: Array, support: Sequence[Edge], digits: int, within: float
-) -> ProvenPoint:
+def _prove(point: Point, support: Sequence[Edge], digits: int, within: float) -> ProvenPoint:
     """The proof at the precision of `ctx`; seconds are left to the caller."""
+    tasks, B = point.tasks, point.B
     dps = ctx.dps
-    stored, unit = unknowns(W, B, support), arb(10) ** (GUARD - dps)
-    system, x, inverse = near_point(tasks, model, W, B, support, unit / 10**5)
+    stored, unit = unknowns(point.W, B, support), arb(10) ** (GUARD - dps)
+    system, x, inverse = near_point(point, support, unit / 10**5)
     radius = (unit * largest(x).max(arb(1))).abs_upper()
     inverse, root, least = _first_box(system, x, inverse, radius)
     distance, apart = _distance(system, root, stored, within, at_most(radius))
@@ -104,7 +102,7 @@ def _prove(
     entries = root.enclosure.entries()
     edges = dict(zip(support, system.edges(root.enclosure), strict=True))
     rows = system.losses(system.state(root.box).W)
-    pieces = {piece: rows.on(piece) for piece in PIECEWISE.get(model.loss.name, ())}
+    pieces = {piece: rows.on(piece) for piece in PIECEWISE.get(point.model.loss.name, ())}
     return ProvenPoint(
         radius=at_most(radius),
         isolation=isolation,

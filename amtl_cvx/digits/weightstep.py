@@ -29,6 +29,7 @@ from amtl_cvx.digits.kinks import first_rows
 from amtl_cvx.digits.pieces import Piecewise, exact
 from amtl_cvx.limits import check_time
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -193,9 +194,9 @@ class WeightStep:
 
 def first_duals(tasks: TaskSet, model: Model, B: Array) -> tuple[list[fmpq], list[int]]:
     """u and sides of the rows at the W-step in doubles, where the exact method begins."""
-    W = minimal_weights(tasks, model, np.zeros((tasks.d, tasks.T)), B)
+    W = minimal_weights(Problem(tasks, model).at(np.zeros((tasks.d, tasks.T)), B))
     if not model.loss.smooth:
-        u, sides = first_rows(tasks, model, W, B)
+        u, sides = first_rows(Problem(tasks, model).at(W, B))
         return [exact(v) for each in u for v in each.tolist()], [side for each in sides for side in each]
     duals, ends = [], []
     for task, w in zip(tasks, W.T, strict=True):

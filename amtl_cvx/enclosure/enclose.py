@@ -36,6 +36,7 @@ from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import ModelError, NotCertifiable
 from amtl_cvx.limits import seconds_left
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import TaskSet
 
 SOLVERS = ("CLARABEL", "SDPA")
@@ -220,7 +221,7 @@ def _prove(
             )
 
         def descend(W: Array, B: Array) -> ExactPoint:
-            end = descended(tasks, model, W, B)
+            end = descended(Problem(tasks, model).at(W, B))
             return polish(problem, end.W, end.B, bits=bits + 24)
 
         prover = Prover(upper=upper, unit=unit, zoom=zoom, bits=bits, descend=descend if look_lower else None)

@@ -26,6 +26,7 @@ from amtl_cvx.errors import SolveError
 from amtl_cvx.limits import check_time, seconds_left
 from amtl_cvx.methods import fit
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.solution import Blocks, Solution, Status
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -64,9 +65,10 @@ def best_point(tasks: TaskSet, model: Model, *, starts: int, rng: np.random.Gene
     return best
 
 
-def descended(tasks: TaskSet, model: Model, W: Array, B: Array) -> Blocks:
+def descended(point: Point) -> Blocks:
     """Where a fit from (W, B) ends; (W, B) itself where it fails."""
-    found = _fitted(tasks, model, Blocks(W, B))
+    W, B = point.W, point.B
+    found = _fitted(point.tasks, point.model, Blocks(W, B))
     return Blocks(W, B) if found is None else Blocks(found.W, found.B)
 
 

@@ -33,6 +33,7 @@ from amtl_cvx.enclosure.sublevel import Bounds, derive_bounds
 from amtl_cvx.errors import ModelError, NotCertifiable
 from amtl_cvx.losses import Logistic, SquaredHinge
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.tasks import Task, TaskSet
 
 GAP = 1e-6
@@ -77,15 +78,14 @@ class Claim:
     B: Array
 
 
-def claim(tasks: TaskSet, model: Model, W: Array, B: Array, *, seconds: float = 300.0) -> Claim:
+def claim(point: Point, *, seconds: float = 300.0) -> Claim:
     """Ask SCIP for the global minimum of J.
 
     Parameters
     ----------
-    tasks, model
-        Squared, logistic or squared-hinge loss, the AMTL penalty with mu > 0, few tasks and features.
-    W, B : (d, T), (T, T) array_like
-        A feasible point, the better the smaller the box; usually that of a fit.
+    point : Point
+        Feasible, the better the smaller the box; usually that of a fit. Of a problem with squared, logistic
+        or squared-hinge loss, the AMTL penalty with mu > 0, few tasks and features.
     seconds : float
         SCIP's time limit.
 
@@ -97,6 +97,7 @@ def claim(tasks: TaskSet, model: Model, W: Array, B: Array, *, seconds: float = 
     ModelError, DataError
         For a time limit that is not positive, an infeasible B, arrays of the wrong shape.
     """
+    tasks, model, W, B = point.tasks, point.model, point.W, point.B
     try:
         import pyscipopt
     except ImportError as error:
@@ -110,23 +111,21 @@ def claim(tasks: TaskSet, model: Model, W: Array, B: Array, *, seconds: float = 
             f"{tasks.T * tasks.d} unknowns in W are too many for SCIP, at most {LARGEST} are given to it:"
             " take fewer tasks or features"
         )
-    model.check(tasks)
-    W, B = tasks.check_point(W, B)
+    point.problem.check()
     if infeasibility(model, B) > 0.0:
         raise ModelError(
             f"B is not feasible (by {infeasibility(model, B):.3g}): it must be >= 0, its diagonal 0"
         )
-    bounds = derive_bounds(tasks, model, model.objective(tasks, W, B))
+    bounds = derive_bounds(tasks, model, point.objective)
     program = _Program(pyscipopt.Model(), model.compress(tasks), model, bounds)
     program.suggest(W, B)
     before = time.perf_counter()
     program.scip.setParam("limits/time", float(seconds))
     program.scip.optimize()
     spent, status = time.perf_counter() - before, str(program.scip.getStatus())
-    points = [(W, B), *program.points()]
-    upper, W, B = min(
-        ((model.objective(tasks, *point), *point) for point in points), key=lambda each: each[0]
-    )
+    found = [point, *(point.at(W=V, B=C) for V, C in program.points())]
+    best = min(found, key=lambda each: each.objective)
+    upper = best.objective
     lower = max(program.bound(), float(bounds.minima.sum()))
     return Claim(
         lower=min(lower, upper),
@@ -135,8 +134,8 @@ def claim(tasks: TaskSet, model: Model, W: Array, B: Array, *, seconds: float = 
         status=status,
         seconds=spent,
         closed=status in ("optimal", "gaplimit"),
-        W=W,
-        B=B,
+        W=best.W,
+        B=best.B,
     )
 
 

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from amtl_cvx.arrays import Array
 from amtl_cvx.certificate.figures import double_above
 from amtl_cvx.enclosure.enclose import Enclosure
 from amtl_cvx.enclosure.exact import ExactProblem, Matrix
@@ -24,6 +23,7 @@ from amtl_cvx.enclosure.proof import problem_of
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Squared
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
@@ -108,8 +108,9 @@ def checked_bounds(proof: Mapping[str, Any], tasks: TaskSet, model: Model) -> tu
     return lower, upper
 
 
-def stored_enclosure(proof: dict[str, Any], tasks: TaskSet, model: Model, W: Array, B: Array) -> Enclosure:
+def stored_enclosure(proof: dict[str, Any], point: Point) -> Enclosure:
     """What a stored proof establishes of this problem and of J at (W, B); errors as of `checked_bounds`."""
+    tasks, model, W, B = point.tasks, point.model, point.W, point.B
     lower, upper = checked_bounds(proof, tasks, model)
     problem = ExactProblem.read(tasks, model)
     asked = exact_point(problem, *tasks.check_point(W, B))

@@ -17,6 +17,7 @@ from amtl_cvx.explore.landscape import Landscape
 from amtl_cvx.explore.points import FirstOrderPoint, Reached, by_objective, connected, distance
 from amtl_cvx.explore.starts import Start
 from amtl_cvx.model import Model, check_problem
+from amtl_cvx.problem import Problem
 from amtl_cvx.scoring import score
 from amtl_cvx.solution import Blocks, Solution
 from amtl_cvx.tasks import TaskSet
@@ -187,6 +188,6 @@ def _curvature(tasks: TaskSet, solution: Solution) -> str | None:
     if tasks.T * tasks.d + solution.certificate.edges > SECOND_ORDER_LIMIT:
         return None
     try:
-        return second_order(tasks, solution.model, solution.W, solution.B).verdict
+        return second_order(Problem(tasks, solution.model).at(solution.W, solution.B)).verdict
     except NotCertifiable:
         return None

@@ -12,6 +12,7 @@ from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import Job, fit_many
 from amtl_cvx.model import Model, check_problem
+from amtl_cvx.problem import Problem
 from amtl_cvx.subproblems import compile_transfer_step
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -89,7 +90,7 @@ def _learned_starts(
     single, *others = fit_many(jobs, executor=executor)
     small = model.compress(tasks)
     step = compile_transfer_step(small, model, backend=options.backend)
-    B = step.solve(small, model, single.W, model.transfer.start(tasks.T)).value
+    B = step.solve(Problem(small, model).at(single.W, model.transfer.start(tasks.T))).value
     starts = [Start("single-task", B), *(Start("curriculum", solution.B) for solution in others)]
     return single.W, starts
 

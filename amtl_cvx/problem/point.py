@@ -12,6 +12,7 @@ of it for the first time is kept: whoever gets the point gets that too. A point 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -47,7 +48,7 @@ class Problem:
     >>> from amtl_cvx import LossWeightedL1, Model, Problem, TaskSet
     >>> tasks = TaskSet.from_arrays([np.eye(2), np.eye(2)], [[1.0, 0.0], [1.0, 2.0]])
     >>> problem = Problem(tasks, Model(transfer=LossWeightedL1(mu=0.5), coupling=2.0))
-    >>> point = problem.at(W=[[1.0, 1.0], [0.0, 1.0]], B=[[0.0, 1.0], [0.0, 0.0]])
+    >>> point = problem.at([[1.0, 1.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 0.0]])
     >>> point.terms, point.objective
     ((0.5, 0.0, 4.0), 4.5)
     """
@@ -59,8 +60,23 @@ class Problem:
         object.__setattr__(self, "model", check_problem(self.tasks, self.model))
 
     def at(self, W: Array, B: Array) -> Point:
-        """The problem at W (d, T), B (T, T)."""
-        return Point(self, W, B)
+        """The problem at W (d, T), B (T, T); frames are brought into the order of its features and tasks.
+
+        Raises
+        ------
+        DataError
+            For a wrong shape, other names, or a number that is not finite.
+        """
+        return Point(self, *self.tasks.check_point(W, B))
+
+    def check(self) -> None:
+        """Raise `DataError` where the tasks do not fit the loss or the task weights; looked at once."""
+        _ = self._checked
+
+    @cached_property
+    def _checked(self) -> bool:
+        self.model.check(self.tasks)
+        return True
 
     @cached_property
     def task_weight(self) -> Array:
@@ -77,6 +93,12 @@ class Problem:
         """The losses L_t(0), (T,), without c_t."""
         return _frozen(self.model.losses(self.tasks, np.zeros((self.tasks.d, self.tasks.T))))
 
+    @cached_property
+    def slopes_at_zero(self) -> Array:
+        """The gradients of the losses at W = 0, (d, T)."""
+        zero = np.zeros((self.tasks.d, self.tasks.T))
+        return _frozen(self.model.loss_gradient(self.tasks, zero))
+
 
 @dataclass(frozen=True, eq=False)
 class Point:
@@ -89,6 +111,16 @@ class Point:
         Column t is the predictor of task t.
     B : (T, T) array_like
         B[s, t] is how much task s helps task t.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import LossWeightedL1, Model, Point, Problem, TaskSet
+    >>> tasks = TaskSet.from_arrays([np.eye(2), np.eye(2)], [[1.0, 0.0], [1.0, 2.0]])
+    >>> problem = Problem(tasks, Model(transfer=LossWeightedL1(mu=0.5), coupling=2.0))
+    >>> point = Point(problem, np.eye(2), np.zeros((2, 2)))
+    >>> point.losses.tolist(), point.gradient_B.tolist()
+    ([0.0, 1.0], [[0.0, 0.0], [0.5, 0.0]])
     """
 
     problem: Problem
@@ -98,6 +130,10 @@ class Point:
     def __post_init__(self) -> None:
         object.__setattr__(self, "W", _own(self.W))
         object.__setattr__(self, "B", _own(self.B))
+
+    def __iter__(self) -> Iterator[Array]:
+        """The blocks: W, then B."""
+        return iter((self.W, self.B))
 
     def at(self, *, W: Array | None = None, B: Array | None = None) -> Point:
         """The same problem with another block, or with both."""
@@ -133,7 +169,7 @@ class Point:
     @cached_property
     def singular_values(self) -> Array:
         """Those of I - B, (T,), the largest first."""
-        return _frozen(np.linalg.svd(self.M, compute_uv=False))
+        return _frozen(np.asarray(np.linalg.svd(self.M, compute_uv=False), dtype=np.float64))
 
     @property
     def sigma_min(self) -> float:
@@ -224,7 +260,8 @@ class Point:
     def loss_hessians(self) -> Array:
         """a_t Hess L_t(w_t) of every task, (T, d, d)."""
         loss, pairs = self.model.loss, zip(self.tasks, self.loss_weight, self.W.T, strict=True)
-        return _frozen(np.stack([a * loss.hessian(task, w) for task, a, w in pairs]))
+        blocks: Array = np.stack([a * loss.hessian(task, w) for task, a, w in pairs])
+        return _frozen(blocks)
 
     def hessian_W(self) -> Array:
         """Hessian in vec(W), tasks stacked: blockdiag(a_t Hess L_t) + 2 coupling P (x) I_d, (T d, T d)."""

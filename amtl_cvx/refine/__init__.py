@@ -30,12 +30,12 @@ from typing import Any
 from amtl_cvx.certificate import certify, residuals, resolution
 from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.refine.local import FALL, WORKING_LIMIT, Derivatives, Trust, derivatives, exact_round
 from amtl_cvx.refine.newton import newton_steps
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
 from amtl_cvx.refine.variables import direct_step, engine_of
 from amtl_cvx.subproblems.direct import minimal_weights
-from amtl_cvx.tasks import Array, TaskSet
 
 __all__ = [
     "DENSE_LIMIT",
@@ -53,8 +53,7 @@ __all__ = [
     "shortened",
 ]
 
-Point = tuple[Array, Array]
-Observer = Callable[[Array, Array, str], None]
+Observer = Callable[[Point, str], None]
 _ROUNDING = 1e-13  # relative residual of every entry below which there is little to gain
 _SHARES = (100.0, 10.0, 3.0, 0.8, 0.3, 0.1)
 # steps with a residual within the tolerance and gaps beyond it, or from look to look for a run-off
@@ -107,8 +106,6 @@ class Carried:
 
 
 def refine(
-    tasks: TaskSet,
-    model: Model,
     start: Point,
     *,
     tol: float,
@@ -122,15 +119,13 @@ def refine(
 
     Parameters
     ----------
-    tasks, model
-        The problem; compressed tasks (`Model.compress`) give the same answer sooner.
-    start : ((d, T), (T, T))
-        A feasible point.
+    start : Point
+        A feasible one; compressed tasks (`Model.compress`) give the same answer sooner.
     tol : float
         The certificate's tolerance; the target is a hundredth of it.
     max_steps : int
         Limit for the number of accepted steps.
-    observe : callable(W, B, method), optional
+    observe : callable(Point, method), optional
         Called after every accepted step. `KeyboardInterrupt` raised inside passes through.
     carried : Carried, optional
         Kept up to date for `observe`. As it was there, with the point as `start`, it makes refinement go on
@@ -138,85 +133,80 @@ def refine(
 
     Returns
     -------
-    W, B
-        A feasible point with J not above that of `start` (up to rounding).
+    Point
+        A feasible one with J not above that of `start` (up to rounding).
     """
-    small = tasks.T * tasks.d <= DENSE_LIMIT
-    engine = engine_of(model, tasks.T)
-    if engine is None or not (small or (model.loss.smooth and engine == "entries")):
+    engine, small = engine_of(start.model, start.tasks.T), start.W.size <= DENSE_LIMIT
+    if engine is None or not (small or (start.model.loss.smooth and engine == "entries")):
         return start
-    (W, B), carried = start, Carried() if carried is None else carried
-    if carried.steps and _enough(tasks, model, start, carried, tol=tol, max_steps=max_steps):
+    point, carried = start, Carried() if carried is None else carried
+    if carried.steps and _enough(start, carried, tol=tol, max_steps=max_steps):
         return start
     name = "newton" if small else "l-bfgs-b"
-    for found in _steps(tasks, model, start, carried, small=small):
-        relative = residuals(tasks, model, *found).relative
+    for found in _steps(start, carried, small=small):
         known = carried.relative
         if (
             known is not None
             and known <= tol
-            and known < relative
-            and not _lowers(tasks, model, carried.objective, found, tol=tol)
-            and certify(tasks, model, W, B, tol=tol).settled
+            and known < residuals(found).relative
+            and not _lowers(carried.objective, found, tol=tol)
+            and certify(point, tol=tol).settled
         ):
             break  # what follows is rounding
-        W, B = found
+        point = found
         carried.steps += 1
         if observe is not None:
-            observe(W, B, name)
-        if _enough(tasks, model, (W, B), carried, tol=tol, max_steps=max_steps):
+            observe(point, name)
+        if _enough(point, carried, tol=tol, max_steps=max_steps):
             break
-    return W, B
+    return point
 
 
-def _steps(tasks: TaskSet, model: Model, start: Point, carried: Carried, *, small: bool) -> Iterator[Point]:
+def _steps(start: Point, carried: Carried, *, small: bool) -> Iterator[Point]:
     if small:
-        return newton_steps(tasks, model, *start, trust=carried.trust, begun=carried.steps > 0)
-    carried.units = carried.units or Units.at(tasks, model, *start)
-    return quasi_newton_steps(tasks, model, *start, units=carried.units)
+        return newton_steps(start, trust=carried.trust, begun=carried.steps > 0)
+    carried.units = carried.units or Units.at(start)
+    return quasi_newton_steps(start, units=carried.units)
 
 
-def _enough(
-    tasks: TaskSet, model: Model, point: Point, carried: Carried, *, tol: float, max_steps: int
-) -> bool:
+def _enough(point: Point, carried: Carried, *, tol: float, max_steps: int) -> bool:
     """Whether the last step was the last one needed."""
-    previous, relative = carried.relative, residuals(tasks, model, *point).relative
+    previous, relative = carried.relative, residuals(point).relative
     carried.relative = relative
     if carried.steps >= max_steps or relative <= min(_ROUNDING, tol):
         return True
-    before, carried.objective = carried.objective, model.objective(tasks, *point)
+    before, carried.objective = carried.objective, point.objective
     if previous is None or relative <= 0.1 * previous:
         return False
     if relative <= tol:
-        if _lowers(tasks, model, before, point, tol=tol):
+        if _lowers(before, point, tol=tol):
             return False
         carried.idle += 1
         if carried.idle > _IDLE:
             return True
     elif carried.steps % _IDLE:
         return False
-    found = certify(tasks, model, *point, tol=tol)
+    found = certify(point, tol=tol)
     return found.settled or found.runs_off
 
 
-def _lowers(tasks: TaskSet, model: Model, before: float | None, point: Point, *, tol: float) -> bool:
+def _lowers(before: float | None, point: Point, *, tol: float) -> bool:
     """Whether J fell from `before` by more than what a certificate would grant."""
-    value = model.objective(tasks, *point)
-    return before is not None and before - value > max(tol * abs(value), resolution(tasks, model))
+    value = point.objective
+    return before is not None and before - value > max(tol * abs(value), resolution(point.problem))
 
 
-def plain_rounds(tasks: TaskSet, model: Model, start: Point, *, most: int) -> Iterator[Point]:
+def plain_rounds(start: Point, *, most: int) -> Iterator[Point]:
     """At most `most` exact rounds of the alternation (B-step, W-step), as long as J falls beyond rounding."""
-    point, value = start, model.objective(tasks, *start)
+    point = start
     for _ in range(most):
-        point = exact_round(tasks, model, *point)
-        previous, value = value, model.objective(tasks, *point)
-        if not value < previous - FALL * abs(previous):
+        previous, point = point, exact_round(point)
+        if not point.objective < previous.objective - FALL * abs(previous.objective):
             return
         yield point
 
 
-def kept_apart(tasks: TaskSet, model: Model, start: Point, *, tol: float) -> Point | None:
+def kept_apart(start: Point, *, tol: float) -> Point | None:
     """A point that passes with B a little shorter, None if there is none.
 
     Where tasks without loss rebuild each other exactly, I - B is singular to the last digit. J is as low, but
@@ -224,21 +214,20 @@ def kept_apart(tasks: TaskSet, model: Model, start: Point, *, tol: float) -> Poi
     a multiple of coupling (tol/k)^2 ||W B||^2, less than rounding where W is not large, moves G_B by tol/k of
     its terms, and leaves that value of about tol/k.
     """
-    value = model.objective(tasks, *start)
-    for point in shortened(tasks, model, start, tol=tol):
-        low = model.objective(tasks, *point) <= value + FALL * abs(value)
-        if low and certify(tasks, model, *point, tol=tol).passes:
+    for point in shortened(start, tol=tol):
+        low = point.objective <= start.objective + FALL * abs(start.objective)
+        if low and certify(point, tol=tol).passes:
             return point
     return None
 
 
-def shortened(tasks: TaskSet, model: Model, start: Point, *, tol: float) -> Iterator[Point]:
+def shortened(start: Point, *, tol: float) -> Iterator[Point]:
     """B times 1 - k tol, k = 100 and less, each with the best W: the one before leads to it."""
-    W = start[0]
+    W = start.W
     for share in (each * tol for each in _SHARES if each * tol < 0.5):
-        B = (1.0 - share) * start[1]
-        W = minimal_weights(tasks, model, W, B)
-        yield W, B
+        point = start.at(W=W, B=(1.0 - share) * start.B)
+        W = minimal_weights(point)
+        yield point.at(W=W)
 
 
 def can_refine(model: Model, T: int) -> bool:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as sl
 
+from amtl_cvx.problem import Point
 from amtl_cvx.certificate.curvature import edge_blocks
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.model import Model
@@ -27,7 +28,6 @@ WORKING_LIMIT = 1300
 """Largest number of entries of B that one step moves: all positive ones count, then the steepest zeros."""
 _DENSE_EIGENVALUE = 400  # size up to which the smallest eigenvalue is computed rather than bracketed
 
-Point = tuple[Array, Array]
 
 
 class Derivatives(NamedTuple):
@@ -44,20 +44,21 @@ class Derivatives(NamedTuple):
     targets: Indices
 
 
-def derivatives(tasks: TaskSet, model: Model, W: Array, B: Array, free: Mask) -> Derivatives:
+def derivatives(point: Point, free: Mask) -> Derivatives:
     """Gradient and Hessian blocks of J in W and the entries of B where `free` (T, T) is True."""
+    tasks, model, W, B = point.tasks, point.model, point.W, point.B
     s, t = np.nonzero(free)
     if model.loss.smooth:
-        WW = model.hessian_W(tasks, W, B)
-        BW, BB = edge_blocks(tasks, model, W, B, s, t, model.loss_gradient(tasks, W))
+        WW = point.hessian_W()
+        BW, BB = edge_blocks(tasks, model, W, B, s, t, point.loss_gradient)
     else:
         u = kinked_multipliers(tasks, model, W, B)
-        loss_gradient = fenchel(tasks, model, W, B, u).pull / model.loss_weight(tasks, B)
+        loss_gradient = fenchel(tasks, model, W, B, u).pull / point.loss_weight
         N, WW = free_directions(tasks, model, B, u)
         BW, BB = edge_blocks(tasks, model, W, B, s, t, loss_gradient)
         BW = BW @ N
     return Derivatives(
-        gradient_B=model.gradient_B(tasks, W, B)[s, t],
+        gradient_B=point.gradient_B[s, t],
         WW=WW,
         BW=BW,
         BB=BB,
@@ -119,26 +120,28 @@ def _definite(S: Array) -> bool:
     return True
 
 
-def working_set(tasks: TaskSet, model: Model, W: Array, B: Array) -> Mask:
+def working_set(point: Point) -> Mask:
     """The entries of B that are positive or want to enter, the steepest first up to `WORKING_LIMIT`."""
-    slope = model.gradient_B(tasks, W, B)
+    B = point.B
+    slope = point.gradient_B
     enters = (B <= 0.0) & (slope < 0.0)
     np.fill_diagonal(enters, False)
     room = max(WORKING_LIMIT - int((B > 0.0).sum()), 100)
     if int(enters.sum()) > room:
-        steepness = slope / np.sqrt(positive((W**2).sum(axis=0)))[:, None]
+        steepness = slope / np.sqrt(positive((point.W**2).sum(axis=0)))[:, None]
         enters &= steepness <= np.partition(steepness[enters], room - 1)[room - 1]
     return (B > 0.0) | enters
 
 
-def variables(tasks: TaskSet, model: Model, W: Array, B: Array) -> Variables:
+def variables(point: Point) -> Variables:
     """What a step from here moves besides W, by the form that the penalty has."""
+    tasks, model, W, B = point.tasks, point.model, point.W, point.B
     engine = engine_of(model, tasks.T)
     if engine == "atoms":
         return atom_variables(tasks, model, W, B, most=WORKING_LIMIT)
     if engine == "prox":
         return tangent_variables(tasks, model, W, B)
-    local = derivatives(tasks, model, W, B, working_set(tasks, model, W, B))
+    local = derivatives(point, working_set(point))
     places = local.sources, local.targets
 
     def graph(value: Array) -> Array:
@@ -162,9 +165,9 @@ def positive(diagonal: Array) -> Array:
     return np.maximum(diagonal, 1e-12 * largest if largest > 0 else 1.0)
 
 
-def exact_round(tasks: TaskSet, model: Model, W: Array, B: Array) -> Point:
+def exact_round(point: Point) -> Point:
     """The exact B-step, then the exact W-step."""
-    step = direct_step(model, tasks.T)
+    step = direct_step(point.model, point.tasks.T)
     assert step is not None
-    B = step.solve(tasks, model, W, B).value
-    return minimal_weights(tasks, model, W, B), B
+    point = point.at(B=step.solve(point).value)
+    return point.at(W=minimal_weights(point))

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.refine.variables import Variables, coupling_blocks, free_part
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.tasks import Array
 
 _DIFFERENCE = 1e-6  # relative step of differences
 _LEAST = 1e-5  # eigenvalues of the prox below which a direction is not free
@@ -41,12 +41,15 @@ class Tangent(NamedTuple):
     """Derivative of the slopes in the weighted losses, (k, T)."""
 
 
-def tangent_at(tasks: TaskSet, model: Model, W: Array, B: Array) -> Tangent:
+def tangent_at(point: Point) -> Tangent:
     """The tangent space at a point, from differences of the prox."""
-    transfer, T = model.transfer, tasks.T
-    losses = model.weighted_losses(tasks, W)
-    h = np.full((T, 1), 2.0 * model.coupling * float(np.linalg.norm(W, 2)) ** 2 or 1.0)  # no step raises J
-    V = B - model.coupling_gradient_B(W, B) / h
+    model = point.model
+    transfer, T = model.transfer, point.tasks.T
+    losses = point.weighted_losses
+    h = np.full(
+        (T, 1), 2.0 * model.coupling * float(np.linalg.norm(point.W, 2)) ** 2 or 1.0
+    )  # no step raises J
+    V = point.B - point.coupling_gradient_B / h
     after = transfer.prox(V, 1.0 / h, losses)
     size = _DIFFERENCE * np.maximum(np.abs(V).max(axis=1, keepdims=True), 1e-300)
     D = np.zeros((T, T, T))
@@ -78,22 +81,22 @@ def tangent_at(tasks: TaskSet, model: Model, W: Array, B: Array) -> Tangent:
     )
 
 
-def tangent_variables(tasks: TaskSet, model: Model, W: Array, B: Array) -> Variables:
+def tangent_variables(point: Point) -> Variables:
     """Moves of B+ along its tangent, with J to second order there; W is eliminated from the gradient."""
-    T, tangent = tasks.T, tangent_at(tasks, model, W, B)
-    base, Z = tangent.B, tangent.Z
+    T, W, tangent = point.tasks.T, point.W, tangent_at(point)
+    base, Z = point.at(B=tangent.B), tangent.Z
     places = np.flatnonzero(np.abs(Z).max(axis=0, initial=0.0).ravel() > 0.0)
     F = Z.reshape(len(Z), T * T)[:, places]
-    WW, BW, BB, gradient = coupling_blocks(tasks, model, W, base, *np.divmod(places, T))
+    WW, BW, BB, gradient = coupling_blocks(base, *np.divmod(places, T))
     BW = F @ BW + (tangent.rates[:, :, None] * gradient[None]).reshape(len(Z), W.size)
-    WW, BW = free_part(tasks, model, W, base, WW, BW)
-    slope = F @ model.coupling_gradient_B(W, base).ravel()[places] + tangent.slope
-    if model.loss.smooth:
-        slope = slope - BW @ np.linalg.solve(WW, model.gradient_W(tasks, W, base).T.ravel())
+    WW, BW = free_part(base, WW, BW)
+    slope = F @ base.coupling_gradient_B.ravel()[places] + tangent.slope
+    if point.model.loss.smooth:
+        slope = slope - BW @ np.linalg.solve(WW, base.gradient_W.T.ravel())
     return Variables(
         value=np.full(len(Z), np.inf),
-        graph=lambda move: model.transfer.project(base + np.einsum("k,kst->st", move, Z)),
-        base=base,
+        graph=lambda move: point.model.transfer.project(base.B + np.einsum("k,kst->st", move, Z)),
+        base=base.B,
         gradient=slope,
         WW=WW,
         BW=BW,

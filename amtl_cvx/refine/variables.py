@@ -24,13 +24,14 @@ import scipy.sparse as sp
 from amtl_cvx.certificate.curvature import edge_blocks
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems import HalfStep
 from amtl_cvx.subproblems.direct import DirectTransferStep
 from amtl_cvx.subproblems.kinks import free_directions
 from amtl_cvx.subproblems.transfer import prox_polished
-from amtl_cvx.tasks import Array, Indices, TaskSet
+from amtl_cvx.tasks import Array, Indices
 from amtl_cvx.transfer import Atoms, TransferPenalty
 
 Engine = Literal["entries", "atoms", "prox"]
@@ -75,40 +76,40 @@ class Variables(NamedTuple):
     """Whether they have no bounds."""
 
 
-def coupling_blocks(
-    tasks: TaskSet, model: Model, W: Array, B: Array, sources: Indices, targets: Indices
-) -> tuple[Array, Array, Array, Array]:
+def coupling_blocks(point: Point, sources: Indices, targets: Indices) -> tuple[Array, Array, Array, Array]:
     """WW, BW and BB without what the penalty adds to them, and c grad l (T, d) by tasks.
 
     For a loss with kinks W stands for its moves in the directions that rows on their kinks leave free: BW is
     for all of W then, and WW comes with them (see `free_part`).
     """
-    if model.loss.smooth:
-        WW, gradient = model.hessian_W(tasks, W, B), model.loss_gradient(tasks, W)
+    if point.model.loss.smooth:
+        WW, gradient = point.hessian_W(), point.loss_gradient
     else:
-        u = kinked_multipliers(tasks, model, W, B)
-        gradient = fenchel(tasks, model, W, B, u).pull / model.loss_weight(tasks, B)
+        u = kinked_multipliers(point)
+        gradient = fenchel(point, u).pull / point.loss_weight
         WW = np.empty((0, 0))
-    none = np.zeros((len(sources), tasks.T))
-    BW, BB = edge_blocks(tasks, model, W, B, sources, targets, gradient, rates=none)
-    return WW, BW, BB, (model.task_weight(tasks) * gradient).T
+    none = np.zeros((len(sources), point.tasks.T))
+    BW, BB = edge_blocks(point, sources, targets, gradient, rates=none)
+    return WW, BW, BB, (point.problem.task_weight * gradient).T
 
 
-def free_part(tasks: TaskSet, model: Model, W: Array, B: Array, WW: Array, BW: Array) -> tuple[Array, Array]:
+def free_part(point: Point, WW: Array, BW: Array) -> tuple[Array, Array]:
     """WW and BW in the directions in which W moves: all of them unless the loss has kinks."""
+    model = point.model
     if model.loss.smooth:
         return WW, BW
-    N, WW = free_directions(tasks, model, B, kinked_multipliers(tasks, model, W, B))
+    N, WW = free_directions(point.tasks, model, point.B, kinked_multipliers(point))
     return WW, BW @ N
 
 
-def atom_variables(tasks: TaskSet, model: Model, W: Array, B: Array, *, most: int) -> Variables:
+def atom_variables(point: Point, *, most: int) -> Variables:
     """The atoms that are above their bound or want to leave it, the steepest first up to about `most`."""
-    atoms, losses = atoms_of(model.transfer, tasks.T), model.weighted_losses(tasks, W)
+    tasks, model, B = point.tasks, point.model, point.B
+    atoms, losses = atoms_of(model.transfer, tasks.T), point.weighted_losses
     assert atoms is not None
     x = atoms.coefficients(B)
     q = atoms.Q @ losses + atoms.q0
-    slope = atom_slope(model, W, B, losses, atoms, x)
+    slope = atom_slope(model, point.W, B, losses, atoms, x)
     above = x > atoms.lo
     enters = ~above & (slope < 0.0)
     room = max(most - int(above.sum()), 100)
@@ -118,10 +119,10 @@ def atom_variables(tasks: TaskSet, model: Model, W: Array, B: Array, *, most: in
     E = atoms.E[:, chosen].tocsr()
     places = np.flatnonzero(np.diff(E.indptr))
     F = E[places].toarray()
-    WW, BW, BB, gradient = coupling_blocks(tasks, model, W, B, *np.divmod(places, tasks.T))
+    WW, BW, BB, gradient = coupling_blocks(point, *np.divmod(places, tasks.T))
     rates = atoms.P[chosen] + 2.0 * x[chosen, None] * atoms.Q[chosen]
     BW = F.T @ BW + (rates[:, :, None] * gradient[None]).reshape(len(chosen), -1)
-    WW, BW = free_part(tasks, model, W, B, WW, BW)
+    WW, BW = free_part(point, WW, BW)
 
     def graph(value: Array) -> Array:
         new = x.copy()
@@ -149,7 +150,7 @@ def atom_slope(model: Model, W: Array, B: Array, losses: Array, atoms: Atoms, x:
 class TransferStep(Protocol):
     """An exact B-step in NumPy."""
 
-    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep: ...
+    def solve(self, point: Point) -> HalfStep: ...
 
 
 def direct_step(model: Model, T: int) -> TransferStep | None:
@@ -168,11 +169,12 @@ class AtomStep:
 
     atoms: Atoms
 
-    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
+    def solve(self, point: Point) -> HalfStep:
         """argmin over B of J(W, .), (T, T); from `B`."""
+        model, W, B = point.model, point.W, point.B
         started, atoms = time.perf_counter(), self.atoms
-        losses, x = model.weighted_losses(tasks, W), atoms.coefficients(B)
-        gram, T = 2.0 * model.coupling * (W.T @ W), tasks.T
+        losses, x = point.weighted_losses, atoms.coefficients(B)
+        gram, T = 2.0 * model.coupling * (W.T @ W), point.tasks.T
         H = (atoms.E.T @ sp.kron(sp.csr_array(gram), sp.eye_array(T)) @ atoms.E).toarray()
         H += np.diag(2.0 * (atoms.Q @ losses + atoms.q0))
         diagonal = np.diag(H)
@@ -192,9 +194,9 @@ class AtomStep:
 class ProxStep:
     """The whole graph by accelerated prox steps, W fixed."""
 
-    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
+    def solve(self, point: Point) -> HalfStep:
         """argmin over B of J(W, .), (T, T); from `B`."""
         started = time.perf_counter()
-        losses = model.weighted_losses(tasks, W)
-        value = prox_polished(model, W, B, losses)
+        losses = point.weighted_losses
+        value = prox_polished(point.model, point.W, point.B, losses)
         return HalfStep(value, Solved(solver="prox", status="optimal", seconds=time.perf_counter() - started))

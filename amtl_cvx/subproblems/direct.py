@@ -29,7 +29,8 @@ import scipy.linalg as sl
 from amtl_cvx.certificate.residuals import WeightPart, weight_part
 from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.errors import SolveError
-from amtl_cvx.model import Model, stacked_hessian
+from amtl_cvx.model import stacked_hessian
+from amtl_cvx.problem import Point
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems.balance import moves, unbalanced
 from amtl_cvx.subproblems.halfstep import HalfStep
@@ -70,10 +71,10 @@ class WeightSystem:
     coupling: float
 
     @classmethod
-    def at(cls, tasks: TaskSet, model: Model, W: Array, B: Array) -> WeightSystem:
+    def at(cls, point: Point) -> WeightSystem:
         """The Hessian of J in W at (W, B)."""
-        blocks = model.loss_hessians(tasks, W, B)
-        return cls(blocks=blocks, M=np.eye(len(B)) - B, coupling=model.coupling)
+        blocks = point.loss_hessians
+        return cls(blocks=blocks, M=point.M, coupling=point.model.coupling)
 
     def product(self, V: Array) -> Array:
         """H V for V (T, d), tasks in rows."""
@@ -148,41 +149,37 @@ def cholesky(H: Array) -> tuple[Array, bool]:
     raise SolveError(message, step="W", solver="direct", status="not positive definite")
 
 
-def minimal_weights(tasks: TaskSet, model: Model, W: Array, B: Array) -> Array:
+def minimal_weights(point: Point) -> Array:
     """argmin over W of J(., B), (d, T), by Newton's method from W."""
-    return _minimise(tasks, model, W, B)[0]
+    return _minimise(point)[0]
 
 
-def _minimise(tasks: TaskSet, model: Model, W: Array, B: Array) -> tuple[Array, bool]:
+def _minimise(point: Point) -> tuple[Array, bool]:
     """The minimum over W, and whether a matrix was factored on the way."""
-    if not model.loss.smooth:
-        return kinked_minimum(tasks, model, W, B), True
-    moved, value, previous, factored = True, model.objective(tasks, W, B), np.inf, False
-    M, a = np.eye(tasks.T) - B, model.loss_weight(tasks, B)
-    rooted = W.size <= DENSE_SIZE and _LOST < _distance(M) <= _SINGULAR
+    tasks, loss = point.tasks, point.model.loss
+    if not loss.smooth:
+        return kinked_minimum(point), True
+    moved, previous, factored = True, np.inf, False
+    rooted = point.W.size <= DENSE_SIZE and _LOST < _distance(point.M) <= _SINGULAR
     for count in range(_NEWTON_STEPS):
-        part = weight_part(tasks, model, W, B)
+        part, value = weight_part(point), point.objective
         gradient, miss = part.gradient, part.misses.relative()
         small = miss <= _NEWTON_ACCURACY or miss > 0.5 * previous
-        if count and small and not (moved and _unbalanced(tasks, model, W, B, gradient, value)):
+        if count and small and not (moved and _unbalanced(point, gradient)):
             break
-        if rooted:
-            step, dense = root_step(tasks, model, W, M, a), True
-        else:
-            step, dense = _newton_step(tasks, model, W, B, part)
+        step, dense = (root_step(point), True) if rooted else _newton_step(point, part)
         factored = factored or dense
-        length, slope = model.loss.step_length(tasks, step), float((gradient * step).sum())
+        length, slope = loss.step_length(tasks, step), float((gradient * step).sum())
         settled = -slope <= 1e-13 * abs(value)
-        while (new := model.objective(tasks, W + length * step, B)) > value + (
+        while (new := point.at(W=point.W + length * step)).objective > value + (
             1e-14 * abs(value) if settled else 1e-4 * length * slope
         ):
             length /= 2.0
             if length < _SHORTEST:
-                return W, factored
-        moved = moves(W, length * step)
-        W, value = W + length * step, new
-        previous = miss if settled or model.loss.quadratic else np.inf
-    return W, factored
+                return point.W, factored
+        moved, point = moves(point.W, length * step), new
+        previous = miss if settled or loss.quadratic else np.inf
+    return point.W, factored
 
 
 def _distance(M: Array) -> float:
@@ -193,21 +190,27 @@ def _distance(M: Array) -> float:
         return 0.0
 
 
-def _newton_step(tasks: TaskSet, model: Model, W: Array, B: Array, part: WeightPart) -> tuple[Array, bool]:
+def _newton_step(point: Point, part: WeightPart) -> tuple[Array, bool]:
     """-H^-1 g, (d, T), and whether H was factored for it."""
     gradient = part.gradient
-    accuracy = 0.3 * _NEWTON_ACCURACY * _sizes(tasks, part.misses.size)
+    accuracy = 0.3 * _NEWTON_ACCURACY * _sizes(point.tasks, part.misses.size)
     accuracy = np.minimum(accuracy, _STEP_ACCURACY * (float(np.abs(gradient).max()) or 1.0))
-    solution, dense = WeightSystem.at(tasks, model, W, B).solve(gradient.T, accuracy=accuracy.T)
+    solution, dense = WeightSystem.at(point).solve(gradient.T, accuracy=accuracy.T)
     return -solution.T, dense
 
 
-def _unbalanced(tasks: TaskSet, model: Model, W: Array, B: Array, gradient: Array, value: float) -> bool:
+def _unbalanced(point: Point, gradient: Array) -> bool:
     """Whether the gradient is small beside some rows only (`balance`)."""
-    a, coupling, M = model.loss_weight(tasks, B), model.coupling_gradient_W(W, B), np.abs(np.eye(len(B)) - B)
-    terms = 2.0 * model.coupling * (np.abs(W) @ M @ M.T)
+    loss, coupling, M = point.model.loss, point.coupling_gradient_W, np.abs(point.M)
     return unbalanced(
-        model.loss, tasks.tasks, W, a, coupling=coupling, terms=terms, gradient=gradient, value=value
+        loss,
+        point.tasks.tasks,
+        point.W,
+        point.loss_weight,
+        coupling=coupling,
+        terms=2.0 * point.model.coupling * (np.abs(point.W) @ M @ M.T),
+        gradient=gradient,
+        value=point.objective,
     )
 
 
@@ -296,10 +299,10 @@ def _retreat(
 class DirectWeightStep:
     """All predictors at once, B fixed."""
 
-    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
+    def solve(self, point: Point) -> HalfStep:
         """argmin over W of J(., B), (d, T); `W` is the start."""
         started = time.perf_counter()
-        value, factored = _minimise(tasks, model, W, B)
+        value, factored = _minimise(point)
         return HalfStep(value, _solved(started, True, "cholesky" if factored else "conjugate-gradients"))
 
 
@@ -307,13 +310,14 @@ class DirectWeightStep:
 class DirectTransferStep:
     """The whole graph, W fixed; linear penalties only."""
 
-    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
+    def solve(self, point: Point) -> HalfStep:
         """argmin over B of J(W, .), (T, T); the support of `B` is the start."""
+        W = point.W
         started = time.perf_counter()
-        prices = model.transfer.edge_prices(model.weighted_losses(tasks, W))
+        prices = point.edge_prices
         assert prices is not None
         K = W.T @ W
-        value, settled = nonnegative_columns(K, K - prices / (2.0 * model.coupling), B)
+        value, settled = nonnegative_columns(K, K - prices / (2.0 * point.model.coupling), point.B)
         return HalfStep(value, _solved(started, settled, "active-set"))
 
 

@@ -19,6 +19,7 @@ import numpy as np
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.certificate.kinked import DENSE_LIMIT, KinkedProblem
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.tasks import Array, TaskSet
 
 _STEPS, _REFUSED = 20, 1  # in all, and in a row without a better point
@@ -28,34 +29,33 @@ _INSIDE = 1e-6
 """Share of its interval by which a multiplier keeps away from both ends if its row is on the kink."""
 
 
-def kinked_minimum(tasks: TaskSet, model: Model, W: Array, B: Array) -> Array:
+def kinked_minimum(point: Point) -> Array:
     """argmin over W of J(., B) to rounding, (d, T); above `DENSE_LIMIT` W itself where I - B is singular."""
-    if W.size > DENSE_LIMIT:
-        M = np.eye(tasks.T) - B
-        singular = np.linalg.svd(M, compute_uv=False)
-        if singular[-1] <= tasks.T * np.finfo(np.float64).eps * singular[0]:
-            return W
-        return _by_dual_steps(tasks, model, W, B, M)
-    found, before = KinkedProblem.at(tasks, model, B).minimum(W).W, model.objective(tasks, W, B)
+    if point.W.size > DENSE_LIMIT:
+        singular = point.singular_values
+        if singular[-1] <= len(singular) * np.finfo(np.float64).eps * singular[0]:
+            return point.W
+        return _by_dual_steps(point)
+    found = point.at(W=KinkedProblem.at(point.tasks, point.model, point.B).minimum(point.W).W)
     # among points that differ by rounding it is the one of smaller residual
-    return found if model.objective(tasks, found, B) <= before + _NOISE * abs(before) else W
+    return (found if found.objective <= point.objective + _NOISE * abs(point.objective) else point).W
 
 
-def _by_dual_steps(tasks: TaskSet, model: Model, W: Array, B: Array, M: Array) -> Array:
+def _by_dual_steps(point: Point) -> Array:
     """The best point of the steps to W*: the lowest J, and among values equal to rounding the least |Q|."""
-    best, least, smallest, refused = W, np.inf, np.inf, 0
+    M, best, least, smallest, refused = point.M, point.W, np.inf, np.inf, 0
     for _ in range(_STEPS):
-        u = kinked_multipliers(tasks, model, W, B)
-        coupling = model.coupling_gradient_W(W, B)
-        Q, value = fenchel(tasks, model, W, B, u).pull + coupling, model.objective(tasks, W, B)
+        coupling, value = point.coupling_gradient_W, point.objective
+        Q = fenchel(point, kinked_multipliers(point)).pull + coupling
         miss, noise = float(np.abs(Q).max()), _NOISE * abs(value)
         if value < least - noise or (value <= least + noise and miss < smallest):
-            best, least, smallest, refused = W, min(least, value), miss, 0
+            best, least, smallest, refused = point.W, min(least, value), miss, 0
         elif (refused := refused + 1) > _REFUSED:
             break
         if miss <= _ACCURACY * float(np.abs(coupling).max()):
             break
-        W = W - np.linalg.solve(M.T, np.linalg.solve(M, Q.T)).T / (2.0 * model.coupling)
+        step = np.linalg.solve(M.T, np.linalg.solve(M, Q.T)).T / (2.0 * point.model.coupling)
+        point = point.at(W=point.W - step)
     return best
 
 

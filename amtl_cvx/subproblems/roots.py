@@ -16,25 +16,25 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg as sl
 
-from amtl_cvx.model import Model
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.problem import Point
+from amtl_cvx.tasks import Array
 
 _EPS = float(np.finfo(np.float64).eps)
 
 
-def root_step(tasks: TaskSet, model: Model, W: Array, M: Array, a: Array) -> Array:
-    """The Newton step (d, T) at W; `a` (T,) are the weights of the losses."""
-    d, T = W.shape
+def root_step(point: Point) -> Array:
+    """The Newton step (d, T) at W."""
+    loss, W, (d, T) = point.model.loss, point.W, point.W.shape
     blocks, targets, rest = [], [], np.zeros((T, d))
-    for t, (task, w) in enumerate(zip(tasks, W.T, strict=True)):
-        z, weight = task.X @ w, float(a[t]) * model.loss.scale(task)
-        pull, curvature = weight * model.loss.slopes(z, task.y), weight * model.loss.curvatures(z, task.y)
+    for t, (task, w) in enumerate(zip(point.tasks, W.T, strict=True)):
+        z, weight = task.X @ w, float(point.loss_weight[t]) * loss.scale(task)
+        pull, curvature = weight * loss.slopes(z, task.y), weight * loss.curvatures(z, task.y)
         bent = curvature > 0.0
         root = np.sqrt(curvature[bent])
         blocks.append(root[:, None] * task.X[bent])
         targets.append(pull[bent] / root)
         rest[t] = task.X[~bent].T @ pull[~bent]
-    coupled = np.sqrt(2.0 * model.coupling) * M.T
+    coupled = np.sqrt(2.0 * point.model.coupling) * point.M.T
     A = np.vstack([sl.block_diag(*blocks), np.kron(coupled, np.eye(d))])
     b = np.concatenate([*targets, (coupled @ W.T).ravel()])
     U, s, V = np.linalg.svd(A, full_matrices=False)

@@ -15,6 +15,7 @@ from amtl_cvx.certificate import prox_steps
 from amtl_cvx.errors import ModelError
 from amtl_cvx.model import Model
 from amtl_cvx.parallel import SharedMap
+from amtl_cvx.problem import Point
 from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved, Step, check_dpp, solve
 from amtl_cvx.subproblems.halfstep import HalfStep, unit_of
 from amtl_cvx.subproblems.problems import Problems, kept
@@ -115,8 +116,9 @@ class TransferStep:
         )
         return cls(problem=problem, penalty=model.transfer, divisor=divisor, unit=unit, backend=backend)
 
-    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
+    def solve(self, point: Point) -> HalfStep:
         """argmin over B of J(W, .), (T, T), exactly feasible."""
+        tasks, model, W = point.tasks, point.model, point.W
         if tasks.T == 1:
             return HalfStep(
                 model.transfer.start(1), Solved(solver="closed form", status="optimal", seconds=0.0)
@@ -127,9 +129,9 @@ class TransferStep:
             )
         factor = W if W.shape[0] <= tasks.T else triangular_factor(W)
         self.problem.A.value = np.sqrt(model.coupling / (self.unit * self.divisor)) * factor
-        self.problem.losses.value = model.weighted_losses(tasks, W)
+        self.problem.losses.value = point.weighted_losses
         solved = solve(self.problem.problem, step=self.problem.step, backend=self.backend)
-        return HalfStep(exactly_feasible(tasks, model, W, np.array(self.problem.B.value)), solved)
+        return HalfStep(exactly_feasible(point.at(B=self.problem.B.value)), solved)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,9 +173,10 @@ class LinearTransferStep:
             lambda: ColumnProblem(T=self.T, single=self.single, rows=self.rows),
         )
 
-    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
+    def solve(self, point: Point) -> HalfStep:
         """argmin over B of J(W, .), (T, T), exactly feasible."""
-        losses = model.weighted_losses(tasks, W)
+        tasks, model, W = point.tasks, point.model, point.W
+        losses = point.weighted_losses
         prices = model.transfer.row_prices(losses)
         if prices is None:
             raise ModelError(
@@ -198,7 +201,7 @@ class LinearTransferStep:
         found, total = np.hstack([part.value for part in parts]), Solved.none()
         for part in parts:
             total = total + part.solved
-        return HalfStep(exactly_feasible(tasks, model, W, found * norms / size[:, None], losses), total)
+        return HalfStep(exactly_feasible(point.at(B=found * norms / size[:, None])), total)
 
     def solve_chunk(self, chunk: tuple[Array, Array, Indices]) -> HalfStep:
         """The columns of a chunk (U, price, chosen) as in `solve_columns`, one problem after another."""
@@ -259,6 +262,7 @@ def compile_transfer_step(
 
     A linear penalty goes by column from `COLUMN_SIZE` tasks on, its columns to the workers of `executor`.
     """
+    model = model.bind(tasks)
     linear = model.transfer.row_prices(np.zeros(tasks.T)) is not None
     if columns and not linear:
         raise ModelError(f"{type(model.transfer).__name__} does not split into columns: use the whole B-step")
@@ -270,18 +274,19 @@ def compile_transfer_step(
     )
 
 
-def exactly_feasible(tasks: TaskSet, model: Model, W: Array, B: Array, losses: Array | None = None) -> Array:
-    """B in its feasible set, exactly 0 where the truth is 0, and polished; `losses` (T,) if known.
+def exactly_feasible(point: Point) -> Array:
+    """B in its feasible set, exactly 0 where the truth is 0, and polished.
 
     Interior-point and first-order solvers leave 1e-10 where the truth is 0; for such an entry the gradient
     exceeds what the entry could use up (h B < G), so that a prox step from B ends at 0.
     """
-    B = model.transfer.project(B)
-    losses = model.weighted_losses(tasks, W) if losses is None else losses
+    model, W = point.model, point.W
+    point = point.at(B=model.transfer.project(point.B))
+    losses = point.weighted_losses
     h = prox_steps(model, W, 1.0)
-    moved = model.transfer.prox(B - model.coupling_gradient_B(W, B) / h, 1.0 / h, losses)
+    moved = model.transfer.prox(point.B - point.coupling_gradient_B / h, 1.0 / h, losses)
     useful = np.abs(W).max(axis=0)[:, None] > 0.0  # w_s = 0 helps nobody, even where its edges are free
-    B = np.where((moved != 0.0) & useful, B, 0.0)
+    B = np.where((moved != 0.0) & useful, point.B, 0.0)
     prices = model.transfer.edge_prices(losses)
     if prices is None:
         return prox_polished(model, W, model.transfer.project(B), losses)

@@ -16,6 +16,7 @@ from amtl_cvx.errors import SolveError
 from amtl_cvx.losses import Loss
 from amtl_cvx.model import Model
 from amtl_cvx.parallel import SharedMap
+from amtl_cvx.problem import Point
 from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved, Step, check_dpp, solve
 from amtl_cvx.subproblems.balance import moves, unbalanced
 from amtl_cvx.subproblems.halfstep import HalfStep
@@ -136,20 +137,21 @@ class WeightSolver(Protocol):
     def minimise(self, step: Coupled, start: Array, backend: Backend) -> HalfStep: ...
 
 
-def joint_step(tasks: TaskSet, model: Model, B: Array) -> Coupled:
+def joint_step(point: Point) -> Coupled:
     """The joint W-step at B."""
-    Q = np.sqrt(model.coupling) * (np.eye(tasks.T) - B)
-    a, O = model.loss_weight(tasks, B), np.zeros((tasks.d, tasks.T))  # noqa: E741
-    return Coupled(model.loss, tasks.tasks, a, Q, O, basis=tasks.basis, lengths=tasks.lengths)
+    tasks, model = point.tasks, point.model
+    Q, O = np.sqrt(model.coupling) * point.M, np.zeros_like(point.W)  # noqa: E741
+    return Coupled(model.loss, tasks.tasks, point.loss_weight, Q, O, basis=tasks.basis, lengths=tasks.lengths)
 
 
-def task_step(tasks: TaskSet, model: Model, W: Array, B: Array, t: int) -> Coupled:
+def task_step(point: Point, t: int) -> Coupled:
     """The W-step of task t with all others fixed: w_t sits in its own residual and in those it gives to."""
-    M = np.eye(tasks.T) - B
+    model, W = point.model, point.W
+    M = point.M
     kappa = float((M[t] ** 2).sum())
     target = W[:, t] - (W @ M) @ M[t] / kappa
     k = float(np.sqrt(model.coupling * kappa))
-    return one_task(tasks, model, t, a=model.loss_weight(tasks, B)[t : t + 1], k=k, target=target)
+    return one_task(point.tasks, model, t, a=point.loss_weight[t : t + 1], k=k, target=target)
 
 
 def one_task(tasks: TaskSet, model: Model, t: int, *, a: Array, k: float, target: Array) -> Coupled:
@@ -297,15 +299,16 @@ class WeightStep:
         """The definition, with the loss's atom."""
         return cls(problem=WeightDefinition(tasks.tasks, model.loss), backend=backend)
 
-    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
+    def solve(self, point: Point) -> HalfStep:
         """argmin over W of J(., B), (d, T); `W` is the start."""
-        step = joint_step(tasks, model, B)
+        tasks, model = point.tasks, point.model
+        step = joint_step(point)
         if self.spread and self.spread.shared[0] == model.loss and self.spread.shared[1] is tasks.tasks:
             step = step._replace(spread=self.spread)  # else the workers have the rows of other tasks
-        found = self.problem.minimise(step, W, self.backend)
+        found = self.problem.minimise(step, point.W, self.backend)
         if model.loss.smooth:
             return found
-        return HalfStep(kinked_minimum(tasks, model, found.value, B), found.solved)
+        return HalfStep(kinked_minimum(point.at(W=found.value)), found.solved)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -325,18 +328,19 @@ class TaskWeightStep:
         """The minimum of a one-task step, (d, 1)."""
         return self.problem.minimise(step, start, self.backend)
 
-    def solve_task(self, tasks: TaskSet, model: Model, W: Array, B: Array, t: int) -> HalfStep:
+    def solve_task(self, point: Point, t: int) -> HalfStep:
         """argmin over w_t of J, (d,)."""
-        value, solved = self.minimise(task_step(tasks, model, W, B, t), W[:, t : t + 1])
+        value, solved = self.minimise(task_step(point, t), point.W[:, t : t + 1])
         return HalfStep(value[:, 0], solved)
 
-    def solve(self, tasks: TaskSet, model: Model, W: Array, B: Array) -> HalfStep:
+    def solve(self, point: Point) -> HalfStep:
         """One Gauss-Seidel sweep over the tasks, (d, T). It may lead to another point than the joint step."""
-        W, total = W.copy(), Solved.none()
-        for t in range(tasks.T):
-            W[:, t], solved = self.solve_task(tasks, model, W, B, t)
-            total = total + solved
-        return HalfStep(W, total)
+        total = Solved.none()
+        for t in range(point.tasks.T):
+            W = point.W.copy()
+            W[:, t], solved = self.solve_task(point, t)
+            point, total = point.at(W=W), total + solved
+        return HalfStep(point.W, total)
 
 
 def _weight_problem(T: int, d: int, problems: Problems | None) -> WeightProblem:

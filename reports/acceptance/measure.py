@@ -31,6 +31,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "reports")]
 
 from amtl_cvx import LossWeightedL1, Model, Options, Squared, Status, TaskSet, certify, fit, read  # noqa: E402
 from amtl_cvx.losses import LOSSES  # noqa: E402
+from amtl_cvx.problem import Problem  # noqa: E402
 from amtl_cvx.runfolder import versions  # noqa: E402
 from amtl_cvx.subproblems import TaskWeightStep, WeightStep, compile_transfer_step  # noqa: E402
 
@@ -233,7 +234,7 @@ def mathematics() -> list[Row]:
     model = Model(transfer=LossWeightedL1(mu=0.05), coupling=0.7)
     zero_W, zero_B = np.zeros((tasks.d, tasks.T)), np.zeros((tasks.T, tasks.T))
     step = WeightStep.compile(tasks, model)
-    W, _ = step.solve(tasks, model, zero_W, zero_B)
+    W, _ = step.solve(Problem(tasks, model).at(zero_W, zero_B))
     error = float(np.abs(W - ridge(tasks, model)).max())
     rows.append(
         Row(
@@ -243,7 +244,7 @@ def mathematics() -> list[Row]:
             holds=error <= 1e-10,
         )
     )
-    B, _ = compile_transfer_step(tasks, model).solve(tasks, model, W, zero_B)
+    B, _ = compile_transfer_step(tasks, model).solve(Problem(tasks, model).at(W, zero_B))
     prices = model.transfer.prices(model.weighted_losses(tasks, W))
     assert prices is not None
     error = 0.0
@@ -268,8 +269,8 @@ def mathematics() -> list[Row]:
             holds=error <= 1e-6,
         )
     )
-    fixed, _ = step.solve(tasks, model, W, B)
-    swept, _ = TaskWeightStep.compile(tasks, model).solve(tasks, model, fixed, B)
+    fixed, _ = step.solve(Problem(tasks, model).at(W, B))
+    swept, _ = TaskWeightStep.compile(tasks, model).solve(Problem(tasks, model).at(fixed, B))
     error = float(np.abs(swept - fixed).max() / np.abs(fixed).max())
     rows.append(
         Row(

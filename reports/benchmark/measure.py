@@ -80,7 +80,7 @@ class Judge:
         """The joint relative residual; infinite for a point that is no point."""
         if not (np.isfinite(W).all() and np.isfinite(B).all()):
             return math.inf
-        return residuals(self.tasks, self.model, W, _feasible(B)).relative
+        return residuals(Problem(self.tasks, self.model).at(W, _feasible(B))).relative
 
     def half_steps(self, points: list[Point]) -> tuple[float, float]:
         """Largest residual that a W-step left at the previous B, and a B-step at its W."""
@@ -91,8 +91,12 @@ class Judge:
             if point.round != (0 if before is None else before.round) + 1:
                 continue
             assert B is not None
-            worst_W = max(worst_W, residuals(self.tasks, self.model, point.W, _feasible(B)).relative_W)
-            worst_B = max(worst_B, residuals(self.tasks, self.model, point.W, _feasible(point.B)).relative_B)
+            worst_W = max(
+                worst_W, residuals(Problem(self.tasks, self.model).at(point.W, _feasible(B))).relative_W
+            )
+            worst_B = max(
+                worst_B, residuals(Problem(self.tasks, self.model).at(point.W, _feasible(point.B))).relative_B
+            )
         return worst_W, worst_B
 
 

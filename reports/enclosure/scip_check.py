@@ -27,6 +27,7 @@ import numpy as np
 
 from amtl_cvx import LossWeightedL1, Model, Squared, TaskSet, fit
 from amtl_cvx.enclosure.scip import claim
+from amtl_cvx.problem import Problem
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -76,7 +77,7 @@ def check(path: Path, *, seconds: float, from_zero: bool) -> dict[str, Any]:
     tasks, model = problem_of(proof)
     start = fit(tasks, model)
     W, B = (start.W, start.B) if from_zero else (matrix(proof["W"]), matrix(proof["B"]))
-    found = claim(tasks, model, W, B, seconds=seconds)
+    found = claim(Problem(tasks, model).at(W, B), seconds=seconds)
     lower, upper = (float(Fraction(proof[end])) for end in ("lower", "upper"))
     below = found.upper < lower - ROUNDING * upper
     above = found.lower > upper * (1.0 + AGREES)

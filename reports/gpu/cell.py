@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from amtl_cvx import LossWeightedL1, Model, TaskSet
 from amtl_cvx.certificate import residuals
+from amtl_cvx.problem import Problem
 from amtl_cvx.solvers import Backend, Gpu
 from amtl_cvx.subproblems import HalfStep, WeightStep, compile_transfer_step
 
@@ -73,9 +74,9 @@ def measure(step: str, T: int, d: int, entrant: str) -> dict[str, object]:
         W = weights + 0.1 * rng.normal(size=(d, T)) if step == "B" else np.zeros((d, T))
         B = graph(T, rng)
         started = time.perf_counter()
-        half = solver.solve(tasks, model, W, B)
+        half = solver.solve(Problem(tasks, model).at(W, B))
         seconds = time.perf_counter() - started
-        found = residuals(tasks, model, *((half.value, B) if step == "W" else (W, half.value)))
+        found = residuals(Problem(tasks, model).at(*((half.value, B) if step == "W" else (W, half.value))))
         return seconds, found.relative_W if step == "W" else found.relative_B, half
 
     first, *rest = [once() for _ in range(REPEATS + 1)]

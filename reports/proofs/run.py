@@ -143,7 +143,7 @@ def climb_at(case: Case, W, B):  # type: ignore[no-untyped-def]
     """Up to C4 from the default tolerance."""
     from amtl_cvx.certificate import certify
 
-    certificate = certify(case.tasks, case.model, W, B)
+    certificate = certify(Problem(case.tasks, case.model).at(W, B))
     return climb(certificate, case.tasks, case.model, W, B, level="C4", digits=DIGITS)
 
 

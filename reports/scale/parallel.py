@@ -27,6 +27,7 @@ from threadpoolctl import threadpool_limits
 from amtl_cvx import Logistic, LossWeightedL1, Model, Options, Squared, TaskSet
 from amtl_cvx.experiment import Job, fit_many
 from amtl_cvx.parallel import ordered_map, workers
+from amtl_cvx.problem import Problem
 from amtl_cvx.runfolder import versions
 from amtl_cvx.solution import Blocks
 from amtl_cvx.subproblems import WeightStep, compile_transfer_step
@@ -56,13 +57,13 @@ def model(loss: Any, coupling: float) -> Model:
 def columns() -> tuple[str, Work]:
     """One B-step, column by column."""
     tasks, settings = generated(139, 28, 60), model(Squared(), 10.0)
-    W = WeightStep.compile(tasks, settings).solve(tasks, settings, *_zeros(tasks)).value
+    W = WeightStep.compile(tasks, settings).solve(Problem(tasks, settings).at(*_zeros(tasks))).value
     steps: dict[int, Any] = {}
 
     def work(executor: Executor | None) -> list[np.ndarray]:
         if id(executor) not in steps:
             steps[id(executor)] = compile_transfer_step(tasks, settings, columns=True, executor=executor)
-        return [steps[id(executor)].solve(tasks, settings, W, np.zeros((tasks.T, tasks.T))).value]
+        return [steps[id(executor)].solve(Problem(tasks, settings).at(W, np.zeros((tasks.T, tasks.T)))).value]
 
     return "columns: one B-step, T = 139, d = 28", work
 
@@ -75,7 +76,7 @@ def hessians() -> tuple[str, Work]:
     def work(executor: Executor | None) -> list[np.ndarray]:
         if id(executor) not in steps:
             steps[id(executor)] = WeightStep.compile(tasks, settings, executor=executor)
-        return [steps[id(executor)].solve(tasks, settings, *_zeros(tasks)).value]
+        return [steps[id(executor)].solve(Problem(tasks, settings).at(*_zeros(tasks))).value]
 
     return "tasks: one W-step of the logistic loss, T = 16, d = 50, 320,000 rows", work
 

@@ -15,6 +15,7 @@ from cases import Array
 
 from amtl_cvx.certificate import columns, duals, transfer_evidence
 from amtl_cvx.losses import Hinge, Loss, Quantile, Squared, SquaredHinge
+from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import TaskSet
 from checks.points import amtl
 
@@ -207,10 +208,12 @@ def free_opposites_are_solved_exactly() -> None:
     X, y = [np.eye(2)] * 3, [np.ones(2)] * 3
     tasks, model = TaskSet.from_arrays(X, y), amtl(Squared(), mu=0.0, coupling=0.5, c="equal")
     turned = tasks.in_basis(np.eye(2))  # there W is rounded, and exact in vain
-    rounded = transfer_evidence(turned, model, W, B, enough=1e-9).duals
+    rounded = transfer_evidence(Problem(turned, model).at(W, B), enough=1e-9).duals
     assert rounded is not None and rounded.gaps[0] >= 1.0
     for share, gain in ((1.0, 0.0), (0.5, 0.5)):  # r = (0, 3) is as short as it gets; coupling 1^2
-        loose, found = (transfer_evidence(tasks, model, W, share * B, enough=g).duals for g in (1e9, 1e-9))
+        loose, found = (
+            transfer_evidence(Problem(tasks, model).at(W, share * B), enough=g).duals for g in (1e9, 1e-9)
+        )
         assert loose is not None and found is not None
         assert loose.gaps[0] >= 1.0 and gain <= found.gaps[0] <= gain + 1e-12
 
@@ -374,7 +377,7 @@ def rounding_of_prices_is_allowed_for() -> None:
         )
         best = [best_column(W, exact, 0.75, t) for t in range(3)]
         B = np.array([[float(value) for value in column] for column in best]).T
-        found = transfer_evidence(tasks, model, W, B)
+        found = transfer_evidence(Problem(tasks, model).at(W, B))
         gain = sum(primal(W, B[:, t], exact, 0.75, t) - primal(W, best[t], exact, 0.75, t) for t in range(3))
         assert found.gap is not None and Fraction(found.gap) >= gain
         away = [Fraction(B[s, t]) - best[t][s] for s in range(3) for t in range(3)]

@@ -12,6 +12,7 @@ from amtl_cvx.certificate import certify, weight_evidence
 from amtl_cvx.certificate.weights import weight_problem
 from amtl_cvx.curriculum import certify_curriculum
 from amtl_cvx.losses import Logistic, Quantile, Squared, SquaredHinge
+from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import TaskSet
 from checks.points import amtl, smooth
 
@@ -25,7 +26,7 @@ def judged_gains_are_bounds() -> None:
         for away in (1.0, 1e-2, 1e-4):
             V = best + away * (W - best)
             rise = literal.J(tasks, model, V, B) - literal.J(tasks, model, best, B)
-            found = weight_evidence(tasks, model, V, B).judged
+            found = weight_evidence(Problem(tasks, model).at(V, B)).judged
             assert found >= rise * (1 - 1e-6)
             assert away > 1e-3 or found <= 2.0 * rise
     size, y = 1e9, np.array([1.0, -1.0, 1.0, -1.0])
@@ -34,12 +35,14 @@ def judged_gains_are_bounds() -> None:
         model = amtl(loss, coupling=1e-4, c="equal")
         for z in (20.0, 1.0 - 1e-12):
             W, tasks = np.array([[z / size]]), TaskSet.from_arrays([X], [y])
-            found = certify(tasks, model, W, ZERO)
+            found = certify(Problem(tasks, model).at(W, ZERO))
             assert not found.passes and found.gain_W is not None
             assert found.gain_W >= found.objective - lower - 2.5e-3
             assert not certify_curriculum(tasks, model, W, ZERO, (0,)).passes
             beside = TaskSet.from_arrays([1e9 * np.ones((2, 1)), X], [y[:2], y])
-            found = certify(beside, model, np.array([[0.0, z / size]]), np.zeros((2, 2)), kind="single-task")
+            found = certify(
+                Problem(beside, model).at(np.array([[0.0, z / size]]), np.zeros((2, 2))), kind="single-task"
+            )
             assert not found.passes
 
 
@@ -60,7 +63,7 @@ def judged_gains_have_room_for_rounding() -> None:
         for step in range(-20, 21):
             w = Fraction(best + step * np.spacing(best))
             g = sum(Fraction(a) * (Fraction(a) * w - Fraction(b)) for a, b in rows) / 2 + 2 * lam * w
-            found = weight_evidence(tasks, model, np.array([[float(w)]]), ZERO)
+            found = weight_evidence(Problem(tasks, model).at(np.array([[float(w)]]), ZERO))
             assert Fraction(found.judged) >= g * g / (2 * H)
 
 
@@ -76,7 +79,7 @@ def judged_gaps_have_room_for_rounding() -> None:
         for step in range(-5, 6):
             w = best + step * np.spacing(best)
             g = sum(Fraction(a) * (Fraction(a) * Fraction(w) - Fraction(b)) for a, b in rows) / 2
-            problem = weight_problem(tasks, model, np.array([[w]]), ZERO, None)
+            problem = weight_problem(Problem(tasks, model).at(np.array([[w]]), ZERO), None)
             gap, _ = problem.gap(problem.slope(None, True), True, sharp=True)
             assert Fraction(gap.safe) >= (g + 2 * lam * Fraction(w)) ** 2 / (4 * lam)
 
@@ -87,7 +90,7 @@ def a_value_of_rounding_is_no_loss() -> None:
     W, B = np.array([[2.0, 4.0], [2.0, 4.0]]), np.array([[0.0, 2.0], [0.5, 0.0]])
     tasks, model = TaskSet.from_arrays([X, X], [W[:, 0], W[:, 1]]), amtl(Quantile(tau=0.5), c="equal")
     near = W * (1.0 + 2.0**-52)
-    found = certify(tasks, model, near, B)
+    found = certify(Problem(tasks, model).at(near, B))
     assert found.passes and found.limit == 16.0 * 2.0**-52 * 3.0
-    assert not certify(tasks, model, W * (1.0 + 1e-9), B).passes
-    assert not certify(tasks, model, near, 0.0 * B).passes
+    assert not certify(Problem(tasks, model).at(W * (1.0 + 1e-9), B)).passes
+    assert not certify(Problem(tasks, model).at(near, 0.0 * B)).passes

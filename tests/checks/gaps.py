@@ -19,6 +19,7 @@ from amtl_cvx.certificate import (
     weight_evidence,
 )
 from amtl_cvx.losses import Hinge, Logistic, Squared
+from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import TaskSet
 from checks.points import Point, amtl, anywhere, close, solved
 
@@ -32,7 +33,7 @@ def gap_W_is_primal_minus_dual() -> None:
             u = [literal.slopes(model.loss, task.X @ w, task.y) for task, w in zip(tasks, W.T, strict=True)]
             best = literal.best_W(tasks, model, B)
             rise = F - literal.J(tasks, model, best, B)
-            found = weight_evidence(tasks, model, W, B)
+            found = weight_evidence(Problem(tasks, model).at(W, B))
             assert found.gap is not None and found.gap >= rise * (1 - 1e-9)
             if model.loss.quadratic:
                 assert found.exact and close(found.gap, rise, 1e-9) and found.gain == found.gap
@@ -40,10 +41,10 @@ def gap_W_is_primal_minus_dual() -> None:
             newton = g @ np.linalg.solve(literal.hessian_W(tasks, model, W, B), g) / 2
             assert close(found.gain, newton, 1e-9)
             assert found.error is not None and found.error >= np.linalg.norm(W - best) * (1 - 1e-9)
-            given = weight_evidence(tasks, model, W, B, multipliers=u)
+            given = weight_evidence(Problem(tasks, model).at(W, B), multipliers=u)
         else:
             u = [model.loss.clip(rng.normal(size=len(task.y)), task.y) for task in tasks]
-            given = weight_evidence(tasks, model, W, B, multipliers=u)
+            given = weight_evidence(Problem(tasks, model).at(W, B), multipliers=u)
         assert given.gap is not None and close(given.gap, F - literal.dual_W(tasks, model, B, u), 1e-9)
 
 
@@ -52,7 +53,7 @@ def gap_W_of_a_kink_is_small_at_the_minimum() -> None:
     X, y = np.array([[1.0], [-1.0]]), np.array([1.0, -1.0])
     tasks, model = TaskSet.from_arrays([X], [y]), amtl(Hinge(), coupling=0.25, c=(1.0,))
     for w, gap in ((1.0, 0.0), (2.0, 0.75), (0.5, 0.3125)):
-        found = weight_evidence(tasks, model, np.array([[w]]), np.zeros((1, 1)))
+        found = weight_evidence(Problem(tasks, model).at(np.array([[w]]), np.zeros((1, 1))))
         assert found.gap is not None and abs(found.gap - gap) <= 0.6 * gap + 1e-12
         assert found.gap >= gap * (1 - 1e-12)
 
@@ -69,7 +70,7 @@ def error_W_holds_along_the_weakest_direction() -> None:
         left = np.linalg.svd(np.eye(3) - B)[0][:, -1]
         for size in (1e-3, 1.0, 30.0):
             W = best + size * np.outer([0.6, 0.8], left)
-            found = weight_evidence(tasks, model, W, B)
+            found = weight_evidence(Problem(tasks, model).at(W, B))
             assert found.error is not None and found.gap is not None
             distance, rise = size, literal.J(tasks, model, W, B) - literal.J(tasks, model, best, B)
             assert distance * (1 - 1e-6) <= found.error <= 1.1 * distance
@@ -95,7 +96,7 @@ def gap_B_is_primal_minus_dual() -> None:
     """The dual point is feasible, the gap is P - D there and bounds what B can gain; 0 at the best B."""
     for (tasks, model, W, B), best, p in columns_at(np.random.default_rng(6), 60):
         lam = model.coupling
-        found = transfer_evidence(tasks, model, W, B)
+        found = transfer_evidence(Problem(tasks, model).at(W, B))
         rise = literal.J(tasks, model, W, B) - literal.J(tasks, model, W, best)
         size = literal.J(tasks, model, W, B)
         assert found.gap is not None and found.gap >= rise * (1 - 1e-9) - 1e-14 * size
@@ -113,14 +114,14 @@ def gap_B_is_primal_minus_dual() -> None:
             s = min([max(0.0, r @ w / (r @ r)), *ratios])
             scaled = lam * (1 - s) ** 2 * r @ r + b @ (p[others] - 2 * lam * s * along)
             assert found.duals.gaps[t] <= scaled * (1 + 1e-9) + 1e-13 * primal
-        at_best = transfer_evidence(tasks, model, W, best)
+        at_best = transfer_evidence(Problem(tasks, model).at(W, best))
         assert at_best.gap is not None and at_best.gap <= 1e-10 * size
 
 
 def proved_zeros_are_zeros() -> None:
     proved = zeros = 0
     for (tasks, model, W, B), best, _ in columns_at(np.random.default_rng(7), 60):
-        found = transfer_evidence(tasks, model, W, B)
+        found = transfer_evidence(Problem(tasks, model).at(W, B))
         assert found.proven is not None and not best[found.proven].any() and not np.diag(found.proven).any()
         assert found.zeros_proven == int((found.proven & (B <= 0)).sum())
         proved, zeros = proved + int(found.proven.sum()), zeros + int((best == 0).sum()) - 3
@@ -148,7 +149,7 @@ def safe_rule_keeps_its_factor_two() -> None:
 def error_B_holds() -> None:
     """Anywhere, and sharply: one source, where ||b - b*|| is |q| / (2 coupling ||a||^2) exactly."""
     for (tasks, model, W, B), best, _ in columns_at(np.random.default_rng(10), 60):
-        found = transfer_evidence(tasks, model, W, B)
+        found = transfer_evidence(Problem(tasks, model).at(W, B))
         assert found.error is None or found.error >= np.linalg.norm(B - best) * (1 - 1e-6) - 1e-14
     rng = np.random.default_rng(12)
     for lam in (0.1, 1.0, 8.0):
@@ -159,7 +160,7 @@ def error_B_holds() -> None:
             W = np.column_stack([a, 0.5 * a + 0.1 * scale * rng.normal(size=3)])
             best = literal.best_B(W, literal.prices(tasks, model, W), lam)
             for share in (0.0, 0.9, 1 + 1e-6):
-                found = transfer_evidence(tasks, model, W, best * share)
+                found = transfer_evidence(Problem(tasks, model).at(W, best * share))
                 distance = float(np.linalg.norm(best * (share - 1)))
                 assert found.error is not None
                 assert distance * (1 - 1e-6) <= found.error <= distance * (1 + 1e-3)
@@ -172,7 +173,7 @@ def error_B_holds() -> None:
 
 def condition_numbers_are_those_of_numpy() -> None:
     tasks, model, W, B = solved()[0]
-    found = certify(tasks, model, W, B)
+    found = certify(Problem(tasks, model).at(W, B))
     H = literal.hessian_W(tasks, model, W, B)
     supports = [W[:, B[:, t] > 0] for t in range(3) if B[:, t].any()]
     worst = max(np.linalg.cond(A.T @ A) for A in supports)

@@ -10,6 +10,7 @@ from cases import random_tasks
 
 from amtl_cvx.certificate import figures, second_order, weight_evidence
 from amtl_cvx.losses import Squared, SquaredHinge
+from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import TaskSet
 from checks.points import amtl
 
@@ -25,9 +26,9 @@ def error_W_holds_beyond_a_kink() -> None:
         model = amtl(SquaredHinge(), coupling=1e-4, c=(1.0,))
         for w in (0.999, 0.99, 1.001, 0.5, 3.0):
             W = np.array([[label * w]])
-            found = weight_evidence(tasks, model, W, np.zeros((1, 1)))
+            found = weight_evidence(Problem(tasks, model).at(W, np.zeros((1, 1))))
             assert found.error is None or found.error >= (best - w) * (1 - 1e-12)
-        at_best = weight_evidence(tasks, model, np.array([[label * best]]), np.zeros((1, 1)))
+        at_best = weight_evidence(Problem(tasks, model).at(np.array([[label * best]]), np.zeros((1, 1))))
         assert at_best.error is not None and at_best.error <= 1e-9
 
 
@@ -53,9 +54,9 @@ def supports_within_a_newton_step_are_not_certain() -> None:
                 B[s, t] = 1e-3 * off
             slope = literal.gradients(tasks, model, moved, B)[1][s, t]
             assert side * slope < 0
-            assert second_order(tasks, model, moved, B).verdict != "strict local minimum"
+            assert second_order(Problem(tasks, model).at(moved, B)).verdict != "strict local minimum"
     model = amtl(Squared(), mu=top * 1.1, coupling=0.4, c=(0.5, 2.0))
-    assert second_order(tasks, model, W, none).verdict == "strict local minimum"
+    assert second_order(Problem(tasks, model).at(W, none)).verdict == "strict local minimum"
 
 
 def words_are_rounded_outward() -> None:

@@ -17,6 +17,7 @@ from amtl_cvx.certificate import (
     curvature,
 )
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import TaskSet
 from checks.points import LOSSES, anywhere, close, smooth
 
@@ -52,7 +53,7 @@ def hessian_is_differences_of_the_gradient() -> None:
     """The whole Hessian in (W, B), and that of the W-step, against literal gradients."""
     for tasks, model, W, B in smooth():
         free = ~np.eye(3, dtype=bool)
-        H = curvature.reduced_hessian(tasks, model, W, B, free)
+        H = curvature.reduced_hessian(Problem(tasks, model).at(W, B), free)
 
         def gradient(x: Array, tasks: TaskSet = tasks, model: Model = model, free: Any = free) -> Array:
             C = np.zeros((3, 3))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import literal
 import numpy as np
+from cases import at
 
 from amtl_cvx.certificate import (
     Residuals,
@@ -16,6 +17,7 @@ from amtl_cvx.certificate import (
     confirm,
 )
 from amtl_cvx.certificate import residuals as package_residuals
+from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import TaskSet
 from checks.points import anywhere, close, smooth, solved
 
@@ -23,7 +25,7 @@ from checks.points import anywhere, close, smooth, solved
 def residuals_are_those_of_the_definition() -> None:
     for tasks, model, W, B in smooth():
         for scale in (1.0, 1e-3):
-            found = package_residuals(tasks, model, scale * W, B)
+            found = package_residuals(Problem(tasks, model).at(scale * W, B))
             assert literal.residual(tasks, model, scale * W, B).agrees(found)
 
 
@@ -46,43 +48,43 @@ def multipliers_are_judged_task_by_task() -> None:
             size = rate * np.linalg.norm(task.X, axis=0) * np.linalg.norm(v)
             size += 2 * model.coupling * abs(R) @ abs(M[t])
             worst = max(worst, (abs(rate * task.X.T @ v + drag[:, t]) / size).max())
-        found = package_residuals(tasks, model, W, B, multipliers=u).relative_W
+        found = package_residuals(Problem(tasks, model).at(W, B), multipliers=u).relative_W
         assert close(found, worst, 1e-2)
 
 
 def residual_does_not_depend_on_the_unit() -> None:
     """Targets in another unit (squared loss): relative residuals and the verdict stay."""
     point = next(p for p in anywhere() if p.model.loss.name == "squared")
-    before = package_residuals(*point)
+    before = package_residuals(at(*point))
     for factor in (1e-5, 1e5):
         tasks = TaskSet.from_arrays([t.X for t in point.tasks], [factor * t.y for t in point.tasks])
-        found = package_residuals(tasks, point.model, factor * point.W, point.B)
+        found = package_residuals(Problem(tasks, point.model).at(factor * point.W, point.B))
         assert np.allclose([found.relative_W, found.relative_B], [before.relative_W, before.relative_B], 1e-9)
 
 
 def infeasible_points_have_no_level() -> None:
     """However little B is negative or has a diagonal, at a point that passes otherwise."""
     for tasks, model, W, B in solved()[:2]:
-        assert certify(tasks, model, W, B).passes
+        assert certify(Problem(tasks, model).at(W, B)).passes
         s, t = np.argwhere((B == 0) & ~np.eye(3, dtype=bool))[0]
         for entry, value in (((s, t), -1e-300), ((s, t), -1e-12), ((0, 0), 1e-12), ((2, 2), -1e-15)):
             C = B.copy()
             C[entry] = value
-            found = certify(tasks, model, W, C, tol=1e-4)
+            found = certify(Problem(tasks, model).at(W, C), tol=1e-4)
             assert found.level is None and not found.passes and found.feasibility == abs(value)
 
 
 def moved_points_do_not_pass() -> None:
     """A move of either block, judged at a tenth of its own residual; of every task and every edge."""
     for tasks, model, W, B in solved():
-        assert certify(tasks, model, W, B, tol=1e-9).passes
+        assert certify(Problem(tasks, model).at(W, B), tol=1e-9).passes
         for t in range(3):
             V, C = W.copy(), B.copy()
             V[t, t] += 1e-3 * np.abs(W).max()
             C[t, (t + 1) % 3] += 1e-3 * np.abs(B).max()
             for point in ((V, B), (W, C)):
                 expected = literal.residual(tasks, model, *point).relative
-                found = certify(tasks, model, *point, tol=expected / 10)
+                found = certify(Problem(tasks, model).at(*point), tol=expected / 10)
                 assert close(found.relative, expected, 1e-2)
                 assert not found.passes and found.level not in ("C2", None)
 
@@ -90,9 +92,9 @@ def moved_points_do_not_pass() -> None:
 def single_task_points_have_no_edges() -> None:
     tasks, model, W, B = solved()[0]
     single = literal.best_W(tasks, model, np.zeros((3, 3)))
-    assert certify(tasks, model, single, np.zeros((3, 3)), kind="single-task").passes
-    assert not certify(tasks, model, single, np.zeros((3, 3))).passes
-    found = certify(tasks, model, W, B, kind="single-task")
+    assert certify(Problem(tasks, model).at(single, np.zeros((3, 3))), kind="single-task").passes
+    assert not certify(Problem(tasks, model).at(single, np.zeros((3, 3)))).passes
+    found = certify(Problem(tasks, model).at(W, B), kind="single-task")
     assert not found.passes and found.level is None
 
 
@@ -147,7 +149,7 @@ def verdict_compares_every_figure() -> None:
 def rows_that_disagree_are_told() -> None:
     """The certificate of factors, confirmed with rows of which one target was read wrongly."""
     tasks, model, W, B = solved()[0]
-    certificate = certify(tasks, model, W, B, tol=1e-8)
+    certificate = certify(Problem(tasks, model).at(W, B), tol=1e-8)
     for error, passes in ((0.0, True), (1e-3, False)):
         read = [task.y + error * (np.arange(len(task.y)) == 0) for task in tasks]
         losses, gradients = np.zeros((2, 3)), np.zeros((2, 3, 3))

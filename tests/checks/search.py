@@ -18,6 +18,7 @@ from amtl_cvx.experiment import Choice
 from amtl_cvx.holdout import draw, hold_out
 from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.model import Model
+from amtl_cvx.problem import Problem
 from amtl_cvx.refine.local import Trust
 from amtl_cvx.run import Run
 from amtl_cvx.solvers import Backend, Solved
@@ -60,9 +61,10 @@ def rises_beyond_the_gap_are_errors() -> None:
     whole = 0.7 * float(((W - W @ B) ** 2).sum())
     pull, length = float(W[:, 0] @ W[:, 1]), (W**2).sum(axis=0)
     edges = sum(0.7 * pull**2 / length[s] for s in (0, 1))  # b = w_s'w_t / ||w_s||^2, at no price
-    for name, point, gap in (("W", (W, B), whole), ("B", (W, 0 * B), edges)):
+    problem = Problem(tasks, model)
+    for name, point, gap in (("W", problem.at(W, B), whole), ("B", problem.at(W, 0 * B), edges)):
         for part, allowed in ((0.99, True), (1.01, False), (1.6, False)):
-            run = Run(tasks=tasks, model=model, method="alternating", backend=Backend(), tol=1e-8)
+            run = Run(problem=problem, method="alternating", backend=Backend(), tol=1e-8)
             try:
                 coordinator._check_rise(run, name, point, part * gap, Solved.none())
                 assert allowed, (name, part)
