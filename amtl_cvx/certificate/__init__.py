@@ -130,7 +130,7 @@ def certify(
         feasibility = float(np.abs(point.B).max())
     elif feasibility > 0.0:
         about_B = no_evidence("B is not feasible")
-        about_B.reasons["feasibility"] = model.transfer.demands(tasks.T)
+        about_B.reasons["feasibility"] = point.model.transfer.demands(len(point.B))
     else:
         about_B = transfer_evidence(small, enough=limit if found.relative <= tol else math.inf)
     about_W = weight_evidence(small, multipliers=multipliers)

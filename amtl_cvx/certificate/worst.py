@@ -43,7 +43,7 @@ def worst_entries(
         i, t = _place(about_W)
         feature = f"feature {i}" if tasks.feature_names is None else repr(tasks.feature_names[i])
         what, why = f"w of {tasks.names[t]!r} for {feature}", ""
-        if about_W.miss[i, t] <= _rounding(tasks, model, W, B, multipliers)[i, t]:
+        if about_W.miss[i, t] <= _rounding(point, multipliers)[i, t]:
             why = f"; rounding of its rows' scores alone can do that: {_CURE}"
         elif _lost(about_W, np.sqrt(curved), (i, t)):
             why = _BESIDE
@@ -72,12 +72,13 @@ def _lost(about: Misses, root: Array, place: tuple[int, int]) -> bool:
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite is no rounding
-def _rounding(tasks: TaskSet, model: Model, W: Array, B: Array, multipliers: Sequence[Array] | None) -> Array:
+def _rounding(point: Point, multipliers: Sequence[Array] | None) -> Array:
     """What rounding can do to every entry of G_W, (d, T); 0 in coordinates, which have other entries."""
+    tasks = point.tasks
     if tasks.basis is not None:
         return np.zeros((len(tasks.lengths), tasks.T))
-    problem = weight_problem(tasks, model, W, B, multipliers)
-    return problem.slope(None if model.loss.smooth else problem.multipliers, True).entries()
+    problem = weight_problem(point, multipliers)
+    return problem.slope(None if point.model.loss.smooth else problem.multipliers, True).entries()
 
 
 def _words(what: str, part: float, why: str) -> str:
