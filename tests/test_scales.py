@@ -239,8 +239,8 @@ def test_a_small_edge_does_not_hide_behind_its_price(unit: float) -> None:
     price, r = (w * w + K * K) / 2.0, w + w * b
     slope = price - w * (w - w * b)
     own = 0.5 * r * r + price * r / w
-    assert residuals(tasks, model, W, B).relative_B == pytest.approx(slope * b / (2.0 * own), rel=1e-4)
-    assert residuals(tasks, model, W, 0.0 * B).relative_B == 0.0
+    assert residuals(at(tasks, model, W, B)).relative_B == pytest.approx(slope * b / (2.0 * own), rel=1e-4)
+    assert residuals(at(tasks, model, W, 0.0 * B)).relative_B == 0.0
 
 
 def test_a_slope_that_only_rounding_of_the_score_makes_is_called_so() -> None:
@@ -248,5 +248,5 @@ def test_a_slope_that_only_rounding_of_the_score_makes_is_called_so() -> None:
     tasks = TaskSet.from_arrays([np.array([[1e7], [-2e7]])], [np.array([1.0, -1.0])])
     model = Model(loss=SquaredHinge(), transfer=LossWeightedL1(mu=1.0), coupling=1e-3)
     for w, rounded in ((1e-7 * (1.0 + 2.0**-51), True), (2e-7, False)):
-        found = certify(tasks, model, np.array([[w]]), np.zeros((1, 1)))
+        found = certify(at(tasks, model, np.array([[w]]), np.zeros((1, 1))))
         assert not found.passes and ("rounding" in found.reasons["relative_W"]) is rounded
