@@ -12,22 +12,20 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as sl
 
-from amtl_cvx.problem import Point
 from amtl_cvx.certificate.curvature import edge_blocks
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.refine.tangent import tangent_variables
 from amtl_cvx.refine.variables import Variables, atom_variables, direct_step, engine_of
 from amtl_cvx.subproblems.direct import cholesky, minimal_weights
 from amtl_cvx.subproblems.kinks import free_directions
-from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
+from amtl_cvx.tasks import Array, Indices, Mask
 
 FALL = 1e-12
 """Relative fall of J from which on it is more than rounding."""
 WORKING_LIMIT = 1300
 """Largest number of entries of B that one step moves: all positive ones count, then the steepest zeros."""
 _DENSE_EIGENVALUE = 400  # size up to which the smallest eigenvalue is computed rather than bracketed
-
 
 
 class Derivatives(NamedTuple):
@@ -46,16 +44,16 @@ class Derivatives(NamedTuple):
 
 def derivatives(point: Point, free: Mask) -> Derivatives:
     """Gradient and Hessian blocks of J in W and the entries of B where `free` (T, T) is True."""
-    tasks, model, W, B = point.tasks, point.model, point.W, point.B
+    model = point.model
     s, t = np.nonzero(free)
     if model.loss.smooth:
         WW = point.hessian_W()
-        BW, BB = edge_blocks(tasks, model, W, B, s, t, point.loss_gradient)
+        BW, BB = edge_blocks(point, s, t, point.loss_gradient)
     else:
-        u = kinked_multipliers(tasks, model, W, B)
-        loss_gradient = fenchel(tasks, model, W, B, u).pull / point.loss_weight
-        N, WW = free_directions(tasks, model, B, u)
-        BW, BB = edge_blocks(tasks, model, W, B, s, t, loss_gradient)
+        u = kinked_multipliers(point)
+        loss_gradient = fenchel(point, u).pull / point.loss_weight
+        N, WW = free_directions(point.tasks, model, point.B, u)
+        BW, BB = edge_blocks(point, s, t, loss_gradient)
         BW = BW @ N
     return Derivatives(
         gradient_B=point.gradient_B[s, t],
@@ -135,12 +133,12 @@ def working_set(point: Point) -> Mask:
 
 def variables(point: Point) -> Variables:
     """What a step from here moves besides W, by the form that the penalty has."""
-    tasks, model, W, B = point.tasks, point.model, point.W, point.B
-    engine = engine_of(model, tasks.T)
+    B = point.B
+    engine = engine_of(point.model, point.tasks.T)
     if engine == "atoms":
-        return atom_variables(tasks, model, W, B, most=WORKING_LIMIT)
+        return atom_variables(point, most=WORKING_LIMIT)
     if engine == "prox":
-        return tangent_variables(tasks, model, W, B)
+        return tangent_variables(point)
     local = derivatives(point, working_set(point))
     places = local.sources, local.targets
 

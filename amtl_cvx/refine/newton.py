@@ -17,7 +17,6 @@ from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.refine.local import FALL, Trust, eliminated, exact_round, positive, shifted, variables
 from amtl_cvx.refine.valley import along_valley
 from amtl_cvx.subproblems.direct import DENSE_SIZE, minimal_weights
-from amtl_cvx.tasks import Array
 
 _TRUST_RATIO = 1e-10  # below this predicted relative decrease, J is rounding noise and the residual decides
 _NOISE = 1e-13  # relative rise of J that counts as rounding
