@@ -111,7 +111,7 @@ def test_multipliers_of_nearly_parallel_rows_keep_their_digits(size: float) -> N
     X, w, coupling = np.array([[1.0, 300.5], [size, 300.0 * size]]), np.array([1e-3, 2e-3]), 1e-3
     tasks = TaskSet.from_arrays([X], [X @ w])
     model = Model(loss=Quantile(tau=0.3), transfer=LossWeightedL1(mu=1.0), coupling=coupling)
-    (found,) = kinked_multipliers(tasks, model, w[:, None], np.zeros((1, 1)))
+    (found,) = kinked_multipliers(Problem(tasks, model).at(w[:, None], np.zeros((1, 1))))
     (a, b), (c, d) = [[Fraction(x) for x in row] for row in X.tolist()]
     p, q = (-4 * Fraction(coupling) * Fraction(x) for x in w.tolist())
     exact = (p * d - q * c) / (a * d - b * c), (a * q - b * p) / (a * d - b * c)
@@ -189,5 +189,5 @@ def test_a_singular_graph_does_not_keep_W_from_its_minimum() -> None:
     """Two tasks that rebuild each other, x = 1, label 1: J = 0 at w = 1 and beyond, J = 2 at W = 0."""
     tasks = TaskSet.from_arrays([np.ones((2, 1))] * 2, [np.ones(2)] * 2)
     model = Model(loss=Hinge(), transfer=LossWeightedL1(mu=0.0), coupling=0.7)
-    W = kinked_minimum(tasks, model, np.zeros((1, 2)), np.array([[0.0, 1.0], [1.0, 0.0]]))
+    W = kinked_minimum(Problem(tasks, model).at(np.zeros((1, 2)), np.array([[0.0, 1.0], [1.0, 0.0]])))
     assert (W >= 1.0 - 1e-12).all() and abs(W[0, 0] - W[0, 1]) <= 1e-12
