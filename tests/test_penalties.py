@@ -384,3 +384,17 @@ def test_save_and_read_from_python(
     stored = read_run(tmp_path / "run")
     again = certify(tasks, stored.model, stored.W, stored.B)
     assert again.passes and isinstance(tasks, TaskSet)
+
+
+def test_long_predictors_on_a_cycle_are_the_reason_of_a_large_gap(rng: np.random.Generator) -> None:
+    tasks = random_tasks(rng, d=4, counts=(9, 12, 10))
+    W, B = 1e5 * np.outer(rng.normal(size=4), np.ones(3)), np.zeros((3, 3))
+    B[0, 1] = B[1, 0] = 1.0 - 1e-8
+    model = Model(transfer=Forbidden(mu=0.3, edges=((0, 2),)), coupling=0.5)
+    found = certify(tasks, model, W, B)
+    assert not found.passes and found.gap_B > 1e-8 * found.objective  # type: ignore[operator]
+    assert (
+        "nearly singular (1.0e-08)" in found.reasons["gap_B"]
+        and f"{np.linalg.norm(W[:, 0]):.1e}" in (found.reasons["gap_B"])
+    )
+    assert "gap_B" not in certify(tasks, model, W, np.zeros((3, 3))).reasons

@@ -53,6 +53,7 @@ from amtl_cvx.certificate.columns import (
     transfer_evidence,
     transfer_gap,
     why_gap,
+    why_loose,
 )
 from amtl_cvx.certificate.escape import escape
 from amtl_cvx.certificate.fenchel import kinked_multipliers
@@ -137,8 +138,11 @@ def certify(
     reasons = {**about_W.reasons, **about_B.reasons}
     if limit < about_W.judged < math.inf and (why := refusal(small, limit, multipliers=multipliers)):
         reasons["gain_W"] = why
-    if about_B.duals is not None and about_B.gap is not None and about_B.gap > limit:
-        reasons["gap_B"] = why_gap(small, about_B.duals)
+    if about_B.gap is not None and about_B.gap > limit:
+        if about_B.duals is not None:
+            reasons["gap_B"] = why_gap(small, about_B.duals)
+        elif why := why_loose(point.W, about_W.sigma_min, about_B.gap):
+            reasons["gap_B"] = why
     if kind == "joint" and feasibility <= 0.0 and (why := escape(small, floor=floor)):
         reasons["minimum"] = why
     relative = found.relative if kind == "joint" else found.relative_W

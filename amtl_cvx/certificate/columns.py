@@ -34,6 +34,8 @@ from amtl_cvx.model import Model
 from amtl_cvx.problem import Point
 from amtl_cvx.tasks import Array, Mask
 
+_SINGULAR = 1e-3  # smallest singular value of I - B
+
 
 class TransferEvidence(NamedTuple):
     """What is known about B for this W; None where not available, with the reason in `reasons`."""
@@ -177,6 +179,18 @@ def why_gap(point: Point, duals: ColumnDuals) -> str:
     return (
         f"of {gap:.1e} a better B attains {gained:.1e}, the rest is what rounding hides, most of it among"
         f" edges into {tasks.names[t]!r}; features, targets and task weights on one scale have less of it"
+    )
+
+
+def why_loose(W: Array, sigma: float, gap: float) -> str:
+    """Why the gap of a conjugate is large where I - B (`sigma`: its least singular value) is nearly so."""
+    if sigma > _SINGULAR:
+        return ""
+    longest = float(np.linalg.norm(W, axis=0).max())
+    return (
+        f"I - B is nearly singular ({sigma:.1e}) and predictors are up to {longest:.1e} long, so that what B"
+        f" can gain is known to {gap:.1e} only; standardize the features, drop those that are constant or"
+        " depend on others, or give a larger mu"
     )
 
 
