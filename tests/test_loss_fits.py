@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cvxpy as cp
 import numpy as np
 import pytest
 from cases import (
@@ -153,10 +154,18 @@ def test_the_exact_minimum_is_found_from_zero_in_many_rows(loss: Loss, rng: np.r
     assert gap is not None and gap <= 1e-13 * model.objective(tasks, found, B)
 
 
-def test_a_singular_graph_leaves_the_point_alone(rng: np.random.Generator) -> None:
+def test_a_singular_graph_has_the_minimum_of_a_second_solver(rng: np.random.Generator) -> None:
+    """B = [0 1; 1 0]: w_1 - w_2 alone is coupled, and J is that of a hinge fit with a soft common part."""
     tasks = tasks_for(Hinge(), rng, counts=(9, 14))
-    W, B = rng.normal(size=(6, 2)), np.array([[0.0, 1.0], [1.0, 0.0]])
-    assert np.array_equal(kinked_minimum(Problem(tasks, amtl(Hinge())).at(W, B)), W)
+    point = Problem(tasks, amtl(Hinge())).at(rng.normal(size=(6, 2)), np.array([[0.0, 1.0], [1.0, 0.0]]))
+    W = cp.Variable((6, 2))
+    losses = [
+        cp.sum(cp.pos(1.0 - cp.multiply(task.y, task.X @ W[:, t]))) / task.n for t, task in enumerate(tasks)
+    ]
+    coupled = 0.3 * cp.sum_squares(W - W @ point.B)
+    J = cp.Problem(cp.Minimize(point.loss_weight @ cp.hstack(losses) + coupled))
+    J.solve(solver="CLARABEL")
+    assert point.at(W=kinked_minimum(point)).objective == pytest.approx(J.value, rel=1e-7, abs=1e-7)
 
 
 @pytest.mark.parametrize("cls", [Hinge, SquaredHinge])

@@ -14,6 +14,7 @@ from amtl_cvx.certificate.conjugate import conjugate_gap
 from amtl_cvx.errors import ModelError
 from amtl_cvx.model import Model
 from amtl_cvx.plugins import Plugins
+from amtl_cvx.problem import Problem
 from amtl_cvx.refine.tangent import tangent_at
 from amtl_cvx.refine.variables import AtomStep
 from amtl_cvx.tasks import TaskSet
@@ -92,7 +93,7 @@ def gap_of_every_penalty_holds() -> None:
         assert np.abs(best - solved).max() <= 1e-6 and np.array_equal(model.transfer.project(best), best)
         for size in (1.0, 1e-1, 1e-3):
             B = model.transfer.project(best + size * rng.random((3, 3)))
-            rise, gap = _rise(tasks, model, W, B, best), conjugate_gap(tasks, model, W, B)
+            rise, gap = _rise(tasks, model, W, B, best), conjugate_gap(Problem(tasks, model).at(W, B))
             assert gap is not None and gap >= rise * (1.0 - 1e-9) - 1e-11
             assert size > 0.5 or gap <= 20.0 * rise + 1e-9
 
@@ -114,7 +115,7 @@ def steps_by_atoms_are_best() -> None:
     for tasks, model, W, best in best_transfers():
         atoms = model.transfer.atoms(3)
         if atoms is not None:
-            found = AtomStep(atoms).solve(tasks, model, W, np.zeros((3, 3))).value
+            found = AtomStep(atoms).solve(Problem(tasks, model).at(W, np.zeros((3, 3)))).value
             assert np.abs(found - best).max() <= 1e-5
 
 
@@ -124,7 +125,7 @@ def tangents_have_the_slope_and_curvature_of_the_penalty() -> None:
         if not isinstance(model.transfer, SourceGroupL2):
             continue
         best, losses = np.where(solved > 1e-6, solved, 0.0), model.losses(tasks, W)
-        tangent = tangent_at(tasks, model, W, best)
+        tangent = tangent_at(Problem(tasks, model).at(W, best))
         assert 0 < len(tangent.Z) == np.count_nonzero(best) < 6
         for Z, slope, curvature, rates in zip(*tangent[1:], strict=True):
             for h, order, found in ((1e-4, 1, slope), (1e-3, 2, curvature)):
