@@ -94,6 +94,8 @@ class Misses(NamedTuple):
 
     miss: Array
     size: Array
+    terms: Array | None = None
+    """What an entry is summed from, where `size` is less than that."""
 
     def parts(self) -> Array:
         """The ratios, with 0/0 = 0 and x/0 = inf."""
@@ -292,7 +294,8 @@ def _transfer_misses(point: Point, shift: Array) -> Misses:
     np.fill_diagonal(miss, 0.0)
     size = size + roomy[:, None]
     dear = (slope > 0.0) & (steps * B < slope)
-    return Misses(miss, np.where(dear, np.minimum(size, _dear_sizes(model, W, B, roomy, slope)), size))
+    dearest = np.minimum(size, _dear_sizes(model, W, B, roomy, slope))
+    return Misses(miss, np.where(dear, dearest, size), size)
 
 
 @np.errstate(over="ignore")  # infinite: no edge of it is dear

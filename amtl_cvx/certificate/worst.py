@@ -67,7 +67,7 @@ def _place(about: Misses) -> tuple[int, int]:
 
 def _lost(about: Misses, root: Array, place: tuple[int, int]) -> bool:
     """Whether the entry is off by rounding of the largest terms of its column."""
-    left, terms = about.miss / root, about.size / root
+    left, terms = about.miss / root, (about.size if about.terms is None else about.terms) / root
     return bool(left[place] <= _LEFT * terms[:, place[1]].max())
 
 
