@@ -6,6 +6,7 @@ B and by Newton's method on both, as far as J falls. A point is taken only if ba
 is lower there, so that the sequence shows what it shows whatever found it:
 
     escapes          J falls from each point to the next while max |W| grows GROWN times and more
+    grows            the same while predictors grow tenfold and more, not so far
     turns singular   the same while the smallest singular value of I - B falls by that much
     settles          J falls no more, in 120 digits: a first-order point, I - B singular there or not
     falls on         nothing of this when time was up
@@ -30,9 +31,11 @@ from problem import Problem
 
 ROUNDS, FACTOR, SHORTER = (6, 2), 4, 6
 """Rounds before an extrapolation, in turn."""
-GROWN = 1e3
+GROWN, TENTH = 1e3, 9.9
 FARTHEST, LONGEST = 1e6, 1e12
 """Beyond this nothing new is shown; of an extrapolation."""
+TENFOLD = 4
+"""How often predictors grow tenfold at most, before the rounds."""
 LEAST = arb("1e-16")
 NOTHING = arb("1e-60")
 LEAST_SHIFT = -40
@@ -94,22 +97,66 @@ def seen(problem: Problem, W: Reals, B: Reals, records: int) -> Seen:
 
 def further(problem: Problem, W: Reals, B: Reals, *, seconds: float) -> Further:
     """The sequence from (W, B)."""
-    begun, here = time.process_time(), Here(problem.J(W, B), W, B)
-    start, path, rounds, settled = here, [seen(problem, W, B, 0)], 0, False
+    begun, start = time.process_time(), Here(problem.J(W, B), W, B)
+    grown = growing(problem, start)
+    path, here, rounds, settled = [seen(problem, at.W, at.B, 0) for at in grown], grown[-1], 0, False
     while time.process_time() - begun < seconds and not _far(path):
         after = _cycle(problem, here, ROUNDS[len(path) % 2])
         settled = not here.J - after.J > NOTHING * start.J
         if not after.J < here.J:
             break
-        here = after
         rounds += ROUNDS[len(path) % 2]
+        here = growing(problem, after)[-1]
         path.append(seen(problem, here.W, here.B, rounds))
         if settled:
             break
     fell = (start.J - here.J).mid()
     word = _word(path) if fell > LEAST * start.J.mid() else "falls on"
-    word = "settles" if settled and word != "escapes" else word
+    word = "settles" if settled and word not in ("escapes", "grows") else word
     return Further(word=word, fell=float(fell / start.J.mid()) if fell > 0 else 0.0, path=tuple(path))
+
+
+def growing(problem: Problem, start: Here) -> list[Here]:
+    """Points of falling J, from the start on, along the predictors of a cycle that grow tenfold each time.
+
+    Edges make up for it: W -> W D, B -> D^-1 B D, D = diag(10 on the cycle, 1 else); or else only what no row
+    of the cycle sees of its predictors grows, and edges out of it shrink.
+    """
+    best = [start]
+    for S in _cycles(problem, start):
+        X = np.vstack([np.array(problem.X[t], dtype=float) for t in np.flatnonzero(S)])
+        unseen = np.eye(problem.d) - np.linalg.pinv(X) @ X
+        for hidden in (False, True):
+            points = [start]
+            while len(points) <= TENFOLD:
+                at = _grown(problem, start, S, arb(10) ** len(points), unseen if hidden else None)
+                if not at.J < points[-1].J:
+                    break
+                points.append(at)
+            best = points if points[-1].J.mid() < best[-1].J.mid() else best
+    return best
+
+
+def _grown(problem: Problem, start: Here, S: np.ndarray, k: arb, unseen: np.ndarray | None) -> Here:
+    W, B = start.W.copy(), start.B.copy()
+    W[:, S] = k * W[:, S] if unseen is None else W[:, S] + (k - 1) * (reals(unseen) @ W[:, S])
+    B[np.ix_(S, ~S)] = B[np.ix_(S, ~S)] / k
+    if unseen is None:
+        B[np.ix_(~S, S)] = B[np.ix_(~S, S)] * k
+    W, B = mid(W), mid(B)
+    return Here(problem.J(W, B), W, B)
+
+
+def _cycles(problem: Problem, start: Here) -> list[np.ndarray]:
+    """The tasks that I - B is nearly singular on, and the strongly connected parts of the graph."""
+    B = np.array([[float(b) for b in row] for row in start.B])
+    U, values, _ = np.linalg.svd(np.eye(len(B)) - B)
+    found = [np.abs(u) > 1e-3 * np.abs(u).max() for u in U[:, values <= 1e-3].T[::-1]]
+    reach = B > 0.0
+    for _ in range(len(B)):
+        reach = reach | (reach.astype(float) @ reach > 0.0)
+    mutual = reach & reach.T
+    return [*found, *(mutual[t] for t in np.flatnonzero(np.diag(mutual)))]
 
 
 def _far(path: list[Seen]) -> bool:
@@ -121,7 +168,9 @@ def _word(path: list[Seen]) -> str:
     a, b = path[0], path[-1]
     if b.largest > GROWN * a.largest:
         return "escapes"
-    return "turns singular" if b.singular * GROWN < a.singular else "falls on"
+    if b.singular * GROWN < a.singular:
+        return "turns singular"
+    return "grows" if b.largest >= TENTH * a.largest else "falls on"
 
 
 def _cycle(problem: Problem, here: Here, count: int) -> Here:

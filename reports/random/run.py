@@ -45,18 +45,22 @@ Rounds that are begun are ended.
 TOLERANCE = 1e-8
 NEAR_SINGULAR = 1e-5
 """Smallest singular value of I - B below which a certified fit is pushed on, to see whether it escapes."""
+SINGULAR = 1e-12
+"""The same, below which I - B is singular for doubles."""
 ROUNDING = 1e-14
 """Of J(0, 0): J >= 0, so below this it is 0."""
 CAUSES = {
     "escapes": "J goes on falling while W grows, by a thousand times and more",
     "turns singular": "J goes on falling while I - B turns singular, by a thousand times and more",
+    "grows": "the certificate says that J falls where predictors grow tenfold, or that I - B is singular and"
+    " nothing bounds W; J is proved to fall while predictors grow tenfold and more",
     "valley": "the fit stops at its limit of steps or of time, as its status says, in a valley: from there J"
     " is proved to fall by more than the tolerance",
     "falls on": "J goes on falling, W and I - B stay, and the status does not say so",
     "settles": "J falls no more: the fit ends beside a first-order point",
 }
 RUNS_OFF = ("escapes", "turns singular")
-EXPLAINED = (*RUNS_OFF, "valley")
+EXPLAINED = (*RUNS_OFF, "grows", "valley")
 LIMITS = ("round limit", "interrupted")
 
 
@@ -77,6 +81,8 @@ class Fitted:
     fell: float
     """In parts of J, from the end of the fit to the end of the oracle's sequence."""
     reason: str
+    minimum: str
+    """What the certificate says of growing predictors, "" where it says nothing."""
     seconds: float
     path: tuple[Seen, ...]
     further: tuple[Seen, ...]
@@ -87,7 +93,12 @@ def cause(each: Fitted) -> str:
     """Which of the `CAUSES` it is; "" for a certified fit."""
     if each.certified or each.ends in RUNS_OFF:
         return "" if each.certified else each.ends
-    return "valley" if each.status in LIMITS and each.fell > TOLERANCE else each.ends
+    unbounded = "nothing is proved" in each.reason and each.further[0].singular <= SINGULAR
+    if each.ends == "grows" and (each.minimum or unbounded):
+        return "grows"
+    if each.status in LIMITS and each.fell > TOLERANCE:
+        return "valley"
+    return "falls on" if each.ends == "grows" else each.ends
 
 
 class Cut(KeyboardInterrupt):
@@ -173,6 +184,7 @@ def judged(number: int, *, limit: float) -> Fitted:
         pushed="" if not near else "stays" if shown is None else shown.word,
         fell=0.0 if shown is None else shown.fell,
         reason=found.certificate.verdict(),
+        minimum=found.certificate.reasons.get("minimum", ""),
         seconds=spent,
         path=tuple(points),
         further=() if shown is None else shown.path,
