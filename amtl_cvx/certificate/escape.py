@@ -55,7 +55,7 @@ def escape(point: Point, *, floor: float = 0.0) -> str:
     tasks, W, B = point.tasks, point.W, point.B
     if point.sigma_min > _SINGULAR:
         return ""
-    U, values, _ = np.linalg.svd(point.M)
+    U, values = point.svd
     objective = point.objective
     found = [np.abs(u) > _PART * np.abs(u).max() for u in U[:, values <= _SINGULAR].T[::-1]]
     for chosen in [*found, *_cycles(B)]:

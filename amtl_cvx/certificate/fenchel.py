@@ -169,7 +169,7 @@ class _RowProblem:
         low, high = loss.domain(y)
         kink = (loss.conjugate(high, y) - loss.conjugate(low, y)) / (high - low)
         M = point.M
-        singular = np.linalg.svd(M, compute_uv=False)
+        singular = point.singular_values
         if singular[-1] > tasks.T * EPS * singular[0]:
             N, pull = np.asarray(np.linalg.inv(M)), 2.0 * model.coupling * (W @ M)
         else:

@@ -30,7 +30,7 @@ from amtl_cvx.problem import Point
 _SINGULAR = 1e-3  # smallest singular value of I - B
 _SHIFTS = 10.0 ** np.arange(-15.0, -2.0, 2.0)
 _LENGTHS = (1.0, 0.25, 0.0625)
-_PART = 1e-3  # of the limit: a fall that no larger shift is tried for
+_PART = 1e-2  # of the limit: what no step is tried for
 
 
 class Valley(NamedTuple):
@@ -50,7 +50,9 @@ def valley(point: Point, *, limit: float, tol: float) -> Valley | None:
         return None
     if (sigma := least_singular(point.singular_values)) > _SINGULAR:
         return None
-    fall = valley_fall(point, least=_PART * limit)
+    if _promised(point) <= (least := _PART * limit):
+        return None
+    fall = valley_fall(point, least=least)
     if not fall > limit:
         return None
     return Valley(
@@ -59,6 +61,24 @@ def valley(point: Point, *, limit: float, tol: float) -> Valley | None:
         " tolerance is not yet near a minimum; go on with a smaller tolerance (fit --start RUN --tol 1e-12)",
         deep=fall > math.sqrt(tol) * point.objective,
     )
+
+
+def _promised(point: Point) -> float:
+    """What no step of the essay promises more than, where S >= 0: g'D^-1 g over the least shift.
+
+    Infinite where rows may stand beside a jump of their curvature, which D then has not.
+    """
+    model = point.model
+    if not (model.loss.quadratic or model.loss.concordant):
+        return math.inf
+    double = 2.0 * model.coupling
+    curved = np.einsum("tii->it", point.loss_hessians) + double * (point.M**2).sum(axis=1)
+    own = double * (point.W**2).sum(axis=0)[:, None]
+    parts = ((point.gradient_W, curved), (np.where(point.B > 0.0, point.gradient_B, 0.0), own))
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        squares = [np.where(slope != 0.0, slope * slope / size, 0.0).sum() for slope, size in parts]
+    total = float(sum(squares)) / float(_SHIFTS[0])
+    return total if math.isfinite(total) else math.inf
 
 
 def valley_fall(point: Point, *, least: float = 0.0) -> float:

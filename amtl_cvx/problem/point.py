@@ -23,8 +23,8 @@ from amtl_cvx.model import Model, check_problem, stacked_hessian
 from amtl_cvx.rowspace import spanning
 from amtl_cvx.tasks import Array, TaskSet
 
-_OF_W = ("losses", "weighted_losses", "loss_gradient", "row_prices", "edge_prices", "kink_multipliers")
-_OF_B = ("M", "loss_weight", "singular_values")
+_OF_W = ("losses", "weighted_losses", "loss_gradient", "row_prices", "edge_prices")
+_OF_B = ("M", "loss_weight", "svd")
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,9 +167,15 @@ class Point:
         return _frozen(np.eye(len(self.B)) - self.B)
 
     @cached_property
+    def svd(self) -> tuple[Array, Array]:
+        """Left singular vectors of I - B, (T, T), and its singular values, (T,), the largest first."""
+        U, values, _ = np.linalg.svd(self.M)
+        return _frozen(np.asarray(U, dtype=np.float64)), _frozen(np.asarray(values, dtype=np.float64))
+
+    @property
     def singular_values(self) -> Array:
         """Those of I - B, (T,), the largest first."""
-        return _frozen(np.asarray(np.linalg.svd(self.M, compute_uv=False), dtype=np.float64))
+        return self.svd[1]
 
     @property
     def sigma_min(self) -> float:
