@@ -7,8 +7,10 @@ import importlib
 import importlib.metadata
 import inspect
 import json
+import os
 import pkgutil
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -25,6 +27,7 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(amtl_cvx.__path__, "amtl_cvx.")
     if module.name != "amtl_cvx.__main__" and not module.name.startswith("amtl_cvx.problems")
 )
+ROOT = Path(__file__).resolve().parents[1]
 LATE = {"asyncio", "matplotlib", "networkx", "pandas", "sklearn", "jinja2", "rich"}
 
 
@@ -104,3 +107,28 @@ def test_no_floor_is_older_than_the_first_version_for_numpy_2() -> None:
     first = {"numpy": "2.0", "pandas": "2.2.2", "pyarrow": "16", "scipy": "1.13", "matplotlib": "3.9"}
     for name, version in first.items():
         assert Version(floors[name]) >= Version(version), f"{name} >= {floors[name]} cannot use NumPy 2"
+
+
+def test_modules_import_only_what_stands_below_them_and_in_no_circle(tmp_path: Path) -> None:
+    """The contracts of pyproject.toml, on a copy that holds; an import that runs up breaks them."""
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    shutil.copytree(ROOT / "amtl_cvx", tmp_path / "amtl_cvx", ignore=shutil.ignore_patterns("__pycache__"))
+    command = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports; raise SystemExit(lint_imports())",
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+
+    def kept() -> str:
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        return done.stdout if done.returncode == 0 else f"broken: {done.stdout}"
+
+    assert "2 kept, 0 broken" in kept()
+    with (tmp_path / "amtl_cvx" / "losses" / "base.py").open("a", encoding="utf-8") as file:
+        file.write("\nimport amtl_cvx.certificate.words\n")
+    with (tmp_path / "amtl_cvx" / "certificate" / "levels.py").open("a", encoding="utf-8") as file:
+        file.write("\nimport amtl_cvx.certificate.words\n")
+    assert "0 kept, 2 broken" in kept()
