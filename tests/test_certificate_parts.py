@@ -14,6 +14,7 @@ from scipy.optimize import lsq_linear
 
 from amtl_cvx.certificate import RowSums, certify, fenchel, residuals, weights
 from amtl_cvx.certificate.bounds import Newton, newton_step
+from amtl_cvx.certificate.conjugate import _Judge
 from amtl_cvx.certificate.duals import Column, price_room, rounding
 from amtl_cvx.certificate.escape import _names
 from amtl_cvx.certificate.factor import cholesky_factor
@@ -26,6 +27,7 @@ from amtl_cvx.model import Model
 from amtl_cvx.problem import Problem
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import TaskSet
+from amtl_cvx.transfer import RowBudget
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
@@ -260,6 +262,18 @@ def test_the_residual_of_edges_of_nothing_is_that_of_a_step_of_1() -> None:
         model = Model(loss=Squared(), transfer=SourceGroupL2(mu=3.0), coupling=1.0)
         found = residuals(Problem(tasks, model).at(np.zeros((1, 2)), np.array([[0.0, edge], [0.0, 0.0]])))
         assert found.stationarity_B == pytest.approx(expected, rel=1e-14)
+
+
+def test_a_gap_at_no_multiplier_is_that_of_the_residual_and_its_rounding() -> None:
+    """Coupling 1/2, mu = 0: ||W - W B||^2 / 2 with every product off by 1/64 of it.
+
+    W = (3, 4) and B_12 = 1/2: the residuals 3 and 5/2 are off by 3/64 and (4 + 3/2) / 64.
+    """
+    model = Model(loss=Squared(), transfer=RowBudget(mu=0.0, budget=1.0), coupling=0.5)
+    W, B = np.array([[3.0, 4.0]]), np.array([[0.0, 0.5], [0.0, 0.0]])
+    judge = _Judge(model, W, B, np.ones(2), np.zeros(2), 1.0 / 64.0)
+    away = (3.0 + 3.0 / 64.0) ** 2 + (2.5 + 5.5 / 64.0) ** 2
+    assert judge.gap(np.zeros((1, 2))) == pytest.approx(away / 2.0 * (1.0 + 1.0 / 64.0), rel=1e-14)
 
 
 def test_a_hessian_is_factored_in_its_own_memory(rng: np.random.Generator) -> None:

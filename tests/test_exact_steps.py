@@ -110,6 +110,26 @@ def test_polishing_solves_a_support_of_equal_predictors(rng: np.random.Generator
     assert miss(W, found, 2, prices, 0.7) <= 1e-13
 
 
+def test_polishing_lets_an_edge_leave_that_comes_out_negative() -> None:
+    """Unit w_1 and w_2, w_1'w_2 = 1/2, w_1'w_0 = 1, w_2'w_0 = 1/10: both are (6/5, -3/5), one alone 9/10."""
+    high = 0.75**0.5
+    W = np.array([[1.0, 1.0, 0.5], [-0.4 / high, 0.0, high]])
+    start = np.zeros((3, 3))
+    start[1:, 0] = 0.9 + 1e-6, 1e-6
+    found = polished(W, start, np.full(3, 0.14), 0.7)
+    np.testing.assert_allclose(found[:, 0], [0.0, 0.9, 0.0], rtol=0, atol=1e-15)
+
+
+def test_of_equal_predictors_the_cheaper_one_teaches() -> None:
+    """One feature, w = 1: b_1 = 1 - p_1 / 2, and the other edge, p_1 < p_2 < 2 p_1, is exactly 0."""
+    tasks = TaskSet.from_arrays([np.ones((1, 1))] * 3, [[3.0], [0.0], [1.0 - 1.5**0.5]])
+    model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=1.0)
+    B = np.zeros((3, 3))
+    B[1:, 0] = 1.0 - 0.1 / 2.0, 1e-10
+    found = exactly_feasible(Problem(tasks, model).at(np.ones((1, 3)), B))
+    assert found[1, 0] == pytest.approx(1.0 - 0.1 / 2.0, rel=1e-14) and found[2, 0] == 0.0
+
+
 def test_features_that_a_predictor_does_not_use_leave_its_edges(rng: np.random.Generator) -> None:
     """w with entries that are exactly 0: only a w that is 0 all over helps nobody."""
     W = rng.normal(size=(6, 4)) + 1.0

@@ -15,6 +15,7 @@ from amtl_cvx.certificate.kinked import KinkedProblem
 from amtl_cvx.losses import Hinge, Loss, Quantile
 from amtl_cvx.model import Model
 from amtl_cvx.problem import Problem
+from amtl_cvx.subproblems import kinks
 from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
@@ -85,6 +86,16 @@ def test_exact_data_are_met_exactly(extra: int, rng: np.random.Generator) -> Non
         assert (u >= -0.3).all() and (u <= 0.7).all()
     gap, _, _ = weight_gap(Problem(tasks, model).at(W, B))
     assert gap is not None and gap <= 1e-14 * model.objective(tasks, 0.0 * W, B)
+
+
+def test_above_the_limit_a_singular_graph_leaves_w_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """I - B = [[1, -1/3], [-3, 1]]: its second pivot is 0, its singular values are 10/3 and rounding."""
+    monkeypatch.setattr(kinks, "DENSE_LIMIT", 0)
+    tasks = TaskSet.from_arrays([np.ones((1, 1))] * 2, [np.ones(1), -np.ones(1)])
+    model = Model(loss=Quantile(tau=0.3), transfer=LossWeightedL1(mu=0.2), coupling=0.5)
+    B = np.array([[0.0, 1.0 / 3.0], [3.0, 0.0]])
+    point = Problem(tasks, model).at(np.array([[0.3, 0.7]]), B)
+    assert kinked_minimum(point) is point.W
 
 
 def test_multipliers_of_a_task_in_small_units_are_those_of_its_own_rows(rng: np.random.Generator) -> None:

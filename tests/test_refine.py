@@ -151,6 +151,13 @@ def test_the_working_set_keeps_every_edge_and_the_steepest_zeros(
     assert few[3, 4] and 100 <= few.sum() <= 101 < wants.sum() and not few[~wants & (B <= 0)].any()
     steepness = model.gradient_B(tasks, W, B) / np.linalg.norm(W, axis=0)[:, None]
     assert steepness[few & (B <= 0)].max() <= steepness[wants & ~few].min()
+    assert few.sum() == 1 + 100
+    monkeypatch.setattr(local_module, "WORKING_LIMIT", 103)
+    B[5, :4] = 0.1
+    assert (model.gradient_B(tasks, W, B) < 0).sum() > 103
+    assert working_set(Problem(tasks, model).at(W, B)).sum() == 5 + 100
+    monkeypatch.setattr(local_module, "WORKING_LIMIT", 107)
+    assert working_set(Problem(tasks, model).at(W, B)).sum() == 107
 
 
 def test_newton_ends_at_a_first_order_point(rng: np.random.Generator) -> None:

@@ -13,12 +13,12 @@ from cases import random_tasks, random_transfer, ridge
 from amtl_cvx.certificate import certify, residuals
 from amtl_cvx.model import make_model
 from amtl_cvx.problem import Point, Problem
-from amtl_cvx.refine import Carried, _enough, kept_apart, local, plain_rounds, refine, shortened
+from amtl_cvx.refine import Carried, _enough, kept_apart, local, plain_rounds, refine, shortened, valley
 from amtl_cvx.refine.boxqp import _by_projected_newton, _FewActive
 from amtl_cvx.refine.local import Trust
 from amtl_cvx.refine.newton import _lower, _step, newton_steps
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
-from amtl_cvx.refine.valley import along_valley
+from amtl_cvx.refine.valley import _line, _newton_moves, along_valley
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import TaskSet
 
@@ -35,9 +35,11 @@ def test_trust_rises_after_refusals_and_falls_to_nothing_after_successes() -> No
         first = trust.value
         rise()
         assert 0.0 < first < 1e-6 and trust.value > first
+    assert 0.0 < seen[1] < seen[0]
     trust.value = 0.5
-    trust.adapt(0.5)
-    assert trust.value == 0.5
+    for ratio in (0.5, 0.3):
+        trust.adapt(ratio)
+        assert trust.value == 0.5
 
 
 @pytest.mark.parametrize("limit", [400, 0], ids=["eigenvalue", "brackets"])
@@ -142,6 +144,19 @@ def test_near_the_end_j_falls_as_newtons_model_predicts(moved: float, rng: np.ra
     assert heard == [pytest.approx(1.0, abs=0.02)]
 
 
+def test_where_J_is_rounding_the_residual_decides(rng: np.random.Generator) -> None:
+    """J is flat: moved by 1e-8 it rises by less than eps of it. Where the residual is 0 there is no step."""
+    tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
+    end = refine(Problem(tasks, model).at(ridge(tasks, model), np.zeros((4, 4))), tol=1e-12)
+    point = end.at(B=end.B * (1 + 1e-8))
+    point = point.at(W=minimal_weights(point))
+    found = _step(point, Trust(value=0.0))
+    assert found is not None and residuals(found).relative < 0.1 * residuals(point).relative
+    nothing = TaskSet.from_arrays([np.ones((1, 1))] * 2, [np.zeros(1)] * 2)
+    least = Problem(nothing, make_model(mu=1.0, coupling=1.0)).at(np.zeros((1, 2)), 1.0 - np.eye(2))
+    assert residuals(least).relative == 0.0 and _step(least, Trust()) is None
+
+
 @pytest.mark.parametrize("scale", [1e-4, 1e4])
 def test_bursts_of_l_bfgs_lower_j_and_keep_b_feasible_in_every_unit_of_y(
     scale: float, rng: np.random.Generator
@@ -151,6 +166,7 @@ def test_bursts_of_l_bfgs_lower_j_and_keep_b_feasible_in_every_unit_of_y(
     model = make_model(mu=0.05, coupling=0.7)
     start = ridge(tasks, model), np.zeros((4, 4))
     units = Units.at(Problem(tasks, model).at(*start))
+    assert np.frexp(units.W)[0] == 0.5 and 0.7 < units.W / np.abs(start[0]).max() < 1.5
     values = [model.objective(tasks, *start)]
     steps = quasi_newton_steps(Problem(tasks, model).at(*start), units=units)
     for _, (W, B) in zip(range(8), steps, strict=False):
@@ -224,6 +240,42 @@ def test_the_best_W_beside_a_singular_B_is_the_closed_form() -> None:
     start = Problem(tasks, make_model(mu=0.0, coupling=3e9)).at(np.zeros((1, 2)), B)
     for W, C in shortened(start, tol=1e-6):
         np.testing.assert_allclose(W, 1.0 / (1.0 + 3e9 * (1.0 - C[0, 1]) ** 2), rtol=1e-7)
+
+
+def test_b_is_shortened_in_small_steps_and_by_less_than_half(rng: np.random.Generator) -> None:
+    """By k tol: the bounds divide by it, and J pays for its square."""
+    tasks = random_tasks(rng, d=2, counts=(3, 3))
+    start = Problem(tasks, make_model(mu=0.0, coupling=1.0)).at(np.zeros((2, 2)), 1.0 - np.eye(2))
+    for tol, first in ((1e-6, 100.0), (0.04, 10.0), (0.1, 3.0)):
+        shares = [(1.0 - B[0, 1]) / tol for _, B in shortened(start, tol=tol)]
+        assert shares[0] == pytest.approx(first) and shares[-1] == pytest.approx(0.1)
+        assert all(less < more <= 4.01 * less for more, less in pairwise(shares) if more < 50.0)
+
+
+@pytest.mark.parametrize("part", [1 / 8, 1 / 1024, 3.9, 60.0])
+def test_a_line_is_followed_as_long_as_J_falls(part: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """J(w) = (w - 1)^2 + w^2 has its minimum at 1/2: from 0 it falls up to there, by doubles or quarters."""
+    monkeypatch.setattr(valley, "exact_round", lambda moved: moved)
+    tasks = TaskSet.from_arrays([np.ones((1, 1))], [np.ones(1)])
+    start = Problem(tasks, make_model(mu=1.0, coupling=1.0)).at(np.zeros((1, 1)), np.zeros((1, 1)))
+    W = _line(start, np.full((1, 1), part / 2)).W
+    ends = {1 / 8: 1.0, 1 / 1024: 1.0, 3.9: 3.9 / 4, 60.0: 60.0 / 64}
+    assert W.item() == ends[part] / 2
+
+
+def test_newton_moves_are_the_same_in_every_unit_of_y(rng: np.random.Generator) -> None:
+    """J(k y, k W, B) = k^2 J; where the bounds of B hold the step too."""
+    plain, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
+    B = random_transfer(rng, 4)
+    found = []
+    for scale in (1.0, 2.0**-13, 2.0**13):
+        tasks = TaskSet.from_arrays([task.X for task in plain], [scale * task.y for task in plain])
+        point = Problem(tasks, model).at(np.zeros((6, 4)), B)
+        point = point.at(W=minimal_weights(point))
+        found.append([move / scale for move in _newton_moves(point, Trust())])
+    assert found[0]
+    for other in found[1:]:
+        np.testing.assert_allclose(other, found[0], rtol=1e-6, atol=1e-8 * np.abs(found[0]).max())
 
 
 def test_along_a_valley_J_falls_and_W_is_the_best_for_its_B(rng: np.random.Generator) -> None:

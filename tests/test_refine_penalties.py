@@ -15,7 +15,9 @@ from amtl_cvx.problem import Problem
 from amtl_cvx.refine import direct_step, engine_of
 from amtl_cvx.refine.local import variables
 from amtl_cvx.refine.tangent import tangent_at
+from amtl_cvx.refine.variables import AtomStep, atom_variables
 from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import TransferPenalty
 
 REFINED = [penalty for penalty in PENALTY_CASES if engine_of(Model(transfer=penalty, coupling=1.0), 4)]
@@ -90,6 +92,56 @@ def test_derivatives_are_those_of_differences(penalty: TransferPenalty, rng: np.
         [(weight_slope(here + 1e-5 * e) - weight_slope(here - 1e-5 * e)) / 2e-5 for e in np.eye(k)]
     )
     assert mixed == pytest.approx(exact.BW, rel=1e-4, abs=1e-4)
+
+
+def test_a_b_step_has_short_predictors_to_the_last_digit_too() -> None:
+    """w_2 = 1e-5 e_2 and w_3 = 1e-5 (e_2 + e_3) beside longer ones across: b = 2 w_2'w_3 / (w_2^2 + w_3^2).
+
+    Where all are 0 the best graph is the cheapest one.
+    """
+    W = np.eye(4)
+    W[2:, 2:] = 1e-5 * np.array([[1.0, 1.0], [0.0, 1.0]])
+    tasks, model = (
+        TaskSet.from_arrays([np.eye(4)] * 4, list(W.T)),
+        Model(transfer=Symmetric(mu=1.0), coupling=0.7),
+    )
+    step, problem = direct_step(model, 4), Problem(tasks, model)
+    assert isinstance(step, AtomStep)
+    expected = np.zeros((4, 4))
+    expected[2, 3] = expected[3, 2] = 2.0 / 3.0
+    found = step.solve(problem.at(W, np.zeros((4, 4)))).value
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    assert not step.solve(problem.at(np.zeros((4, 4)), expected)).value.any()
+
+
+def test_a_step_moves_the_steepest_atoms_up_to_a_limit(rng: np.random.Generator) -> None:
+    tasks = random_tasks(rng, d=6, counts=(12,) * 16)
+    B = np.zeros((16, 16))
+    B[3, 4] = 0.1
+    problem = Problem(tasks, Model(transfer=ElasticNet(mu=1e-3, rho=0.1), coupling=0.7))
+    point = problem.at(rng.normal(size=(6, 16)), B)
+    every = atom_variables(point, most=1300)
+    enter = np.sort(every.gradient[every.value == 0.0])
+    slope = point.coupling_gradient_B + 1e-3 * point.weighted_losses[:, None]
+    assert np.array_equal(enter, np.sort(slope[(slope < 0.0) & (B == 0.0) & ~np.eye(16, dtype=bool)]))
+    assert len(enter) > 106
+    for most, room in ((50, 100), (107, 106)):
+        few = atom_variables(point, most=most)
+        assert (few.value > 0.0).sum() == 1
+        assert np.array_equal(np.sort(few.gradient[few.value == 0.0]), enter[:room])
+
+
+@pytest.mark.parametrize("penalty", [SourceGroupL2(mu=0.05), RowBudget(mu=0.05, budget=0.4)], ids=penalty_id)
+def test_a_tangent_is_the_same_in_every_unit_of_y(penalty: TransferPenalty, rng: np.random.Generator) -> None:
+    """J(k y, k W, B) = k^2 J, and the losses too: slopes by losses are the same numbers."""
+    plain, W, model = random_tasks(rng, d=5), rng.normal(size=(5, 4)), Model(transfer=penalty, coupling=0.5)
+    B = direct_step(model, 4).solve(Problem(plain, model).at(W, np.zeros((4, 4)))).value  # type: ignore[union-attr]
+    found = tangent_at(Problem(plain, model).at(W, B))
+    assert np.abs(found.rates).max() > 1e-3
+    for scale in (2.0**-13, 2.0**13):
+        tasks = TaskSet.from_arrays([task.X for task in plain], [scale * task.y for task in plain])
+        other = tangent_at(Problem(tasks, model).at(scale * W, B))
+        np.testing.assert_allclose(other.rates, found.rates, rtol=0, atol=1e-6)
 
 
 def test_a_tangent_keeps_zero_rows_and_spent_budgets(rng: np.random.Generator) -> None:

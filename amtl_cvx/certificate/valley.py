@@ -100,8 +100,7 @@ def valley_fall(point: Point, *, least: float = 0.0) -> float:
         shrinks = move < 0.0
         room = min(1.0, float((point.B[shrinks] / -move[shrinks]).min(initial=math.inf)))
         for length in _LENGTHS:
-            value = local.moved(length * room * step).objective
-            lowest = min(lowest, value) if math.isfinite(value) else lowest
+            lowest = min(lowest, local.moved(length * room * step).objective)
         if max(-float(gradient @ step), local.objective - lowest) <= least:
             break
     return local.objective - lowest

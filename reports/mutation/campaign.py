@@ -52,7 +52,16 @@ NEAREST = {
     "certificate": ("certificate_parts", "kinked", *VERIFIER, "second_order", "ladder", "points"),
     "digits": ("digits_parts", "rational", "planted_faults", "digits", "digits_losses", "ladder"),
     "enclosure": ("enclosure_ends", "planted_faults", "enclosure", "ladder", "scip"),
-    "refine": ("refine_parts", "refine", "planted_faults", "random_problems", "loss_fits", "coordinator"),
+    "refine": (
+        "refine_parts",
+        "refine",
+        "refine_penalties",
+        "valley",
+        "planted_faults",
+        "random_problems",
+        "loss_fits",
+        "coordinator",
+    ),
     "steps": (
         "subproblems",
         "exact_steps",
