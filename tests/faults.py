@@ -504,7 +504,7 @@ TERMS = (
     Fault("curvature of the tangent without its 1", "refine:tangent_at", "(1.0 / e - 1.0)", "(1.0 / e)", TANGENT),
     Fault("slope of the tangent turned", "refine:tangent_at", "h * (V - after))", "h * (after - V))", TANGENT),
     Fault("rates of the tangent turned", "refine:tangent_at", "-h[rows, 0] * along", "h[rows, 0] * along", TANGENT),
-    Fault("a label imports its module", "plugins:Plugins.find", "if label in self.classes:", "if is_path(label): return self.admit(label)\n    if label in self.classes:", NAMES),
+    Fault("a label imports its module", "plugins:Plugins.find", "if label in self.classes:", "if is_path(label): return self._loaded(label)\n    if label in self.classes:", NAMES),
     Fault("classes of another kind", "plugins:Plugins._loaded", "if not (isinstance(cls, type) and issubclass(cls, self.base)):", "if cls is None:", NAMES),
     Fault("two classes of one name", "plugins:Plugins.register", "not isinstance(name, str) or (", "not isinstance(name, str) and (", NAMES),
 )  # fmt: skip
