@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from cases import (
     LOSS_CASES,
@@ -24,6 +25,7 @@ from cases import (
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Logistic, Loss, Squared
 from amtl_cvx.model import Model, make_model
+from amtl_cvx.problem import Point, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1, TransferPenalty
 
@@ -162,3 +164,24 @@ def test_a_model_without_its_settings_says_what_to_give() -> None:
         Model(loss="squared")  # type: ignore[arg-type]
     with pytest.raises(ModelError, match="coupling must be a finite number > 0, got None"):
         Model(loss="squared", transfer=LossWeightedL1(mu=0.1))  # type: ignore[arg-type]
+
+
+def test_a_point_honours_names_and_refuses_masks_and_wrong_shapes_at_every_door(
+    rng: np.random.Generator,
+) -> None:
+    X = [pd.DataFrame(rng.normal(size=(5, 2)), columns=["a", "b"]) for _ in range(3)]
+    tasks = TaskSet.from_arrays(X, list(rng.normal(size=(3, 5))), names=["x", "y", "z"])
+    problem = Problem(tasks, make_model(mu=0.1, coupling=0.7))
+    W, B = rng.normal(size=(2, 3)), random_transfer(rng, 3, 0.5)
+    plain = problem.at(W, B)
+    named = pd.DataFrame(W, index=["a", "b"], columns=["x", "y", "z"]).loc[["b", "a"], ["z", "x", "y"]]
+    for point in (problem.at(named, B), Point(problem, named, B), plain.at(W=named)):
+        assert np.array_equal(point.W, W) and point.objective == plain.objective
+    for wrong in (W.T, W[:, :2], np.ma.masked_array(W, mask=W > 0.0), W + 1j):
+        for door in (
+            lambda wrong=wrong: problem.at(wrong, B),
+            lambda wrong=wrong: Point(problem, wrong, B),
+            lambda wrong=wrong: plain.at(W=wrong),
+        ):
+            with pytest.raises(DataError):
+                door()

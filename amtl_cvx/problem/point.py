@@ -112,6 +112,11 @@ class Point:
     B : (T, T) array_like
         B[s, t] is how much task s helps task t.
 
+    Raises
+    ------
+    DataError
+        For a wrong shape, other names, a mask or complex numbers; `Problem.at` refuses infinities as well.
+
     Examples
     --------
     >>> import numpy as np
@@ -128,8 +133,12 @@ class Point:
     B: Array
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "W", _own(self.W))
-        object.__setattr__(self, "B", _own(self.B))
+        W, B, tasks = self.W, self.B, self.problem.tasks
+        shapes = ((W, (tasks.d, tasks.T)), (B, (tasks.T, tasks.T)))
+        if not all(_plain(array) and array.shape == shape for array, shape in shapes):
+            W, B = tasks.check_point(W, B)
+        object.__setattr__(self, "W", _own(W))
+        object.__setattr__(self, "B", _own(B))
 
     def __iter__(self) -> Iterator[Array]:
         """The blocks: W, then B."""
@@ -274,11 +283,14 @@ class Point:
         return stacked_hessian(self.loss_hessians, self.M, self.model.coupling)
 
 
+def _plain(array: object) -> bool:
+    """Whether this is an array of doubles, as steps give it; all else may have names or a mask."""
+    return type(array) is np.ndarray and array.dtype == np.float64
+
+
 def _own(array: Array) -> Array:
     """A read-only copy; the array itself where nobody can write to it."""
-    if isinstance(array, np.ndarray) and array.dtype == np.float64 and array.base is None:
-        return array if not array.flags.writeable else _frozen(array.copy(order="K"))
-    return _frozen(np.array(array, dtype=np.float64))
+    return array if array.base is None and not array.flags.writeable else _frozen(array.copy(order="K"))
 
 
 def _frozen(array: Array) -> Array:
