@@ -27,9 +27,8 @@ if typing.TYPE_CHECKING:
     from amtl_cvx.ladder import certify
     from amtl_cvx.losses import Hinge, Huber, Logistic, Poisson, Quantile, Squared, SquaredHinge
     from amtl_cvx.methods import fit
-    from amtl_cvx.model import Model
     from amtl_cvx.preparation import Preparation
-    from amtl_cvx.problem import Point, Problem
+    from amtl_cvx.problem import Model, Point, Problem
     from amtl_cvx.solution import Solution, Status
     from amtl_cvx.tasks import Task, TaskSet
     from amtl_cvx.transfer import (
@@ -85,7 +84,7 @@ _MODULES = {
     "Huber": "losses",
     "Logistic": "losses",
     "LossWeightedL1": "transfer",
-    "Model": "model",
+    "Model": "problem",
     "Options": "coordinator",
     "Point": "problem",
     "Poisson": "losses",

@@ -30,8 +30,7 @@ from amtl_cvx.certificate import Certificate, infeasibility, residuals
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import AMTLError
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import Array, Indices, TaskSet
 
@@ -181,7 +180,7 @@ def _task_costs(tasks: TaskSet, model: Model, point: Arrangement) -> tuple[Array
     """Costs (T, T) of column s at task t: residuals of its gradient, and losses."""
     T, (W, B) = tasks.T, (point.W, point.B)
     residual, losses = np.empty((T, T)), np.empty((T, T))
-    coupling = model.coupling_gradient_W(W, B)
+    coupling = Problem(tasks, model).at(W, B).coupling_gradient_W
     transfer = 1.0 + model.transfer.weights(B)
     for t, (task, c) in enumerate(zip(tasks, model.task_weight(tasks), strict=True)):
         z, scale = (task.X @ W).T, model.loss.scale(task)

@@ -54,8 +54,7 @@ from amtl_cvx.certificate import (
     weight_gap,
 )
 from amtl_cvx.errors import ModelError, SolveError
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point, Problem
+from amtl_cvx.problem import Model, Point, Problem
 from amtl_cvx.refine import (
     FALL,
     WORKING_LIMIT,

@@ -42,8 +42,7 @@ from amtl_cvx.certificate import (
 from amtl_cvx.certificate.residuals import ROOM, Misses
 from amtl_cvx.coordinator import Options, start_run
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point, Problem
+from amtl_cvx.problem import Model, Point, Problem
 from amtl_cvx.run import Run, finish
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.subproblems import Coupled, TaskWeightStep, WeightStep, one_task

@@ -33,8 +33,8 @@ from amtl_cvx.errors import DataError, SolveError
 from amtl_cvx.holdout import Split, hold_out
 from amtl_cvx.losses import Loss
 from amtl_cvx.methods import fit, method_named
-from amtl_cvx.model import Model, check_problem
 from amtl_cvx.parallel import ordered_map
+from amtl_cvx.problem import Model, check_problem
 from amtl_cvx.scoring import check_labels
 from amtl_cvx.scoring import score as score
 from amtl_cvx.solution import Blocks, Solution, Status

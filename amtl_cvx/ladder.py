@@ -39,8 +39,7 @@ from amtl_cvx.errors import LimitReached, NotCertifiable
 from amtl_cvx.footprint import check_certificate
 from amtl_cvx.limits import SECONDS as LIMIT
 from amtl_cvx.limits import check_limit, check_time, limited, seconds_left
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point, Problem
+from amtl_cvx.problem import Model, Point, Problem
 from amtl_cvx.tasks import Array, TaskSet
 
 if TYPE_CHECKING:

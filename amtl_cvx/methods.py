@@ -23,8 +23,7 @@ from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.curriculum import certify_curriculum, curriculum, single_task
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.footprint import check_fit
-from amtl_cvx.model import Model, check_problem
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem, check_problem
 from amtl_cvx.run import Checkpoint
 from amtl_cvx.solution import Blocks, Solution, State, Status
 from amtl_cvx.tasks import TaskSet

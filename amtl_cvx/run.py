@@ -21,8 +21,7 @@ import numpy as np
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import Bounds, Certificate, conclude, infeasibility, residuals
 from amtl_cvx.errors import ModelError
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point, Problem
+from amtl_cvx.problem import Model, Point, Problem
 from amtl_cvx.refine import Carried
 from amtl_cvx.solution import Blocks, Record, Solution, State, Status
 from amtl_cvx.solvers import Backend, Solved

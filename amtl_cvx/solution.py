@@ -17,9 +17,9 @@ from numpy.typing import ArrayLike, NDArray
 from amtl_cvx.arrays import Labels, check_features, frozen, in_labels, one_row
 from amtl_cvx.certificate import Certificate
 from amtl_cvx.errors import DataError
-from amtl_cvx.model import Model
 from amtl_cvx.notebook import paragraph, picture
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.problem import Model
 from amtl_cvx.scoring import score
 from amtl_cvx.tasks import Array, TaskSet, check_tasks, task_index
 

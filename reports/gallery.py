@@ -12,8 +12,8 @@ import json
 from pathlib import Path
 
 from amtl_cvx import Dataset, Preparation, Solution, fit, read
-from amtl_cvx.model import make_model
 from amtl_cvx.plotting import convergence_figure, graph_figure, truth_figure, write_png
+from amtl_cvx.problem import make_model
 from amtl_cvx.runfolder import versions
 from amtl_cvx.scoring import score
 

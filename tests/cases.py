@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from amtl_cvx import transfer
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared, SquaredHinge
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point, Problem
+from amtl_cvx.problem import Model, Point, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import (
     ElasticNet,

@@ -14,6 +14,7 @@ import pkgutil
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from types import FunctionType, ModuleType
 from typing import Any
 
@@ -77,8 +78,9 @@ def _defines(module: ModuleType, name: str) -> bool:
 
 
 def _plain(found: Any) -> FunctionType:
-    """The function behind a property, a class method or a decorator."""
+    """The function behind a property, kept or not, a class method or a decorator."""
     found = found.fget if isinstance(found, property) else getattr(found, "__func__", found)
+    found = found.func if isinstance(found, cached_property) else found
     found = inspect.unwrap(found)
     assert isinstance(found, FunctionType)
     return inspect.unwrap(found)
@@ -117,34 +119,34 @@ LOSSES_AND_J = (
     Fault("squared hinge slope", "losses:SquaredHinge.slopes", "-2.0", "-1.0", GRADIENT),
     Fault("hinge's dual of the wrong sign", "losses:Hinge.domain", "-_signs", "_signs", c.conjugates_are_suprema),
     Fault("n_t of the factor, not of the rows", "losses:Loss.scale", "1.0 / task.n", "1.0 / len(task.y)", c.factors_keep_the_objective),
-    Fault("n_t of the factors of tasks of one shape", "model:Model.loss_scales", "1.0 / tasks.counts", "1.0 / np.array([len(task.y) for task in tasks])", c.factors_keep_the_objective),
+    Fault("n_t of the factors of tasks of one shape", "problem:Model.loss_scales", "1.0 / tasks.counts", "1.0 / np.array([len(task.y) for task in tasks])", c.factors_keep_the_objective),
     Fault("sum for mean", "losses:Loss.value", "self.scale(task) * ", "", J),
     Fault("gradient of the sum for the mean", "losses:Loss.gradient", "self.scale(task) * ", "", GRADIENT),
     Fault("Hessian of the sum for the mean", "losses:Loss.hessian", "self.scale(task) * ", "", HESSIAN),
     Fault("one row of a batch", "losses:Loss.gradient", "task.X.T @ self.slopes(task.X @ w, task.y)", "task.X[:1].T @ self.slopes(task.X[:1] @ w, task.y[:1])", GRADIENT),
-    Fault("batched tasks: sum for mean", "model:Model.loss_gradient", "self.loss_scales(tasks) * ", "", GRADIENT),
-    Fault("batched tasks: sums over tasks", "model:Model.losses", ".sum(axis=1)", ".sum(axis=0)[: tasks.T]", J),
-    Fault("transposed B in J", "model:Model.terms", "W @ B", "W @ B.T", J),
-    Fault("coupling without its factor", "model:Model.terms", "self.coupling * float(", "1.0 * float(", J),
-    Fault("c_t dropped from the losses", "model:Model.weighted_losses", "self.task_weight(tasks) * ", "", J),
-    Fault("c_t = 1/n_t", "model:Model.task_weight", "np.sqrt(tasks.counts)", "tasks.counts", J),
-    Fault("c_t dropped from the W-step", "model:Model.loss_weight", "self.task_weight(tasks) * ", "", GRADIENT),
-    Fault("price of the loss dropped", "model:Model.loss_weight", "1.0 + self.transfer.weights(B)", "1.0 + 0.0 * B[0]", GRADIENT),
+    Fault("batched tasks: sum for mean", "problem:Model.loss_gradient", "self.loss_scales(tasks) * ", "", GRADIENT),
+    Fault("batched tasks: sums over tasks", "problem:Model.losses", ".sum(axis=1)", ".sum(axis=0)[: tasks.T]", J),
+    Fault("transposed B in J", "problem:residual", "W @ B", "W @ B.T", J),
+    Fault("coupling without its factor", "problem:Point.terms", "self.model.coupling * float(", "1.0 * float(", J),
+    Fault("c_t dropped from the losses", "problem:Point.weighted_losses", "self.problem.task_weight * ", "", J),
+    Fault("c_t = 1/n_t", "problem:Model.task_weight", "np.sqrt(tasks.counts)", "tasks.counts", J),
+    Fault("c_t dropped from the W-step", "problem:Model.loss_weight", "self.task_weight(tasks) * ", "", GRADIENT),
+    Fault("price of the loss dropped", "problem:Model.loss_weight", "1.0 + self.transfer.weights(B)", "1.0 + 0.0 * B[0]", GRADIENT),
     Fault("incoming for outgoing in the W-step", "transfer:LossWeightedL1.weights", "axis=1", "axis=0", GRADIENT),
     Fault("incoming for outgoing in J", "transfer:LossWeightedL1.value", "axis=1", "axis=0", J),
     Fault("mu squared", "transfer:LossWeightedL1.prices", "self.mu * losses", "self.mu**2 * losses", GRADIENT),
-    Fault("missing 2 in the coupling of G_W", "model:Model.coupling_gradient_W", "2.0 * ", "", GRADIENT),
-    Fault("W M M for W M M'", "model:Model.coupling_gradient_W", "@ M.T", "@ M", GRADIENT),
-    Fault("missing 2 in the coupling of G_B", "model:Model.coupling_gradient_B", "-2.0", "-1.0", GRADIENT),
-    Fault("sign of the coupling in G_B", "model:Model.coupling_gradient_B", "-2.0", "2.0", GRADIENT),
-    Fault("r_s'w_t for w_s'r_t", "model:Model.coupling_gradient_B", "W.T @ (W - W @ B)", "(W - W @ B).T @ W", GRADIENT),
-    Fault("mu on the wrong axis", "model:Model.gradient_B", "prices[:, None]", "prices[None, :]", GRADIENT),
-    Fault("c_t dropped from the prices", "model:Model.gradient_B", "self.weighted_losses", "self.losses", GRADIENT),
-    Fault("stale losses in the prices", "model:Model.gradient_B", "weighted_losses(tasks, W)", "weighted_losses(tasks, 0 * W)", GRADIENT),
-    Fault("diagonal of G_B kept", "model:Model.gradient_B", "fill_diagonal(gradient, 0.0)", "fill_diagonal(gradient, 1.0)", GRADIENT),
-    Fault("missing 2 in the Hessian", "model:stacked_hessian", "2.0 * coupling", "coupling", HESSIAN),
-    Fault("M'M for M M'", "model:stacked_hessian", "M @ M.T", "M.T @ M", HESSIAN),
-    Fault("a_t dropped from the Hessian", "model:Model.loss_hessians", "a * self", "self", HESSIAN),
+    Fault("missing 2 in the coupling of G_W", "problem:slope_W", "2.0 * ", "", GRADIENT),
+    Fault("W M M for W M M'", "problem:slope_W", "@ M.T", "@ M", GRADIENT),
+    Fault("missing 2 in the coupling of G_B", "problem:slope_B", "-2.0", "-1.0", GRADIENT),
+    Fault("sign of the coupling in G_B", "problem:slope_B", "-2.0", "2.0", GRADIENT),
+    Fault("r_s'w_t for w_s'r_t", "problem:slope_B", "W.T @ R", "R.T @ W", GRADIENT),
+    Fault("mu on the wrong axis", "problem:Point.gradient_B", "prices[:, None]", "prices[None, :]", GRADIENT),
+    Fault("c_t dropped from the prices", "problem:Point.gradient_B", "self.weighted_losses", "self.losses", GRADIENT),
+    Fault("stale losses in the prices", "problem:Point.gradient_B", "self.weighted_losses", "self.problem.losses_at_zero", GRADIENT),
+    Fault("diagonal of G_B kept", "problem:Point.gradient_B", "fill_diagonal(gradient, 0.0)", "fill_diagonal(gradient, 1.0)", GRADIENT),
+    Fault("missing 2 in the Hessian", "problem:stacked_hessian", "2.0 * coupling", "coupling", HESSIAN),
+    Fault("M'M for M M'", "problem:stacked_hessian", "M @ M.T", "M.T @ M", HESSIAN),
+    Fault("a_t dropped from the Hessian", "problem:Point.loss_hessians", "a * loss", "loss", HESSIAN),
 )  # fmt: skip
 
 FEASIBLE = c.infeasible_points_have_no_level

@@ -15,7 +15,7 @@ from cases import Array, literal_row
 from scipy.optimize import nnls
 
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared, SquaredHinge
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 
 

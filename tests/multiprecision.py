@@ -15,7 +15,7 @@ import numpy as np
 from cases import Array
 
 from amtl_cvx.losses import Huber, Loss, make_loss
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 

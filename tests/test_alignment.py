@@ -14,8 +14,7 @@ from amtl_cvx.certificate import Certificate, certify
 from amtl_cvx.coordinator import Options
 from amtl_cvx.losses import Hinge, Logistic, Loss, Poisson, Squared
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer import LossWeightedL1

@@ -19,9 +19,8 @@ from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.graph import TransferGraph
 from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.runfolder import save
 from amtl_cvx.scoring import score
 from amtl_cvx.solution import Solution

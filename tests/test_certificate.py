@@ -41,8 +41,7 @@ from amtl_cvx.certificate.escape import Growth, change
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Hinge, Loss, Poisson, Squared
-from amtl_cvx.model import Model, make_model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem, make_model
 from amtl_cvx.subproblems import WeightStep, compile_transfer_step
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1

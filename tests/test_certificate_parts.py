@@ -23,8 +23,7 @@ from amtl_cvx.certificate.held import HeldRows, _kernel
 from amtl_cvx.certificate.rows import disagreement
 from amtl_cvx.certificate.verdict import resolution
 from amtl_cvx.losses import Hinge, Loss, Quantile, Squared
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import RowBudget

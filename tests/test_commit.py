@@ -22,7 +22,7 @@ from amtl_cvx.data import Dataset, read_point
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Squared
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.runfolder import RunFolder, read_history, read_run
 from amtl_cvx.runfolder.content import write_pictures
 from amtl_cvx.runfolder.files import OWN_PREFIX, digest

@@ -13,8 +13,7 @@ from amtl_cvx import coordinator
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.errors import DataError, ModelError, SolveError, SolverUnavailableError
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model, make_model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point, make_model
 from amtl_cvx.solution import HISTORY_COLUMNS, Blocks, Record, Solution, Status
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems import HalfStep, LinearTransferStep, WeightStep

@@ -10,8 +10,7 @@ from scipy.optimize import minimize_scalar, nnls
 
 from amtl_cvx.certificate import residuals, transfer_gap, weight_evidence
 from amtl_cvx.losses import Huber, Loss
-from amtl_cvx.model import Model, make_model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem, make_model
 from amtl_cvx.subproblems import WeightStep, compile_transfer_step, direct
 from amtl_cvx.subproblems.direct import (
     DirectTransferStep,

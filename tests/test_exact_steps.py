@@ -16,8 +16,7 @@ from scipy.optimize import brentq
 
 from amtl_cvx.digits import exact_weights
 from amtl_cvx.losses import Logistic, Loss, Squared
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.subproblems import (
     Problems,
     TransferStep,

@@ -15,7 +15,7 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.experiment import Choice, Trial, choose, hold_out, mu_max, score, suggest_loss
 from amtl_cvx.losses import Logistic, Loss, Squared
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1

@@ -32,9 +32,9 @@ from amtl_cvx.explore.points import connected
 from amtl_cvx.graph import ORIENTATION
 from amtl_cvx.losses import Hinge, Logistic, Squared
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
 from amtl_cvx.parallel import workers
 from amtl_cvx.plotting import landscape_figure, write_png
+from amtl_cvx.problem import Model
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer import LossWeightedL1

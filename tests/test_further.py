@@ -13,8 +13,7 @@ from mpmath import mp
 from amtl_cvx.coordinator import Options
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Quantile, SquaredHinge
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model, make_model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem, make_model
 from amtl_cvx.refine import plain_rounds
 from amtl_cvx.refine.local import Trust
 from amtl_cvx.refine.newton import newton_steps

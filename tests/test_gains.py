@@ -16,8 +16,7 @@ from amtl_cvx.certificate import certify, resolution, rungs, weight_evidence, we
 from amtl_cvx.certificate.kinked import KinkedProblem
 from amtl_cvx.coordinator import Options
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared, SquaredHinge
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 

@@ -28,8 +28,7 @@ from scs import _scs_direct
 from amtl_cvx import Options, Solution, TaskSet, certify, fit
 from amtl_cvx.errors import ModelError, SolverUnavailableError
 from amtl_cvx.losses import Loss
-from amtl_cvx.model import Model, make_model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem, make_model
 from amtl_cvx.solvers import Backend, Gpu, cuda, gpu, gpu_for, gpu_routes
 from amtl_cvx.subproblems import TaskWeightStep, WeightStep, compile_transfer_step
 from amtl_cvx.transfer import LossWeightedL1, TransferPenalty

@@ -13,8 +13,7 @@ from amtl_cvx.certificate import kinked, residuals, weight_gap
 from amtl_cvx.certificate.fenchel import kinked_multipliers
 from amtl_cvx.certificate.kinked import KinkedProblem
 from amtl_cvx.losses import Hinge, Loss, Quantile
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.subproblems import kinks
 from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.tasks import TaskSet

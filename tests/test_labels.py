@@ -20,7 +20,7 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.experiment import choose, suggest_loss
 from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.runfolder import read_run
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1

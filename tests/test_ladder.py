@@ -27,8 +27,7 @@ from amtl_cvx.curriculum import certify_curriculum, curriculum
 from amtl_cvx.errors import DataError, ModelError, NotCertifiable
 from amtl_cvx.ladder import Climb, climb
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 

@@ -11,8 +11,7 @@ from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.experiment import choose
 from amtl_cvx.methods import METHODS, fit
-from amtl_cvx.model import make_model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Problem, make_model
 from amtl_cvx.solution import Blocks, Status
 from amtl_cvx.tasks import TaskSet
 

@@ -24,8 +24,7 @@ from cases import (
 
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Logistic, Loss, Squared
-from amtl_cvx.model import Model, make_model
-from amtl_cvx.problem import Point, Problem
+from amtl_cvx.problem import Model, Point, Problem, make_model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1, TransferPenalty
 

@@ -16,8 +16,7 @@ from amtl_cvx import LossWeightedL1, Model, Options, fit
 from amtl_cvx.errors import DataError
 from amtl_cvx.experiment import choose
 from amtl_cvx.losses import Loss
-from amtl_cvx.model import make_model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Problem, make_model
 from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved, solving
 from amtl_cvx.solvers.program import Answer, Program
 from amtl_cvx.subproblems import Problems, TaskWeightStep, WeightStep, compile_transfer_step

@@ -50,7 +50,6 @@ from amtl_cvx.errors import AMTLError, ModelError, SolveError, WorkerError
 from amtl_cvx.experiment import Job, choose, fit_many
 from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
 from amtl_cvx.parallel import (
     ATTEMPTS,
     INLINE,
@@ -63,7 +62,7 @@ from amtl_cvx.parallel import (
     worker,
     workers,
 )
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.solution import Record, Solution, Status
 from amtl_cvx.subproblems import ColumnProblem, HalfStep, WeightProblem, transfer, weights
 from amtl_cvx.tasks import TaskSet

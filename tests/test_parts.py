@@ -17,7 +17,7 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.experiment import COUPLING_PATH, choose
 from amtl_cvx.holdout import draw
 from amtl_cvx.losses import Squared
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.runfolder import read_run
 from amtl_cvx.tasks import Task, TaskSet
 from amtl_cvx.transfer import LossWeightedL1

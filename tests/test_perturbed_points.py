@@ -27,8 +27,7 @@ from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Huber, Loss, Squared
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 

@@ -23,8 +23,7 @@ from amtl_cvx.certificate import certify
 from amtl_cvx.errors import AMTLError
 from amtl_cvx.limits import limited
 from amtl_cvx.losses import Logistic, Squared
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 

@@ -15,8 +15,8 @@ from amtl_cvx.data import factor as stream
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Squared
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.problem import Model
 from amtl_cvx.solution import Status
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1

@@ -12,8 +12,7 @@ from amtl_cvx import refine as module
 from amtl_cvx.certificate import certify, residuals
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.losses import Loss
-from amtl_cvx.model import Model, make_model
-from amtl_cvx.problem import Point, Problem
+from amtl_cvx.problem import Model, Point, Problem, make_model
 from amtl_cvx.refine import boxqp, can_refine, derivatives, refine
 from amtl_cvx.refine import local as local_module
 from amtl_cvx.refine.boxqp import box_minimum

@@ -11,8 +11,7 @@ import pytest
 from cases import random_tasks, random_transfer, ridge
 
 from amtl_cvx.certificate import certify, residuals
-from amtl_cvx.model import make_model
-from amtl_cvx.problem import Point, Problem
+from amtl_cvx.problem import Point, Problem, make_model
 from amtl_cvx.refine import Carried, _enough, kept_apart, local, plain_rounds, refine, shortened, valley
 from amtl_cvx.refine.boxqp import _by_projected_newton, _FewActive
 from amtl_cvx.refine.local import Trust

@@ -16,9 +16,8 @@ from amtl_cvx.certificate import LEVELS, Certificate, certify
 from amtl_cvx.certificate.levels import INTERRUPTED
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Squared
-from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.report import write_report
 from amtl_cvx.solution import Record, Solution, Status
 from amtl_cvx.tasks import TaskSet

@@ -17,7 +17,7 @@ from amtl_cvx import coordinator, refine, run
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model, make_model
+from amtl_cvx.problem import Model, make_model
 from amtl_cvx.refine import Carried
 from amtl_cvx.runfolder.state import STATE, read_state, state_arrays
 from amtl_cvx.solution import Blocks, Record, Solution, State, Status

@@ -18,8 +18,8 @@ from amtl_cvx.data import Dataset
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Squared
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.problem import Model
 from amtl_cvx.runfolder import (
     RunFolder,
     check_replaceable,

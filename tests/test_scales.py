@@ -20,7 +20,7 @@ from amtl_cvx.certificate import Certificate, certify, residuals, second_order
 from amtl_cvx.coordinator import Options
 from amtl_cvx.losses import SquaredHinge
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 

@@ -15,8 +15,7 @@ from amtl_cvx.enclosure.sublevel import derive_bounds
 from amtl_cvx.errors import DataError, ModelError, NotCertifiable
 from amtl_cvx.losses import Hinge, Logistic, Loss, Squared, SquaredHinge
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 

@@ -26,8 +26,7 @@ from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.digits import prove
 from amtl_cvx.errors import DataError, NotCertifiable
 from amtl_cvx.losses import Logistic, Loss, Squared, SquaredHinge
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.solution import Blocks
 from amtl_cvx.tasks import Task, TaskSet
 from amtl_cvx.transfer import LossWeightedL1

@@ -21,7 +21,7 @@ from wrong_answers import FAULTS, PLACES, RELEASE, plant
 from amtl_cvx import Options, fit
 from amtl_cvx.enclosure import enclose
 from amtl_cvx.errors import ModelError, NotCertifiable, SolveError
-from amtl_cvx.model import make_model
+from amtl_cvx.problem import make_model
 from amtl_cvx.solvers import CHAINS, SOLVE_LIMIT, Backend, Compiled, SolverFault, Step, solve, watched
 
 LIMIT = 0.2

@@ -28,9 +28,8 @@ from amtl_cvx.experiment import COUPLING_PATH, score
 from amtl_cvx.experiment import hold_out as hold_out_in_memory
 from amtl_cvx.losses import Loss, Squared
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.solution import Status
 from amtl_cvx.tasks import Task, TaskSet
 from amtl_cvx.transfer import LossWeightedL1

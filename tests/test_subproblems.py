@@ -31,8 +31,7 @@ from sklearn.linear_model import Lasso
 from amtl_cvx.certificate import certify, residuals, transfer_gap
 from amtl_cvx.errors import ModelError
 from amtl_cvx.losses import Logistic, Loss, Squared
-from amtl_cvx.model import Model, make_model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem, make_model
 from amtl_cvx.solvers import Backend
 from amtl_cvx.subproblems import (
     TaskWeightStep,

@@ -12,8 +12,7 @@ from cases import PENALTY_CASES, SourceGroupL2, missing, penalty_id, random_task
 from amtl_cvx import certificate
 from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.errors import ModelError
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.subproblems import TransferStep, compile_transfer_step
 from amtl_cvx.transfer import (
     TRANSFERS,

@@ -24,7 +24,7 @@ from literal import (
 )
 
 from amtl_cvx.losses import Logistic
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 

@@ -24,7 +24,7 @@ from amtl_cvx.certificate.fenchel import fenchel_terms, mismatch_room
 from amtl_cvx.certificate.gains import Decrement, Proved, block_decrement, proved_gain
 from amtl_cvx.certificate.slope import EPS, Slope, coupling_pull, slope_at
 from amtl_cvx.losses import Loss
-from amtl_cvx.model import stacked_hessian
+from amtl_cvx.problem.coupling import stacked_hessian
 from amtl_cvx.tasks import Array, Task
 
 ENOUGH = 1e-9

@@ -30,8 +30,8 @@ import numpy as np
 from amtl_cvx.certificate.conjugate import conjugate_gap
 from amtl_cvx.certificate.duals import ColumnDuals, column_duals, features, price_room, rounding
 from amtl_cvx.certificate.exact import column_gain
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
+from amtl_cvx.problem.coupling import residual, slope_B
 from amtl_cvx.tasks import Array, Mask
 
 _SINGULAR = 1e-3  # smallest singular value of I - B
@@ -207,7 +207,7 @@ def column_errors(
     W: Array, B: Array, prices: Array, coupling: float, duals: ColumnDuals, open_: Mask, least: Array
 ) -> Array:
     """Bounds on ||b - b*|| of every column, (T,), from the smallest singular values of the open columns."""
-    slope = prices[:, None] - 2.0 * coupling * (W.T @ (W - W @ B))
+    slope = prices[:, None] + slope_B(coupling, W, residual(W, B))
     length = np.linalg.norm(W, axis=0)
     reach = np.outer(length, length + length @ B)
     room = duals.noise * (prices[:, None] + 2.0 * coupling * reach) + np.reshape(duals.price_room, (-1, 1))

@@ -27,8 +27,8 @@ import numpy as np
 
 from amtl_cvx.certificate.duals import SUMMED, features, loss_room, rounding
 from amtl_cvx.certificate.residuals import prox_steps
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
+from amtl_cvx.problem.coupling import residual, slope_B
 from amtl_cvx.tasks import Array
 
 _HALVINGS = 60
@@ -50,10 +50,11 @@ def shifted(model: Model, W: Array, B: Array, losses: Array, *, noise: float) ->
     """The second direction of the essay."""
     d, T = W.shape
     h = prox_steps(model, W, 1.0)
-    slope = model.coupling_gradient_B(W, B)
+    slope = slope_B(model.coupling, W, residual(W, B))
     after = model.transfer.prox(B - slope / h, 1.0 / h, losses)
-    V = h * (B - after) + model.coupling_gradient_B(W, after) - slope
-    Theta = 2.0 * model.coupling * (W - W @ after)
+    R = residual(W, after)
+    V = h * (B - after) + slope_B(model.coupling, W, R) - slope
+    Theta = 2.0 * model.coupling * R
     room = 2.0 * noise * np.outer(np.linalg.norm(W, axis=0), np.linalg.norm(Theta, axis=0))
     V -= np.clip(V, -room, room) if model.transfer.feasible(T).signed else room
     for t in range(T):
@@ -73,7 +74,7 @@ class _Judge:
         self.spent = model.transfer.value(B, losses + room)
         self.signed = model.transfer.feasible(len(B)).signed
         self.length = np.linalg.norm(W, axis=0)
-        self.pull = 2.0 * model.coupling * (W - W @ B)
+        self.pull = 2.0 * model.coupling * residual(W, B)
         self.blur = 2.0 * model.coupling * noise * (self.length + self.length @ np.abs(B))
 
     def gap(self, Theta: Array) -> float:

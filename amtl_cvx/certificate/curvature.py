@@ -17,8 +17,8 @@ import scipy.linalg as sl
 
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.residuals import misses
-from amtl_cvx.model import Model, stacked_hessian
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
+from amtl_cvx.problem.coupling import stacked_hessian
 from amtl_cvx.tasks import Array, Indices, Mask
 
 _EPS = float(np.finfo(np.float64).eps)

@@ -38,7 +38,8 @@ from typing import NamedTuple
 import numpy as np
 
 from amtl_cvx.certificate.weights import row_lengths
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
+from amtl_cvx.problem.coupling import residual
 from amtl_cvx.tasks import Array, Mask, TaskSet
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -157,7 +158,7 @@ def column_duals(
     """
     noise = rounding(W, features)
     low, high = np.maximum(prices - price_room, 0.0), prices + price_room
-    pull = 2.0 * coupling * (W - W @ B)
+    pull = 2.0 * coupling * residual(W, B)
     length, size = np.linalg.norm(W, axis=0), np.linalg.norm(pull, axis=0)
     blur = 2.0 * coupling * noise * (length + length @ B)
     slope = W.T @ pull

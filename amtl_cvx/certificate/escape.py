@@ -32,8 +32,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amtl_cvx.certificate.residuals import infeasibility
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
 from amtl_cvx.tasks import Array, Mask, TaskSet
 
 _SINGULAR = 1e-3  # smallest singular value of I - B

@@ -30,7 +30,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as sl
 
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
+from amtl_cvx.problem.coupling import difference
 from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
 DENSE_LIMIT = 2000
@@ -114,7 +115,7 @@ class KinkedProblem:
 
     @classmethod
     def at(cls, tasks: TaskSet, model: Model, B: Array) -> KinkedProblem:
-        loss, root = model.loss, np.sqrt(2.0 * model.coupling) * (np.eye(tasks.T) - B)
+        loss, root = model.loss, np.sqrt(2.0 * model.coupling) * difference(B)
         X, y, task = tasks.stacked()
         scale = np.array([loss.scale(each) for each in tasks])
         weight = (model.loss_weight(tasks, B) * scale)[task]

@@ -65,8 +65,7 @@ import numpy as np
 
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers, mismatches
 from amtl_cvx.losses import Loss
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
 from amtl_cvx.tasks import Array, Task
 
 ROOM = 1e-5

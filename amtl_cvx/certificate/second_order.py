@@ -44,8 +44,7 @@ from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.held import HeldRows
 from amtl_cvx.certificate.residuals import infeasibility
 from amtl_cvx.errors import NotCertifiable
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
 from amtl_cvx.tasks import TaskSet
 
 Verdict = Literal["strict local minimum", "saddle", "degenerate"]

@@ -18,6 +18,7 @@ from amtl_cvx.certificate.rules import RULES
 from amtl_cvx.errors import ModelError
 from amtl_cvx.notebook import paragraph
 from amtl_cvx.problem import Problem
+from amtl_cvx.problem.coupling import difference
 from amtl_cvx.tasks import Array
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -202,7 +203,7 @@ def conclude(
     passes = feasible and relative <= tol and small and partial and "minimum" not in reasons
     level = None if not feasible else "C2" if passes else "C1" if partial else "C0"
     if bounds is None:
-        sigma_min = float(np.linalg.svd(np.eye(len(B)) - B, compute_uv=False)[-1])
+        sigma_min = float(np.linalg.svd(difference(B), compute_uv=False)[-1])
         bounds = Bounds(sigma_min, *[None] * 5)
         reasons = dict.fromkeys(Bounds._fields[1:], "only the gaps of the steps are computed") | dict(reasons)
     edges = int(np.count_nonzero(B) - np.count_nonzero(np.diag(B)))

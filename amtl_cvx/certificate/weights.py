@@ -33,8 +33,7 @@ import numpy as np
 from amtl_cvx.certificate.bounds import ENOUGH, Newton, WeightProblem, least_singular
 from amtl_cvx.certificate.fenchel import kinked_multipliers, within_domain
 from amtl_cvx.certificate.figures import rounded_up
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
 from amtl_cvx.tasks import Array, TaskSet
 
 DENSE_LIMIT = 6000

@@ -25,8 +25,8 @@ from amtl_cvx.experiment import suggest_loss
 from amtl_cvx.footprint import check_certificate
 from amtl_cvx.ladder import Climb, climb
 from amtl_cvx.methods import method_named
-from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.problem import Model
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import StoredRun, model_from_dict, proof_text, read_certificate, read_run, to_json
 from amtl_cvx.tasks import TaskSet

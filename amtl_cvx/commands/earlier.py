@@ -9,7 +9,7 @@ from typing import Any
 from amtl_cvx.certificate import Certificate, rule_that_changed
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import DataError
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.runfolder import StoredRun
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from amtl_cvx.alignment import Arrangement, align
 from amtl_cvx.certificate import Certificate
 from amtl_cvx.errors import DataError
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.runfolder import StoredRun
 from amtl_cvx.solution import Blocks
 from amtl_cvx.tasks import Indices, TaskSet

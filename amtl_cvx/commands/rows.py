@@ -13,8 +13,8 @@ from amtl_cvx.data import hold_out as hold_out_rows
 from amtl_cvx.data.stream import Observe
 from amtl_cvx.holdout import Split, hold_out
 from amtl_cvx.losses import LOSSES, Loss
-from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.problem import Model
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import Array, TaskSet
 

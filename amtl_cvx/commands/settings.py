@@ -17,9 +17,9 @@ from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import suggest_loss
 from amtl_cvx.limits import SECONDS, check_limit
 from amtl_cvx.losses import losses
-from amtl_cvx.model import Model, make_model
 from amtl_cvx.plugins import is_path
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.problem import Model, make_model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import split_term, term_words, transfers
 

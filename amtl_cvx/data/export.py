@@ -31,7 +31,7 @@ import numpy as np
 
 from amtl_cvx.data.untrusted import read_json
 from amtl_cvx.errors import DataError
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 
 PROGRAM = "amtl_cvx"

@@ -36,8 +36,7 @@ from typing import TYPE_CHECKING
 
 from amtl_cvx.digits.point import ProvenPoint
 from amtl_cvx.errors import NotCertifiable
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import Array, TaskSet
 
 if TYPE_CHECKING:

@@ -39,8 +39,7 @@ from amtl_cvx.certificate.fenchel import kinked_multipliers
 from amtl_cvx.digits.krawczyk import Undecided, largest, newton
 from amtl_cvx.digits.system import Edge, FirstOrderSystem, Sides, unknowns
 from amtl_cvx.errors import NotCertifiable
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
 from amtl_cvx.tasks import TaskSet
 
 _INSIDE = 1e-7  # share of its interval by which a multiplier keeps away from both ends on a kink, at first

@@ -30,8 +30,7 @@ from amtl_cvx.digits.system import Edge, FirstOrderSystem, unknowns
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.limits import check_time
 from amtl_cvx.losses import LOSSES
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
 from amtl_cvx.tasks import TaskSet
 
 MAX_UNKNOWNS = 500

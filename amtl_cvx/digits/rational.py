@@ -36,7 +36,7 @@ from amtl_cvx.digits.prices import linear_prices
 from amtl_cvx.digits.weightstep import ExactRow, WeightStep, first_duals
 from amtl_cvx.errors import DataError, NotCertifiable, SolveError
 from amtl_cvx.losses import LOSSES
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.tasks import Array, TaskSet
 
 Number = int | float | Fraction

@@ -36,7 +36,7 @@ from flint import arb, arb_mat
 from amtl_cvx.digits.krawczyk import Undecided
 from amtl_cvx.digits.losses import Kink, Row, Wedge, row_function, wedge_function
 from amtl_cvx.digits.prices import linear_prices
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.tasks import Array, TaskSet
 
 Edge = tuple[int, int]

@@ -21,7 +21,7 @@ from fractions import Fraction
 
 from amtl_cvx.enclosure.exact import ExactProblem, Matrix, Vector, dot, inverse, magnitude, sqrt_above
 from amtl_cvx.errors import ModelError, NotCertifiable
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 
 _BITS = 30  # of a bound, rounded outward

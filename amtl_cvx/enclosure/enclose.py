@@ -35,8 +35,7 @@ from amtl_cvx.enclosure.sdpa import bound_precisely
 from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import ModelError, NotCertifiable
 from amtl_cvx.limits import seconds_left
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
 
 SOLVERS = ("CLARABEL", "SDPA")

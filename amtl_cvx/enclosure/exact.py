@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import Squared
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 

@@ -25,8 +25,7 @@ from amtl_cvx.enclosure.polynomial import edges_of
 from amtl_cvx.errors import SolveError
 from amtl_cvx.limits import check_time, seconds_left
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
 from amtl_cvx.solution import Blocks, Solution, Status
 from amtl_cvx.tasks import Array, TaskSet
 

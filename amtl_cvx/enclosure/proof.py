@@ -20,7 +20,7 @@ from typing import Any
 
 from amtl_cvx.enclosure.cells import Cell
 from amtl_cvx.enclosure.exact import Matrix, task_weights
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 
 FORMAT = "amtl-cvx global minimum 2"

@@ -32,8 +32,7 @@ from amtl_cvx.certificate import infeasibility
 from amtl_cvx.enclosure.sublevel import Bounds, derive_bounds
 from amtl_cvx.errors import ModelError, NotCertifiable
 from amtl_cvx.losses import Logistic, SquaredHinge
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
 from amtl_cvx.tasks import Task, TaskSet
 
 GAP = 1e-6

@@ -22,8 +22,7 @@ from amtl_cvx.enclosure.point import exact_point
 from amtl_cvx.enclosure.proof import problem_of
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Squared
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 

@@ -25,7 +25,7 @@ from scipy.optimize import linprog
 from amtl_cvx.enclosure.box import derive_box
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import Logistic, Loss, Squared, SquaredHinge
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.solvers import SOLVE_LIMIT, SolverFault, watched
 from amtl_cvx.tasks import Array, Task, TaskSet
 from amtl_cvx.transfer import LossWeightedL1

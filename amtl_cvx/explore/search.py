@@ -16,8 +16,7 @@ from amtl_cvx.experiment import Job, fit_many
 from amtl_cvx.explore.landscape import Landscape
 from amtl_cvx.explore.points import FirstOrderPoint, Reached, by_objective, connected, distance
 from amtl_cvx.explore.starts import Start
-from amtl_cvx.model import Model, check_problem
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem, check_problem
 from amtl_cvx.scoring import score
 from amtl_cvx.solution import Blocks, Solution
 from amtl_cvx.tasks import TaskSet

@@ -11,8 +11,7 @@ import numpy as np
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import Job, fit_many
-from amtl_cvx.model import Model, check_problem
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem, check_problem
 from amtl_cvx.subproblems import compile_transfer_step
 from amtl_cvx.tasks import Array, TaskSet
 

@@ -1,5 +1,12 @@
-"""What is minimised, and its blocks at one place: `Problem` (tasks, model), `Point` (at W, B)."""
+"""What is minimised, and its blocks at one place: `Model`, `Problem` (tasks, model), `Point` (at W, B)."""
 
+from amtl_cvx.problem.model import Model, check_problem, make_model
 from amtl_cvx.problem.point import Point, Problem
 
-__all__ = ["Point", "Problem"]
+__all__ = [
+    "Model",
+    "Point",
+    "Problem",
+    "check_problem",
+    "make_model",
+]

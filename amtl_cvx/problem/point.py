@@ -19,7 +19,8 @@ from functools import cached_property
 import numpy as np
 
 from amtl_cvx.errors import ModelError
-from amtl_cvx.model import Model, check_problem, stacked_hessian
+from amtl_cvx.problem.coupling import difference, residual, slope_B, slope_W, stacked_hessian
+from amtl_cvx.problem.model import Model, check_problem
 from amtl_cvx.rowspace import spanning
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -173,7 +174,7 @@ class Point:
     @cached_property
     def M(self) -> Array:
         """I - B, (T, T)."""
-        return _frozen(np.eye(len(self.B)) - self.B)
+        return _frozen(difference(self.B))
 
     @cached_property
     def svd(self) -> tuple[Array, Array]:
@@ -194,7 +195,7 @@ class Point:
     @cached_property
     def R(self) -> Array:
         """What the coupling makes small: W - W B, (d, T)."""
-        return _frozen(self.W - self.W @ self.B)
+        return _frozen(residual(self.W, self.B))
 
     @cached_property
     def losses(self) -> Array:
@@ -243,12 +244,12 @@ class Point:
     @cached_property
     def coupling_gradient_W(self) -> Array:
         """The gradient of the coupling term in W, 2 coupling W P, (d, T)."""
-        return _frozen(2.0 * self.model.coupling * (self.R @ self.M.T))
+        return _frozen(slope_W(self.model.coupling, self.R, self.M))
 
     @cached_property
     def coupling_gradient_B(self) -> Array:
         """The gradient of the coupling term in B, -2 coupling W'(W - W B), (T, T)."""
-        return _frozen(-2.0 * self.model.coupling * (self.W.T @ self.R))
+        return _frozen(slope_B(self.model.coupling, self.W, self.R))
 
     @cached_property
     def gradient_W(self) -> Array:

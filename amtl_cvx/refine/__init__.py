@@ -29,8 +29,7 @@ from typing import Any
 
 from amtl_cvx.certificate import certify, residuals, resolution
 from amtl_cvx.certificate.weights import DENSE_LIMIT
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
 from amtl_cvx.refine.local import FALL, WORKING_LIMIT, Derivatives, Trust, derivatives, exact_round
 from amtl_cvx.refine.newton import newton_steps
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps

@@ -23,8 +23,8 @@ import scipy.sparse as sp
 
 from amtl_cvx.certificate.curvature import edge_blocks
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
+from amtl_cvx.problem.coupling import residual, slope_B
 from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems import HalfStep
@@ -143,7 +143,8 @@ def atom_variables(point: Point, *, most: int) -> Variables:
 def atom_slope(model: Model, W: Array, B: Array, losses: Array, atoms: Atoms, x: Array) -> Array:
     """Derivative of J in x, (k,)."""
     p, q = atoms.P @ losses + atoms.p0, atoms.Q @ losses + atoms.q0
-    slope: Array = atoms.E.T @ model.coupling_gradient_B(W, B).ravel() + p + 2.0 * q * x
+    coupling = slope_B(model.coupling, W, residual(W, B))
+    slope: Array = atoms.E.T @ coupling.ravel() + p + 2.0 * q * x
     return slope
 
 

@@ -23,7 +23,7 @@ import numpy as np
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import AMTLError, DataError
 from amtl_cvx.losses import Loss, make_loss
-from amtl_cvx.model import Model, make_model
+from amtl_cvx.problem import Model, make_model
 from amtl_cvx.runfolder.state import STATE, state_arrays
 from amtl_cvx.solution import HISTORY_COLUMNS, Solution
 

@@ -20,8 +20,8 @@ from amtl_cvx.data import PointArrays, read_point
 from amtl_cvx.data.untrusted import reading
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss
-from amtl_cvx.model import Model
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.problem import Model
 from amtl_cvx.runfolder.content import loss_from_dict, model_from_dict, parse_run_json
 from amtl_cvx.runfolder.files import locate, recorded_files
 from amtl_cvx.runfolder.schema import check_record, check_run

@@ -29,8 +29,8 @@ import scipy.linalg as sl
 from amtl_cvx.certificate.residuals import WeightPart, weight_part
 from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.errors import SolveError
-from amtl_cvx.model import stacked_hessian
 from amtl_cvx.problem import Point
+from amtl_cvx.problem.coupling import stacked_hessian
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems.balance import moves, unbalanced
 from amtl_cvx.subproblems.halfstep import HalfStep

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.solvers import Solved
 from amtl_cvx.tasks import Array, TaskSet
 

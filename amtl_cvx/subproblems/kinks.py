@@ -18,8 +18,7 @@ import numpy as np
 
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.certificate.kinked import DENSE_LIMIT, KinkedProblem
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
 from amtl_cvx.tasks import Array, TaskSet
 
 _STEPS, _REFUSED = 20, 1  # in all, and in a row without a better point

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from amtl_cvx.certificate import prox_steps
 from amtl_cvx.errors import ModelError
-from amtl_cvx.model import Model
 from amtl_cvx.parallel import SharedMap
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
+from amtl_cvx.problem.coupling import residual, slope_B
 from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved, Step, check_dpp, solve
 from amtl_cvx.subproblems.halfstep import HalfStep, unit_of
 from amtl_cvx.subproblems.problems import Problems, kept
@@ -303,7 +303,7 @@ def prox_polished(model: Model, W: Array, B: Array, losses: Array) -> Array:
         return B
     ahead, momentum = B, 1.0
     for _ in range(_PROX_STEPS):
-        new = model.transfer.prox(ahead - model.coupling_gradient_B(W, ahead) / L, 1.0 / L, losses)
+        new = model.transfer.prox(ahead - slope_B(model.coupling, W, residual(W, ahead)) / L, 1.0 / L, losses)
         if float(np.abs(new - B).max()) <= 1e-15 * max(1.0, float(np.abs(new).max())):
             return new
         if float(((ahead - new) * (new - B)).sum()) > 0.0:

@@ -14,9 +14,8 @@ import scipy.sparse as sp
 from amtl_cvx.certificate.residuals import task_slopes, weight_misses
 from amtl_cvx.errors import SolveError
 from amtl_cvx.losses import Loss
-from amtl_cvx.model import Model
 from amtl_cvx.parallel import SharedMap
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Model, Point
 from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved, Step, check_dpp, solve
 from amtl_cvx.subproblems.balance import moves, unbalanced
 from amtl_cvx.subproblems.halfstep import HalfStep

@@ -29,7 +29,7 @@ from instances import PROBLEMS, Absent  # noqa: E402
 from machine import machine  # noqa: E402
 
 from amtl_cvx import Certificate, Model, Options, Preparation, TaskSet, certify, fit, read  # noqa: E402
-from amtl_cvx.model import make_model  # noqa: E402
+from amtl_cvx.problem import make_model  # noqa: E402
 
 REPEATS, SEED, LIMIT = 7, 0, 0.10
 BENCHMARK = ("easy10", "pilot15", "hard20", "grow15", "grow60")

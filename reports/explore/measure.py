@@ -19,10 +19,10 @@ import numpy as np
 
 from amtl_cvx import LossWeightedL1, Model, Options, Squared, TaskSet, read
 from amtl_cvx.explore import FirstOrderPoint, Landscape, draw_starts, explore
-from amtl_cvx.model import make_model
 from amtl_cvx.parallel import workers
 from amtl_cvx.plotting import landscape_figure, write_png
 from amtl_cvx.preparation import Preparation
+from amtl_cvx.problem import make_model
 from amtl_cvx.scoring import score
 
 HERE = Path(__file__).resolve().parent

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from amtl_cvx import TaskSet
-from amtl_cvx.model import Model, make_model
+from amtl_cvx.problem import Model, make_model
 
 COUNT = 300
 SEED = 14

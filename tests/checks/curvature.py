@@ -17,8 +17,7 @@ from amtl_cvx.certificate import (
 )
 from amtl_cvx.certificate.held import HeldRows
 from amtl_cvx.digits import prove
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
 from checks.points import close, refused, solved
 

@@ -39,7 +39,7 @@ from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import AMTLError
 from amtl_cvx.losses import Squared
 from amtl_cvx.methods import fit
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 from checks.points import NUMBERS, Point, amtl, close, refused

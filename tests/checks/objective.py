@@ -16,8 +16,7 @@ from cases import (
 from amtl_cvx.certificate import (
     curvature,
 )
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
 from checks.points import LOSSES, anywhere, close, smooth
 

@@ -19,7 +19,7 @@ from amtl_cvx.digits.pieces import exact, piecewise
 from amtl_cvx.digits.rational import exact_prices
 from amtl_cvx.digits.weightstep import ExactRow, WeightStep
 from amtl_cvx.losses import Hinge, Huber, Squared
-from amtl_cvx.model import Model
+from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 from checks.points import amtl

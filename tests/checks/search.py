@@ -17,8 +17,7 @@ from amtl_cvx.errors import SolveError
 from amtl_cvx.experiment import Choice
 from amtl_cvx.holdout import draw, hold_out
 from amtl_cvx.losses import Logistic, Squared
-from amtl_cvx.model import Model
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.refine.local import Trust
 from amtl_cvx.run import Run
 from amtl_cvx.solvers import Backend, Solved

@@ -12,9 +12,8 @@ from cases import Array, random_tasks
 
 from amtl_cvx.certificate.conjugate import conjugate_gap
 from amtl_cvx.errors import ModelError
-from amtl_cvx.model import Model
 from amtl_cvx.plugins import Plugins
-from amtl_cvx.problem import Problem
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.refine.tangent import tangent_at
 from amtl_cvx.refine.variables import AtomStep
 from amtl_cvx.tasks import TaskSet

@@ -6,12 +6,11 @@ With the penalty of AMTL, R = mu sum_s c_s l_s sum_t B[s, t], this is [L16, eq. 
 
     J(W, B) = sum_t (1 + mu sum_u B[t, u]) c_t L_t(w_t) + coupling ||W - W B||_F^2
 
-Everything here is NumPy and exact up to rounding: J, its gradients
+J is biconvex: convex in W for fixed B and in B for fixed W, not jointly. Its figures at a point and their
+formulas are those of `Point`, in NumPy and exact up to rounding; here stand the losses of all tasks and
 
-    G_W[:, t] = a_t grad L_t(w_t) + 2 coupling (W P)_t      a_t = c_t (1 + R(B; e_t) - R(B; 0))
-    G_B       = R'(B) - 2 coupling W'(W - W B)              P = (I - B)(I - B)',  G_B off the diagonal
+    a_t = c_t (1 + R(B; e_t) - R(B; 0))         the weight of L_t(w_t) in the W-step
 
-and nothing comes from a solver. J is biconvex: convex in W for fixed B and in B for fixed W, not jointly.
 Task weights c_t: "equal" (1), "inverse-sqrt" (1/sqrt(n_t), which with reduction "sum" is AMTL-imbalanced of
 [L16]), or T positive numbers.
 """
@@ -21,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -31,6 +30,9 @@ from amtl_cvx.losses import Loss, Squared, loss_label, make_loss
 from amtl_cvx.notebook import paragraph
 from amtl_cvx.tasks import Array, TaskSet, check_tasks
 from amtl_cvx.transfer import TransferPenalty, make_transfer, transfers
+
+if TYPE_CHECKING:
+    from amtl_cvx.problem.point import Point
 
 TASK_WEIGHTS = ("equal", "inverse-sqrt")
 
@@ -204,21 +206,15 @@ class Model:
 
     def weighted_losses(self, tasks: TaskSet, W: Array) -> Array:
         """The losses times the task weights, c_t L_t(w_t), (T,): what the transfer penalty sees."""
-        return self.task_weight(tasks) * self.losses(tasks, W)
+        return self._at(tasks, W, np.zeros((tasks.T, tasks.T))).weighted_losses
 
     def terms(self, tasks: TaskSet, W: Array, B: Array) -> tuple[float, float, float]:
-        """The three terms of J at W (d, T), B (T, T): losses, transfer, coupling."""
-        weighted = self.weighted_losses(tasks, W)
-        residual = W - W @ B
-        return (
-            float(weighted.sum()),
-            self.transfer.value(B, weighted),
-            self.coupling * float((residual**2).sum()),
-        )
+        """The three terms of J at W (d, T), B (T, T): losses, transfer, coupling; see `Point.terms`."""
+        return self._at(tasks, W, B).terms
 
     def objective(self, tasks: TaskSet, W: Array, B: Array) -> float:
-        """The objective J at W (d, T), B (T, T)."""
-        return sum(self.terms(tasks, W, B))
+        """The objective J at W (d, T), B (T, T); see `Point.objective`."""
+        return self._at(tasks, W, B).objective
 
     def loss_gradient(self, tasks: TaskSet, W: Array) -> Array:
         """The gradients of the losses without weights, (d, T): column t is grad L_t(w_t)."""
@@ -232,42 +228,23 @@ class Model:
         """The factors in front of the sums over rows, (T,): 1/n_t or 1."""
         return 1.0 / tasks.counts if self.loss.reduction == "mean" else np.ones(tasks.T)
 
-    def coupling_gradient_W(self, W: Array, B: Array) -> Array:
-        """The gradient of the coupling term in W, 2 coupling W P, (d, T)."""
-        M = np.eye(len(B)) - B
-        return 2.0 * self.coupling * ((W @ M) @ M.T)
-
-    def coupling_gradient_B(self, W: Array, B: Array) -> Array:
-        """The gradient of the coupling term in B, -2 coupling W'(W - W B), (T, T)."""
-        return -2.0 * self.coupling * (W.T @ (W - W @ B))
-
     def gradient_W(self, tasks: TaskSet, W: Array, B: Array) -> Array:
-        """The gradient of J in W, G_W of theory.md section 4, (d, T)."""
-        return self.loss_weight(tasks, B) * self.loss_gradient(tasks, W) + self.coupling_gradient_W(W, B)
-
-    def loss_hessians(self, tasks: TaskSet, W: Array, B: Array) -> Array:
-        """a_t Hess L_t(w_t) of every task, (T, d, d)."""
-        pairs = zip(tasks, self.loss_weight(tasks, B), W.T, strict=True)
-        return np.stack([a * self.loss.hessian(task, w) for task, a, w in pairs])
-
-    def hessian_W(self, tasks: TaskSet, W: Array, B: Array) -> Array:
-        """Hessian in vec(W), tasks stacked: blockdiag(a_t Hess L_t) + 2 coupling P (x) I_d, (T d, T d)."""
-        return stacked_hessian(self.loss_hessians(tasks, W, B), np.eye(len(B)) - B, self.coupling)
+        """The gradient of J in W, (d, T), at W (d, T), B (T, T); see `Point.gradient_W`."""
+        return self._at(tasks, W, B).gradient_W
 
     def gradient_B(self, tasks: TaskSet, W: Array, B: Array) -> Array:
-        """The gradient of J in B, G_B of theory.md section 4, (T, T), its diagonal set to 0 (B has none).
+        """The gradient of J in B, (T, T), at W (d, T), B (T, T); errors of `Point.gradient_B`."""
+        return self._at(tasks, W, B).gradient_B
 
-        Raises
-        ------
-        ModelError
-            If the penalty is not linear in B: it has no gradient, see `TransferPenalty.prox`.
-        """
-        prices = self.transfer.prices(self.weighted_losses(tasks, W))
-        if prices is None:
-            raise ModelError(f"{type(self.transfer).__name__} has no gradient in B, only a prox")
-        gradient = prices[:, None] + self.coupling_gradient_B(W, B)
-        np.fill_diagonal(gradient, 0.0)
-        return gradient
+    def hessian_W(self, tasks: TaskSet, W: Array, B: Array) -> Array:
+        """Hessian of J in vec(W), (T d, T d), at W (d, T), B (T, T); see `Point.hessian_W`."""
+        return self._at(tasks, W, B).hessian_W()
+
+    def _at(self, tasks: TaskSet, W: Array, B: Array) -> Point:
+        """The point where each formula of J stands; asked for one figure it costs what the figure does."""
+        from amtl_cvx.problem.point import Point, Problem
+
+        return Point(Problem(tasks, self), W, B)
 
 
 def _check_squares(tasks: TaskSet) -> None:
@@ -308,16 +285,6 @@ def _shown(value: object) -> str:
     """A wrong argument, short."""
     words = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
     return words if len(words) <= 60 and "\n" not in words else f"a {type(value).__name__}"
-
-
-def stacked_hessian(blocks: Array, M: Array, coupling: float) -> Array:
-    """blockdiag(blocks) + 2 coupling M M' (x) I, (T d, T d), from blocks (T, d, d) and M (T, T)."""
-    T, d, _ = blocks.shape
-    H = np.zeros((T, d, T, d))
-    tasks, features = np.arange(T), np.arange(d)
-    H[:, features, :, features] = 2.0 * coupling * (M @ M.T)
-    H[tasks, :, tasks, :] += blocks
-    return H.reshape(T * d, T * d)
 
 
 def make_model(
