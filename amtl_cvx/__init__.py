@@ -5,7 +5,7 @@
     solution = fit(tasks, model)
     print(solution.certificate.verdict(), solution.graph.describe())
 
-The modules in the order in which they build on each other: errors, memory, console, arrays, notebook,
+The modules in the order in which they build on each other: errors, known, memory, console, arrays, notebook,
 parallel, rowspace, tasks, plugins, losses, transfer, model, problem, certificate, preparation, scoring,
 solution, solvers, subproblems, refine, run, coordinator, curriculum, footprint, methods, holdout,
 experiment, digits, enclosure, ladder, alignment, graph, explore, plotting, report, data, runfolder,

@@ -30,7 +30,7 @@ import shlex
 import sys
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -45,15 +45,17 @@ _NEGATIVE = re.compile(r"-(\d+\.|(\d+\.?\d*|\.\d+)e[+-]?\d+|inf|nan)", re.IGNORE
 class _Parser(argparse.ArgumentParser):
     """Bad usage is one line, like every other error; help goes the way of results.
 
-    Below the options stand examples and exit codes.
+    Below the options stand examples and exit codes, and what `further` says, which is only made for help.
     """
+
+    further: Callable[[], Sequence[str]] = staticmethod(list)
 
     def error(self, message: str) -> NoReturn:
         note(f"error: {message}; see {self.prog} --help")
         self.exit(Exit.USAGE)
 
     def print_help(self, file: object = None) -> None:
-        say(self.format_help().rstrip())
+        say(self.format_help().rstrip(), *self.further())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -389,7 +391,15 @@ def _add_certify(commands: argparse._SubParsersAction[_Parser]) -> None:
         " that is there must be about these data and this model, and is checked in place of a search",
     )
     certify.add_argument("--json", action="store_true", help="print the certificate as JSON")
+    certify.add_argument("--figures", action="store_true", help="print every figure, and what it is")
     _add_quiet(certify)
+    certify.further = _figures
+
+
+def _figures() -> list[str]:
+    from amtl_cvx import known
+
+    return ["", "figures of a certificate (--figures, --json), in their units:", *known.listing()]
 
 
 def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:

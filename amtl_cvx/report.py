@@ -12,7 +12,6 @@ that comes from users' files is escaped.
 from __future__ import annotations
 
 import base64
-import dataclasses
 import importlib.resources
 import io
 from collections.abc import Mapping, Sequence
@@ -24,8 +23,8 @@ import jinja2
 import numpy as np
 from numpy.typing import ArrayLike
 
-from amtl_cvx.certificate import LEVELS, Certificate, rungs
-from amtl_cvx.certificate.figures import rounded_down, rounded_up
+from amtl_cvx.certificate import LEVELS, rungs
+from amtl_cvx.certificate.figures import facts, rounded_up
 from amtl_cvx.graph import ORIENTATION, TransferGraph
 from amtl_cvx.plotting import convergence_figure, heatmap, node_link, truth_figure, write_png
 from amtl_cvx.plotting.canvas import shortened
@@ -43,48 +42,6 @@ STRONGEST = 12
 """How many single weights are listed."""
 _DPI = 180
 
-_MEANING = {
-    "kind": "the problem the point is judged against",
-    "objective": "J(W, B)",
-    "stationarity_W": "largest entry of the gradient in W",
-    "stationarity_B": "largest violation of the conditions on B, in units of its gradient",
-    "relative_W": "the same over the size of its terms, worst entry",
-    "relative_B": "the same over the size of its terms, worst edge",
-    "relative": "the residual that is held against the tolerance",
-    "joint_relative": "the residual of the joint objective",
-    "feasibility": "how far an entry of B is from the feasible set; must be 0",
-    "gap_W": "what a move of W alone can still gain",
-    "gap_B": "what a move of B alone can still gain",
-    "gap_W_exact": "whether gap_W is exact or an upper bound",
-    "gain_W": "what a move of W alone can still gain, the least bound that is proved, rounding included",
-    "gain_W_by": "which bound: of the Newton decrement, gap_W with room for rounding, or the value J itself",
-    "limit": "what gain_W and gap_B together are held against: tol J, not below the rounding of J(0, 0)",
-    "sigma_min": "smallest singular value of I - B; near 0 it inflates an upper bound gap_W",
-    "tol": "the tolerance for the residual, and for gains and gaps relative to J",
-    "passes": "feasible, residual within the tolerance, gain_W and gap_B within the limit",
-    "level": "rung on the ladder C0 (evaluated) to C5 (global)",
-    "edges": "entries of B that are not 0, off its diagonal",
-    "zeros": "the other entries off its diagonal: absent edges",
-    "zeros_proven": "absent edges that are absent from every best B for this W",
-    "error_W": "W is at most this far from the best W for this B (Frobenius norm)",
-    "error_B": "B is at most this far from the best B for this W (Frobenius norm)",
-    "condition_W": "condition number of the Hessian of the W-step",
-    "condition_B": "largest condition number of a B-step on its edges",
-    "reduced_hessian_min": "smallest curvature of J in W and the edges; positive at a strict local minimum",
-    "min_multiplier": "smallest price that an absent edge would have to pay beyond its use",
-    "min_positive_B": "smallest edge",
-    "held_rows": "rows on the kink of their loss, off which J rises; the curvature is that along them",
-    "proven_radius": "the entries of the true first-order point are known to this accuracy",
-    "proven_distance": "no entry of W and B is further away from it",
-    "proven_isolation": "there is no other first-order point within this distance of W and B",
-    "global_lower": "no point has a lower objective",
-    "global_upper": "the lowest objective known",
-    "global_width": "distance of the two, relative",
-    "global_excess": "J of this point is at most so far above global_lower",
-    "global_method": "exact: proved without trust in a solver; solver-claimed: not proved",
-    "refused": "levels that cannot be had here",
-}
-
 _METRICS = {
     "class accuracy": "share of rows whose largest score is that of their class",
     "accuracy": "share of right labels, mean over the tasks",
@@ -95,32 +52,6 @@ _METRICS = {
 
 _UNTOLD = ("command", "command_line", "data", "out", "quiet", "verbose", "json", "force")
 """Arguments that the table of settings leaves out."""
-
-_GROUPS = (
-    ("Verdict", ("kind", "objective", "tol", "passes", "level", "refused", "feasibility")),
-    (
-        "Residuals",
-        ("relative", "relative_W", "relative_B", "stationarity_W", "stationarity_B", "joint_relative"),
-    ),
-    ("Gaps", ("gain_W", "gain_W_by", "gap_B", "limit", "gap_W", "gap_W_exact", "error_W", "error_B")),
-    ("Edges and proven zeros", ("edges", "zeros", "zeros_proven")),
-    ("Conditioning", ("sigma_min", "condition_W", "condition_B")),
-    ("C3, second order", ("reduced_hessian_min", "min_multiplier", "min_positive_B", "held_rows")),
-    ("C4, proven digits", ("proven_radius", "proven_distance", "proven_isolation")),
-    (
-        "C5, global minimum",
-        ("global_lower", "global_upper", "global_width", "global_excess", "global_method"),
-    ),
-)
-"""The fields of the certificate as the page groups them."""
-_AT_MOST = (
-    "relative", "relative_W", "relative_B", "gap_W", "gain_W", "gap_B", "error_W", "error_B", "proven_radius",
-    "proven_distance", "global_upper", "global_width", "global_excess",
-)  # fmt: skip
-_AT_LEAST = ("reduced_hessian_min", "min_multiplier", "min_positive_B", "proven_isolation", "global_lower")
-"""The fields that are bounds: they are rounded to the side on which they hold."""
-_LEVEL_OF = {name: title[:2] for title, names in _GROUPS if title[:2] in LEVELS for name in names}
-_UNTRIED = dict.fromkeys(_LEVEL_OF, "not asked for")
 _MARKS = {
     "reached": "\N{CHECK MARK}",
     "not reached": "\N{MULTIPLICATION X}",
@@ -146,15 +77,6 @@ class Weights(NamedTuple):
     rows: list[tuple[str, list[tuple[str, float]]]]
     left_out: str
     strongest: list[tuple[str, str, float]]
-
-
-class Fact(NamedTuple):
-    """One line of the certificate table; `missing` says why there is no value."""
-
-    name: str
-    value: str
-    meaning: str
-    missing: str | None
 
 
 def write_report(
@@ -207,7 +129,7 @@ def write_report(
         rungs=[
             (rung, _MARKS[rung.state], rung.state.replace(" ", "-")) for rung in rungs(solution.certificate)
         ],
-        fact_groups=_fact_groups(solution.certificate),
+        fact_groups=facts(solution.certificate),
         edges=_edge_rows(graph),
         tasks=graph.to_dict()["tasks"],
         score_table=_score_table(scores or {}),
@@ -355,30 +277,6 @@ def _picture(figure: Figure, alt: str, caption: str) -> Picture:
     write_png(figure, buffer, dpi=_DPI)
     uri = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
     return Picture(uri, alt, caption, width=round(96 * figure.get_figwidth()))
-
-
-def _fact_groups(certificate: Certificate) -> list[tuple[str, list[Fact]]]:
-    """Every field of the certificate, by group; last what `reasons` says of anything else."""
-    groups = [(title, [_fact(certificate, name) for name in names]) for title, names in _GROUPS]
-    known = {entry.name for entry in dataclasses.fields(certificate)} | set(LEVELS)
-    others = [Fact(name, "", "", why) for name, why in certificate.reasons.items() if name not in known]
-    return groups + ([("Remarks", others)] if others else [])
-
-
-def _fact(certificate: Certificate, name: str) -> Fact:
-    """A field of the certificate; where it has no value, the reason."""
-    value = getattr(certificate, name)
-    if value is None:
-        reason = certificate.reasons.get(name) or certificate.reasons.get(_LEVEL_OF.get(name, ""))
-        return Fact(name, "", _MEANING[name], reason or _UNTRIED.get(name, "not available"))
-    digits = 12 if name in ("objective", "global_lower", "global_upper") else 6
-    if name in _AT_MOST:
-        shown = rounded_up(value, digits)
-    elif name in _AT_LEAST:
-        shown = rounded_down(value, digits)
-    else:
-        shown = f"{value:.{digits}g}" if isinstance(value, float) else _shown(value)
-    return Fact(name, shown or "none", _MEANING[name], None)
 
 
 def _edge_rows(graph: TransferGraph) -> list[dict[str, Any]]:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.certificate import Bounds, Certificate, conclude, infeasibility, residuals
+from amtl_cvx.certificate import Certificate, conclude, infeasibility, residuals
 from amtl_cvx.errors import ModelError
 from amtl_cvx.problem import Model, Point, Problem
 from amtl_cvx.refine import Carried
@@ -254,7 +254,8 @@ class Run:
             gain_W=None,
             B=self.B,
             tol=self.tol,
-            reasons=dict.fromkeys(("gap_W", "gap_B", "gain_W", *Bounds._fields[1:]), _UNJUDGED),
+            reasons={},
+            unknown=_UNJUDGED,
         )
         certificate = replace(certificate, passes=False, level="C0")
         return finish(self.tasks, self, certificate, status=Status.INTERRUPTED, seconds=self.seconds())

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 import math
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 from cases import random_tasks
+from command_line import GIVEN, Run, point
 
-from amtl_cvx import LossWeightedL1, Model, certify
-from amtl_cvx.certificate import Certificate, rungs
-from amtl_cvx.certificate.figures import double_above, double_below, rounded_down, rounded_up
-from amtl_cvx.report import _fact
+from amtl_cvx import LossWeightedL1, Model, certify, fit, known, report
+from amtl_cvx.certificate import Certificate, rungs, verdict
+from amtl_cvx.certificate.figures import Fact, double_above, double_below, fact, rounded_down, rounded_up
+from amtl_cvx.certificate.weights import WeightEvidence
 
 
 @pytest.mark.parametrize(
@@ -77,6 +81,10 @@ def test_words_of_a_certificate_hold(certificate: Certificate) -> None:
     assert set(re.findall(r"0\.001\d*", said)) == {"0.0012"}
 
 
+def _fact(found: Certificate, name: str) -> Fact:
+    return fact(found, next(figure for figure in known.figures() if figure.name == name))
+
+
 def test_the_tables_of_a_report_hold(certificate: Certificate) -> None:
     pi = replace(certificate, **dict.fromkeys((*BOUNDS, *LEAST, "global_lower", "global_upper"), math.pi))  # type: ignore[arg-type]
     for name in (*BOUNDS, "global_upper"):
@@ -91,3 +99,58 @@ def test_a_gap_is_never_said_to_be_smaller_than_it_is(certificate: Certificate) 
         words = replace(certificate, gap_W=gap, gap_B=gap, error_W=gap, error_B=gap).sentences()
         for shown in re.findall(r"(?:more than|at most) (\S+?e-\d+|1e-08)[. ,]", " ".join(words)):
             assert Fraction(shown) >= gap or shown == "1.3e-09"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Longer(Certificate):
+    """A certificate of which a developer wants to know one thing more: this row."""
+
+    longest: float | None = known.row(
+        known.CONDITIONING, "length of the longest predictor", "W", default=None, holds="at most"
+    )
+
+
+def test_a_new_figure_is_a_row_and_its_value(
+    run: Run, fitted: Path, monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator
+) -> None:
+    """It stands in JSON, report, help and what the commands print, and nothing else is told of it."""
+    evidence = WeightEvidence.figures
+    assert isinstance(evidence, property)
+    value = float(np.linalg.norm(point()["W"], axis=0).max())
+    monkeypatch.setattr(
+        WeightEvidence, "figures", property(lambda self: {**evidence.__get__(self), "longest": value})
+    )
+    monkeypatch.setattr(known, "Known", Longer)
+    monkeypatch.setattr(verdict, "Certificate", Longer)
+    shown, words = rounded_up(value, 6), "length of the longest predictor [W]"
+    answer = run("certify", "a.npz", "run", "--json")
+    assert answer.code == 0 and json.loads(answer.out)["longest"] == value
+    assert re.search(
+        rf"longest +{shown} +{re.escape(words)}", run("certify", "a.npz", "run", "--figures").out
+    )
+    assert f"    longest              {words}" in run("certify", "--help").out.splitlines()
+    monkeypatch.setattr(report, "_graph_pictures", lambda graph: [])
+    monkeypatch.setattr(report, "_convergence_picture", lambda solution: report.Picture("", "", "", 1))
+    solution = fit(
+        random_tasks(rng, d=2, counts=(9, 12)), Model(transfer=LossWeightedL1(mu=9.0), coupling=1.0)
+    )
+    report.write_report("page.html", solution=solution, arguments={}, versions={}, data={})
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert f"<td>{shown}</td>" in page and words in page
+
+
+def test_every_figure_is_a_row_and_is_told_once(certificate: Certificate) -> None:
+    names = [entry.name for entry in dataclasses.fields(Certificate)]
+    assert [figure.name for figure in known.figures()] + ["reasons"] == names
+    assert [name for name in names if f"\n    {name} : " not in (Certificate.__doc__ or "")] == []
+    groups = [group for group, _ in known.grouped()]
+    assert [group.level for group in groups if group.level] == ["C3", "C4", "C5"]
+    assert set(names) < set(certificate.to_dict())
+
+
+def test_figures_without_a_value_have_the_reason(run: Run, fitted: Path) -> None:
+    np.savez("point.npz", W=point()["W"], B=-point()["B"])
+    lines = run("certify", "a.npz", "point.npz", *GIVEN, "--standardize", "--intercept", "--figures").out
+    assert re.search(r"gap_B +none: B is not feasible", lines)
+    assert re.search(r"global_lower +none: not asked for", lines)
+    assert re.search(r"passes +no ", lines)

@@ -64,7 +64,7 @@ from amtl_cvx.certificate.rows import RowSums, confirm
 from amtl_cvx.certificate.rules import rule_that_changed
 from amtl_cvx.certificate.second_order import SecondOrder, second_order
 from amtl_cvx.certificate.valley import valley
-from amtl_cvx.certificate.verdict import Bounds, Certificate, check_tolerance, conclude, resolution
+from amtl_cvx.certificate.verdict import Certificate, check_tolerance, conclude, resolution
 from amtl_cvx.certificate.weights import WeightEvidence, refusal, weight_evidence, weight_gap
 from amtl_cvx.certificate.words import rungs
 from amtl_cvx.certificate.worst import worst_entries
@@ -73,7 +73,6 @@ from amtl_cvx.problem import Point
 
 __all__ = [
     "LEVELS",
-    "Bounds",
     "Certificate",
     "Residuals",
     "RowSums",
@@ -161,14 +160,7 @@ def certify(
         gain_W=about_W.judged,
         gain_W_by=about_W.by,
         resolution=floor,
-        bounds=Bounds(
-            sigma_min=about_W.sigma_min,
-            error_W=about_W.error,
-            error_B=about_B.error,
-            zeros_proven=about_B.zeros_proven,
-            condition_W=about_W.condition,
-            condition_B=about_B.condition,
-        ),
+        others={**about_W.figures, **about_B.figures},
         B=point.B,
         tol=tol,
         reasons=reasons,

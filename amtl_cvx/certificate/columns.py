@@ -49,6 +49,11 @@ class TransferEvidence(NamedTuple):
     proven: Mask | None = None
     """(T, T): entries of B that are 0 in every minimiser."""
 
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """What a certificate reports of it and does not judge."""
+        return {"error_B": self.error, "zeros_proven": self.zeros_proven, "condition_B": self.condition}
+
 
 def transfer_evidence(point: Point, *, enough: float = math.inf) -> TransferEvidence:
     """What is known about a feasible B for this W; small columns are solved exactly for a gap of `enough`."""

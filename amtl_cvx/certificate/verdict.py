@@ -5,17 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from amtl_cvx.arrays import is_number
 from amtl_cvx.certificate import words
-from amtl_cvx.certificate.known import Known
 from amtl_cvx.certificate.residuals import Residuals
 from amtl_cvx.certificate.rules import RULES
 from amtl_cvx.errors import ModelError
+from amtl_cvx.known import VERDICT, Known, figures, with_figures
 from amtl_cvx.notebook import paragraph
 from amtl_cvx.problem import Problem
 from amtl_cvx.problem.coupling import difference
@@ -25,73 +25,10 @@ _EPS = float(np.finfo(np.float64).eps)
 _KINKED, _SMOOTH = 16.0, 2.0**16  # what the scores are known to, in eps of the targets
 
 
+@with_figures
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Certificate(Known):
     """What is known about a point (W, B): figures, a verdict, a level; certificate.json is its `to_dict`.
-
-    Attributes
-    ----------
-    kind : str
-        The problem the point is judged against: "joint" (J), "single-task" (the W-step at B = 0),
-        "curriculum" (every convex step of Algorithm 2).
-    objective : float
-        J(W, B).
-    stationarity_W, stationarity_B : float
-        Largest residual, in the units of the gradient.
-    relative_W, relative_B, relative : float
-        Scale-free residuals; `relative` is the one that is judged.
-    joint_relative : float
-        The residual of J as a whole; equals `relative` for kind "joint", only reported for the others.
-    feasibility : float
-        max(0, -min B, max |diag B|); must be exactly 0.
-    gap_W, gap_B : float or None
-        Duality gaps in units of J; None where not available, with the reason in `reasons`.
-    gap_W_exact : bool
-        True when gap_W is the exact sub-optimality, False when it is an upper bound.
-    gain_W : float or None
-        What a move of W alone can gain at most: the least bound that is proved, with room for rounding;
-        judged. Infinite where nothing is proved, None where nothing was tried.
-    gain_W_by : str
-        Which bound it is: "decrement" (`gains`), "gap" (gap_W with its rounding), "value" (J itself, where
-        that is rounding) or "none".
-    limit : float or None
-        What gain_W and gap_B together are held against: tol J, not below the rounding of J (`resolution`).
-    sigma_min : float
-        Smallest singular value of I - B; near 0 it inflates an upper bound gap_W.
-    tol : float
-        What the residual and the gaps (relative to J) are held against.
-    passes : bool
-    level : str or None
-        "C0" to "C5" (from C3 on: `ladder.climb`); None for an infeasible point.
-    edges, zeros : int
-        Number of entries of B other than 0 and of those that are 0, off its diagonal.
-    zeros_proven : int or None
-        How many of the zeros are 0 in every minimiser of J(W, .).
-    error_W, error_B : float or None
-        Bounds on ||W - W*||_F and ||B - B*||_F, W* the minimiser of J(., B) and B* that of J(W, .).
-    condition_W, condition_B : float or None
-        Condition numbers: of the Hessian of the W-step (1-norm), and the largest of A_P'A_P over the columns
-        of B, A_P the predictors on the support of a column.
-    reduced_hessian_min, min_multiplier, min_positive_B : float or None
-        Level C3: the smallest eigenvalue of the reduced Hessian, the smallest multiplier of an entry B_st = 0
-        and the smallest positive entry of B (`second_order`).
-    held_rows : int or None
-        Level C3: how many rows stand on the kink of their loss (hinge, quantile) and are held there; the
-        eigenvalue is that of the moves along them.
-    proven_radius, proven_distance, proven_isolation : float or None
-        Level C4, all in the largest entry: a true first-order point is known to within the radius, the stored
-        W and B are at most the distance away from it, and within the isolation there is no other.
-    global_lower, global_upper, global_width : float or None
-        Level C5: bounds of the global minimum, rounded outward, and their distance relative to it.
-    global_excess : float or None
-        Level C5: J at this point, exact, less global_lower, rounded up: it is above the minimum by no more.
-    global_method : str or None
-        "exact", or "solver-claimed", which is no proof and never makes level C5.
-    refused : tuple of str
-        Levels that cannot be had at this point or on this machine; a level that was tried in vain is not
-        among them. `reasons` has the reason of both under the level's code.
-    reasons : mapping
-        Why a figure is None, or a level was not reached, by its name.
 
     Examples
     --------
@@ -158,17 +95,6 @@ def resolution(problem: Problem) -> float:
     return at_zero * ((_SMOOTH * _EPS) ** 2 if problem.model.loss.smooth else _KINKED * _EPS)
 
 
-class Bounds(NamedTuple):
-    """First-order evidence beside the gaps, named as in `Certificate`; None has its reason in `reasons`."""
-
-    sigma_min: float
-    error_W: float | None
-    error_B: float | None
-    zeros_proven: int | None
-    condition_W: float | None
-    condition_B: float | None
-
-
 def conclude(
     *,
     kind: str,
@@ -185,12 +111,14 @@ def conclude(
     B: Array,
     tol: float,
     reasons: Mapping[str, str],
-    bounds: Bounds | None = None,
+    others: Mapping[str, Any] | None = None,
+    unknown: str = "only the gaps of the steps are computed",
 ) -> Certificate:
     """The verdict and the level: the one place where figures are compared with the tolerance.
 
-    Without `bounds` (a curriculum) the steps have their gaps and nothing else is known about W and B. J >= 0,
-    so no move gains more than J: where J is within the limit, so is what W and B can gain.
+    `others` are the figures that are reported and not judged. Without them (a curriculum) the steps have
+    their gaps, and what is not known is so because of `unknown`. J >= 0, so no move gains more than J: where
+    J is within the limit, so is what W and B can gain.
     """
     limit = max(tol * abs(objective), resolution)
     gap_W, gap_B = gaps
@@ -202,12 +130,10 @@ def conclude(
     partial = small and (gap_B is not None or kind == "single-task" or zero)
     passes = feasible and relative <= tol and small and partial and "minimum" not in reasons
     level = None if not feasible else "C2" if passes else "C1" if partial else "C0"
-    if bounds is None:
-        sigma_min = float(np.linalg.svd(difference(B), compute_uv=False)[-1])
-        bounds = Bounds(sigma_min, *[None] * 5)
-        reasons = dict.fromkeys(Bounds._fields[1:], "only the gaps of the steps are computed") | dict(reasons)
+    if alone := others is None:
+        others = {"sigma_min": float(np.linalg.svd(difference(B), compute_uv=False)[-1])}
     edges = int(np.count_nonzero(B) - np.count_nonzero(np.diag(B)))
-    return Certificate(
+    certificate = Certificate(
         kind=kind,
         objective=objective,
         **found._asdict(),
@@ -220,7 +146,7 @@ def conclude(
         gain_W=gain_W,
         gain_W_by=gain_W_by,
         limit=limit,
-        **bounds._asdict(),
+        **others,
         tol=tol,
         passes=bool(passes),
         level=level,
@@ -228,6 +154,14 @@ def conclude(
         zeros=B.size - len(B) - edges,
         reasons=dict(reasons),
     )
+    if not alone:
+        return certificate
+    unsaid = [
+        figure.name
+        for figure in figures()
+        if figure.group != VERDICT and not figure.group.level and getattr(certificate, figure.name) is None
+    ]
+    return replace(certificate, reasons={**dict.fromkeys(unsaid, unknown), **reasons})
 
 
 def check_tolerance(tol: object) -> None:

@@ -58,6 +58,11 @@ class WeightEvidence(NamedTuple):
     sigma_min: float
     reasons: dict[str, str]
 
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """What a certificate reports of it and does not judge."""
+        return {"sigma_min": self.sigma_min, "error_W": self.error, "condition_W": self.condition}
+
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite proves nothing
 def weight_evidence(point: Point, *, multipliers: Sequence[Array] | None = None) -> WeightEvidence:

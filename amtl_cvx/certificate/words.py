@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from amtl_cvx.certificate.figures import double_above, rounded_down, rounded_up
-from amtl_cvx.certificate.known import Known
 from amtl_cvx.certificate.levels import DEGENERATE, INTERRUPTED, LEVELS, NEEDS, UNDECIDED, Rung, State
+from amtl_cvx.known import Known
 
 BOUNDS: Mapping[str, str] = {
     "decrement": "by the Newton decrement",

@@ -13,7 +13,7 @@ from amtl_cvx.certificate import Certificate, check_level
 from amtl_cvx.certificate.figures import double_below
 from amtl_cvx.commands.earlier import changed_rules, other_data
 from amtl_cvx.commands.foreign import Reading, in_data_order, repair
-from amtl_cvx.commands.output import files_of_run, ladder_lines, reached_words, write_whole
+from amtl_cvx.commands.output import figure_lines, files_of_run, ladder_lines, reached_words, write_whole
 from amtl_cvx.commands.parts import columns_aside, retake, wanted_parts
 from amtl_cvx.commands.rows import confirmed, keep_rows
 from amtl_cvx.commands.settings import admit, learn_preparation, number, resolve, say_reading, time_limit
@@ -256,6 +256,8 @@ def _lines(climbed: Climb, tasks: TaskSet, arguments: Namespace) -> list[str]:
         "",
         *ladder_lines(certificate),
     ]
+    if arguments.figures:
+        lines += ["", *figure_lines(certificate)]
     if arguments.digits is not None and climbed.proven is not None:
         lines += ["", *_digit_lines(climbed.proven, tasks)]
     return lines

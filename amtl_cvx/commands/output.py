@@ -1,4 +1,4 @@
-"""What commands write besides run folders: files whole or not at all, the ladder."""
+"""What commands write besides run folders: files whole or not at all, the ladder, figures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from amtl_cvx.certificate import Certificate, rungs
+from amtl_cvx.certificate.figures import facts
 from amtl_cvx.errors import DataError
 from amtl_cvx.runfolder.work import Work
 
@@ -76,6 +77,17 @@ def ladder_lines(certificate: Certificate) -> list[str]:
         + (rung.figure if rung.state == "reached" and rung.code <= "C2" else rung.words)
         for rung in rungs(certificate)
     ]
+
+
+def figure_lines(certificate: Certificate) -> list[str]:
+    """One line a figure, by group: its name, its value or why it has none, and what it is."""
+    lines = []
+    for title, members in facts(certificate):
+        lines.append(title)
+        for fact in members:
+            value = f"none: {fact.missing}" if fact.missing else fact.value
+            lines.append(f"  {fact.name:<20} {value:<20}  {fact.meaning}".rstrip())
+    return lines
 
 
 def reached_words(certificate: Certificate) -> str:
