@@ -45,7 +45,7 @@ _NEGATIVE = re.compile(r"-(\d+\.|(\d+\.?\d*|\.\d+)e[+-]?\d+|inf|nan)", re.IGNORE
 class _Parser(argparse.ArgumentParser):
     """Bad usage is one line, like every other error; help goes the way of results.
 
-    Below the options stand examples and exit codes, and what `further` says, which is only made for help.
+    Below the options stand examples and exit codes, above them what `further` says, made where it is printed.
     """
 
     further: Callable[[], Sequence[str]] = staticmethod(list)
@@ -55,7 +55,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(Exit.USAGE)
 
     def print_help(self, file: object = None) -> None:
-        say(self.format_help().rstrip(), *self.further())
+        self.epilog = "\n".join([*self.further(), self.epilog or ""])
+        say(self.format_help().rstrip())
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -399,7 +400,7 @@ def _add_certify(commands: argparse._SubParsersAction[_Parser]) -> None:
 def _figures() -> list[str]:
     from amtl_cvx import known
 
-    return ["", "figures of a certificate (--figures, --json), in their units:", *known.listing()]
+    return ["figures of a certificate (--figures, --json), with their units:", *known.listing(), ""]
 
 
 def _add_export(commands: argparse._SubParsersAction[_Parser]) -> None:
