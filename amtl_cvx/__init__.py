@@ -5,11 +5,11 @@
     solution = fit(tasks, model)
     print(solution.certificate.verdict(), solution.graph.describe())
 
-The modules in the order in which they build on each other: errors, known, memory, console, arrays, notebook,
-parallel, rowspace, tasks, plugins, losses, transfer, model, problem, certificate, preparation, scoring,
-solution, solvers, subproblems, refine, run, coordinator, curriculum, footprint, methods, holdout,
-experiment, digits, enclosure, ladder, alignment, graph, explore, plotting, report, data, runfolder,
-progress, commands, examples, completion, cli. Where their essays cite theory.md, that is
+The modules in the order in which they build on each other: errors, known, memory, console, untrusted,
+arrays, notebook, parallel, rowspace, tasks, plugins, losses, transfer, model, problem, certificate,
+preparation, scoring, solution, solvers, subproblems, refine, run, coordinator, curriculum, footprint,
+methods, holdout, experiment, digits, enclosure, ladder, alignment, graph, explore, plotting, report, data,
+runfolder, progress, commands, examples, completion, cli. Where their essays cite theory.md, that is
 reports/guide/theory.md.
 
 A name is imported when it is first used (PEP 562): CVXPY takes two seconds, and `amtl-cvx --help` needs none.

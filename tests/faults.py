@@ -511,6 +511,15 @@ TERMS = (
     Fault("two classes of one name", "plugins:Plugins.register", "not isinstance(name, str) or (", "not isinstance(name, str) and (", NAMES),
 )  # fmt: skip
 
+STORED = (
+    Fault("a changed array is read", "problem.stored:_array", "if files and files.get", "if not files and files.get", c.stored_problems_come_back),
+    Fault("a changed description is read", "problem.stored:read_about", 'if "sha256" in about', 'if "sha255" in about', c.stored_problems_come_back),
+    Fault("changed names are read", "problem.stored:read", 'if "names.json" in files', 'if "names" in files', c.stored_problems_come_back),
+    Fault("tasks that are equal by value share rows", "problem.stored:_shared", "(one.view(np.int64) == other.view(np.int64))", "(one == other)", c.stored_problems_come_back),
+    Fault("a mean over the rows of the factor", "problem.stored:_tasks", 'int(rows[t]) if', 'None if', c.stored_problems_come_back),
+    Fault("the second number of a penalty is lost", "problem.stored:model_from", 'stored.get("transfer_parameters")', "None", c.stored_problems_come_back),
+)  # fmt: skip
+
 FAULTS = (
     *LOSSES_AND_J,
     *RESIDUALS_AND_VERDICT,
@@ -520,6 +529,7 @@ FAULTS = (
     *GLOBAL,
     *SEARCH,
     *TERMS,
+    *STORED,
 )
 """Every planted fault of the verifier."""
 CHECKS = tuple(dict.fromkeys(fault.caught_by for fault in FAULTS))

@@ -15,6 +15,7 @@ import pytest
 import scipy.io
 import scipy.sparse
 
+from amtl_cvx import untrusted
 from amtl_cvx.data import (
     Dataset,
     problem_names,
@@ -23,7 +24,6 @@ from amtl_cvx.data import (
     read,
     read_arrays,
     read_features,
-    untrusted,
 )
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Logistic

@@ -12,7 +12,8 @@ import pytest
 import scipy.io
 from scipy import sparse
 
-from amtl_cvx.data import read, untrusted
+from amtl_cvx import untrusted
+from amtl_cvx.data import read
 from amtl_cvx.data.mat5 import MatlabFile
 from amtl_cvx.errors import DataError
 

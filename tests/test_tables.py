@@ -15,9 +15,9 @@ import pandas as pd
 import pytest
 from command_line import GIVEN, Run, arrays, assert_error, write_csv
 
-from amtl_cvx import memory
+from amtl_cvx import memory, untrusted
 from amtl_cvx.arrays import sorted_names
-from amtl_cvx.data import delimited, read, read_features, untrusted
+from amtl_cvx.data import delimited, read, read_features
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import TaskSet
 

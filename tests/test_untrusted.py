@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from command_line import Run, assert_error
 
-from amtl_cvx import memory
-from amtl_cvx.data import read, read_features, untrusted
+from amtl_cvx import memory, untrusted
+from amtl_cvx.data import read, read_features
 from amtl_cvx.errors import DataError
 
 COLUMNS = {"task": "task", "target": "y"}

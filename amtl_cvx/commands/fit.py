@@ -32,6 +32,7 @@ from amtl_cvx.ladder import Climb, climb
 from amtl_cvx.methods import fit as fit_method
 from amtl_cvx.methods import method_named
 from amtl_cvx.parallel import workers
+from amtl_cvx.problem import Problem
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import Missed, RunFolder, to_json, write_proofs
 from amtl_cvx.scoring import SINGLE_TASK, SINGLE_TASK_WORDS, score
@@ -75,6 +76,7 @@ def fit(arguments: Namespace) -> Exit:
         if arguments.level > "C2":  # a climb takes up to minutes
             folder.checkpoint(solution, **told)
         climbed = _climbed(solution, setup.train, arguments, progress)
+        problem = Problem(setup.train, solution.model)
         solution = dataclasses.replace(solution, certificate=climbed.certificate)
         with uninterrupted():  # the point is there: DIR is written
             progress.phase("drawing the graph and writing the report")
@@ -83,7 +85,7 @@ def fit(arguments: Namespace) -> Exit:
                 solution,
                 scores=scores,
                 missed=_missed(solution, climbed, arguments.level),
-                numbers=lambda work: write_proofs(work, climbed, setup.train),
+                numbers=lambda work: write_proofs(work, climbed, problem),
                 **told,
             )
     spent = ", ".join(f"{name} {value:.2f} s" for name, value in solution.seconds.items())

@@ -22,10 +22,10 @@ import numpy as np
 
 from amtl_cvx.arrays import Mask, clean
 from amtl_cvx.data import Dataset
-from amtl_cvx.data.untrusted import shown
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.holdout import draw, split_off
 from amtl_cvx.tasks import Task, TaskSet
+from amtl_cvx.untrusted import shown
 
 _log = logging.getLogger(__name__)
 _COLUMN = "column:"

@@ -22,12 +22,12 @@ from amtl_cvx.commands.settings import admit
 from amtl_cvx.console import emit
 from amtl_cvx.data import TABLE_OPTIONS, read_features, table_options
 from amtl_cvx.data.table import column_name
-from amtl_cvx.data.untrusted import shown
 from amtl_cvx.errors import DataError, Exit
 from amtl_cvx.losses import Loss
 from amtl_cvx.runfolder import StoredRun, read_run
 from amtl_cvx.solution import Status
 from amtl_cvx.tasks import Array, task_index
+from amtl_cvx.untrusted import shown
 
 _NUMBER = re.compile(r"[+-]?(\d{1,15}\.?\d*|\.\d+)([eE][+-]?\d{1,2})?", re.ASCII)
 _log = logging.getLogger(__name__)

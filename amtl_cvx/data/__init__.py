@@ -48,10 +48,10 @@ from amtl_cvx.data.problems import problem_names, problems_folder, read_problem
 from amtl_cvx.data.rows import ChunkedRows, Rows
 from amtl_cvx.data.stream import Observe, evaluate, factor, gather, has_labels, hold_out
 from amtl_cvx.data.table import CheckNames, TextTable, column_name, table_features, table_tasks
-from amtl_cvx.data.untrusted import check_expansion, existing_file, reading
 from amtl_cvx.data.workbook import Workbook
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import make_loss
+from amtl_cvx.untrusted import check_expansion, existing_file, reading
 
 __all__ = [
     "TABLE_OPTIONS",

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from amtl_cvx.data.table import Marks, TextTable, column_name
-from amtl_cvx.data.untrusted import check_expansion, read_bytes, shown
 from amtl_cvx.errors import DataError
+from amtl_cvx.untrusted import check_expansion, read_bytes, shown
 
 if TYPE_CHECKING:
     import _csv

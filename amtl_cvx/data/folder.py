@@ -18,54 +18,15 @@ from numpy.typing import NDArray
 
 from amtl_cvx.arrays import Labels, check_features, clean, two_labels
 from amtl_cvx.data.dataset import FeatureTable
-from amtl_cvx.data.npz import array_header, check_stored, tasks_of_rows
+from amtl_cvx.data.npz import tasks_of_rows
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
-from amtl_cvx.data.untrusted import check_room, check_size, existing_file, read_json, reading
 from amtl_cvx.errors import DataError
+from amtl_cvx.problem.stored import read_names
+from amtl_cvx.untrusted import check_room, check_size, reading
+from amtl_cvx.untrusted.npy import ArrayFile
 
 _WORDS = 1 << 16
 """Texts that are looked at at once."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ArrayFile:
-    """A .npy file that is read in parts."""
-
-    path: Path
-    shape: tuple[int, ...]
-    fortran: bool
-    dtype: np.dtype[Any]
-    offset: int
-
-    @classmethod
-    def open(cls, path: Path) -> ArrayFile:
-        """From the header, which is checked against the size of the file."""
-        existing_file(path, f"an array {path.name}")
-        with path.open("rb") as stream:
-            shape, fortran, dtype = array_header(stream, path.name)
-            offset = stream.tell()
-        check_stored(path.name, shape, dtype, path.stat().st_size - offset)
-        return cls(path=path, shape=shape, fortran=fortran, dtype=dtype, offset=offset)
-
-    def vector(self) -> ArrayFile:
-        """The same numbers as (N,), where this is (N, 1)."""
-        shape = self.shape[:1] if len(self.shape) == 2 and self.shape[1] == 1 else self.shape
-        return ArrayFile(path=self.path, shape=shape, fortran=False, dtype=self.dtype, offset=self.offset)
-
-    def rows(self, start: int, stop: int) -> NDArray[Any]:
-        """Rows start to stop, as they are stored."""
-        shape = (min(stop, self.shape[0]) - start, *self.shape[1:])
-        if not (self.fortran and len(shape) == 2):
-            width = int(np.prod(shape[1:], dtype=np.int64))
-            return self._read(start * width, shape[0] * width).reshape(shape)
-        columns = np.empty(shape[::-1], dtype=self.dtype)
-        for j in range(shape[1]):
-            columns[j] = self._read(j * self.shape[0] + start, shape[0])
-        return columns.T
-
-    def _read(self, start: int, count: int) -> NDArray[Any]:
-        place = self.offset + start * self.dtype.itemsize
-        return np.fromfile(self.path, dtype=self.dtype, count=count, offset=place)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,15 +113,3 @@ def _signs(y: NDArray[Any], labels: Labels | None) -> NDArray[Any]:
 def _member(folder: Path, key: str) -> ArrayFile:
     file = ArrayFile.open(folder / f"{key}.npy")
     return file if key == "X" else file.vector()
-
-
-def read_names(folder: Path) -> dict[str, tuple[str, ...]]:
-    """The lists of names.json; empty without one."""
-    path = folder / "names.json"
-    if not path.exists():
-        return {}
-    content = read_json(path)
-    keys = ("task_names", "feature_names")
-    if not isinstance(content, dict) or not all(isinstance(content.get(key, []), list) for key in keys):
-        raise DataError(f"names.json must hold the lists {' and/or '.join(keys)}: write them so")
-    return {key: tuple(str(name) for name in content[key]) for key in keys if key in content}

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.data.untrusted import check_expansion, check_size, read_bytes
 from amtl_cvx.errors import DataError
+from amtl_cvx.untrusted import check_expansion, check_size, read_bytes
 
 _HDF5 = b"\x89HDF\r\n\x1a\n"
 _MATRIX, _COMPRESSED = 14, 15

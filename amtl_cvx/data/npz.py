@@ -11,16 +11,17 @@ import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amtl_cvx.arrays import check_features, check_gaps, whole_numbers
 from amtl_cvx.data.dataset import Dataset, FeatureTable
-from amtl_cvx.data.untrusted import check_expansion, check_size, existing_file, reading, shown
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import TaskSet
+from amtl_cvx.untrusted import check_expansion, check_size, existing_file, reading, shown
+from amtl_cvx.untrusted.npy import array_header, check_stored
 
 
 def read_arrays(
@@ -140,27 +141,6 @@ def _member(archive: zipfile.ZipFile, key: str) -> NDArray[Any]:
     with archive.open(f"{key}.npy") as stream:
         array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
     return array
-
-
-def array_header(stream: IO[bytes], key: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran order and dtype that a .npy stream claims, none of them Python objects."""
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    version = np.lib.format.read_magic(stream)
-    if version not in readers:
-        raise DataError(f"{key} has an unknown array format {version}: write it with numpy.savez or save")
-    shape, fortran, dtype = readers[version](stream)
-    if dtype.hasobject:
-        raise DataError(
-            f"{key} holds Python objects, expected plain numbers or strings: convert it, then save again"
-        )
-    return shape, fortran, dtype
-
-
-def check_stored(key: str, shape: Sequence[int], dtype: np.dtype[Any], size: int) -> None:
-    """Refuse a claim of more bytes than the `size` that are there, or of a negative number."""
-    stored = math.prod(shape) * dtype.itemsize
-    if stored > size or any(length < 0 for length in shape):
-        raise DataError(f"{key} claims {stored} bytes, the file holds {size}: damaged, write it again")
 
 
 def _labels(arrays: Mapping[str, NDArray[Any]], key: str) -> tuple[str, ...] | None:

@@ -20,8 +20,8 @@ from amtl_cvx.arrays import Array, Labels, check_features, clean, sorted_names, 
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
 from amtl_cvx.data.table import MISSING, UNNAMED, CheckNames, by_task, check_aside, check_names, column_name
-from amtl_cvx.data.untrusted import check_expansion, reading, shown
 from amtl_cvx.errors import DataError
+from amtl_cvx.untrusted import check_expansion, reading, shown
 
 if TYPE_CHECKING:
     import pyarrow as pa

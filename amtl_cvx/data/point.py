@@ -26,11 +26,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtl_cvx.arrays import clean
-from amtl_cvx.data.folder import ArrayFile, read_names
 from amtl_cvx.data.mat5 import MatlabFile
 from amtl_cvx.data.npz import read_arrays, text_labels
-from amtl_cvx.data.untrusted import check_size, existing_file, reading, shown
 from amtl_cvx.errors import DataError
+from amtl_cvx.problem.stored import read_names
+from amtl_cvx.untrusted import check_size, existing_file, reading, shown
+from amtl_cvx.untrusted.npy import ArrayFile
 
 MAX_TEXT = 1 << 28
 """Largest text file, in bytes, that is read as a point: its numbers take several times that in memory."""

@@ -33,8 +33,8 @@ from amtl_cvx.arrays import (
     is_frame,
     whole_numbers,
 )
-from amtl_cvx.data.untrusted import check_room
 from amtl_cvx.errors import DataError
+from amtl_cvx.untrusted import check_room
 
 CHUNK = 1 << 20
 """Numbers a chunk holds (8 MiB as float64)."""

@@ -34,9 +34,9 @@ from threadpoolctl import threadpool_limits
 
 from amtl_cvx.arrays import MANY, Array, check_gaps, frozen, label_pair, numbers_for_classes
 from amtl_cvx.data.rows import Chunk, Rows
-from amtl_cvx.data.untrusted import check_room, check_size
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import Task, TaskSet, triangular_factor
+from amtl_cvx.untrusted import check_room, check_size
 
 if TYPE_CHECKING:
     from amtl_cvx.certificate import RowSums

@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 
 from amtl_cvx.arrays import Array, check_features, clean, sorted_names, targets
 from amtl_cvx.data.dataset import FeatureTable
-from amtl_cvx.data.untrusted import shown
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import TaskSet
+from amtl_cvx.untrusted import shown
 
 MISSING = frozenset(
     ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"]

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from amtl_cvx.data.table import Marks, TextTable, column_name
-from amtl_cvx.data.untrusted import check_expansion, read_bytes
 from amtl_cvx.errors import DataError
+from amtl_cvx.untrusted import check_expansion, read_bytes
 
 _PER_BYTE = 8
 """Bytes of memory that a byte of the sheet takes at least."""

@@ -15,10 +15,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
 from amtl_cvx.errors import ModelError
+from amtl_cvx.problem import stored
 from amtl_cvx.problem.coupling import difference, residual, slope_B, slope_W, stacked_hessian
 from amtl_cvx.problem.model import Model, check_problem
 from amtl_cvx.rowspace import spanning
@@ -69,6 +71,52 @@ class Problem:
             For a wrong shape, other names, or a number that is not finite.
         """
         return Point(self, *self.tasks.check_point(W, B))
+
+    def save(self, place: str | Path, *, source: str = "Python") -> None:
+        """Write tasks and model as a folder that `load` reads back bit for bit: all of it, or nothing.
+
+        Parameters
+        ----------
+        place : str or Path
+            The folder, absent or empty: problem.json and little-endian .npy arrays.
+        source : str
+            What problem.json says of where the data come from.
+
+        Raises
+        ------
+        DataError
+            For a folder with something in it, one that cannot be written, tasks that do not fit the model.
+        """
+        self.check()
+        stored.write(self.tasks, self.model, place, source=source)
+
+    @classmethod
+    def load(cls, place: str | Path) -> Problem:
+        """The problem that `save` or ``amtl-cvx export`` wrote; nothing in the folder is executed.
+
+        Parameters
+        ----------
+        place : str or Path
+            The folder.
+
+        Raises
+        ------
+        DataError
+            In one line: a file that is absent, cut off, changed or of another kind; a penalty or loss of
+            the user's own that is neither installed nor registered.
+
+        Examples
+        --------
+        >>> import numpy as np, tempfile
+        >>> from amtl_cvx import LossWeightedL1, Model, Problem, TaskSet
+        >>> tasks = TaskSet.from_arrays([np.eye(2), np.eye(2)], [[1.0, 0.0], [1.0, 2.0]])
+        >>> with tempfile.TemporaryDirectory() as place:
+        ...     Problem(tasks, Model(transfer=LossWeightedL1(mu=0.5), coupling=2.0)).save(place)
+        ...     back = Problem.load(place)
+        >>> back.model.coupling, back.tasks.fingerprint() == tasks.fingerprint()
+        (2.0, True)
+        """
+        return cls(*stored.read(place))
 
     def check(self) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights; looked at once."""

@@ -21,9 +21,9 @@ from typing import Any
 import numpy as np
 
 from amtl_cvx.data import Dataset
-from amtl_cvx.errors import AMTLError, DataError
-from amtl_cvx.losses import Loss, make_loss
-from amtl_cvx.problem import Model, make_model
+from amtl_cvx.errors import DataError
+from amtl_cvx.problem import Model
+from amtl_cvx.problem.stored import model_from
 from amtl_cvx.runfolder.state import STATE, state_arrays
 from amtl_cvx.solution import HISTORY_COLUMNS, Solution
 
@@ -94,31 +94,7 @@ def model_to_dict(model: Model) -> dict[str, Any]:
 
 def model_from_dict(stored: Mapping[str, Any]) -> Model:
     """The model that `model_to_dict` wrote; `DataError` for anything else."""
-    try:
-        weights = stored["task_weights"]
-        return make_model(
-            loss=stored["loss"],
-            reduction=stored["reduction"],
-            transfer=stored["transfer"],
-            mu=float(stored["mu"]),
-            coupling=float(stored["coupling"]),
-            task_weights=weights if isinstance(weights, str) else tuple(float(c) for c in weights),
-            transfer_parameters=stored.get("transfer_parameters"),
-        )
-    except AMTLError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"run.json does not describe a model ({type(error).__name__}: {error})") from error
-
-
-def loss_from_dict(stored: Mapping[str, Any]) -> Loss:
-    """The loss of a model that `model_to_dict` wrote; `DataError` for anything else."""
-    try:
-        return make_loss(stored["loss"], reduction=stored["reduction"])
-    except AMTLError:
-        raise
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DataError(f"run.json does not describe a loss ({type(error).__name__}: {error})") from error
+    return model_from(stored, source="run.json")
 
 
 def write_numbers(folder: Path, solution: Solution) -> None:

@@ -1,8 +1,8 @@
 """What a climb proved, kept with the run: digits.json (level C4) and proof.json (level C5).
 
-digits.json holds W, B and J of the proven point as decimals, the names of tasks and features, and the radius
-within which the point is known; proof.json the lower bound, which `python -m amtl_cvx.enclosure.checker`
-verifies without a solver and without this package.
+digits.json holds which problem it is (the description of `Problem.save`), W, B and J of the proven point as
+decimals, the names of tasks and features, and the radius within which the point is known; proof.json the
+lower bound, which `python -m amtl_cvx.enclosure.checker` verifies without a solver and without this package.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ import json
 from pathlib import Path
 
 from amtl_cvx.ladder import Climb
+from amtl_cvx.problem import Problem
+from amtl_cvx.problem.stored import described
 from amtl_cvx.runfolder.content import to_json
-from amtl_cvx.tasks import TaskSet
 
 
-def write_proofs(folder: Path, climbed: Climb, tasks: TaskSet) -> None:
-    """Write what there is into a folder; `tasks` are the prepared ones."""
+def write_proofs(folder: Path, climbed: Climb, problem: Problem) -> None:
+    """Write what there is into a folder; the tasks of the problem are the prepared ones."""
     if climbed.proven is not None:
-        (folder / "digits.json").write_text(to_json(climbed.proven.named(tasks)))
+        about = {"problem": described(problem.tasks, problem.model), **climbed.proven.named(problem.tasks)}
+        (folder / "digits.json").write_text(to_json(about))
     if (text := proof_text(climbed)) is not None:
         (folder / "proof.json").write_text(text)
 

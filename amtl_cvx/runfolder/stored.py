@@ -17,16 +17,17 @@ import numpy as np
 
 from amtl_cvx.arrays import Array, Labels, check_weights, clean
 from amtl_cvx.data import PointArrays, read_point
-from amtl_cvx.data.untrusted import reading
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.problem import Model
-from amtl_cvx.runfolder.content import loss_from_dict, model_from_dict, parse_run_json
+from amtl_cvx.problem.stored import loss_from
+from amtl_cvx.runfolder.content import model_from_dict, parse_run_json
 from amtl_cvx.runfolder.files import locate, recorded_files
 from amtl_cvx.runfolder.schema import check_record, check_run
 from amtl_cvx.solution import Record
 from amtl_cvx.transfer import transfers
+from amtl_cvx.untrusted import reading
 
 _log = logging.getLogger(__name__)
 
@@ -101,7 +102,7 @@ class StoredRun:
     @property
     def loss(self) -> Loss:
         """The loss of run.json; `DataError` where there is none."""
-        return loss_from_dict(self._model)
+        return loss_from(self._model, source="run.json")
 
     @property
     def signed(self) -> bool:

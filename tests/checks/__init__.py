@@ -104,6 +104,7 @@ from checks.search import (
     polished_points_are_no_higher,
     rises_beyond_the_gap_are_errors,
 )
+from checks.stored import stored_problems_come_back
 from checks.terms import (
     best_transfers,
     gap_of_every_penalty_holds,
@@ -187,6 +188,7 @@ __all__ = [
     "single_task_points_have_no_edges",
     "small",
     "solved",
+    "stored_problems_come_back",
     "supports_within_a_newton_step_are_not_certain",
     "twice_cut_box_holds",
     "verdict_compares_every_figure",
