@@ -1,25 +1,13 @@
-"""Tasks: the data of T related prediction problems, as a snapshot of the users' arrays.
-
-Task t has n_t rows: `X` (n_t, d), `y` (n_t,). All tasks share the d features. A `TaskSet` is the ordered
-collection; column t of W and row/column t of B belong to its task t.
-
-    >>> tasks = TaskSet.from_arrays([X0, X1], [y0, y1], names=["school 0", "school 1"])
-    >>> tasks.T, tasks.d, tasks.counts
-
-Everything downstream trusts what it gets from here: float64, two dimensions, finite, equal d, read-only, in
-memory that nobody else writes (`arrays`). Tasks that are given the same array keep sharing one copy of it.
-Labels of a classification loss are checked by the loss itself (`Loss.check`), because only it knows which are
-legal.
-"""
+# More than 300 lines: half of them document the five ways to make a set, which are methods of it.
+"""A set of tasks over the same features: the ways to make one, and what all of it asks of one."""
 
 from __future__ import annotations
 
 import functools
 import hashlib
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -27,9 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from amtl_cvx.arrays import (
     Array,
-    Indices,
     Labels,
-    Mask,
     as_array,
     check_aligned,
     check_complete,
@@ -43,8 +29,6 @@ from amtl_cvx.arrays import (
     frozen,
     group,
     is_frame,
-    is_series,
-    label_pair,
     names_of,
     names_or_numbers,
     numbers,
@@ -55,112 +39,14 @@ from amtl_cvx.arrays import (
 from amtl_cvx.errors import DataError
 from amtl_cvx.notebook import paragraph, table
 from amtl_cvx.rowspace import row_basis
-
-__all__ = [
-    "Array",
-    "Indices",
-    "Mask",
-    "Task",
-    "TaskSet",
-    "check_tasks",
-    "feature_lengths",
-    "task_index",
-    "triangular_factor",
-]
+from amtl_cvx.tasks.given import counted, kind, known_names, memory, names_for, one_a_task, task_index
+from amtl_cvx.tasks.task import Task, classes_of, feature_lengths, in_one_order, task_tuple
 
 BLOCK_SIZE = 10**6
 """Number of features in all rows up to which a `TaskSet` keeps them as one block too."""
 _SHOWN = 8
 """Tasks that are shown by name."""
-_CLASSES = (-1.0, 0.0, 1.0)
-_TURNED = 1e-14  # relative length that counts as nothing after a turn into coordinates and back
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Task:
-    """One task: its rows, its targets and its name.
-
-    Parameters
-    ----------
-    X : (n_t, d) array_like
-        Rows of features, in the users' units; a bias column, if there is one, included.
-    y : (n_t,) array_like
-        Targets (squared loss) or labels (logistic loss).
-    name : str
-        What figures and tables call the task.
-    count : int, optional
-        The number of rows a mean is taken over. It differs from ``len(y)`` only for a task whose rows were
-        replaced by a triangular factor (`Loss.compress`, `data.factor`).
-    ones : array_like like y, optional
-        What a factor of [1 X y] made of a column of ones; with it a factor can still be prepared.
-    feature_names : tuple of d str, optional
-        The columns of X, read from a frame; a `TaskSet` takes them over and puts its tasks into one order.
-
-    Raises
-    ------
-    DataError
-        For a wrong number of dimensions, no rows, no features, a NaN or an infinity, non-numeric entries.
-
-    Examples
-    --------
-    >>> from amtl_cvx import Task
-    >>> Task(X=[[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], y=[1.0, 0.0, 2.0], name="north")
-    Task('north': 3 rows, 2 features)
-    """
-
-    X: Array
-    y: Array
-    name: str = "task"
-    count: int | None = None
-    ones: Array | None = None
-    feature_names: tuple[str, ...] | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "name", clean(self.name))
-        if is_frame(self.X):
-            check_aligned(self.X, self.y, f"X and y of {self.name!r}")
-            names = _feature_names(self.feature_names, [self.X], [self.name])
-            order = column_order(self.X, names, f"X of {self.name!r}")
-            object.__setattr__(self, "feature_names", names)
-            object.__setattr__(self, "X", self.X if order is None else numbers(self.X, "X")[:, order])
-        X, y = snapshot(self.X, f"X of {self.name!r}"), snapshot(self.y, f"y of {self.name!r}")
-        if X.ndim != 2:
-            raise DataError(f"X of {self.name!r} must have two dimensions (rows, features), it has {X.shape}")
-        if y.ndim == 2 and y.shape[1] == 1:
-            y = y[:, 0]
-        if y.ndim != 1:
-            raise DataError(f"y of {self.name!r} must have one dimension, it has shape {y.shape}")
-        if len(X) != len(y):
-            raise DataError(f"{self.name!r} has {len(X)} rows in X, {len(y)} in y: give one target per row")
-        if X.size == 0:
-            raise DataError(f"{self.name!r} is empty (X is {X.shape}): every task needs a row and a feature")
-        object.__setattr__(self, "X", X)
-        object.__setattr__(self, "y", y)
-        if self.count is None:
-            object.__setattr__(self, "count", len(y))
-        if self.ones is not None:
-            ones = snapshot(self.ones, f"ones of {self.name!r}")
-            if ones.shape != y.shape:
-                raise DataError(
-                    f"ones of {self.name!r} must have shape {y.shape} like y, it has {ones.shape}"
-                )
-            object.__setattr__(self, "ones", ones)
-
-    def __repr__(self) -> str:
-        rows = f"a factor of {self.n} rows" if self.compressed else _count(self.n, "row")
-        return f"Task({self.name!r}: {rows}, {_count(self.X.shape[1], 'feature')})"
-
-    @property
-    def compressed(self) -> bool:
-        """Whether a triangular factor stands for the rows (`data.factor`, `Loss.compress`)."""
-        return self.n != len(self.y)
-
-    @property
-    def n(self) -> int:
-        """Number of rows that a mean loss is divided by, also where a factor stands for them."""
-        assert self.count is not None
-        return self.count
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -204,7 +90,7 @@ class TaskSet:
     labels: Labels | None = None
 
     def __post_init__(self) -> None:
-        tasks, names = _in_one_order(_task_tuple(self.tasks), self.feature_names)
+        tasks, names = in_one_order(task_tuple(self.tasks), self.feature_names)
         object.__setattr__(self, "tasks", tasks)
         object.__setattr__(self, "feature_names", names)
         widths = sorted({task.X.shape[1] for task in self.tasks})
@@ -218,7 +104,7 @@ class TaskSet:
             object.__setattr__(self, "feature_names", names_of(self.feature_names, self.d, "feature"))
             check_distinct(self.feature_names, "the features")
         if self.labels is None:
-            object.__setattr__(self, "labels", _labels(self.tasks))
+            object.__setattr__(self, "labels", classes_of(self.tasks))
 
     @classmethod
     def from_arrays(
@@ -254,24 +140,24 @@ class TaskSet:
         >>> TaskSet.from_arrays([[[1.0], [2.0]], [[3.0]]], [["no", "yes"], ["yes"]]).labels
         ('no', 'yes')
         """
-        sources, parts = _sequence(X, "X"), _sequence(y, "y")
+        sources, parts = one_a_task(X, "X"), one_a_task(y, "y")
         if len(sources) != len(parts):
             raise DataError(
                 f"expected as many targets as feature arrays, got {len(sources)} X and {len(parts)} y"
             )
-        called = _names(names, len(sources))
+        called = names_for(names, len(sources))
         for source, part, name in zip(sources, parts, called, strict=True):
             check_aligned(source, part, f"X and y of {name!r}")
-        known = _feature_names(feature_names, sources, called)
+        known = known_names(feature_names, sources, called)
         rows: dict[object, Array] = {}  # one conversion per array: tasks that share rows keep sharing them
         for source, name in zip(sources, called, strict=True):
-            if _memory(source) not in rows:
+            if memory(source) not in rows:
                 what = f"X of {name!r}"
                 order, array = column_order(source, known, what), snapshot(source, what)
-                rows[_memory(source)] = array if order is None else frozen(array[:, order])
+                rows[memory(source)] = array if order is None else frozen(array[:, order])
         found, labels = targets([(yt, f"y of {name!r}") for yt, name in zip(parts, called, strict=True)])
         tasks = tuple(
-            Task(X=rows[_memory(source)], y=yt, name=name)
+            Task(X=rows[memory(source)], y=yt, name=name)
             for source, yt, name in zip(sources, found, called, strict=True)
         )
         return cls(tasks=tasks, feature_names=known, labels=labels)
@@ -420,7 +306,7 @@ class TaskSet:
         target: str = "y",
     ) -> TaskSet:
         """From stacked rows and the numbers 0..T-1 of their tasks."""
-        known = _feature_names(feature_names, [X], ["all"])
+        known = known_names(feature_names, [X], ["all"])
         order, ([values], labels) = column_order(X, known, "X"), targets([(y, target)])
         rows = numbers(X, "X")
         if values.ndim == 2 and values.shape[:1] == rows.shape[:1]:
@@ -440,7 +326,7 @@ class TaskSet:
         parts = [order[bounds[t] : bounds[t + 1]] for t in range(T)]
         tasks = tuple(
             Task(X=frozen(rows[part]), y=frozen(values[part]), name=name)
-            for part, name in zip(parts, _names(names, T), strict=True)
+            for part, name in zip(parts, names_for(names, T), strict=True)
         )
         found = cls(tasks=tasks, feature_names=known, labels=labels)
         for name in [] if known is None else counters(rows, known):
@@ -501,9 +387,9 @@ class TaskSet:
         )
 
     def __repr__(self) -> str:
-        rows, names = _count(int(self.counts.sum()), "row"), ", ".join(map(repr, self.names[:_SHOWN]))
+        rows, names = counted(int(self.counts.sum()), "row"), ", ".join(map(repr, self.names[:_SHOWN]))
         more = ", ..." if self.T > _SHOWN else ""
-        return f"TaskSet({_count(self.T, 'task')}, {_count(self.d, 'feature')}, {rows}: {names}{more})"
+        return f"TaskSet({counted(self.T, 'task')}, {counted(self.d, 'feature')}, {rows}: {names}{more})"
 
     def _repr_html_(self) -> str:
         rows = [(task.name, task.n) for task in self.tasks[:_SHOWN]]
@@ -631,12 +517,6 @@ class TaskSet:
         return digest.hexdigest()
 
 
-def triangular_factor(rows: Array) -> Array:
-    """R of rows = Q R, (min(n, d), d): the same Gram matrix in the fewest rows."""
-    factor: Array = np.linalg.qr(rows, mode="r")  # type: ignore[assignment]
-    return factor
-
-
 def check_tasks(tasks: object) -> None:
     """`DataError` that says how a `TaskSet` is made where `tasks` is none."""
     if isinstance(tasks, TaskSet):
@@ -644,123 +524,4 @@ def check_tasks(tasks: object) -> None:
     how = "TaskSet.from_arrays([X0, X1], [y0, y1]), from_stacked(X, y, task), from_matrix(X, Y) or from_frame"
     if type(tasks).__name__ == "Dataset":
         how = "its part .train"
-    raise DataError(f"expected a TaskSet, got {_kind(tasks)}: give {how}")
-
-
-def task_index(names: Sequence[str], task: object) -> int:
-    """The position of `task` among `names`; `DataError` if there is no such task.
-
-    A string is always a name, also "0", and a whole number always a position: tasks may be called 1, 2, 3.
-    """
-    if isinstance(task, str):
-        if clean(task) not in names:
-            raise DataError(f"no task is called {task!r}; the first names are {', '.join(names[:5])}")
-        return list(names).index(clean(task))
-    if isinstance(task, bool | np.bool_) or not isinstance(task, Integral):
-        shown = " ".join(repr(task).split())[:60]
-        raise DataError(f"a task is a name or a whole number from 0 to {len(names) - 1}, got {shown}")
-    if not 0 <= int(task) < len(names):
-        raise DataError(f"task {task} does not exist: the tasks are 0 to {len(names) - 1}")
-    return int(task)
-
-
-def _task_tuple(tasks: object) -> tuple[Task, ...]:
-    """A tuple of tasks, at least one, or `DataError`."""
-    found = tuple(tasks) if isinstance(tasks, Iterable) else (tasks,)
-    if not found:
-        raise DataError("expected at least one task, got none")
-    for task in found:
-        if not isinstance(task, Task):
-            raise DataError(
-                f"expected Task objects, got {type(task).__name__}: TaskSet.from_arrays, from_stacked,"
-                " from_frame and from_matrix take arrays and frames"
-            )
-    return found
-
-
-def _in_one_order(
-    tasks: tuple[Task, ...], names: Sequence[str] | None
-) -> tuple[tuple[Task, ...], tuple[str, ...] | None]:
-    """Tasks whose frames named their columns, in the order of `names`, else of the first one that did."""
-    named = [task for task in tasks if task.feature_names is not None]
-    known = None if names is None else names_of(names, len(names), "feature")
-    known = named[0].feature_names if known is None and named else known
-    if not named:
-        return tasks, known
-
-    def ordered(task: Task) -> Task:
-        order = order_of(task.feature_names, known, f"the columns of X of {task.name!r}")
-        X = task.X if order is None else frozen(task.X[:, order])
-        return replace(task, X=X, feature_names=None)
-
-    return tuple(map(ordered, tasks)), known
-
-
-def _sequence(value: Any, what: str) -> list[Any]:
-    """The arrays of the tasks, one each, or `DataError` that says how else the data can be given."""
-    array = isinstance(value, np.ndarray) and value.dtype != object
-    stacked = is_frame(value) or is_series(value) or (array and value.ndim < (3 if what == "X" else 2))
-    if not stacked and isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping):
-        return list(value)
-    raise DataError(
-        f"from_arrays expects a list of one {what} per task, got {_kind(value)}: rows of all tasks with"
-        " a column of tasks go into from_stacked, a target column per task into from_matrix"
-    )
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _kind(value: object) -> str:
-    return f"an array of shape {value.shape}" if isinstance(value, np.ndarray) else type(value).__name__
-
-
-def _feature_names(
-    given: Sequence[str] | None, sources: Sequence[object], called: Sequence[str]
-) -> tuple[str, ...] | None:
-    """The names given, else the columns of the first frame, else None."""
-    if given is not None:
-        return names_of(given, len(given), "feature")
-    for source, name in zip(sources, called, strict=True):
-        found = column_names(source)
-        if found is not None:
-            check_distinct(found, f"the columns of X of {name!r}")
-            return found
-    return None
-
-
-def _labels(tasks: Iterable[Task]) -> Labels | None:
-    """0/1 or -1/+1 where the targets are these."""
-    found = []
-    for task in tasks:
-        if task.compressed or task.y[0] not in _CLASSES or not np.isin(task.y, _CLASSES).all():
-            return None
-        found.append([value for value in _CLASSES if (task.y == value).any()])
-    return label_pair(found)
-
-
-def _memory(array: object) -> object:
-    """Equal for arrays that are the same numbers in memory."""
-    if type(array) is np.ndarray:
-        return array.__array_interface__["data"][0], array.shape, array.strides, array.dtype.str
-    return id(array)
-
-
-def _names(names: Sequence[str] | None, T: int) -> tuple[str, ...]:
-    return tuple(f"task {t}" for t in range(T)) if names is None else names_of(names, T, "task")
-
-
-def feature_lengths(tasks: Iterable[Task], basis: Array | None) -> Array:
-    """||x_ti|| of the features that the tasks have in `basis` (`TaskSet.basis`), (d, T); shared rows once."""
-    known: dict[int, Array] = {}
-    columns = []
-    for task in tasks:
-        if id(task.X) not in known:
-            factor = task.X if basis is None else np.linalg.qr(task.X, mode="r") @ basis.T
-            lengths = np.sqrt(np.einsum("ij,ij->j", factor, factor))
-            if basis is not None:  # what is 0 in the features is rounding in coordinates
-                lengths[lengths <= _TURNED * lengths.max(initial=0.0)] = 0.0
-            known[id(task.X)] = lengths
-        columns.append(known[id(task.X)])
-    return np.column_stack(columns)
+    raise DataError(f"expected a TaskSet, got {kind(tasks)}: give {how}")

@@ -1,0 +1,30 @@
+"""Tasks: the data of T related prediction problems, as a snapshot of the users' arrays.
+
+Task t has n_t rows: `X` (n_t, d), `y` (n_t,). All tasks share the d features. A `TaskSet` is the ordered
+collection; column t of W and row/column t of B belong to its task t.
+
+    >>> tasks = TaskSet.from_arrays([X0, X1], [y0, y1], names=["school 0", "school 1"])
+    >>> tasks.T, tasks.d, tasks.counts
+
+Everything downstream trusts what it gets from here: float64, two dimensions, finite, equal d, read-only, in
+memory that nobody else writes (`arrays`). Tasks that are given the same array keep sharing one copy of it.
+Labels of a classification loss are checked by the loss itself (`Loss.check`), because only it knows which are
+legal.
+"""
+
+from amtl_cvx.arrays import Array, Indices, Mask
+from amtl_cvx.tasks.given import task_index
+from amtl_cvx.tasks.task import Task, feature_lengths, triangular_factor
+from amtl_cvx.tasks.task_set import TaskSet, check_tasks
+
+__all__ = [
+    "Array",
+    "Indices",
+    "Mask",
+    "Task",
+    "TaskSet",
+    "check_tasks",
+    "feature_lengths",
+    "task_index",
+    "triangular_factor",
+]
