@@ -9,7 +9,7 @@ The modules in the order in which they build on each other: errors, known, memor
 arrays, notebook, parallel, rowspace, tasks, plugins, losses, transfer, model, problem, certificate,
 preparation, scoring, solution, solvers, subproblems, refine, run, coordinator, curriculum, footprint,
 methods, holdout, experiment, digits, enclosure, ladder, alignment, graph, explore, plotting, report, data,
-runfolder, progress, commands, examples, completion, cli. Where their essays cite theory.md, that is
+runfolder, progress, commands, completion, cli. Where their essays cite theory.md, that is
 reports/guide/theory.md.
 
 A name is imported when it is first used (PEP 562): CVXPY takes two seconds, and `amtl-cvx --help` needs none.

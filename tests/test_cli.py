@@ -20,7 +20,7 @@ from command_line import GIVEN, D, Run, T, arrays, listing
 from amtl_cvx.cli import build_parser
 from amtl_cvx.errors import Exit
 
-FIT = import_module("amtl_cvx.commands.fit")  # the module; `commands.fit` is its function
+FIT = import_module("amtl_cvx.commands.fit")
 SETUP = import_module("amtl_cvx.commands.setup")
 
 

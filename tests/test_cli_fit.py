@@ -32,7 +32,7 @@ from command_line import (
 from amtl_cvx.errors import SolveError
 from amtl_cvx.solution import Status
 
-FIT = import_module("amtl_cvx.commands.fit")  # the module; `commands.fit` is its function
+FIT = import_module("amtl_cvx.commands.fit")
 SETUP = import_module("amtl_cvx.commands.setup")
 
 

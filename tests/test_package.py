@@ -28,6 +28,7 @@ MODULES = sorted(
     if module.name != "amtl_cvx.__main__" and not module.name.startswith("amtl_cvx.problems")
 )
 ROOT = Path(__file__).resolve().parents[1]
+WORK = ", ".join(f"amtl_cvx.commands.{name}" for name in ("certify", "explore", "export", "fit", "predict"))
 LATE = {"asyncio", "matplotlib", "networkx", "pandas", "sklearn", "jinja2", "rich"}
 
 
@@ -78,7 +79,7 @@ def loaded(*statements: str) -> list[set[str]]:
 
 def test_import_is_light() -> None:
     start, cvxpy, names, commands = loaded(
-        "import amtl_cvx.cli", "import cvxpy", "from amtl_cvx import *", "import amtl_cvx.commands"
+        "import amtl_cvx.cli", "import cvxpy", "from amtl_cvx import *", f"import {WORK}"
     )
     assert "amtl_cvx" in start and not start & {"numpy", "cvxpy", *LATE}
     assert not (names - cvxpy) & LATE

@@ -8,16 +8,7 @@
     plot       draw a stored run again
     solvers    what is installed, GPU or not, and why not
 
-A command prints results on stdout and raises `AMTLError` for whatever it cannot do; `cli.main` turns that
-into one line and an exit code.
+The arguments of each are in `parsers`. A command is the function of the name of its module, which `cli`
+imports when it is asked for. It prints results on stdout and raises `AMTLError` for whatever it cannot do;
+`cli.main` turns that into one line and an exit code.
 """
-
-from amtl_cvx.commands.certify import certify
-from amtl_cvx.commands.explore import explore
-from amtl_cvx.commands.export import export
-from amtl_cvx.commands.fit import fit
-from amtl_cvx.commands.plot import plot
-from amtl_cvx.commands.predict import predict
-from amtl_cvx.commands.solvers import solvers
-
-__all__ = ["certify", "explore", "export", "fit", "plot", "predict", "solvers"]

@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 
-import amtl_cvx.commands  # noqa: F401  (a fork of this process has it imported)
+import amtl_cvx.commands.fit  # noqa: F401  (a fork of this process has it imported)
 import amtl_cvx.plotting
 import amtl_cvx.report  # noqa: F401
 from amtl_cvx import certify, read

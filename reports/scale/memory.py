@@ -43,7 +43,7 @@ CELL = f"""
 {PEAK}
 import json
 import numpy as np
-import amtl_cvx.commands, scipy.optimize
+import amtl_cvx.commands.fit, scipy.optimize
 from amtl_cvx import Logistic, LossWeightedL1, Model, Options, Squared, TaskSet, fit
 from amtl_cvx.footprint import fit_bytes
 start = peak()
@@ -68,7 +68,7 @@ print(json.dumps(dict(
 
 COMMAND = f"""
 {PEAK}
-import amtl_cvx.commands
+import amtl_cvx.commands.fit
 from amtl_cvx.cli import main
 code = main(sys.argv[1:])
 print(code, peak())

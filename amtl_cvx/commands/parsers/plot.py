@@ -1,0 +1,26 @@
+"""`amtl-cvx plot`: its arguments."""
+
+from __future__ import annotations
+
+from amtl_cvx.commands.parsers.base import Commands, command
+from amtl_cvx.commands.parsers.shared import add_classes, path
+
+EXAMPLES = (
+    ("plot run --out graph.pdf", "the graph of a run"),
+    ("plot run --kind convergence --out convergence.png", "how the fit went"),
+)
+
+
+def add(commands: Commands) -> None:
+    """Add the command."""
+    plot = command(commands, "plot", help="draw a stored run again", examples=EXAMPLES)
+    plot.add_argument("run", type=path, metavar="DIR", help="run folder that fit wrote")
+    plot.add_argument("--out", type=path, required=True, metavar="FILE", help=".png, .svg or .pdf to write")
+    plot.add_argument(
+        "--kind",
+        choices=("graph", "heatmap", "node-link", "convergence", "truth"),
+        default="graph",
+        help="what to draw (graph: heatmap and node-link)",
+    )
+    plot.add_argument("--threshold", type=float, default=0.0, metavar="X", help="leave out edges up to X (0)")
+    add_classes(plot)
