@@ -21,7 +21,7 @@ from amtl_cvx.commands.parts import columns_aside, wanted_parts
 from amtl_cvx.commands.settings import admit
 from amtl_cvx.console import emit
 from amtl_cvx.data import TABLE_OPTIONS, read_features, table_options
-from amtl_cvx.data.table import column_name
+from amtl_cvx.data.header import column_name
 from amtl_cvx.errors import DataError, Exit
 from amtl_cvx.losses import Loss
 from amtl_cvx.runfolder import StoredRun, read_run

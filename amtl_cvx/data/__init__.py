@@ -40,6 +40,7 @@ from amtl_cvx.data.dataset import Dataset, FeatureTable
 from amtl_cvx.data.delimited import DelimitedText, Dialect
 from amtl_cvx.data.export import export, read_settings
 from amtl_cvx.data.folder import ArrayRows, features_folder
+from amtl_cvx.data.header import CheckNames, column_name
 from amtl_cvx.data.mat import read_mat
 from amtl_cvx.data.npz import features_npz, read_arrays, read_npz
 from amtl_cvx.data.parquet import ParquetRows, features_parquet
@@ -47,7 +48,8 @@ from amtl_cvx.data.point import PointArrays, read_point
 from amtl_cvx.data.problems import problem_names, problems_folder, read_problem
 from amtl_cvx.data.rows import ChunkedRows, Rows
 from amtl_cvx.data.stream import Observe, evaluate, factor, gather, has_labels, hold_out
-from amtl_cvx.data.table import CheckNames, TextTable, column_name, table_features, table_tasks
+from amtl_cvx.data.table import table_features, table_tasks
+from amtl_cvx.data.texts import TextTable
 from amtl_cvx.data.workbook import Workbook
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import make_loss

@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.arrays import Array, Labels, check_features, clean, sorted_names, two_labels
+from amtl_cvx.arrays import Array, Labels, check_features, sorted_names, two_labels
+from amtl_cvx.data.arrow import as_floats, as_names, as_texts, is_number, is_text, saved_index
 from amtl_cvx.data.dataset import FeatureTable
+from amtl_cvx.data.header import UNNAMED, CheckNames, by_task, check_aside, check_names, column_name
+from amtl_cvx.data.numerals import MISSING
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
-from amtl_cvx.data.table import MISSING, UNNAMED, CheckNames, by_task, check_aside, check_names, column_name
 from amtl_cvx.errors import DataError
 from amtl_cvx.untrusted import check_expansion, reading, shown
 
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
 
 _BUFFER = 1 << 16
 """Bytes of a column that are read ahead."""
-_MIDNIGHT = " 00:00:00"
 _log = logging.getLogger(__name__)
 
 
@@ -86,7 +87,7 @@ class ParquetRows(Rows):
         with _file(path, columns) as file:
             texts: set[str] = set()
             for batch in file.iter_batches(1 << 16, columns=[file.schema_arrow.names[columns.task]]):
-                texts.update(_labels(batch.column(0), columns.names[columns.task])[0])
+                texts.update(as_names(batch.column(0), columns.names[columns.task])[0])
             labels = _classes(file, columns)
         names = sorted_names(texts)
         return cls(
@@ -115,7 +116,7 @@ class ParquetRows(Rows):
         at, entries = self.columns.names.index(name), []
         with _file(self.path, self.columns) as file:
             for batch in file.iter_batches(1 << 16, columns=[file.schema_arrow.names[at]]):
-                texts, index = _coded(batch.column(0), name)
+                texts, index = as_texts(batch.column(0), name)
                 entries += [texts[i] for i in index.tolist()]
         return by_task(entries, codes)
 
@@ -182,7 +183,7 @@ def _columns(
     names = tuple(map(column_name, schema.names))
     wanted = [name for name in (task, target) if name is not None]
     check_names(names, wanted)
-    index = _saved_index(schema)
+    index = saved_index(schema)
     features = []
     for j, name in enumerate(names):
         if name in (*wanted, *left_out) or schema.names[j] in index:
@@ -203,7 +204,7 @@ def _columns(
     )
     for j in (*features, *(() if columns.target is None else (columns.target,))):
         kind = schema.field(j).type
-        if not (_is_number(kind) or (j == columns.target and _is_text(kind))):
+        if not (is_number(kind) or (j == columns.target and is_text(kind))):
             raise DataError(f"column {names[j]!r} is not numeric ({kind}): encode or drop it")
     _check_groups(file, path)
     return columns
@@ -227,27 +228,6 @@ def _leave_out(path: Path, kind: pa.DataType, j: int) -> None:
     _log.warning("%s: %s has no name and names the rows: left out", path.name, which)
 
 
-def _saved_index(schema: pa.Schema) -> list[str]:
-    """Columns that hold the index of the pandas frame the file was written from."""
-    saved = (schema.pandas_metadata or {}).get("index_columns", [])
-    return [name for name in saved if isinstance(name, str) and name in schema.names]
-
-
-def _is_number(kind: pa.DataType) -> bool:
-    import pyarrow.types as types
-
-    return bool(
-        types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind) or types.is_decimal(kind)
-    )
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    import pyarrow.types as types
-
-    kind = kind.value_type if types.is_dictionary(kind) else kind
-    return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
-
-
 def _classes(file: ParquetFile, columns: _Columns) -> Labels | None:
     """The two labels of a target that is text or bool; `DataError` for text of more or fewer."""
     import pyarrow.types as types
@@ -256,11 +236,11 @@ def _classes(file: ParquetFile, columns: _Columns) -> Labels | None:
     name, kind = columns.names[columns.target], file.schema_arrow.field(columns.target).type
     if types.is_boolean(kind):
         return (False, True)
-    if not _is_text(kind):
+    if not is_text(kind):
         return None
     words: set[str] = set()
     for batch in file.iter_batches(1 << 16, columns=[file.schema_arrow.names[columns.target]]):
-        words.update(_labels(batch.column(0), name)[0])
+        words.update(as_names(batch.column(0), name)[0])
     missing = next((word for word in sorted(words) if word.strip() in MISSING), None)
     if missing is not None:  # as in a .csv
         raise DataError(f"column {name!r} has missing values ({missing!r}): drop or fill those rows first")
@@ -283,61 +263,14 @@ def _parts(
         numbers = np.empty((len(numeric), len(batch)))
         for at, j in enumerate(numeric):
             column = batch.column(stored[j])
-            if _is_text(column.type):
-                texts, index = _labels(column, columns.names[j])
+            if is_text(column.type):
+                texts, index = as_names(column, columns.names[j])
                 numbers[at] = np.array([1.0 if text == positive else -1.0 for text in texts])[index]
             else:
-                numbers[at] = _numbers(column, columns.names[j], seen)
+                numbers[at] = as_floats(column, columns.names[j], seen)
         labels: tuple[list[str], NDArray[Any]] = [], np.empty(0, dtype=np.int64)
         if columns.task is not None:
-            labels = _labels(batch.column(stored[columns.task]), columns.names[columns.task])
+            labels = as_names(batch.column(stored[columns.task]), columns.names[columns.task])
         d = len(columns.features)
         yield numbers[:d].T, numbers[d:].ravel(), labels
         seen += len(batch)
-
-
-def _labels(column: pa.Array, name: str) -> tuple[list[str], NDArray[Any]]:
-    """The different entries of a task column as texts, and which of them each row has."""
-    texts, index = _coded(column, name)
-    texts = list(map(clean, texts))
-    if any(not text.strip() for text in texts):
-        raise DataError(f"column {name!r} has missing values: drop or fill those rows first")
-    return texts, index
-
-
-def _coded(column: pa.Array, name: str) -> tuple[list[str], NDArray[Any]]:
-    """The different entries as texts, "" where there is none, and which of them each row has."""
-    import pyarrow as pa
-
-    coded = column if isinstance(column, pa.DictionaryArray) else column.dictionary_encode()
-    places = coded.indices.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False)
-    present, index = np.unique(places, return_inverse=True)
-    absent = [""] if len(present) and present[0] < 0 else []
-    return absent + _texts(coded.dictionary.take(pa.array(present[len(absent) :])), name), index
-
-
-def _texts(values: pa.Array, name: str) -> list[str]:
-    """What a .csv of the same table has in place of these entries."""
-    import pyarrow.types as types
-
-    kind = values.type
-    texts = (types.is_string, types.is_large_string, types.is_string_view)
-    if types.is_floating(kind):
-        found = values.to_numpy(zero_copy_only=False)
-        return ["" if value != value else str(value) for value in found]  # "0.1" of 32 bits too
-    if types.is_date(kind) or types.is_timestamp(kind):
-        return ["" if value is None else str(value).removesuffix(_MIDNIGHT) for value in values.to_pylist()]
-    if not any(is_kind(kind) for is_kind in (*texts, _is_number)):
-        raise DataError(f"column {name!r} cannot name tasks ({kind}): convert it to texts or whole numbers")
-    return ["" if value is None else str(value) for value in values.to_pylist()]
-
-
-def _numbers(column: pa.Array, name: str, seen: int) -> NDArray[Any]:
-    """A column as float64; `DataError` names its first row without a value."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if column.null_count:
-        row = seen + int(pc.index(column.is_null(), value=True).as_py())
-        raise DataError(f"column {name!r} has missing values (row {row}): drop or fill those rows first")
-    return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))

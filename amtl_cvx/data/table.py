@@ -3,23 +3,20 @@
 Nothing is guessed from the entries. The task of a row is the text as it is written ("01", "1" and "1E0" are
 three tasks, "NA" is one, with a warning; of two encodings of an umlaut there is one, `clean`); only an empty
 field is none. Features and targets are decimal numbers, or True and False; an entry that says it is missing
-(`MISSING`) is refused with its column and its line. The decimal mark is the one that some number proves (1,5
-or 0.25; 1,841 proves nothing). Only under --decimal is the other mark one of thousands, where it groups
-digits by three. A column has one name, spaces around it do not count. A first column without a name, where R
-and pandas put the names of the rows, is left out with a warning, any other one is refused. Tasks are sorted
-as numbers where all are whole numbers, else as texts.
+(`MISSING`) is refused with its column and its line; how numbers are written is found out (`numerals`). A
+column has one name, spaces around it do not count. A first column without a name, where R and pandas put the
+names of the rows, is left out with a warning, any other one is refused. Tasks are sorted as numbers where all
+are whole numbers, else as texts.
 
 Texts become numbers a block of rows at a time, without a Python loop over entries.
 """
 
 from __future__ import annotations
 
-import abc
 import itertools
 import logging
 import operator
-import re
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,103 +25,16 @@ from numpy.typing import NDArray
 
 from amtl_cvx.arrays import Array, check_features, clean, sorted_names, targets
 from amtl_cvx.data.dataset import FeatureTable
+from amtl_cvx.data.header import UNNAMED, Aside, CheckNames, by_task, check_aside, check_names, column_name
+from amtl_cvx.data.numerals import MISSING, POINT, Marks, advice, as_numbers, readings
+from amtl_cvx.data.texts import TextTable, found_marks
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.untrusted import shown
 
-MISSING = frozenset(
-    ["", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>"]
-    + ["N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"]
-)
-"""Entries of a feature or target that mean that there is no value: those of pandas."""
-
 _BLOCK = 1 << 12
 """Entries that are converted at once."""
-_SAMPLE = 10_000
-"""Entries among which a decimal comma is looked for."""
-_POINT = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*", re.ASCII)
-_GROUPED = {
-    ",": re.compile(r"\s*[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?\s*", re.ASCII),
-    ".": re.compile(r"\s*[+-]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?\s*", re.ASCII),
-}
-"""Numbers with this mark of thousands, strictly."""
-_OTHER = {".": ",", ",": "."}
-UNNAMED = re.compile(r"(Unnamed: \d+(\.\d+)*)?")
-"""No name, or the one that pandas gave a column without a name when it saved the table again."""
 _log = logging.getLogger(__name__)
-
-
-Aside = dict[str, tuple[tuple[str, ...], ...]]
-"""Columns that are no features: see `Dataset.aside`."""
-CheckNames = Callable[[Sequence[str]], None]
-"""Told the names of the features before their entries are read; it raises for those that are not wanted."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Marks:
-    """How numbers are written.
-
-    Parameters
-    ----------
-    decimal : str
-        The decimal mark, "." or ",".
-    said : bool
-        Whether the user says so. The other mark is then one of thousands where it stands as such.
-    proven : bool
-        Whether numbers of the table are no others (1,5 or 1.841,5); else it is assumed.
-    sheet : bool
-        Whether the table has numbers of its own, and texts need no reading.
-    """
-
-    decimal: str
-    said: bool = False
-    proven: bool = False
-    sheet: bool = False
-
-    @property
-    def thousands(self) -> str | None:
-        """The mark of thousands that is read."""
-        return _OTHER[self.decimal] if self.said else None
-
-    def plain(self, joined: str) -> list[str] | None:
-        """Entries, joined by zeros, as `float` reads them; None where one has a mark in another place."""
-        other = _OTHER[self.decimal]
-        if other in joined:
-            grouped = _GROUPED[other].fullmatch
-            marked = [entry for entry in joined.split("\0") if other in entry]
-            if self.thousands is None or not all(map(grouped, marked)):
-                return None
-            joined = joined.replace(other, "")
-        return joined.replace(",", ".").split("\0")
-
-
-class TextTable(abc.ABC):
-    """The rows of a table under a header of `names`; see the module essay.
-
-    Attributes
-    ----------
-    names : tuple of str
-        The fields of the header, without the spaces around them.
-    file : str
-        What warnings call the file.
-    marks : Marks or None
-        How numbers are written; None: found in the first rows.
-    sep : str
-        What separates the fields of a file of text, "" elsewhere.
-    """
-
-    names: tuple[str, ...]
-    file: str
-    marks: Marks | None
-    sep: str = ""
-
-    @abc.abstractmethod
-    def records(self) -> Iterator[Sequence[str]]:
-        """One pass over the rows, as many fields each as the header has."""
-
-    @abc.abstractmethod
-    def place(self, record: int) -> str:
-        """Where the file has this row ("line 7")."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,26 +73,6 @@ def table_tasks(
     return tasks if classes is None else replace(tasks, labels=classes), marks
 
 
-def column_name(text: str) -> str:
-    """What a column is called, for a field of the header or an option; spaces around it do not count."""
-    return clean(text).strip()
-
-
-def check_aside(aside: Sequence[str], task: str, target: str) -> None:
-    """`DataError` for a column that is to be two things."""
-    for name in aside:
-        if name in (task, target):
-            raise DataError(f"column {name!r} is the task or the target: name a column of its own")
-
-
-def by_task(entries: Sequence[str], codes: NDArray[np.int64]) -> tuple[tuple[str, ...], ...]:
-    """The entries of a column, one tuple a task, in the order of the rows."""
-    found: list[list[str]] = [[] for _ in range(int(codes.max()) + 1)]
-    for entry, code in zip(entries, codes.tolist(), strict=True):
-        found[code].append(entry)
-    return tuple(map(tuple, found))
-
-
 def table_features(
     table: TextTable,
     task: str | None,
@@ -208,18 +98,6 @@ def table_features(
     )
 
 
-def check_names(names: Sequence[str], wanted: Collection[str]) -> None:
-    """`DataError` for a name that two columns have, and for a wanted one that none has."""
-    named = [name for name in names if not UNNAMED.fullmatch(name)]
-    if len(set(named)) < len(named):
-        seen: set[str] = set()
-        twice = next(name for name in named if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise DataError(f"column names must differ, {twice!r} occurs more than once: rename one of them")
-    for name in wanted:
-        if name not in names:
-            raise DataError(f"no column {name!r}; the columns are {shown(names)}")
-
-
 def _columns(table: TextTable, texts: Collection[str], target: str | None) -> _Columns:
     """All rows: columns in `texts` and those without a name as texts, the others as numbers.
 
@@ -233,7 +111,7 @@ def _columns(table: TextTable, texts: Collection[str], target: str | None) -> _C
     found: dict[int, list[str]] = {j: [] for j in kept}
     words: dict[str, str] = {}  # one object for all entries that are equal
     numeric = [*features, *(j for j in kept if names[j] == target)]
-    marks = table.marks or _found_marks(table, numeric)
+    marks = table.marks or found_marks(table, numeric)
     parts: list[Array] = []
     count, truths = 0, None
     for block in _blocks(table):
@@ -247,7 +125,7 @@ def _columns(table: TextTable, texts: Collection[str], target: str | None) -> _C
         count += len(block)
     if not count:
         raise DataError("expected a header line and at least one row, it has no rows: add data")
-    _leave_out(table, unnamed, found)
+    leave_out(table, unnamed, found)
     return _Columns(
         X=np.concatenate(parts),
         names=tuple(names[j] for j in features),
@@ -261,7 +139,7 @@ def _at_once(block: Sequence[Sequence[str]], features: Sequence[int], marks: Mar
     if len(features) < 2:
         return None
     entries = list(itertools.chain.from_iterable(map(operator.itemgetter(*features), block)))
-    values = _numbers(entries, marks)
+    values = as_numbers(entries, marks)
     return None if values is None or values.dtype == np.bool_ else values.reshape(len(block), -1)
 
 
@@ -278,10 +156,10 @@ def _by_columns(
     part, found = np.empty((len(block), len(features))), set()
     for at, j in enumerate(features):
         column = [row[j] for row in block]
-        values = _numbers(column, marks)
+        values = as_numbers(column, marks)
         truth = values is not None and values.dtype == np.bool_
         if values is None or (truths is not None and truth != (j in truths)):
-            raise _unusable(table, table.names[j], column, marks, first=first)
+            raise unusable(table, table.names[j], column, marks, first=first)
         part[:, at] = values
         found |= {j} if truth else set()
     return part, found
@@ -315,46 +193,21 @@ def _labels(table: TextTable, name: str, labels: list[str]) -> list[str]:
 
 def _targets(table: TextTable, name: str, texts: list[str], marks: Marks) -> NDArray[Any]:
     """Numbers, True and False, or texts of which none is a number: labels."""
-    values = _numbers(texts, marks)
+    values = as_numbers(texts, marks)
     if values is not None:
         return values
     different = set(texts)
-    if any(_POINT.fullmatch(text) or _readings(text) for text in different):
-        raise _unusable(table, name, texts, marks, first=0)
+    if any(POINT.fullmatch(text) or readings(text) for text in different):
+        raise unusable(table, name, texts, marks, first=0)
     if any(text.strip() in MISSING for text in different):
         at = next(i for i, text in enumerate(texts) if text.strip() in MISSING)
-        raise _unusable(table, name, [texts[at]], marks, first=at)
+        raise unusable(table, name, [texts[at]], marks, first=at)
     return np.array(texts, dtype=object)
 
 
-def _numbers(column: Sequence[str], marks: Marks) -> NDArray[Any] | None:
-    """Entries as finite float64, or as bool where all are True or False; None where some are neither."""
-    joined = "\0".join(column)
-    if "_" in joined or not joined.isascii():
-        return None  # float() reads 1_000 and digits of any script
-    plain = marks.plain(joined) if "," in joined or marks.decimal == "," and "." in joined else column
-    if plain is None:
-        return None
-    try:
-        values = np.fromiter(map(float, plain), dtype=np.float64, count=len(plain))
-    except ValueError:
-        words = {entry: entry.strip().lower() for entry in set(column)}
-        if not set(words.values()) <= {"true", "false"}:
-            return None
-        return np.array([words[entry] == "true" for entry in column])
-    return values if np.isfinite(values).all() else None
-
-
-def _readings(entry: str) -> list[str]:
-    """The decimal marks under which a number with a comma or a point can be read."""
-    if not any(mark in entry for mark in _OTHER):
-        return []
-    return [mark for mark in _OTHER if _numbers([entry], Marks(decimal=mark, said=True)) is not None]
-
-
-def _unusable(table: TextTable, name: str, column: Sequence[str], marks: Marks, *, first: int) -> DataError:
+def unusable(table: TextTable, name: str, column: Sequence[str], marks: Marks, *, first: int) -> DataError:
     """What to say of the first entry that is no number; row 0 of `column` is row `first` of the table."""
-    alone = [_numbers([entry], marks) for entry in column]
+    alone = [as_numbers([entry], marks) for entry in column]
     at = next((i for i, value in enumerate(alone) if value is None), None)
     if at is None:  # numbers, and True and False
         at = next((i for i, value in enumerate(alone) if value is not None and value.dtype == np.bool_), 0)
@@ -366,84 +219,13 @@ def _unusable(table: TextTable, name: str, column: Sequence[str], marks: Marks, 
             f"column {name!r} has missing values ({entry!r} on {place}): drop or fill those rows first"
         )
     if entry.lower().lstrip("+-") in ("inf", "infinity") or (
-        _POINT.fullmatch(entry) and not np.isfinite(float(entry))
+        POINT.fullmatch(entry) and not np.isfinite(float(entry))
     ):
         return DataError(f"column {name!r} must be finite, it has {entry!r} on {place}: drop such rows first")
-    return DataError(f"column {name!r} is not numeric ({entry[:40]!r} on {place}): {_advice(entry, marks)}")
+    return DataError(f"column {name!r} is not numeric ({entry[:40]!r} on {place}): {advice(entry, marks)}")
 
 
-def _advice(entry: str, marks: Marks) -> str:
-    """What to do about an entry that is no number under these marks.
-
-    An option is named for what it means, and where the table has numbers that it cannot read, none is.
-    """
-    readings = _readings(entry)
-    if not readings:
-        return "encode or drop it"
-    if marks.sheet:
-        return "make it a number of the sheet"
-    own, other = marks.decimal, _OTHER[marks.decimal]
-    words = {".": "points", ",": "commas"}
-    if not marks.said and own in readings and (marks.proven or readings == [own]):
-        return f"say --decimal {own} if {other!r} marks thousands, or write it without the mark"
-    if marks.proven:
-        return "the table has decimal points and decimal commas, --decimal reads one: write all numbers alike"
-    if len(readings) == 2:
-        return _both_ways(entry)
-    return (
-        f"say --decimal {other} where all numbers have decimal {words[other]}, else write them with decimal"
-        f" {words[own]}"
-    )
-
-
-def _both_ways(entry: str) -> str:
-    mark, name = (",", "comma") if "," in entry else (".", "point")
-    return (
-        f"{entry.strip()[:40]!r} may have a decimal {name} (say --decimal {mark}) or a mark of thousands"
-        f" (say --decimal {_OTHER[mark]})"
-    )
-
-
-def _found_marks(table: TextTable, columns: Sequence[int]) -> Marks:
-    """How the numbers of the first rows are written."""
-    rows = list(itertools.islice(table.records(), 1 + _SAMPLE // len(table.names)))
-    marked = [row[j] for row in rows for j in columns if "," in row[j] or "." in row[j]]
-    readings: dict[str, list[str]] = {}
-    for entry in dict.fromkeys(marked):
-        readings[entry] = _readings(entry)
-        if readings[entry] == ["."]:
-            return Marks(decimal=".", proven=True)
-    commas = [entry for entry, found in readings.items() if found and "," in entry]
-    if [","] in readings.values():
-        for proof in [entry for entry in commas if readings[entry] == [","]][:1]:
-            _log.warning("%s: read with decimal commas, such as %s", table.file, proof.strip()[:40])
-        return Marks(decimal=",", proven=True)
-    if commas:
-        raise DataError(_both_ways(commas[0]))
-    if table.sep == ";":
-        _say_what_may_be_thousands(table, columns)
-    return Marks(decimal=".")
-
-
-def _say_what_may_be_thousands(table: TextTable, columns: Sequence[int]) -> None:
-    """Name the columns whose points could all mark thousands; none where a point of the table cannot."""
-    points: dict[int, str] = {}
-    for row in table.records():
-        for j in columns:
-            if "." in row[j] and _POINT.fullmatch(row[j]):
-                if not _GROUPED["."].fullmatch(row[j]):
-                    return
-                points.setdefault(j, row[j].strip())
-    for j in sorted(points):
-        _log.warning(
-            "%s: column %r: %s is read as a decimal number: say --decimal , if the point marks thousands",
-            table.file,
-            table.names[j],
-            points[j][:40],
-        )
-
-
-def _leave_out(table: TextTable, unnamed: Sequence[int], found: dict[int, list[str]]) -> None:
+def leave_out(table: TextTable, unnamed: Sequence[int], found: dict[int, list[str]]) -> None:
     """Say that columns without a name are left out; `DataError` where one may be a feature."""
     empty = [j for j in unnamed if not any(map(str.strip, found[j]))]
     if empty:
@@ -452,7 +234,7 @@ def _leave_out(table: TextTable, unnamed: Sequence[int], found: dict[int, list[s
     for j in sorted({*unnamed} - {*empty}):
         column = found[j]
         leading = list(unnamed[: j + 1]) == list(range(j + 1))
-        values = _numbers(column, Marks(decimal="."))
+        values = as_numbers(column, Marks(decimal="."))
         if not leading or (values is not None and (values != np.round(values)).any()):
             raise DataError(f"column {j + 1} has no name: name it in the header, or delete it")
         which = "the first column" if j == 0 else f"column {j + 1}"

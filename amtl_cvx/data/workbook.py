@@ -15,7 +15,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from amtl_cvx.data.table import Marks, TextTable, column_name
+from amtl_cvx.data.header import column_name
+from amtl_cvx.data.numerals import Marks
+from amtl_cvx.data.texts import TextTable
 from amtl_cvx.errors import DataError
 from amtl_cvx.untrusted import check_expansion, read_bytes
 
