@@ -89,14 +89,9 @@ def check_certificate(tasks: TaskSet, model: Model) -> None:
 
 def _check(what: str, need: int, data: int, cure: str) -> None:
     """Tell and, where what is not there yet does not fit, refuse."""
-    free = available()
-    log.info(
-        "%s needs about %s of memory, %s of it for the data; %s are free",
-        what,
-        size(need),
-        size(data),
-        size(free),
-    )
+    if log.isEnabledFor(logging.INFO):
+        words = "%s needs about %s of memory, %s of it for the data; %s are free"
+        log.info(words, what, size(need), size(data), size(available()))
     check(need - data, what, cure)
 
 

@@ -555,7 +555,7 @@ def test_the_change_of_J_along_a_growth_is_that_of_J(loss: str, whole: bool) -> 
         C[:2, 2:] = B[:2, 2:] / k
         C[2:, :2] = B[2:, :2] * (k if whole else 1.0)
         after = digits_of_J(tasks, model, W @ D if whole else W + (k - 1.0) * F, C)
-        found = change(tasks, model, (W, B), Growth(chosen, F, whole), k)
+        found = change(Problem(tasks, model).at(W, B), Growth(chosen, F, whole), k)
         expected = after - digits_of_J(tasks, model, W, B)
         assert 0 <= found - expected <= 1e-12 * (abs(expected) + 1) + 1e-14 * size * (1 + abs(expected))
 

@@ -31,10 +31,8 @@ from amtl_cvx.certificate.conjugate import conjugate_gap
 from amtl_cvx.certificate.duals import ColumnDuals, column_duals, features, price_room, rounding
 from amtl_cvx.certificate.exact import column_gain
 from amtl_cvx.problem import Model, Point
-from amtl_cvx.problem.coupling import residual, slope_B
+from amtl_cvx.problem.coupling import NEARLY_SINGULAR, residual, slope_B
 from amtl_cvx.tasks import Array, Mask
-
-_SINGULAR = 1e-3  # smallest singular value of I - B
 
 
 class TransferEvidence(NamedTuple):
@@ -189,7 +187,7 @@ def why_gap(point: Point, duals: ColumnDuals) -> str:
 
 def why_loose(W: Array, sigma: float, gap: float) -> str:
     """Why the gap of a conjugate is large where I - B (`sigma`: its least singular value) is nearly so."""
-    if sigma > _SINGULAR:
+    if sigma > NEARLY_SINGULAR:
         return ""
     longest = float(np.linalg.norm(W, axis=0).max())
     return (

@@ -40,12 +40,13 @@ import numpy as np
 from amtl_cvx.certificate.weights import row_lengths
 from amtl_cvx.problem import Model
 from amtl_cvx.problem.coupling import residual
-from amtl_cvx.tasks import Array, Mask, TaskSet
+from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
 _EPS = float(np.finfo(np.float64).eps)
 _TIGHT = 1e-12
 """A gap below this part of P(b), or all but rounding, is not improved any more."""
 _PIVOTS = 12
+_STACK = 500_000  # numbers in the predictors of the columns that are polished together
 SUMMED = 24.0 * _EPS
 """What a pairwise sum over any number of rows, a row function and the factors lose of it."""
 
@@ -68,9 +69,10 @@ class ColumnDuals(NamedTuple):
 
 
 class Column(NamedTuple):
-    """One column with what rounding can do to it."""
+    """One column with what rounding can do to it, or a stack of them: arrays then have one axis before."""
 
     A: Array
+    """(d, T - 1)"""
     w: Array
     b: Array
     low: Array
@@ -82,36 +84,43 @@ class Column(NamedTuple):
     noise: float
     length: Array
     """||A_j||"""
-    blur: float
+    blur: Array | float
     """How far rounding can be off in 2 coupling r."""
+
+    def of(self, which: Indices | Mask | int) -> Column:
+        """Some of a stack, or one."""
+        found = {name: getattr(self, name)[which] for name in _STACKED}
+        return Column(coupling=self.coupling, noise=self.noise, **found)
 
     def slack(self, theta: Array) -> tuple[Array, Array]:
         """p - A'theta at the low prices, and its room."""
-        room = self.noise * (self.low + self.length * float(np.linalg.norm(theta)))
-        return self.low - self.A.T @ theta, room
+        room = self.noise * (self.low + self.length * _size(theta)[..., None])
+        return self.low - _times(theta, self.A), room
 
-    def gap(self, theta: Array) -> float:
+    def gap(self, theta: Array) -> Array:
         """P(b) - D(theta) with what rounding can hide; infinite unless A'theta <= p is certain."""
         slack, room = self.slack(theta)
-        if (slack < room).any():
-            return np.inf
-        away = float(np.linalg.norm(self.pull - theta)) + self.blur
-        rest = float(self.b @ (slack + room + (self.high - self.low)))
-        return float(away**2 / (4.0 * self.coupling) + rest) * (1.0 + self.noise)
+        away = _size(self.pull - theta) + self.blur
+        rest = (self.b * (slack + room + (self.high - self.low))).sum(axis=-1)
+        gap: Array = (away**2 / (4.0 * self.coupling) + rest) * (1.0 + self.noise)
+        return gap + np.where((slack < room).any(axis=-1), np.inf, 0.0)
 
-    def cost(self, x: Array) -> float:
+    def cost(self, x: Array) -> Array:
         """P(x)."""
-        r = self.w - self.A @ x
-        return self.coupling * float(r @ r) + float(self.low @ x)
+        r = self.w - (self.A @ x[..., None])[..., 0]
+        cost: Array = self.coupling * (r * r).sum(axis=-1) + (self.low * x).sum(axis=-1)
+        return cost
 
     def best_alone(self) -> Mask:
         """Rows for which the best b_j, the others as they are, is positive."""
-        q = self.low - self.A.T @ self.pull
+        q = self.low - _times(self.pull, self.A)
         chosen: Mask = 2.0 * self.coupling * self.length**2 * self.b > q
         return chosen
 
     def nearest(self) -> Mask:
         """The support of the best b, by non-negative least squares (Lawson, Hanson, section 23.4)."""
+        if self.b.ndim > 1:
+            return np.stack([self.of(one).nearest() for one in range(len(self.b))])
         from scipy.optimize import nnls
 
         unit = 2.0 * self.coupling * float(np.linalg.norm(self.w))
@@ -128,18 +137,39 @@ class Column(NamedTuple):
         return support
 
     def on(self, chosen: Mask) -> tuple[Array, Array]:
-        """theta that asks for A_j'theta = p_j on the chosen rows, a little less; b that belongs to it."""
+        """theta that asks for A_j'theta = p_j on the chosen rows of a stack, a little less; b of it."""
         x = np.where(chosen, self.b, 0.0)
-        theta = 2.0 * self.coupling * (self.w - self.A @ x)
-        length = self.length[chosen]
-        U, values, V = np.linalg.svd(self.A[:, chosen] / length, full_matrices=False)
-        kept = values > self.noise * values.max(initial=0.0)
+        theta = 2.0 * self.coupling * (self.w - (self.A @ x[..., None])[..., 0])
+        first = np.argsort(~chosen, axis=1, kind="stable")[:, : int(chosen.sum(axis=1).max(initial=0))]
+        taken, length = np.take_along_axis(chosen, first, 1), np.take_along_axis(self.length, first, 1)
+        unit = np.divide(taken, length, out=np.zeros_like(length), where=length > 0.0)
+        U, values, V = np.linalg.svd(
+            np.take_along_axis(self.A, first[:, None, :], 2) * unit[:, None, :], full_matrices=False
+        )
+        kept = values > self.noise * values.max(axis=1, initial=0.0, keepdims=True)
+        inverse = np.divide(1.0, values, out=np.zeros_like(values), where=kept)
         for _ in range(2):  # again with the room of the theta found
             slack, room = self.slack(theta)
-            part = (V[kept] @ ((2.0 * room - slack)[chosen] / length)) / values[kept]
-            x[chosen] += V[kept].T @ (part / values[kept]) / (2.0 * self.coupling * length)
-            theta = theta - U[:, kept] @ part
+            part = _times(unit * np.take_along_axis(2.0 * room - slack, first, 1), V.swapaxes(1, 2)) * inverse
+            moved = unit * _times(part * inverse, V) / (2.0 * self.coupling)
+            np.put_along_axis(x, first, np.take_along_axis(x, first, 1) + moved, 1)
+            theta = theta - _times(part, U.swapaxes(1, 2))
         return theta, x
+
+
+_STACKED = ("A", "w", "b", "low", "high", "pull", "length", "blur")
+
+
+def _size(vectors: Array) -> Array:
+    """Their lengths, along the last axis."""
+    size: Array = np.sqrt((vectors * vectors).sum(axis=-1))
+    return size
+
+
+def _times(vectors: Array, matrices: Array) -> Array:
+    """A'v of one or of each in a stack."""
+    product: Array = (vectors[..., None, :] @ matrices)[..., 0, :]
+    return product
 
 
 def column_duals(
@@ -177,45 +207,64 @@ def column_duals(
     gaps += (B * (np.maximum(low[:, None] - scale * slope, 0.0) + room)).sum(axis=0)
     loose = gaps > _TIGHT * (size**2 / (4.0 * coupling) + low @ B) + 4.0 * lost
     met = B.copy()
-    for t in np.flatnonzero(loose):
-        others = np.arange(len(B)) != t
-        column = Column(
-            A=W[:, others],
-            w=W[:, t],
-            b=B[others, t],
-            low=low[others],
-            high=high[others],
-            pull=pull[:, t],
+    for chosen in _shares(np.flatnonzero(loose), W.size):
+        places, own = _others(chosen, len(B)), chosen[:, None]
+        columns = Column(
+            A=np.moveaxis(W[:, places], 0, 1),
+            w=W.T[chosen],
+            b=B[places, own],
+            low=low[places],
+            high=high[places],
+            pull=pull.T[chosen],
             coupling=coupling,
             noise=noise,
-            length=length[others],
-            blur=float(blur[t]),
+            length=length[places],
+            blur=blur[chosen],
         )
-        gap, polished, met[others, t] = _polished(column)
-        if gap < gaps[t]:
-            gaps[t], theta[:, t] = gap, polished
-            room[others, t] = column.slack(polished)[1] + column.high - column.low
+        found, polished, met[places, own] = _polished(columns)
+        better = found < gaps[chosen]
+        to, columns, polished = chosen[better], columns.of(better), polished[better]
+        gaps[to], theta[:, to] = found[better], polished.T
+        room[places[better], to[:, None]] = columns.slack(polished)[1] + columns.high - columns.low
     return ColumnDuals(gaps, theta, room, price_room, noise, met)
 
 
-def _polished(column: Column) -> tuple[float, Array, Array]:
-    """The least gap that pivoting finds and its theta; the best b that it meets."""
-    least, best, met, cost = np.inf, column.w, column.b, column.cost(column.b)
-    for start in (column.best_alone, column.nearest):
-        chosen, seen = start(), set[bytes]()
-        while len(seen) < _PIVOTS and chosen.tobytes() not in seen:
-            seen.add(chosen.tobytes())
+def _shares(columns: Indices, size: int) -> list[Indices]:
+    """The columns in parts whose predictors, `size` numbers a column, are a few MB."""
+    return np.array_split(columns, max(1, -(-len(columns) * size // _STACK))) if len(columns) else []
+
+
+def _others(columns: Indices, T: int) -> Indices:
+    """The other tasks of each, (k, T - 1)."""
+    others = np.arange(T - 1)
+    return others + (others >= columns[:, None])
+
+
+def _polished(columns: Column) -> tuple[Array, Array, Array]:
+    """The least gaps that pivoting finds and their theta; the best b that it meets; of a stack."""
+    least, best, met = np.full(len(columns.b), np.inf), columns.w.copy(), columns.b.copy()
+    cost, left = columns.cost(columns.b), np.arange(len(columns.b))
+    for start in (Column.best_alone, Column.nearest):
+        if not len(left):
+            break
+        at, chosen, seen = left, start(columns.of(left)), set[tuple[int, bytes]]()
+        for _ in range(_PIVOTS):
+            marks = [(t, on.tobytes()) for t, on in zip(at.tolist(), chosen, strict=True)]
+            new = np.array([mark not in seen for mark in marks], dtype=bool)
+            seen.update(marks)
+            at, chosen = at[new], chosen[new]
+            if not len(at):
+                break
+            column = columns.of(at)
             theta, x = column.on(chosen)
-            gap, value = column.gap(theta), column.cost(np.maximum(x, 0.0))
-            if gap < least:
-                least, best = gap, theta
-            if value < cost:
-                met, cost = np.maximum(x, 0.0), value
-            slack, room = column.slack(theta)
+            gap, x_held = column.gap(theta), np.maximum(x, 0.0)
+            value, (slack, room) = column.cost(x_held), column.slack(theta)
+            better, lower = gap < least[at], value < cost[at]
+            least[at[better]], best[at[better]] = gap[better], theta[better]
+            met[at[lower]], cost[at[lower]] = x_held[lower], value[lower]
             after = np.where(chosen, x > 0.0, slack < room)
-            if np.array_equal(after, chosen) and (slack[chosen] <= 4.0 * room[chosen]).all():
-                return least, best, met  # x is the best b
-            chosen = after
+            done = (after == chosen).all(axis=1) & ~(chosen & (slack > 4.0 * room)).any(axis=1)  # the best b
+            left, at, chosen = np.setdiff1d(left, at[done]), at[~done], after[~done]
     return least, best, met
 
 
@@ -243,15 +292,18 @@ def loss_room(tasks: TaskSet, model: Model, W: Array) -> Array:
     units makes far larger; and phi, which is convex, changes in that interval by at most the slope at its
     steeper end times that.
     """
-    loss, noise, found = model.loss, rounding(W, features(tasks)), np.empty(tasks.T)
-    for t, (task, w) in enumerate(zip(tasks, W.T, strict=True)):
-        z = task.X @ w
-        turned = tasks.basis is not None
-        sizes = float(np.linalg.norm(w)) * row_lengths(task.X) if turned else np.abs(task.X) @ np.abs(w)
+    loss, noise, found = model.loss, rounding(W, features(tasks)), list[Array]()
+    for X, y, w in tasks.stacks(W):
+        z = (X @ w[:, :, None])[:, :, 0]
+        if tasks.basis is None:
+            sizes = (np.abs(X) @ np.abs(w)[:, :, None])[:, :, 0]
+        else:
+            sizes = row_lengths(X) * np.linalg.norm(w, axis=1)[:, None]
         off = noise * sizes
-        ends = np.abs(loss.subgradients(z - off, task.y)[0]), np.abs(loss.subgradients(z + off, task.y)[1])
-        found[t] = loss.scale(task) * float(np.maximum(*ends) @ off)
-    return found
+        ends = np.abs(loss.subgradients(z - off, y)[0]), np.abs(loss.subgradients(z + off, y)[1])
+        found.append((np.maximum(*ends) * off).sum(axis=1))
+    room: Array = model.loss_scales(tasks) * np.concatenate(found)
+    return room
 
 
 def features(tasks: TaskSet) -> int:

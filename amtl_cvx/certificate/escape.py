@@ -32,11 +32,12 @@ from typing import NamedTuple
 import numpy as np
 
 from amtl_cvx.certificate.residuals import infeasibility
-from amtl_cvx.problem import Model, Point
+from amtl_cvx.problem import Point
+from amtl_cvx.problem.coupling import NEARLY_SINGULAR
 from amtl_cvx.tasks import Array, Mask, TaskSet
 
-_SINGULAR = 1e-3  # smallest singular value of I - B
 _PART = 1e-3  # of the largest entry of u
+_CLEAR = 1e-8  # ratio of squares of singular values: rows see every direction, far from rounding
 _FALL = 1e-12  # of J: what counts as a fall
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -51,15 +52,13 @@ class Growth(NamedTuple):
 
 def escape(point: Point, *, floor: float = 0.0) -> str:
     """What J does along growing predictors, in words; "" where it does not fall, by more than `floor`."""
-    tasks, W, B = point.tasks, point.W, point.B
-    if point.sigma_min > _SINGULAR:
+    if point.sigma_min > NEARLY_SINGULAR:
         return ""
-    U, values = point.svd
-    objective = point.objective
-    found = [np.abs(u) > _PART * np.abs(u).max() for u in U[:, values <= _SINGULAR].T[::-1]]
-    for chosen in [*found, *_cycles(B)]:
-        for growth in _growths(tasks, W, chosen):
-            fall = -change(tasks, point.model, (W, B), growth, 10.0)
+    tasks, objective, (U, values) = point.tasks, point.objective, point.svd
+    found = [np.abs(u) > _PART * np.abs(u).max() for u in U[:, values <= NEARLY_SINGULAR].T[::-1]]
+    for chosen in {each.tobytes(): each for each in (*found, *_cycles(point.B))}.values():
+        for growth in _growths(tasks, point.W, chosen):
+            fall = -change(point, growth, 10.0)
             if fall > max(_FALL * objective, floor):
                 what = "the predictors" if growth.whole else "what no row sees of the predictors"
                 return (
@@ -87,21 +86,24 @@ def _growths(tasks: TaskSet, W: Array, chosen: Mask) -> Iterator[Growth]:
     F = W * chosen
     yield Growth(chosen, F, True)
     X = np.vstack([task.X for task, one in zip(tasks, chosen, strict=True) if one])
+    squares = np.linalg.eigvalsh(X.T @ X)
+    if squares[0] > _CLEAR * squares[-1]:
+        return
     _, singular, V = np.linalg.svd(X, full_matrices=False)
     rows = V[singular > singular.max(initial=0.0) * max(X.shape) * _EPS]
     if len(rows) < tasks.d:
         yield Growth(chosen, F - rows.T @ (rows @ F), False)
 
 
-def change(tasks: TaskSet, model: Model, point: tuple[Array, Array], growth: Growth, factor: float) -> float:
-    """J where the growth is by `factor` less J at the point (W, B), its rounding added."""
-    (W, B), (S, F, whole), k = point, growth, factor
-    V, C, R, E = W + (k - 1.0) * F, B.copy(), W - W @ B, np.zeros_like(W)
+def change(point: Point, growth: Growth, factor: float) -> float:
+    """J where the growth is by `factor` less J at the point, its rounding added."""
+    (W, B), model, (S, F, whole), k = point, point.model, growth, factor
+    V, C, R, E = W + (k - 1.0) * F, B.copy(), point.R, np.zeros_like(W)
     C[np.ix_(S, ~S)] /= k
-    here = there = model.weighted_losses(tasks, W)
+    here = there = point.weighted_losses
     if whole:
         C[np.ix_(~S, S)] *= k
-        there = model.weighted_losses(tasks, V)
+        there = point.at(W=V).weighted_losses
         E[:, S] = (k - 1.0) * R[:, S]
     else:
         E[:, S] = (k - 1.0) * (F - F @ B)[:, S]

@@ -26,8 +26,8 @@ from amtl_cvx.certificate.bounds import least_singular
 from amtl_cvx.certificate.curvature import LocalModel
 from amtl_cvx.certificate.second_order import UNKNOWNS_LIMIT
 from amtl_cvx.problem import Point
+from amtl_cvx.problem.coupling import NEARLY_SINGULAR
 
-_SINGULAR = 1e-3  # smallest singular value of I - B
 _SHIFTS = 10.0 ** np.arange(-15.0, -2.0, 2.0)
 _LENGTHS = (1.0, 0.25, 0.0625)
 _PART = 1e-2  # of the limit: what no step is tried for
@@ -48,7 +48,7 @@ def valley(point: Point, *, limit: float, tol: float) -> Valley | None:
     linear = model.transfer.row_prices(np.zeros(point.tasks.T)) is not None
     if not (small and linear and model.loss.smooth):
         return None
-    if (sigma := least_singular(point.singular_values)) > _SINGULAR:
+    if (sigma := least_singular(point.singular_values)) > NEARLY_SINGULAR:
         return None
     if _promised(point) <= (least := _PART * limit):
         return None

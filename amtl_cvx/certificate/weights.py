@@ -172,23 +172,21 @@ def weight_gap(point: Point, *, multipliers: Sequence[Array] | None = None) -> t
 
 def gradient_rounding(point: Point) -> float:
     """About how much of ||G_W||_F can be rounding: eps times the sizes of what it is summed from."""
-    tasks, model, W = point.tasks, point.model, point.W
-    loss, M, size, first = model.loss, point.M, np.linalg.norm(W, axis=0), 0
+    model, W, M, first = point.model, point.W, point.M, 0
     total = 2.0 * model.coupling * float(np.linalg.norm(W)) * float((M * M).sum())
     weights = point.loss_weight * point.problem.loss_scales
-    block = tasks.block
-    for X, y in [(task.X[None], task.y[None]) for task in tasks] if block is None else [block]:
+    for X, y, w in point.tasks.stacks(W):
         at = slice(first, first := first + len(X))
-        z, length = (X @ W.T[at, :, None])[:, :, 0], np.sqrt(np.einsum("tij,tij->ti", X, X))
-        moved = loss.curvatures(z, y) * length * size[at, None]  # by the rounding of z
-        sizes = np.abs(loss.slopes(z, y)) + np.abs(y) + moved
+        z, length = (X @ w[:, :, None])[:, :, 0], row_lengths(X)
+        moved = model.loss.curvatures(z, y) * length * np.linalg.norm(w, axis=1)[:, None]  # by rounding of z
+        sizes = np.abs(model.loss.slopes(z, y)) + np.abs(y) + moved
         total += float(weights[at] @ (length * sizes).sum(axis=1))
     return _EPS * total
 
 
 def row_lengths(X: Array) -> Array:
-    """||x_i|| of every row, (n,)."""
-    lengths: Array = np.sqrt(np.einsum("ij,ij->i", X, X))
+    """||x_i|| of every row, (n,), or of a stack (k, n)."""
+    lengths: Array = np.sqrt(np.einsum("...ij,...ij->...i", X, X))
     return lengths
 
 

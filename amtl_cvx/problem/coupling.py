@@ -14,6 +14,9 @@ import numpy as np
 
 from amtl_cvx.tasks import Array
 
+NEARLY_SINGULAR = 1e-3
+"""Smallest singular value of I - B from which on the blocks may hide what a move of both gains."""
+
 
 def difference(B: Array) -> Array:
     """M = I - B, (T, T)."""
