@@ -116,7 +116,7 @@ def test_a_path_that_is_no_utf8(run: Run) -> None:
 def test_auto_says_what_it_chose_and_depends_on_the_seed_only(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("amtl_cvx.experiment.COUPLING_PATH", (1e-3, 1e-1, 10.0))
+    monkeypatch.setattr("amtl_cvx.experiment.tune.COUPLING_PATH", (1e-3, 1e-1, 10.0))
     np.savez("a.npz", **arrays())
     said, found = [], []
     for out in ("one", "two"):

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, root_mean_squared_error
 
-from amtl_cvx import experiment
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError
-from amtl_cvx.experiment import Choice, Trial, choose, hold_out, mu_max, score, suggest_loss
+from amtl_cvx.experiment import Choice, Trial, choose, hold_out, mu_max, score, suggest_loss, tune
 from amtl_cvx.losses import Logistic, Loss, Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.problem import Model
@@ -133,8 +132,8 @@ def test_suggest_loss(labels: list[list[float]], loss: str) -> None:
 @pytest.fixture
 def short_path(monkeypatch: pytest.MonkeyPatch) -> None:
     """Three couplings are tried, which takes half the time."""
-    monkeypatch.setattr(experiment, "COUPLING_PATH", (1e-3, 1e-1, 10.0))
-    monkeypatch.setattr(experiment, "DECADES", 0)
+    monkeypatch.setattr(tune, "COUPLING_PATH", (1e-3, 1e-1, 10.0))
+    monkeypatch.setattr(tune, "DECADES", 0)
 
 
 @pytest.mark.usefixtures("short_path")
@@ -145,7 +144,7 @@ def test_choice(loss: Loss, rng: np.random.Generator) -> None:
     found = choose(
         tasks, model_for(loss), coupling=True, mu=True, rng=np.random.default_rng(4), observe=seen.append
     )
-    assert tuple(seen) == found.trials and len(found.trials) == len(experiment.COUPLING_PATH) == 3
+    assert tuple(seen) == found.trials and len(found.trials) == len(tune.COUPLING_PATH) == 3
     best = min(found.trials, key=lambda trial: trial.held_out_loss)
     assert found.model.coupling == best.coupling
     assert found.mu_max == pytest.approx(cases.mu_max(tasks, found.model), rel=1e-6)

@@ -14,9 +14,9 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.metrics import root_mean_squared_error
 
-from amtl_cvx import experiment
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, ModelError, SolveError
+from amtl_cvx.experiment import jobs
 from amtl_cvx.explore import (
     COLUMNS,
     DENSITIES,
@@ -341,7 +341,7 @@ def test_a_failing_solver_costs_its_start_only(
 ) -> None:
     tasks = several(rng)
     starts = draw_starts(tasks, MODEL, 6, rng=rng)
-    whole, fitted = explore(tasks, MODEL, starts), experiment._fitted
+    whole, fitted = explore(tasks, MODEL, starts), jobs.fitted
     bad = [starts[1].B, starts[4].B]
 
     def fail(tasks: TaskSet, model: Model, method: str, options: Options) -> Solution:
@@ -349,7 +349,7 @@ def test_a_failing_solver_costs_its_start_only(
             raise SolveError("the W-step was not solved", step="W", solver="SCS", status="failed")
         return fitted(tasks, model, method, options)
 
-    monkeypatch.setattr(experiment, "_fitted", fail)
+    monkeypatch.setattr(jobs, "fitted", fail)
     found = explore(tasks, MODEL, starts)
     assert list(found.lost) == [starts[1].name, starts[4].name] and not found.unfinished
     assert found.finished == 4 and found.to_dict()["lost"] == found.lost

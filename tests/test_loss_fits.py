@@ -22,12 +22,11 @@ from scipy.optimize import LinearConstraint, minimize
 from sklearn.linear_model import PoissonRegressor
 from sklearn.svm import LinearSVC
 
-from amtl_cvx import experiment
 from amtl_cvx.certificate import certify, residuals, weight_gap
 from amtl_cvx.coordinator import Options
 from amtl_cvx.data import read
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.experiment import choose, score
+from amtl_cvx.experiment import choose, score, tune
 from amtl_cvx.losses import Hinge, Huber, Loss, Poisson, Quantile, Squared, SquaredHinge
 from amtl_cvx.methods import fit
 from amtl_cvx.problem import Model, Problem
@@ -255,8 +254,8 @@ def test_auto_chooses_for_every_loss(
     loss: Loss, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its path is in units of a curvature, or of a secant where the loss is linear at 0."""
-    monkeypatch.setattr(experiment, "COUPLING_PATH", (1e-2, 1.0))
-    monkeypatch.setattr(experiment, "PATH_ROUNDS", 3)
+    monkeypatch.setattr(tune, "COUPLING_PATH", (1e-2, 1.0))
+    monkeypatch.setattr(tune, "PATH_ROUNDS", 3)
     tasks = tasks_for(loss, rng, d=3, counts=(12, 14, 11))
     wide = TaskSet.from_arrays([1e3 * task.X for task in tasks], [task.y for task in tasks])
     first, second = (

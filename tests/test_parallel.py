@@ -43,11 +43,12 @@ from jobs import (
     weigh,
 )
 
-from amtl_cvx import errors, experiment
+from amtl_cvx import errors
 from amtl_cvx.certificate import certify
 from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import AMTLError, ModelError, SolveError, WorkerError
 from amtl_cvx.experiment import Job, choose, fit_many
+from amtl_cvx.experiment import jobs as many
 from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.parallel import (
@@ -383,12 +384,12 @@ def test_the_steps_of_a_fit_are_the_same_on_an_executor(
 
 
 def test_an_interrupted_fit_ends_them_all(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
-    (job, *_), fitted = grid(rng), experiment.fit
+    (job, *_), fitted = grid(rng), many.fit
 
     def interrupted(*arguments: Any, **options: Any) -> Solution:
         return replace(fitted(*arguments, **options), status=Status.INTERRUPTED)
 
-    monkeypatch.setattr(experiment, "fit", interrupted)
+    monkeypatch.setattr(many, "fit", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fit_many([job, job])
 

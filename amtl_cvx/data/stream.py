@@ -92,7 +92,7 @@ def factor(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
 def hold_out(
     rows: Rows, rng: np.random.Generator, *, observe: Observe | None = None
 ) -> tuple[TaskSet, TaskSet | None, tuple[int, ...]]:
-    """A fifth of the rows, drawn one by one as they pass; what `experiment.hold_out` returns, as factors.
+    """A fifth of the rows, drawn one by one as they pass; what `holdout.hold_out` returns, as factors.
 
     The first row of every task stays in the training part. The draw depends on the order of the rows, not on
     their chunks.

@@ -8,13 +8,13 @@ from typing import Any
 import literal
 import numpy as np
 
-from amtl_cvx import coordinator, experiment
+from amtl_cvx import coordinator
 from amtl_cvx.coordinator import Options
 from amtl_cvx.enclosure import cells, enclose
 from amtl_cvx.enclosure.exact import ExactProblem
 from amtl_cvx.enclosure.point import polish
 from amtl_cvx.errors import SolveError
-from amtl_cvx.experiment import Choice
+from amtl_cvx.experiment import Choice, tune
 from amtl_cvx.holdout import draw, hold_out
 from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.problem import Model, Problem
@@ -80,11 +80,11 @@ def held_out_losses_are_means() -> None:
     expected = np.mean([np.mean((X[t] @ W[:, t] - y[t]) ** 2) for t in (0, 2)])
     for reduction in ("mean", "sum"):
         model = Model(loss=Squared(reduction=reduction), transfer=LossWeightedL1(mu=0.1), coupling=1.0)  # type: ignore[arg-type]
-        path = experiment._Path((whole, held, (0, 2)), model, False, Options())
-        assert close(experiment._held_out_loss(path, W), expected, 1e-12)
+        path = tune._Path((whole, held, (0, 2)), model, False, Options())
+        assert close(tune._held_out_loss(path, W), expected, 1e-12)
     twice = TaskSet.from_arrays([np.vstack([x, x]) for x in X], [np.r_[t, t] for t in y])
     found: list[Choice] = [
-        experiment.choose(
+        tune.choose(
             whole,
             Model(loss=Squared(reduction="sum"), transfer=LossWeightedL1(mu=0.1), coupling=1.0),
             coupling=True,

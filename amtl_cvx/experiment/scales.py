@@ -1,0 +1,69 @@
+"""What the data say of the settings: the loss that fits the targets, the units of coupling and mu."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+
+from amtl_cvx.arrays import MANY, numbers_for_classes
+from amtl_cvx.losses import Loss
+from amtl_cvx.problem import Model
+from amtl_cvx.tasks import Array, Task, TaskSet
+
+log = logging.getLogger(__name__)
+
+
+def mu_max(tasks: TaskSet, model: Model, W: Array) -> float:
+    """The price from which the first B-step at the single-task W (d, T) gives the empty graph.
+
+    Source: theory.md section 3.
+    """
+    losses = model.weighted_losses(tasks, W)
+    slope = 2.0 * model.coupling * (W.T @ W)
+    gain = np.abs(slope) if model.transfer.feasible(tasks.T).signed else np.maximum(slope, 0.0)
+    np.fill_diagonal(gain, 0.0)
+    usable = losses > 1e-14 * model.weighted_losses(tasks, np.zeros_like(W))  # 0 but for rounding: free edges
+    return model.transfer.mu_max(gain[usable], losses[usable])
+
+
+def mean_curvature(tasks: TaskSet, model: Model) -> float:
+    """Mean over tasks and features of half the second derivative of c_t L_t at 0: the unit of a ridge.
+
+    Where the loss is linear at 0 (hinge, quantile) the secant |phi'(0)| / mean |y| stands for phi''(0).
+    """
+    loss, zero = model.loss, np.zeros(tasks.d)
+    pairs = list(zip(model.task_weight(tasks), tasks, strict=True))
+    traces = [
+        c * loss.scale(task) * float(loss.curvatures(task.X @ zero, task.y) @ (task.X**2).sum(axis=1))
+        for c, task in pairs
+    ]
+    if not any(traces):
+        traces = [
+            c * loss.scale(task) * float(_secants(loss, task) @ (task.X**2).sum(axis=1)) for c, task in pairs
+        ]
+    return 0.5 * float(np.mean(traces)) / tasks.d or 1.0
+
+
+def _secants(loss: Loss, task: Task) -> Array:
+    slopes = np.abs(loss.slopes(np.zeros(len(task.y)), task.y))
+    return np.asarray(slopes / (float(np.abs(task.y).mean()) or 1.0))
+
+
+def suggest_loss(tasks: TaskSet) -> str:
+    """What `--loss auto` means.
+
+    "logistic" if the targets are labels of two classes (`TaskSet.labels`), else "squared". A task of one
+    class among others is left to the error of the logistic loss.
+    """
+    if tasks.labels is not None:
+        return "logistic"
+    values: set[float] = set()
+    for task in tasks:
+        if task.compressed or (task.y != np.round(task.y)).any() or len(values) > MANY:
+            return "squared"
+        values.update(np.unique(task.y).tolist())
+    line = numbers_for_classes(values)
+    if line is not None:
+        log.warning("%s", line)
+    return "squared"
