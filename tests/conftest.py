@@ -22,9 +22,9 @@ pytest.register_assert_rewrite("command_line")
 
 from command_line import GIVEN, Answer, Run, arrays  # noqa: E402
 
-from amtl_cvx import report  # noqa: E402
 from amtl_cvx.cli import main  # noqa: E402
 from amtl_cvx.losses import LOSSES  # noqa: E402
+from amtl_cvx.report import pictures as report_pictures  # noqa: E402
 from amtl_cvx.runfolder import folder as run_folder  # noqa: E402
 from amtl_cvx.solution import Solution  # noqa: E402
 from amtl_cvx.transfer import TRANSFERS  # noqa: E402
@@ -76,7 +76,7 @@ def run(
             (folder / name).touch()
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(report, "_DPI", 30)
+    monkeypatch.setattr(report_pictures, "_DPI", 30)
     if "pictures" not in request.fixturenames:
         monkeypatch.setattr(run_folder, "write_pictures", sketch)
 
@@ -101,7 +101,7 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(folder / "a.npz", **arrays())
     options = (*GIVEN, "--standardize", "--intercept", "--quiet")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "_DPI", 30)
+        patch.setattr(report_pictures, "_DPI", 30)
         assert main(["fit", str(folder / "a.npz"), "--out", str(folder / "run"), *options]) == 0
     return folder
 

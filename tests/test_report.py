@@ -19,7 +19,7 @@ from amtl_cvx.known import figures
 from amtl_cvx.losses import Squared
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.problem import Model, Problem
-from amtl_cvx.report import write_report
+from amtl_cvx.report import pictures, tables, write_report
 from amtl_cvx.solution import Record, Solution, Status
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
@@ -111,16 +111,16 @@ def written(path: Path, solution: Solution, **more: object) -> tuple[str, Page]:
 def coarse_pictures() -> Iterator[None]:
     """What is tested is the page; its pictures are drawn with few pixels."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report, "_DPI", 30)
+        patch.setattr(pictures, "_DPI", 30)
         yield
 
 
 @pytest.fixture
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of words that do not depend on the pictures."""
-    picture = report.Picture("data:image/png;base64,", "a picture", "", 100)
-    monkeypatch.setattr(report, "_graph_pictures", lambda graph: [picture, picture])
-    monkeypatch.setattr(report, "_convergence_picture", lambda solution: picture)
+    picture = pictures.Picture("data:image/png;base64,", "a picture", "", 100)
+    monkeypatch.setattr(pictures, "graph_pictures", lambda graph: [picture, picture])
+    monkeypatch.setattr(pictures, "convergence_picture", lambda solution: picture)
 
 
 words_only = pytest.mark.usefixtures("no_pictures")
@@ -278,7 +278,7 @@ def test_an_empty_graph_and_a_single_task_are_put_in_words(tmp_path: Path) -> No
 
 @words_only
 def test_a_long_edge_table_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "MAX_ROWS", 3)
+    monkeypatch.setattr(tables, "MAX_ROWS", 3)
     solution = solved()
     _, page = written(tmp_path, solution)
     assert len(page.tables["edges"]) == 4
@@ -315,8 +315,8 @@ def test_W_is_shown_and_its_largest_weights_without_the_intercept(tmp_path: Path
 def test_of_many_features_and_tasks_the_largest_are_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(report, "MAX_FEATURES", 2)
-    monkeypatch.setattr(report, "MAX_TASKS", 1)
+    monkeypatch.setattr(tables, "MAX_FEATURES", 2)
+    monkeypatch.setattr(tables, "MAX_TASKS", 1)
     solution = solved()
     W = np.array([[1.0, 2.0, 0.0, 0.0], [0.5, 0.5, -3.0, 0.5], [0.1, 0.0, 0.1, 0.0]])
     _, page = written(tmp_path, dataclasses.replace(solution, W=W))
@@ -335,7 +335,7 @@ def test_the_command_is_there_to_copy_and_unset_options_are_not_listed(tmp_path:
 
 
 def test_no_cell_of_words_may_break_inside_them_and_pictures_follow_the_dark_page() -> None:
-    template = (Path(report.__file__).parent / "report.html.jinja").read_text(encoding="utf-8")
+    template = (Path(report.__file__).parent / "style.css").read_text(encoding="utf-8")
     rules = dict(re.findall(r"^([^@{}\n]+?) \{ ([^}]*) \}", template, re.MULTILINE))
     assert "anywhere" not in rules["th, td"]
     assert "filter: invert(1)" in template and "background: #fff" not in rules["figure img"]

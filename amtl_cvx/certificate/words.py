@@ -54,6 +54,19 @@ def verdict(found: Known) -> str:
     return f"{word}: {figures}, tolerance {found.tol:g} ({passes}{yet})"
 
 
+def headline(found: Known) -> str:
+    """The verdict in one line, without claiming more than was shown."""
+    if found.level is None:
+        return "Not feasible: B violates its constraints"
+    if not found.passes:
+        return "The certificate does not pass"
+    return {
+        "joint": "A verified first-order point",
+        "single-task": "Verified single-task solutions",
+        "curriculum": "Every step of the curriculum is verified",
+    }.get(found.kind, "The certificate passes")
+
+
 def limit_words(found: Known) -> str:
     """What the limit of the gains is."""
     if found.limit is None or found.limit <= found.tol * abs(found.objective):

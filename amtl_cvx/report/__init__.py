@@ -1,0 +1,125 @@
+"""The report of a run: one self-contained HTML file.
+
+Pictures are embedded as PNG, style and script are inline, and a content security policy forbids the page to
+load anything, so a report can be mailed, archived and opened anywhere. Names of tasks and everything else
+that comes from users' files is escaped.
+
+    >>> data = {"name": "pilot", "source": "generated", "T": 15, "d": 20, "rows": 600, "fingerprint": "9f"}
+    >>> run = {"arguments": {"mu": 0.1}, "versions": {"numpy": "2.4"}, "data": data}
+    >>> write_report("report.html", solution=solution, **run)
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+from collections.abc import Mapping
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from numpy.typing import ArrayLike
+
+from amtl_cvx.certificate import LEVELS, rungs
+from amtl_cvx.certificate.figures import facts
+from amtl_cvx.certificate.words import headline
+from amtl_cvx.plotting.canvas import shortened
+from amtl_cvx.report import pictures
+from amtl_cvx.report.tables import (
+    digits,
+    edge_rows,
+    score_table,
+    score_words,
+    settings,
+    shown,
+    tiles,
+    weight_table,
+)
+from amtl_cvx.solution import Solution
+
+_MARKS = {
+    "reached": "\N{CHECK MARK}",
+    "not reached": "\N{MULTIPLICATION X}",
+    "cannot tell": "?",
+    "cannot be had": "\N{EN DASH}",
+    "not tried": "",
+}
+
+
+def write_report(
+    path: str | PathLike[str],
+    *,
+    solution: Solution,
+    arguments: Mapping[str, Any],
+    versions: Mapping[str, str],
+    data: Mapping[str, Any],
+    scores: Mapping[str, Any] | None = None,
+    truth_B: ArrayLike | None = None,
+) -> None:
+    """Write the HTML report of a run.
+
+    Parameters
+    ----------
+    path : path
+        The file to write.
+    solution : Solution
+        The result.
+    arguments, versions : Mapping
+        The run's arguments, and the versions of the software.
+    data : Mapping
+        What was learned from: name, source, T, d, rows, fingerprint (any other entry is listed too).
+    scores : Mapping, optional
+        Per method a number, or a mapping from metric to number; e.g. test errors.
+    truth_B : (T, T) array_like, optional
+        The planted B, where it is known.
+
+    Raises
+    ------
+    DataError
+        If truth_B has another shape than B.
+    """
+    graph = solution.graph
+    page = _template().render(
+        solution=solution,
+        certificate=solution.certificate,
+        level_word=LEVELS.get(solution.certificate.level or "", ""),
+        sentences=solution.certificate.sentences(),
+        headline=headline(solution.certificate),
+        numbers=tiles(solution, data),
+        graph=graph,
+        weights=weight_table(solution),
+        command=arguments.get("command_line"),
+        score_words=score_words(scores or {}),
+        pictures=pictures.graph_pictures(graph),
+        convergence=pictures.convergence_picture(solution),
+        truth=None if truth_B is None else pictures.truth_picture(graph, truth_B),
+        rungs=[
+            (rung, _MARKS[rung.state], rung.state.replace(" ", "-")) for rung in rungs(solution.certificate)
+        ],
+        fact_groups=facts(solution.certificate),
+        edges=edge_rows(graph),
+        tasks=graph.to_dict()["tasks"],
+        score_table=score_table(scores or {}),
+        run_tables=[
+            ("Settings", settings(arguments)),
+            ("Data", data),
+            ("Versions", versions),
+            ("Seconds", solution.seconds),
+        ],
+    )
+    Path(path).write_text(page, encoding="utf-8")
+
+
+def _template() -> jinja2.Template:
+    files = importlib.resources.files(__name__)
+    environment = jinja2.Environment(
+        loader=jinja2.FunctionLoader(lambda name: files.joinpath(name).read_text(encoding="utf-8")),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["shown"] = shown
+    environment.filters["digits"] = digits
+    environment.filters["short"] = lambda name: shortened(name, 22)
+    return environment.get_template("page.html.jinja")
