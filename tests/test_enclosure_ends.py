@@ -16,7 +16,8 @@ from checks.points import amtl
 
 from amtl_cvx.enclosure import cells, checker, derive_box, enclose, polynomial, relaxation, rounding, stored
 from amtl_cvx.enclosure import point as point_module
-from amtl_cvx.enclosure.cells import LowerPoint, excess_of, halves
+from amtl_cvx.enclosure.cells import LowerPoint, excess_of
+from amtl_cvx.enclosure.cut import halves
 from amtl_cvx.enclosure.exact import ExactProblem, exact_matrix
 from amtl_cvx.enclosure.point import ExactPoint, exact_point
 from amtl_cvx.enclosure.polynomial import Scaled, edges_of
