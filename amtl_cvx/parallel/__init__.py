@@ -35,7 +35,8 @@ from concurrent.futures import Executor
 
 from amtl_cvx.errors import ModelError
 from amtl_cvx.parallel.cluster import dask_client
-from amtl_cvx.parallel.dispatch import ATTEMPTS, INLINE, SharedMap, ordered_map
+from amtl_cvx.parallel.dispatch import ATTEMPTS, SharedMap, ordered_map
+from amtl_cvx.parallel.parcel import INLINE
 from amtl_cvx.parallel.pool import MOST_JOBS, WorkerPool
 
 __all__ = ["ATTEMPTS", "INLINE", "MOST_JOBS", "SharedMap", "WorkerPool", "ordered_map", "workers"]

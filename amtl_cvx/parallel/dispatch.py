@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import os
-import pickle
 import signal
-import tempfile
 import uuid
-import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from pathlib import Path
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from typing import Any, Generic, TypeVar
 
 from amtl_cvx.errors import WorkerError
 from amtl_cvx.parallel import silence
 from amtl_cvx.parallel.cluster import PATIENCE, Pulse, client_of, key_of
+from amtl_cvx.parallel.parcel import Parcel
 from amtl_cvx.parallel.pool import WorkerPool
 from amtl_cvx.parallel.silence import within
 from amtl_cvx.parallel.worker import Outcome, perform, said_of, versions_here
@@ -30,8 +26,6 @@ Result = TypeVar("Result")
 
 ATTEMPTS = 3
 """How often a job is begun before its losses are an error."""
-INLINE = 1 << 16
-"""Bytes of shared data up to which they travel with each job."""
 
 log = logging.getLogger(__name__)
 
@@ -113,44 +107,6 @@ class SharedMap(Generic[Shared]):
         if self._parcel is None:
             self._parcel = Parcel(self.shared, self.executor)
         return self._parcel
-
-
-class Parcel:
-    """Shared data under way.
-
-    Attributes
-    ----------
-    key : str
-        sha256 of their pickle, under which workers keep them.
-    sent : bytes, Path or Dask future
-        What stands for them in a job.
-    """
-
-    def __init__(self, shared: object, executor: Executor) -> None:
-        self._shared, self._client = shared, client_of(executor)
-        pickled = self.pickled()
-        self.key = hashlib.sha256(pickled).hexdigest()
-        self.sent: Any = pickled
-        if len(pickled) <= INLINE:
-            return
-        if self._client is not None:
-            client = self._client
-            self.sent = within(silence.SILENCE, lambda: client.scatter(pickled, broadcast=True, hash=False))
-        elif isinstance(executor, ProcessPoolExecutor | WorkerPool):
-            number, name = tempfile.mkstemp(prefix="amtl_cvx-")
-            self.sent = Path(name)
-            weakref.finalize(self, self.sent.unlink, missing_ok=True)
-            with open(number, "wb") as file:
-                file.write(pickled)
-
-    def pickled(self) -> bytes:
-        """The data themselves."""
-        if self._client is None:
-            return pickle.dumps(self._shared, protocol=pickle.HIGHEST_PROTOCOL)
-        import cloudpickle  # comes with Dask; takes classes of notebooks and scripts along
-
-        packed: bytes = cloudpickle.dumps(self._shared)
-        return packed
 
 
 class _Dispatch(Generic[Shared, Item, Result]):
