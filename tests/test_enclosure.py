@@ -19,7 +19,7 @@ import pytest
 from cases import random_tasks, random_transfer
 
 from amtl_cvx import Logistic, LossWeightedL1, Model, Options, Squared, TaskSet, fit
-from amtl_cvx.enclosure import cells, checker, derive_box, enclose, polynomial
+from amtl_cvx.enclosure import cells, checker, cuts, derive_box, enclose, polynomial
 from amtl_cvx.enclosure import enclose as package_enclose
 from amtl_cvx.enclosure.exact import ExactProblem, exact_matrix, inverse, sqrt_above
 from amtl_cvx.enclosure.point import best_point, polish
@@ -359,7 +359,7 @@ def test_a_cut_lies_where_the_moments_disagree(rng: np.random.Generator, radius:
     box = derive_box(tasks, model, problem.objective(W, B))
     scale = polynomial.scale_problem(problem, box, W, B)
     scale = replace(scale, radius=(*scale.radius[:2], Fraction(radius), Fraction(radius)))
-    scale = replace(scale, linear={**scale.linear, 0: cells.edge_of(scale, 0), 1: cells.edge_of(scale, 1)})
+    scale = replace(scale, linear={**scale.linear, 0: cuts.edge_of(scale, 0), 1: cuts.edge_of(scale, 1)})
     zoom = Zoom.on(scale)
     near = zoom.inward(scale)
     unit = float(near.radius[3])
@@ -368,14 +368,14 @@ def test_a_cut_lies_where_the_moments_disagree(rng: np.random.Generator, radius:
         ([1, 1, 0, 0.1 / unit], [1, 1, 0, 0.5 / unit]),
     ):
         moments = two_points(scale, np.array(first), np.array(second))
-        cut = cells.place(scale, zoom, moments)
+        cut = cuts.place(scale, zoom, moments)
         assert cut is not None and cut[0] == 1
         at = float(cut[1] * radius)
         assert first[3] * unit < at < second[3] * unit
         assert at == pytest.approx((first[3] + second[3]) * unit / 2)
-        (above, below) = cells.halves(scale, *cut)
+        (above, below) = cuts.halves(scale, *cut)
         assert cells.Cell(scale=below).home and not cells.Cell(scale=above).home
-    at_once = cells.place(scale, zoom, two_points(scale, np.zeros(4), np.zeros(4)))
+    at_once = cuts.place(scale, zoom, two_points(scale, np.zeros(4), np.zeros(4)))
     assert at_once is None  # the moments are those of the minimiser
 
 

@@ -14,10 +14,20 @@ from cases import SourceGroupL2, random_tasks
 from checks.enclosure import evaluate, instance
 from checks.points import amtl
 
-from amtl_cvx.enclosure import cells, checker, derive_box, enclose, polynomial, relaxation, rounding, stored
+from amtl_cvx.enclosure import (
+    cells,
+    checker,
+    cuts,
+    derive_box,
+    enclose,
+    polynomial,
+    relaxation,
+    rounding,
+    stored,
+)
 from amtl_cvx.enclosure import point as point_module
 from amtl_cvx.enclosure.cells import LowerPoint, excess_of
-from amtl_cvx.enclosure.cut import halves
+from amtl_cvx.enclosure.cuts import halves
 from amtl_cvx.enclosure.exact import ExactProblem, exact_matrix
 from amtl_cvx.enclosure.point import ExactPoint, exact_point
 from amtl_cvx.enclosure.polynomial import Scaled, edges_of
@@ -94,18 +104,18 @@ def test_the_range_of_a_variable_is_that_of_its_cuts() -> None:
         z[k] = Fraction(x)
         return [evaluate(h, z) for h in part.linear.values() if set(h) - {()} == {(k,)}]
 
-    low, high = cells._range(scale, k)
+    low, high = cuts._range(scale, k)
     assert high == np.inf and at_end(scale, low) == [pytest.approx(0.0, abs=1e-15)]
     above, below = halves(scale, 0, Fraction(3, 8))
     inner_above, inner_below = halves(above, 0, Fraction(1, 2))
     for part, bounded in ((above, (True, False)), (inner_above, (True, False)), (inner_below, (True, True))):
-        low, high = cells._range(part, k)
+        low, high = cuts._range(part, k)
         assert (np.isfinite(low), np.isfinite(high)) == bounded
         assert min(at_end(part, low)) == pytest.approx(0.0, abs=1e-15)
         assert not bounded[1] or min(at_end(part, high)) == pytest.approx(0.0, abs=1e-15)
-    cut = cells._range(below, k)[1]
+    cut = cuts._range(below, k)[1]
     assert cut == pytest.approx(float(Fraction(3, 8) - scale.centre[k] / scale.radius[k]))
-    assert cells._range(replace(scale, linear={}), k) == (-np.inf, np.inf)
+    assert cuts._range(replace(scale, linear={}), k) == (-np.inf, np.inf)
 
 
 def test_the_hessian_of_a_polish_is_that_of_j() -> None:

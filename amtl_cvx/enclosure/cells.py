@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from amtl_cvx.enclosure.cut import halves, means, place
+from amtl_cvx.enclosure.cuts import halves, means, place
 from amtl_cvx.enclosure.point import ExactPoint
 from amtl_cvx.enclosure.polynomial import Polynomial, Scaled, add, scaled
 from amtl_cvx.enclosure.relaxation import (

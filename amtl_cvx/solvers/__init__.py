@@ -29,10 +29,12 @@ so that a result does not depend on earlier calls. A `Backend` names the chosen 
 to the GPU before all that (`gpu`).
 """
 
+from amtl_cvx.solvers.backend import AUTO, SOLVE_LIMIT, Backend, Solved
+from amtl_cvx.solvers.compiled import Compiled, check_dpp
 from amtl_cvx.solvers.extras import ExtraInfo, extras
 from amtl_cvx.solvers.gpu import Gpu, GpuChoice, GpuRoute, cuda, gpu_for, gpu_routes
 from amtl_cvx.solvers.inventory import CHAINS, SolverInfo, Step, available, chain, check_solver, installed
-from amtl_cvx.solvers.solving import AUTO, SOLVE_LIMIT, Backend, Compiled, Solved, check_dpp, solve
+from amtl_cvx.solvers.solving import solve
 from amtl_cvx.solvers.watch import SolverFault, watched
 
 __all__ = [

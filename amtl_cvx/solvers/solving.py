@@ -6,18 +6,16 @@ import logging
 import time
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import cvxpy as cp
 import numpy as np
 
-from amtl_cvx.errors import ConvexityError, DataError, SolveError
-from amtl_cvx.solvers.gpu import Gpu
+from amtl_cvx.errors import SolveError
+from amtl_cvx.solvers.backend import AUTO, Backend, Solved, unknowns
 from amtl_cvx.solvers.inventory import Step, chain
-from amtl_cvx.solvers.program import Program
 from amtl_cvx.solvers.watch import OWN_LIMIT, SolverFault, watched
-from amtl_cvx.tasks import Array
 
 FAER_SIZE = 1000
 """Number of unknowns from which Clarabel's multifrontal factorisation is the faster one."""
@@ -27,56 +25,11 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "OSQP": {"eps_abs": 1e-9, "eps_rel": 1e-9, "polishing": True, "max_iter": 10_000},
     "SCS": {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 50_000},
 }
-
-SOLVE_LIMIT = 600.0
-"""Seconds for one solve, at least."""
-_FLOPS, _ITERATIONS = 1e9, 100  # slow, and many: a dense problem of n unknowns gets 100 n^3 / 3 / 1e9 seconds
-
 _TIME_LIMITS = {"CLARABEL": "time_limit", "OSQP": "time_limit", "SCS": "time_limit_secs"}
 _LENGTH = {"CLARABEL": "c", "OSQP": "q", "SCS": "c"}  # which of CVXPY's data is as long as an answer
 _ANSWERS = (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT)
 
-_CANON = cp.settings.COO_CANON_BACKEND  # compiles problems with many parameters in half the default's time
-
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Backend:
-    """Which solver is tried first, and which solves go to the GPU before any of the chain.
-
-    Without an answer from either the rest of the chain follows. `limit` is the time of one solve in seconds;
-    None stands for `SOLVE_LIMIT`, or more for a large problem. `hung` are the solvers that did not keep it,
-    and what is said of them: one fit has one backend, and does not try them again.
-    """
-
-    solver: str = "auto"
-    gpu: Gpu = field(default_factory=Gpu)
-    limit: float | None = None
-    hung: dict[str, str] = field(default_factory=dict)
-
-    def takes_gpu(self, step: Step, problem: cp.Problem) -> bool:
-        """Whether a problem goes to the GPU first."""
-        return self.gpu.takes(step, _unknowns(problem))
-
-    def on_cpu(self) -> Backend:
-        """The same without the GPU, for steps that solve one task or one column at a time."""
-        return replace(self, gpu=Gpu())
-
-    def seconds(self, problem: cp.Problem) -> float:
-        """The time limit of one solve."""
-        if self.limit is not None:
-            return self.limit
-        return max(SOLVE_LIMIT, _ITERATIONS / 3 * float(_unknowns(problem)) ** 3 / _FLOPS)
-
-    def give_up(self, name: str, step: Step, said: str) -> None:
-        """No more of a solver that hung; warns."""
-        self.hung[name] = said
-        log.warning("%s at a %s-step: %s, it is not tried again in this fit", name, step, said)
-
-
-AUTO = Backend()
-"""The chain of the step as it stands."""
 
 
 class Attempt(NamedTuple):
@@ -85,113 +38,6 @@ class Attempt(NamedTuple):
     status: str
     seconds: float
     compile_seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Solved:
-    """How a problem was solved: the solver that answered, its status, its own and the compile seconds."""
-
-    solver: str
-    status: str
-    seconds: float
-    compile_seconds: float = 0.0
-
-    @classmethod
-    def none(cls) -> Solved:
-        """Nothing solved yet: the neutral element of addition."""
-        return cls(solver="", status="", seconds=0.0)
-
-    def __add__(self, other: Solved) -> Solved:
-        """Several solves as one: seconds add up, solvers are named, a status but "optimal" survives."""
-        names = dict.fromkeys(name for name in (*self.solver.split("+"), *other.solver.split("+")) if name)
-        return Solved(
-            solver="+".join(names),
-            status=other.status if self.status in ("", "optimal") else self.status,
-            seconds=self.seconds + other.seconds,
-            compile_seconds=self.compile_seconds + other.compile_seconds,
-        )
-
-
-def check_dpp(problem: cp.Problem, what: str) -> cp.Problem:
-    """The problem itself, or `ConvexityError` naming it if it is not convex or not DPP.
-
-    A quadratic form in a parameter is DPP for the solvers here, which all take a quadratic objective.
-    """
-    if not problem.is_dpp(quad_form_dpp="qp"):
-        kind = "not DPP (it would be compiled at every solve)" if problem.is_dcp() else "not convex"
-        raise ConvexityError(f"{what} is {kind}: {problem.objective.expr}")
-    return problem
-
-
-class Compiled:
-    """A problem that is compiled once and solved for many values of its parameters.
-
-    A quadratic program goes to Clarabel as data (`Program`). Everything else, another solver asked for, and
-    whatever that does not solve, goes through CVXPY (`solve`).
-    """
-
-    def __init__(self, problem: cp.Problem, *, step: Step, what: str) -> None:
-        self.problem, self.step = check_dpp(problem, what), step
-        self._program: Program | None = None
-        self._compiled = False
-
-    def solve(self, values: Mapping[cp.Parameter, Array], backend: Backend) -> Solved:
-        """Solve for these values of the parameters; the answer is in the problem's variables.
-
-        Raises
-        ------
-        SolveError
-            If no solver of the chain gives an answer.
-        DataError
-            If a value is not finite.
-        """
-        if not all(np.isfinite(value).all() for value in values.values()):
-            raise DataError(
-                f"the numbers of the {self.step}-step overflow: give features and targets in other units, or"
-                " --standardize"
-            )
-        first = chain(self.step, backend.solver)[:1]
-        elsewhere = first != ("CLARABEL",) or self.step not in ("W", "B")
-        if elsewhere or "CLARABEL" in backend.hung or backend.takes_gpu(self.step, self.problem):
-            _set(values)
-            return solve(self.problem, step=self.step, backend=backend)
-        seconds = self._compile(values)
-        if self._program is None:
-            _set(values)
-            return solve(self.problem, step=self.step, backend=backend)
-        answer = self._program.solve(values, limit=backend.seconds(self.problem))
-        solved = Solved(solver="CLARABEL", status=cp.OPTIMAL, seconds=answer.seconds, compile_seconds=seconds)
-        if answer.optimal:
-            return solved
-        if answer.hung:
-            backend.give_up("CLARABEL", self.step, answer.status)
-        log.debug("%s-step as data: Clarabel says %s, once more through CVXPY", self.step, answer.status)
-        _set(values)
-        return replace(solved, status="") + solve(self.problem, step=self.step, backend=backend)
-
-    def _compile(self, values: Mapping[cp.Parameter, Array]) -> float:
-        """Make the program, once; the seconds that took."""
-        if self._compiled:
-            return 0.0
-        started = time.perf_counter()
-        _set(values)
-        self._compiled = True
-        try:
-            data, _, _ = _problem_data(self.problem, "CLARABEL", {}, canon=_CANON)
-        except MemoryError:
-            raise
-        except Exception as error:
-            log.debug("%s-step: Clarabel cannot be had as data (%s)", self.step, error)
-            return time.perf_counter() - started
-        compiled = data[cp.settings.PARAM_PROB]
-        if Program.fits(compiled):
-            self._program = Program(self.problem, compiled, refinement=self.step == "W")
-        return time.perf_counter() - started
-
-
-def _set(values: Mapping[cp.Parameter, Array]) -> None:
-    for parameter, value in values.items():
-        parameter.value = value
 
 
 def solve(problem: cp.Problem, *, step: Step, backend: Backend = AUTO) -> Solved:
@@ -275,12 +121,8 @@ def _options(name: str, step: Step, problem: cp.Problem, limit: float) -> Mappin
     if (name, step) == ("CLARABEL", "B-cone"):  # these end at 1e-10; asking for more costs a fallback
         options |= dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9)
     if name == "CLARABEL":
-        options["direct_solve_method"] = "faer" if _unknowns(problem) >= FAER_SIZE else "qdldl"
+        options["direct_solve_method"] = "faer" if unknowns(problem) >= FAER_SIZE else "qdldl"
     return options
-
-
-def _unknowns(problem: cp.Problem) -> int:
-    return sum(int(variable.size) for variable in problem.variables())
 
 
 def _attempt(problem: cp.Problem, name: str, options: Mapping[str, Any], limit: float) -> Attempt:
@@ -297,7 +139,7 @@ def _attempt(problem: cp.Problem, name: str, options: Mapping[str, Any], limit: 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # back end, sparse value, accuracy: the last is in the status
         try:  # a solver without the cones of the problem says so while compiling
-            data, chain_, inverse = _problem_data(problem, name, options)
+            data, chain_, inverse = problem_data(problem, name, options)
             if problem.compilation_time != before:
                 compiled = problem.compilation_time or 0.0
             started = time.perf_counter()
@@ -326,7 +168,7 @@ def _check_answer(problem: cp.Problem, x: Any, length: int) -> None:
         raise SolverFault("an answer that is not finite")
 
 
-def _problem_data(
+def problem_data(
     problem: cp.Problem, name: str, options: Mapping[str, Any], *, canon: str | None = None
 ) -> tuple[Any, Any, Any]:
     """CVXPY's data for a solver; compiled at the first call, with the parameters' values after that."""

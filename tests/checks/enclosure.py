@@ -25,6 +25,7 @@ from amtl_cvx.enclosure import (
     cells,
     check_box,
     checker,
+    cuts,
     derive_box,
     enclose,
     polynomial,
@@ -325,8 +326,8 @@ def cuts_cover_the_box() -> None:
     problem, point = ExactProblem.read(tasks, model), (exact_matrix(W), exact_matrix(B))
     scale = polynomial.scale_problem(problem, derive_box(tasks, model, exact_J(tasks, model, W, B)), *point)
     first, second = Fraction(3, 8), Fraction(1, 4)
-    above, below = cells.halves(scale, 1, first)
-    again = cells.halves(below, 1, second)
+    above, below = cuts.halves(scale, 1, first)
+    again = cuts.halves(below, 1, second)
     assert list(above.linear) == [0, 2, 3] and list(below.linear) == [0, 1, 2, 3]
     assert list(again[0].linear) == [0, 2, 3, 4] and list(again[1].linear) == [0, 1, 2, 4]
     for k in range(-8, 9):
