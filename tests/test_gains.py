@@ -129,6 +129,9 @@ def test_the_judged_gain_is_never_below_the_true_one(loss: Loss, rng: np.random.
             assert found.judged >= true
             assert away > 1e-4 or found.judged <= 4 * true + 1e-14 * J
             assert found.by in ("decrement", "gap")
+            loose = weight_evidence(Problem(tasks, model).at(W, B), enough=0.1 * J)
+            assert loose.judged >= true and (loose.by == "gap" or loose.judged == found.judged)
+            assert (loose.gap, loose.error, loose.condition) == (found.gap, found.error, found.condition)
 
 
 @pytest.mark.parametrize("loss", [Squared(), Logistic(), Poisson(), Huber(threshold=0.5)], ids=loss_id)
