@@ -14,8 +14,8 @@ from test_gaps_exact import exact, exact_problem, model_of
 from amtl_cvx import fit
 from amtl_cvx.certificate import certify, resolution, rungs, weight_evidence, weights
 from amtl_cvx.certificate.kinked import KinkedProblem
-from amtl_cvx.coordinator import Options
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared, SquaredHinge
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1

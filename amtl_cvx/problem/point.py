@@ -12,7 +12,7 @@ of it for the first time is kept: whoever gets the point gets that too. A point 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -118,6 +118,10 @@ class Problem:
         """
         return cls(*stored.read(place))
 
+    def compressed(self) -> Problem:
+        """The same J from at most d + 1 rows a task where the loss allows it."""
+        return Problem(self.model.compress(self.tasks), self.model)
+
     def check(self) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights; looked at once."""
         _ = self._checked
@@ -199,6 +203,11 @@ class Point:
         kept = (*(_OF_W if W is None else ()), *(_OF_B if B is None else ()))
         new.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
         return new
+
+    @property
+    def blocks(self) -> Mapping[str, Array]:
+        """The blocks by their names."""
+        return {"W": self.W, "B": self.B}
 
     @property
     def tasks(self) -> TaskSet:
