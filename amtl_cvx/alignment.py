@@ -27,9 +27,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from amtl_cvx.certificate import Certificate, infeasibility, residuals
+from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import AMTLError
 from amtl_cvx.methods import fit
-from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import Array, Indices, TaskSet
@@ -180,7 +180,7 @@ def _task_costs(tasks: TaskSet, model: Model, point: Arrangement) -> tuple[Array
     """Costs (T, T) of column s at task t: residuals of its gradient, and losses."""
     T, (W, B) = tasks.T, (point.W, point.B)
     residual, losses = np.empty((T, T)), np.empty((T, T))
-    coupling = Problem(tasks, model).at(W, B).coupling_gradient_W
+    squares = Problem(tasks, model).at(W, B).square_gradient_W
     transfer = 1.0 + model.transfer.weights(B)
     for t, (task, c) in enumerate(zip(tasks, model.task_weight(tasks), strict=True)):
         z, scale = (task.X @ W).T, model.loss.scale(task)
@@ -188,8 +188,8 @@ def _task_costs(tasks: TaskSet, model: Model, point: Arrangement) -> tuple[Array
         with np.errstate(over="ignore", invalid="ignore"):
             pull = c * scale * transfer * (task.X.T @ model.loss.slopes(z, y).T)
             losses[:, t] = scale * model.loss.rows(z, y).sum(axis=1)
-            size = np.linalg.norm(pull, axis=0) + np.linalg.norm(coupling, axis=0)
-            residual[:, t] = np.linalg.norm(pull + coupling, axis=0) / np.where(size > 0.0, size, 1.0)
+            size = np.linalg.norm(pull, axis=0) + np.linalg.norm(squares, axis=0)
+            residual[:, t] = np.linalg.norm(pull + squares, axis=0) / np.where(size > 0.0, size, 1.0)
     return residual, losses
 
 

@@ -4,18 +4,25 @@ A class is known under its `name` once it is built in, given to `register`, or i
 (group "amtl_cvx.transfer" or "amtl_cvx.losses"); and under ``package.module:Class`` once it is registered or
 the user has named it so: in Python, or as an option of the command that runs. Only what is known is found
 again from a stored run: a folder that somebody sends imports nothing by itself.
+
+A term of J is a class and its parameters, ``name:key=value,key=value`` or ``name:number`` (`Plugins.make`).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import importlib.metadata
 import os
 import re
 import sys
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
+from amtl_cvx.arrays import is_number
 from amtl_cvx.errors import ModelError
 
 Kind = TypeVar("Kind")
@@ -90,6 +97,43 @@ class Plugins(Generic[Kind]):
             return name
         return next((name for name, known in self.classes.items() if known is cls), path_of(cls))
 
+    def split(self, text: str) -> tuple[str, str]:
+        """Name and parameters of a term: ``name:parameters``, the name possibly ``module:Class``."""
+        parts = text.split(":")
+        path = ":".join(parts[:2])
+        length = 2 if len(parts) > 1 and parts[0] not in self.classes and is_path(path) else 1
+        return ":".join(parts[:length]), ":".join(parts[length:])
+
+    def make(self, text: str, *, main: str, given: Mapping[str, Any]) -> Any:
+        """The object of a term; `main` is the parameter that a number alone means.
+
+        `given` is for what the term itself leaves open.
+
+        Raises
+        ------
+        ModelError
+            For a name that is not known, and for parameters that the class does not take.
+        """
+        name, rest = self.split(text)
+        cls = self.find(name)
+        if cls is None:
+            raise ModelError(self.unknown(name))
+        words = term_words(rest, main=main)
+        values, own = dict(given), {key: value for key, value in words.items() if key != main}
+        values |= cls.options(own) if own or set(given) <= {main} else {}
+        if main in words:
+            try:
+                values[main] = float(words[main])
+            except ValueError as error:
+                raise ModelError(f"{main} of {name} must be a number, got {words[main]!r}") from error
+        try:
+            return cls(**values)
+        except TypeError as error:
+            known = ", ".join(field.name for field in dataclasses.fields(cls) if field.init)
+            raise ModelError(
+                f"the parameters of {name} are {known}; got {', '.join(values)} ({error})"
+            ) from error
+
     def unknown(self, label: str) -> str:
         """What to say of a label that is not known."""
         if is_path(label):
@@ -131,3 +175,52 @@ def path_of(cls: type[Any]) -> str:
 def _same(plugins: Plugins[Any], name: str, cls: type[Any]) -> bool:
     """Whether the class of that name is an earlier version of `cls` (a notebook cell that ran twice)."""
     return path_of(plugins.classes[name]) == path_of(cls)
+
+
+def term_words(text: str, *, main: str) -> dict[str, str]:
+    """The parameters of a term as words: ``key=value,key=value``, or a number, which is `main`."""
+    if not text:
+        return {}
+    if "=" not in text:
+        return {main: text}
+    words: dict[str, str] = {}
+    for part in text.split(","):
+        key, equals, value = part.partition("=")
+        key = key.strip()
+        if not equals or not key.isidentifier() or key in words:
+            raise ModelError(f"expected NAME:key=value,key=value with different keys, got {text!r}")
+        words[key] = value.strip()
+    return words
+
+
+def word_value(text: str) -> Any:
+    """A word of the command line: true, false, a number, or the text itself."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def check_weight(name: str, value: object, *, positive: bool = False) -> None:
+    """Raise `ModelError` unless a parameter is a finite number >= 0 (or > 0)."""
+    size = float(value) if is_number(value) else np.nan
+    if not np.isfinite(size) or size < 0.0 or (positive and size <= 0.0):
+        raise ModelError(f"{name} must be a finite number {'>' if positive else '>='} 0, got {value!r}")
+
+
+def description_of(term: object) -> Hashable:
+    """Class and fields of a term, arrays by their bytes: equal for terms that are the same."""
+    return type(term), tuple((name, _hashable(value)) for name, value in sorted(vars(term).items()))
+
+
+def _hashable(value: Any) -> Hashable:
+    if isinstance(value, np.ndarray):
+        return value.shape, value.dtype.str, value.tobytes()
+    if isinstance(value, list | tuple):
+        return tuple(map(_hashable, value))
+    if isinstance(value, Mapping):
+        return tuple((name, _hashable(entry)) for name, entry in sorted(value.items()))
+    found: Hashable = value
+    return found

@@ -205,17 +205,12 @@ ABOVE, PRICES = c.gap_B_is_never_below_the_gain, c.rounding_of_prices_is_allowed
 ZEROS, SAFE = c.proved_zeros_are_zeros, c.safe_rule_keeps_its_factor_two
 GAPS = (
     Fault("gap_W too small by 2", "certificate:WeightProblem.gap", "4.0 * self.coupling", "8.0 * self.coupling", GAP_W),
-    Fault("M^-1 for M^-T", "certificate:WeightProblem.gap", "np.linalg.solve(M, slope", "np.linalg.solve(M.T, slope", GAP_W),
+    Fault("M^-1 for M^-T", "certificate:WeightProblem.gap", "np.linalg.solve(L, slope", "np.linalg.solve(L.T, slope", GAP_W),
     Fault("rows left out of gap_W", "certificate:WeightProblem.gap", "length * length / most + mismatch", "length * length / most", GAP_W),
     Fault("2 W S left out of Q", "certificate:slope_at", "pull.gradient.copy()", "0.0 * pull.gradient", GAP_W),
     Fault("gain without its 1/2", "certificate:newton_step", "0.5 * float(g", "float(g", GAP_W),
     Fault("gain of half the gradient", "certificate:newton_step", "0.5 * float(g", "0.25 * float(g", GAP_W),
-    Fault("refined without what is left", "certificate:rough_newton", "float(((g + rest) * step).sum())", "float((rest * step).sum())", c.rough_steps_are_refined),
-    Fault("refined for another B", "certificate:rough_newton", "(M @ (M.T @ step))", "(M.T @ (M @ step))", c.rough_steps_are_refined),
-    Fault("single precision for any condition", "certificate:rough_newton", "<= _ROUGH", "<= np.inf", c.rough_steps_are_refined),
-    Fault("single precision for a step of no numbers", "certificate:rough_newton", "math.isfinite(size) and", "", c.rough_steps_are_refined),
-    Fault("any gap is enough", "certificate:WeightProblem.judged", "gap.safe <= self.enough", "True", JUDGED),
-    Fault("Hessian of another B", "certificate:newton_step", "H, g = stacked_hessian(blocks, M, coupling)", "H, g = stacked_hessian(blocks, M.T, coupling)", GAP_W),
+    Fault("Hessian of another B", "certificate:newton_step", "H, g = stacked_hessian(blocks, K, coupling)", "H, g = stacked_hessian(blocks, K.T, coupling)", GAP_W),
     Fault("gain to second order judged", "certificate:certify", "gain_W=about_W.judged", "gain_W=about_W.gain", JUDGED),
     Fault("any step within the curvature", "certificate:_least", "(s < 1.0) if concordant else (s <= 1.0)", "s < np.inf", JUDGED),
     Fault("rows left out at no cost", "certificate:_least", "- np.r_[0.0, np.cumsum(lever[order])]", "- 0.0 * np.r_[0.0, lever]", JUDGED),
@@ -354,7 +349,7 @@ PROVEN_DIGITS = (
     Fault("ball prices without c_t", "digits:FirstOrderSystem.prices", "k * c * value", "k * value", DIGITS),
     Fault("ball B transposed", "digits:FirstOrderSystem.state", "B[s][t] = value", "B[t][s] = value", DIGITS),
     Fault("ball incoming for outgoing", "digits:FirstOrderSystem.state", "for row in B]", "for row in zip(*B)]", DIGITS),
-    Fault("ball coupling without its 2", "digits:FirstOrderSystem.slopes_W", "pull = 2 * self", "pull = 1 * self", DIGITS),
+    Fault("ball coupling without its 2", "digits:FirstOrderSystem.slopes_W", "pull = 2 * (self", "pull = 1 * (self", DIGITS),
     Fault("ball multipliers with plus", "digits:FirstOrderSystem.multipliers", "prices[s] - 2", "prices[s] + 2", DIGITS),
     Fault("ball J without its prices", "digits:FirstOrderSystem.objective", "total += price * beta", "total += 0 * beta", DIGITS),
     Fault("Jacobian without the residual", "digits:FirstOrderSystem.jacobian", " - twice * at.R[i, t]", "", DIGITS),
@@ -525,6 +520,35 @@ STORED = (
     Fault("the second number of a penalty is lost", "problem.stored:model_from", 'stored.get("transfer_parameters")', "None", c.stored_problems_come_back),
 )  # fmt: skip
 
+OMEGA = (
+    Fault("Omega without its rho", "weights:Ridge.value", "self.rho * ", "", c.omegas_are_their_formulas),
+    Fault("Gamma without centring", "weights:MeanRegularised.root", " - 1.0 / T", "", c.omegas_are_their_formulas),
+    Fault("Gamma of the digits without centring", "weights:MeanRegularised.exact_gram", " - Fraction(1, T)", "", c.digits_with_omega_are_those_of_J),
+    Fault("prox of Omega without its 2", "weights:MeanRegularised.prox", "2.0 * step", "1.0 * step", c.omegas_are_their_formulas),
+    Fault("prox that takes the mean too", "weights:MeanRegularised.prox", "V - apart + apart", "V", c.omegas_are_their_formulas),
+    Fault("conjugate of Omega with 2 rho", "weights:Ridge.conjugate", "4.0 * ", "2.0 * ", c.omegas_are_their_formulas),
+    Fault("a common part is free in the conjugate", "weights:MeanRegularised.conjugate", "if (common <= rounding).all()", "if True", c.omegas_are_their_formulas),
+    Fault("Omega left out of J", "problem:Point.terms", "0.0 if omega is None else omega.value(self.W)", "0.0", c.omega_is_part_of_J),
+    Fault("root of Omega without rho", "problem:Squares.of", "np.sqrt(omega.rho / coupling)", "np.sqrt(1.0 / coupling)", c.omega_is_part_of_J),
+    Fault("root of Omega beside coupling", "problem:Squares.of", "np.sqrt(omega.rho / coupling)", "np.sqrt(omega.rho)", c.omega_is_part_of_J),
+    Fault("gradient of the coupling alone", "problem:Point.square_gradient_W", "self.R if self.model.omega is None else self.W @ self.K", "np.hstack([self.R, 0.0 * self.W])", c.omega_is_part_of_J),
+    Fault("rho dropped in the gap", "certificate:WeightProblem.gap", "L, lost, mismatch, room = self.squares.L,", "L, lost, mismatch, room = self.squares.K[:, : len(self.a)],", c.gap_W_with_omega_is_primal_minus_dual),
+    Fault("rho dropped in the Hessian of the gain", "certificate:WeightProblem._by_decrement", "newton_step(blocks, self.squares.K", "newton_step(blocks, self.squares.K[:, : len(self.a)]", c.gap_W_with_omega_is_primal_minus_dual),
+    Fault("a square root that is none", "problem:Squares._factor", "return unit[:, None] * lower, min", "return lower, min", c.gap_W_with_omega_is_primal_minus_dual),
+    Fault("sigma of I - B for that of K", "problem:Point.values_of_K", "if self.squares.plain", "if True", c.singular_graphs_have_a_gap_with_ridge),
+    Fault("rho dropped in a task's own step", "subproblems:task_step", "K = point.K", "K = point.M", c.steps_know_omega),
+    Fault("rho dropped in the joint step", "subproblems:joint_step", "point.K", "point.M", c.steps_know_omega),
+    Fault("definition without Omega", "subproblems:WeightDefinition.__init__", "if omega is not None:", "if False:", c.steps_know_omega),
+    Fault("rho dropped in NumPy's step", "subproblems:WeightSystem.at", "K=point.K", "K=point.M", c.steps_know_omega),
+    Fault("rho dropped in the digits' curvature", "digits:FirstOrderSystem.jacobian", " + 2 * self.gram", "", c.digits_with_omega_are_those_of_J),
+    Fault("rho dropped in the digits' gradient", "digits:FirstOrderSystem.slopes_W", " + at.W * self.gram", "", c.digits_with_omega_are_those_of_J),
+    Fault("rho dropped in the digits' J", "digits:FirstOrderSystem.objective", " + omega", "", c.digits_with_omega_are_those_of_J),
+    Fault("exact W-step without rho", "digits.rational:exact_weights", " + exact_gram(model, T)", "", c.digits_with_omega_are_those_of_J),
+    Fault("growth at no cost in Omega", "certificate:change", "found + risen", "found", c.growth_pays_for_omega),
+    Fault("global bounds of J without Omega", "enclosure:ExactProblem.read", "if model.omega is not None:", "if False:", c.what_knows_no_omega_refuses),
+    Fault("SCIP's bounds of J without Omega", "enclosure:derive_bounds", "if model.omega is not None:", "if False:", c.what_knows_no_omega_refuses),
+)  # fmt: skip
+
 FAULTS = (
     *LOSSES_AND_J,
     *RESIDUALS_AND_VERDICT,
@@ -535,6 +559,7 @@ FAULTS = (
     *SEARCH,
     *TERMS,
     *STORED,
+    *OMEGA,
 )
 """Every planted fault of the verifier."""
 CHECKS = tuple(dict.fromkeys(fault.caught_by for fault in FAULTS))

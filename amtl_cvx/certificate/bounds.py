@@ -1,12 +1,14 @@
 r"""Bounds of what a move of W alone can gain, from the two sources there are.
 
-    gap         F - D at multipliers u of the rows (`fenchel`): ||Q M^-T||_F^2 / (4 coupling) + mismatch, with
-                Q = G(u) + 2 coupling W M M', for a smooth loss the gradient. Loose where M = I - B is nearly
-                singular, and where the rows are so large that Q is rounding
+    gap         F - D at multipliers u of the rows (`fenchel`): ||Q L^-T||_F^2 / (4 coupling) + mismatch, with
+                Q = G(u) + 2 coupling W K K', for a smooth loss the gradient, K = L = I - B, or with a penalty
+                on W those of `problem.squares`. Loose where I - B is nearly singular and no penalty makes up
+                for it, and where the rows are so large that Q is rounding
     decrement   g'H^-1 g (`gains`). Valid where a Newton step stays where the curvature is known
 
-Both are given with room for rounding. ||Q M^-T|| is off by at most || |M^-1| dQ' ||_F, dQ what `slope` says,
-the part of W M with sqrt(2 coupling) drift, since M' M^-T = I.
+Both are given with room for rounding. ||Q L^-T|| is off by at most || |L^-1| dQ' ||_F, dQ what `slope` says,
+the part of W K with sqrt(2 coupling) drift, since K' L^-T has orthonormal columns. L itself is off by a part
+of K K' that is known (`Squares.lost`).
 """
 
 from __future__ import annotations
@@ -19,12 +21,13 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as sl
 
-from amtl_cvx.certificate.factor import LOST, Factor, inverse_roots, root_factor
+from amtl_cvx.certificate.factor import LOST, Factor, cholesky_factor, inverse_roots, root_factor
 from amtl_cvx.certificate.fenchel import fenchel_terms, mismatch_room
 from amtl_cvx.certificate.gains import Decrement, Proved, block_decrement, proved_gain
-from amtl_cvx.certificate.newton import ROUGH_SIZE, Newton, newton_step, rough_newton
 from amtl_cvx.certificate.slope import EPS, Slope, coupling_pull, slope_at
 from amtl_cvx.losses import Loss
+from amtl_cvx.problem.coupling import stacked_hessian
+from amtl_cvx.problem.squares import Squares, least_singular
 from amtl_cvx.tasks import Array, Task
 
 ENOUGH = 1e-9
@@ -32,6 +35,17 @@ ENOUGH = 1e-9
 _QR_LIMIT = 1000  # T d up to which a near-singular Hessian is factored by its root
 _NOTHING = 1e-14  # of F: what is not worth a sharper bound
 _COSTLESS = 1e-14  # of F: what a task may cost and be left out
+
+
+class Newton(NamedTuple):
+    """H^-1 g and what comes with it; `gain` is infinite where H is singular along g."""
+
+    gain: float
+    step: float
+    condition: float
+    smallest: float
+    """About the smallest eigenvalue of H, from below."""
+    factor: Factor | None
 
 
 class Gap(NamedTuple):
@@ -55,13 +69,14 @@ class Judged(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WeightProblem:
-    """The W-step at a point: sum_t a_t L_t(w_t) + coupling ||W M||_F^2.
+    """The W-step at a point: sum_t a_t L_t(w_t) + coupling ||W K||_F^2.
 
     Parameters
     ----------
     loss, tasks, turned, block
         `turned` and `block` as in `slope_at`.
-    W, M, a : (d, T), (T, T), (T,)
+    W, squares, a : (d, T), Squares, (T,)
+        `squares` has K (T, k).
     coupling : float
     multipliers : T arrays (n_t,), optional
         In the domain of phi*; for the gap.
@@ -70,9 +85,7 @@ class WeightProblem:
     value : float
         F at this point, what bounds are compared with.
     sigma : float
-        The smallest singular value of M, 0 where it is rounding.
-    enough : float
-        A gap that no sharper bound is looked for.
+        The smallest singular value of K, 0 where it is rounding.
     """
 
     loss: Loss
@@ -80,26 +93,25 @@ class WeightProblem:
     turned: bool
     block: tuple[Array, Array] | None
     W: Array
-    M: Array
+    squares: Squares
     a: Array
     coupling: float
     multipliers: tuple[Array, ...] | None
     dense: bool
     value: float
     sigma: float
-    enough: float = 0.0
 
     def judged(self, *, rounded: bool = True) -> Judged:
         """What a move of W can gain; `rounded` is whether there is rounding."""
         slope = self.slope(None if self.loss.smooth else self.multipliers, rounded)
         if self.loss.smooth:
-            gap, _ = self.gap(slope, rounded, sharp=True)
-            proved, newton = self._by_decrement(slope, known=gap.safe <= self.enough)
+            proved, newton = self._by_decrement(slope)
+            gap, _ = self.gap(slope, rounded, sharp=not proved.gain <= ENOUGH * self.value)
         else:
             proved, newton = Proved(math.inf, ""), None
             gap, mismatch = self.gap(slope, rounded, sharp=True)
             if not gap.safe <= ENOUGH * self.value:
-                proved = self._by_decrement(slope, known=False)[0]
+                proved = self._by_decrement(slope)[0]
                 proved = proved._replace(gain=proved.gain + 2.0 * mismatch)
         gain, by = min((proved.gain, "decrement"), (gap.safe, "gap"))
         if not math.isfinite(gain):
@@ -111,34 +123,36 @@ class WeightProblem:
 
         F is at least the other terms, so it gains at most what they can and the terms left out. This is what
         a cycle of tasks that are fitted without loss needs: along it W moves at no cost, and H is singular.
+        A penalty on W is no sum of terms of the tasks: none is left out then.
         """
-        values, room = self._terms()
+        if not self.squares.plain:
+            return None
+        (values, room), M = self._terms(), self.squares.K
         left = values <= _COSTLESS * self.value
         for _ in range(len(left)):
-            left = left & ~(self.M[:, ~left] != 0.0).any(axis=1)
+            left = left & ~(M[:, ~left] != 0.0).any(axis=1)
         if not left.any() or left.all():
             return None
         kept = np.flatnonzero(~left)
-        M = self.M[np.ix_(kept, kept)]
-        singular = np.asarray(np.linalg.svd(M, compute_uv=False), dtype=np.float64)
+        rest_of = Squares(M[np.ix_(kept, kept)], True)
         multipliers = None if self.multipliers is None else tuple(self.multipliers[t] for t in kept)
         rest = replace(
             self,
             tasks=tuple(self.tasks[t] for t in kept),
             block=None,
             W=self.W[:, kept],
-            M=M,
+            squares=rest_of,
             a=self.a[kept],
             multipliers=multipliers,
             value=float(values[kept].sum()),
-            sigma=least_singular(singular),
+            sigma=least_singular(rest_of.values),
         )
         return rest, float((values + room)[left].sum())
 
     def _terms(self) -> tuple[Array, Array]:
         """a_t L_t + coupling ||(W M)_t||^2 of every task, and what rounding can add to it, (T,) each."""
-        slope, R = self.slope(self.multipliers, True), self.W @ self.M
-        off = (len(self.M) + 2.0) * EPS * (np.abs(self.W) @ np.abs(self.M))
+        slope, M = self.slope(self.multipliers, True), self.squares.K
+        R, off = self.W @ M, (len(M) + 2.0) * EPS * (np.abs(self.W) @ np.abs(M))
         values, most = (self.coupling * (at * at).sum(axis=0) for at in (R, np.abs(R) + off))
         for t, (task, rows) in enumerate(zip(self.tasks, slope.rows, strict=True)):
             at = [self.loss.rows(rows.scores + move, task.y) for move in (0.0, -rows.moves, rows.moves)]
@@ -148,11 +162,11 @@ class WeightProblem:
 
     def _blocks(self, slope: Slope) -> Array:
         """a_t Hess L_t or, with kinks, what takes its place, (T, d, d)."""
-        roots = [np.sqrt(at.stiff)[:, None] * task.X for task, at in zip(self.tasks, slope.rows, strict=True)]
-        return np.stack([root.T @ root for root in roots])  # of a matrix with itself: half the products
+        pairs = zip(self.tasks, slope.rows, strict=True)
+        return np.stack([(task.X.T * rows.stiff) @ task.X for task, rows in pairs])
 
     def slope(self, multipliers: Sequence[Array] | None, rounded: bool) -> Slope:
-        pull = coupling_pull(self.W, self.M, self.coupling)
+        pull = coupling_pull(self.W, self.squares.K, self.coupling)
         slope = slope_at(
             self.loss,
             self.tasks,
@@ -170,43 +184,35 @@ class WeightProblem:
 
         Not `sharp` does without that room, and so without a bound.
         """
-        M, mismatch, room = self.M, 0.0, 0.0
+        L, lost, mismatch, room = self.squares.L, self.squares.lost, 0.0, 0.0
         if self.multipliers is not None:
             mismatch = fenchel_terms(self.loss, self.tasks, self.a, self.W, self.multipliers).mismatch
             slope = self.slope(self.multipliers, rounded) if self.loss.smooth else slope
             room = mismatch_room(self.loss, self.tasks, slope, self.multipliers) if rounded else 0.0
-        if not self.sigma > 0.0:
+        if not self.sigma > 0.0 or lost > LOST:
             return Gap(math.inf, math.inf), mismatch + room
-        E, most = np.linalg.solve(M, slope.gradient.T), 4.0 * self.coupling
+        E, most = np.linalg.solve(L, slope.gradient.T), 4.0 * self.coupling
         length, safe = float(np.linalg.norm(E)), math.inf
         if sharp:
-            N = np.abs(np.linalg.inv(M))
+            N = np.abs(np.linalg.inv(L))
             off = float(np.linalg.norm(N @ slope.entries().T)) + math.sqrt(2.0 * self.coupling) * slope.drift
-            off += len(M) * EPS * float(np.linalg.norm(N @ (np.abs(M) @ np.abs(E)))) if rounded else 0.0
-            safe = (length + off) * (length + off) / most + mismatch + room
+            off += len(L) * EPS * float(np.linalg.norm(N @ (np.abs(L) @ np.abs(E)))) if rounded else 0.0
+            safe = (length + off) * (length + off) / (most * (1.0 - lost)) + mismatch + room
         return Gap(length * length / most + mismatch, safe), mismatch + room
 
     def _root(self, slope: Slope) -> Factor | None:
         """The factor of H by QR."""
         rows = zip(self.tasks, slope.rows, strict=True)
         roots = [np.sqrt(at.stiff)[:, None] * task.X for task, at in rows]
-        return root_factor(roots, self.M, self.coupling)
+        return root_factor(roots, self.squares.K, self.coupling)
 
-    def _by_decrement(self, slope: Slope, *, known: bool) -> tuple[Proved, Newton | None]:
-        """The bound of `gains`: reach from the blocks of H, from its factor if they do not decide.
-
-        None where the gap is `known` to be nothing; then the Newton step is all that is asked for.
-        """
+    def _by_decrement(self, slope: Slope) -> tuple[Proved, Newton | None]:
+        """The bound of `gains`: reach from the blocks of H, from its factor if they do not decide."""
         loss, tasks, blocks = self.loss, self.tasks, self._blocks(slope)
-        if known and (not self.dense or self.W.size < ROUGH_SIZE):
-            return Proved(math.inf, ""), self._newton(slope, blocks) if self.dense else None
         cheap = block_decrement(slope.gradient, blocks, 2.0 * self.coupling * self.sigma * self.sigma)
-        if known:
-            rough = rough_newton(blocks, self.M, self.coupling, slope.gradient, cheap.roots)
-            return Proved(math.inf, ""), rough or self._newton(slope, blocks)
         if not self.dense:
             return proved_gain(loss, tasks, slope, cheap), None
-        newton = self._newton(slope, blocks)
+        newton = newton_step(blocks, self.squares.K, self.coupling, slope.gradient, self.W)
         factor, g = newton.factor, slope.gradient.T.ravel()
         if factor is None or factor.lost > LOST:
             factor = self._root(slope) if g.size <= _QR_LIMIT else None
@@ -215,14 +221,31 @@ class WeightProblem:
         length = float(np.linalg.norm(sl.solve_triangular(factor.lower, g, lower=True, check_finite=False)))
         found = proved_gain(loss, tasks, slope, Decrement(length, cheap.roots, factor.lost))
         if not (found.gain <= 2.0 * length * length or found.gain <= _NOTHING * self.value):
-            roots = inverse_roots(factor, len(self.M))
+            roots = inverse_roots(factor, len(self.squares.K))
             found = proved_gain(loss, tasks, slope, Decrement(length, roots, factor.lost))
         return found, newton
 
-    def _newton(self, slope: Slope, blocks: Array) -> Newton:
-        return newton_step(blocks, self.M, self.coupling, slope.gradient, self.W)
+
+def newton_step(blocks: Array, K: Array, coupling: float, gradient: Array, W: Array) -> Newton:
+    """The Newton step of the W-step and the condition of its system."""
+    H, g = stacked_hessian(blocks, K, coupling), gradient.T.ravel()
+    if not (np.isfinite(g).all() and np.isfinite(H).all()):
+        return Newton(math.inf, math.inf, math.inf, 0.0, None)
+    factor = cholesky_factor(H)
+    if factor is None:
+        singular = _singular_gain(stacked_hessian(blocks, K, coupling), g, W)
+        return Newton(singular, math.inf, math.inf, 0.0, None)
+    step = sl.cho_solve((factor.lower, True), g, check_finite=False)
+    gain = 0.5 * float(g @ step)
+    return Newton(gain, float(np.linalg.norm(step)), factor.condition, factor.smallest, factor)
 
 
-def least_singular(singular: Array) -> float:
-    """The smallest of the singular values of a square matrix less its rounding; 0 where that is all."""
-    return max(float(singular[-1]) - len(singular) * EPS * float(singular[0]), 0.0)
+def _singular_gain(H: Array, g: Array, W: Array) -> float:
+    """(1/2) g'H^+ g of a numerically singular H; infinite where g has a part in its kernel."""
+    values, vectors = np.linalg.eigh(H)
+    parts = vectors.T @ g
+    kept = values > len(g) * EPS * values[-1]
+    noise = len(g) * EPS * float(np.abs(H @ W.T.ravel()).max())
+    if np.abs(parts[~kept]).max(initial=0.0) > noise:
+        return math.inf
+    return 0.5 * float((parts[kept] ** 2 / values[kept]).sum())

@@ -1,6 +1,6 @@
 """Second derivatives of J, as in theory.md section 7, with M = I - B and r_t = (W M)_t.
 
-    W-W         blockdiag(a_t Hess L_t) + 2 coupling M M' (x) I
+    W-W         blockdiag(a_t Hess L_t) + 2 coupling K K' (x) I      K = M, or that of `problem.squares`
     B_st-w_u    rate[s, u] c_u grad l_u - 2 coupling (r_t [u = s] + M_ut w_s)
     B_st-B_pt   2 coupling w_s'w_p,   0 for different targets
 
@@ -47,7 +47,7 @@ def reduced_hessian(
             a * model.loss.scale(task) * (task.X.T * phi) @ task.X
             for task, a, phi in zip(point.tasks, weights, curvatures, strict=True)
         ]
-        WW = stacked_hessian(np.stack(blocks), point.M, model.coupling)
+        WW = stacked_hessian(np.stack(blocks), point.K, model.coupling)
     H: Array = np.block([[WW, BW.T], [BW, BB]])
     return H
 
@@ -196,8 +196,8 @@ class LocalModel:
         """Norm of the rounding errors of D^-1/2 times the gradient: a few eps times the size of its terms."""
         weight = self.point.loss_weight
         pull = np.abs(weight * self.point.problem.slopes_at_zero).max(axis=0)
-        M = np.eye(self.tasks.T) + self.B
-        W = 2.0 * self.model.coupling * (np.abs(self.W) @ M) @ M.T + pull
+        K = np.abs(self.point.K)
+        W = 2.0 * self.model.coupling * (np.abs(self.W) @ K) @ K.T + pull
         s, _ = np.nonzero(self.free)
         return 4.0 * _EPS * float(np.linalg.norm(np.r_[W.T.ravel(), self.sizes[s]] / self.root))
 

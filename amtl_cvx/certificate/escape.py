@@ -18,10 +18,13 @@ multiplies those into it. At a first-order point J is stationary along it. J is 
 
 The change of J is summed from what changes, so that it is known far beyond the digits of J,
 
-    sum_S c_s (l_s(k w_s) - l_s(w_s)) + R(B') - R(B) + coupling (||R + E||^2 - ||R||^2)
+    sum_S c_s (l_s(k w_s) - l_s(w_s)) + R(B') - R(B) + coupling (||R + E||^2 - ||R||^2) + Omega(W') - Omega(W)
 
 with E the change of R = W - W B. A point at which J falls so does not pass, whatever its residuals; any other
 is judged by them alone, however near to singular I - B is.
+
+A penalty on W that bounds it (ridge: J >= rho ||W||^2) lets no predictors grow without end: nothing is asked
+then. The mean-regularised one leaves all predictors free to move together, and is part of the change.
 """
 
 from __future__ import annotations
@@ -35,6 +38,7 @@ from amtl_cvx.certificate.residuals import infeasibility
 from amtl_cvx.problem import Point
 from amtl_cvx.problem.coupling import NEARLY_SINGULAR
 from amtl_cvx.tasks import Array, Mask, TaskSet
+from amtl_cvx.weights import QuadraticPenalty
 
 _PART = 1e-3  # of the largest entry of u
 _CLEAR = 1e-8  # ratio of squares of singular values: rows see every direction, far from rounding
@@ -52,7 +56,8 @@ class Growth(NamedTuple):
 
 def escape(point: Point, *, floor: float = 0.0) -> str:
     """What J does along growing predictors, in words; "" where it does not fall, by more than `floor`."""
-    if point.sigma_min > NEARLY_SINGULAR:
+    omega = point.model.omega
+    if point.sigma_min > NEARLY_SINGULAR or (omega is not None and omega.bounds_W):
         return ""
     tasks, objective, (U, values) = point.tasks, point.objective, point.svd
     found = [np.abs(u) > _PART * np.abs(u).max() for u in U[:, values <= NEARLY_SINGULAR].T[::-1]]
@@ -113,9 +118,19 @@ def change(point: Point, growth: Growth, factor: float) -> float:
     spent = model.transfer.value(C, there)
     found = float((there - here)[S].sum()) + spent - model.transfer.value(B, here)
     found += model.coupling * float(((2.0 * R + E) * E).sum())
+    if model.omega is not None:
+        risen, size = _risen(model.omega, W, (k - 1.0) * F)
+        found, spent = found + risen, spent + 8.0 * len(B) * size
     size = np.linalg.norm(V, axis=0)
     lost = (np.linalg.norm(2.0 * R + E, axis=0) * (size + size @ np.abs(C)))[E.any(axis=0)].sum()
     return found + _EPS * float(4.0 * model.coupling * lost + spent + here[S].sum())
+
+
+def _risen(omega: QuadraticPenalty, W: Array, move: Array) -> tuple[float, float]:
+    """Omega(W + move) - Omega(W), and the size of what it is summed from."""
+    G = omega.root(W.shape[1])
+    size = (np.abs(move) @ np.abs(G)) * ((np.abs(W) + np.abs(W + move)) @ np.abs(G))
+    return omega.rho * float(((move @ G) * ((2.0 * W + move) @ G)).sum()), omega.rho * float(size.sum())
 
 
 def _remedy(whole: bool) -> str:

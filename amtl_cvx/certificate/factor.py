@@ -1,11 +1,11 @@
 r"""The Hessian of the W-step as a triangular factor, H = L L', and how well that is known.
 
-    H = blockdiag(a_t Hess L_t) + 2 coupling M M' (x) I,   M = I - B
+    H = blockdiag(a_t Hess L_t) + 2 coupling K K' (x) I,   K = I - B, or that of `problem.squares`
 
 A Cholesky factor is that of a matrix whose entries are off by some n eps sqrt(H_ii H_jj), so
 H >= (1 - lost) L L' with lost = 8 n eps ||S^-1||, S = H in units with a unit diagonal. Near a singular I - B
-that is too much: then A = [sqrt(weight phi'') X; sqrt(2 coupling) M' (x) I], A'A = H, is factored by QR,
-which loses 16 n eps ||S^-1/2||, only the root of it, for M M' is never formed.
+that is too much: then A = [sqrt(weight phi'') X; sqrt(2 coupling) K' (x) I], A'A = H, is factored by QR,
+which loses 16 n eps ||S^-1/2||, only the root of it, for K K' is never formed.
 """
 
 from __future__ import annotations
@@ -54,16 +54,16 @@ def lost_digits(n: int, inverse: float) -> float:
     return 8.0 * n * EPS * inverse
 
 
-def root_factor(rows: list[Array], M: Array, coupling: float) -> Factor | None:
-    """The factor from sqrt(weight phi'') X of every task and M; None where H is singular for it too."""
-    T, d = len(M), rows[0].shape[1]
-    parts = np.zeros((2, T, d, T, d))
+def root_factor(rows: list[Array], K: Array, coupling: float) -> Factor | None:
+    """The factor from sqrt(weight phi'') X of every task and K; None where H is singular for it too."""
+    (T, k), d = K.shape, rows[0].shape[1]
+    parts = np.zeros((T + k, d, T, d))
     for t, each in enumerate(rows):
         top = np.linalg.qr(each, mode="r")
-        parts[0, t, : len(top), t] = top
-    parts[1][:, np.arange(d), :, np.arange(d)] = math.sqrt(2.0 * coupling) * M.T
+        parts[t, : len(top), t] = top
+    parts[T:][:, np.arange(d), :, np.arange(d)] = math.sqrt(2.0 * coupling) * K.T
     n = T * d
-    A = parts.reshape(2 * n, n)
+    A = parts.reshape((T + k) * d, n)
     unit = np.sqrt((A * A).sum(axis=0))
     if not (unit > 0.0).all():
         return None

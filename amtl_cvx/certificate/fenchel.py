@@ -1,6 +1,7 @@
 r"""Multipliers of the rows of a loss: dual points of the W-step (theory.md section 5).
 
-With S = coupling M M', M = I - B, and one multiplier u_ti in the domain of phi* for every row,
+With S = coupling K K', K = I - B or that of `problem.squares`, and one multiplier u_ti in the domain of phi*
+for every row,
 
     F(W) - D(u) = (1/4) tr(Q S^-1 Q') + sum_t a_t/n_t sum_i [phi(z_ti) + phi*(u_ti) - u_ti z_ti]
     Q = G(u) + 2 W S,    G(u)_t = (a_t/n_t) X_t'u_t,    z_t = X_t w_t         (1/n_t -> 1 for reduction "sum")
@@ -145,8 +146,8 @@ def kinked_multipliers(point: Point) -> tuple[Array, ...]:
 class _RowProblem:
     """min over low <= v <= high of ||E(v)||_F^2 / (4 coupling) + c'v, in v = weight u, all rows stacked.
 
-    E(v) = Q M^-T = sum_i v_i x_i (N e_t(i))' + 2 coupling W M with N = M^-1, and c_i = kink_i - z_i, because
-    phi*(u) = kink u + constant. E(v) = Q, N = I, where M is singular.
+    E(v) = Q L^-T = sum_i v_i x_i (N e_t(i))' + 2 coupling W L with N = L^-1, L L' = K K', and
+    c_i = kink_i - z_i, because phi*(u) = kink u + constant. E(v) = Q, N = I, where K is singular.
     """
 
     X: Array
@@ -168,12 +169,11 @@ class _RowProblem:
         weight = (point.loss_weight * scale)[task]
         low, high = loss.domain(y)
         kink = (loss.conjugate(high, y) - loss.conjugate(low, y)) / (high - low)
-        M = point.M
-        singular = point.singular_values
-        if singular[-1] > tasks.T * EPS * singular[0]:
-            N, pull = np.asarray(np.linalg.inv(M)), 2.0 * model.coupling * (W @ M)
+        L = point.squares.L
+        if point.least_of_K > 0.0:
+            N, pull = np.asarray(np.linalg.inv(L)), 2.0 * model.coupling * (W @ L)
         else:
-            N, pull = np.eye(tasks.T), point.coupling_gradient_W
+            N, pull = np.eye(tasks.T), point.square_gradient_W
         return cls(
             X=X,
             task=task,

@@ -84,7 +84,7 @@ class HeldRows:
             slopes[:, t] = scale * (task.X.T @ np.where(held, 0.0, ends))
         self.local = LocalModel(point, loss_gradient=slopes)
         self._restrict()
-        pull = fenchel(point, u).pull + point.coupling_gradient_W
+        pull = fenchel(point, u).pull + point.square_gradient_W
         self.gradient = np.r_[pull.T.ravel(), self.local.multipliers[self.local.free]] / self.local.root
 
     def _restrict(self) -> None:
@@ -199,8 +199,8 @@ class HeldRows:
     def gradient_rounding(self) -> float:
         """Norm of the rounding errors of g: a few eps times the size of its terms."""
         weight = self.model.loss_weight(self.tasks, self.local.B)
-        M = np.eye(self.tasks.T) + self.local.B
-        terms = 2.0 * self.model.coupling * (np.abs(self.W) @ M) @ M.T
+        K = np.abs(self.local.point.K)
+        terms = 2.0 * self.model.coupling * (np.abs(self.W) @ K) @ K.T
         for t, task in enumerate(self.tasks):
             low, high = self.model.loss.domain(task.y)
             size = np.maximum(-low, high)

@@ -1,6 +1,7 @@
 r"""The W-step of a loss with one kink per row (hinge, quantile), solved exactly with its multipliers.
 
-With v_i = weight_i u_i in [low_i, high_i], the kink at k_i, z_i = x_i'w_t(i), P = (I - B)(I - B)', the W-step
+With v_i = weight_i u_i in [low_i, high_i], the kink at k_i, z_i = x_i'w_t(i), P = K K', K = I - B or that of
+`problem.squares`, the W-step
 
     min over W of  coupling tr(W P W') + sum_i high_i max(0, z_i - k_i) + low_i min(0, z_i - k_i)
 
@@ -32,6 +33,7 @@ import scipy.linalg as sl
 
 from amtl_cvx.problem import Model
 from amtl_cvx.problem.coupling import difference
+from amtl_cvx.problem.squares import Squares
 from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
 DENSE_LIMIT = 2000
@@ -107,15 +109,16 @@ class KinkedProblem:
     high: Array
     kink: Array
     root: Array
-    """sqrt(2 coupling) (I - B), (T, T)"""
+    """sqrt(2 coupling) K, (T, k)"""
     P: Array
-    """2 coupling (I - B)(I - B)', (T, T)"""
+    """2 coupling K K', (T, T)"""
     held: dict[tuple[int, bytes], _Held] = field(default_factory=dict)
     """Those that were needed so far."""
 
     @classmethod
     def at(cls, tasks: TaskSet, model: Model, B: Array) -> KinkedProblem:
-        loss, root = model.loss, np.sqrt(2.0 * model.coupling) * difference(B)
+        squares = Squares.of(difference(B), model.omega, model.coupling)
+        loss, root = model.loss, np.sqrt(2.0 * model.coupling) * squares.K
         X, y, task = tasks.stacked()
         scale = np.array([loss.scale(each) for each in tasks])
         weight = (model.loss_weight(tasks, B) * scale)[task]

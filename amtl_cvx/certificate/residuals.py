@@ -35,6 +35,8 @@ one condition more: that u be subgradients. What they are off by, and what it is
 The ratio, again at most 1, is part of `relative_W`. Beside gap_W, which is held against J as a whole, it
 judges a task with a small share in J by its own loss.
 
+With a penalty on W its terms are of the same kind: in G_W and size_W the K of `problem.squares` stands for M.
+
 Room. G is known up to rounding: eps times what phi', R and w_s'w_t are themselves summed from, which can be
 far larger than they are, where a fit is nearly perfect or w_t nearly W b_t. `ROOM` = 1e-5 of these sizes is
 added, so that eps stays below 1e-10 of every size, and `SLOPES` = 1e-4 of those of phi' and u: solvers leave
@@ -166,7 +168,7 @@ def weight_part(
 ) -> WeightPart:
     """The W-step's part of `residuals`."""
     tasks, model, W = point.tasks, point.model, point.W
-    V, Q = tasks.lift(W), np.sqrt(model.coupling) * (point.M)
+    V, Q = tasks.lift(W), np.sqrt(model.coupling) * point.K
     reach, R = (tasks.lengths * np.abs(V)).sum(axis=0), W @ Q
     slopes = _slopes(point, reach, multipliers)
     weight, scale = point.loss_weight, point.problem.loss_scales
@@ -260,9 +262,9 @@ def weight_misses(
         G_W.
     rows, rates : (d, T), (T,)
         ||x_ti|| and a_t/n_t.
-    residual, terms : (d, T)
+    residual, terms : (d, k)
         R, and the sizes it is summed from.
-    Q : (T, T)
+    Q : (T, k)
         As in R.
     own : (T,)
         Root of what a task can gain at most, for entries that only R holds.

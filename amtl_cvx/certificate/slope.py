@@ -1,18 +1,19 @@
 r"""The gradient of the W-step, and how well doubles know it.
 
-    g_t = weight_t X_t'u_t + 2 coupling (W M M')_t,    u_i = phi'(z_i),  z = X_t w_t,  weight_t = a_t/n_t, a_t
+    g_t = weight_t X_t'u_t + 2 coupling (W K K')_t,    u_i = phi'(z_i),  z = X_t w_t,  weight_t = a_t/n_t, a_t
 
 Bounds for the worst case, a sum of n terms being off by n eps times the sum of their sizes:
 
     moves_i   of the score:  (d + 4) eps |x_i|'|w_t| + 2 eps |y_i| (a label counts as 1)
     slips_i   of u_i:        what phi' changes over the move (phi' is monotone), and 4 eps |u_i|; for logistic
                              and Poisson, whose phi' is a difference of phi'' and y, 4 eps (|u_i| + phi''_i)
-    room_jt   of the sums:   (n + 8) eps weight |X_j|'|u| and the like for (W M) M', per entry
-    drift     of R = W M, through M': in the metric of H >= 2 coupling M M' (x) I,
-              ||2 coupling dR M'|| <= sqrt(2 coupling) ||dR||_F, however near I - B is to singular
+    room_jt   of the sums:   (n + 8) eps weight |X_j|'|u| and the like for (W K) K', per entry
+    drift     of R = W K, through K': in the metric of H >= 2 coupling K K' (x) I,
+              ||2 coupling dR K'|| <= sqrt(2 coupling) ||dR||_F, however near I - B is to singular
 
-so none of them depends on the units of a feature, a row or a task. Rows that are coordinates (`rowspace`) are
-themselves off by eps of their lengths, which then stand for |x_ij|.
+so none of them depends on the units of a feature, a row or a task. K is I - B, or with a penalty on W that of
+`problem.squares`, whose entries are known to 2 eps: less than these bounds leave. Rows that are coordinates
+(`rowspace`) are themselves off by eps of their lengths, which then stand for |x_ij|.
 """
 
 from __future__ import annotations
@@ -76,12 +77,12 @@ class Slope(NamedTuple):
         return self.room + self.slipped
 
 
-def coupling_pull(W: Array, M: Array, coupling: float) -> Pull:
-    """2 coupling W M M', the gradient of coupling ||W M||_F^2."""
-    R, T = W @ M, len(M)
-    off = (T + 2.0) * EPS * (np.abs(W) @ np.abs(M))
-    room = 2.0 * coupling * (T + 4.0) * EPS * (np.abs(R) @ np.abs(M).T)
-    return Pull(2.0 * coupling * (R @ M.T), room, math.sqrt(2.0 * coupling) * float(np.linalg.norm(off)))
+def coupling_pull(W: Array, K: Array, coupling: float) -> Pull:
+    """2 coupling W K K', the gradient of coupling ||W K||_F^2."""
+    R, (T, k) = W @ K, K.shape
+    off = (T + 2.0) * EPS * (np.abs(W) @ np.abs(K))
+    room = 2.0 * coupling * (k + 4.0) * EPS * (np.abs(R) @ np.abs(K).T)
+    return Pull(2.0 * coupling * (R @ K.T), room, math.sqrt(2.0 * coupling) * float(np.linalg.norm(off)))
 
 
 def slope_at(

@@ -22,11 +22,11 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as sl
 
-from amtl_cvx.certificate.bounds import least_singular
 from amtl_cvx.certificate.curvature import LocalModel
 from amtl_cvx.certificate.second_order import UNKNOWNS_LIMIT
 from amtl_cvx.problem import Point
 from amtl_cvx.problem.coupling import NEARLY_SINGULAR
+from amtl_cvx.problem.squares import least_singular
 
 _SHIFTS = 10.0 ** np.arange(-15.0, -2.0, 2.0)
 _LENGTHS = (1.0, 0.25, 0.0625)
@@ -72,7 +72,7 @@ def _promised(point: Point) -> float:
     if not (model.loss.quadratic or model.loss.concordant):
         return math.inf
     double = 2.0 * model.coupling
-    curved = np.einsum("tii->it", point.loss_hessians) + double * (point.M**2).sum(axis=1)
+    curved = np.einsum("tii->it", point.loss_hessians) + double * (point.K**2).sum(axis=1)
     own = double * (point.W**2).sum(axis=0)[:, None]
     parts = ((point.gradient_W, curved), (np.where(point.B > 0.0, point.gradient_B, 0.0), own))
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -1,8 +1,9 @@
 r"""The W-step: what a move of W alone can gain, and how far W is from the best one (B fixed).
 
-With g the gradient G_W, H the Hessian of J in W, M = I - B, sigma its smallest singular value
+With g the gradient G_W, H the Hessian of J in W, K and L those of `problem.squares` (both I - B without a
+penalty on W), sigma the smallest singular value of K
 
-    gap_W        squared loss: (1/2) g'H^-1 g, exact; smooth losses: ||g M^-T||_F^2 / (4 coupling), a bound
+    gap_W        squared loss: (1/2) g'H^-1 g, exact; smooth losses: ||g L^-T||_F^2 / (4 coupling), a bound
                  (theory.md section 5 at u = phi'(z)); losses with a kink: `fenchel`
     judged       the least bound that is proved with room for rounding: gap_W's with it, or that of the Newton
                  decrement (`gains`); it is what the verdict compares, and says which of the two it is
@@ -19,22 +20,20 @@ of H), and each smooth loss here has a phi'' with one peak or plateau, so the en
 from below.
 
 The decrement is that of the factor of H (`factor`) where there is one (T d up to `DENSE_LIMIT`), beyond that
-of blockdiag(a_t Hess L_t) + 2 coupling sigma^2 I. The bound solves with M, it never forms M M'.
+of blockdiag(a_t Hess L_t) + 2 coupling sigma^2 I. The bound solves with L, it never forms K K'.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate.bounds import ENOUGH, WeightProblem, least_singular
+from amtl_cvx.certificate.bounds import ENOUGH, Newton, WeightProblem
 from amtl_cvx.certificate.fenchel import kinked_multipliers, within_domain
 from amtl_cvx.certificate.figures import rounded_up
-from amtl_cvx.certificate.newton import Newton
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -67,9 +66,7 @@ class WeightEvidence(NamedTuple):
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite proves nothing
-def weight_evidence(
-    point: Point, *, multipliers: Sequence[Array] | None = None, enough: float = 0.0
-) -> WeightEvidence:
+def weight_evidence(point: Point, *, multipliers: Sequence[Array] | None = None) -> WeightEvidence:
     """What is known about W for this B.
 
     Parameters
@@ -79,8 +76,6 @@ def weight_evidence(
     multipliers : sequence of T arrays (n_t,), optional
         Dual points of the rows (`fenchel`), from any source; clipped into the domain of phi*. Without them
         those of least gap are found. They bound the gap, so they cannot make a bad W look good.
-    enough : float
-        A gap beside which no sharper bound is looked for.
     """
     model = point.model
     sigma = point.sigma_min
@@ -89,13 +84,13 @@ def weight_evidence(
         why = "a negative B makes the weight of a loss negative, the W-step is not convex"
         reasons = dict.fromkeys(names, why)
         return WeightEvidence(None, False, None, math.inf, "none", None, None, sigma, reasons)
-    problem = replace(weight_problem(point, multipliers), enough=enough)
+    problem = weight_problem(point, multipliers)
     found = problem.judged()
     newton, gap = found.newton, found.gap.value
     exact = model.loss.quadratic and multipliers is None and newton is not None and math.isfinite(newton.gain)
     if exact and newton is not None:
         gap = newton.gain
-    reasons = _missing(model, newton, None if math.isfinite(gap) else sigma)
+    reasons = _missing(model, newton, None if math.isfinite(gap) else float(point.values_of_K[-1]))
     judged, by = found.gain, found.by
     if not judged <= ENOUGH * problem.value and (part := problem.without_costless()) is not None:
         rest = part[0].judged()
@@ -131,13 +126,13 @@ def weight_problem(point: Point, multipliers: Sequence[Array] | None) -> WeightP
         turned=tasks.basis is not None,
         block=tasks.block,
         W=W,
-        M=point.M,
+        squares=point.squares,
         a=point.loss_weight,
         coupling=model.coupling,
         multipliers=None if multipliers is None else within_domain(model.loss, tasks, multipliers),
         dense=W.size <= DENSE_LIMIT,
         value=point.objective,
-        sigma=least_singular(point.singular_values),
+        sigma=point.least_of_K,
     )
 
 
@@ -164,9 +159,8 @@ def _missing(model: Model, newton: Newton | None, singular: float | None) -> dic
     elif not math.isfinite(newton.condition):
         reasons["condition_W"] = "infinite: the Hessian is numerically singular"
     if singular is not None:
-        reasons["gap_W"] = (
-            f"I - B is singular (smallest singular value {singular:.1e}), the bound is infinite"
-        )
+        what = "I - B is" if model.omega is None else "I - B and the penalty on W together are"
+        reasons["gap_W"] = f"{what} singular (smallest singular value {singular:.1e}), the bound is infinite"
     return reasons
 
 
@@ -178,8 +172,8 @@ def weight_gap(point: Point, *, multipliers: Sequence[Array] | None = None) -> t
 
 def gradient_rounding(point: Point) -> float:
     """About how much of ||G_W||_F can be rounding: eps times the sizes of what it is summed from."""
-    model, W, M, first = point.model, point.W, point.M, 0
-    total = 2.0 * model.coupling * float(np.linalg.norm(W)) * float((M * M).sum())
+    model, W, K, first = point.model, point.W, point.K, 0
+    total = 2.0 * model.coupling * float(np.linalg.norm(W)) * float((K * K).sum())
     weights = point.loss_weight * point.problem.loss_scales
     for X, y, w in point.tasks.stacks(W):
         at = slice(first, first := first + len(X))

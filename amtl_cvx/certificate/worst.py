@@ -36,8 +36,8 @@ def worst_entries(
     tasks, model = point.tasks, point.model
     found = {}
     about_W, about_B, kinks = misses(point, multipliers=multipliers)
-    M, scale = point.M, point.problem.loss_scales
-    coupled = 2.0 * model.coupling * (M**2).sum(axis=1)
+    scale = point.problem.loss_scales
+    coupled = 2.0 * model.coupling * (point.K**2).sum(axis=1)
     curved = 2.0 * np.abs(point.loss_weight) * scale * tasks.lengths**2 + coupled
     if (worst := about_W.relative()) > tol:
         i, t = _place(about_W)

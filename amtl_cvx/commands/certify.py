@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 _AS_IT_IS = {"standardize": False, "intercept": False}
 _DIGITS = 40
 """Most digits that --digits prints."""
-_MODEL_KEYS = ("loss", "reduction", "transfer", "transfer_parameters", "task_weights")
+_MODEL_KEYS = (
+    "loss", "reduction", "transfer", "transfer_parameters", "omega", "omega_parameters", "task_weights"
+)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -284,6 +286,6 @@ def _next_thing(certificate: Certificate, model: Model, stored: StoredRun) -> st
         return "next: clip B at 0 and clear its diagonal, then judge again"
     return (
         f"next: check the model (loss {model.loss.label}, {model.loss.reduction}, coupling"
-        f" {model.coupling:g}, mu {model.mu:g}), then run the solver longer; `amtl-cvx fit` gives a reference"
-        " point"
+        f" {model.coupling:g}, mu {model.mu:g}{model.omega_words}), then run the solver longer;"
+        " `amtl-cvx fit` gives a reference point"
     )

@@ -20,5 +20,6 @@ def export(arguments: Namespace) -> Exit:
     say(
         f"wrote {arguments.out}: {tasks.T} tasks, {tasks.d} features, {int(tasks.counts.sum())} rows;"
         f" {model.loss.label} loss ({model.loss.reduction}), coupling {model.coupling!r}, mu {model.mu!r}"
+        f"{model.omega_words}"
     )
     return Exit.DONE

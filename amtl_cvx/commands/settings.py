@@ -17,11 +17,12 @@ from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import suggest_loss
 from amtl_cvx.limits import SECONDS, check_limit
 from amtl_cvx.losses import losses
-from amtl_cvx.plugins import is_path
+from amtl_cvx.plugins import is_path, term_words
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.problem import Model, make_model
 from amtl_cvx.tasks import TaskSet
-from amtl_cvx.transfer import split_term, term_words, transfers
+from amtl_cvx.transfer import transfers
+from amtl_cvx.weights import omegas
 
 _log = logging.getLogger(__name__)
 MODEL_DEFAULTS: Mapping[str, Any] = {
@@ -31,10 +32,15 @@ MODEL_DEFAULTS: Mapping[str, Any] = {
     "mu": "auto",
     "transfer": "loss-weighted-l1",
     "transfer_parameters": None,
+    "omega": None,
+    "omega_parameters": None,
     "task_weights": "equal",
     "standardize": False,
     "intercept": False,
 }
+
+NO_OMEGA = "none"
+"""What --omega says for no penalty on W where a run or a problem has one."""
 
 
 RUNNING_DEFAULTS: Mapping[str, Any] = {
@@ -74,18 +80,23 @@ def resolve(arguments: Namespace, recommended: Mapping[str, Any]) -> dict[str, A
         **given,
     }
     if "transfer" in given:
-        name, words = split_term(given["transfer"])
+        name, words = transfers.split(given["transfer"])
         if "transfer_parameters" not in given and (words or name != recommended.get("transfer")):
             settings["transfer_parameters"] = None  # they are of another term
-        settings["mu"] = term_words(words).get("mu", settings["mu"])
+        settings["mu"] = term_words(words, main="mu").get("mu", settings["mu"])
+    if "omega" in given:
+        name, words = omegas.split(given["omega"])
+        if "omega_parameters" not in given and (words or name != recommended.get("omega")):
+            settings["omega_parameters"] = None  # they are of another term
+        settings["omega"] = None if given["omega"] == NO_OMEGA else given["omega"]
     return settings
 
 
 def admit(arguments: Namespace) -> None:
     """Make the classes known that the options name by ``module:Class``; `ModelError` where there are none."""
-    for option, plugins in (("transfer", transfers), ("loss", losses)):
+    for option, plugins in (("transfer", transfers), ("loss", losses), ("omega", omegas)):
         label = getattr(arguments, option, None)
-        name = split_term(label)[0] if isinstance(label, str) else ""
+        name = plugins.split(label)[0] if isinstance(label, str) else ""
         if is_path(name) and plugins.find(name) is None:
             plugins.admit(name)
 
@@ -109,6 +120,8 @@ def build_model(settings: Mapping[str, Any], train: TaskSet) -> tuple[Model, dic
         reduction=settings["reduction"],
         transfer=settings["transfer"],
         transfer_parameters=settings["transfer_parameters"],
+        omega=settings["omega"],
+        omega_parameters=settings["omega_parameters"],
         task_weights=settings["task_weights"],
         **values,
     ).bind(train)

@@ -50,6 +50,8 @@ class Beginning:
         defaults = {**self._reading(given), **self._preparation(), **self._model(), **running}
         if given.transfer is not None and given.transfer != defaults.get("transfer"):
             defaults.pop("transfer_parameters", None)  # they are of the other term
+        if given.omega is not None and given.omega != defaults.get("omega"):
+            defaults.pop("omega_parameters", None)
         known = {name: value for name, value in defaults.items() if values.get(name, 0) is None}
         say_reading(given.data, known, self.stored.arguments)
         return Namespace(**{**values, **known})

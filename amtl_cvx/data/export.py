@@ -5,9 +5,9 @@ classification loss, and never a factor in place of rows.
 
     J(W, B) = sum_t (1 + mu sum_u B[t, u]) c_t L_t(w_t) + coupling ||W - W B||_F^2,   B >= 0, diag B = 0
 
-with L_t the mean or the sum (`reduction`) of the loss over the rows of task t. The folder is data again
-(`data.read`), with the model of problem.json as its settings; `amtl-cvx certify FOLDER SOLUTION` judges what
-the other code found.
+with L_t the mean or the sum (`reduction`) of the loss over the rows of task t, and the penalty on W that is
+named, if any. The folder is data again (`data.read`), with the model of problem.json as its settings;
+`amtl-cvx certify FOLDER SOLUTION` judges what the other code found.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ _SETTINGS: Mapping[str, type | tuple[type, ...]] = {
     "mu": (int, float),
 }
 """What problem.json holds of a model."""
+_OPTIONAL: Mapping[str, type] = {"transfer_parameters": dict, "omega": str, "omega_parameters": dict}
+"""And what it holds where there is any."""
 
 
 def export(tasks: TaskSet, model: Model, place: str | Path, *, source: str = "Python") -> None:
@@ -77,7 +79,9 @@ def read_settings(folder: Path) -> Mapping[str, Any]:
     for key, kinds in _SETTINGS.items():
         if not isinstance(content.get(key), kinds):
             raise DataError(f"problem.json has no {key} of the right kind: write it with amtl-cvx export")
-    weights, given = content["task_weights"], content.get("transfer_parameters")
-    settings = {key: content[key] for key in _SETTINGS}
-    settings |= {} if given is None else {"transfer_parameters": given}
+    weights, given = content["task_weights"], {key: content[key] for key in _OPTIONAL if key in content}
+    for key, value in given.items():
+        if not isinstance(value, _OPTIONAL[key]):
+            raise DataError(f"problem.json has no {key} of the right kind: write it with amtl-cvx export")
+    settings = {key: content[key] for key in _SETTINGS} | given
     return settings if isinstance(weights, str) else settings | {"task_weights": tuple(weights)}

@@ -31,6 +31,7 @@ import numpy as np
 from flint import fmpq, fmpq_mat
 
 from amtl_cvx.digits.column import Column
+from amtl_cvx.digits.gram import exact_gram
 from amtl_cvx.digits.pieces import NAMES, exact, piecewise
 from amtl_cvx.digits.prices import linear_prices
 from amtl_cvx.digits.weightstep import ExactRow, WeightStep, first_duals
@@ -170,7 +171,7 @@ def exact_weights(tasks: TaskSet, model: Model, B: Matrix) -> ExactWeights:
         raise NotCertifiable(f"too large for exact rationals: {T * d} unknowns, the limit is {MAX_UNKNOWNS}")
     lam, graph = exact(model.coupling), _matrix(B)
     M = _identity(T) - graph
-    P = lam * (M * M.transpose())
+    P = lam * (M * M.transpose()) + exact_gram(model, T)
     rows = [
         ExactRow(t, [exact(x) for x in xs], piecewise(model.loss, y), factor)
         for t, (task, factor) in enumerate(zip(tasks, _loss_factors(tasks, model, graph), strict=True))

@@ -3,15 +3,16 @@ r"""The first-order system of J on its free variables, in balls.
 Unknowns: W, one task after the other, then B_st of every edge of the support. With M = I - B, R = W M and
 beta_s = sum_t B_st, prices p_s = p0_s + k_s c_s l_s (AMTL: p0 = 0, k = mu) and a_t = c_t (1 + k_t beta_t),
 
-    J           = sum_t c_t l_t + sum_s p_s beta_s + coupling ||R||_F^2
-    G_W[:, t]   = a_t grad L_t(w_t) + 2 coupling (R M')_t
+    J           = sum_t c_t l_t + sum_s p_s beta_s + coupling ||R||_F^2 + rho tr(W Gamma W')
+    G_W[:, t]   = a_t grad L_t(w_t) + 2 coupling (R M')_t + 2 rho (W Gamma)_t
     G_B[s, t]   = p_s - 2 coupling w_s'r_t
-    d G_W[:, t] / dw_u     = [u = t] a_t Hess L_t + 2 coupling (M M')_tu I
+    d G_W[:, t] / dw_u     = [u = t] a_t Hess L_t + 2 coupling (M M')_tu I + 2 rho Gamma_tu I
     d G_B[s, t] / dw_u     = [u = s] (k_s c_s grad l_s - 2 coupling r_t) - 2 coupling M_ut w_s
     d G_B[s, t] / dB_pq    = [q = t] 2 coupling w_s'w_p
 
-so the Jacobian of the system is the reduced Hessian of J (theory.md section 7). Every number that enters
-is exact or a ball around a real number, and Arb's products enclose: a value at balls holds for all their
+where the terms in rho are those of a quadratic penalty on W, so the Jacobian of the system is the reduced
+Hessian of J (theory.md section 7). Every number that enters is exact or a ball around a real number, and
+Arb's products enclose: a value at balls holds for all their
 points. The precision is that of `flint.ctx` when a method is called.
 
 A loss with a kink (hinge, quantile) comes with a side for each row: below its kink, above it, or on it, K.
@@ -33,6 +34,7 @@ from typing import NamedTuple
 import numpy as np
 from flint import arb, arb_mat
 
+from amtl_cvx.digits.gram import exact_gram
 from amtl_cvx.digits.krawczyk import Undecided
 from amtl_cvx.digits.losses import Kink, Row, Wedge, row_function, wedge_function
 from amtl_cvx.digits.prices import linear_prices
@@ -83,6 +85,7 @@ class FirstOrderSystem:
         ]
         self.size = self.T * self.d + len(self.support) + len(self.kinks)
         self.coupling = arb(float(model.coupling))
+        self.gram = arb_mat(exact_gram(model, self.T))
         prices = linear_prices(model.transfer, self.T)
         self.fixed_prices = [arb(at_zero) for at_zero, _ in prices]
         self.price_rates = [arb(at_unit) - arb(at_zero) for at_zero, at_unit in prices]
@@ -159,7 +162,9 @@ class FirstOrderSystem:
         total = sum((c * value for c, value in zip(self.c, losses.values, strict=True)), arb(0))
         for price, beta in zip(self.prices(losses), at.outgoing, strict=True):
             total += price * beta
-        return total + self.coupling * sum((r * r for r in at.R.entries()), arb(0))
+        pairs = zip((at.W * self.gram).entries(), at.W.entries(), strict=True)
+        omega = sum((left * w for left, w in pairs), arb(0))
+        return total + self.coupling * sum((r * r for r in at.R.entries()), arb(0)) + omega
 
     def gradient(self, x: arb_mat) -> arb_mat:
         """g, (size, 1): G_W, the G_B of the support, c of the rows on a kink."""
@@ -176,7 +181,7 @@ class FirstOrderSystem:
 
     def slopes_W(self, at: State, losses: Losses) -> list[list[arb]]:
         """G_W by columns, without the rows on a kink."""
-        pull = 2 * self.coupling * (at.R * at.M.transpose())
+        pull = 2 * (self.coupling * (at.R * at.M.transpose()) + at.W * self.gram)
         return [
             [at.weights[t] * losses.gradients[t][i, 0] + pull[i, t] for i in range(self.d)]
             for t in range(self.T)
@@ -198,7 +203,7 @@ class FirstOrderSystem:
         losses = self.losses(at.W)
         T, d, twice = self.T, self.d, 2 * self.coupling
         H = [[arb(0)] * self.size for _ in range(self.size)]
-        P = twice * (at.M * at.M.transpose())
+        P = twice * (at.M * at.M.transpose()) + 2 * self.gram
         for t in range(T):
             block = self._hessian(t, losses.rows[t]) * (at.weights[t] * self.scales[t])
             for i in range(d):

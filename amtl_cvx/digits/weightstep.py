@@ -1,6 +1,6 @@
 r"""The W-step over the rationals: a convex piecewise quadratic problem by an exact active-set method.
 
-    min over W of  sum_i omega_i phi_i(z_i) + tr(W P W'),     P = coupling M M',  omega_i = a_t s_t
+    min over W of  sum_i omega_i phi_i(z_i) + tr(W P W'),   P = coupling M M' + rho Gamma,  omega_i = a_t s_t
 
 for rows of `pieces`. Its dual is max over low <= u <= high of -sum_i omega_i phi*_i(u_i) - tr(G P^-1 G') / 4,
 G = sum_i omega_i u_i x_i e_t(i)', a box QP, with W = -G P^-1 / 2. Rows are free or at an end. For given free

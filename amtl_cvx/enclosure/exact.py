@@ -100,6 +100,10 @@ class ExactProblem:
                 f"the global proof is for the penalty {LossWeightedL1.name!r}, this model has"
                 f" {model.transfer.name!r}"
             )
+        if model.omega is not None:
+            raise NotCertifiable(
+                f"the global proof knows no penalty on W, this model has {model.omega.name!r}"
+            )
         if any(task.compressed for task in tasks):
             raise NotCertifiable(
                 "the global proof needs the rows themselves, a factor of them is rounded: read the data with"

@@ -55,6 +55,8 @@ def difference(proof: Mapping[str, Any], tasks: TaskSet, model: Model) -> str:
     """
     if not (isinstance(model.loss, Squared) and isinstance(model.transfer, LossWeightedL1)):
         return f"the loss is squared there, with {LossWeightedL1.name}, and {model.loss.label} here"
+    if model.omega is not None:
+        return f"there is no penalty on W there, and {model.omega.name} here"
     mine = problem_of(tasks, model)
     try:
         if len(proof["tasks"]) != tasks.T:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import Job, fit_many
-from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem, check_problem
 from amtl_cvx.subproblems import compile_transfer_step
 from amtl_cvx.tasks import Array, TaskSet
@@ -84,7 +84,7 @@ def _learned_starts(
     alone = replace(model, coupling=_LITTLE_RIDGE * model.coupling)
     jobs = [Job(tasks=tasks, model=alone, method="stl", options=options)]
     prices = model.transfer.row_prices(np.zeros(tasks.T))
-    if prices is not None and model.loss.smooth:  # what the curriculum needs
+    if prices is not None and model.loss.smooth and model.omega is None:  # what the curriculum needs
         jobs.append(Job(tasks=tasks, model=model, method="curriculum", options=options))
     single, *others = fit_many(jobs, executor=executor)
     small = model.compress(tasks)

@@ -1,6 +1,6 @@
-r"""The model: one loss, one transfer penalty, one coupling, and the joint objective J.
+r"""The model: one loss, one transfer penalty, one coupling, a penalty on W if any, and the joint objective J.
 
-    J(W, B) = sum_t c_t L_t(w_t) + R(B; c*l) + coupling ||W - W B||_F^2,      B >= 0, diag(B) = 0
+    J(W, B) = sum_t c_t L_t(w_t) + R(B; c*l) + coupling ||W - W B||_F^2 + Omega(W),    B >= 0, diag(B) = 0
 
 With the penalty of AMTL, R = mu sum_s c_s l_s sum_t B[s, t], this is [L16, eq. 1]:
 
@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -30,9 +30,10 @@ from amtl_cvx.losses import Loss, Squared, loss_label, make_loss
 from amtl_cvx.notebook import paragraph
 from amtl_cvx.tasks import Array, TaskSet, check_tasks
 from amtl_cvx.transfer import TransferPenalty, make_transfer, transfers
+from amtl_cvx.weights import QuadraticPenalty, make_omega, omegas
 
 if TYPE_CHECKING:
-    from amtl_cvx.problem.point import Point
+    from amtl_cvx.problem.point import Point, Terms
 
 TASK_WEIGHTS = ("equal", "inverse-sqrt")
 
@@ -53,11 +54,13 @@ class Model:
         Weight of ||W - W B||_F^2, > 0 (lambda in [L16]).
     task_weights : {"equal", "inverse-sqrt"} or tuple of T positive floats
         c_t.
+    omega : QuadraticPenalty or None
+        A penalty on W such as `Ridge(rho=1.0)`, or its term (``"mean:rho=1"``).
 
     Raises
     ------
     ModelError
-        For a coupling that is not positive or task weights that are not of the form above.
+        For a coupling that is not positive, or task weights or a penalty that are not of the form above.
 
     Examples
     --------
@@ -67,14 +70,14 @@ class Model:
     >>> tasks = TaskSet.from_arrays([np.eye(2), np.eye(2)], [[1.0, 0.0], [1.0, 2.0]])
     >>> W, B = np.array([[1.0, 1.0], [0.0, 1.0]]), np.array([[0.0, 1.0], [0.0, 0.0]])
     >>> model.terms(tasks, W, B), model.objective(tasks, W, B)
-    ((0.5, 0.0, 4.0), 4.5)
+    (Terms(losses=0.5, transfer=0.0, coupling=4.0, omega=0.0), 4.5)
     """
 
-    family: ClassVar[str] = "amtl"
     loss: Loss = field(default_factory=Squared)
     transfer: TransferPenalty = cast(TransferPenalty, None)  # which is refused below, with what to give
     coupling: float = cast(float, None)
     task_weights: str | tuple[float, ...] = "equal"
+    omega: QuadraticPenalty | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "loss", _loss(self.loss))
@@ -105,13 +108,17 @@ class Model:
             if not all(np.isfinite(c) and c > 0 for c in weights):
                 raise ModelError(f"task weights must be positive and finite, got {weights}")
             object.__setattr__(self, "task_weights", weights)
+        object.__setattr__(self, "omega", _omega(self.omega))
+        if self.omega is not None and not 1e-300 <= float(self.omega.rho) / float(coupling) <= 1e300:
+            raise ModelError(f"rho / coupling must lie between 1e-300 and 1e300, got {self.omega.rho!r}")
 
     def __repr__(self) -> str:
         weights = self.task_weights
         shown = weights if isinstance(weights, str) else f"{len(weights)} numbers"
+        omega = "" if self.omega is None else f", omega={self.omega!r}"
         return (
             f"Model(loss={self.loss!r}, transfer={self.transfer!r}, coupling={self.coupling!r},"
-            f" task_weights={shown!r})"
+            f" task_weights={shown!r}{omega})"
         )
 
     def _repr_html_(self) -> str:
@@ -123,9 +130,14 @@ class Model:
         return self.transfer.mu
 
     @property
+    def omega_words(self) -> str:
+        """The penalty on W as part of a sentence; "" without one."""
+        return "" if self.omega is None else f", omega {self.omega.label}"
+
+    @property
     def rotation_invariant(self) -> bool:
         """Whether J sees W only through X_t w_t and W'W, so that it turns with the rows (`rowspace`)."""
-        return True
+        return self.omega is None or self.omega.rotation_invariant
 
     def to_dict(self) -> dict[str, Any]:
         """The model by the names of the command line, for JSON."""
@@ -139,7 +151,15 @@ class Model:
             **({"transfer_parameters": given} if given else {}),
             "coupling": self.coupling,
             "task_weights": weights if isinstance(weights, str) else list(weights),
+            **self._stored_omega(),
         }
+
+    def _stored_omega(self) -> dict[str, Any]:
+        """The penalty on W by its name and parameters; nothing where there is none."""
+        if self.omega is None:
+            return {}
+        given = {name: as_stored(value) for name, value in self.omega.parameters().items()}
+        return {"omega": omegas.label(type(self.omega)), "omega_parameters": given}
 
     def bind(self, tasks: TaskSet) -> Model:
         """The model for these tasks: a penalty that goes by their names gets them."""
@@ -149,6 +169,8 @@ class Model:
     def check(self, tasks: TaskSet) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights."""
         check_tasks(tasks)
+        if self.omega is not None:
+            self.omega.check(tasks.T)
         for task in tasks:
             if task.compressed and not self.loss.quadratic:
                 raise DataError(
@@ -209,8 +231,8 @@ class Model:
         """The losses times the task weights, c_t L_t(w_t), (T,): what the transfer penalty sees."""
         return self._at(tasks, W, np.zeros((tasks.T, tasks.T))).weighted_losses
 
-    def terms(self, tasks: TaskSet, W: Array, B: Array) -> tuple[float, float, float]:
-        """The three terms of J at W (d, T), B (T, T): losses, transfer, coupling; see `Point.terms`."""
+    def terms(self, tasks: TaskSet, W: Array, B: Array) -> Terms:
+        """J by term at W (d, T), B (T, T): losses, transfer, coupling, omega; see `Point.terms`."""
         return self._at(tasks, W, B).terms
 
     def objective(self, tasks: TaskSet, W: Array, B: Array) -> float:
@@ -288,6 +310,17 @@ def _shown(value: object) -> str:
     return words if len(words) <= 60 and "\n" not in words else f"a {type(value).__name__}"
 
 
+def _omega(omega: object) -> QuadraticPenalty | None:
+    """A penalty on W, also by its term ("ridge:0.1")."""
+    found = make_omega(omega) if isinstance(omega, str) else omega
+    if found is not None and not isinstance(found, QuadraticPenalty):
+        raise ModelError(
+            "omega must be a quadratic penalty such as Ridge(rho=0.1), its term, or None, got"
+            f" {_shown(omega)}"
+        )
+    return found
+
+
 def make_model(
     *,
     loss: str = "squared",
@@ -297,18 +330,24 @@ def make_model(
     coupling: float,
     task_weights: str | tuple[float, ...] = "equal",
     transfer_parameters: Mapping[str, Any] | None = None,
+    omega: str | None = None,
+    omega_parameters: Mapping[str, Any] | None = None,
 ) -> Model:
     """A model from the names that the command line and run.json use; `ModelError` names the legal ones.
 
-    `transfer_parameters` are those of the penalty besides mu, as `Model.to_dict` gives them.
+    `transfer_parameters` are those of the penalty besides mu, `omega_parameters` those of the penalty on W,
+    as `Model.to_dict` gives them.
     """
-    stored = transfer_parameters or {}
-    parameters = {name: from_stored(value) for name, value in stored.items()}
+    parameters, of_omega = (
+        {name: from_stored(value) for name, value in (stored or {}).items()}
+        for stored in (transfer_parameters, omega_parameters)
+    )
     return Model(
         loss=make_loss(loss, reduction=reduction),
         transfer=make_transfer(transfer, mu=mu, parameters=parameters),
         coupling=coupling,
         task_weights=task_weights,
+        omega=None if omega is None else make_omega(omega, parameters=of_omega),  # type: ignore[arg-type]
     )
 
 

@@ -1,9 +1,12 @@
 r"""A problem and a point: J(W, B), its parts and its derivatives, each computed once and under one name.
 
-    J(W, B) = sum_t c_t L_t(w_t) + R(B; c*l) + coupling ||W - W B||_F^2,      M = I - B,  P = M M'
+    J(W, B) = sum_t c_t L_t(w_t) + R(B; c*l) + coupling ||W - W B||_F^2 + Omega(W),      M = I - B
 
     G_W[:, t] = a_t grad L_t(w_t) + 2 coupling (W P)_t      a_t = c_t (1 + R(B; e_t) - R(B; 0))
     G_B       = R'(B) - 2 coupling W'(W - W B)              G_B off the diagonal
+
+Coupling and Omega = rho ||W G||_F^2 are one square of W, coupling ||W K||_F^2, K = [M, sqrt(rho/coupling) G],
+and P = K K'; without Omega K is M. What is about W alone has K, what crosses the blocks or is about B has M.
 
 Everything is NumPy and exact up to rounding. A point is frozen, its arrays are read-only, and what is asked
 of it for the first time is kept: whoever gets the point gets that too. A point that differs in one block
@@ -12,10 +15,11 @@ of it for the first time is kept: whoever gets the point gets that too. A point 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,11 +27,21 @@ from amtl_cvx.errors import ModelError
 from amtl_cvx.problem import stored
 from amtl_cvx.problem.coupling import difference, residual, slope_B, slope_W, stacked_hessian
 from amtl_cvx.problem.model import Model, check_problem
+from amtl_cvx.problem.squares import Squares, least_singular
 from amtl_cvx.rowspace import spanning
 from amtl_cvx.tasks import Array, TaskSet
 
 _OF_W = ("losses", "weighted_losses", "loss_gradient", "row_prices", "edge_prices")
-_OF_B = ("M", "loss_weight", "svd")
+_OF_B = ("M", "squares", "loss_weight", "svd")
+
+
+class Terms(NamedTuple):
+    """J by term."""
+
+    losses: float
+    transfer: float
+    coupling: float
+    omega: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +67,7 @@ class Problem:
     >>> problem = Problem(tasks, Model(transfer=LossWeightedL1(mu=0.5), coupling=2.0))
     >>> point = problem.at([[1.0, 1.0], [0.0, 1.0]], [[0.0, 1.0], [0.0, 0.0]])
     >>> point.terms, point.objective
-    ((0.5, 0.0, 4.0), 4.5)
+    (Terms(losses=0.5, transfer=0.0, coupling=4.0, omega=0.0), 4.5)
     """
 
     tasks: TaskSet
@@ -117,10 +131,6 @@ class Problem:
         (2.0, True)
         """
         return cls(*stored.read(place))
-
-    def compressed(self) -> Problem:
-        """The same J from at most d + 1 rows a task where the loss allows it."""
-        return Problem(self.model.compress(self.tasks), self.model)
 
     def check(self) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights; looked at once."""
@@ -205,11 +215,6 @@ class Point:
         return new
 
     @property
-    def blocks(self) -> Mapping[str, Array]:
-        """The blocks by their names."""
-        return {"W": self.W, "B": self.B}
-
-    @property
     def tasks(self) -> TaskSet:
         """The tasks of the problem."""
         return self.problem.tasks
@@ -250,6 +255,26 @@ class Point:
         return float(self.singular_values[-1])
 
     @cached_property
+    def squares(self) -> Squares:
+        """Coupling and Omega as one square of W."""
+        return Squares.of(self.M, self.model.omega, self.model.coupling)
+
+    @property
+    def K(self) -> Array:
+        """[M, sqrt(rho/coupling) G], (T, k), M without Omega: both are coupling ||W K||_F^2."""
+        return self.squares.K
+
+    @property
+    def values_of_K(self) -> Array:
+        """The singular values of K, (T,), the largest first."""
+        return self.singular_values if self.squares.plain else self.squares.values
+
+    @property
+    def least_of_K(self) -> float:
+        """The smallest singular value of K less its rounding, 0 where that is all."""
+        return least_singular(self.values_of_K)
+
+    @cached_property
     def R(self) -> Array:
         """What the coupling makes small: W - W B, (d, T)."""
         return _frozen(residual(self.W, self.B))
@@ -275,12 +300,14 @@ class Point:
         return _frozen(self.model.loss_weight(self.tasks, self.B))
 
     @cached_property
-    def terms(self) -> tuple[float, float, float]:
-        """The three terms of J: losses, transfer, coupling."""
-        return (
+    def terms(self) -> Terms:
+        """J by term: losses, transfer, coupling, omega."""
+        omega = self.model.omega
+        return Terms(
             float(self.weighted_losses.sum()),
             self.model.transfer.value(self.B, self.weighted_losses),
             self.model.coupling * float((self.R**2).sum()),
+            0.0 if omega is None else omega.value(self.W),
         )
 
     @property
@@ -299,9 +326,10 @@ class Point:
         return self.model.transfer.edge_prices(self.weighted_losses)
 
     @cached_property
-    def coupling_gradient_W(self) -> Array:
-        """The gradient of the coupling term in W, 2 coupling W P, (d, T)."""
-        return _frozen(slope_W(self.model.coupling, self.R, self.M))
+    def square_gradient_W(self) -> Array:
+        """The gradient of coupling and Omega in W, 2 coupling W K K', (d, T)."""
+        squared = self.R if self.model.omega is None else self.W @ self.K
+        return _frozen(slope_W(self.model.coupling, squared, self.K))
 
     @cached_property
     def coupling_gradient_B(self) -> Array:
@@ -311,7 +339,7 @@ class Point:
     @cached_property
     def gradient_W(self) -> Array:
         """The gradient of J in W, G_W of theory.md section 4, (d, T)."""
-        return _frozen(self.loss_weight * self.loss_gradient + self.coupling_gradient_W)
+        return _frozen(self.loss_weight * self.loss_gradient + self.square_gradient_W)
 
     @cached_property
     def gradient_B(self) -> Array:
@@ -337,8 +365,8 @@ class Point:
         return _frozen(blocks)
 
     def hessian_W(self) -> Array:
-        """Hessian in vec(W), tasks stacked: blockdiag(a_t Hess L_t) + 2 coupling P (x) I_d, (T d, T d)."""
-        return stacked_hessian(self.loss_hessians, self.M, self.model.coupling)
+        """Hessian in vec(W), tasks stacked: blockdiag(a_t Hess L_t) + 2 coupling K K' (x) I, (T d, T d)."""
+        return stacked_hessian(self.loss_hessians, self.K, self.model.coupling)
 
 
 def _plain(array: object) -> bool:

@@ -55,6 +55,8 @@ def model_from(stored: Mapping[str, Any], *, source: str = "problem.json") -> Mo
             coupling=float(stored["coupling"]),
             task_weights=weights if isinstance(weights, str) else tuple(float(c) for c in weights),
             transfer_parameters=stored.get("transfer_parameters"),
+            omega=stored.get("omega"),
+            omega_parameters=stored.get("omega_parameters"),
         )
     except AMTLError:
         raise

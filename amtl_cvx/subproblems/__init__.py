@@ -4,9 +4,11 @@ W-step, B fixed, one problem for the joint step and for a single task (theory.md
 
     min_W  sum_t a_t L_t(w_t) + ||W Q - O||_F^2
 
-    joint      Q = sqrt(coupling) (I - B),  O = 0                          all tasks, T d variables
+    joint      Q = sqrt(coupling) K,  K = I - B,  O = 0                    all tasks, T d variables
     one task   Q = k,  O = k v_t,  k = sqrt(coupling kappa_t),  kappa_t = 1 + sum_u B[t, u]^2,
-               v_t = w_t - (W P)_t / kappa_t,  P = (I - B)(I - B)'         d variables, one shape for all
+               v_t = w_t - (W P)_t / kappa_t,  P = K K'                    d variables, one shape for all
+
+A quadratic penalty on W widens K (`problem.squares`) and changes nothing else; kappa_t = P_tt then.
 
 B-step, W fixed, whole or by column (W_-t is W without w_t; linear penalties only):
 

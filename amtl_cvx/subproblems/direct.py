@@ -3,13 +3,13 @@ r"""The two steps in NumPy: the fast engine, and the inner solves of refinement.
 They solve the very problems that `weights` and `transfer` state in CVXPY, which stay the definition; tests
 hold one against the other.
 
-W-step. Newton's method on sum_t a_t L_t(w_t) + coupling ||W (I - B)||^2, until every entry of the gradient is
-small beside its own terms: for a quadratic loss one step, and corrections where units differ. Its system
-(blockdiag(a_t Hess L_t) + 2 coupling P (x) I) V = R is never written as a Kronecker product: products cost
-O(T^2 d + T d^2), and conjugate gradients, preconditioned by the diagonal blocks and started at the last W,
-solve it. A dense Cholesky factor is used for small systems, and where conjugate gradients do not end: on
-School (T d = 3892) I - B is nearly singular after ten rounds, and 1600 of their steps leave a thousandth of
-the residual.
+W-step. Newton's method on sum_t a_t L_t(w_t) + coupling ||W K||^2, K = I - B or that of `problem.squares`,
+until every entry of the gradient is small beside its own terms: for a quadratic loss one step, and
+corrections where units differ. Its system (blockdiag(a_t Hess L_t) + 2 coupling K K' (x) I) V = R is never
+written as a Kronecker product: products cost O(T^2 d + T d^2), and conjugate gradients, preconditioned by the
+diagonal blocks and started at the last W, solve it. A dense Cholesky factor is used for small systems, and
+where conjugate gradients do not end: on School (T d = 3892) I - B is nearly singular after ten rounds, and
+1600 of their steps leave a thousandth of the residual.
 
 B-step. All columns at once, min over b >= 0, b_t = 0 of coupling ||w_t - W b||^2 + p'b, by the active-set
 method of Lawson and Hanson on the Gram matrix W'W, started at the last B: each sweep solves every open column
@@ -55,34 +55,34 @@ _RIDGE = 1e-14  # relative; keeps a dependent support from an exactly singular m
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class WeightSystem:
-    """The matrix H = blockdiag(blocks) + 2 coupling P (x) I of the W-step, P = (I - B)(I - B)'.
+    """The matrix H = blockdiag(blocks) + 2 coupling K K' (x) I of the W-step.
 
     Parameters
     ----------
     blocks : (T, d, d) ndarray
         a_t Hess L_t(w_t).
-    M : (T, T) ndarray
-        I - B.
+    K : (T, k) ndarray
+        I - B, or that of `problem.squares`.
     coupling : float
     """
 
     blocks: Array
-    M: Array
+    K: Array
     coupling: float
 
     @classmethod
     def at(cls, point: Point) -> WeightSystem:
         """The Hessian of J in W at (W, B)."""
         blocks = point.loss_hessians
-        return cls(blocks=blocks, M=point.M, coupling=point.model.coupling)
+        return cls(blocks=blocks, K=point.K, coupling=point.model.coupling)
 
     def product(self, V: Array) -> Array:
         """H V for V (T, d), tasks in rows."""
-        return (self.blocks @ V[:, :, None])[:, :, 0] + 2.0 * self.coupling * (self.M @ (self.M.T @ V))
+        return (self.blocks @ V[:, :, None])[:, :, 0] + 2.0 * self.coupling * (self.K @ (self.K.T @ V))
 
     def dense(self) -> Array:
         """H, (T d, T d), tasks stacked."""
-        return stacked_hessian(self.blocks, self.M, self.coupling)
+        return stacked_hessian(self.blocks, self.K, self.coupling)
 
     def solve(self, R: Array, *, accuracy: Array) -> tuple[Array, bool]:
         """V with H V = R up to its `accuracy` in every entry, (T, d) each; whether H was factored for it."""
@@ -101,7 +101,7 @@ class WeightSystem:
     def _conjugate_gradients(self, R: Array, accuracy: Array) -> tuple[Array, bool]:
         """The solution so far and whether it reached the accuracy."""
         T, d, _ = self.blocks.shape
-        kappa = 2.0 * self.coupling * (self.M**2).sum(axis=1)
+        kappa = 2.0 * self.coupling * (self.K**2).sum(axis=1)
         inverse = np.linalg.inv(self.blocks + kappa[:, None, None] * np.eye(d))
         V, rest = np.zeros_like(R), R.copy()
         z = (inverse @ rest[:, :, None])[:, :, 0]
@@ -160,7 +160,7 @@ def _minimise(point: Point) -> tuple[Array, bool]:
     if not loss.smooth:
         return kinked_minimum(point), True
     moved, previous, factored = True, np.inf, False
-    rooted = point.W.size <= DENSE_SIZE and _LOST < _distance(point.M) <= _SINGULAR
+    rooted = point.W.size <= DENSE_SIZE and _LOST < _distance(point.squares.L) <= _SINGULAR
     for count in range(_NEWTON_STEPS):
         part, value = weight_part(point), point.objective
         gradient, miss = part.gradient, part.misses.relative()
@@ -182,10 +182,10 @@ def _minimise(point: Point) -> tuple[Array, bool]:
     return point.W, factored
 
 
-def _distance(M: Array) -> float:
-    """About the smallest singular value of M, from below."""
+def _distance(L: Array) -> float:
+    """About the smallest singular value of L, from below."""
     try:
-        return 1.0 / float(np.linalg.norm(np.linalg.inv(M)))
+        return 1.0 / float(np.linalg.norm(np.linalg.inv(L)))
     except np.linalg.LinAlgError:
         return 0.0
 
@@ -201,14 +201,14 @@ def _newton_step(point: Point, part: WeightPart) -> tuple[Array, bool]:
 
 def _unbalanced(point: Point, gradient: Array) -> bool:
     """Whether the gradient is small beside some rows only (`balance`)."""
-    loss, coupling, M = point.model.loss, point.coupling_gradient_W, np.abs(point.M)
+    loss, squares, K = point.model.loss, point.square_gradient_W, np.abs(point.K)
     return unbalanced(
         loss,
         point.tasks.tasks,
         point.W,
         point.loss_weight,
-        coupling=coupling,
-        terms=2.0 * point.model.coupling * (np.abs(point.W) @ M @ M.T),
+        coupling=squares,
+        terms=2.0 * point.model.coupling * (np.abs(point.W) @ K @ K.T),
         gradient=gradient,
         value=point.objective,
     )

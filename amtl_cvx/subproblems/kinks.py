@@ -4,10 +4,10 @@ At the minimum some rows stand on their kink, and the loss grows with the first 
 the 1e-9 that an interior-point solver leaves is too much. `certificate.kinked` solves the W-step anew, finds
 these rows and puts them there. As long as their multipliers stay inside their intervals the rows stay on
 their kinks while B moves a little: W moves in the directions that they leave free, and in these the Hessian
-of J in W is that of the coupling alone (`free_directions`). Refinement works in them.
+of J in W is that of coupling and Omega alone (`free_directions`). Refinement works in them.
 
 Above `DENSE_LIMIT` unknowns, where no such matrix is factored, the multipliers u of least gap
-(`certificate.fenchel`) lead to the exact point. With S = coupling M M', M = I - B,
+(`certificate.fenchel`) lead to the exact point. With S = coupling K K', K that of `problem.squares`,
 
     W* = -(1/2) G(u) S^-1 = W - (1/2) Q S^-1,    Q = G(u) + 2 W S,    G(u)_t = (a_t/n_t) X_t'u_t
 """
@@ -31,8 +31,7 @@ _INSIDE = 1e-6
 def kinked_minimum(point: Point) -> Array:
     """argmin over W of J(., B) to rounding, (d, T); above `DENSE_LIMIT` W itself where I - B is singular."""
     if point.W.size > DENSE_LIMIT:
-        singular = point.singular_values
-        if singular[-1] <= len(singular) * np.finfo(np.float64).eps * singular[0]:
+        if not point.least_of_K > 0.0:
             return point.W
         return _by_dual_steps(point)
     found = point.at(W=KinkedProblem.at(point.tasks, point.model, point.B).minimum(point.W).W)
@@ -42,9 +41,9 @@ def kinked_minimum(point: Point) -> Array:
 
 def _by_dual_steps(point: Point) -> Array:
     """The best point of the steps to W*: the lowest J, and among values equal to rounding the least |Q|."""
-    M, best, least, smallest, refused = point.M, point.W, np.inf, np.inf, 0
+    L, best, least, smallest, refused = point.squares.L, point.W, np.inf, np.inf, 0
     for _ in range(_STEPS):
-        coupling, value = point.coupling_gradient_W, point.objective
+        coupling, value = point.square_gradient_W, point.objective
         Q = fenchel(point, kinked_multipliers(point)).pull + coupling
         miss, noise = float(np.abs(Q).max()), _NOISE * abs(value)
         if value < least - noise or (value <= least + noise and miss < smallest):
@@ -53,7 +52,7 @@ def _by_dual_steps(point: Point) -> Array:
             break
         if miss <= _ACCURACY * float(np.abs(coupling).max()):
             break
-        step = np.linalg.solve(M.T, np.linalg.solve(M, Q.T)).T / (2.0 * point.model.coupling)
+        step = np.linalg.solve(L.T, np.linalg.solve(L, Q.T)).T / (2.0 * point.model.coupling)
         point = point.at(W=point.W - step)
     return best
 

@@ -1,10 +1,10 @@
 r"""Newton steps of the W-step where I - B is nearly singular, from roots of the Hessian.
 
-With A the rows sqrt(weight_i phi''_i) x_i of all tasks and sqrt(2 coupling) M' (x) I, M = I - B, the Hessian
-is H = A'A. Its condition is that of A squared: where the smallest singular value of M is 1e-9, nothing is
-left of it in H. The gradient is A'b + l, where
+With A the rows sqrt(weight_i phi''_i) x_i of all tasks and sqrt(2 coupling) K' (x) I, K = I - B or that of
+`problem.squares`, the Hessian is H = A'A. Its condition is that of A squared: where the smallest singular
+value of K is 1e-9, nothing is left of it in H. The gradient is A'b + l, where
 
-    b    weight_i phi'_i / sqrt(weight_i phi''_i) for the rows with phi'' > 0, and sqrt(2 coupling) W M
+    b    weight_i phi'_i / sqrt(weight_i phi''_i) for the rows with phi'' > 0, and sqrt(2 coupling) W K
     l    the pull of the other rows (outliers of the Huber loss)
 
 so the step -H^-1 (A'b + l) is -V S^-1 (U'b + S^-1 V'l) with A = U S V': singular values count once, not
@@ -34,7 +34,7 @@ def root_step(point: Point) -> Array:
         blocks.append(root[:, None] * task.X[bent])
         targets.append(pull[bent] / root)
         rest[t] = task.X[~bent].T @ pull[~bent]
-    coupled = np.sqrt(2.0 * point.model.coupling) * point.M.T
+    coupled = np.sqrt(2.0 * point.model.coupling) * point.K.T
     A = np.vstack([sl.block_diag(*blocks), np.kron(coupled, np.eye(d))])
     b = np.concatenate([*targets, (coupled @ W.T).ravel()])
     U, s, V = np.linalg.svd(A, full_matrices=False)

@@ -22,6 +22,7 @@ from amtl_cvx.subproblems.halfstep import HalfStep
 from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.subproblems.problems import Problems, kept
 from amtl_cvx.tasks import Array, Task, TaskSet, feature_lengths
+from amtl_cvx.weights import WeightPenalty
 
 SPREAD_SIZE = 10**8
 """Multiplications in the Hessians of all tasks from which an executor computes them."""
@@ -120,7 +121,8 @@ class LossModel(NamedTuple):
 
     def coupled(self, step: Coupled) -> tuple[Array, Array, Array]:
         """C (T, T, d), G (T, d, d) and g (T, d) of the W-problem."""
-        C = np.broadcast_to((step.Q @ step.Q.T)[:, :, None], (len(step.a), *step.O.shape[::-1]))
+        T = len(step.a)
+        C = np.broadcast_to((step.Q @ step.Q.T)[:, :, None], (T, T, len(step.O)))
         return C, step.a[:, None, None] * self.h, step.a[:, None] * self.r + step.Q @ step.O.T
 
 
@@ -139,16 +141,17 @@ class WeightSolver(Protocol):
 def joint_step(point: Point) -> Coupled:
     """The joint W-step at B."""
     tasks, model = point.tasks, point.model
-    Q, O = np.sqrt(model.coupling) * point.M, np.zeros_like(point.W)  # noqa: E741
+    Q = np.sqrt(model.coupling) * point.K
+    O = np.zeros((tasks.d, Q.shape[1]))  # noqa: E741
     return Coupled(model.loss, tasks.tasks, point.loss_weight, Q, O, basis=tasks.basis, lengths=tasks.lengths)
 
 
 def task_step(point: Point, t: int) -> Coupled:
     """The W-step of task t with all others fixed: w_t sits in its own residual and in those it gives to."""
     model, W = point.model, point.W
-    M = point.M
-    kappa = float((M[t] ** 2).sum())
-    target = W[:, t] - (W @ M) @ M[t] / kappa
+    K = point.K
+    kappa = float((K[t] ** 2).sum())
+    target = W[:, t] - (W @ K) @ K[t] / kappa
     k = float(np.sqrt(model.coupling * kappa))
     return one_task(point.tasks, model, t, a=point.loss_weight[t : t + 1], k=k, target=target)
 
@@ -240,21 +243,27 @@ class WeightProblem:
 
 
 class WeightDefinition:
-    """The W-step with the loss's own CVXPY atom, on the rows as they are: slow, and the definition."""
+    """The W-step with the loss's own CVXPY atom, on the rows as they are: slow, and the definition.
 
-    def __init__(self, tasks: Sequence[Task], loss: Loss) -> None:
+    A penalty on W enters as its own expression, beside the first T columns of Q and O, those of the coupling.
+    """
+
+    def __init__(self, tasks: Sequence[Task], loss: Loss, omega: WeightPenalty | None = None) -> None:
         d, T = tasks[0].X.shape[1], len(tasks)
         self.a = cp.Parameter(T, nonneg=True)
         self.Q, self.O = cp.Parameter((T, T)), cp.Parameter((d, T))
         self.W = cp.Variable((d, T))
         losses = cp.hstack([loss.expression(task, self.W[:, t]) for t, task in enumerate(tasks)])
         objective = self.a @ losses + cp.sum_squares(self.W @ self.Q - self.O)
+        if omega is not None:
+            objective = objective + omega.expression(self.W)
         self.problem = check_dpp(cp.Problem(cp.Minimize(objective)), "the W-step (definition)")
         self.step: Step = "W" if loss.quadratic else "W-cone"
 
     def minimise(self, step: Coupled, start: Array, backend: Backend) -> HalfStep:
         """The W-step's minimum; `start` is not used."""
-        self.a.value, self.Q.value, self.O.value = step.a, step.Q, step.O
+        T = len(step.a)
+        self.a.value, self.Q.value, self.O.value = step.a, step.Q[:, :T], step.O[:, :T]
         solved = solve(self.problem, step=self.step, backend=backend)
         return HalfStep(np.array(self.W.value), solved)
 
@@ -296,7 +305,7 @@ class WeightStep:
     @classmethod
     def definition(cls, tasks: TaskSet, model: Model, *, backend: Backend = AUTO) -> WeightStep:
         """The definition, with the loss's atom."""
-        return cls(problem=WeightDefinition(tasks.tasks, model.loss), backend=backend)
+        return cls(problem=WeightDefinition(tasks.tasks, model.loss, model.omega), backend=backend)
 
     def solve(self, point: Point) -> HalfStep:
         """argmin over W of J(., B), (d, T); `W` is the start."""

@@ -27,13 +27,11 @@ commands find it (`plugins`). Source: Lee, Yang, Hwang, ICML 2016, eq. 1.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from amtl_cvx.errors import ModelError
-from amtl_cvx.plugins import Plugins, is_path
-from amtl_cvx.transfer.base import Atoms, TransferPenalty, check_mu, check_weight
+from amtl_cvx.plugins import Plugins, check_weight
+from amtl_cvx.transfer.base import Atoms, TransferPenalty, check_mu
 from amtl_cvx.transfer.budgets import RowBudget
 from amtl_cvx.transfer.linear import Forbidden, LossWeightedL1, Symmetric
 from amtl_cvx.transfer.norms import ElasticNet, SourceGroupL2
@@ -59,7 +57,6 @@ __all__ = [
     "make_transfer",
     "project_transfer",
     "register",
-    "split_term",
     "transfers",
 ]
 
@@ -80,30 +77,6 @@ transfers: Plugins[TransferPenalty] = Plugins(
 register = transfers.register
 
 
-def split_term(text: str) -> tuple[str, str]:
-    """Name and parameters of a term: ``name:parameters``, the name possibly ``module:Class``."""
-    parts = text.split(":")
-    path = ":".join(parts[:2])
-    length = 2 if len(parts) > 1 and parts[0] not in TRANSFERS and is_path(path) else 1
-    return ":".join(parts[:length]), ":".join(parts[length:])
-
-
-def term_words(text: str) -> dict[str, str]:
-    """The parameters of a term as words: ``key=value,key=value``, or a number, which is mu."""
-    if not text:
-        return {}
-    if "=" not in text:
-        return {"mu": text}
-    words: dict[str, str] = {}
-    for part in text.split(","):
-        key, equals, value = part.partition("=")
-        key = key.strip()
-        if not equals or not key.isidentifier() or key in words:
-            raise ModelError(f"expected NAME:key=value,key=value with different keys, got {text!r}")
-        words[key] = value.strip()
-    return words
-
-
 def make_transfer(
     text: str, *, mu: float | None = None, parameters: Mapping[str, Any] | None = None
 ) -> TransferPenalty:
@@ -116,23 +89,6 @@ def make_transfer(
     ModelError
         For a name that is not known, and for parameters that the penalty does not take.
     """
-    name, rest = split_term(text)
-    cls = transfers.find(name)
-    if cls is None:
-        raise ModelError(transfers.unknown(name))
-    words = term_words(rest)
-    given: dict[str, Any] = {} if mu is None else {"mu": mu}
-    given |= parameters or {}
-    own = {key: value for key, value in words.items() if key != "mu"}
-    given |= cls.options(own) if own or not parameters else {}
-    if "mu" in words:
-        try:
-            given["mu"] = float(words["mu"])
-        except ValueError as error:
-            raise ModelError(f"mu of {name} must be a number, got {words['mu']!r}") from error
-    try:
-        made: TransferPenalty = cls(**given)
-    except TypeError as error:
-        known = ", ".join(field.name for field in dataclasses.fields(cls) if field.init)
-        raise ModelError(f"the parameters of {name} are {known}; got {', '.join(given)} ({error})") from error
+    given = ({} if mu is None else {"mu": mu}) | dict(parameters or {})
+    made: TransferPenalty = transfers.make(text, main="mu", given=given)
     return made

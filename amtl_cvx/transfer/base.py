@@ -12,8 +12,8 @@ import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
 
-from amtl_cvx.arrays import Mask, is_number
-from amtl_cvx.errors import ModelError
+from amtl_cvx.arrays import Mask
+from amtl_cvx.plugins import check_weight, description_of, word_value
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer.sets import FeasibleSet, Orthant
 
@@ -181,7 +181,7 @@ class TransferPenalty(abc.ABC):
 
     def description(self) -> Hashable:
         """Class and fields, arrays by their bytes: equal for penalties that are the same."""
-        return type(self), tuple((name, _hashable(value)) for name, value in sorted(vars(self).items()))
+        return description_of(self)
 
     @classmethod
     def options(cls, words: Mapping[str, str]) -> dict[str, Any]:
@@ -189,37 +189,9 @@ class TransferPenalty(abc.ABC):
         return {name: word_value(text) for name, text in words.items()}
 
 
-def _hashable(value: Any) -> Hashable:
-    if isinstance(value, np.ndarray):
-        return value.shape, value.dtype.str, value.tobytes()
-    if isinstance(value, list | tuple):
-        return tuple(map(_hashable, value))
-    if isinstance(value, Mapping):
-        return tuple((name, _hashable(entry)) for name, entry in sorted(value.items()))
-    found: Hashable = value
-    return found
-
-
-def word_value(text: str) -> Any:
-    """A word of the command line: true, false, a number, or the text itself."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    try:
-        return float(text)
-    except ValueError:
-        return text
-
-
 def check_mu(mu: object) -> None:
     """Raise `ModelError` unless mu is a finite number >= 0."""
     check_weight("mu (the price of transfer)", mu)
-
-
-def check_weight(name: str, value: object, *, positive: bool = False) -> None:
-    """Raise `ModelError` unless a parameter is a finite number >= 0 (or > 0)."""
-    size = float(value) if is_number(value) else np.nan
-    if not np.isfinite(size) or size < 0.0 or (positive and size <= 0.0):
-        raise ModelError(f"{name} must be a finite number {'>' if positive else '>='} 0, got {value!r}")
 
 
 def entry_atoms(allowed: Mask, *, rates: Array, fixed: float = 0.0, square: float = 0.0) -> Atoms:

@@ -13,8 +13,9 @@ from typing import ClassVar
 import cvxpy as cp
 import numpy as np
 
+from amtl_cvx.plugins import check_weight
 from amtl_cvx.tasks import Array
-from amtl_cvx.transfer.base import TransferPenalty, check_mu, check_weight
+from amtl_cvx.transfer.base import TransferPenalty, check_mu
 from amtl_cvx.transfer.sets import RowBudgets, project_transfer
 
 

@@ -16,8 +16,9 @@ import cvxpy as cp
 import numpy as np
 
 from amtl_cvx.errors import ModelError
+from amtl_cvx.plugins import check_weight
 from amtl_cvx.tasks import Array
-from amtl_cvx.transfer.base import Atoms, TransferPenalty, check_mu, check_weight, entry_atoms
+from amtl_cvx.transfer.base import Atoms, TransferPenalty, check_mu, entry_atoms
 from amtl_cvx.transfer.sets import project_transfer
 
 

@@ -59,7 +59,6 @@ from checks.gains import (
     judged_gains_are_bounds,
     judged_gains_have_room_for_rounding,
     judged_gaps_have_room_for_rounding,
-    rough_steps_are_refined,
 )
 from checks.gaps import (
     condition_numbers_are_those_of_numpy,
@@ -114,8 +113,28 @@ from checks.terms import (
     steps_by_atoms_are_best,
     tangents_have_the_slope_and_curvature_of_the_penalty,
 )
+from checks.weights import (
+    digits_with_omega_are_those_of_J,
+    gap_W_with_omega_is_primal_minus_dual,
+    growth_pays_for_omega,
+    omega_is_part_of_J,
+    omegas_are_their_formulas,
+    singular_graphs_have_a_gap_with_ridge,
+    solved_with_omega,
+    steps_know_omega,
+    what_knows_no_omega_refuses,
+)
 
 __all__ = [
+    "digits_with_omega_are_those_of_J",
+    "gap_W_with_omega_is_primal_minus_dual",
+    "growth_pays_for_omega",
+    "omega_is_part_of_J",
+    "omegas_are_their_formulas",
+    "singular_graphs_have_a_gap_with_ridge",
+    "solved_with_omega",
+    "steps_know_omega",
+    "what_knows_no_omega_refuses",
     "a_value_of_rounding_is_no_loss",
     "anywhere",
     "box_reaches_the_ends_of_its_ellipsoids",
@@ -159,7 +178,6 @@ __all__ = [
     "judged_gains_are_bounds",
     "judged_gains_have_room_for_rounding",
     "judged_gaps_have_room_for_rounding",
-    "rough_steps_are_refined",
     "kinks_are_proved",
     "least_on_a_grid",
     "least_distance_finds_the_support",

@@ -19,6 +19,7 @@ from cases import (
 )
 
 from amtl_cvx.certificate import figures
+from amtl_cvx.coordinator import Options
 from amtl_cvx.enclosure import (
     Enclosure,
     cells,
@@ -39,7 +40,6 @@ from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import AMTLError
 from amtl_cvx.losses import Squared
 from amtl_cvx.methods import fit
-from amtl_cvx.options import Options
 from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1

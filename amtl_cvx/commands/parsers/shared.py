@@ -32,7 +32,7 @@ def add_dialect(parser: argparse.ArgumentParser) -> None:
 
 def add_classes(parser: argparse.ArgumentParser) -> None:
     """Classes of the user's own that a stored run may need."""
-    for option in ("transfer", "loss"):
+    for option in ("transfer", "loss", "omega"):
         parser.add_argument(
             f"--{option}", metavar="MODULE:CLASS", help=f"the {option} class of a run that has one of its own"
         )
@@ -57,7 +57,13 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         " elastic-net (rho), source-group-l2 (weighted=true|false), forbidden (file=edges.csv with"
         " source,target), symmetric, row-budget (budget), or MODULE:CLASS of your own",
     )
-    parser.set_defaults(transfer_parameters=None)
+    group.add_argument(
+        "--omega",
+        metavar="NAME",
+        help="penalty on the predictors, NAME:rho=... or NAME:number: ridge, mean (how far they are from"
+        " their mean), or MODULE:CLASS of your own; none (default) for none",
+    )
+    parser.set_defaults(transfer_parameters=None, omega_parameters=None)
     group.add_argument("--task-weights", metavar="NAME", help="equal or inverse-sqrt")
     for flag, words in (
         ("--standardize", "centre and scale the features"),

@@ -1,0 +1,70 @@
+r"""Coupling and a quadratic Omega as one square of W: coupling ||W K||_F^2.
+
+    coupling ||W M||_F^2 + rho ||W G||_F^2 = coupling ||W K||_F^2,   K = [M, sqrt(rho/coupling) G],  M = I - B
+
+so that P = K K' = M M' + (rho/coupling) Gamma. Without Omega K is M. Where K is to be inverted L (T, T) with
+L L' = P takes its place: M, or the triangular factor of K' by QR. M M' is never formed for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import scipy.linalg as sl
+
+from amtl_cvx.tasks import Array
+from amtl_cvx.weights import QuadraticPenalty
+
+_EPS = float(np.finfo(np.float64).eps)
+
+
+@dataclass(frozen=True, eq=False)
+class Squares:
+    """K (T, k), and what follows from it; `plain` says that it is M."""
+
+    K: Array
+    plain: bool
+
+    @classmethod
+    def of(cls, M: Array, omega: QuadraticPenalty | None, coupling: float) -> Squares:
+        """K of I - B (T, T) and a penalty on W, if there is one."""
+        if omega is None:
+            return cls(M, True)
+        K = np.hstack([M, np.sqrt(omega.rho / coupling) * omega.root(len(M))])
+        K.flags.writeable = False
+        return cls(K, False)
+
+    @cached_property
+    def values(self) -> Array:
+        """The singular values of K, (T,), the largest first."""
+        return np.asarray(np.linalg.svd(self.K, compute_uv=False), dtype=np.float64)
+
+    @property
+    def L(self) -> Array:
+        """L (T, T) with L L' = K K' but for what rounding takes (`lost`)."""
+        return self._factor[0]
+
+    @property
+    def lost(self) -> float:
+        """K K' >= (1 - lost) L L'; 1 where that says nothing."""
+        return self._factor[1]
+
+    @cached_property
+    def _factor(self) -> tuple[Array, float]:
+        """By QR of K' in columns of length 1: it loses at most 16 T eps ||L^-1|| of L L' in these units."""
+        if self.plain:
+            return self.K, 0.0
+        T, unit = len(self.K), np.linalg.norm(self.K, axis=1)
+        scaled = self.K / np.where(unit > 0.0, unit, 1.0)[:, None]
+        lower: Array = np.asarray(np.linalg.qr(scaled.T, mode="r"), dtype=np.float64).T
+        if not np.abs(np.diag(lower)).min() > 0.0:
+            return unit[:, None] * lower, 1.0
+        inverse = sl.solve_triangular(lower, np.eye(T), lower=True, check_finite=False)
+        return unit[:, None] * lower, min(16.0 * T * _EPS * float(np.linalg.norm(inverse)), 1.0)
+
+
+def least_singular(values: Array) -> float:
+    """The smallest of the singular values less its rounding; 0 where that is all."""
+    return max(float(values[-1]) - len(values) * _EPS * float(values[0]), 0.0)

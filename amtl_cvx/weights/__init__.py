@@ -1,0 +1,62 @@
+r"""Penalties on the predictors: what W costs besides its losses, the optional term Omega of J.
+
+    J(W, B) = sum_t c_t L_t(w_t) + R(B; c*l) + coupling ||W - W B||_F^2 + Omega(W)
+
+Omega is convex in W and >= 0. The first ones are quadratic (`quadratic`):
+
+    ridge    rho ||W||_F^2                            short predictors; J has a minimum in W for every B
+    mean     rho sum_t ||w_t - mean of all||^2        tasks that are much alike
+
+A penalty of one's own is one frozen dataclass with a field `rho`; a quadratic one derives from
+`QuadraticPenalty`. It goes into `Model` as ``omega=``; `register`, an entry point of the group
+"amtl_cvx.weights", or ``module:Class`` on the command line (``--omega``) let stored runs and commands find it
+(`plugins`). Source: Evgeniou, Pontil, KDD 2004.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from amtl_cvx.plugins import Plugins
+from amtl_cvx.weights.base import WeightPenalty
+from amtl_cvx.weights.quadratic import MeanRegularised, QuadraticPenalty, Ridge
+
+__all__ = [
+    "OMEGAS",
+    "MeanRegularised",
+    "QuadraticPenalty",
+    "Ridge",
+    "WeightPenalty",
+    "make_omega",
+    "omegas",
+    "register",
+]
+
+OMEGAS: dict[str, type[Any]] = {cls.name: cls for cls in (Ridge, MeanRegularised)}
+"""Every penalty on W by the name that the command line and run.json use."""
+
+omegas: Plugins[WeightPenalty] = Plugins(
+    WeightPenalty,  # type: ignore[type-abstract]
+    "penalty on W",
+    "--omega",
+    "amtl_cvx.weights",
+    OMEGAS,
+)
+"""The same with what users add."""
+
+register = omegas.register
+
+
+def make_omega(text: str, *, parameters: Mapping[str, Any] | None = None) -> WeightPenalty:
+    """The penalty of a term: a known name or ``module:Class``, with ``:key=value,...`` or ``:rho``.
+
+    `parameters` are for what the term itself leaves open.
+
+    Raises
+    ------
+    ModelError
+        For a name that is not known, and for parameters that the penalty does not take.
+    """
+    made: WeightPenalty = omegas.make(text, main="rho", given=parameters or {})
+    return made

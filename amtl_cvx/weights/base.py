@@ -1,0 +1,77 @@
+"""What every penalty on the predictors has, and what it may have; see the package's essay."""
+
+from __future__ import annotations
+
+import abc
+import dataclasses
+from collections.abc import Hashable, Mapping
+from fractions import Fraction
+from typing import Any, ClassVar
+
+import cvxpy as cp
+
+from amtl_cvx.arrays import is_number
+from amtl_cvx.plugins import description_of, word_value
+from amtl_cvx.tasks import Array
+
+
+class WeightPenalty(abc.ABC):
+    """What predictors cost: Omega(W), convex in W (d, T), >= 0, and 0 at W = 0.
+
+    A penalty is a frozen dataclass with a field `rho`, its weight, and the methods `expression`, `value`,
+    `prox` and `conjugate`. A quadratic one has a `gram` and derives from `QuadraticPenalty`.
+    """
+
+    name: ClassVar[str]
+    rotation_invariant: ClassVar[bool] = False
+    """True where it sees W only through W'W: it turns with the features then (`rowspace`)."""
+    bounds_W: ClassVar[bool] = False
+    """True where it grows without bound with ||W||, whatever the direction."""
+    rho: float
+
+    @abc.abstractmethod
+    def expression(self, W: cp.Expression) -> cp.Expression:
+        """The penalty as a convex CVXPY scalar."""
+
+    @abc.abstractmethod
+    def value(self, W: Array) -> float:
+        """The penalty in NumPy, written apart from `expression`."""
+
+    @abc.abstractmethod
+    def prox(self, V: Array, step: float) -> Array:
+        """The argmin over W of ``Omega(W) + ||W - V||_F^2 / (2 step)``, (d, T); `step` > 0."""
+
+    @abc.abstractmethod
+    def conjugate(self, V: Array) -> float:
+        """The sup over W of ``<V, W> - Omega(W)``, inf outside its domain."""
+
+    def gram(self, T: int) -> Array | None:
+        """Gamma (T, T) where ``Omega = rho tr(W Gamma W')``, None where it is no such form."""
+        return None
+
+    def exact_gram(self, T: int) -> tuple[tuple[Fraction, ...], ...] | None:
+        """Gamma in rationals, which its doubles may only be near to; None where there is none."""
+        return None
+
+    def parameters(self) -> dict[str, Any]:
+        """What was given, by name; dataclass fields."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)  # type: ignore[arg-type]
+            if field.init
+        }
+
+    @property
+    def label(self) -> str:
+        """What the command line calls it, numbers short (``"mean:rho=0.5"``)."""
+        given = self.parameters().items()
+        return f"{self.name}:{','.join(f'{key}={value:g}' for key, value in given if is_number(value))}"
+
+    def description(self) -> Hashable:
+        """Class and fields, arrays by their bytes: equal for penalties that are the same."""
+        return description_of(self)
+
+    @classmethod
+    def options(cls, words: Mapping[str, str]) -> dict[str, Any]:
+        """The parameters that the words of a command line (``key=value``) mean."""
+        return {name: word_value(text) for name, text in words.items()}

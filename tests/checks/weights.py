@@ -1,0 +1,231 @@
+"""Penalties on W: formulas against loops and a conic solver, then what W-steps and their judges make of them.
+
+What the penalty adds is written here a second time: Gamma (T, T) by loops, rho tr(W Gamma W') as a sum over
+tasks or over pairs of them.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from fractions import Fraction
+
+import cvxpy as cp
+import literal
+import mpmath
+import numpy as np
+import proven
+from cases import Array, central_gradient, random_tasks, random_transfer, tasks_for
+
+from amtl_cvx.certificate import certify, curvature, weight_evidence
+from amtl_cvx.certificate.escape import Growth, change
+from amtl_cvx.digits import exact_weights, prove
+from amtl_cvx.enclosure.exact import ExactProblem
+from amtl_cvx.enclosure.sublevel import derive_bounds
+from amtl_cvx.explore import draw_starts
+from amtl_cvx.losses import Hinge, Logistic, Squared
+from amtl_cvx.problem import Model, Problem
+from amtl_cvx.subproblems import TaskWeightStep, WeightStep
+from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.tasks import TaskSet
+from amtl_cvx.weights import MeanRegularised, QuadraticPenalty, Ridge
+from checks.points import Point, amtl, close, refused
+
+OMEGAS: tuple[QuadraticPenalty, ...] = (Ridge(rho=0.7), MeanRegularised(rho=0.4))
+
+
+def gram(omega: QuadraticPenalty, T: int) -> list[list[Fraction]]:
+    """Gamma by its formula."""
+    common = Fraction(0) if isinstance(omega, Ridge) else Fraction(1, T)
+    return [[Fraction(int(s == t)) - common for t in range(T)] for s in range(T)]
+
+
+def penalty(omega: QuadraticPenalty, W: Array) -> float:
+    """Omega, the mean-regularised one by pairs: sum_t ||w_t - mean||^2 = sum_st ||w_s - w_t||^2 / (2 T)."""
+    columns = W.T.tolist()
+    if isinstance(omega, Ridge):
+        return 0.7 * sum(x * x for w in columns for x in w)
+    pairs = (sum((x - y) ** 2 for x, y in zip(v, w, strict=True)) for v in columns for w in columns)
+    return 0.4 * sum(pairs) / (2 * len(columns))
+
+
+@functools.cache
+def points() -> tuple[Point, ...]:
+    """Points far from stationary, of a quadratic loss, another smooth one and one with kinks."""
+    rng, found = np.random.default_rng(21), []
+    for loss in (Squared(), Logistic(), Hinge()):
+        for omega in OMEGAS:
+            tasks, W = tasks_for(loss, rng, d=3, counts=(5, 8, 6)), 0.7 * rng.normal(size=(3, 3))
+            found.append(Point(tasks, replace(amtl(loss), omega=omega), W, random_transfer(rng, 3)))
+    return tuple(found)
+
+
+@functools.cache
+def solved_with_omega() -> tuple[Point, ...]:
+    """First-order points with an edge."""
+    found = []
+    for omega in OMEGAS:
+        tasks = random_tasks(np.random.default_rng(3), d=2, counts=(9, 12))
+        model = replace(amtl(Squared(), mu=0.2, coupling=0.4, c=(0.5, 2.0)), omega=omega)
+        point = Problem(tasks, model).at(np.zeros((2, 2)), np.zeros((2, 2)))
+        for _ in range(60):  # the alternation, by hand
+            point = point.at(W=minimal_weights(point))
+            p = literal.prices(tasks, model, point.W)
+            point = point.at(B=literal.best_B(point.W, p, model.coupling))
+        assert (point.B > 0).any()
+        found.append(Point(tasks, model, minimal_weights(point), point.B))
+    return tuple(found)
+
+
+def omegas_are_their_formulas() -> None:
+    """Value, expression, root, gram, prox and conjugate; prox and conjugate by Clarabel."""
+    rng = np.random.default_rng(4)
+    for omega in OMEGAS:
+        W, V = rng.normal(size=(2, 3, 4))
+        Gamma = np.array(gram(omega, 4), dtype=float)
+        expected = penalty(omega, W)
+        G = omega.root(4)
+        assert close(omega.value(W), expected, 1e-13) and close(omega.expression(W).value, expected, 1e-12)
+        assert close(omega.rho * np.sum((W @ G) ** 2), expected, 1e-12)
+        assert np.abs(G @ G.T - Gamma).max() <= 1e-15 and np.abs(omega.gram(4) - Gamma).max() <= 1e-15
+        assert [list(row) for row in omega.exact_gram(4)] == gram(omega, 4)
+        U = cp.Variable((3, 4))
+        away = cp.sum_squares(U - V) / 0.6
+        cp.Problem(cp.Minimize(omega.expression(U) + away)).solve(solver="CLARABEL")
+        assert np.abs(omega.prox(V, 0.3) - U.value).max() <= 1e-6
+        slope = 2.0 * omega.rho * (W @ Gamma)  # where the sup is: at W
+        assert close(omega.conjugate(slope), float((slope * W).sum()) - expected, 1e-11)
+    assert OMEGAS[1].conjugate(np.ones((3, 4))) == np.inf
+
+
+def value(tasks: TaskSet, model: Model, B: Array, W: Array) -> float:
+    """J with Omega."""
+    assert model.omega is not None
+    return literal.J(tasks, model, W, B) + penalty(model.omega, W)
+
+
+def slope(tasks: TaskSet, model: Model, B: Array, W: Array) -> Array:
+    """Its gradient in W."""
+    assert model.omega is not None
+    Gamma = np.array(gram(model.omega, tasks.T), dtype=float)
+    return literal.gradients(tasks, model, W, B)[0] + 2.0 * model.omega.rho * W @ Gamma
+
+
+def omega_is_part_of_J() -> None:
+    """J by term, its gradient by differences, its Hessian, the whole one in (W, B) too."""
+    for tasks, model, W, B in points():
+        omega, point = model.omega, Problem(tasks, model).at(W, B)
+        assert omega is not None
+        expected = literal.J(tasks, model, W, B) + penalty(omega, W)
+        assert close(point.objective, expected, 1e-12) and close(point.terms.omega, penalty(omega, W), 1e-12)
+        if not model.loss.smooth:
+            continue
+
+        J = functools.partial(value, tasks, model, B)
+        assert close(point.gradient_W, central_gradient(J, W), 1e-7)
+        added = 2.0 * omega.rho * np.kron(np.array(gram(omega, 3), dtype=float), np.eye(3))
+        assert close(point.hessian_W(), literal.hessian_W(tasks, model, W, B) + added, 1e-11)
+        plain = Problem(tasks, replace(model, omega=None)).at(W, B)
+        free = B > 0
+        whole = curvature.reduced_hessian(plain, free)
+        whole[:9, :9] += added
+        assert close(curvature.reduced_hessian(point, free), whole, 1e-11)
+
+
+def gap_W_with_omega_is_primal_minus_dual() -> None:
+    """tr(Q S^-1 Q') / 4 with S = coupling M M' + rho Gamma as it stands, at multipliers from anywhere."""
+    rng = np.random.default_rng(6)
+    for tasks, model, W, B in points():
+        omega, M = model.omega, np.eye(3) - B
+        assert omega is not None
+        if model.loss.smooth:
+            u = [literal.slopes(model.loss, task.X @ w, task.y) for task, w in zip(tasks, W.T, strict=True)]
+        else:
+            u = [model.loss.clip(rng.normal(size=len(task.y)), task.y) for task in tasks]
+        found = weight_evidence(Problem(tasks, model).at(W, B), multipliers=u)
+        S = model.coupling * (M @ M.T)
+        both = S + omega.rho * np.array(gram(omega, 3), dtype=float)
+        rates = literal.loss_weights(tasks, model, B) / np.array([len(task.y) for task in tasks])
+        G = np.column_stack([r * (t.X.T @ v) for r, t, v in zip(rates, tasks, u, strict=True)])
+        without, dual = (np.trace(G @ np.linalg.solve(each, G.T)) / 4 for each in (S, both))
+        primal = literal.J(tasks, model, W, B) + penalty(omega, W)
+        expected = primal - (literal.dual_W(tasks, model, B, u) + without - dual)
+        assert found.gap is not None and close(found.gap, expected, 1e-9)
+        best = minimal_weights(Problem(tasks, model).at(W, B))
+        rise = primal - value(tasks, model, B, best)
+        assert found.gap >= rise * (1 - 1e-9) and found.judged >= rise * (1 - 1e-9)
+        if model.loss.quadratic:
+            exact = weight_evidence(Problem(tasks, model).at(W, B))
+            assert exact.exact and close(exact.gap, rise, 1e-9)
+
+
+def singular_graphs_have_a_gap_with_ridge() -> None:
+    """I - B singular: no bound without a penalty on W, nor with the mean's: it leaves the same direction."""
+    tasks, model, W, B = points()[2]
+    B = np.array([[0.0, 0.5, 0.5], [0.5, 0.0, 0.5], [0.5, 0.5, 0.0]])
+    for omega, finite in ((None, False), (OMEGAS[0], True), (OMEGAS[1], False)):
+        point = Problem(tasks, replace(model, omega=omega)).at(W, B)
+        found = weight_evidence(point)
+        assert (found.gap is not None) == finite and (point.least_of_K > 1e-12) == finite
+        assert finite or "singular" in found.reasons["gap_W"]
+
+
+def steps_know_omega() -> None:
+    """The definition, its fast path, one task at a time, NumPy: the literal gradient vanishes at each."""
+    for tasks, model, W, B in points()[:4]:
+        point, at = Problem(tasks, model).at(W, B), functools.partial(slope, tasks, model, B)
+        size = np.abs(at(np.zeros_like(W))).max()
+        if model.loss.quadratic:
+            assert np.abs(at(WeightStep.definition(tasks, model).solve(point).value)).max() <= 1e-5 * size
+        assert np.abs(at(WeightStep.compile(tasks, model).solve(point).value)).max() <= 1e-8 * size
+        assert np.abs(at(minimal_weights(point))).max() <= 1e-12 * size
+        one = W.copy()
+        one[:, 1], _ = TaskWeightStep.compile(tasks, model).solve_task(point, 1)
+        assert np.abs(at(one)[:, 1]).max() <= 1e-8 * size
+
+
+def digits_with_omega_are_those_of_J() -> None:
+    """Decimals of the proof put into J in mpmath with Omega added; the exact W-step over the rationals."""
+    for tasks, model, W, B in solved_with_omega():
+        omega, found = model.omega, prove(tasks, model, W, B)
+        assert omega is not None and found.strict_local_min
+        with mpmath.workdps(60):
+            V, C = ([[mpmath.mpf(x) for x in row] for row in block] for block in (found.W, found.B))
+            Gamma = [[mpmath.mpf(g.numerator) / g.denominator for g in row] for row in gram(omega, 2)]
+            rho = mpmath.mpf(omega.rho)
+            pulls = [[rho * sum(row[s] * Gamma[s][t] for s in range(2)) for t in range(2)] for row in V]
+            G_W, _ = proven.exact_gradient(tasks, model, V, C, mpmath.mpf(10) ** -18)
+            rest = [[g + 2 * p for g, p in zip(*rows, strict=True)] for rows in zip(G_W, pulls, strict=True)]
+            assert max(abs(g) for row in rest for g in row) < mpmath.mpf(10) ** -30
+            added = sum(w * p for rows in zip(V, pulls, strict=True) for w, p in zip(*rows, strict=True))
+            total = proven.exact_objective(tasks, model, V, C) + added
+            assert abs(total / mpmath.mpf(found.objective) - 1) < mpmath.mpf(10) ** -37
+        exact = exact_weights(tasks, model, B)
+        assert exact.gap == 0 and exact.gradient == 0
+        assert np.abs(np.array(exact.W, dtype=float) - W).max() <= 1e-12
+
+
+def growth_pays_for_omega() -> None:
+    """What J does where predictors grow tenfold, against J at both ends; ridge lets none grow for ever."""
+    for tasks, model, W, B in points():
+        S = np.array([True, True, False])
+        growth = Growth(S, W * S, True)
+        after_B = B.copy()
+        after_B[:2, 2] /= 10.0
+        after_B[2, :2] *= 10.0
+        after = W * np.where(S, 10.0, 1.0)
+        ends = [value(tasks, model, C, V) for V, C in ((W, B), (after, after_B))]
+        assert close(change(Problem(tasks, model).at(W, B), growth, 10.0), ends[1] - ends[0], 1e-9)
+
+
+def what_knows_no_omega_refuses() -> None:
+    """The global bounds would be those of another J; a curriculum start is left out."""
+    tasks, model, W, B = solved_with_omega()[0]
+    refused(lambda: ExactProblem.read(tasks, model))
+    labels = tasks_for(Logistic(), np.random.default_rng(2), d=2, counts=(30, 40))
+    logistic = replace(amtl(Logistic(), c="equal"), omega=OMEGAS[0])
+    refused(lambda: derive_bounds(labels, logistic, 2.0))
+    starts = draw_starts(tasks, model, 3, rng=np.random.default_rng(0))
+    assert "curriculum" not in [start.name for start in starts]
+    assert certify(Problem(tasks, model).at(W, B)).passes
+    assert not certify(Problem(tasks, replace(model, omega=None)).at(W, B)).passes

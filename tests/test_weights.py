@@ -1,0 +1,247 @@
+"""Penalties on W from the class to the command line: closed forms, a second solver, store, names."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from cases import Array, random_tasks, random_transfer
+from sklearn.linear_model import Ridge as SklearnRidge
+
+from amtl_cvx import LossWeightedL1, MeanRegularised, Model, Options, Problem, Ridge, TaskSet, certify, fit
+from amtl_cvx.cli import main
+from amtl_cvx.errors import ModelError
+from amtl_cvx.report.tables import tiles
+from amtl_cvx.runfolder import model_from_dict
+from amtl_cvx.weights import OMEGAS, QuadraticPenalty, make_omega, omegas
+
+OMEGA_CASES: tuple[QuadraticPenalty, ...] = (Ridge(rho=0.3), MeanRegularised(rho=0.6))
+every_omega = pytest.mark.parametrize("omega", OMEGA_CASES, ids=lambda omega: omega.name)
+FAST = Options(engine="fast")
+
+
+def with_omega(omega: QuadraticPenalty | None, *, mu: float = 0.05, coupling: float = 0.5) -> Model:
+    return Model(transfer=LossWeightedL1(mu=mu), coupling=coupling, omega=omega)
+
+
+def test_every_penalty_has_a_case() -> None:
+    assert {omega.name for omega in OMEGA_CASES} == set(OMEGAS)
+
+
+def test_one_task_with_ridge_is_that_of_scikit_learn(rng: np.random.Generator) -> None:
+    """(1/n) ||y - X w||^2 + (coupling + rho) ||w||^2, alpha = n (coupling + rho)."""
+    tasks = random_tasks(rng, counts=(14,))
+    found = fit(tasks, with_omega(Ridge(rho=0.3)), options=FAST)
+    expected = SklearnRidge(alpha=14 * 0.8, fit_intercept=False).fit(tasks[0].X, tasks[0].y).coef_
+    assert found.certificate.passes and np.abs(found.W[:, 0] - expected).max() <= 1e-12
+
+
+def test_the_mean_is_free_and_the_rest_is_not(rng: np.random.Generator) -> None:
+    """rho to infinity: one predictor for all; at a high price B = 0, and that is pooled ridge regression."""
+    tasks = random_tasks(rng, counts=(14, 9, 20))
+    found = fit(tasks, with_omega(MeanRegularised(rho=1e9), mu=1e4), options=FAST)
+    H = sum(task.X.T @ task.X / task.n for task in tasks) + 3 * 0.5 * np.eye(tasks.d)
+    pooled = np.linalg.solve(H, sum(task.X.T @ task.y / task.n for task in tasks))
+    assert not found.B.any() and np.abs(found.W - pooled[:, None]).max() <= 1e-7
+
+
+@every_omega
+@pytest.mark.parametrize("engine", ["cvxpy", "fast"])
+def test_a_fit_is_certified_and_each_block_is_best(
+    omega: QuadraticPenalty, engine: str, rng: np.random.Generator
+) -> None:
+    """C3, and neither block is improved by Clarabel on the definition with Omega written out."""
+    tasks = random_tasks(rng, counts=(9, 14, 20))
+    model = with_omega(omega)
+    found = fit(tasks, model, options=Options(engine=engine))
+    reached = certify(tasks, model, found.W, found.B, level="C3")
+    assert reached.level == "C3" and reached.edges > 0
+    V = cp.Variable(found.W.shape)
+    mean = cp.sum(V, axis=1, keepdims=True) @ np.ones((1, 3)) / 3
+    squares = 0.3 * cp.sum_squares(V) if omega.name == "ridge" else 0.6 * cp.sum_squares(V - mean)
+    a = 1.0 + 0.05 * found.B.sum(axis=1)
+    losses = [a[t] / task.n * cp.sum_squares(task.y - task.X @ V[:, t]) for t, task in enumerate(tasks)]
+    J = cp.sum(losses) + 0.5 * cp.sum_squares(V @ (np.eye(3) - found.B)) + squares
+    least = cp.Problem(cp.Minimize(J)).solve(solver="CLARABEL", tol_gap_abs=1e-12, tol_gap_rel=1e-12)
+    assert found.objective == pytest.approx(least, rel=1e-9)
+
+
+@every_omega
+def test_the_exact_gain_is_the_fall_to_the_best_W(omega: QuadraticPenalty, rng: np.random.Generator) -> None:
+    """gap_W of the squared loss and the bound that is judged, at random points, by the normal equations."""
+    tasks, B = random_tasks(rng, d=4, counts=(9, 14, 20)), random_transfer(rng, 3)
+    model, W = with_omega(omega), rng.normal(size=(4, 3))
+    found = certify(tasks, model, W, B)
+    a, M = 1.0 + 0.05 * B.sum(axis=1), np.eye(3) - B
+    Gamma = np.eye(3) - (0.0 if omega.name == "ridge" else 1.0 / 3.0)
+    H = np.kron(0.5 * M @ M.T + omega.rho * Gamma, np.eye(4))
+    right = np.zeros(12)
+    for t, task in enumerate(tasks):
+        at = slice(4 * t, 4 * t + 4)
+        H[at, at] += a[t] / task.n * task.X.T @ task.X
+        right[at] = a[t] / task.n * task.X.T @ task.y
+    best = np.linalg.solve(H, right).reshape(3, 4).T
+    fall = Problem(tasks, model).at(W, B).objective - Problem(tasks, model).at(best, B).objective
+    assert found.gap_W == pytest.approx(fall, rel=1e-10)
+    assert found.gain_W is not None and fall <= found.gain_W * (1 + 1e-10) <= 1.001 * fall
+
+
+def test_single_tasks_with_the_mean_are_mean_regularised(rng: np.random.Generator) -> None:
+    """--method stl: the W-step at B = 0, which a penalty on W may still tie together."""
+    tasks = random_tasks(rng, counts=(9, 14, 20))
+    found = fit(tasks, with_omega(MeanRegularised(rho=0.6)), method="stl")
+    gradient = np.column_stack(
+        [
+            2.0 / task.n * task.X.T @ (task.X @ w - task.y) + 2.0 * 0.5 * w
+            for task, w in zip(tasks, found.W.T, strict=True)
+        ]
+    ) + 1.2 * (found.W - found.W.mean(axis=1, keepdims=True))
+    assert found.certificate.passes and np.abs(gradient).max() <= 1e-8
+    spent = 0.6 * ((found.W - found.W.mean(axis=1, keepdims=True)) ** 2).sum()
+    assert ("penalty on W", f"mean:rho=0.6, {spent:.4g} of J") in tiles(found, {})
+
+
+def test_what_cannot_be_had_is_said(rng: np.random.Generator) -> None:
+    tasks, model = random_tasks(rng, counts=(9, 8), d=2), with_omega(Ridge(rho=0.3), mu=0.4)
+    with pytest.raises(ModelError, match="the curriculum .* knows no penalty on W"):
+        fit(tasks, model, method="curriculum")
+    found = fit(tasks, model, options=FAST)
+    reached = certify(tasks, model, found.W, found.B, level="C5")
+    assert reached.level == "C4" and "knows no penalty on W" in reached.reasons["C5"]
+    assert "C5" in reached.refused and reached.global_lower is None
+
+
+def test_terms_on_W_of_the_command_line() -> None:
+    assert make_omega("ridge:rho=0.5") == Ridge(rho=0.5) == make_omega("ridge:0.5")
+    assert Model(transfer=LossWeightedL1(mu=1.0), coupling=1.0, omega="mean:2").omega == MeanRegularised(
+        rho=2.0
+    )
+    assert Ridge(rho=0.5).label == "ridge:rho=0.5"
+    for text, words in (
+        ("ridge", "the parameters of ridge are rho"),
+        ("ridge:rho=0", "rho must be a finite number > 0"),
+        ("ridge:many", "rho of ridge must be a number"),
+        ("mean:ro=1", "the parameters of mean are rho"),
+        ("nonsense:1", "unknown penalty on W"),
+        ("no.such.module:Class", "--omega no.such.module:Class"),
+    ):
+        with pytest.raises(ModelError, match=words):
+            make_omega(text)
+    with pytest.raises(ModelError, match="omega must be a quadratic penalty"):
+        replace(with_omega(None), omega=LossWeightedL1(mu=1.0))  # type: ignore[arg-type]
+    with pytest.raises(ModelError, match="rho / coupling"):
+        with_omega(Ridge(rho=1e200), coupling=1e-200)
+
+
+@every_omega
+def test_omega_survives_the_file(omega: QuadraticPenalty, tmp_path: Path, rng: np.random.Generator) -> None:
+    model = with_omega(omega)
+    assert model_from_dict(json.loads(json.dumps(model.to_dict()))) == model
+    assert set(with_omega(None).to_dict()) == set(model.to_dict()) - {"omega", "omega_parameters"}
+    problem = Problem(random_tasks(rng, counts=(5, 6)), model)
+    problem.save(tmp_path / "problem")
+    assert Problem.load(tmp_path / "problem").model == model
+
+
+COLUMNS = ("--task", "shop", "--target", "y")
+PRICES = ("--mu", "0.1", "--coupling", "1", "--engine", "fast")
+
+
+def write_table(path: Path, rng: np.random.Generator) -> None:
+    lines = ["shop,a,b,y"]
+    for name in ("north", "south", "east"):
+        for x in rng.normal(size=(6, 2)):
+            lines.append(f"{name},{x[0]:.6f},{x[1]:.6f},{x @ [1.0, -1.0] + 0.3 * rng.normal():.6f}")
+    path.write_text("\n".join(lines) + "\n")
+
+
+PLUGIN = """
+from amtl_cvx.weights import Ridge
+
+class Mine(Ridge):
+    name = "mine"
+
+class Torn(Ridge):
+    name = "torn"
+
+    def root(self, T):
+        return 2.0 * super().root(T)
+"""
+
+
+def test_omega_through_the_commands(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rng: np.random.Generator,
+) -> None:
+    """fit, certify, predict, plot, export, a start: stored and read back, shown, taken out by none."""
+    monkeypatch.chdir(tmp_path)
+    write_table(Path("data.csv"), rng)
+    monkeypatch.setattr("amtl_cvx.runfolder.content.draw", lambda path, write: None)  # seconds of matplotlib
+
+    def run(*words: str) -> int:
+        return main([*words])
+
+    assert run("fit", "data.csv", *COLUMNS, *PRICES, "--out", "run", "--omega", "mean:rho=0.5") == 0
+    assert "omega mean:rho=0.5" in capsys.readouterr().out
+    model = json.loads(Path("run/run.json").read_text())["model"]
+    assert model["omega"] == "mean" and model["omega_parameters"] == {"rho": 0.5}
+    judged = ("certify", "data.csv", "run", "--quiet")
+    assert run(*judged) == 0 == run(*judged, "--omega", "mean:0.5") == run(*judged, "--omega", "mean")
+    assert run(*judged, "--omega", "none") == 1 == run(*judged, "--omega", "ridge:0.5")
+    assert run("export", "data.csv", "run", *COLUMNS, "--out", "folder") == 0
+    assert run("certify", "folder", "run/solution.npz", "--quiet") == 0
+    assert run("predict", "run", "data.csv", *COLUMNS, "--out", "rows.csv") == 0
+    start = ("fit", "data.csv", "--start", "run", "--quiet")
+    assert run(*start, "--out", "more") == 0 == run(*start, "--out", "less", "--omega", "none")
+    assert json.loads(Path("more/run.json").read_text())["model"] == model
+    assert "omega" not in json.loads(Path("less/run.json").read_text())["model"]
+    capsys.readouterr()
+    assert run("fit", "data.csv", *COLUMNS, *PRICES, "--out", "x", "--omega", "mean") == 2
+    assert "the parameters of mean are rho" in capsys.readouterr().err
+
+
+def test_a_penalty_on_W_of_ones_own(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rng: np.random.Generator,
+) -> None:
+    """Named by the user it runs; a folder alone imports nothing."""
+    monkeypatch.chdir(tmp_path)
+    Path("my_omega.py").write_text(PLUGIN)
+    write_table(Path("data.csv"), rng)
+    known = dict(OMEGAS)
+    words = ["data.csv", *COLUMNS, *PRICES, "--out", "run", "--quiet"]
+    monkeypatch.setattr("amtl_cvx.runfolder.content.draw", lambda path, write: None)  # seconds of matplotlib
+    try:
+        assert main(["fit", *words, "--omega", "my_omega:Mine:rho=0.2"]) == 0
+        assert json.loads(Path("run/run.json").read_text())["model"]["omega"] == "my_omega:Mine"
+        OMEGAS.clear()
+        OMEGAS.update(known)
+        assert omegas.find("my_omega:Mine") is None
+        assert main(["certify", "data.csv", "run"]) == 2
+        assert "--omega my_omega:Mine" in capsys.readouterr().err
+        assert main(["predict", "run", "data.csv", *COLUMNS, "--out", "rows.csv"]) == 0
+        assert main(["certify", "data.csv", "run", "--quiet", "--omega", "my_omega:Mine:rho=0.2"]) == 0
+        capsys.readouterr()
+        assert main(["certify", "data.csv", "run", "--omega", "my_omega:Torn:rho=0.2"]) == 2
+        assert "its value and its root differ" in capsys.readouterr().err
+    finally:
+        OMEGAS.clear()
+        OMEGAS.update(known)
+
+
+def test_many_features_are_reduced_to_their_rows(rng: np.random.Generator) -> None:
+    """A penalty that sees W through W'W alone turns with the features: T rows in d = 300 dimensions."""
+    X: list[Array] = [rng.normal(size=(8, 300)) for _ in range(3)]
+    tasks = TaskSet.from_arrays(X, [x[:, 0] + 0.1 * rng.normal(size=8) for x in X])
+    found = fit(tasks, with_omega(MeanRegularised(rho=0.6)), options=FAST)
+    rows = np.vstack(X)
+    assert found.certificate.passes
+    assert np.abs(found.W - rows.T @ np.linalg.lstsq(rows.T, found.W, rcond=None)[0]).max() <= 1e-10
