@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import cvxpy as cp
@@ -22,7 +23,7 @@ from amtl_cvx import Options, fit
 from amtl_cvx.enclosure import enclose
 from amtl_cvx.errors import ModelError, NotCertifiable, SolveError
 from amtl_cvx.problem import make_model
-from amtl_cvx.solvers import CHAINS, SOLVE_LIMIT, Backend, Compiled, SolverFault, Step, solve, watched
+from amtl_cvx.solvers import CHAINS, SOLVE_LIMIT, Backend, Compiled, SolverFault, Step, solve, watch, watched
 
 LIMIT = 0.2
 
@@ -150,16 +151,31 @@ def test_ctrl_c_during_a_solve_comes_back_at_once_and_leaves_the_solver_usable(
 ) -> None:
     compiled, x, values = quadratic("B")
     compiled.solve(values, Backend())
+    answer, pressed = watch._answer, list[float]()
+
+    def interrupted(work: Callable[[], object]) -> object:
+        pressed.append(time.monotonic())
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # type: ignore[arg-type]
+        return answer(work)
+
     with monkeypatch.context() as patch:
-        patch.setattr(threading.Thread, "join", _interrupted)
+        patch.setattr(watch, "_answer", interrupted)
+        patch.setattr(watch, "_idle", [])
         with pytest.raises(KeyboardInterrupt):
             compiled.solve(values, Backend())
+    assert time.monotonic() - pressed[0] < 1.0
     assert compiled.solve(values, Backend()).solver == "CLARABEL"
     assert x.value == pytest.approx([1.0, 0.0], abs=1e-6)
 
 
-def _interrupted(thread: threading.Thread, timeout: float | None = None) -> None:
-    raise KeyboardInterrupt
+def test_a_thread_that_hangs_takes_no_further_call() -> None:
+    hung = threading.Event()
+    first: list[threading.Thread] = []
+    with pytest.raises(SolverFault, match=r"no answer within 0\.01 s"):
+        watched(lambda: (first.append(threading.current_thread()), hung.wait())[1], limit=0.01)
+    second = watched(threading.current_thread, limit=10.0)
+    assert second not in first and watched(threading.current_thread, limit=10.0) is second
+    hung.set()
 
 
 def test_a_fault_is_one_short_line() -> None:

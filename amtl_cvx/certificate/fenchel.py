@@ -119,6 +119,10 @@ def kinked_multipliers(point: Point) -> tuple[Array, ...]:
     move: so above `kinked.DENSE_LIMIT` unknowns, below the W-step is solved with its multipliers. Where I - B
     is singular there is no bound: the QP then makes Q itself small, as the residual wants it.
     """
+    return point.kept("multipliers", lambda: _kinked_multipliers(point))
+
+
+def _kinked_multipliers(point: Point) -> tuple[Array, ...]:
     tasks, W = point.tasks, point.W
     if W.size <= DENSE_LIMIT:
         return KinkedProblem.at(tasks, point.model, point.B).minimum(W).multipliers

@@ -120,6 +120,12 @@ def residuals(
 
     `multipliers` are those of a loss with kinks, where they are known.
     """
+    if multipliers is None:
+        return point.kept("residuals", lambda: _residuals(point, None))
+    return _residuals(point, multipliers)
+
+
+def _residuals(point: Point, multipliers: Sequence[Array] | None) -> Residuals:
     found = misses(point, multipliers=multipliers)
     kinks = 0.0 if found.kinks is None else found.kinks.relative()
     return Residuals(
@@ -167,6 +173,12 @@ def weight_part(
     multipliers: Sequence[Array] | None = None,
 ) -> WeightPart:
     """The W-step's part of `residuals`."""
+    if multipliers is None:
+        return point.kept("weight_part", lambda: _weight_part(point, None))
+    return _weight_part(point, multipliers)
+
+
+def _weight_part(point: Point, multipliers: Sequence[Array] | None) -> WeightPart:
     tasks, model, W = point.tasks, point.model, point.W
     V, Q = tasks.lift(W), np.sqrt(model.coupling) * point.K
     reach, R = (tasks.lengths * np.abs(V)).sum(axis=0), W @ Q

@@ -15,11 +15,11 @@ of it for the first time is kept: whoever gets the point gets that too. A point 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from amtl_cvx.problem.squares import Squares, least_singular
 from amtl_cvx.rowspace import spanning
 from amtl_cvx.tasks import Array, TaskSet
 
+Kept = TypeVar("Kept")
 _OF_W = ("losses", "weighted_losses", "loss_gradient", "row_prices", "edge_prices")
 _OF_B = ("M", "squares", "loss_weight", "svd")
 
@@ -213,6 +214,12 @@ class Point:
         kept = (*(_OF_W if W is None else ()), *(_OF_B if B is None else ()))
         new.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
         return new
+
+    def kept(self, name: str, found: Callable[[], Kept]) -> Kept:
+        """What others find out about this point, found once and kept under the name."""
+        if name not in self.__dict__:
+            self.__dict__[name] = found()
+        return cast(Kept, self.__dict__[name])
 
     @property
     def tasks(self) -> TaskSet:

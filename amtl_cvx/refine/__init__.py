@@ -34,7 +34,7 @@ from amtl_cvx.refine.local import FALL, WORKING_LIMIT, Derivatives, Trust, deriv
 from amtl_cvx.refine.newton import newton_steps
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
 from amtl_cvx.refine.variables import direct_step, engine_of
-from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.subproblems.direct import minimised
 
 __all__ = [
     "DENSE_LIMIT",
@@ -224,9 +224,9 @@ def shortened(start: Point, *, tol: float) -> Iterator[Point]:
     """B times 1 - k tol, k = 100 and less, each with the best W: the one before leads to it."""
     W = start.W
     for share in (each * tol for each in _SHARES if each * tol < 0.5):
-        point = start.at(W=W, B=(1.0 - share) * start.B)
-        W = minimal_weights(point)
-        yield point.at(W=W)
+        found = minimised(start.at(W=W, B=(1.0 - share) * start.B))
+        W = found.W
+        yield found
 
 
 def can_refine(model: Model, T: int) -> bool:

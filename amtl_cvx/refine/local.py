@@ -17,7 +17,7 @@ from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.problem import Point
 from amtl_cvx.refine.tangent import tangent_variables
 from amtl_cvx.refine.variables import Variables, atom_variables, direct_step, engine_of
-from amtl_cvx.subproblems.direct import cholesky, minimal_weights
+from amtl_cvx.subproblems.direct import cholesky, minimised
 from amtl_cvx.subproblems.kinks import free_directions
 from amtl_cvx.tasks import Array, Indices, Mask
 
@@ -167,5 +167,4 @@ def exact_round(point: Point) -> Point:
     """The exact B-step, then the exact W-step."""
     step = direct_step(point.model, point.tasks.T)
     assert step is not None
-    point = point.at(B=step.solve(point).value)
-    return point.at(W=minimal_weights(point))
+    return minimised(point.at(B=step.solve(point).value))

@@ -16,7 +16,7 @@ from amtl_cvx.problem import Point
 from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.refine.local import FALL, Trust, eliminated, exact_round, positive, shifted, variables
 from amtl_cvx.refine.valley import along_valley
-from amtl_cvx.subproblems.direct import DENSE_SIZE, minimal_weights
+from amtl_cvx.subproblems.direct import DENSE_SIZE, minimised
 
 _TRUST_RATIO = 1e-10  # below this predicted relative decrease, J is rounding noise and the residual decides
 _NOISE = 1e-13  # relative rise of J that counts as rounding
@@ -34,7 +34,7 @@ def newton_steps(point: Point, *, trust: Trust, begun: bool = False) -> Iterator
     """
     relative = residuals(point).relative if begun else np.inf
     start, untried = point, replace(trust)
-    exact = point if begun else point.at(W=minimal_weights(point))
+    exact = point if begun else minimised(point)
     if not begun:
         point = _lower(point, exact)
     found = _step(point, trust)
@@ -88,8 +88,7 @@ def _step(point: Point, trust: Trust) -> Point | None:
             trial_B = local.graph(step / root)
         else:
             trial_B = local.graph(np.where(step > lower, np.maximum((step - lower) / root, 0.0), 0.0))
-        moved = point.at(B=trial_B)
-        trial = moved.at(W=minimal_weights(moved))
+        trial = minimised(point.at(B=trial_B))
         predicted = -float(gradient @ step + 0.5 * step @ S @ step)
         actual = J - trial.objective
         if predicted > 0.0 and (predicted > _TRUST_RATIO * abs(J) or actual > FALL * abs(J)):

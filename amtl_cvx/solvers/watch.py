@@ -2,9 +2,10 @@
 
     found = watched(lambda: solver.solve(), limit=600.0)
 
-The call runs in a thread of its own (.1 ms), which is given up at the limit: the solvers here let other
-threads run meanwhile, so that one that hangs in compiled code, past its own time limit, is noticed, and
-Ctrl-C is heard at once. What is given up may still run, so `work` changes nothing that is used afterwards.
+The call runs in another thread, which is given up at the limit and else takes the next call: the solvers
+here let other threads run meanwhile, so that one that hangs in compiled code, past its own time limit, is
+noticed, and Ctrl-C is heard at once. What is given up may still run, so `work` changes nothing that is used
+afterwards.
 
 A fault is whatever is raised, the panics of compiled code and `SystemExit` included; only Ctrl-C, which OSQP
 catches itself, comes back as `KeyboardInterrupt`. SCS and OSQP write to Python's standard output even where
@@ -15,10 +16,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import queue
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from typing import TextIO, TypeVar
+from typing import TextIO, TypeVar, cast
 
 Result = TypeVar("Result")
 
@@ -57,33 +59,58 @@ def watched(work: Callable[[], Result], *, limit: float) -> Result:
         If it raises or does not end in time.
     KeyboardInterrupt
     """
-    results: list[Result] = []
-    errors: list[BaseException] = []
-
-    def perform() -> None:
+    try:
+        worker = _ready()
+    except RuntimeError as error:  # no more threads
+        raise SolverFault.of(error) from error
+    with _muted(worker.thread):
+        worker.calls.put(work)
         try:
-            results.append(work())
-        except BaseException as error:  # the panic of a solver written in Rust is no Exception
-            errors.append(error)
-
-    thread = threading.Thread(target=perform, name="amtl_cvx solver", daemon=True)
-    with _muted(thread):
-        try:
-            thread.start()
-            thread.join(min(limit, threading.TIMEOUT_MAX))
+            result, fault = worker.answers.get(timeout=min(limit, threading.TIMEOUT_MAX))
+        except queue.Empty:
+            raise SolverFault(f"no answer within {limit:.3g} s", hung=True) from None
         except KeyboardInterrupt:
-            with contextlib.suppress(RuntimeError):  # not started yet
-                thread.join(_GRACE)
+            with contextlib.suppress(queue.Empty):
+                worker.answers.get(timeout=_GRACE)
             raise
-        except RuntimeError as error:  # no more threads
-            raise SolverFault.of(error) from error
-    if results:
-        return results[0]
-    if not errors:
-        raise SolverFault(f"no answer within {limit:.3g} s", hung=True)
-    if isinstance(errors[0], SolverFault | KeyboardInterrupt):
-        raise errors[0]
-    raise SolverFault.of(errors[0]) from errors[0]
+    _idle.append(worker)
+    if fault is None:
+        return cast(Result, result)
+    if isinstance(fault, SolverFault | KeyboardInterrupt):
+        raise fault
+    raise SolverFault.of(fault) from fault
+
+
+class _Worker:
+    """A thread that makes one call after the other; one that hangs is given up with its call."""
+
+    def __init__(self) -> None:
+        self.calls = queue.SimpleQueue[Callable[[], object]]()
+        self.answers = queue.SimpleQueue[tuple[object, BaseException | None]]()
+        self.thread = threading.Thread(target=self._run, name="amtl_cvx solver", daemon=True)
+        self.thread.start()
+
+    def _run(self) -> None:
+        while True:
+            self.answers.put(_answer(self.calls.get()))  # nothing of a call is held on to
+
+
+def _answer(work: Callable[[], object]) -> tuple[object, BaseException | None]:
+    try:
+        return work(), None
+    except BaseException as error:  # the panic of a solver written in Rust is no Exception
+        return None, error
+
+
+_idle: list[_Worker] = []
+
+
+def _ready() -> _Worker:
+    """A worker without a call; those of a process that was forked stayed there."""
+    while _idle:
+        if (worker := _idle.pop()).thread.is_alive():
+            return worker
+    return _Worker()
 
 
 class _Others(io.TextIOBase):

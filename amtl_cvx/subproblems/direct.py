@@ -151,14 +151,19 @@ def cholesky(H: Array) -> tuple[Array, bool]:
 
 def minimal_weights(point: Point) -> Array:
     """argmin over W of J(., B), (d, T), by Newton's method from W."""
+    return minimised(point).W
+
+
+def minimised(point: Point) -> Point:
+    """The point with W = argmin of J(., B), with what was found out about it on the way."""
     return _minimise(point)[0]
 
 
-def _minimise(point: Point) -> tuple[Array, bool]:
+def _minimise(point: Point) -> tuple[Point, bool]:
     """The minimum over W, and whether a matrix was factored on the way."""
     tasks, loss = point.tasks, point.model.loss
     if not loss.smooth:
-        return kinked_minimum(point), True
+        return point.at(W=kinked_minimum(point)), True
     moved, previous, factored = True, np.inf, False
     rooted = point.W.size <= DENSE_SIZE and _LOST < _distance(point.squares.L) <= _SINGULAR
     for count in range(_NEWTON_STEPS):
@@ -176,10 +181,10 @@ def _minimise(point: Point) -> tuple[Array, bool]:
         ):
             length /= 2.0
             if length < _SHORTEST:
-                return point.W, factored
+                return point, factored
         moved, point = moves(point.W, length * step), new
         previous = miss if settled or loss.quadratic else np.inf
-    return point.W, factored
+    return point, factored
 
 
 def _distance(L: Array) -> float:
@@ -302,8 +307,8 @@ class DirectWeightStep:
     def solve(self, point: Point) -> HalfStep:
         """argmin over W of J(., B), (d, T); `W` is the start."""
         started = time.perf_counter()
-        value, factored = _minimise(point)
-        return HalfStep(value, _solved(started, True, "cholesky" if factored else "conjugate-gradients"))
+        found, factored = _minimise(point)
+        return HalfStep(found.W, _solved(started, True, "cholesky" if factored else "conjugate-gradients"))
 
 
 @dataclass(frozen=True, kw_only=True)
