@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 SINGLE_TASK = "stl at the same coupling"
 """What the scores of single-task learning beside those of a fit are called."""
+NO_EDGES = "no edges, the same omega"
+"""And those of the same J at B = 0, where a penalty on W ties the tasks too."""
 SINGLE_TASK_WORDS = "that coupling is the weight of its ridge, it was not chosen for it"
 
 

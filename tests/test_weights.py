@@ -17,6 +17,7 @@ from amtl_cvx.cli import main
 from amtl_cvx.errors import ModelError
 from amtl_cvx.report.tables import tiles
 from amtl_cvx.runfolder import model_from_dict
+from amtl_cvx.scoring import NO_EDGES, SINGLE_TASK
 from amtl_cvx.weights import OMEGAS, QuadraticPenalty, make_omega, omegas
 
 OMEGA_CASES: tuple[QuadraticPenalty, ...] = (Ridge(rho=0.3), MeanRegularised(rho=0.6))
@@ -187,10 +188,13 @@ def test_omega_through_the_commands(
     def run(*words: str) -> int:
         return main([*words])
 
-    assert run("fit", "data.csv", *COLUMNS, *PRICES, "--out", "run", "--omega", "mean:rho=0.5") == 0
+    fitted = ("fit", "data.csv", *COLUMNS, *PRICES, "--out", "run", "--test", "0.34")
+    assert run(*fitted, "--omega", "mean:rho=0.5") == 0
     assert "omega mean:rho=0.5" in capsys.readouterr().out
-    model = json.loads(Path("run/run.json").read_text())["model"]
+    stored = json.loads(Path("run/run.json").read_text())
+    model, scores = stored["model"], stored["scores"]
     assert model["omega"] == "mean" and model["omega_parameters"] == {"rho": 0.5}
+    assert set(scores) == {"alternating", SINGLE_TASK, NO_EDGES} and scores[SINGLE_TASK] != scores[NO_EDGES]
     judged = ("certify", "data.csv", "run", "--quiet")
     assert run(*judged) == 0 == run(*judged, "--omega", "mean:0.5") == run(*judged, "--omega", "mean")
     assert run(*judged, "--omega", "none") == 1 == run(*judged, "--omega", "ridge:0.5")

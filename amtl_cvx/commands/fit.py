@@ -35,7 +35,7 @@ from amtl_cvx.parallel import workers
 from amtl_cvx.problem import Problem
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import Missed, RunFolder, to_json, write_proofs
-from amtl_cvx.scoring import SINGLE_TASK, SINGLE_TASK_WORDS, score
+from amtl_cvx.scoring import NO_EDGES, SINGLE_TASK, SINGLE_TASK_WORDS, score
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import TaskSet
 
@@ -164,7 +164,7 @@ def _scores(solution: Solution, setup: Setup, options: Options) -> dict[str, Map
     """Scores of the solution on the test part, and on the validation part; empty where there is neither.
 
     Beside them those of single-task learning at the model's coupling, which is the weight of its ridge and
-    was not chosen for it.
+    was not chosen for it; with a penalty on W also those of the same J without edges.
     """
     dataset, preparation = setup.dataset, setup.preparation
     parts = {"": dataset.test, "validation ": dataset.validation}
@@ -173,10 +173,13 @@ def _scores(solution: Solution, setup: Setup, options: Options) -> dict[str, Map
         return {}
     solutions = {solution.method: solution}
     if solution.method != "stl":
-        alone = dataclasses.replace(options, start=None)
+        alone, model = dataclasses.replace(options, start=None), solution.model
+        others = {SINGLE_TASK: dataclasses.replace(model, omega=None)}
+        if model.omega is not None:
+            others[NO_EDGES] = model
         try:
-            single = fit_method(setup.train, solution.model, method="stl", options=alone)
-            solutions[SINGLE_TASK] = single
+            for name, other in others.items():
+                solutions[name] = fit_method(setup.train, other, method="stl", options=alone)
         except AMTLError as error:  # the fit that was asked for is done, and is not lost for this
             _log.warning("no scores of single-task learning: %s", error)
     classes = dataset.classes is not None
