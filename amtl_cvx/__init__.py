@@ -6,11 +6,11 @@
     print(solution.certificate.verdict(), solution.graph.describe())
 
 The modules in the order in which they build on each other: errors, known, memory, console, untrusted,
-arrays, notebook, parallel, rowspace, tasks, plugins, losses, transfer, weights, problem, certificate,
-preparation, scoring, solution, solvers, subproblems, refine, run, coordinator, curriculum, footprint,
-methods, holdout, experiment, digits, enclosure, ladder, alignment, graph, explore, plotting, report, data,
-runfolder, progress, commands, completion, cli. Where their essays cite theory.md, that is
-reports/guide/theory.md.
+arrays, notebook, parallel, rowspace, tasks, families, plugins, losses, transfer, weights, problem,
+certificate, preparation, scoring, solution, solvers, subproblems, refine, run, options, coordinator,
+curriculum, footprint, methods, holdout, experiment, digits, enclosure, ladder, alignment, graph, explore,
+plotting, report, data, amtl, runfolder, progress, commands, completion, cli. Where their essays cite
+theory.md, that is reports/guide/theory.md.
 
 A name is imported when it is first used (PEP 562): CVXPY takes two seconds, and `amtl-cvx --help` needs none.
 """
@@ -20,13 +20,13 @@ import typing
 
 if typing.TYPE_CHECKING:
     from amtl_cvx.certificate import Certificate
-    from amtl_cvx.coordinator import Options
     from amtl_cvx.data import Dataset, read
     from amtl_cvx.errors import AMTLError
     from amtl_cvx.graph import TransferGraph
     from amtl_cvx.ladder import certify
     from amtl_cvx.losses import Hinge, Huber, Logistic, Poisson, Quantile, Squared, SquaredHinge
     from amtl_cvx.methods import fit
+    from amtl_cvx.options import Options
     from amtl_cvx.preparation import Preparation
     from amtl_cvx.problem import Model, Point, Problem
     from amtl_cvx.solution import Solution, Status
@@ -89,7 +89,7 @@ _MODULES = {
     "LossWeightedL1": "transfer",
     "MeanRegularised": "weights",
     "Model": "problem",
-    "Options": "coordinator",
+    "Options": "options",
     "Point": "problem",
     "Poisson": "losses",
     "Preparation": "preparation",

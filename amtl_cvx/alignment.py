@@ -27,9 +27,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from amtl_cvx.certificate import Certificate, infeasibility, residuals
-from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import AMTLError
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import Array, Indices, TaskSet

@@ -26,8 +26,8 @@ import logging
 from dataclasses import replace
 
 from amtl_cvx.certificate.weights import DENSE_LIMIT
-from amtl_cvx.coordinator import Options
 from amtl_cvx.memory import available, check, size
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model
 from amtl_cvx.refine import WORKING_LIMIT, can_refine
 from amtl_cvx.subproblems.transfer import COLUMN_SIZE

@@ -1,71 +1,43 @@
-"""Methods: every way to learn W and B, by name, with the certificate that belongs to it.
+"""Methods: every way to learn the blocks of a family, by name, with the certificate that belongs to it.
 
-    solution = fit(tasks, model)                          AMTL, Algorithm 1 with refinement
-    solution = fit(tasks, model, method="curriculum")     Algorithm 2
-    solution = fit(tasks, model, method="stl")            single-task baseline
+    solution = fit(tasks, model)                                      AMTL, Algorithm 1 with refinement
+    solution = fit(tasks, model, method=Alternating(sweep="tasks"))   the same with settings of its own
+    solution = fit(tasks, model, method="curriculum")                 Algorithm 2
+    solution = fit(tasks, model, method="stl")                        single-task baseline
 
-BLAS runs on one thread inside a fit: its matrices are many and small, and on a busy machine threads that wait
-for each other cost more than they give (measured on digits with both cores taken: 3 s on one thread, 60 s on
-two; a Cholesky factor of 2400 unknowns beside one other process: 0.16 s on one thread, 3.3 s on two).
+A name stands for the method with the settings that `Options` hold for it. BLAS runs on one thread inside a
+fit: its matrices are many and small, and on a busy machine threads that wait for each other cost more than
+they give (measured on digits with both cores taken: 3 s on one thread, 60 s on two; a Cholesky factor of 2400
+unknowns beside one other process: 0.16 s on one thread, 3.3 s on two).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from amtl_cvx.arrays import Array
-from amtl_cvx.certificate import Certificate, certify
-from amtl_cvx.coordinator import Options, alternate
-from amtl_cvx.curriculum import certify_curriculum, curriculum, single_task
-from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.footprint import check_fit
-from amtl_cvx.problem import Model, Problem, check_problem
-from amtl_cvx.run import Checkpoint
-from amtl_cvx.solution import Blocks, Solution, State, Status
+from amtl_cvx.errors import ModelError
+from amtl_cvx.families import Family, Method, family_named, family_of
+from amtl_cvx.options import Options
+from amtl_cvx.problem import check_problem
+from amtl_cvx.solution import Solution, State
 from amtl_cvx.tasks import TaskSet
 
-
-@dataclass(frozen=True, kw_only=True)
-class Method:
-    """A solver and its judge."""
-
-    run: Callable[[TaskSet, Model, Options], Solution]
-    judge: Callable[[TaskSet, Model, Blocks, float], Certificate]
-
-
-def _judge_joint(tasks: TaskSet, model: Model, point: Blocks, tol: float) -> Certificate:
-    return certify(Problem(tasks, model).at(point.W, point.B), tol=tol)
-
-
-def _judge_single(tasks: TaskSet, model: Model, point: Blocks, tol: float) -> Certificate:
-    return certify(Problem(tasks, model).at(point.W, point.B), tol=tol, kind="single-task")
-
-
-def _judge_curriculum(tasks: TaskSet, model: Model, point: Blocks, tol: float) -> Certificate:
-    if point.order is None:
-        raise DataError(
-            "a curriculum is judged with its order of learning: the solution has no array 'order'"
-        )
-    return certify_curriculum(tasks, model, point.W, point.B, point.order, ridge=point.ridge, tol=tol)
-
-
-METHODS: Mapping[str, Method] = {
-    "alternating": Method(run=alternate, judge=_judge_joint),
-    "curriculum": Method(run=curriculum, judge=_judge_curriculum),
-    "stl": Method(run=single_task, judge=_judge_single),
-}
-"""Every method by the name that the command line and run.json use."""
+if TYPE_CHECKING:
+    from amtl_cvx.problem import Model
 
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def fit(
-    tasks: TaskSet, model: Model | None = None, *, method: str = "alternating", options: Options | None = None
+    tasks: TaskSet,
+    model: Model | None = None,
+    *,
+    method: str | Method = "alternating",
+    options: Options | None = None,
 ) -> Solution:
-    """Learn the predictors W and the graph B, with a certificate.
+    """Learn the blocks of a model (AMTL: the predictors W and the graph B), with a certificate.
 
     Source: Lee, Yang, Hwang, ICML 2016, Algorithms 1 and 2.
 
@@ -75,8 +47,9 @@ def fit(
         The data, features prepared (`Preparation.apply_tasks`) if they should be.
     model : Model
         What is minimised.
-    method : {"alternating", "curriculum", "stl"}
-        AMTL by alternation and refinement, the curriculum of Algorithm 2, or each task alone.
+    method : {"alternating", "curriculum", "stl"} or Method
+        AMTL by alternation and refinement, the curriculum of Algorithm 2, or each task alone; by name, with
+        the settings of `options`, or with its own: ``Alternating(sweep="tasks")``.
     options : Options, optional
         Tolerance, rounds, solver, callback.
 
@@ -106,14 +79,16 @@ def fit(
     >>> solution.certificate.level, solution.certificate.edges
     ('C2', 3)
     """
-    checked = check_problem(tasks, model)
+    family = _family(tasks, model)
+    problem = family.problem(tasks, model)
     running = _options(options)
-    method_named(method)
+    chosen = method_of(method, running, family=family)
     start = running.start
-    if start is not None and not isinstance(start, State) and method != "alternating":
-        raise ModelError(f"{method!r} has its own start: leave out the start, or choose 'alternating'")
+    if start is not None and not isinstance(start, State) and not chosen.takes_start:
+        takes = " or ".join(repr(name) for name, each in family.methods.items() if each.takes_start)
+        raise ModelError(f"{chosen.name!r} has its own start: leave out the start, or choose {takes}")
     with threadpool_limits(limits=1, user_api="blas"):
-        return _fitted(method, tasks, checked, running)
+        return family.fit(chosen, problem.tasks, problem.model, running)
 
 
 def _options(options: object) -> Options:
@@ -123,55 +98,31 @@ def _options(options: object) -> Options:
     raise ModelError(f"options must be Options(tol=..., ...), got {type(options).__name__}")
 
 
-def _fitted(name: str, tasks: TaskSet, model: Model, options: Options) -> Solution:
-    """The run, in the common row space where that is small (`rowspace`): then W is judged once more."""
-    method = method_named(name)
-    model.check(tasks)
-    basis = tasks.row_basis if model.rotation_invariant else None
-    small = tasks if basis is None else tasks.in_basis(basis)
-    check_fit(small, model, options, method=name)
-    if basis is None:
-        return method.run(tasks, model, options)
-    start, checkpoint = (
-        _turned(options.start, tasks, basis),
-        _lifting(options.checkpoint, tasks, model, basis),
-    )
-    options = replace(options, start=start, checkpoint=checkpoint)
-    found = _lifted(method.run(small, model, options), tasks, model, basis)
-    point = Blocks(found.W, found.B, found.order, found.ridge)
-    certificate = method.judge(tasks, model, point, options.tol)
-    status = found.status
-    if status is not Status.INTERRUPTED and certificate.passes != (status is Status.CERTIFIED):
-        status = Status.CERTIFIED if certificate.passes else Status.STALLED
-    return replace(found, objective=certificate.objective, certificate=certificate, status=status)
+def _family(tasks: object, model: Any) -> Family:
+    """The family of a model; for what is no model the error says what was expected."""
+    if not isinstance(getattr(type(model), "family", None), str):
+        check_problem(tasks, model)
+    return family_of(model)
 
 
-def _turned(start: Blocks | Solution | State | None, tasks: TaskSet, basis: Array) -> Blocks | State | None:
-    """The start in coordinates, without what no row sees: that only costs coupling."""
-    if start is None:
-        return None
-    W, B = tasks.check_point(start.W, start.B)
-    return replace(start, W=basis.T @ W) if isinstance(start, State) else Blocks(basis.T @ W, B)
+def method_of(method: str | Method, options: Options, *, family: Family) -> Method:
+    """The method, by its name with the settings of the options; `ModelError` lists the names."""
+    if isinstance(method, Method):
+        if family.methods.get(method.name) is not type(method):
+            raise ModelError(f"{type(method).__name__} is no method of the family {family.name!r}")
+        return method
+    if not isinstance(method, str) or method not in family.methods:
+        raise ModelError(f"unknown method {method!r}: choose one of {', '.join(family.methods)}")
+    return family.methods[method].of(options)
 
 
-def _lifted(found: Solution, tasks: TaskSet, model: Model, basis: Array) -> Solution:
-    """A solution in coordinates as one in the features."""
-    W, state = basis @ found.W, found.state
-    return replace(
-        found,
-        W=W,
-        losses=model.losses(tasks, W),
-        feature_names=tasks.feature_names,
-        state=None if state is None else replace(state, W=basis @ state.W),
-    )
+def method_named(name: object, *, family: str = "amtl") -> Method:
+    """The method of that name as it is by itself; `ModelError` lists the names."""
+    return method_of(name, Options(), family=family_named(family))  # type: ignore[arg-type]
 
 
-def _lifting(checkpoint: Checkpoint | None, tasks: TaskSet, model: Model, basis: Array) -> Checkpoint | None:
-    return None if checkpoint is None else lambda found: checkpoint(_lifted(found, tasks, model, basis))
-
-
-def method_named(name: object) -> Method:
-    """The method of that name; `ModelError` lists the names."""
-    if not isinstance(name, str) or name not in METHODS:
-        raise ModelError(f"unknown method {name!r}: choose one of {', '.join(METHODS)}")
-    return METHODS[name]
+def __getattr__(name: str) -> Any:
+    """`METHODS`: those of AMTL, by the names of the command line and of run.json."""
+    if name == "METHODS":
+        return {known: method_named(known) for known in family_named("amtl").methods}
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

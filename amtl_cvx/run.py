@@ -13,17 +13,17 @@ nothing but what is in it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.certificate import Certificate, conclude, infeasibility, residuals
 from amtl_cvx.errors import ModelError
-from amtl_cvx.problem import Model, Point, Problem
-from amtl_cvx.refine import Carried
-from amtl_cvx.solution import Blocks, Record, Solution, State, Status
+from amtl_cvx.families import Family, Memory
+from amtl_cvx.problem import Blocks
+from amtl_cvx.solution import Record, Solution, State, Status
 from amtl_cvx.solvers import Backend, Solved
 from amtl_cvx.tasks import TaskSet
 
@@ -36,38 +36,29 @@ _MARGIN = 2.0  # how much longer than the steps before it a step may take
 _SETTLED = 1.0  # seconds without a save after which a change of the kind of steps calls for one
 _LARGEST = 1e150  # J of a start, beyond which squares of its terms overflow
 _SAME = 1e-6  # relative difference of J up to which a state belongs to this problem
-_KINDS = {"alternating": "joint", "curriculum": "curriculum", "stl": "single-task"}
 _UNJUDGED = "not computed at a checkpoint: certify judges it"
-
-
-@dataclass(kw_only=True)
-class Ahead:
-    """How far the alternation looks ahead, and the B from which on."""
-
-    factor: float = 1.0
-    previous: Array | None = None
 
 
 @dataclass(kw_only=True)
 class Run:
     """The running record of a fit; a method's steps change it, `note` takes them down."""
 
-    problem: Problem
-    """With compressed tasks."""
+    family: Family
+    problem: Any
+    """Of the family; its tasks may be compressed."""
     method: str
+    kind: str
+    """What the method's certificate judges."""
     backend: Backend
     tol: float
     callback: Callback | None = None
     checkpoint: Checkpoint | None = None
-    ridge: float | None = None
-    point: Point = field(init=False)
+    memory: Memory = field(default_factory=Memory)
+    """What the method carries from one step to the next."""
+    point: Any = field(init=False)
     round: int = 0
     phase: str = ""
     moved: bool = False
-    ahead: Ahead = field(default_factory=Ahead)
-    refining: Carried = field(default_factory=Carried)
-    handed: Blocks | None = None
-    order: list[int] = field(default_factory=list)
     history: list[Record] = field(default_factory=list)
     compile_seconds: float = 0.0
     solver_seconds: float = 0.0
@@ -80,47 +71,33 @@ class Run:
     _pace: float = 0.0
 
     def __post_init__(self) -> None:
-        W, B = np.zeros((self.tasks.d, self.tasks.T)), self.model.transfer.start(self.tasks.T)
-        self.point = self.problem.at(W, B)
+        self.point = self.problem.at(**self.family.start(self.problem))
 
     @property
     def tasks(self) -> TaskSet:
-        return self.problem.tasks
-
-    @property
-    def model(self) -> Model:
-        return self.problem.model
-
-    @property
-    def W(self) -> Array:
-        return self.point.W
-
-    @property
-    def B(self) -> Array:
-        return self.point.B
+        tasks: TaskSet = self.problem.tasks
+        return tasks
 
     @property
     def elapsed(self) -> float:
         return time.perf_counter() - self.started
 
-    def begin(self, start: Blocks | Solution | State) -> None:
+    def begin(self, start: Blocks | Solution | State | Mapping[str, Array]) -> None:
         """Take up a point, or a state with all that it holds.
 
         Raises
         ------
         DataError, ModelError
-            For shapes that do not fit, a B that is not feasible, or a state of another method or problem.
+            For blocks that do not fit or are not feasible, or a state of another method or problem.
         """
-        self.point = self.problem.at(*self.tasks.check_point(start.W, start.B))
-        miss = infeasibility(self.model, self.B)
-        if miss > 0.0:
-            raise ModelError(
-                f"B of the start is not feasible (by {miss:.3g}): {self.model.transfer.demands(len(self.B))}"
-            )
+        self.point = self.problem.at(**self.family.prepare_start(self.problem, start))
         with np.errstate(over="ignore", invalid="ignore"):
             J = self.point.objective
         if not J < _LARGEST:
-            raise ModelError(f"J of the start must be below {_LARGEST:.0e}, it is {J:.3g}: scale W or B down")
+            names = " or ".join(self.family.blocks)
+            raise ModelError(
+                f"J of the start must be below {_LARGEST:.0e}, it is {J:.3g}: scale {names} down"
+            )
         if isinstance(start, State):
             self._check(start, J)
             self._restore(start)
@@ -132,7 +109,8 @@ class Run:
             return self.history[-1].step if self.history else ""
         if self.history and self._waited() > _SETTLED:
             self._save()
-        self.phase, self.ahead, self.refining = phase, Ahead(), Carried()
+        self.phase = phase
+        self.memory.enter(phase)
         self._stepped = time.monotonic()
         return ""
 
@@ -140,13 +118,12 @@ class Run:
         """Add the current point to the history."""
         self.compile_seconds += solved.compile_seconds
         self.solver_seconds += solved.seconds
-        found = residuals(self.point)
+        found = self.family.evidence(self.point)
         record = Record(
             round=self.round,
             step=step,
             objective=self.point.objective,
-            stationarity_W=found.stationarity_W,
-            stationarity_B=found.stationarity_B,
+            stationarity=found.stationarity,
             relative=found.relative,
             seconds=self.elapsed,
             solver=solved.solver,
@@ -185,42 +162,36 @@ class Run:
     def _state(self) -> State:
         """The state but for the history, which only grows: a copy a step would cost more the longer it is."""
         return State(
+            family=self.family.name,
             method=self.method,
-            W=self.W,
-            B=self.B,
+            blocks=self.point.blocks,
             history=(),
             phase=self.phase,
             moved=self.moved,
-            factor=self.ahead.factor,
-            previous=self.ahead.previous,
-            refining=self.refining.to_dict() if self.refining.steps or self.refining.rounds else {},
-            handed=self.handed,
-            order=tuple(self.order),
-            ridge=self.ridge,
+            facts=self.memory.facts(),
+            arrays=self.memory.arrays(),
             seconds=self.seconds(),
         )
 
     def _restore(self, state: State) -> None:
-        self.point = self.problem.at(state.W, state.B)
+        self.point = self.problem.at(**state.blocks)
         self._taken, self._steps = state, len(state.history)
         self.history, self.round = list(state.history), state.history[-1].round
         self.phase, self.moved = state.phase, state.moved
-        self.ahead = Ahead(factor=state.factor, previous=state.previous)
-        self.refining = Carried.from_dict(state.refining) if state.refining else Carried()
-        self.handed, self.order, self.ridge = state.handed, list(state.order), state.ridge
+        self.memory.restore(state.facts, state.arrays)
         spent = state.seconds
         self.compile_seconds, self.solver_seconds = spent["compile"], spent["solvers"]
         self.alternated = spent["total"] - spent["refine"] if spent["refine"] > 0.0 else None
 
     def _check(self, state: State, J: float) -> None:
         """Raise `ModelError` for the state of another fit; J is that of its point here."""
-        if state.method != self.method:
+        if (state.family, state.method) != (self.family.name, self.method):
             raise ModelError(f"the start is a state of {state.method!r}, not of {self.method!r}")
         known = state.history[-1].objective
         if not abs(J - known) <= _SAME * abs(known):
             raise ModelError(
                 f"the start is a state of another problem (J = {known:.6g} there, {J:.6g} here): begin at its"
-                " point, Blocks(state.W, state.B)"
+                " point, its blocks"
             )
 
     def _waited(self) -> float:
@@ -241,45 +212,28 @@ class Run:
 
     def _unfinished(self) -> Solution:
         """The point as it stands; its certificate holds what is known without further work, and fails."""
-        found = residuals(self.point)
-        certificate = conclude(
-            kind=_KINDS[self.method],
-            objective=self.history[-1].objective,
-            found=found,
-            relative=found.relative,
-            joint_relative=found.relative,
-            feasibility=0.0,
-            gaps=(None, None),
-            gap_W_exact=False,
-            gain_W=None,
-            B=self.B,
-            tol=self.tol,
-            reasons={},
-            unknown=_UNJUDGED,
-        )
-        certificate = replace(certificate, passes=False, level="C0")
+        certificate = self.family.unjudged(self.point, kind=self.kind, tol=self.tol, reason=_UNJUDGED)
         return finish(self.tasks, self, certificate, status=Status.INTERRUPTED, seconds=self.seconds())
 
 
 def finish(
-    tasks: TaskSet, run: Run, certificate: Certificate, *, status: Status, seconds: dict[str, float]
+    tasks: TaskSet, run: Run, certificate: Any, *, status: Status, seconds: dict[str, float]
 ) -> Solution:
     """The solution at the run's current point."""
+    model, blocks = run.problem.model, run.point.blocks
     return Solution(
-        W=run.W,
-        B=run.B,
-        losses=run.model.losses(tasks, run.W),
+        blocks=blocks,
+        losses=run.family.losses(tasks, model, blocks),
         objective=certificate.objective,
         certificate=certificate,
         status=status,
         history=tuple(run.history),
         method=run.method,
-        model=run.model,
+        model=model,
         task_names=tasks.names,
         feature_names=tasks.feature_names,
-        order=tuple(run.order) if run.method == "curriculum" else None,
-        ridge=run.ridge,
-        labels=tasks.labels if run.model.loss.classification else None,
+        facts=run.memory.told(),
+        labels=tasks.labels if model.loss.classification else None,
         seconds=seconds,
         gpu=run.backend.gpu.sentence(),
         state=run.state if status is Status.INTERRUPTED else None,

@@ -41,7 +41,8 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
     complete = len(solution.task_names) == tasks.T
     tasks = tasks.in_order(solution.task_names, solution.feature_names)
     index = [task_index(solution.task_names, task.name) for task in tasks]
-    scores = [task.X @ solution.W[:, t] for task, t in zip(tasks, index, strict=True)]
+    predictors = solution.predictors
+    scores = [task.X @ predictors[:, t] for task, t in zip(tasks, index, strict=True)]
     if any(task.compressed for task in tasks) and not solution.model.loss.quadratic:
         raise DataError(
             f"the {solution.model.loss.name} loss is scored on rows: read them with keep_rows=True"

@@ -1,4 +1,4 @@
-"""What a run returns: W, B, how they were reached, and how good they are.
+"""What a run returns: the blocks, how they were reached, and how good they are.
 
 A `Solution` is complete in itself: it predicts on raw new data (it carries the preparation of the features),
 knows its certificate, its history and an honest status. Reaching a round limit is a status, not an error.
@@ -7,24 +7,29 @@ knows its certificate, its history and an honest status. Reaching a round limit 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amtl_cvx.arrays import Labels, check_features, frozen, in_labels, one_row
-from amtl_cvx.certificate import Certificate
 from amtl_cvx.errors import DataError
+from amtl_cvx.families import Family, Named, family_of
 from amtl_cvx.notebook import paragraph, picture
 from amtl_cvx.preparation import Preparation
-from amtl_cvx.problem import Model
+from amtl_cvx.problem import Blocks
 from amtl_cvx.scoring import score
 from amtl_cvx.tasks import Array, TaskSet, check_tasks, task_index
 
 if TYPE_CHECKING:
+    from amtl_cvx.certificate import Certificate
     from amtl_cvx.graph import TransferGraph
+    from amtl_cvx.problem import Model
+
+
+__all__ = ["Blocks", "Record", "Solution", "State", "Status", "history_columns"]
 
 
 class Status(enum.Enum):
@@ -57,109 +62,128 @@ _STATUS_TEXT = {
 }
 
 
-class Blocks(NamedTuple):
-    """What a method's certificate judges: the arrays, and for a curriculum how it was learned."""
-
-    W: Array
-    B: Array
-    order: tuple[int, ...] | None = None
-    ridge: float | None = None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """One line of the history: the point after a half-step ("W", "B"), a curriculum task or a refinement.
+    """One line of the history: the point after a step over a block, a curriculum task or a refinement.
 
-    `seconds` counts from the start of the run; `solver_seconds` is the solver's own time in this step.
+    `stationarity` has the residual of every block, ``stationarity_W`` is that of W. `seconds` counts from the
+    start of the run; `solver_seconds` is the solver's own time in this step.
     """
 
     round: int
     step: str
     objective: float
-    stationarity_W: float
-    stationarity_B: float
+    stationarity: Mapping[str, float]
     relative: float
     seconds: float
     solver: str
     solver_status: str
     solver_seconds: float = 0.0
 
+    def __getattr__(self, name: str) -> float:
+        first, _, block = name.partition(f"{_OF_BLOCK}")
+        residuals: Mapping[str, float] = self.__dict__.get("stationarity", {})
+        if not first and block in residuals:
+            return residuals[block]
+        raise AttributeError(f"Record has no attribute {name!r}")
+
+    def columns(self) -> dict[str, Any]:
+        """The record as the columns of history.csv, by name and in order."""
+        return {
+            "round": self.round,
+            "step": self.step,
+            "objective": self.objective,
+            **{f"{_OF_BLOCK}{block}": value for block, value in self.stationarity.items()},
+            "relative": self.relative,
+            "seconds": self.seconds,
+            "solver": self.solver,
+            "solver_status": self.solver_status,
+        }
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Any], *, blocks: Sequence[str]) -> Record:
+        """From columns of numbers and texts as they were read; what is no number raises."""
+        return cls(
+            round=int(columns["round"]),
+            step=str(columns["step"]),
+            objective=float(columns["objective"]),
+            stationarity={block: float(columns[f"{_OF_BLOCK}{block}"]) for block in blocks},
+            relative=float(columns["relative"]),
+            seconds=float(columns["seconds"]),
+            solver=str(columns["solver"]),
+            solver_status=str(columns["solver_status"]),
+            solver_seconds=float(columns.get("solver_seconds", 0.0)),
+        )
+
+
+_OF_BLOCK = "stationarity_"
+
+
+def history_columns(blocks: Sequence[str]) -> tuple[str, ...]:
+    """The columns of history.csv, in order, for these blocks."""
+    return (
+        "round", "step", "objective", *(f"{_OF_BLOCK}{block}" for block in blocks), "relative", "seconds",
+        "solver", "solver_status",
+    )  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class State:
+class State(Named):
     """Where a fit stands after a step: all that its next decision needs (`Options.start`).
 
     Attributes
     ----------
-    method : str
-        The method that is running.
-    W, B, history
+    family, method : str
+        What is fitted, and the method that is running.
+    blocks, history
         The point and how it was reached, the step that led here last.
     phase : str
         The part of the fit that step belongs to; each method names its own.
     moved : bool
         Whether the steps of this round moved the point.
-    factor, previous
-        Of the look ahead: how far it goes, and the B that it goes away from (None before the first B-step).
-    refining : Mapping
-        What refinement carries from one step to the next, empty before its first.
-    handed : Blocks or None
-        Where the alternation handed over to refinement.
-    order, ridge
-        Of the curriculum: the tasks learned so far, and the ridge weight of its start.
+    facts, arrays : Mapping
+        What the method carries from one step to the next: JSON, and arrays (`families.Memory`).
     labels : (negative, positive) or None
         What a classification calls its classes, in the users' own words or numbers.
     seconds : Mapping
         Where the time went, as in `Solution`.
     """
 
+    family: str
     method: str
-    W: Array
-    B: Array
+    blocks: Mapping[str, Array]
     history: tuple[Record, ...]
     phase: str
     moved: bool = False
-    factor: float = 1.0
-    previous: Array | None = None
-    refining: Mapping[str, Any] = field(default_factory=dict)
-    handed: Blocks | None = None
-    order: tuple[int, ...] = ()
-    ridge: float | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, Array] = field(default_factory=dict)
     labels: Labels | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-HISTORY_COLUMNS = (
-    "round", "step", "objective", "stationarity_W", "stationarity_B", "relative", "seconds", "solver",
-    "solver_status",
-)  # fmt: skip
-"""The columns of history.csv, in order."""
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Solution:
+class Solution(Named):
     """A fitted model; its arrays are read-only, so that its certificate stays true: change a copy.
 
     Attributes
     ----------
-    W : (d, T)
-        Predictors, for prepared features.
-    B : (T, T)
-        Transfer, exactly feasible; ``B[s, t]`` is the edge s -> t, "task s helps task t".
+    blocks : Mapping
+        The blocks of the family by their names; each is an attribute too. Of AMTL: ``W`` (d, T), predictors
+        for prepared features, and ``B`` (T, T), transfer, exactly feasible; ``B[s, t]`` is the edge s -> t,
+        "task s helps task t".
     losses : (T,)
         L_t(w_t), without task weights.
     objective : float
-        J(W, B).
+        J at the blocks.
     certificate, status, history, method, model
         How good the point is, how the run ended, its steps, and what was solved.
     task_names, feature_names
         Names of the columns of W and (if known) of its rows.
     preparation : Preparation or None
         The feature map to apply to raw rows, None for the identity.
-    order : tuple of int or None
-        The order in which the curriculum learned the tasks.
-    ridge : float or None
-        The ridge weight of the curriculum's start where it is not the coupling.
+    facts : Mapping
+        What a method of its own kind adds: of a curriculum ``order``, in which the tasks were learned, and
+        ``ridge``, the ridge weight of its start where it is not the coupling; both are attributes too.
     labels : (negative, positive) or None
         What a classification calls its classes, in the users' own words or numbers.
     seconds : Mapping
@@ -185,8 +209,7 @@ class Solution:
     ['pooled rmse', 'rmse']
     """
 
-    W: Array
-    B: Array
+    blocks: Mapping[str, Array]
     losses: Array
     objective: float
     certificate: Certificate
@@ -197,39 +220,59 @@ class Solution:
     task_names: tuple[str, ...]
     feature_names: tuple[str, ...] | None = None
     preparation: Preparation | None = None
-    order: tuple[int, ...] | None = None
-    ridge: float | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
     labels: Labels | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     gpu: str = ""
     state: State | None = None
 
     def __post_init__(self) -> None:
-        for name in ("W", "B", "losses"):  # what the certificate judged, and nobody changes afterwards
-            object.__setattr__(self, name, frozen(np.array(getattr(self, name), dtype=np.float64)))
+        kept = {name: _own(array) for name, array in self.blocks.items()}  # what the certificate judged
+        object.__setattr__(self, "blocks", kept)
+        object.__setattr__(self, "losses", _own(self.losses))
 
     def __repr__(self) -> str:
         return "\n  ".join(self._lines())
 
     def _repr_html_(self) -> str:
-        return paragraph(self._lines()) + picture(self.graph.png(), self.graph.describe())
+        png = self.family.png(self)
+        return paragraph(self._lines()) + ("" if png is None else picture(png, self.family.summary(self)))
 
     def _lines(self) -> list[str]:
-        size, why = f"{len(self.B)} tasks, {len(self.W)} features", self.certificate.reasons.get("minimum")
+        d, T = self.predictors.shape
+        size, why = f"{T} tasks, {d} features", self.certificate.reasons.get("minimum")
         return [
             f"Solution({self.method}, {self.status.value}: {size}, objective {self.objective:.6g})",
             self.certificate.verdict(),
             *([] if why is None else [why]),
-            self.graph.describe(),
+            self.family.summary(self),
         ]
 
     @property
-    def graph(self) -> TransferGraph:
-        """The learned directed graph, with names and losses of the tasks."""
-        from amtl_cvx.graph import TransferGraph
+    def family(self) -> Family:
+        """The family of the model."""
+        return family_of(self.model)
 
-        signed = self.model.transfer.feasible(len(self.B)).signed
-        return TransferGraph(B=self.B, names=self.task_names, losses=self.losses, signed=signed)
+    @property
+    def predictors(self) -> Array:
+        """The predictors of the tasks for prepared features, (d, T)."""
+        return self.family.predictors(self.blocks)
+
+    @property
+    def order(self) -> tuple[int, ...] | None:
+        """The order in which a curriculum learned the tasks; None for every other method."""
+        return self.facts.get("order")
+
+    @property
+    def ridge(self) -> float | None:
+        """The ridge weight of a curriculum's start where it is not the coupling."""
+        return self.facts.get("ridge")
+
+    @property
+    def graph(self) -> TransferGraph:
+        """The learned directed graph, with names and losses of the tasks; AMTL's."""
+        found: TransferGraph = self.family.graph(self)  # type: ignore[attr-defined]
+        return found
 
     @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
     def scores(self, X: ArrayLike) -> Array:
@@ -242,11 +285,11 @@ class Solution:
         DataError
             If X does not have the features the model was fitted on, or holds what is no number.
         """
-        raw = len(self.W) if self.preparation is None else self.preparation.d
+        raw = len(self.predictors) if self.preparation is None else self.preparation.d
         names = None if self.feature_names is None else self.feature_names[:raw]
         rows = check_features(one_row(X), d=raw, names=names)
         prepared = rows if self.preparation is None else self.preparation.apply(rows)
-        return prepared @ self.W
+        return prepared @ self.predictors
 
     def predict(self, task: int | str, X: ArrayLike) -> NDArray[Any]:
         """Predictions of one task, by number or name, for raw rows X (N, d_raw): (N,), in the units of y.
@@ -278,7 +321,7 @@ class Solution:
             For a task or a feature that the solution has not.
         """
         check_tasks(tasks)
-        raw = len(self.W) if self.preparation is None else self.preparation.d
+        raw = len(self.predictors) if self.preparation is None else self.preparation.d
         if tasks.d != raw:
             raise DataError(f"expected tasks with the {raw} features of the fit, got {tasks.d}")
         if self.feature_names is not None:
@@ -286,3 +329,8 @@ class Solution:
         return score(
             self, tasks if self.preparation is None else self.preparation.apply_tasks(tasks), classes=classes
         )
+
+
+def _own(array: Array) -> Array:
+    """A read-only copy."""
+    return frozen(np.array(array, dtype=np.float64))

@@ -11,9 +11,9 @@ from cases import random_tasks, tasks_for
 
 from amtl_cvx.alignment import Arrangement, align
 from amtl_cvx.certificate import Certificate, certify
-from amtl_cvx.coordinator import Options
 from amtl_cvx.losses import Hinge, Logistic, Loss, Poisson, Squared
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import Array, TaskSet

@@ -404,7 +404,7 @@ def test_the_arrays_of_a_solution_are_what_was_judged(solution: Solution) -> Non
         with pytest.raises(ValueError, match="read-only"):
             array[...] = 0.0
     W = np.zeros_like(solution.W)
-    changed = replace(solution, W=W)
+    changed = replace(solution, blocks={**solution.blocks, "W": W})
     W += 1.0
     assert not changed.W.any()
 

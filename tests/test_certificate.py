@@ -26,6 +26,7 @@ from mpmath import mp
 from scipy.optimize import minimize, nnls
 
 from amtl_cvx import certificate
+from amtl_cvx.amtl import alternate
 from amtl_cvx.certificate import (
     Certificate,
     certify,
@@ -38,9 +39,9 @@ from amtl_cvx.certificate import (
 )
 from amtl_cvx.certificate.columns import why_gap
 from amtl_cvx.certificate.escape import Growth, change
-from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Hinge, Loss, Poisson, Squared
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem, make_model
 from amtl_cvx.subproblems import WeightStep, compile_transfer_step
 from amtl_cvx.tasks import TaskSet

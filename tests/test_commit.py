@@ -17,11 +17,11 @@ import cases
 import numpy as np
 import pytest
 
-from amtl_cvx.coordinator import Options
 from amtl_cvx.data import Dataset, read_point
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Squared
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model
 from amtl_cvx.runfolder import RunFolder, read_history, read_run
 from amtl_cvx.runfolder.content import write_pictures
@@ -47,7 +47,7 @@ def old(data: Dataset) -> Solution:
 @pytest.fixture(scope="module")
 def new(old: Solution) -> Solution:
     """Another one of the same tasks, told by its W and its history."""
-    return dataclasses.replace(old, W=2 * old.W, history=old.history[:1])
+    return dataclasses.replace(old, blocks={**old.blocks, "W": 2 * old.W}, history=old.history[:1])
 
 
 @pytest.fixture(autouse=True)
@@ -273,7 +273,7 @@ def test_a_checkpoint_is_a_run_folder_until_the_run_is_there(
 ) -> None:
     stopped = fit(data.train, old.model, options=Options(callback=lambda record: _interrupt()))
     assert stopped.state is not None
-    point = dataclasses.replace(stopped, W=new.W, history=new.history)
+    point = dataclasses.replace(stopped, blocks={**stopped.blocks, "W": new.W}, history=new.history)
     with RunFolder(tmp_path / "run") as folder:
         for solution in (old, point):
             assert folder.checkpoint(solution, **given(data)) == tmp_path / "run.interrupted"

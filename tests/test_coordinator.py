@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from cases import SourceGroupL2, mu_max, random_tasks, random_transfer, ridge, single_task_W
 
-from amtl_cvx import coordinator
-from amtl_cvx.coordinator import Options, alternate
+from amtl_cvx.amtl import alternate, alternating, refining
 from amtl_cvx.errors import DataError, ModelError, SolveError, SolverUnavailableError
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Point, make_model
-from amtl_cvx.solution import HISTORY_COLUMNS, Blocks, Record, Solution, Status
+from amtl_cvx.solution import Blocks, Record, Solution, Status, history_columns
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems import HalfStep, LinearTransferStep, WeightStep
 from amtl_cvx.tasks import TaskSet
@@ -114,7 +114,7 @@ def test_dependent_predictors_are_refined_from_the_empty_graph(
         "W",
         "B",
     ]
-    monkeypatch.setattr(coordinator, "WORKING_LIMIT", 19)  # 20 edges do not fit into one step
+    monkeypatch.setattr(alternating, "WORKING_LIMIT", 19)  # 20 edges do not fit into one step
     assert [record.step for record in alternate(tasks, model, Options()).history[:2]] == ["W", "B"]
 
 
@@ -152,7 +152,7 @@ def test_the_step_limit_of_refinement_is_a_status(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks, model = random_tasks(rng), make_model(mu=0.02, coupling=0.7)
-    monkeypatch.setattr(coordinator, "REFINE_STEPS", 2)
+    monkeypatch.setattr(refining, "REFINE_STEPS", 2)
     solution = alternate(tasks, model, Options(max_rounds=1))
     assert solution.status is Status.ROUND_LIMIT and len(solution.history) == 4
 
@@ -183,7 +183,7 @@ def test_what_the_rounds_in_numpy_certify_is_not_refined(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks, model = random_tasks(rng, d=30, counts=(40,) * 20), make_model(mu=0.02, coupling=0.3)
-    monkeypatch.setattr(coordinator, "refine", lambda *_, **__: pytest.fail("refined"))
+    monkeypatch.setattr(refining, "refine", lambda *_, **__: pytest.fail("refined"))
     found = alternate(tasks, model, Options(tol=1e-2))
     assert found.status is Status.CERTIFIED and falls(found)
     assert found.history[-1].solver == "active-set" and found.history[-3].relative > 1e-2
@@ -210,7 +210,7 @@ def test_the_callback_gets_every_record(rng: np.random.Generator) -> None:
         random_tasks(rng), make_model(mu=0.02, coupling=0.7), Options(callback=seen.append, max_rounds=8)
     )
     assert tuple(seen) == solution.history and "refine" in {record.step for record in seen}
-    assert all(hasattr(seen[0], column) for column in HISTORY_COLUMNS)
+    assert all(hasattr(seen[0], column) for column in history_columns(("W", "B")))
     assert np.all(np.diff([record.seconds for record in seen]) >= 0)
     assert {"total", "compile", "solvers", "refine", "certificate"} <= set(solution.seconds)
 
@@ -252,8 +252,8 @@ def test_a_rise_beyond_the_gap_is_an_error_with_round_and_step(
     name: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """J and the gap are recomputed, so a rise beyond the gap means a step of another problem."""
-    monkeypatch.setattr(coordinator, "weight_gap", lambda *args: (1e-9, True, ""))
-    monkeypatch.setattr(coordinator, "transfer_gap", lambda *args: (1e-9, ""))
+    monkeypatch.setattr(alternating, "weight_gap", lambda *args: (1e-9, True, ""))
+    monkeypatch.setattr(alternating, "transfer_gap", lambda *args: (1e-9, ""))
     if name == "W":
         original = WeightStep.compile
         noise = rng.normal(size=(6, 4))
@@ -263,12 +263,12 @@ def test_a_rise_beyond_the_gap_is_an_error_with_round_and_step(
 
         monkeypatch.setattr(WeightStep, "compile", spoiled)
     else:
-        compile_ = coordinator.compile_transfer_step
+        compile_ = alternating.compile_transfer_step
 
         def denser(*args: Any, **settings: Any) -> Sabotaged:
             return Sabotaged(compile_(*args, **settings), lambda B: B + 1.0 - np.eye(4))
 
-        monkeypatch.setattr(coordinator, "compile_transfer_step", denser)
+        monkeypatch.setattr(alternating, "compile_transfer_step", denser)
     with pytest.raises(SolveError, match=f"round 2: the {name}-step raised the objective") as caught:
         alternate(random_tasks(rng), make_model(mu=0.02, coupling=0.7), Options(max_rounds=5))
     assert (caught.value.step, caught.value.round) == (name, 2)

@@ -22,10 +22,10 @@ from cases import (
 )
 from sklearn.linear_model import LogisticRegression, Ridge
 
-from amtl_cvx.coordinator import Options
 from amtl_cvx.curriculum import certify_curriculum, curriculum, outgoing, single_task
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, make_model
 from amtl_cvx.solution import Record, Solution, Status
 from amtl_cvx.tasks import TaskSet

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, root_mean_squared_error
 
-from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError
 from amtl_cvx.experiment import Choice, Trial, choose, hold_out, mu_max, score, suggest_loss, tune
 from amtl_cvx.losses import Logistic, Loss, Squared
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import TaskSet
@@ -82,7 +82,7 @@ def test_single_rows_are_never_held_out(rng: np.random.Generator) -> None:
 
 def solution_with(tasks: TaskSet, loss: Loss, W: np.ndarray) -> Solution:
     found = fit(tasks, model_for(loss), method="stl")
-    return dataclasses.replace(found, W=W)
+    return dataclasses.replace(found, blocks={**found.blocks, "W": W})
 
 
 def test_score_of_a_regression(rng: np.random.Generator) -> None:

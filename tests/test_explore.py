@@ -14,7 +14,6 @@ import pytest
 from scipy.optimize import minimize
 from sklearn.metrics import root_mean_squared_error
 
-from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, ModelError, SolveError
 from amtl_cvx.experiment import jobs
 from amtl_cvx.explore import (
@@ -32,6 +31,7 @@ from amtl_cvx.explore.points import connected
 from amtl_cvx.graph import ORIENTATION
 from amtl_cvx.losses import Hinge, Logistic, Squared
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.parallel import workers
 from amtl_cvx.plotting import landscape_figure, write_png
 from amtl_cvx.problem import Model
@@ -211,7 +211,7 @@ def test_what_does_not_certify_is_listed_apart(rng: np.random.Generator) -> None
 
 
 def moved(solution: Solution, W: Array) -> Solution:
-    return dataclasses.replace(solution, W=W)
+    return dataclasses.replace(solution, blocks={**solution.blocks, "W": W})
 
 
 def test_distance_is_relative_to_each_predictor(rng: np.random.Generator) -> None:
@@ -223,7 +223,9 @@ def test_distance_is_relative_to_each_predictor(rng: np.random.Generator) -> Non
         length = np.linalg.norm(second.W[:, 1]), np.linalg.norm(first.W[:, 1])
         assert distance(first, second) == pytest.approx(unit * np.linalg.norm(shift) / max(length), rel=1e-9)
         assert distance(second, first) == distance(first, second) and distance(first, first) == 0.0
-    changed = dataclasses.replace(solution, B=solution.B + 0.1 * (1.0 - np.eye(4)))
+    changed = dataclasses.replace(
+        solution, blocks={"W": solution.W, "B": solution.B + 0.1 * (1.0 - np.eye(4))}
+    )
     rest = solution.W.sum(axis=1, keepdims=True) - solution.W
     expected = (0.1 * np.linalg.norm(rest, axis=0) / np.linalg.norm(solution.W, axis=0)).max()
     assert distance(solution, changed) == pytest.approx(expected, rel=1e-12)
@@ -236,7 +238,7 @@ def test_two_transfers_of_the_same_reconstruction_are_one_point(rng: np.random.G
     W = np.column_stack([solution.W[:, 0], solution.W[:, 0], solution.W[:, 2:]])
     B, C = np.zeros((4, 4)), np.zeros((4, 4))
     B[0, 2], C[1, 2] = 0.5, 0.5  # tasks 0 and 1 are the same, so either may teach
-    assert distance(dataclasses.replace(solution, W=W, B=B), dataclasses.replace(solution, W=W, B=C)) == 0.0
+    assert distance(*(dataclasses.replace(solution, blocks={"W": W, "B": each}) for each in (B, C))) == 0.0
 
 
 def test_groups_are_chains_of_near_results(rng: np.random.Generator) -> None:
@@ -245,7 +247,11 @@ def test_groups_are_chains_of_near_results(rng: np.random.Generator) -> None:
     limit, J = 2.0 * np.sqrt(solution.certificate.tol), solution.objective
 
     def at(step: float, objective: float) -> Solution:
-        return dataclasses.replace(solution, W=(1.0 + step * limit) * solution.W, objective=objective)
+        return dataclasses.replace(
+            solution,
+            blocks={**solution.blocks, "W": (1.0 + step * limit) * solution.W},
+            objective=objective,
+        )
 
     higher = J * (1.0 + 5.0 * solution.certificate.tol)
     results = [at(0.0, J), at(0.9, J), at(1.8, J), at(5.0, J), at(0.9, higher)]

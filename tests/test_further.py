@@ -10,9 +10,9 @@ import pytest
 from cases import Array, loss_id, random_tasks, random_transfer, tasks_for
 from mpmath import mp
 
-from amtl_cvx.coordinator import Options
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Quantile, SquaredHinge
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem, make_model
 from amtl_cvx.refine import plain_rounds
 from amtl_cvx.refine.local import Trust

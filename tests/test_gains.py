@@ -14,8 +14,8 @@ from test_gaps_exact import exact, exact_problem, model_of
 from amtl_cvx import fit
 from amtl_cvx.certificate import certify, resolution, rungs, weight_evidence, weights
 from amtl_cvx.certificate.kinked import KinkedProblem
-from amtl_cvx.coordinator import Options
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared, SquaredHinge
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
@@ -129,6 +129,9 @@ def test_the_judged_gain_is_never_below_the_true_one(loss: Loss, rng: np.random.
             assert found.judged >= true
             assert away > 1e-4 or found.judged <= 4 * true + 1e-14 * J
             assert found.by in ("decrement", "gap")
+            loose = weight_evidence(Problem(tasks, model).at(W, B), enough=0.1 * J)
+            assert loose.judged >= true and (loose.by == "gap" or loose.judged == found.judged)
+            assert (loose.gap, loose.error, loose.condition) == (found.gap, found.error, found.condition)
 
 
 @pytest.mark.parametrize("loss", [Squared(), Logistic(), Poisson(), Huber(threshold=0.5)], ids=loss_id)

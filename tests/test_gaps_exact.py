@@ -15,9 +15,10 @@ import pytest
 from cases import LOSS_CASES, NONSMOOTH_CASES, Array, at, loss_id, random_transfer, tasks_for
 from mpmath import mp, mpf
 
+from amtl_cvx.amtl import alternate
 from amtl_cvx.certificate import Certificate, certify, columns, fenchel, weight_evidence, weights
-from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared, SquaredHinge
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1

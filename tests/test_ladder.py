@@ -20,13 +20,14 @@ from test_second_order import MINIMUM, SADDLE, Symmetric, flat
 import amtl_cvx.digits
 import amtl_cvx.enclosure
 from amtl_cvx import certify, ladder
+from amtl_cvx.amtl import alternate
 from amtl_cvx.certificate import LEVELS, Certificate, rungs, second_order
 from amtl_cvx.certificate import certify as certify_first_order
-from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.curriculum import certify_curriculum, curriculum
 from amtl_cvx.errors import DataError, ModelError, NotCertifiable
 from amtl_cvx.ladder import Climb, climb
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1

@@ -20,9 +20,9 @@ from command_line import GIVEN, Run, assert_error, states
 import amtl_cvx.digits
 import amtl_cvx.enclosure
 from amtl_cvx import LossWeightedL1, Model, Squared, TaskSet, certify
+from amtl_cvx.amtl import alternate
 from amtl_cvx.certificate import certify as certify_first_order
 from amtl_cvx.certificate import rungs
-from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.enclosure import Enclosure, cells, enclose
 from amtl_cvx.enclosure import point as exact
 from amtl_cvx.enclosure.exact import ExactProblem
@@ -30,6 +30,7 @@ from amtl_cvx.errors import LimitReached, ModelError, NotCertifiable
 from amtl_cvx.ladder import climb
 from amtl_cvx.limits import SECONDS, check_time, limited, seconds_left
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Problem
 
 ENCLOSE = sys.modules["amtl_cvx.enclosure.enclose"]

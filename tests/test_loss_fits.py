@@ -23,12 +23,12 @@ from sklearn.linear_model import PoissonRegressor
 from sklearn.svm import LinearSVC
 
 from amtl_cvx.certificate import certify, residuals, weight_gap
-from amtl_cvx.coordinator import Options
 from amtl_cvx.data import read
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.experiment import choose, score, tune
 from amtl_cvx.losses import Hinge, Huber, Loss, Poisson, Quantile, Squared, SquaredHinge
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.refine import refine
 from amtl_cvx.solution import Status

@@ -7,10 +7,10 @@ import pytest
 from cases import METHOD_CASES, missing, random_tasks
 
 from amtl_cvx.certificate import certify
-from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.experiment import choose
 from amtl_cvx.methods import METHODS, fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Problem, make_model
 from amtl_cvx.solution import Blocks, Status
 from amtl_cvx.tasks import TaskSet

@@ -45,12 +45,12 @@ from jobs import (
 
 from amtl_cvx import errors
 from amtl_cvx.certificate import certify
-from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import AMTLError, ModelError, SolveError, WorkerError
 from amtl_cvx.experiment import Job, choose, fit_many
 from amtl_cvx.experiment import jobs as many
 from amtl_cvx.losses import Logistic, Squared
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.parallel import (
     ATTEMPTS,
     INLINE,
@@ -555,11 +555,16 @@ class Liar(Executor):
         return future
 
 
+def moved(solution: Solution, **blocks: cases.Array) -> Solution:
+    """The solution with other blocks."""
+    return replace(solution, blocks={**solution.blocks, **blocks})
+
+
 LIES: dict[str, Callable[[Solution], Any]] = {
-    "W scaled": lambda solution: replace(solution, W=1.5 * solution.W),
-    "B transposed": lambda solution: replace(solution, B=solution.B.T.copy()),
-    "W of another shape": lambda solution: replace(solution, W=solution.W[:, :-1]),
-    "W of nan": lambda solution: replace(solution, W=np.nan * solution.W),
+    "W scaled": lambda solution: moved(solution, W=1.5 * solution.W),
+    "B transposed": lambda solution: moved(solution, B=solution.B.T.copy()),
+    "W of another shape": lambda solution: moved(solution, W=solution.W[:, :-1]),
+    "W of nan": lambda solution: moved(solution, W=np.nan * solution.W),
     "another method": lambda solution: replace(solution, method="stl"),
     "None": lambda solution: None,
     "a text": lambda solution: "certified",

@@ -23,10 +23,10 @@ import pytest
 from cases import LOSS_CASES, NONSMOOTH_CASES, Array, at, loss_id, tasks_for
 
 from amtl_cvx.certificate import certify
-from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Huber, Loss, Squared
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1

@@ -303,7 +303,7 @@ def test_equal_losses_and_large_numbers_are_drawn() -> None:
 
 def record(step: str, objective: float, residual: float, number: int = 1) -> Record:
     return Record(
-        round=number, step=step, objective=objective, stationarity_W=residual, stationarity_B=0.0,
+        round=number, step=step, objective=objective, stationarity={"W": residual, "B": 0.0},
         relative=residual,
         seconds=0.1 * number, solver="CLARABEL", solver_status="optimal",
     )  # fmt: skip
@@ -329,8 +329,9 @@ def half_steps(rounds: int) -> list[Record]:
     """Records as a fit makes them: the residual of the block just solved is rounding error."""
     return [
         dataclasses.replace(
-            one, round=k // 2 + 1, stationarity_W=1e-16 if one.step == "W" else 0.3**k,
-            stationarity_B=0.2**k if one.step == "W" else 1e-16, relative=0.25**k,
+            one, round=k // 2 + 1,
+            stationarity={"W": 1e-16, "B": 0.2**k} if one.step == "W" else {"W": 0.3**k, "B": 1e-16},
+             relative=0.25**k,
         )
         for k, one in enumerate(run(rounds, 0))
     ]  # fmt: skip

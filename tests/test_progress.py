@@ -16,7 +16,7 @@ from amtl_cvx.solution import Record
 
 def record(relative: float) -> Record:
     return Record(
-        round=2, step="W", objective=3.25, stationarity_W=0.0, stationarity_B=0.0, relative=relative,
+        round=2, step="W", objective=3.25, stationarity={"W": 0.0, "B": 0.0}, relative=relative,
         seconds=0.0, solver="X", solver_status="optimal",
     )  # fmt: skip
 

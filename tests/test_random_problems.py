@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from cases import random_tasks
 
-from amtl_cvx.coordinator import Options
 from amtl_cvx.experiment import mu_max
 from amtl_cvx.losses import LOSSES
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, make_model
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import TaskSet

@@ -9,9 +9,10 @@ from scipy.linalg import LinAlgError
 from scipy.optimize import nnls
 
 from amtl_cvx import refine as module
+from amtl_cvx.amtl import alternate
 from amtl_cvx.certificate import certify, residuals
-from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.losses import Loss
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Point, Problem, make_model
 from amtl_cvx.refine import boxqp, can_refine, derivatives, refine
 from amtl_cvx.refine import local as local_module

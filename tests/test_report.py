@@ -84,13 +84,14 @@ def solved(*, T: int = 4, names: tuple[str, ...] | None = None, empty: bool = Fa
     certificate = certify(Problem(tasks, model).at(W, B), tol=1e-8)
     history = tuple(
         Record(
-            round=k, step=step, objective=certificate.objective + 3 - k, stationarity_W=0.1**k,
-            stationarity_B=0.1, relative=0.1**k, seconds=k / 10, solver="CLARABEL", solver_status="optimal",
+            round=k, step=step, objective=certificate.objective + 3 - k, stationarity={"W": 0.1**k, "B": 0.1},
+            relative=0.1**k, seconds=k / 10, solver="CLARABEL", solver_status="optimal",
         )
         for k, step in ((1, "W"), (2, "B"), (3, "refine"))
     )  # fmt: skip
     return Solution(
-        W=W, B=B, losses=model.losses(tasks, W), objective=certificate.objective, certificate=certificate,
+        blocks={"W": W, "B": B}, losses=model.losses(tasks, W),
+        objective=certificate.objective, certificate=certificate,
         status=Status.ROUND_LIMIT, history=history, method="alternating", model=model, task_names=tasks.names,
         seconds={"total": 1.5, "solvers": 1.25},
     )  # fmt: skip
@@ -129,7 +130,7 @@ words_only = pytest.mark.usefixtures("no_pictures")
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Solution, str, Page]:
     """A report with everything in it: truth, scores, order."""
-    solution = dataclasses.replace(solved(), order=(2, 0, 1, 3))
+    solution = dataclasses.replace(solved(), facts={"order": (2, 0, 1, 3)})
     scores = {"AMTL": {"rmse": 1.5, "r2": 0.25}, "stl": {"rmse": 2.0}}
     folder = tmp_path_factory.mktemp("report")
     return solution, *written(folder, solution, truth_B=solution.B, scores=scores)
@@ -296,7 +297,12 @@ def test_W_is_shown_and_its_largest_weights_without_the_intercept(tmp_path: Path
     solution = solved()
     W = np.vstack([solution.W, np.full(4, 50.0)])
     preparation = Preparation(center=np.zeros(3), scale=np.ones(3), intercept=True)
-    solution = dataclasses.replace(solution, W=W, preparation=preparation, feature_names=("u", "v", "w"))
+    solution = dataclasses.replace(
+        solution,
+        blocks={**solution.blocks, "W": W},
+        preparation=preparation,
+        feature_names=("u", "v", "w"),
+    )
     _, page = written(tmp_path, solution)
     rows = page.tables["weights"]
     assert rows[0] == ["feature", *solution.task_names] and [row[0] for row in rows[1:]] == [
@@ -319,7 +325,7 @@ def test_of_many_features_and_tasks_the_largest_are_shown(
     monkeypatch.setattr(tables, "MAX_TASKS", 1)
     solution = solved()
     W = np.array([[1.0, 2.0, 0.0, 0.0], [0.5, 0.5, -3.0, 0.5], [0.1, 0.0, 0.1, 0.0]])
-    _, page = written(tmp_path, dataclasses.replace(solution, W=W))
+    _, page = written(tmp_path, dataclasses.replace(solution, blocks={**solution.blocks, "W": W}))
     assert page.tables["weights"] == [["feature", "task 2"], ["feature 0", "0"], ["feature 1", "-3.00"]]
     assert "the 2 features with the largest weights of 3 and the 1 tasks" in page.text
 

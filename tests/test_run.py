@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from cases import random_tasks
 
-from amtl_cvx import coordinator, refine, run
-from amtl_cvx.coordinator import Options
+from amtl_cvx import refine, run
+from amtl_cvx.amtl import family, refining
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, make_model
 from amtl_cvx.refine import Carried
 from amtl_cvx.runfolder.state import STATE, read_state, state_arrays
@@ -124,8 +125,8 @@ def test_a_fit_goes_on_from_every_checkpoint(
 ) -> None:
     problem = case(name)
     if name == "further":  # refinement ends without a certificate, rounds go on
-        monkeypatch.setattr(coordinator, "refine", two_steps)
-        monkeypatch.setattr(coordinator, "_ROUNDS", 6)
+        monkeypatch.setattr(refining, "refine", two_steps)
+        monkeypatch.setattr(refining, "_ROUNDS", 6)
     whole, saved = kept(problem, monkeypatch)
     assert ("alternation" in {record.solver for record in whole.history}) == (name == "further")
     assert {record.step for record in whole.history} >= set(problem.steps)
@@ -158,7 +159,7 @@ def test_an_interrupted_fit_goes_on_from_its_state(name: str, monkeypatch: pytes
 def test_an_interrupt_inside_a_step_goes_back_to_the_last_one(monkeypatch: pytest.MonkeyPatch) -> None:
     problem = case("fast")
     whole = again(problem, None)
-    solve = run.residuals
+    solve = family.residuals
     for count in (1, 3, 4):
         seen = itertools.count()
 
@@ -168,7 +169,7 @@ def test_an_interrupt_inside_a_step_goes_back_to_the_last_one(monkeypatch: pytes
             return solve(*args, **settings)
 
         with monkeypatch.context() as patch:
-            patch.setattr(run, "residuals", stop)
+            patch.setattr(family, "residuals", stop)
             found = again(problem, None)
         assert len(found.history) == count
         np.testing.assert_allclose(

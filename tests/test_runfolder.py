@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from amtl_cvx.cli import main
-from amtl_cvx.coordinator import Options
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Squared
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.problem import Model
 from amtl_cvx.runfolder import (
@@ -29,7 +29,7 @@ from amtl_cvx.runfolder import (
     read_run,
     save,
 )
-from amtl_cvx.solution import HISTORY_COLUMNS, Solution, Status
+from amtl_cvx.solution import Solution, Status, history_columns
 from amtl_cvx.transfer import LossWeightedL1
 
 OURS = json.dumps({"program": "amtl_cvx"})
@@ -170,8 +170,8 @@ def test_a_run_reads_back(tmp_path: Path, run: tuple[Solution, Dataset], rng: np
         X = rng.normal(size=(4, 3))
         np.testing.assert_array_equal(stored.preparation.apply(X), solution.preparation.apply(X))
     history = read_history(tmp_path / "run")
-    assert [[getattr(r, c) for c in HISTORY_COLUMNS] for r in history] == [
-        [getattr(r, c) for c in HISTORY_COLUMNS] for r in solution.history
+    assert [[getattr(r, c) for c in history_columns(("W", "B"))] for r in history] == [
+        [getattr(r, c) for c in history_columns(("W", "B"))] for r in solution.history
     ]
     described = json.loads((tmp_path / "run" / "run.json").read_text())
     assert described["seed"] == 5 and described["scores"] == {"curriculum": {"rmse": 1.5}}
@@ -284,7 +284,9 @@ def test_what_is_saved_does_not_replace_something_better(
     tmp_path: Path, run: tuple[Solution, Dataset], caplog: pytest.LogCaptureFixture
 ) -> None:
     solution, tasks = run[0], run[1].train
-    worse = dataclasses.replace(solution, status=Status.STALLED, W=2 * solution.W)
+    worse = dataclasses.replace(
+        solution, status=Status.STALLED, blocks={**solution.blocks, "W": 2 * solution.W}
+    )
     assert save(solution, tmp_path / "run", tasks=tasks) == tmp_path / "run" and not caplog.records
     assert save(worse, tmp_path / "run", tasks=tasks) == tmp_path / "run.uncertified"
     assert "run holds a certified run and was left as it is" in caplog.text

@@ -17,9 +17,9 @@ from cases import Array, at
 from multiprecision import Oracle, Problem
 
 from amtl_cvx.certificate import Certificate, certify, residuals, second_order
-from amtl_cvx.coordinator import Options
 from amtl_cvx.losses import SquaredHinge
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1

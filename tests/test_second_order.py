@@ -20,12 +20,13 @@ from cases import (
     tasks_for,
 )
 
+from amtl_cvx.amtl import alternate
 from amtl_cvx.certificate import SecondOrder, certify, second_order
 from amtl_cvx.certificate.curvature import reduced_hessian
-from amtl_cvx.coordinator import Options, alternate
 from amtl_cvx.digits import prove
 from amtl_cvx.errors import DataError, NotCertifiable
 from amtl_cvx.losses import Logistic, Loss, Squared, SquaredHinge
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.solution import Blocks
 from amtl_cvx.tasks import Task, TaskSet

@@ -10,8 +10,9 @@ import pytest
 from cases import PENALTY_CASES, SourceGroupL2, missing, penalty_id, random_tasks, random_transfer
 
 from amtl_cvx import certificate
-from amtl_cvx.coordinator import Options, alternate
+from amtl_cvx.amtl import alternate
 from amtl_cvx.errors import ModelError
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.subproblems import TransferStep, compile_transfer_step
 from amtl_cvx.transfer import (

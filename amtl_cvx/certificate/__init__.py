@@ -102,6 +102,8 @@ __all__ = [
 _UNDERFLOW = float(np.finfo(np.float64).tiny / np.finfo(np.float64).eps)
 """Where J and all that it is compared with are below this, differences of doubles are lost."""
 
+_NOTHING = 1e-4  # of the limit: a gain that is not made out any better
+
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def certify(
@@ -133,7 +135,7 @@ def certify(
         about_B.reasons["feasibility"] = point.model.transfer.demands(len(point.B))
     else:
         about_B = transfer_evidence(small, enough=limit if found.relative <= tol else math.inf)
-    about_W = weight_evidence(small, multipliers=multipliers)
+    about_W = weight_evidence(small, multipliers=multipliers, enough=_NOTHING * limit)
     reasons = {**about_W.reasons, **about_B.reasons}
     if limit < about_W.judged < math.inf and (why := refusal(small, limit, multipliers=multipliers)):
         reasons["gain_W"] = why

@@ -21,12 +21,12 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as sl
 
-from amtl_cvx.certificate.factor import LOST, Factor, cholesky_factor, inverse_roots, root_factor
+from amtl_cvx.certificate.factor import LOST, Factor, inverse_roots, root_factor
 from amtl_cvx.certificate.fenchel import fenchel_terms, mismatch_room
 from amtl_cvx.certificate.gains import Decrement, Proved, block_decrement, proved_gain
+from amtl_cvx.certificate.newton import ROUGH_SIZE, Newton, newton_step, rough_newton
 from amtl_cvx.certificate.slope import EPS, Slope, coupling_pull, slope_at
 from amtl_cvx.losses import Loss
-from amtl_cvx.problem.coupling import stacked_hessian
 from amtl_cvx.problem.squares import Squares, least_singular
 from amtl_cvx.tasks import Array, Task
 
@@ -35,17 +35,6 @@ ENOUGH = 1e-9
 _QR_LIMIT = 1000  # T d up to which a near-singular Hessian is factored by its root
 _NOTHING = 1e-14  # of F: what is not worth a sharper bound
 _COSTLESS = 1e-14  # of F: what a task may cost and be left out
-
-
-class Newton(NamedTuple):
-    """H^-1 g and what comes with it; `gain` is infinite where H is singular along g."""
-
-    gain: float
-    step: float
-    condition: float
-    smallest: float
-    """About the smallest eigenvalue of H, from below."""
-    factor: Factor | None
 
 
 class Gap(NamedTuple):
@@ -86,6 +75,8 @@ class WeightProblem:
         F at this point, what bounds are compared with.
     sigma : float
         The smallest singular value of K, 0 where it is rounding.
+    enough : float
+        A gap that no sharper bound is looked for.
     """
 
     loss: Loss
@@ -100,18 +91,19 @@ class WeightProblem:
     dense: bool
     value: float
     sigma: float
+    enough: float = 0.0
 
     def judged(self, *, rounded: bool = True) -> Judged:
         """What a move of W can gain; `rounded` is whether there is rounding."""
         slope = self.slope(None if self.loss.smooth else self.multipliers, rounded)
         if self.loss.smooth:
-            proved, newton = self._by_decrement(slope)
-            gap, _ = self.gap(slope, rounded, sharp=not proved.gain <= ENOUGH * self.value)
+            gap, _ = self.gap(slope, rounded, sharp=True)
+            proved, newton = self._by_decrement(slope, known=gap.safe <= self.enough)
         else:
             proved, newton = Proved(math.inf, ""), None
             gap, mismatch = self.gap(slope, rounded, sharp=True)
             if not gap.safe <= ENOUGH * self.value:
-                proved = self._by_decrement(slope)[0]
+                proved = self._by_decrement(slope, known=False)[0]
                 proved = proved._replace(gain=proved.gain + 2.0 * mismatch)
         gain, by = min((proved.gain, "decrement"), (gap.safe, "gap"))
         if not math.isfinite(gain):
@@ -162,8 +154,8 @@ class WeightProblem:
 
     def _blocks(self, slope: Slope) -> Array:
         """a_t Hess L_t or, with kinks, what takes its place, (T, d, d)."""
-        pairs = zip(self.tasks, slope.rows, strict=True)
-        return np.stack([(task.X.T * rows.stiff) @ task.X for task, rows in pairs])
+        roots = [np.sqrt(at.stiff)[:, None] * task.X for task, at in zip(self.tasks, slope.rows, strict=True)]
+        return np.stack([root.T @ root for root in roots])  # of a matrix with itself: half the products
 
     def slope(self, multipliers: Sequence[Array] | None, rounded: bool) -> Slope:
         pull = coupling_pull(self.W, self.squares.K, self.coupling)
@@ -206,13 +198,21 @@ class WeightProblem:
         roots = [np.sqrt(at.stiff)[:, None] * task.X for task, at in rows]
         return root_factor(roots, self.squares.K, self.coupling)
 
-    def _by_decrement(self, slope: Slope) -> tuple[Proved, Newton | None]:
-        """The bound of `gains`: reach from the blocks of H, from its factor if they do not decide."""
+    def _by_decrement(self, slope: Slope, *, known: bool) -> tuple[Proved, Newton | None]:
+        """The bound of `gains`: reach from the blocks of H, from its factor if they do not decide.
+
+        None where the gap is `known` to be nothing; then the Newton step is all that is asked for.
+        """
         loss, tasks, blocks = self.loss, self.tasks, self._blocks(slope)
+        if known and (not self.dense or self.W.size < ROUGH_SIZE):
+            return Proved(math.inf, ""), self._newton(slope, blocks) if self.dense else None
         cheap = block_decrement(slope.gradient, blocks, 2.0 * self.coupling * self.sigma * self.sigma)
+        if known:
+            rough = rough_newton(blocks, self.squares.K, self.coupling, slope.gradient, cheap.roots)
+            return Proved(math.inf, ""), rough or self._newton(slope, blocks)
         if not self.dense:
             return proved_gain(loss, tasks, slope, cheap), None
-        newton = newton_step(blocks, self.squares.K, self.coupling, slope.gradient, self.W)
+        newton = self._newton(slope, blocks)
         factor, g = newton.factor, slope.gradient.T.ravel()
         if factor is None or factor.lost > LOST:
             factor = self._root(slope) if g.size <= _QR_LIMIT else None
@@ -225,27 +225,5 @@ class WeightProblem:
             found = proved_gain(loss, tasks, slope, Decrement(length, roots, factor.lost))
         return found, newton
 
-
-def newton_step(blocks: Array, K: Array, coupling: float, gradient: Array, W: Array) -> Newton:
-    """The Newton step of the W-step and the condition of its system."""
-    H, g = stacked_hessian(blocks, K, coupling), gradient.T.ravel()
-    if not (np.isfinite(g).all() and np.isfinite(H).all()):
-        return Newton(math.inf, math.inf, math.inf, 0.0, None)
-    factor = cholesky_factor(H)
-    if factor is None:
-        singular = _singular_gain(stacked_hessian(blocks, K, coupling), g, W)
-        return Newton(singular, math.inf, math.inf, 0.0, None)
-    step = sl.cho_solve((factor.lower, True), g, check_finite=False)
-    gain = 0.5 * float(g @ step)
-    return Newton(gain, float(np.linalg.norm(step)), factor.condition, factor.smallest, factor)
-
-
-def _singular_gain(H: Array, g: Array, W: Array) -> float:
-    """(1/2) g'H^+ g of a numerically singular H; infinite where g has a part in its kernel."""
-    values, vectors = np.linalg.eigh(H)
-    parts = vectors.T @ g
-    kept = values > len(g) * EPS * values[-1]
-    noise = len(g) * EPS * float(np.abs(H @ W.T.ravel()).max())
-    if np.abs(parts[~kept]).max(initial=0.0) > noise:
-        return math.inf
-    return 0.5 * float((parts[kept] ** 2 / values[kept]).sum())
+    def _newton(self, slope: Slope, blocks: Array) -> Newton:
+        return newton_step(blocks, self.squares.K, self.coupling, slope.gradient, self.W)

@@ -27,13 +27,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate.bounds import ENOUGH, Newton, WeightProblem
+from amtl_cvx.certificate.bounds import ENOUGH, WeightProblem
 from amtl_cvx.certificate.fenchel import kinked_multipliers, within_domain
 from amtl_cvx.certificate.figures import rounded_up
+from amtl_cvx.certificate.newton import Newton
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -66,7 +68,9 @@ class WeightEvidence(NamedTuple):
 
 
 @np.errstate(over="ignore", invalid="ignore")  # what is not finite proves nothing
-def weight_evidence(point: Point, *, multipliers: Sequence[Array] | None = None) -> WeightEvidence:
+def weight_evidence(
+    point: Point, *, multipliers: Sequence[Array] | None = None, enough: float = 0.0
+) -> WeightEvidence:
     """What is known about W for this B.
 
     Parameters
@@ -76,6 +80,8 @@ def weight_evidence(point: Point, *, multipliers: Sequence[Array] | None = None)
     multipliers : sequence of T arrays (n_t,), optional
         Dual points of the rows (`fenchel`), from any source; clipped into the domain of phi*. Without them
         those of least gap are found. They bound the gap, so they cannot make a bad W look good.
+    enough : float
+        A gap beside which no sharper bound is looked for.
     """
     model = point.model
     sigma = point.sigma_min
@@ -84,7 +90,7 @@ def weight_evidence(point: Point, *, multipliers: Sequence[Array] | None = None)
         why = "a negative B makes the weight of a loss negative, the W-step is not convex"
         reasons = dict.fromkeys(names, why)
         return WeightEvidence(None, False, None, math.inf, "none", None, None, sigma, reasons)
-    problem = weight_problem(point, multipliers)
+    problem = replace(weight_problem(point, multipliers), enough=enough)
     found = problem.judged()
     newton, gap = found.newton, found.gap.value
     exact = model.loss.quadratic and multipliers is None and newton is not None and math.isfinite(newton.gain)

@@ -23,10 +23,10 @@ from amtl_cvx.commands.setup import (
     uninterrupted,
 )
 from amtl_cvx.console import note, say
-from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import Exit, ModelError
 from amtl_cvx.explore import Landscape, draw_starts
 from amtl_cvx.explore import explore as explore_starts
+from amtl_cvx.options import Options
 from amtl_cvx.parallel import workers
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import RunFolder

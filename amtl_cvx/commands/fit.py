@@ -26,11 +26,11 @@ from amtl_cvx.commands.setup import (
 )
 from amtl_cvx.commands.start import read_start
 from amtl_cvx.console import note, say
-from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import AMTLError, Exit
 from amtl_cvx.ladder import Climb, climb
 from amtl_cvx.methods import fit as fit_method
 from amtl_cvx.methods import method_named
+from amtl_cvx.options import Options
 from amtl_cvx.parallel import workers
 from amtl_cvx.problem import Problem
 from amtl_cvx.progress import Progress

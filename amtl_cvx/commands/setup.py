@@ -21,10 +21,10 @@ from amtl_cvx.arrays import storable
 from amtl_cvx.commands.parts import columns_aside, take_parts, wanted_parts
 from amtl_cvx.commands.rows import keep_rows, split_rows
 from amtl_cvx.commands.settings import build_model, learn_preparation, resolve
-from amtl_cvx.coordinator import Options
 from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import Choice, choose
+from amtl_cvx.options import Options
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.progress import Progress
 from amtl_cvx.tasks import TaskSet

@@ -19,12 +19,12 @@ from fractions import Fraction
 
 import numpy as np
 
-from amtl_cvx.coordinator import Options
 from amtl_cvx.enclosure.exact import ExactProblem, Matrix, exact_matrix, magnitude
 from amtl_cvx.enclosure.polynomial import edges_of
 from amtl_cvx.errors import SolveError
 from amtl_cvx.limits import check_time, seconds_left
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.solution import Blocks, Solution, Status
 from amtl_cvx.tasks import Array, TaskSet

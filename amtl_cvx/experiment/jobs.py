@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
-from amtl_cvx.coordinator import Options
 from amtl_cvx.methods import fit, method_named
+from amtl_cvx.options import Options
 from amtl_cvx.parallel import ordered_map
 from amtl_cvx.problem import Model
 from amtl_cvx.solution import Blocks, Solution, Status

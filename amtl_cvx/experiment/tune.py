@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, SolveError
 from amtl_cvx.experiment.jobs import fitted
 from amtl_cvx.experiment.scales import mean_curvature, mu_max
 from amtl_cvx.holdout import Split, hold_out
 from amtl_cvx.losses import Loss
+from amtl_cvx.options import Options
 from amtl_cvx.parallel import ordered_map
 from amtl_cvx.problem import Model, check_problem
 from amtl_cvx.scoring import check_labels

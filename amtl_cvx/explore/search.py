@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from amtl_cvx.certificate.second_order import second_order
-from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import DataError, NotCertifiable, SolveError
 from amtl_cvx.experiment import Job, fit_many
 from amtl_cvx.explore.landscape import Landscape
 from amtl_cvx.explore.points import FirstOrderPoint, Reached, by_objective, connected, distance
 from amtl_cvx.explore.starts import Start
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem, check_problem
 from amtl_cvx.scoring import score
 from amtl_cvx.solution import Blocks, Solution

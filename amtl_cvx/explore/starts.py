@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import Job, fit_many
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem, check_problem
 from amtl_cvx.subproblems import compile_transfer_step
 from amtl_cvx.tasks import Array, TaskSet

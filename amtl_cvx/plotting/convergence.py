@@ -1,7 +1,7 @@
 """How a run converged: the objective above its smallest value, and the residuals, step by step.
 
-Both panels share the x axis, the number of the step in the history. A half-step makes its own block
-stationary, so its own residual is rounding error; what it tells is the residual of the other block:
+Both panels share the x axis, the number of the step in the history. A step makes its own block stationary,
+so its own residual is rounding error; what it tells are the residuals of the other blocks, for AMTL
 
     stationarity_W    after every step but W        relative    at the end of every round,
     stationarity_B    after every step but B                    and after the first step
@@ -12,6 +12,7 @@ residual that is exactly 0) sit on the lowest line of the panel as hollow marks.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -70,8 +71,7 @@ def convergence_figure(history: Sequence[Record], *, tol: float) -> Figure:
     lines = [_summary(history)]
     if any(span.phase == ALTERNATION for span in spans):
         lines.append(
-            "residuals: of B after each W-step, of W after each B-step (a step zeroes its own), relative"
-            " after each round"
+            f"residuals: {_which(_blocks(history))} (a step zeroes its own), relative after each round"
         )
     if spans and all(span.phase == STEPS for span in spans):
         lines.append("the residuals are those of the joint objective: reported, not required of this method")
@@ -102,13 +102,26 @@ def _spans(history: Sequence[Record]) -> list[_Span]:
         phase = STEPS
         if record.step == "refine":
             phase = REFINEMENT
-        elif record.step in ("W", "B"):
+        elif record.step in record.stationarity:
             phase = ALTERNATION
         if spans and spans[-1].phase == phase:
             spans[-1] = spans[-1]._replace(last=place)
         else:
             spans.append(_Span(phase, place, place))
     return spans
+
+
+def _blocks(history: Sequence[Record]) -> list[str]:
+    """The names of the blocks, in the order of a round."""
+    return list(history[-1].stationarity) if history else []
+
+
+def _which(blocks: Sequence[str]) -> str:
+    """Which residuals are drawn after which step, in words."""
+    if len(blocks) != 2:
+        return "of every block after each step of another one"
+    one, other = blocks
+    return f"of {other} after each {one}-step, of {one} after each {other}-step"
 
 
 def _summary(history: Sequence[Record]) -> str:
@@ -169,13 +182,16 @@ def _objective(axes: Axes, history: Sequence[Record]) -> None:
 
 def _residuals(axes: Axes, history: Sequence[Record], tol: float) -> None:
     axes.set_ylabel("residual", fontsize=BODY, color=INK)
-    steps = [record.step for record in history]
+    steps, blocks = [record.step for record in history], _blocks(history)
     last = len(history) - 1
     series = (
-        ("stationarity_W", [i for i, step in enumerate(steps) if step != "W"], BLUE, 0.8),
-        ("stationarity_B", [i for i, step in enumerate(steps) if step != "B"], ORANGE, 0.8),
-        ("relative", [i for i, step in enumerate(steps) if step != "W" or i in (0, last)], CRIMSON, 2.4),
-    )
+        *(
+            (f"stationarity_{block}", [i for i, step in enumerate(steps) if step != block], color, 0.8)
+            for block, color in zip(blocks, itertools.cycle((BLUE, ORANGE, INK, MUTED)))
+        ),
+        ("relative", [i for i, step in enumerate(steps) if step not in blocks[:-1] or i in (0, last)],
+         CRIMSON, 2.4),
+    )  # fmt: skip
     drawn = [np.array([getattr(history[i], name) for i in at], dtype=float) for name, at, _, _ in series]
     floor = _log_axis(axes, np.concatenate([*drawn, [tol]]))
     for (name, at, color, width), values in zip(series, drawn, strict=True):

@@ -45,7 +45,7 @@ def slope_B(coupling: float, W: Array, R: Array) -> Array:
 def stacked_hessian(blocks: Array, M: Array, coupling: float) -> Array:
     """blockdiag(blocks) + 2 coupling M M' (x) I, (T d, T d), of blocks (T, d, d), M (T, k)."""
     T, d, _ = blocks.shape
-    H = np.zeros((T, d, T, d))
+    H = np.zeros((T, d, T, d), dtype=blocks.dtype)
     tasks, features = np.arange(T), np.arange(d)
     H[:, features, :, features] = 2.0 * coupling * (M @ M.T)
     H[tasks, :, tasks, :] += blocks

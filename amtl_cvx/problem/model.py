@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
@@ -73,6 +73,7 @@ class Model:
     (Terms(losses=0.5, transfer=0.0, coupling=4.0, omega=0.0), 4.5)
     """
 
+    family: ClassVar[str] = "amtl"
     loss: Loss = field(default_factory=Squared)
     transfer: TransferPenalty = cast(TransferPenalty, None)  # which is refused below, with what to give
     coupling: float = cast(float, None)

@@ -15,7 +15,7 @@ of it for the first time is kept: whoever gets the point gets that too. A point 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -133,6 +133,10 @@ class Problem:
         """
         return cls(*stored.read(place))
 
+    def compressed(self) -> Problem:
+        """The same J from at most d + 1 rows a task where the loss allows it."""
+        return Problem(self.model.compress(self.tasks), self.model)
+
     def check(self) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights; looked at once."""
         _ = self._checked
@@ -220,6 +224,11 @@ class Point:
         if name not in self.__dict__:
             self.__dict__[name] = found()
         return cast(Kept, self.__dict__[name])
+
+    @property
+    def blocks(self) -> Mapping[str, Array]:
+        """The blocks by their names."""
+        return {"W": self.W, "B": self.B}
 
     @property
     def tasks(self) -> TaskSet:

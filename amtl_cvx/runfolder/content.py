@@ -22,10 +22,11 @@ import numpy as np
 
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import DataError
+from amtl_cvx.families import DEFAULT
 from amtl_cvx.problem import Model
 from amtl_cvx.problem.stored import model_from
 from amtl_cvx.runfolder.state import STATE, state_arrays
-from amtl_cvx.solution import HISTORY_COLUMNS, Solution
+from amtl_cvx.solution import Solution, history_columns
 
 _log = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ def describe(
         "program": PROGRAM,
         "schema": SCHEMA,
         "arguments": dict(arguments),
+        **({} if solution.family.name == DEFAULT else {"family": solution.family.name}),
         "method": solution.method,
         "status": solution.status.value,
         "level": solution.certificate.level,
@@ -99,33 +101,25 @@ def model_from_dict(stored: Mapping[str, Any]) -> Model:
 
 def write_numbers(folder: Path, solution: Solution) -> None:
     """solution.npz, certificate.json and history.csv; state.npz where the fit can go on."""
+    family = solution.family
     arrays = {
-        "W": solution.W,
-        "B": solution.B,
+        **solution.blocks,
         "losses": solution.losses,
         "objective": np.float64(solution.objective),
+        **family.rest(solution.facts),
     }
-    if solution.order is not None:
-        arrays["order"] = np.array(solution.order, dtype=np.int64)
-    np.savez(folder / "solution.npz", **arrays)  # type: ignore[arg-type]
+    np.savez(folder / "solution.npz", **arrays)
     if solution.state is not None:
         np.savez(folder / STATE, **state_arrays(solution.state))  # type: ignore[arg-type]
     (folder / "certificate.json").write_text(to_json(solution.certificate.to_dict()))
     with (folder / "history.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(HISTORY_COLUMNS)
-        writer.writerows(
-            [getattr(record, column) for column in HISTORY_COLUMNS] for record in solution.history
-        )
+        writer.writerow(history_columns(family.blocks))
+        writer.writerows(record.columns().values() for record in solution.history)
 
 
 def write_pictures(folder: Path, solution: Solution, dataset: Dataset, run: Mapping[str, Any]) -> None:
-    """graph.png, graph.graphml and report.html; what cannot be drawn is a warning."""
-
-    def picture(path: Path) -> None:
-        from amtl_cvx.plotting import graph_figure, write_png
-
-        write_png(graph_figure(solution.graph, title=dataset.name), path)
+    """The family's pictures and report.html; what cannot be drawn is a warning."""
 
     def report(path: Path) -> None:
         from amtl_cvx.report import write_report
@@ -140,8 +134,13 @@ def write_pictures(folder: Path, solution: Solution, dataset: Dataset, run: Mapp
             truth_B=dataset.truth_B,
         )
 
-    draw(folder / "graph.png", picture)
-    draw(folder / "graph.graphml", lambda path: solution.graph.write_graphml(path))
+    try:
+        pictures = solution.family.pictures(solution, title=dataset.name)
+    except Exception as error:
+        pictures = {}
+        _log.warning("no picture was drawn: %s: %s", type(error).__name__, error)
+    for name, write in pictures.items():
+        draw(folder / name, write)
     draw(folder / "report.html", report)
 
 

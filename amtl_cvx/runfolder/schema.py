@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from amtl_cvx.errors import DataError
+from amtl_cvx.solution import Record
 
 
 class _Kind(NamedTuple):
@@ -59,6 +60,7 @@ _RUN: Mapping[str, _Kind] = {
     "arguments": _MAPPING,
     "data": _MAPPING,
     "model": _MAPPING,
+    "family": _TEXT,
     "method": _TEXT,
     "status": _TEXT,
     "level": _TEXT,
@@ -131,10 +133,10 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 40 else f"{text[:37]}..."
 
 
-def check_record(values: Mapping[str, float], *, round: int) -> None:
+def check_record(record: Record) -> None:
     """`ValueError` for a line of history.csv that no run has."""
-    if not 0 <= round <= 10**9:
-        raise ValueError(f"round {round}")
-    for name, value in values.items():
-        if not (math.isfinite(value) and abs(value) < 1e300):
+    if not 0 <= record.round <= 10**9:
+        raise ValueError(f"round {record.round}")
+    for name, value in record.columns().items():
+        if isinstance(value, float) and not (math.isfinite(value) and abs(value) < 1e300):
             raise ValueError(f"{name} {value}")

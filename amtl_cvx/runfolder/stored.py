@@ -18,6 +18,7 @@ import numpy as np
 from amtl_cvx.arrays import Array, Labels, check_weights, clean
 from amtl_cvx.data import PointArrays, read_point
 from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.families import DEFAULT, family_named
 from amtl_cvx.losses import Loss
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.problem import Model
@@ -280,19 +281,14 @@ def _records(path: Path, run: Mapping[str, Any]) -> tuple[tuple[Record, ...], bo
     try:
         content = path.read_bytes()
         rows = csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""))
-        return tuple(map(_record, rows)), _is_recorded("history.csv", io.BytesIO(content), run)
+        blocks = family_named(run.get("family", DEFAULT)).blocks
+        found = tuple(Record.of(row, blocks=blocks) for row in rows)
+        for record in found:
+            check_record(record)
+        return found, _is_recorded("history.csv", io.BytesIO(content), run)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}: give a run folder") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise DataError(
             f"{path} is not a history that fit wrote ({type(error).__name__}: {error})"
         ) from error
-
-
-def _record(row: Mapping[str, str]) -> Record:
-    numbers = ("objective", "stationarity_W", "stationarity_B", "relative", "seconds")
-    texts = ("step", "solver", "solver_status")
-    values, round = {name: float(row[name]) for name in numbers}, int(row["round"])
-    check_record(values, round=round)
-    said: dict[str, Any] = {**values, **{name: str(row[name]) for name in texts}}
-    return Record(round=round, **said)

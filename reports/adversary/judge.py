@@ -31,10 +31,10 @@ from problem import Floats, Problem
 
 from amtl_cvx import Model, TaskSet, certify, fit
 from amtl_cvx.certificate import Certificate
-from amtl_cvx.coordinator import Options
 from amtl_cvx.curriculum import certify_curriculum
 from amtl_cvx.errors import AMTLError
 from amtl_cvx.losses import make_loss
+from amtl_cvx.options import Options
 from amtl_cvx.solution import Solution
 from amtl_cvx.transfer import LossWeightedL1
 

@@ -59,6 +59,7 @@ from checks.gains import (
     judged_gains_are_bounds,
     judged_gains_have_room_for_rounding,
     judged_gaps_have_room_for_rounding,
+    rough_steps_are_refined,
 )
 from checks.gaps import (
     condition_numbers_are_those_of_numpy,
@@ -178,6 +179,7 @@ __all__ = [
     "judged_gains_are_bounds",
     "judged_gains_have_room_for_rounding",
     "judged_gaps_have_room_for_rounding",
+    "rough_steps_are_refined",
     "kinks_are_proved",
     "least_on_a_grid",
     "least_distance_finds_the_support",

@@ -19,7 +19,6 @@ from cases import (
 )
 
 from amtl_cvx.certificate import figures
-from amtl_cvx.coordinator import Options
 from amtl_cvx.enclosure import (
     Enclosure,
     cells,
@@ -40,6 +39,7 @@ from amtl_cvx.enclosure.zoom import Zoom
 from amtl_cvx.errors import AMTLError
 from amtl_cvx.losses import Squared
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1

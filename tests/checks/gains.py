@@ -7,8 +7,10 @@ from fractions import Fraction
 
 import literal
 import numpy as np
+from mpmath import mp
 
 from amtl_cvx.certificate import certify, weight_evidence
+from amtl_cvx.certificate.newton import rough_newton
 from amtl_cvx.certificate.weights import weight_problem
 from amtl_cvx.curriculum import certify_curriculum
 from amtl_cvx.losses import Logistic, Quantile, Squared, SquaredHinge
@@ -65,6 +67,29 @@ def judged_gains_have_room_for_rounding() -> None:
             g = sum(Fraction(a) * (Fraction(a) * w - Fraction(b)) for a, b in rows) / 2 + 2 * lam * w
             found = weight_evidence(Problem(tasks, model).at(np.array([[float(w)]]), ZERO))
             assert Fraction(found.judged) >= g * g / (2 * H)
+
+
+def rough_steps_are_refined() -> None:
+    """Newton steps from single precision against 50 digits; conditions to three; none where large."""
+    rng, (T, d), coupling = np.random.default_rng(31), (3, 2), 0.7
+    for size in (1e-40, 1.0, 1e40):
+        roots, M = rng.normal(size=(T, 5, d)), np.eye(T) - 0.5 * rng.random((T, T)) * (1.0 - np.eye(T))
+        blocks, gradient = roots.swapaxes(1, 2) @ roots, size * rng.normal(size=(d, T))
+        H = 2.0 * coupling * np.kron(M @ M.T, np.eye(d))
+        for t, block in enumerate(blocks):
+            H[t * d : (t + 1) * d, t * d : (t + 1) * d] += block
+        bound = np.stack([np.linalg.inv(np.linalg.cholesky(block)) for block in blocks])
+        found, worst = rough_newton(blocks, M, coupling, gradient, bound), np.linalg.cond(H, 1)
+        assert found is not None and found.factor is None
+        with mp.workdps(50):
+            g = mp.matrix(gradient.T.ravel().tolist())
+            x = mp.lu_solve(mp.matrix(H.tolist()), g)
+            assert abs(found.gain - (g.T * x)[0] / 2) <= 1e-14 * found.gain
+            assert abs(found.step - mp.norm(x)) <= 1e-11 * found.step
+        assert abs(found.condition - worst) <= 1e-3 * worst
+        assert abs(found.smallest * worst - np.linalg.norm(H, 1)) <= 1e-3 * np.linalg.norm(H, 1)
+        assert rough_newton(blocks, M, coupling, gradient, 1e3 * bound) is None
+        assert rough_newton(blocks, M, coupling, np.inf * gradient, bound) is None
 
 
 def judged_gaps_have_room_for_rounding() -> None:

@@ -16,10 +16,10 @@ from cases import (
     tasks_for,
 )
 
-from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import Loss
 from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1

@@ -9,7 +9,9 @@ import literal
 import numpy as np
 
 from amtl_cvx import coordinator
-from amtl_cvx.coordinator import Options
+from amtl_cvx.amtl import Alternating
+from amtl_cvx.certificate import transfer_gap, weight_gap
+from amtl_cvx.coordinator import Part, start_run
 from amtl_cvx.enclosure import cells, enclose
 from amtl_cvx.enclosure.exact import ExactProblem
 from amtl_cvx.enclosure.point import polish
@@ -17,10 +19,11 @@ from amtl_cvx.errors import SolveError
 from amtl_cvx.experiment import Choice, tune
 from amtl_cvx.holdout import draw, hold_out
 from amtl_cvx.losses import Logistic, Squared
+from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.refine.local import Trust
-from amtl_cvx.run import Run
-from amtl_cvx.solvers import Backend, Solved
+from amtl_cvx.solvers import Solved
+from amtl_cvx.subproblems.direct import DirectWeightStep
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 from checks.enclosure import instance, least_on_a_grid
@@ -61,11 +64,13 @@ def rises_beyond_the_gap_are_errors() -> None:
     pull, length = float(W[:, 0] @ W[:, 1]), (W**2).sum(axis=0)
     edges = sum(0.7 * pull**2 / length[s] for s in (0, 1))  # b = w_s'w_t / ||w_s||^2, at no price
     problem = Problem(tasks, model)
+    gaps = {"W": lambda at: weight_gap(at)[0], "B": lambda at: transfer_gap(at)[0]}
     for name, point, gap in (("W", problem.at(W, B), whole), ("B", problem.at(W, 0 * B), edges)):
         for part, allowed in ((0.99, True), (1.01, False), (1.6, False)):
-            run = Run(problem=problem, method="alternating", backend=Backend(), tol=1e-8)
+            run = start_run(problem, Options(), method=Alternating())
+            step = Part(block=name, step=DirectWeightStep(), gap=gaps[name])
             try:
-                coordinator._check_rise(run, name, point, part * gap, Solved.none())
+                coordinator._check_rise(run, step, point, part * gap, Solved.none())
                 assert allowed, (name, part)
             except SolveError:
                 assert not allowed, (name, part)

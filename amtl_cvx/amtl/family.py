@@ -1,0 +1,130 @@
+"""What the package asks of a family, answered for AMTL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from amtl_cvx.amtl.alternating import Alternating
+from amtl_cvx.amtl.coordinates import fitted
+from amtl_cvx.arrays import Array, check_weights
+from amtl_cvx.certificate import Certificate, conclude, infeasibility, residuals
+from amtl_cvx.curriculum import Curriculum, SingleTask
+from amtl_cvx.errors import ModelError
+from amtl_cvx.families import Evidence, Family, Method
+from amtl_cvx.graph import TransferGraph
+from amtl_cvx.options import Options
+from amtl_cvx.problem import Model, Point, Problem
+from amtl_cvx.problem.stored import model_from
+from amtl_cvx.solution import Solution
+from amtl_cvx.tasks import TaskSet
+
+
+class AmtlFamily(Family):
+    """W (d, T), the predictors, and B (T, T), who helps whom."""
+
+    name = "amtl"
+    blocks = ("W", "B")
+    methods: ClassVar[Mapping[str, type[Method]]] = {
+        each.name: each for each in (Alternating, Curriculum, SingleTask)
+    }
+
+    def model_from(self, stored: Mapping[str, Any]) -> Model:
+        return model_from(stored)
+
+    def problem(self, tasks: Any, model: Any) -> Problem:
+        return Problem(tasks, model)
+
+    def start(self, problem: Problem) -> Mapping[str, Array]:
+        d, T = problem.tasks.d, problem.tasks.T
+        return {"W": np.zeros((d, T)), "B": problem.model.transfer.start(T)}
+
+    def checked(self, blocks: Mapping[str, Any], *, tasks: TaskSet | None = None) -> dict[str, Array]:
+        if tasks is not None:
+            W, B = tasks.check_point(blocks["W"], blocks["B"])
+        else:
+            d, T = np.shape(blocks["W"])
+            W, B = check_weights(blocks["W"], blocks["B"], d=d, T=T)
+        return {"W": W, "B": B}
+
+    def prepare_start(self, problem: Problem, start: Any) -> dict[str, Array]:
+        blocks = super().prepare_start(problem, start)
+        miss = infeasibility(problem.model, blocks["B"])
+        if miss > 0.0:
+            demands = problem.model.transfer.demands(len(blocks["B"]))
+            raise ModelError(f"B of the start is not feasible (by {miss:.3g}): {demands}")
+        return blocks
+
+    def evidence(self, point: Point) -> Evidence:
+        found = residuals(point)
+        return Evidence({"W": found.stationarity_W, "B": found.stationarity_B}, found.relative)
+
+    def unjudged(self, point: Point, *, kind: str, tol: float, reason: str) -> Certificate:
+        found = residuals(point)
+        certificate = conclude(
+            kind=kind,
+            objective=point.objective,
+            found=found,
+            relative=found.relative,
+            joint_relative=found.relative,
+            feasibility=0.0,
+            gaps=(None, None),
+            gap_W_exact=False,
+            gain_W=None,
+            B=point.B,
+            tol=tol,
+            reasons={},
+            unknown=reason,
+        )
+        return replace(certificate, passes=False, level="C0")
+
+    def predictors(self, blocks: Mapping[str, Array]) -> Array:
+        return blocks["W"]
+
+    def losses(self, tasks: TaskSet, model: Model, blocks: Mapping[str, Array]) -> Array:
+        return model.losses(tasks, blocks["W"])
+
+    def fit(self, method: Method, tasks: TaskSet, model: Model, options: Options) -> Solution:
+        return fitted(method, tasks, model, options)
+
+    def rest(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        order = facts.get("order")
+        return {} if order is None else {"order": np.array(order, dtype=np.int64)}
+
+    def graph(self, solution: Solution) -> TransferGraph:
+        """The learned graph, `Solution.graph`."""
+        signed = solution.model.transfer.feasible(len(solution.B)).signed
+        return TransferGraph(B=solution.B, names=solution.task_names, losses=solution.losses, signed=signed)
+
+    def summary(self, solution: Solution) -> str:
+        return self.graph(solution).describe()
+
+    def png(self, solution: Solution) -> bytes:
+        return self.graph(solution).png()
+
+    def pictures(self, solution: Solution, *, title: str) -> Mapping[str, Callable[[Path], None]]:
+        from amtl_cvx.plotting import graph_figure, write_png
+
+        graph = self.graph(solution)
+        return {
+            "graph.png": lambda path: write_png(graph_figure(graph, title=title), path),
+            "graph.graphml": lambda path: graph.write_graphml(path),
+        }
+
+    def tiles(self, solution: Solution) -> Sequence[tuple[str, str]]:
+        T = len(solution.B)
+        return (("edges", f"{solution.certificate.edges} of {T * (T - 1)}"),)
+
+    def headline(self, certificate: Certificate) -> str:
+        return {
+            "joint": "A verified first-order point",
+            "single-task": "Verified single-task solutions",
+            "curriculum": "Every step of the curriculum is verified",
+        }.get(certificate.kind, "The certificate passes")
+
+
+AMTL = AmtlFamily()

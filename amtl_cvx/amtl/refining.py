@@ -1,0 +1,98 @@
+"""Refinement in a fit of AMTL: every accepted step is recorded, and where it ends too early it begins anew.
+
+What `refine` does from a point is there; here is how a fit uses it (the essay of `alternating`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from amtl_cvx.amtl.memory import Looking
+from amtl_cvx.certificate import Certificate, certify
+from amtl_cvx.options import Options
+from amtl_cvx.problem import Blocks, Point, Problem
+from amtl_cvx.refine import FALL, kept_apart, plain_rounds, refine, shortened
+from amtl_cvx.run import Run
+from amtl_cvx.solution import Status
+from amtl_cvx.solvers import Solved
+from amtl_cvx.subproblems.direct import DENSE_SIZE
+
+REFINE_STEPS = 1000
+"""Limit for the accepted steps of refinement."""
+_TURNS = 20  # how often refinement begins anew
+_ROUNDS, _LARGE_ROUNDS = 50, 10  # of the alternation before it does
+_SINGULAR = 1e-6  # smallest singular value of I - B below which it is kept away from singular
+
+
+def refined(problem: Problem, run: Run, memory: Looking, options: Options) -> tuple[Status, Certificate]:
+    """Refine from the iterate, recording every accepted step; leaves the last point in `run`.
+
+    Where that ends without a certificate the alternation goes on (`_further`), and refinement begins anew.
+    """
+    run.enter("refine")
+    memory.handed = memory.handed or Blocks(*run.point)
+    while True:
+        if not memory.refining.rounds:
+            _refinement(run, memory, options)
+        certificate = certify(problem.at(*run.point), tol=options.tol)
+        if certificate.settled:
+            return Status.CERTIFIED, certificate
+        if certificate.runs_off:
+            return Status.STALLED, certificate
+        steps_left = memory.refining.steps < REFINE_STEPS
+        fell = _further(run, memory, options, own=steps_left)
+        if not (fell and steps_left and memory.refining.turn < _TURNS):
+            break
+        memory.refining.begin_anew()
+    if fell:
+        certificate = certify(problem.at(*run.point), tol=options.tol)
+    if not certificate.passes and certificate.sigma_min <= _SINGULAR:
+        point = kept_apart(run.point, tol=options.tol)
+        if point is not None:
+            _accept(run, point, "newton")
+            certificate = certify(problem.at(*run.point), tol=options.tol)
+    status = Status.STALLED if steps_left else Status.ROUND_LIMIT
+    return Status.CERTIFIED if certificate.passes else status, certificate
+
+
+def _refinement(run: Run, memory: Looking, options: Options) -> None:
+    def observe(point: Point, method: str) -> None:
+        _accept(run, point, method)
+
+    run.point = refine(
+        run.point, tol=options.tol, max_steps=REFINE_STEPS, observe=observe, carried=memory.refining
+    )
+
+
+def _further(run: Run, memory: Looking, options: Options, *, own: bool) -> bool:
+    """Exact rounds from where refinement stopped (`own`) and from where it began; whether J fell.
+
+    And a W-step with B a little shorter, where I - B is singular: at B itself it is solved by no method.
+    """
+    small, carried = run.point.W.size <= DENSE_SIZE, memory.refining
+    most = (_ROUNDS if small else _LARGE_ROUNDS) if own else 0
+    if carried.rounds > most:  # all was done before an interrupt
+        return True
+    for point in plain_rounds(run.point, most=most - carried.rounds):
+        carried.rounds += 1
+        _accept(run, point, "alternation")
+    trials: list[Callable[[], Point]] = []
+    if not carried.turn and memory.handed is not None:
+        start = run.problem.at(memory.handed.W, memory.handed.B)
+        rounds = options.max_rounds if small else _LARGE_ROUNDS
+        trials.append(lambda: [start, *plain_rounds(start, most=rounds)][-1])
+    if own and run.point.sigma_min <= _SINGULAR:
+        last = run.point
+        trials.append(lambda: min(shortened(last, tol=options.tol), key=lambda point: point.objective))
+    for trial in trials:
+        point, J = trial(), run.history[-1].objective
+        if point.objective < J - FALL * abs(J):
+            carried.rounds = most + 1
+            _accept(run, point, "alternation")
+    return carried.rounds > 0
+
+
+def _accept(run: Run, point: Point, method: str) -> None:
+    run.point = point
+    run.round += 1
+    run.note("refine", Solved(solver=method, status="accepted", seconds=0.0))

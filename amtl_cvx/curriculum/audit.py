@@ -1,0 +1,174 @@
+"""The judge of a curriculum: every step is held against the convex problem that it is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from amtl_cvx.arrays import Array
+from amtl_cvx.certificate import (
+    Certificate,
+    Residuals,
+    check_tolerance,
+    conclude,
+    infeasibility,
+    residuals,
+    resolution,
+    task_gain,
+)
+from amtl_cvx.certificate.residuals import Misses
+from amtl_cvx.curriculum.rows import check_model, outgoing, outgoing_cost, refit_step, row_sizes
+from amtl_cvx.errors import DataError
+from amtl_cvx.problem import Model, Point, Problem
+from amtl_cvx.subproblems import Coupled
+from amtl_cvx.tasks import TaskSet
+
+
+@np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
+def certify_curriculum(
+    tasks: TaskSet,
+    model: Model,
+    W: Array,
+    B: Array,
+    order: tuple[int, ...],
+    *,
+    ridge: float | None = None,
+    tol: float = 1e-8,
+) -> Certificate:
+    """Judge a curriculum step by step, as the convex problems they are.
+
+    The single-task start is recomputed by Newton's method in NumPy (`_ridge_start`), every row is held
+    against eq. 5 (gap: cost of the row minus the least cost over all waiting tasks) and every predictor
+    against eq. 6 (gap: ||gradient||^2 / (4 coupling), a bound because the refit is strongly convex with
+    modulus 2 coupling; the Newton decrement where that is less, `certificate.gains`).
+
+    Parameters
+    ----------
+    tasks, model, W, B, tol
+        As in `certify`.
+    order : tuple of int
+        The order in which the tasks were learned; an incomplete one does not pass.
+    ridge : float, optional
+        Ridge weight of the single-task start; default: the coupling.
+
+    Raises
+    ------
+    DataError
+        For wrong shapes or an order that is not a list of different tasks.
+    """
+    check_tolerance(tol)
+    point = Problem(tasks, model).at(W, B)
+    point.problem.check()
+    model = point.model
+    check_model(model)
+    if len(set(order)) < len(order) or not set(order) <= set(range(tasks.T)):
+        raise DataError(f"order must list different tasks out of 0..{tasks.T - 1}, got {order}")
+    reduced = point.reduced
+    small = Problem(model.compress(reduced.tasks), model).at(reduced.W, point.B)
+    start = _ridge_start(small.tasks, model if ridge is None else replace(model, coupling=ridge))
+    audit = _Audit(small, start, order)
+    reasons = {} if len(order) == tasks.T else {"order": f"{len(order)} of {tasks.T} tasks were learned"}
+    infeasible = max(infeasibility(model, point.B), audit.backward)
+    return conclude(
+        kind="curriculum",
+        objective=point.objective,
+        found=audit.residuals,
+        relative=audit.residuals.relative if not reasons else math.inf,
+        joint_relative=residuals(small).relative,
+        feasibility=infeasible,
+        gaps=(audit.gap_W, audit.gap_B),
+        gap_W_exact=False,
+        gain_W=audit.gain_W,
+        gain_W_by=audit.by,
+        resolution=resolution(small.problem),
+        B=point.B,
+        tol=tol,
+        reasons=reasons,
+    )
+
+
+class _Audit:
+    """Residuals and gaps of all steps of a curriculum, in its order."""
+
+    def __init__(self, point: Point, start: Array, order: tuple[int, ...]) -> None:
+        self.gap_W = self.gap_B = self.gain_W = self._most = 0.0
+        self.by = "none"
+        self.worst = np.zeros(4)
+        tasks, model, W, B = point.tasks, point.model, point.W, point.B
+        current, c = start.copy(), point.problem.task_weight
+        learned: list[int] = []
+        partial = np.zeros_like(B)
+        for t in order:
+            losses = model.losses(tasks, current)
+            waiting = [s for s in range(tasks.T) if s not in learned]
+            best = {s: outgoing(model, c, losses, current, partial, s, learned) for s in waiting}
+            cost = outgoing_cost(model, c, losses, current, partial, t, learned, B[t])
+            self.gap_B += max(0.0, cost - min(choice.cost for choice in best.values()))
+            scale = 2.0 * model.coupling * float(current[:, t] @ current[:, t])
+            misses = scale * np.abs(B[t] - best[t].row)
+            miss_B = float(misses.max())
+            ratio_B = Misses(misses, row_sizes(model, c, losses, current, partial, t, learned)).relative()
+            partial[t] = B[t]
+            step = refit_step(point.at(B=partial), t, learned)
+            w = W[:, t : t + 1]
+            gradient = step.pull(w) + step.coupling(w)
+            self.gap_W += float((gradient**2).sum()) / (4.0 * model.coupling)
+            self._add_gain(*_refit_gain(point, step, t, learned))
+            self.worst = np.maximum(
+                self.worst, [np.abs(tasks.lift(gradient)).max(), miss_B, step.relative(w), ratio_B]
+            )
+            current[:, t] = W[:, t]
+            learned.append(t)
+        backward = [B[t, order[:i]].max(initial=0.0) for i, t in enumerate(order)]
+        self.backward = float(max(backward, default=0.0))
+
+    def _add_gain(self, gain: float, by: str) -> None:
+        """Add what the refit of a task can gain; the bound that is named is that of the largest."""
+        self.gain_W += gain
+        if not gain <= self._most:
+            self._most, self.by = gain, by
+
+    @property
+    def residuals(self) -> Residuals:
+        return Residuals(*(float(value) for value in self.worst))
+
+
+def _refit_gain(point: Point, step: Coupled, t: int, learned: list[int]) -> tuple[float, str]:
+    """What a move of w_t can gain in eq. 6, and by which bound."""
+    tasks, model, W, B = point.tasks, point.model, point.W, point.B
+    rounding = (len(learned) + 2) * float(np.finfo(np.float64).eps)
+    return task_gain(
+        model.loss,
+        tasks.tasks[t],
+        W[:, t],
+        float(step.a[0]),
+        coupling=model.coupling,
+        target=W[:, learned] @ B[learned, t],
+        room=rounding * (np.abs(W[:, learned]) @ np.abs(B[learned, t])),
+        turned=tasks.basis is not None,
+    )
+
+
+def _ridge_start(tasks: TaskSet, model: Model) -> Array:
+    """Single-task W by NumPy: Newton's method on each strongly convex task, damped, to rounding."""
+    columns = []
+    root = np.array([[math.sqrt(model.coupling)]])
+    for task, c in zip(tasks, model.task_weight(tasks), strict=True):
+        step = Coupled(model.loss, (task,), np.array([c]), root, np.zeros((tasks.d, 1)))
+        w = np.zeros((tasks.d, 1))
+        for _ in range(100):
+            gradient = step.pull(w) + step.coupling(w)
+            H = c * model.loss.hessian(task, w[:, 0]) + 2.0 * model.coupling * np.eye(tasks.d)
+            direction = -np.linalg.solve(H, gradient)
+            slope, value = float((gradient * direction).sum()), step.value(w)
+            length = model.loss.step_length((task,), direction)
+            while step.value(w + length * direction) > value + 1e-4 * length * slope + 1e-14 * abs(value):
+                length /= 2.0
+            w = w + length * direction
+            small = -slope <= 1e-26 * max(abs(value), 1e-300) or step.relative(w) <= 1e-14
+            if small and not step.unbalanced(w, value):
+                break
+        columns.append(w[:, 0])
+    return np.column_stack(columns)

@@ -1,0 +1,176 @@
+"""Fits of the curriculum and of single tasks, with what they carry from step to step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from amtl_cvx.arrays import Array
+from amtl_cvx.certificate import Certificate, certify
+from amtl_cvx.coordinator import start_run
+from amtl_cvx.curriculum.audit import certify_curriculum
+from amtl_cvx.curriculum.rows import check_model, outgoing, refit_step
+from amtl_cvx.errors import DataError
+from amtl_cvx.families import Memory, Method
+from amtl_cvx.options import Options
+from amtl_cvx.problem import Blocks, Model, Problem
+from amtl_cvx.run import Run, finish
+from amtl_cvx.solution import Solution, State, Status
+from amtl_cvx.subproblems import TaskWeightStep, WeightStep
+from amtl_cvx.tasks import TaskSet
+
+_TIE = 1e-12
+"""Costs of eq. 5 that differ by less than this, relatively, are a tie."""
+
+
+@dataclass(kw_only=True)
+class Learned(Memory):
+    """The tasks learned so far, and the ridge weight of the start."""
+
+    order: list[int] = field(default_factory=list)
+    ridge: float | None = None
+
+    def facts(self) -> dict[str, Any]:
+        return {"order": list(self.order), "ridge": self.ridge}
+
+    def told(self) -> dict[str, Any]:
+        return {"order": tuple(self.order), "ridge": self.ridge}
+
+    def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        order, ridge = [int(t) for t in facts["order"]], facts["ridge"]
+        if (
+            len(set(order)) < len(order)
+            or min(order, default=0) < 0
+            or not (ridge is None or 0.0 < ridge < np.inf)
+        ):
+            raise ValueError("its parts do not fit together")
+        self.order, self.ridge = order, None if ridge is None else float(ridge)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curriculum(Method):
+    """Curriculum learning, Algorithm 2.
+
+    Parameters
+    ----------
+    ridge : float, optional
+        Ridge weight of its single-task start; default: the model's coupling.
+    """
+
+    name = "curriculum"
+    kind = "curriculum"
+    ridge: float | None = None
+
+    @classmethod
+    def of(cls, options: Options) -> Curriculum:
+        return cls(ridge=options.ridge)
+
+    def run(self, tasks: TaskSet, model: Model, options: Options) -> Solution:
+        return curriculum(tasks, model, replace(options, ridge=self.ridge))
+
+    def judge(self, tasks: TaskSet, model: Model, point: Blocks, tol: float) -> Certificate:
+        if point.order is None:
+            raise DataError(
+                "a curriculum is judged with its order of learning: the solution has no array 'order'"
+            )
+        return certify_curriculum(tasks, model, point.W, point.B, point.order, ridge=point.ridge, tol=tol)
+
+    def memory(self) -> Learned:
+        return Learned(ridge=self.ridge)
+
+    def accepts(self, state: State) -> bool:
+        learned = Learned()
+        learned.restore(state.facts, {})
+        return max(learned.order, default=0) < len(state.B)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SingleTask(Method):
+    """Each task alone: the W-step at B = 0, a ridge regression of weight `coupling`."""
+
+    name = "stl"
+    kind = "single-task"
+
+    def run(self, tasks: TaskSet, model: Model, options: Options) -> Solution:
+        return single_task(tasks, model, options)
+
+    def judge(self, tasks: TaskSet, model: Model, point: Blocks, tol: float) -> Certificate:
+        return certify(Problem(tasks, model).at(point.W, point.B), tol=tol, kind="single-task")
+
+
+def single_task(tasks: TaskSet, model: Model, options: Options) -> Solution:
+    """Single-task learning: every task alone, ridge weight = coupling (the W-step at B = 0)."""
+    model.check(tasks)
+    run = start_run(Problem(tasks, model).compressed(), options, method=SingleTask())
+    status = Status.STALLED
+    try:
+        if run.state is None:
+            _start(run, options, ridge=None)
+    except KeyboardInterrupt:
+        run.back()
+        status = Status.INTERRUPTED
+    certificate = certify(Problem(tasks, model).at(*run.point), tol=options.tol, kind="single-task")
+    if certificate.passes and status is not Status.INTERRUPTED:
+        status = Status.CERTIFIED
+    return finish(tasks, run, certificate, status=status, seconds=run.seconds())
+
+
+def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
+    """Algorithm 2; see the module essay. `Solution.order` holds the order of learning.
+
+    Raises
+    ------
+    ModelError
+        If the transfer penalty is not a price on outgoing edges (eq. 5 has no closed form then), or the loss
+        has kinks.
+    """
+    model.check(tasks)
+    check_model(model)
+    learned = Learned(ridge=options.ridge)
+    run = start_run(Problem(tasks, model).compressed(), options, method=Curriculum(), memory=learned)
+    status = Status.STALLED
+    try:
+        if run.state is None:
+            _start(run, options, ridge=learned.ridge)
+        step = TaskWeightStep.compile(run.tasks, model, backend=run.backend, problems=options.problems)
+        while len(learned.order) < tasks.T:
+            run.round += 1
+            _learn_next(run, step, learned.order)
+    except KeyboardInterrupt:
+        run.back()
+        status = Status.INTERRUPTED
+    order, (W, B) = tuple(learned.order), run.point
+    certificate = certify_curriculum(tasks, model, W, B, order, ridge=learned.ridge, tol=options.tol)
+    if certificate.passes and status is not Status.INTERRUPTED:
+        status = Status.CERTIFIED
+    return finish(tasks, run, certificate, status=status, seconds=run.seconds())
+
+
+def _start(run: Run, options: Options, *, ridge: float | None) -> None:
+    """Single-task W with that ridge weight, or with the coupling."""
+    own: Model = run.problem.model
+    model = own if ridge is None else replace(own, coupling=ridge)
+    step = WeightStep.compile(run.tasks, model, backend=run.backend, problems=options.problems)
+    run.point = run.point.at(B=np.zeros_like(run.point.B))
+    W, solved = step.solve(Problem(run.tasks, model).at(*run.point))
+    run.point = run.point.at(W=W)
+    run.note("stl", solved)
+
+
+def _learn_next(run: Run, step: TaskWeightStep, learned: list[int]) -> None:
+    c, losses, model = run.problem.task_weight, run.point.losses, run.problem.model
+    W, B = (block.copy() for block in run.point)
+    waiting = [t for t in range(run.tasks.T) if t not in learned]
+    choices = {t: outgoing(model, c, losses, W, B, t, learned) for t in waiting}
+    least = min(choice.cost for choice in choices.values())
+    chosen = next(t for t in waiting if choices[t].cost <= least + _TIE * abs(least))
+    B[chosen] = choices[chosen].row
+    data = refit_step(run.point.at(B=B), chosen, learned)
+    refitted, solved = step.minimise(data, W[:, chosen : chosen + 1])
+    W[:, chosen] = refitted[:, 0]
+    run.point = run.problem.at(W, B)
+    learned.append(chosen)
+    run.note(f"task {chosen}", solved)

@@ -1,0 +1,176 @@
+"""What the package asks of a family, of its methods, and of what a method carries from step to step.
+
+A problem has `tasks`, `model` and ``at(**blocks)``; that is a point, with `blocks` and `objective`, and
+``at(**some)`` for other values of some of its blocks. A certificate has `objective`, `relative`, `tol`,
+`passes`, `level`, `kind`, `reasons`, `verdict()`, `sentences()`, `rungs()`, `has(level)`, `to_dict()`, and
+its figures are the rows of a table (`known`).
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from amtl_cvx.arrays import Array
+
+if TYPE_CHECKING:
+    from amtl_cvx.options import Options
+    from amtl_cvx.solution import Solution, State
+    from amtl_cvx.tasks import TaskSet
+
+
+class Evidence(NamedTuple):
+    """Residuals of a point: of each block in its own units, and the worst over the size of its terms."""
+
+    stationarity: Mapping[str, float]
+    relative: float
+
+
+class Named:
+    """Blocks by their names: ``found.W`` is ``found.blocks["W"]``."""
+
+    blocks: Mapping[str, Array]
+
+    def __getattr__(self, name: str) -> Array:
+        blocks: Mapping[str, Array] = self.__dict__.get("blocks", {})
+        if name in blocks:
+            return blocks[name]
+        raise AttributeError(f"{type(self).__name__} has no attribute or block {name!r}")
+
+
+class Memory:
+    """What a method carries from one step to the next beside the point; by itself nothing.
+
+    A stored state holds it as data: facts, which are JSON, and arrays.
+    """
+
+    arrays_named: ClassVar[tuple[str, ...]] = ()
+    """Names of the arrays that there may be."""
+
+    def facts(self) -> dict[str, Any]:
+        """The numbers and names."""
+        return {}
+
+    def arrays(self) -> dict[str, Array]:
+        """The arrays there are."""
+        return {}
+
+    def enter(self, phase: str) -> None:
+        """A part of the fit begins."""
+
+    def told(self) -> dict[str, Any]:
+        """What the solution says of it (`Solution.facts`)."""
+        return {}
+
+    def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Take up what a state holds; anything may be raised for what no fit left."""
+
+
+class Method(abc.ABC):
+    """A way to find the blocks, with its own settings, and the judge of what it found."""
+
+    name: ClassVar[str]
+    kind: ClassVar[str]
+    """What its certificate judges."""
+    takes_start: ClassVar[bool] = False
+    """Whether it begins at any point, not only at a state of its own."""
+
+    @classmethod
+    def of(cls, options: Options) -> Method:
+        """The method with the settings that options give to one that is only named."""
+        return cls()
+
+    @abc.abstractmethod
+    def run(self, tasks: TaskSet, model: Any, options: Options) -> Solution:
+        """The fit."""
+
+    @abc.abstractmethod
+    def judge(self, tasks: TaskSet, model: Any, point: Any, tol: float) -> Any:
+        """The certificate of blocks from any source."""
+
+    def memory(self) -> Memory:
+        """What it carries, as it is before the first step."""
+        return Memory()
+
+    def accepts(self, state: State) -> bool:
+        """Whether a state can be one of its own."""
+        return True
+
+
+class Family(abc.ABC):
+    """A family of models; see the package's essay."""
+
+    name: ClassVar[str]
+    blocks: ClassVar[tuple[str, ...]]
+    """In the order of a round."""
+    methods: ClassVar[Mapping[str, type[Method]]]
+
+    @abc.abstractmethod
+    def model_from(self, stored: Mapping[str, Any]) -> Any:
+        """The model that ``model.to_dict()`` described."""
+
+    @abc.abstractmethod
+    def problem(self, tasks: Any, model: Any) -> Any:
+        """Tasks and model as a problem; `AMTLError` where they do not fit each other."""
+
+    @abc.abstractmethod
+    def start(self, problem: Any) -> Mapping[str, Array]:
+        """The blocks at which a fit begins by itself."""
+
+    @abc.abstractmethod
+    def checked(self, blocks: Mapping[str, Any], *, tasks: TaskSet | None = None) -> dict[str, Array]:
+        """Blocks as doubles that fit each other, and tasks where they are given; else `DataError`."""
+
+    @abc.abstractmethod
+    def evidence(self, point: Any) -> Evidence:
+        """The residuals of a point."""
+
+    @abc.abstractmethod
+    def unjudged(self, point: Any, *, kind: str, tol: float, reason: str) -> Any:
+        """A certificate that holds what is known of a point without work, and does not pass."""
+
+    @abc.abstractmethod
+    def predictors(self, blocks: Mapping[str, Array]) -> Array:
+        """The predictors, (d, T): one column a task."""
+
+    @abc.abstractmethod
+    def losses(self, tasks: TaskSet, model: Any, blocks: Mapping[str, Array]) -> Array:
+        """The losses of the tasks, (T,), without weights."""
+
+    def prepare_start(self, problem: Any, start: Any) -> dict[str, Array]:
+        """The blocks of a start that the user gives, or `AMTLError`."""
+        return self.checked({name: getattr(start, name) for name in self.blocks}, tasks=problem.tasks)
+
+    def fit(self, method: Method, tasks: TaskSet, model: Any, options: Options) -> Solution:
+        """The fit by a method; a family may change coordinates around it."""
+        return method.run(tasks, model, options)
+
+    def rest(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        """What a solution stores beside its blocks, by name: arrays."""
+        return {}
+
+    def summary(self, solution: Solution) -> str:
+        """What was learned, in a line."""
+        return ", ".join(f"{name} {solution.blocks[name].shape}" for name in self.blocks)
+
+    def png(self, solution: Solution) -> bytes | None:
+        """A picture of what was learned for a notebook."""
+        return None
+
+    def pictures(self, solution: Solution, *, title: str) -> Mapping[str, Callable[[Path], None]]:
+        """The files of a run folder beside numbers and report, with what writes each."""
+        return {}
+
+    def sections(self, solution: Solution, *, truth: Any = None) -> Sequence[str]:
+        """The family's own sections of the report, HTML that is escaped."""
+        return ()
+
+    def tiles(self, solution: Solution) -> Sequence[tuple[str, str]]:
+        """Figures under the headline of the report."""
+        return ()
+
+    def headline(self, certificate: Any) -> str:
+        """The verdict of a certificate that passes, without claiming more than was shown."""
+        return "The certificate passes"
