@@ -46,6 +46,7 @@ _EPS = float(np.finfo(np.float64).eps)
 _TIGHT = 1e-12
 """A gap below this part of P(b), or all but rounding, is not improved any more."""
 _PIVOTS = 12
+_DEPENDENT = 1e-6  # what a column may have beside those before it, and not be taken to depend on them
 _STACK = 500_000  # numbers in the predictors of the columns that are polished together
 SUMMED = 24.0 * _EPS
 """What a pairwise sum over any number of rows, a row function and the factors lose of it."""
@@ -87,8 +88,10 @@ class Column(NamedTuple):
     blur: Array | float
     """How far rounding can be off in 2 coupling r."""
 
-    def of(self, which: Indices | Mask | int) -> Column:
-        """Some of a stack, or one."""
+    def of(self, which: Indices | int) -> Column:
+        """Some of a stack, in their order, or one."""
+        if not isinstance(which, int) and len(which) == len(self.b):
+            return self
         found = {name: getattr(self, name)[which] for name in _STACKED}
         return Column(coupling=self.coupling, noise=self.noise, **found)
 
@@ -97,9 +100,12 @@ class Column(NamedTuple):
         room = self.noise * (self.low + self.length * _size(theta)[..., None])
         return self.low - _times(theta, self.A), room
 
-    def gap(self, theta: Array) -> Array:
-        """P(b) - D(theta) with what rounding can hide; infinite unless A'theta <= p is certain."""
-        slack, room = self.slack(theta)
+    def gap(self, theta: Array, known: tuple[Array, Array] | None = None) -> Array:
+        """P(b) - D(theta) with what rounding can hide; infinite unless A'theta <= p is certain.
+
+        `known` is the slack of theta.
+        """
+        slack, room = self.slack(theta) if known is None else known
         away = _size(self.pull - theta) + self.blur
         rest = (self.b * (slack + room + (self.high - self.low))).sum(axis=-1)
         gap: Array = (away**2 / (4.0 * self.coupling) + rest) * (1.0 + self.noise)
@@ -143,21 +149,34 @@ class Column(NamedTuple):
         first = np.argsort(~chosen, axis=1, kind="stable")[:, : int(chosen.sum(axis=1).max(initial=0))]
         taken, length = np.take_along_axis(chosen, first, 1), np.take_along_axis(self.length, first, 1)
         unit = np.divide(taken, length, out=np.zeros_like(length), where=length > 0.0)
-        U, values, V = np.linalg.svd(
-            np.take_along_axis(self.A, first[:, None, :], 2) * unit[:, None, :], full_matrices=False
-        )
-        kept = values > self.noise * values.max(axis=1, initial=0.0, keepdims=True)
-        inverse = np.divide(1.0, values, out=np.zeros_like(values), where=kept)
+        directions = np.take_along_axis(self.A, first[:, None, :], 2) * unit[:, None, :]
+        Q, inverse = _split(directions, taken, self.noise)
         for _ in range(2):  # again with the room of the theta found
             slack, room = self.slack(theta)
-            part = _times(unit * np.take_along_axis(2.0 * room - slack, first, 1), V.swapaxes(1, 2)) * inverse
-            moved = unit * _times(part * inverse, V) / (2.0 * self.coupling)
+            part = _times(unit * np.take_along_axis(2.0 * room - slack, first, 1), inverse)
+            moved = unit * _times(part, inverse.swapaxes(1, 2)) / (2.0 * self.coupling)
             np.put_along_axis(x, first, np.take_along_axis(x, first, 1) + moved, 1)
-            theta = theta - _times(part, U.swapaxes(1, 2))
+            theta = theta - _times(part, Q.swapaxes(1, 2))
         return theta, x
 
 
 _STACKED = ("A", "w", "b", "low", "high", "pull", "length", "blur")
+
+
+def _split(S: Array, taken: Mask, noise: float) -> tuple[Array, Array]:
+    """Q (k, d, r), orthonormal, and (Q'S)^+ (k, m, r) of columns of length 1, those not `taken` being 0.
+
+    By QR; where some columns depend on others by their singular values, those of rounding left out.
+    """
+    if S.shape[2] <= S.shape[1]:
+        Q, R = np.linalg.qr(S)
+        R = R + np.eye(S.shape[2]) * ~taken[:, None, :]
+        if (np.abs(np.einsum("kii->ki", R)) > _DEPENDENT).all():
+            return Q, np.linalg.inv(R)
+    U, values, V = np.linalg.svd(S, full_matrices=False)
+    kept = values > noise * values.max(axis=1, initial=0.0, keepdims=True)
+    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=kept)
+    return U, V.swapaxes(1, 2) * inverse[:, None, :]
 
 
 def _size(vectors: Array) -> Array:
@@ -210,7 +229,7 @@ def column_duals(
     for chosen in _shares(np.flatnonzero(loose), W.size):
         places, own = _others(chosen, len(B)), chosen[:, None]
         columns = Column(
-            A=np.moveaxis(W[:, places], 0, 1),
+            A=W.T[places].swapaxes(1, 2),
             w=W.T[chosen],
             b=B[places, own],
             low=low[places],
@@ -222,7 +241,7 @@ def column_duals(
             blur=blur[chosen],
         )
         found, polished, met[places, own] = _polished(columns)
-        better = found < gaps[chosen]
+        better = np.flatnonzero(found < gaps[chosen])
         to, columns, polished = chosen[better], columns.of(better), polished[better]
         gaps[to], theta[:, to] = found[better], polished.T
         room[places[better], to[:, None]] = columns.slack(polished)[1] + columns.high - columns.low
@@ -243,11 +262,12 @@ def _others(columns: Indices, T: int) -> Indices:
 def _polished(columns: Column) -> tuple[Array, Array, Array]:
     """The least gaps that pivoting finds and their theta; the best b that it meets; of a stack."""
     least, best, met = np.full(len(columns.b), np.inf), columns.w.copy(), columns.b.copy()
-    cost, left = columns.cost(columns.b), np.arange(len(columns.b))
+    cost, left = columns.cost(columns.b), np.ones(len(columns.b), dtype=bool)
     for start in (Column.best_alone, Column.nearest):
-        if not len(left):
+        if not left.any():
             break
-        at, chosen, seen = left, start(columns.of(left)), set[tuple[int, bytes]]()
+        at, seen = np.flatnonzero(left), set[tuple[int, bytes]]()
+        chosen = start(columns.of(at))
         for _ in range(_PIVOTS):
             marks = [(t, on.tobytes()) for t, on in zip(at.tolist(), chosen, strict=True)]
             new = np.array([mark not in seen for mark in marks], dtype=bool)
@@ -257,14 +277,16 @@ def _polished(columns: Column) -> tuple[Array, Array, Array]:
                 break
             column = columns.of(at)
             theta, x = column.on(chosen)
-            gap, x_held = column.gap(theta), np.maximum(x, 0.0)
-            value, (slack, room) = column.cost(x_held), column.slack(theta)
+            slack, room = column.slack(theta)
+            gap, x_held = column.gap(theta, (slack, room)), np.maximum(x, 0.0)
+            value = column.cost(x_held)
             better, lower = gap < least[at], value < cost[at]
             least[at[better]], best[at[better]] = gap[better], theta[better]
             met[at[lower]], cost[at[lower]] = x_held[lower], value[lower]
             after = np.where(chosen, x > 0.0, slack < room)
             done = (after == chosen).all(axis=1) & ~(chosen & (slack > 4.0 * room)).any(axis=1)  # the best b
-            left, at, chosen = np.setdiff1d(left, at[done]), at[~done], after[~done]
+            left[at[done]] = False
+            at, chosen = at[~done], after[~done]
     return least, best, met
 
 
