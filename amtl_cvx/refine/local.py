@@ -52,7 +52,7 @@ def derivatives(point: Point, free: Mask) -> Derivatives:
     else:
         u = kinked_multipliers(point)
         loss_gradient = fenchel(point, u).pull / point.loss_weight
-        N, WW = free_directions(point.tasks, model, point.B, u)
+        N, WW = free_directions(point)
         BW, BB = edge_blocks(point, s, t, loss_gradient)
         BW = BW @ N
     return Derivatives(

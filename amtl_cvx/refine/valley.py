@@ -17,7 +17,6 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.linalg as sl
 
-from amtl_cvx.certificate.fenchel import kinked_multipliers
 from amtl_cvx.errors import SolveError
 from amtl_cvx.problem import Point
 from amtl_cvx.refine.boxqp import box_minimum
@@ -75,6 +74,5 @@ def _newton_moves(point: Point, trust: Trust) -> Iterator[Array]:
             continue
         move = -sl.cho_solve((factor, True), local.BW.T @ step, check_finite=False)
         if not point.model.loss.smooth:
-            u = kinked_multipliers(point)
-            move = free_directions(point.tasks, point.model, point.B, u)[0] @ move
+            move = free_directions(point)[0] @ move
         yield move.reshape(point.W.shape[::-1]).T

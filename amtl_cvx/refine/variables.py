@@ -98,7 +98,7 @@ def free_part(point: Point, WW: Array, BW: Array) -> tuple[Array, Array]:
     model = point.model
     if model.loss.smooth:
         return WW, BW
-    N, WW = free_directions(point.tasks, model, point.B, kinked_multipliers(point))
+    N, WW = free_directions(point)
     return WW, BW @ N
 
 

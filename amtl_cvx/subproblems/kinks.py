@@ -18,14 +18,14 @@ import numpy as np
 
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.certificate.kinked import DENSE_LIMIT, KinkedProblem
-from amtl_cvx.problem import Model, Point
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.problem import Point
+from amtl_cvx.tasks import Array
 
 _STEPS, _REFUSED = 20, 1  # in all, and in a row without a better point
 _ACCURACY = 1e-14  # |Q| over the coupling's part of it
 _NOISE = 1e-13  # relative change of J that counts as rounding
 _INSIDE = 1e-6
-"""Share of its interval by which a multiplier keeps away from both ends if its row is on the kink."""
+"""Share of its interval by which, above `DENSE_LIMIT`, the multiplier of a row on its kink is inside."""
 
 
 def kinked_minimum(point: Point) -> Array:
@@ -57,11 +57,16 @@ def _by_dual_steps(point: Point) -> Array:
     return best
 
 
-def free_directions(
-    tasks: TaskSet, model: Model, B: Array, multipliers: tuple[Array, ...]
-) -> tuple[Array, Array]:
-    """Orthonormal moves N (T d, m) of W, tasks stacked, that leave every row on its kink, and N'HN."""
-    _, y, _ = tasks.stacked()
-    low, high = model.loss.domain(y)
-    share = (np.concatenate(multipliers) - low) / (high - low)
-    return KinkedProblem.at(tasks, model, B).free_directions((share > _INSIDE) & (share < 1.0 - _INSIDE))
+def free_directions(point: Point) -> tuple[Array, Array]:
+    """Orthonormal moves N (T d, m) of W, tasks stacked, that leave every row on its kink, and N'HN.
+
+    Which rows those are the solved W-step says, not the size of their multipliers: those of a heavy task that
+    is interpolated lie as near to an end as its weight is large.
+    """
+    solved = KinkedProblem.at(point.tasks, point.model, point.B)
+    if point.W.size <= DENSE_LIMIT:
+        return solved.free_directions(solved.minimum(point.W).on)
+    _, y, _ = point.tasks.stacked()
+    low, high = point.model.loss.domain(y)
+    share = (np.concatenate(kinked_multipliers(point)) - low) / (high - low)
+    return solved.free_directions((share > _INSIDE) & (share < 1.0 - _INSIDE))
