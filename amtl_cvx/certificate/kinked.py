@@ -324,14 +324,14 @@ class KinkedProblem:
 
     def free_directions(self, on: Mask) -> tuple[Array, Array]:
         """N (T d, m), orthonormal moves of W that leave the rows `on` where they are, and N'(P (x) I) N."""
-        return self._free(self._held(on))
+        held = self._held(on)
+        return sl.block_diag(*(each.free for each in held)), self._free(held)[2]
 
-    def _free(self, held: Sequence[_Held]) -> tuple[Array, Array]:
-        T, d = len(self.P), self.X.shape[1]
-        N: Array = sl.block_diag(*(each.free for each in held))
-        m = N.shape[1]
-        moved = (self.P @ N.reshape(T, d * m)).reshape(T * d, m) if m else N
-        return N, N.T @ moved
+    def _free(self, held: Sequence[_Held]) -> tuple[Array, Indices, Array]:
+        """What rows held on their kinks leave free, (d, m), side by side, the task of each, and N'(P (x) I) N."""
+        columns = np.hstack([each.free for each in held])
+        task = np.repeat(np.arange(len(held)), [each.free.shape[1] for each in held])
+        return columns, task, (columns.T @ columns) * self.P[np.ix_(task, task)]
 
     def _held(self, on: Mask) -> list[_Held]:
         return [self._held_by(t, rows) for t, rows in enumerate(np.split(on, self.starts[1:]))]
@@ -344,14 +344,14 @@ class KinkedProblem:
 
     def _on_kinks(self, v: Array, on: Mask) -> tuple[Array, Array]:
         """The minimum with the rows `on` held on their kinks and v fixed elsewhere: W, v with v[on] new."""
-        d, T = self.X.shape[1], len(self.P)
         fixed, held = self._pull(np.where(on, 0.0, v)), self._held(on)
         W = np.column_stack([each.point(self.X, self.kink) for each in held])
-        N, H = self._free(held)
+        columns, task, H = self._free(held)
         if len(H):
-            solve = _inverse(H)
+            solve, own = _inverse(H), np.eye(len(self.P))[task]
             for _ in range(_CORRECTIONS):
-                W = W - (N @ solve((W @ self.root @ self.root.T + fixed).T.ravel() @ N)).reshape(T, d).T
+                gradient = W @ self.root @ self.root.T + fixed
+                W = W - (columns * solve((columns * gradient[:, task]).sum(axis=0))) @ own
         v = v.copy()
         for _ in range(_CORRECTIONS):  # the first leaves rounding of the largest row's pull
             pull = -self._gradient(W, v)  # what v[on] must still make; dependent rows share it out
