@@ -48,6 +48,7 @@ _BORDER = 0.995
 _EXCHANGES, _FEW = 8, 3  # from the inside, and from the start
 _CLOSE = 1e-7  # how near to its kink, of the farthest one of its task, a row is taken to be on it
 _CORRECTIONS = 3
+_FIRM = 1e-5  # least pivot of a factor whose square is known to some digits
 _RANK = 1e-12  # relative singular value from which on rows on their kinks count as independent
 _NOISE, _SLACK, _SAME = 1e-14, 1e3, 1e-9
 
@@ -333,6 +334,21 @@ class KinkedProblem:
         task = np.repeat(np.arange(len(held)), [each.free.shape[1] for each in held])
         return columns, task, (columns.T @ columns) * self.P[np.ix_(task, task)]
 
+    def _inverse(self, columns: Array, task: Indices, H: Array) -> Callable[[Array], Array]:
+        """Solves with H of `_free`; where it has no factor of full rank for doubles, from its root's.
+
+        What that does not see either does not move.
+        """
+        unit = 1.0 / np.sqrt(np.maximum(np.diag(H), np.finfo(np.float64).tiny))
+        factor, failed = sl.lapack.dpotrf(unit[:, None] * H * unit, lower=True, clean=False)
+        if not failed and (len(H) > _SMALL or np.diag(factor).min() > _FIRM):
+            return lambda right: np.asarray(unit * sl.lapack.dpotrs(factor, unit * right, lower=True)[0])
+        root = (self.root[task].T[:, None, :] * (unit * columns)[None]).reshape(-1, len(H))
+        _, s, V = np.linalg.svd(root, full_matrices=False)
+        V = V[s > max(root.shape) * np.finfo(np.float64).eps * s[0]]
+        half = V / s[: len(V), None]
+        return lambda right: np.asarray(unit * ((half @ (unit * right)) @ half))
+
     def _held(self, on: Mask) -> list[_Held]:
         return [self._held_by(t, rows) for t, rows in enumerate(np.split(on, self.starts[1:]))]
 
@@ -348,7 +364,7 @@ class KinkedProblem:
         W = np.column_stack([each.point(self.X, self.kink) for each in held])
         columns, task, H = self._free(held)
         if len(H):
-            solve, own = _inverse(H), np.eye(len(self.P))[task]
+            solve, own = self._inverse(columns, task, H), np.eye(len(self.P))[task]
             for _ in range(_CORRECTIONS):
                 gradient = W @ self.root @ self.root.T + fixed
                 W = W - (columns * solve((columns * gradient[:, task]).sum(axis=0))) @ own
@@ -383,17 +399,6 @@ class _Held(NamedTuple):
         for _ in range(_CORRECTIONS):  # rows that are nearly parallel lose digits to the first
             w = w + self.inverse.T @ (kink[self.rows] - X[self.rows] @ w)
         return w
-
-
-def _inverse(S: Array) -> Callable[[Array], Array]:
-    """Solves with a positive semidefinite S, in the least squares sense where it has no factor."""
-    unit = 1.0 / np.sqrt(np.maximum(np.diag(S), np.finfo(np.float64).tiny))
-    S = unit[:, None] * S * unit
-    factor, failed = sl.lapack.dpotrf(S, lower=True, clean=False)
-    if failed:
-        inverse = np.linalg.pinv(S, rcond=len(S) * np.finfo(np.float64).eps, hermitian=True)
-        return lambda right: np.asarray(unit * (inverse @ (unit * right)))
-    return lambda right: np.asarray(unit * sl.lapack.dpotrs(factor, unit * right, lower=True)[0])
 
 
 def _room(value: Array, change: Array) -> float:
