@@ -187,6 +187,10 @@ class KinkedProblem:
         farthest: Array = np.maximum.reduceat(np.abs(off), self.starts)[self.task]
         return farthest
 
+    def noise(self, W: Array) -> float:
+        """Differences of J between two W beside each other that are rounding of the scores."""
+        return 0.1 * self._nothing(W)
+
     def _nothing(self, W: Array) -> float:
         """Values that are rounding: all there is where the rows are interpolated."""
         return float((self.high - self.low) @ self._rounding(W))
@@ -315,7 +319,7 @@ class KinkedProblem:
         mismatch = float((np.where(off > 0.0, self.high, self.low) - v) @ off)
         nothing = self._nothing(W)
         miss = max(miss, mismatch / abs(value) if mismatch > nothing else 0.0)
-        noise = 1e-13 * abs(value) + 0.1 * nothing
+        noise = 1e-13 * abs(value) + self.noise(W)
         return _Candidate(W, v, on, value, noise, miss, settled and miss <= _SAME)
 
     def _better(self, new: _Candidate, old: _Candidate) -> bool:
@@ -329,7 +333,7 @@ class KinkedProblem:
         return sl.block_diag(*(each.free for each in held)), self._free(held)[2]
 
     def _free(self, held: Sequence[_Held]) -> tuple[Array, Indices, Array]:
-        """What rows held on their kinks leave free, (d, m), side by side, the task of each, and N'(P (x) I) N."""
+        """What rows held on their kinks leave free, (d, m) side by side, the tasks, and N'(P (x) I) N."""
         columns = np.hstack([each.free for each in held])
         task = np.repeat(np.arange(len(held)), [each.free.shape[1] for each in held])
         return columns, task, (columns.T @ columns) * self.P[np.ix_(task, task)]

@@ -17,9 +17,9 @@ from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.refine.local import FALL, Trust, eliminated, exact_round, positive, shifted, variables
 from amtl_cvx.refine.valley import along_valley
 from amtl_cvx.subproblems.direct import DENSE_SIZE, minimised
+from amtl_cvx.subproblems.kinks import noise
 
 _TRUST_RATIO = 1e-10  # below this predicted relative decrease, J is rounding noise and the residual decides
-_NOISE = 1e-13  # relative rise of J that counts as rounding
 _TRIALS = 24
 _SLOW = 10  # slow steps in a row from which on `valley` goes on from each
 
@@ -62,7 +62,7 @@ def newton_steps(point: Point, *, trust: Trust, begun: bool = False) -> Iterator
 def _lower(old: Point, new: Point) -> Point:
     """The point of lower J; of smaller residual, where they differ by rounding."""
     gain = old.objective - new.objective
-    better = _improves(new, old) if abs(gain) <= _NOISE * abs(old.objective) else gain > 0.0
+    better = _improves(new, old) if abs(gain) <= noise(old) else gain > 0.0
     return new if better else old
 
 
@@ -72,6 +72,8 @@ def _step(point: Point, trust: Trust) -> Point | None:
     J = point.objective if local.base is point.B else point.at(B=local.base).objective
     if not len(local.value):
         return None
+    rounding = noise(point)
+    fall = max(FALL * abs(J), rounding)
     root = np.sqrt(positive(np.diag(local.BB)))
     S = eliminated(local) / np.outer(root, root)
     none = np.empty((0, 0))
@@ -91,11 +93,11 @@ def _step(point: Point, trust: Trust) -> Point | None:
         trial = minimised(point.at(B=trial_B))
         predicted = -float(gradient @ step + 0.5 * step @ S @ step)
         actual = J - trial.objective
-        if predicted > 0.0 and (predicted > _TRUST_RATIO * abs(J) or actual > FALL * abs(J)):
+        if predicted > 0.0 and (predicted > _TRUST_RATIO * abs(J) or actual > fall):
             if actual > 1e-2 * predicted:
                 trust.adapt(actual / predicted)
                 return trial
-        elif actual >= -_NOISE * abs(J):
+        elif actual >= -rounding:
             relative = relative or residuals(point).relative
             if residuals(trial).relative < 0.999 * relative:
                 trust.adapt(1.0)

@@ -36,7 +36,15 @@ def kinked_minimum(point: Point) -> Array:
         return _by_dual_steps(point)
     found = point.at(W=KinkedProblem.at(point.tasks, point.model, point.B).minimum(point.W).W)
     # among points that differ by rounding it is the one of smaller residual
-    return (found if found.objective <= point.objective + _NOISE * abs(point.objective) else point).W
+    return (found if found.objective <= point.objective + noise(point) else point).W
+
+
+def noise(point: Point) -> float:
+    """Differences of J that are rounding: rows on kinks make them of the first power of their scores' own."""
+    own = _NOISE * abs(point.objective)
+    if point.model.loss.smooth or point.W.size > DENSE_LIMIT:
+        return own
+    return own + KinkedProblem.at(point.tasks, point.model, point.B).noise(point.W)
 
 
 def _by_dual_steps(point: Point) -> Array:
@@ -45,8 +53,8 @@ def _by_dual_steps(point: Point) -> Array:
     for _ in range(_STEPS):
         coupling, value = point.square_gradient_W, point.objective
         Q = fenchel(point, kinked_multipliers(point)).pull + coupling
-        miss, noise = float(np.abs(Q).max()), _NOISE * abs(value)
-        if value < least - noise or (value <= least + noise and miss < smallest):
+        miss, slack = float(np.abs(Q).max()), _NOISE * abs(value)
+        if value < least - slack or (value <= least + slack and miss < smallest):
             best, least, smallest, refused = point.W, min(least, value), miss, 0
         elif (refused := refused + 1) > _REFUSED:
             break
