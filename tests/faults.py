@@ -229,7 +229,7 @@ GAPS = (
     Fault("Fenchel: rows not weighted", "certificate:fenchel_terms", "float(weight * np", "float(1.0 * np", GAP_W),
     Fault("Fenchel: G(u) not weighted", "certificate:fenchel_terms", "= weight * (task", "= 1.0 * (task", c.multipliers_are_judged_task_by_task),
     Fault("Fenchel: only the worst row", "certificate:fenchel_terms", "np.maximum(terms, 0.0).sum()", "np.maximum(terms, 0.0).max()", GAP_W),
-    Fault("multipliers of a kink not divided by a_t/n_t", "certificate:KinkedProblem.minimum", "np.clip(best.v, self.low, self.high) / self.weight", "np.clip(best.v, self.low, self.high)", c.gap_W_of_a_kink_is_small_at_the_minimum),
+    Fault("multipliers of a kink not divided by a_t/n_t", "problem.kinks:KinkedProblem.minimum", "np.clip(best.v, self.low, self.high) / self.weight", "np.clip(best.v, self.low, self.high)", c.gap_W_of_a_kink_is_small_at_the_minimum),
     Fault("error_W without its root", "certificate:_newton_error", "return nu / (kappa * root)", "return nu / kappa", c.error_W_holds_along_the_weakest_direction),
     Fault("modulus sigma for sigma^2", "certificate:_error", "coupling * sigma * sigma", "coupling * sigma", c.error_W_holds_along_the_weakest_direction),
     Fault("error_W without the 2 of 2 gap", "certificate:_error", "math.sqrt(2.0 * gap / modulus)", "math.sqrt(gap / modulus)", c.error_W_holds_along_the_weakest_direction),

@@ -13,7 +13,6 @@ from test_gaps_exact import exact, exact_problem, model_of
 
 from amtl_cvx import fit
 from amtl_cvx.certificate import certify, resolution, rungs, weight_evidence, weights
-from amtl_cvx.certificate.kinked import KinkedProblem
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared, SquaredHinge
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
@@ -171,7 +170,7 @@ def test_the_judged_gain_of_a_loss_with_kinks(loss: Loss, rng: np.random.Generat
     """Never below the fall to another point, in 50 digits, wherever that is from; sharp at the minimum."""
     for tasks, model, B in spread(rng, loss, 4):
         problem = exact_problem(tasks, model, B)
-        best = KinkedProblem.at(tasks, model, B).minimum(np.zeros((2, 3))).W
+        best = Problem(tasks, model).at(np.zeros((2, 3)), B).kinked.W
         least = problem.primal(exact(best))[0]
         for away in (0.0, 1e-13, 1e-8, 1e-3, 1.0):
             W = best * (1.0 + away * rng.normal(size=best.shape))
@@ -186,7 +185,7 @@ def test_large_rows_on_their_kinks_do_not_make_a_good_point_fail() -> None:
     tasks = TaskSet.from_arrays([X], [np.array([1.0, -1.0, -1.0, 1.0, -1.0])])
     transfer = LossWeightedL1(mu=0.1)
     model = Model(loss=Hinge(), transfer=transfer, coupling=1e-4, task_weights=(1.0,))
-    W = KinkedProblem.at(tasks, model, ALONE).minimum(np.zeros((2, 1))).W
+    W = Problem(tasks, model).at(np.zeros((2, 1)), ALONE).kinked.W
     problem, found = exact_problem(tasks, model, ALONE), weight_evidence(Problem(tasks, model).at(W, ALONE))
     value = problem.primal(exact(W))[0]
     assert found.by == "decrement" and found.judged <= 1e-10 * value

@@ -9,11 +9,12 @@ import pytest
 from cases import NONSMOOTH_CASES, Array, loss_id, random_transfer, tasks_for
 from scipy.optimize import linprog
 
-from amtl_cvx.certificate import kinked, residuals, weight_gap
+from amtl_cvx.certificate import residuals, weight_gap
 from amtl_cvx.certificate.fenchel import kinked_multipliers
-from amtl_cvx.certificate.kinked import KinkedProblem
 from amtl_cvx.losses import Hinge, Loss, Quantile
 from amtl_cvx.problem import Model, Problem
+from amtl_cvx.problem.kinks import KinkedProblem, minimum
+from amtl_cvx.problem.kinks.interior import begin
 from amtl_cvx.subproblems import kinks
 from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.tasks import TaskSet
@@ -132,7 +133,7 @@ def one_row(*, x: float, y: float) -> KinkedProblem:
     """(1/2) |y - x w| + w^2: least at w = y/x, v = -2 y/x^2, if that is in [-1/2, 1/2], else at +-x/4."""
     tasks = TaskSet.from_arrays([np.array([[x]])], [np.array([y])])
     model = Model(loss=Quantile(tau=0.5), transfer=LossWeightedL1(mu=1.0), coupling=1.0)
-    return KinkedProblem.at(tasks, model, np.zeros((1, 1)))
+    return Problem(tasks, model).at(np.zeros((1, 1)), np.zeros((1, 1))).kinked_problem
 
 
 @pytest.fixture
@@ -153,7 +154,7 @@ def test_a_row_whose_multiplier_is_at_its_end_by_rounding_stays_on_its_kink(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """|2 y/x^2| = 1/2: one exchange is all there is, a second would let the row go."""
-    monkeypatch.setattr(kinked, "_FEW", 1)
+    monkeypatch.setattr(minimum, "_FEW", 1)
     for x, side in zip(rng.normal(size=20), (-1.0, 1.0) * 10, strict=True):
         y = side * x * x / 4.0
         found = one_row(x=x, y=y).minimum(np.array([[y / x]]))
@@ -164,7 +165,7 @@ def test_a_row_whose_multiplier_is_at_its_end_by_rounding_stays_on_its_kink(
 def test_rows_that_no_exchange_has_reached_have_the_multipliers_of_their_sides(
     loss: Loss, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kinked, "_FEW", 0)
+    monkeypatch.setattr(minimum, "_FEW", 0)
     monkeypatch.setattr(KinkedProblem, "_from_inside", lambda self, W, best: best)
     tasks, W = tasks_for(loss, rng, d=3, counts=(9, 6)), rng.normal(size=(3, 2))
     model = Model(loss=loss, transfer=LossWeightedL1(mu=0.2), coupling=0.5)
@@ -181,14 +182,13 @@ def test_the_interior_begins_where_no_row_is_far_nearer_to_its_border(
 ) -> None:
     """p - q = z - kink with p, q > 0, the least a tenth of the largest distance of all, in any unit of W."""
     tasks = tasks_for(loss, rng, d=3, counts=(9, 6))
-    problem = KinkedProblem.at(
-        tasks, Model(loss=loss, transfer=LossWeightedL1(mu=0.2), coupling=0.5), np.zeros((2, 2))
-    )
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.2), coupling=0.5)
+    problem = Problem(tasks, model).at(np.zeros((3, 2)), np.zeros((2, 2))).kinked_problem
     for size in (1e-6, 1.0, 1e6):
         W = size * rng.normal(size=(3, 2))
         z = np.concatenate([task.X @ w for task, w in zip(tasks, W.T, strict=True)])
         kinks = np.concatenate([task.y for task in tasks])  # of a hinge 1/y = y
-        begun = problem._begin(W)
+        begun = begin(problem, W)
         np.testing.assert_allclose(begun.above - begun.below, z - kinks, rtol=1e-12, atol=1e-15 * size)
         far = max(np.abs(z - kinks).max(), np.abs(kinks).max())
         assert min(begun.above.min(), begun.below.min()) >= 0.1 * far * (1.0 - 1e-6)

@@ -21,11 +21,11 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as sl
 
-from amtl_cvx.certificate.kinked import DENSE_LIMIT, KinkedProblem
 from amtl_cvx.certificate.slope import EPS, Slope
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Loss
 from amtl_cvx.problem import Point
+from amtl_cvx.problem.kinks import DENSE_LIMIT
 from amtl_cvx.tasks import Array, Indices, Task, TaskSet
 
 _STEPS = 60
@@ -116,7 +116,7 @@ def kinked_multipliers(point: Point) -> tuple[Array, ...]:
 
     Away from the kink the sign of kink - z decides. Where that leads to no consistent set of rows on the kink
     (`settled`), the box QP is solved on the rows nearest to it, and on more of them while others want to
-    move: so above `kinked.DENSE_LIMIT` unknowns, below the W-step is solved with its multipliers. Where I - B
+    move: so above `DENSE_LIMIT` unknowns, below the W-step is solved with its multipliers. Where I - B
     is singular there is no bound: the QP then makes Q itself small, as the residual wants it.
     """
     return point.kept("multipliers", lambda: _kinked_multipliers(point))
@@ -125,7 +125,7 @@ def kinked_multipliers(point: Point) -> tuple[Array, ...]:
 def _kinked_multipliers(point: Point) -> tuple[Array, ...]:
     tasks, W = point.tasks, point.W
     if W.size <= DENSE_LIMIT:
-        return KinkedProblem.at(tasks, point.model, point.B).minimum(W).multipliers
+        return point.kinked.multipliers
     problem = _RowProblem.at(point)
     v = np.where(problem.c > 0, problem.low, problem.high)
     close = np.abs(problem.c) <= _CLOSE * float(np.abs(problem.c).max())

@@ -26,6 +26,7 @@ import numpy as np
 from amtl_cvx.errors import ModelError
 from amtl_cvx.problem import stored
 from amtl_cvx.problem.coupling import difference, residual, slope_B, slope_W, stacked_hessian
+from amtl_cvx.problem.kinks import KinkedMinimum, KinkedProblem, KinkedRows
 from amtl_cvx.problem.model import Model, check_problem
 from amtl_cvx.problem.squares import Squares, least_singular
 from amtl_cvx.rowspace import spanning
@@ -33,7 +34,7 @@ from amtl_cvx.tasks import Array, TaskSet
 
 Kept = TypeVar("Kept")
 _OF_W = ("losses", "weighted_losses", "loss_gradient", "row_prices", "edge_prices")
-_OF_B = ("M", "squares", "loss_weight", "svd")
+_OF_B = ("M", "squares", "loss_weight", "svd", "kinked_problem")
 
 
 class Terms(NamedTuple):
@@ -157,6 +158,11 @@ class Problem:
         return _frozen(self.model.loss_scales(self.tasks))
 
     @cached_property
+    def kinked_rows(self) -> KinkedRows:
+        """The rows of a loss with kinks, stacked."""
+        return KinkedRows.of(self.tasks, self.model.loss)
+
+    @cached_property
     def losses_at_zero(self) -> Array:
         """The losses L_t(0), (T,), without c_t."""
         return _frozen(self.model.losses(self.tasks, np.zeros((self.tasks.d, self.tasks.T))))
@@ -217,6 +223,9 @@ class Point:
         new = Point(self.problem, self.W if W is None else W, self.B if B is None else B)
         kept = (*(_OF_W if W is None else ()), *(_OF_B if B is None else ()))
         new.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
+        solved = self.__dict__.get("kinked")
+        if B is None and solved is not None and solved.settled:
+            new.__dict__["kinked"] = solved  # of B alone, wherever W stood
         return new
 
     def kept(self, name: str, found: Callable[[], Kept]) -> Kept:
@@ -294,6 +303,17 @@ class Point:
     def R(self) -> Array:
         """What the coupling makes small: W - W B, (d, T)."""
         return _frozen(residual(self.W, self.B))
+
+    @cached_property
+    def kinked_problem(self) -> KinkedProblem:
+        """The W-step at this B, for a loss with kinks."""
+        root = np.sqrt(2.0 * self.model.coupling) * self.K
+        return KinkedProblem.at(self.problem.kinked_rows, weight=self.loss_weight, root=root)
+
+    @cached_property
+    def kinked(self) -> KinkedMinimum:
+        """Its minimum with the multipliers that prove it, looked for from this W."""
+        return self.kinked_problem.minimum(self.W)
 
     @cached_property
     def losses(self) -> Array:

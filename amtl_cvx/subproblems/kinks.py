@@ -1,7 +1,7 @@
 r"""W-steps of losses with kinks (hinge, quantile), exactly.
 
 At the minimum some rows stand on their kink, and the loss grows with the first power of the distance from it:
-the 1e-9 that an interior-point solver leaves is too much. `certificate.kinked` solves the W-step anew, finds
+the 1e-9 that an interior-point solver leaves is too much. `problem.kinks` solves the W-step anew, finds
 these rows and puts them there. As long as their multipliers stay inside their intervals the rows stay on
 their kinks while B moves a little: W moves in the directions that they leave free, and in these the Hessian
 of J in W is that of coupling and Omega alone (`free_directions`). Refinement works in them.
@@ -17,8 +17,8 @@ from __future__ import annotations
 import numpy as np
 
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
-from amtl_cvx.certificate.kinked import DENSE_LIMIT, KinkedProblem
 from amtl_cvx.problem import Point
+from amtl_cvx.problem.kinks import DENSE_LIMIT
 from amtl_cvx.tasks import Array
 
 _STEPS, _REFUSED = 20, 1  # in all, and in a row without a better point
@@ -34,7 +34,7 @@ def kinked_minimum(point: Point) -> Array:
         if not point.least_of_K > 0.0:
             return point.W
         return _by_dual_steps(point)
-    found = point.at(W=KinkedProblem.at(point.tasks, point.model, point.B).minimum(point.W).W)
+    found = point.at(W=point.kinked.W)
     # among points that differ by rounding it is the one of smaller residual
     return (found if found.objective <= point.objective + noise(point) else point).W
 
@@ -44,7 +44,7 @@ def noise(point: Point) -> float:
     own = _NOISE * abs(point.objective)
     if point.model.loss.smooth or point.W.size > DENSE_LIMIT:
         return own
-    return own + KinkedProblem.at(point.tasks, point.model, point.B).noise(point.W)
+    return own + point.kinked_problem.noise(point.W)
 
 
 def _by_dual_steps(point: Point) -> Array:
@@ -71,9 +71,9 @@ def free_directions(point: Point) -> tuple[Array, Array]:
     Which rows those are the solved W-step says, not the size of their multipliers: those of a heavy task that
     is interpolated lie as near to an end as its weight is large.
     """
-    solved = KinkedProblem.at(point.tasks, point.model, point.B)
+    solved = point.kinked_problem
     if point.W.size <= DENSE_LIMIT:
-        return solved.free_directions(solved.minimum(point.W).on)
+        return solved.free_directions(point.kinked.on)
     _, y, _ = point.tasks.stacked()
     low, high = point.model.loss.domain(y)
     share = (np.concatenate(kinked_multipliers(point)) - low) / (high - low)

@@ -1,0 +1,91 @@
+"""Rows with one kink each, and faces of the W-step: what rows held on their kinks leave free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from amtl_cvx.losses import Loss
+from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
+
+CORRECTIONS = 3
+_RANK = 1e-12  # relative singular value from which on rows on their kinks count as independent
+_MOST = 20_000  # faces of single tasks that are kept
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class KinkedRows:
+    """The rows of all tasks stacked, whatever B is."""
+
+    X: Array
+    task: Indices
+    starts: Indices
+    place: Indices
+    padded: Array
+    """X by tasks, (T, most rows, d)."""
+    scale: Array
+    low: Array
+    high: Array
+    """Between which phi' lies."""
+    kink: Array
+    held: dict[tuple[int, bytes], Held] = field(default_factory=dict)
+    """Those that were needed so far."""
+
+    @classmethod
+    def of(cls, tasks: TaskSet, loss: Loss) -> KinkedRows:
+        X, y, task = tasks.stacked()
+        low, high = loss.domain(y)
+        starts = np.searchsorted(task, np.arange(tasks.T))
+        place = np.arange(len(y)) - starts[task]
+        padded = np.zeros((tasks.T, int(place.max()) + 1, tasks.d))
+        padded[task, place] = X
+        return cls(
+            X=X,
+            task=task,
+            starts=starts,
+            place=place,
+            padded=padded,
+            scale=np.array([loss.scale(each) for each in tasks]),
+            low=low,
+            high=high,
+            kink=(loss.conjugate(high, y) - loss.conjugate(low, y)) / (high - low),
+        )
+
+    def face(self, on: Mask) -> list[Held]:
+        """The rows `on` (N,) held on their kinks, task by task."""
+        if len(self.held) > _MOST:
+            self.held.clear()
+        return [self._held_by(t, rows) for t, rows in enumerate(np.split(on, self.starts[1:]))]
+
+    def _held_by(self, t: int, on: Mask) -> Held:
+        key = t, on.tobytes()
+        if key not in self.held:
+            self.held[key] = Held.at(self.X, self.starts[t] + np.flatnonzero(on))
+        return self.held[key]
+
+
+class Held(NamedTuple):
+    """Rows of one task held on their kinks."""
+
+    rows: Indices
+    inverse: Array
+    """(X')^+, from a pull to multipliers; its transpose leads from kinks to the shortest w."""
+    free: Array
+    """An orthonormal basis of what X does not see."""
+
+    @classmethod
+    def at(cls, X: Array, rows: Indices) -> Held:
+        length = np.linalg.norm(X[rows], axis=1)
+        length = np.where(length > 0.0, length, 1.0)
+        U, s, V = np.linalg.svd(X[rows] / length[:, None], full_matrices=True)
+        rank = int((s > _RANK * s.max(initial=0.0)).sum())
+        return cls(rows, (U[:, :rank] / s[:rank]) @ V[:rank] / length[:, None], V[rank:].T)
+
+    def point(self, X: Array, kink: Array) -> Array:
+        """The shortest w that puts the rows on their kinks, (d,); in the least squares sense."""
+        w = np.zeros(X.shape[1])
+        for _ in range(CORRECTIONS):  # rows that are nearly parallel lose digits to the first
+            w = w + self.inverse.T @ (kink[self.rows] - X[self.rows] @ w)
+        return w
