@@ -202,7 +202,7 @@ class Run:
         """Whether to save now: after the first round, and before the next step could take too long."""
         self._pace, self._stepped = max(now - self._stepped, 0.5 * self._pace), now
         if self._saved is None:
-            return step != "W" or _MARGIN * self._pace >= INTERVAL
+            return step != self.family.blocks[0] or _MARGIN * self._pace >= INTERVAL
         return now - self._saved + _MARGIN * self._pace >= INTERVAL
 
     def _save(self) -> None:

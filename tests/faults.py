@@ -516,6 +516,13 @@ TERMS = (
     Fault("two classes of one name", "plugins:Plugins.register", "not isinstance(name, str) or (", "not isinstance(name, str) and (", NAMES),
 )  # fmt: skip
 
+BLOCKS = (
+    Fault("a rise is taken", "coordinator:half_step", "if point.objective <= before.objective + _NOISE", "if point.objective <= np.inf + _NOISE", c.rounds_descend_and_go_on),
+    Fault("what stood still counts as moved", "coordinator:half_step", "moved or (run.moved and not fresh)", "moved or run.moved", c.rounds_descend_and_go_on),
+    Fault("a round begins anew after an interrupt", "coordinator:rounds", "names.index(last) + 1 if last in names", "0 if last in names", c.rounds_descend_and_go_on),
+    Fault("one round too many", "coordinator:rounds", "run.round < most", "run.round <= most", c.rounds_descend_and_go_on),
+)  # fmt: skip
+
 STORED = (
     Fault("a changed array is read", "problem.stored:_array", "if files and files.get", "if not files and files.get", c.stored_problems_come_back),
     Fault("a changed description is read", "problem.stored:read_about", 'if "sha256" in about', 'if "sha255" in about', c.stored_problems_come_back),
@@ -563,6 +570,7 @@ FAULTS = (
     *GLOBAL,
     *SEARCH,
     *TERMS,
+    *BLOCKS,
     *STORED,
     *OMEGA,
 )

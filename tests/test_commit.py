@@ -188,7 +188,7 @@ def test_numbers_and_digest_are_of_one_file(
         write(place, old, data)
         return found
 
-    monkeypatch.setattr("amtl_cvx.runfolder.stored.read_point", slowly)
+    monkeypatch.setattr("amtl_cvx.amtl.family.read_point", slowly)
     stored = read_run(place)
     assert stored.run["seed"] == len(old.history)
     np.testing.assert_array_equal(stored.W, old.W)

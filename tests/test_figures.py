@@ -16,6 +16,7 @@ from cases import random_tasks
 from command_line import GIVEN, Run, point
 
 from amtl_cvx import LossWeightedL1, Model, certify, fit, known, report
+from amtl_cvx.amtl import pages
 from amtl_cvx.certificate import Certificate, rungs, verdict
 from amtl_cvx.certificate.figures import Fact, double_above, double_below, fact, rounded_down, rounded_up
 from amtl_cvx.certificate.weights import WeightEvidence
@@ -130,7 +131,7 @@ def test_a_new_figure_is_a_row_and_its_value(
         rf"longest +{shown} +{re.escape(words)}", run("certify", "a.npz", "run", "--figures").out
     )
     assert f"    longest              {words}" in run("certify", "--help").out.splitlines()
-    monkeypatch.setattr(pictures, "graph_pictures", lambda graph: [])
+    monkeypatch.setattr(pages, "graph_pictures", lambda graph: [])
     monkeypatch.setattr(pictures, "convergence_picture", lambda solution: pictures.Picture("", "", "", 1))
     solution = fit(
         random_tasks(rng, d=2, counts=(9, 12)), Model(transfer=LossWeightedL1(mu=9.0), coupling=1.0)

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import amtl_cvx.report as report
+from amtl_cvx.amtl import pages
 from amtl_cvx.certificate import LEVELS, Certificate, certify
 from amtl_cvx.certificate.levels import INTERRUPTED
 from amtl_cvx.errors import DataError
@@ -120,7 +121,7 @@ def coarse_pictures() -> Iterator[None]:
 def no_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests of words that do not depend on the pictures."""
     picture = pictures.Picture("data:image/png;base64,", "a picture", "", 100)
-    monkeypatch.setattr(pictures, "graph_pictures", lambda graph: [picture, picture])
+    monkeypatch.setattr(pages, "graph_pictures", lambda graph: [picture, picture])
     monkeypatch.setattr(pictures, "convergence_picture", lambda solution: picture)
 
 
@@ -279,7 +280,7 @@ def test_an_empty_graph_and_a_single_task_are_put_in_words(tmp_path: Path) -> No
 
 @words_only
 def test_a_long_edge_table_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tables, "MAX_ROWS", 3)
+    monkeypatch.setattr(pages, "MAX_ROWS", 3)
     solution = solved()
     _, page = written(tmp_path, solution)
     assert len(page.tables["edges"]) == 4

@@ -13,9 +13,11 @@ from amtl_cvx.amtl.alternating import Alternating
 from amtl_cvx.amtl.coordinates import fitted
 from amtl_cvx.arrays import Array, check_weights
 from amtl_cvx.certificate import Certificate, conclude, infeasibility, residuals
+from amtl_cvx.certificate.words import headline
 from amtl_cvx.curriculum import Curriculum, SingleTask
-from amtl_cvx.errors import ModelError
-from amtl_cvx.families import Evidence, Family, Method
+from amtl_cvx.data import read_point
+from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.families import Evidence, Family, Found, Method
 from amtl_cvx.graph import TransferGraph
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Point, Problem
@@ -50,6 +52,12 @@ class AmtlFamily(Family):
             d, T = np.shape(blocks["W"])
             W, B = check_weights(blocks["W"], blocks["B"], d=d, T=T)
         return {"W": W, "B": B}
+
+    def read(self, source: Any, *, arrays: Callable[..., Mapping[str, Any]]) -> Found:
+        found = read_point(source)
+        return Found(
+            {"W": found.W, "B": found.B}, found.losses, found.order, found.task_names, found.feature_names
+        )
 
     def prepare_start(self, problem: Problem, start: Any) -> dict[str, Array]:
         blocks = super().prepare_start(problem, start)
@@ -100,6 +108,18 @@ class AmtlFamily(Family):
         signed = solution.model.transfer.feasible(len(solution.B)).signed
         return TransferGraph(B=solution.B, names=solution.task_names, losses=solution.losses, signed=signed)
 
+    def stored_graph(self, stored: Any, *, threshold: float) -> TransferGraph:
+        """The graph of a stored run; edges may be negative where its penalty says so, or, if unknown, B."""
+        signed = False
+        if stored.run.get("model"):
+            try:
+                signed = stored.model.transfer.feasible(len(stored.B)).signed
+            except (DataError, ModelError):
+                signed = bool((stored.B < 0.0).any())
+        return TransferGraph(
+            B=stored.B, names=stored.task_names, losses=stored.losses, threshold=threshold, signed=signed
+        )
+
     def summary(self, solution: Solution) -> str:
         return self.graph(solution).describe()
 
@@ -115,16 +135,17 @@ class AmtlFamily(Family):
             "graph.graphml": lambda path: graph.write_graphml(path),
         }
 
+    def sections(self, solution: Solution, *, truth: Any = None) -> Mapping[str, str]:
+        from amtl_cvx.amtl.pages import sections  # matplotlib
+
+        return sections(solution, self.graph(solution), truth)
+
     def tiles(self, solution: Solution) -> Sequence[tuple[str, str]]:
         T = len(solution.B)
         return (("edges", f"{solution.certificate.edges} of {T * (T - 1)}"),)
 
     def headline(self, certificate: Certificate) -> str:
-        return {
-            "joint": "A verified first-order point",
-            "single-task": "Verified single-task solutions",
-            "curriculum": "Every step of the curriculum is verified",
-        }.get(certificate.kind, "The certificate passes")
+        return headline(certificate)
 
 
 AMTL = AmtlFamily()

@@ -12,6 +12,7 @@ import numpy as np
 
 from amtl_cvx.arrays import is_number
 from amtl_cvx.certificate import words
+from amtl_cvx.certificate.levels import Rung
 from amtl_cvx.certificate.residuals import Residuals
 from amtl_cvx.certificate.rules import RULES
 from amtl_cvx.errors import ModelError
@@ -75,6 +76,10 @@ class Certificate(Known):
     def verdict(self) -> str:
         """One line: level, word and the figures that decide."""
         return words.verdict(self)
+
+    def rungs(self) -> tuple[Rung, ...]:
+        """Every level of the ladder with its state, in words."""
+        return words.rungs(self)
 
     def limit_words(self) -> str:
         """What the limit of the gains is."""

@@ -10,7 +10,6 @@ from amtl_cvx.commands.output import files_of_run, write_whole
 from amtl_cvx.commands.settings import admit, number
 from amtl_cvx.data import problem_names, read
 from amtl_cvx.errors import DataError, Exit, ModelError
-from amtl_cvx.graph import TransferGraph
 from amtl_cvx.runfolder import read_history, read_run
 
 _log = logging.getLogger(__name__)
@@ -26,17 +25,12 @@ def plot(arguments: Namespace) -> Exit:
     stored = read_run(arguments.run)
     if missing := stored.missing_penalty():
         _log.warning("%s: %s; the picture is drawn without it", arguments.run, missing)
-    graph = TransferGraph(
-        B=stored.B,
-        names=stored.task_names,
-        losses=stored.losses,
-        threshold=arguments.threshold,
-        signed=stored.signed,
-    )
     name = str(stored.data.get("name", arguments.run.name))
     if arguments.kind == "convergence":
         tol = number("tol", stored.arguments.get("tol", 1e-8))
         figure = plotting.convergence_figure(read_history(arguments.run), tol=tol)
+    elif (graph := stored.family.stored_graph(stored, threshold=arguments.threshold)) is None:
+        raise DataError(f"{stored.family.name} learns no graph: choose --kind convergence")
     elif arguments.kind == "truth":
         truth = read(name).truth_B if name in problem_names() else None
         if truth is None:

@@ -13,12 +13,13 @@ import importlib
 from typing import Any
 
 from amtl_cvx.errors import ModelError
-from amtl_cvx.families.base import Evidence, Family, Memory, Method, Named
+from amtl_cvx.families.base import Evidence, Family, Found, Memory, Method, Named
 
 __all__ = [
     "DEFAULT",
     "Evidence",
     "Family",
+    "Found",
     "Memory",
     "Method",
     "Named",

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from amtl_cvx.arrays import Array
 
 if TYPE_CHECKING:
+    from amtl_cvx.graph import TransferGraph
     from amtl_cvx.options import Options
     from amtl_cvx.solution import Solution, State
     from amtl_cvx.tasks import TaskSet
@@ -26,6 +27,16 @@ class Evidence(NamedTuple):
 
     stationarity: Mapping[str, float]
     relative: float
+
+
+class Found(NamedTuple):
+    """What a file says of a point, before anything of it is checked."""
+
+    blocks: Mapping[str, Any]
+    losses: Any = None
+    order: Any = None
+    task_names: tuple[str, ...] | None = None
+    feature_names: tuple[str, ...] | None = None
 
 
 class Named:
@@ -139,6 +150,11 @@ class Family(abc.ABC):
     def losses(self, tasks: TaskSet, model: Any, blocks: Mapping[str, Array]) -> Array:
         """The losses of the tasks, (T,), without weights."""
 
+    def read(self, source: Any, *, arrays: Callable[..., Mapping[str, Any]]) -> Found:
+        """The blocks in a file, open or not; `arrays` reads named arrays of a .npz without trust."""
+        found = arrays(source, required=self.blocks, optional=("losses",))
+        return Found({name: found[name] for name in self.blocks}, found.get("losses"))
+
     def prepare_start(self, problem: Any, start: Any) -> dict[str, Array]:
         """The blocks of a start that the user gives, or `AMTLError`."""
         return self.checked({name: getattr(start, name) for name in self.blocks}, tasks=problem.tasks)
@@ -150,6 +166,10 @@ class Family(abc.ABC):
     def rest(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         """What a solution stores beside its blocks, by name: arrays."""
         return {}
+
+    def stored_graph(self, stored: Any, *, threshold: float) -> TransferGraph | None:
+        """The directed graph over the tasks of a stored run, for a family that learns one."""
+        return None
 
     def summary(self, solution: Solution) -> str:
         """What was learned, in a line."""
@@ -163,14 +183,14 @@ class Family(abc.ABC):
         """The files of a run folder beside numbers and report, with what writes each."""
         return {}
 
-    def sections(self, solution: Solution, *, truth: Any = None) -> Sequence[str]:
-        """The family's own sections of the report, HTML that is escaped."""
-        return ()
+    def sections(self, solution: Solution, *, truth: Any = None) -> Mapping[str, str]:
+        """The family's own HTML in the report, escaped: "learned", "about" (its certificate), "details"."""
+        return {}
 
     def tiles(self, solution: Solution) -> Sequence[tuple[str, str]]:
         """Figures under the headline of the report."""
         return ()
 
     def headline(self, certificate: Any) -> str:
-        """The verdict of a certificate that passes, without claiming more than was shown."""
-        return "The certificate passes"
+        """The verdict in one line, without claiming more than was shown."""
+        return "The certificate passes" if certificate.passes else "The certificate does not pass"

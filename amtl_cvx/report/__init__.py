@@ -20,14 +20,12 @@ from typing import Any
 import jinja2
 from numpy.typing import ArrayLike
 
-from amtl_cvx.certificate import LEVELS, rungs
+from amtl_cvx.certificate import LEVELS
 from amtl_cvx.certificate.figures import facts
-from amtl_cvx.certificate.words import headline
 from amtl_cvx.plotting.canvas import shortened
 from amtl_cvx.report import pictures
 from amtl_cvx.report.tables import (
     digits,
-    edge_rows,
     score_table,
     score_words,
     settings,
@@ -37,6 +35,8 @@ from amtl_cvx.report.tables import (
 )
 from amtl_cvx.solution import Solution
 
+_EMPTY = {"learned": "", "about": "", "details": ""}
+"""Where a family may put sections of its own."""
 _MARKS = {
     "reached": "\N{CHECK MARK}",
     "not reached": "\N{MULTIPLICATION X}",
@@ -71,34 +71,30 @@ def write_report(
     scores : Mapping, optional
         Per method a number, or a mapping from metric to number; e.g. test errors.
     truth_B : (T, T) array_like, optional
-        The planted B, where it is known.
+        The planted truth that the family knows to draw (AMTL: B), where there is one.
 
     Raises
     ------
     DataError
         If truth_B has another shape than B.
     """
-    graph = solution.graph
-    page = _template().render(
+    page = template("page.html.jinja").render(
         solution=solution,
         certificate=solution.certificate,
         level_word=LEVELS.get(solution.certificate.level or "", ""),
         sentences=solution.certificate.sentences(),
-        headline=headline(solution.certificate),
+        headline=solution.family.headline(solution.certificate),
         numbers=tiles(solution, data),
-        graph=graph,
+        tasks=solution.predictors.shape[1],
+        sections={**_EMPTY, **solution.family.sections(solution, truth=truth_B)},
         weights=weight_table(solution),
         command=arguments.get("command_line"),
         score_words=score_words(scores or {}),
-        pictures=pictures.graph_pictures(graph),
         convergence=pictures.convergence_picture(solution),
-        truth=None if truth_B is None else pictures.truth_picture(graph, truth_B),
         rungs=[
-            (rung, _MARKS[rung.state], rung.state.replace(" ", "-")) for rung in rungs(solution.certificate)
+            (rung, _MARKS[rung.state], rung.state.replace(" ", "-")) for rung in solution.certificate.rungs()
         ],
         fact_groups=facts(solution.certificate),
-        edges=edge_rows(graph),
-        tasks=graph.to_dict()["tasks"],
         score_table=score_table(scores or {}),
         run_tables=[
             ("Settings", settings(arguments)),
@@ -110,10 +106,18 @@ def write_report(
     Path(path).write_text(page, encoding="utf-8")
 
 
-def _template() -> jinja2.Template:
-    files = importlib.resources.files(__name__)
+def template(name: str, *, home: str = __name__) -> jinja2.Template:
+    """A template of the package `home`, which may import and include those of this one."""
+    places = [importlib.resources.files(each) for each in dict.fromkeys((home, __name__))]
+
+    def text(name: str) -> str:
+        """Where it is first found."""
+        return next(place.joinpath(name) for place in places if place.joinpath(name).is_file()).read_text(
+            encoding="utf-8"
+        )
+
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(lambda name: files.joinpath(name).read_text(encoding="utf-8")),
+        loader=jinja2.FunctionLoader(text),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -122,4 +126,4 @@ def _template() -> jinja2.Template:
     environment.filters["shown"] = shown
     environment.filters["digits"] = digits
     environment.filters["short"] = lambda name: shortened(name, 22)
-    return environment.get_template("page.html.jinja")
+    return environment.get_template(name)

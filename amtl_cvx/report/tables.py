@@ -8,14 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amtl_cvx.certificate.figures import rounded_up
-from amtl_cvx.graph import TransferGraph
 from amtl_cvx.scoring import SINGLE_TASK, SINGLE_TASK_WORDS
 from amtl_cvx.solution import Solution
 
-MAX_ROWS = 2000
-"""How many edges, the strongest, the edge table lists."""
 MAX_FEATURES, MAX_TASKS = 80, 40
-"""The features and tasks with the largest weights that the table of W shows."""
+"""The features and tasks with the largest weights that the table of predictors shows."""
 STRONGEST = 12
 """How many single weights are listed."""
 _METRICS = {
@@ -30,7 +27,7 @@ _UNTOLD = ("command", "command_line", "data", "out", "quiet", "verbose", "json",
 
 
 class Weights(NamedTuple):
-    """W as a table: `rows` of (feature, cells), a cell is (number, its share of the largest)."""
+    """Predictors as a table: `rows` of (feature, cells), a cell is (number, its share of the largest)."""
 
     columns: list[str]
     rows: list[tuple[str, list[tuple[str, float]]]]
@@ -41,12 +38,12 @@ class Weights(NamedTuple):
 def tiles(solution: Solution, data: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The tiles under the headline."""
     certificate = solution.certificate
-    d, T = solution.W.shape
+    d, T = solution.predictors.shape
     raw = None if solution.preparation is None else solution.preparation.d
     tiles = [
         ("objective J", f"{solution.objective:.8g}"),
         ("relative residual", rounded_up(certificate.relative)),
-        ("edges", f"{certificate.edges} of {T * (T - 1)}"),
+        *solution.family.tiles(solution),
         ("tasks", str(T)),
         ("features", str(d)) if raw is None or raw == d else ("features, intercept", f"{raw} + {d - raw}"),
     ]
@@ -73,13 +70,13 @@ def settings(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def weight_table(solution: Solution) -> Weights:
-    """W, features in rows; of many features or tasks those with the largest weights.
+    """The predictors, features in rows; of many features or tasks those with the largest weights.
 
     The intercept, in other units than all others, is shown but not compared with them.
     """
-    W, names = solution.W, _feature_names(solution)
-    d, T = W.shape
-    size = np.abs(W)
+    weights, names = solution.predictors, _feature_names(solution)
+    d, T = weights.shape
+    size = np.abs(weights)
     if d > 1 and solution.preparation is not None and solution.preparation.intercept:
         size[-1] = 0.0
     full = float(size.max()) or 1.0
@@ -91,13 +88,15 @@ def weight_table(solution: Solution) -> Weights:
         if shown < count
     ]
     largest = zip(
-        *np.unravel_index(np.argsort(-size, axis=None, kind="stable")[:STRONGEST], W.shape), strict=True
+        *np.unravel_index(np.argsort(-size, axis=None, kind="stable")[:STRONGEST], weights.shape), strict=True
     )
     return Weights(
         columns=[solution.task_names[t] for t in tasks],
-        rows=[(names[j], [_cell(float(W[j, t]), full) for t in tasks]) for j in features],
+        rows=[(names[j], [_cell(float(weights[j, t]), full) for t in tasks]) for j in features],
         left_out=" and ".join(cut),
-        strongest=[(names[j], solution.task_names[t], float(W[j, t])) for j, t in largest if size[j, t]],
+        strongest=[
+            (names[j], solution.task_names[t], float(weights[j, t])) for j, t in largest if size[j, t]
+        ],
     )
 
 
@@ -109,7 +108,7 @@ def _cell(value: float, full: float) -> tuple[str, float]:
 
 def _feature_names(solution: Solution) -> list[str]:
     """A name of every row of W."""
-    d = len(solution.W)
+    d = len(solution.predictors)
     names = list(solution.feature_names or ())
     if not names:
         raw = d if solution.preparation is None else solution.preparation.d
@@ -136,20 +135,6 @@ def score_table(scores: Mapping[str, Any]) -> tuple[list[str], list[tuple[str, l
         for method, value in scores.items()
     ]
     return columns, rows
-
-
-def edge_rows(graph: TransferGraph) -> list[dict[str, Any]]:
-    """The strongest edges, each with its share of what its target takes."""
-    incoming = graph.incoming
-    return [
-        {
-            "source": graph.names[s],
-            "target": graph.names[t],
-            "weight": weight,
-            "share": abs(weight) / float(incoming[t]),
-        }
-        for s, t, weight in graph.edges[:MAX_ROWS]
-    ]
 
 
 def shown(value: Any) -> str:

@@ -298,7 +298,7 @@ def save(
         raise DataError(
             "the features have another order than those of the solution: give the data of the fit"
         )
-    prepared.check_point(solution.W, solution.B)
+    solution.family.checked(solution.blocks, tasks=prepared)
     dataset = Dataset(name=name, train=tasks, source="Python")
     arguments = {"tol": solution.certificate.tol, "ridge": solution.ridge}
     place = Path(folder)

@@ -15,15 +15,15 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from amtl_cvx.arrays import Array, Labels, check_weights, clean
-from amtl_cvx.data import PointArrays, read_point
-from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.families import DEFAULT, family_named
+from amtl_cvx.arrays import Array, Labels, clean
+from amtl_cvx.data import read_arrays
+from amtl_cvx.errors import DataError
+from amtl_cvx.families import DEFAULT, Family, Found, Named, family_named
 from amtl_cvx.losses import Loss
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.problem import Model
 from amtl_cvx.problem.stored import loss_from
-from amtl_cvx.runfolder.content import model_from_dict, parse_run_json
+from amtl_cvx.runfolder.content import parse_run_json
 from amtl_cvx.runfolder.files import locate, recorded_files
 from amtl_cvx.runfolder.schema import check_record, check_run
 from amtl_cvx.solution import Record
@@ -39,19 +39,29 @@ _ATTEMPTS = 100
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class StoredRun:
+class StoredRun(Named):
     """A run read back: numbers from solution.npz, the rest from run.json beside it (if there is one).
 
-    `own_tasks` and `own_features` are names that the file of W and B itself gives their columns and rows.
+    `blocks` are those of the family, each an attribute too (AMTL: ``W``, ``B``). `own_tasks` and
+    `own_features` are names that the file of the blocks itself gives.
     """
 
-    W: Array
-    B: Array
+    blocks: Mapping[str, Array]
     losses: Array | None = None
     order: tuple[int, ...] | None = None
     own_tasks: tuple[str, ...] | None = None
     own_features: tuple[str, ...] | None = None
     run: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def family(self) -> Family:
+        """The family that run.json names, AMTL without one."""
+        return family_named(self.run.get("family", DEFAULT))
+
+    @property
+    def predictors(self) -> Array:
+        """The predictors of the tasks for prepared features, (d, T)."""
+        return self.family.predictors(self.blocks)
 
     @property
     def arguments(self) -> Mapping[str, Any]:
@@ -74,16 +84,18 @@ class StoredRun:
         if stored is None:
             return None
         preparation = replace(Preparation.from_dict(stored), feature_names=self.feature_names)
-        if preparation.d + preparation.intercept != len(self.W):
+        if preparation.d + preparation.intercept != len(self.predictors):
             raise DataError(
-                f"run.json: the preparation is one of {preparation.d} features, W has {len(self.W)} rows:"
-                " keep the files of a run together"
+                f"run.json: the preparation is one of {preparation.d} features, the predictors have"
+                f" {len(self.predictors)}: keep the files of a run together"
             )
         return preparation
 
     @property
     def task_names(self) -> tuple[str, ...]:
-        return tuple(map(clean, self.run.get("task_names") or [f"task {t}" for t in range(len(self.B))]))
+        return tuple(
+            map(clean, self.run.get("task_names") or [f"task {t}" for t in range(self.predictors.shape[1])])
+        )
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
@@ -99,22 +111,13 @@ class StoredRun:
     @property
     def model(self) -> Model:
         """The model of run.json; `DataError` where there is none."""
-        return model_from_dict(self._model)
+        model: Model = self.family.model_from(self._model)
+        return model
 
     @property
     def loss(self) -> Loss:
         """The loss of run.json; `DataError` where there is none."""
         return loss_from(self._model, source="run.json")
-
-    @property
-    def signed(self) -> bool:
-        """Whether edges may be negative: the penalty's set says it; where that is not known, B does."""
-        if not self.run.get("model"):
-            return False
-        try:
-            return self.model.transfer.feasible(len(self.B)).signed
-        except (DataError, ModelError):
-            return bool((self.B < 0.0).any())
 
     def missing_penalty(self) -> str:
         """What to say where a penalty of the run, on B or on W, is not known here; "" where both are."""
@@ -151,11 +154,11 @@ def read_run(path: str | Path) -> StoredRun:
     def read(run: Mapping[str, Any]) -> StoredRun:
         numbers = locate(folder, name)
         if name != "solution.npz" or not numbers.is_file():
-            return _stored(read_point(path), path, run)
+            return _stored(_found(run, path), path, run)
         with reading(numbers, ".npz"):
             file = numbers.open("rb")
         with file:  # the numbers and their digest are of one file, whatever takes its place
-            stored = _stored(read_point(file), numbers, run)
+            stored = _stored(_found(run, file), numbers, run)
             recorded = _is_recorded(name, file, run)
         if not recorded:
             if whole:
@@ -219,11 +222,16 @@ def _content(path: Path) -> bytes | None:
         return None
 
 
-def _stored(found: PointArrays, source: Path, run: Mapping[str, Any]) -> StoredRun:
+def _found(run: Mapping[str, Any], source: Any) -> Found:
+    return family_named(run.get("family", DEFAULT)).read(source, arrays=read_arrays)
+
+
+def _stored(found: Found, source: Path, run: Mapping[str, Any]) -> StoredRun:
     """A point that was read from `source`, held against the names of run.json."""
-    d, T = found.W.shape
+    family = family_named(run.get("family", DEFAULT))
     with reading(source, "solution"):
-        W, B = check_weights(found.W, found.B, d=d, T=T)
+        blocks = family.checked(found.blocks)
+        d, T = family.predictors(blocks).shape
         losses, order = _losses(found.losses, T), _order(found.order, T)
     names = run.get("task_names")
     if run and not (isinstance(names, list) and len(names) == T):
@@ -231,8 +239,7 @@ def _stored(found: PointArrays, source: Path, run: Mapping[str, Any]) -> StoredR
             f"{source} has {T} tasks, the run.json beside it names others: keep the files of a run together"
         )
     return StoredRun(
-        W=W,
-        B=B,
+        blocks=blocks,
         losses=losses,
         order=order,
         own_tasks=found.task_names,

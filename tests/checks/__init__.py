@@ -7,6 +7,7 @@ the planted faults of `faults.py`. Points that need a fit are found once, before
 
 from __future__ import annotations
 
+from checks.blocks import rounds_descend_and_go_on
 from checks.columns import (
     bounds_hold_for_all_prices_of_an_interval,
     dependent_columns_have_no_least_singular_value,
@@ -204,6 +205,7 @@ __all__ = [
     "roots_of_weights_are_enclosed",
     "rounding_bounds_polynomials",
     "rounding_of_prices_is_allowed_for",
+    "rounds_descend_and_go_on",
     "rows_that_disagree_are_told",
     "safe_rule_keeps_its_factor_two",
     "scaled_polynomial_is_J",

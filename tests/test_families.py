@@ -1,0 +1,171 @@
+"""A family of three blocks in the tests goes through the same fit, run folder, report, plots and commands."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import toy_family
+from command_line import Run
+from toy_family import Sweeping, ToyModel
+
+from amtl_cvx import families, run
+from amtl_cvx.errors import DataError, ModelError, SolveError
+from amtl_cvx.families import family_named, family_of
+from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
+from amtl_cvx.plotting import convergence_figure
+from amtl_cvx.runfolder import read_history, read_run, read_state, save
+from amtl_cvx.solution import Record, Solution, Status
+from amtl_cvx.subproblems import HalfStep
+from amtl_cvx.tasks import TaskSet
+
+BLOCKS = ("L", "S", "b")
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one line that makes it known."""
+    monkeypatch.setitem(families.FAMILIES, "toy", "toy_family:TOY")
+
+
+def problem() -> tuple[TaskSet, ToyModel, np.ndarray]:
+    """X'X / n = I and X'1 = 0, so that with A = X'Y / n the loss of W, b is ||W - A||^2 + ||b - ybar||^2."""
+    rng = np.random.default_rng(4)
+    X = np.linalg.qr(np.column_stack([np.ones(12), rng.normal(size=(12, 3))]))[0][:, 1:] * np.sqrt(12)
+    Y = X @ rng.normal(size=(3, 4)) + rng.normal(size=(12, 4)) + 2.0
+    return TaskSet.from_matrix(X, Y), ToyModel(k=3, decay=0.3), X.T @ Y / 12
+
+
+def least() -> float:
+    """min J: 2 sqrt(uv) <= u + v makes the decay 2 decay ||W||_*, whose prox shrinks singular values."""
+    tasks, model, A = problem()
+    sigma, decay = np.linalg.svd(A, compute_uv=False), model.decay
+    kept = np.where(sigma > decay, decay**2 + 2 * decay * (sigma - decay), sigma**2)
+    rest = sum(float(np.var(task.y)) for task in tasks) - float((A**2).sum())
+    return float(kept.sum()) + rest
+
+
+def fitted(**options: object) -> Solution:
+    tasks, model, _ = problem()
+    return fit(tasks, model, options=Options(**options))  # type: ignore[arg-type]
+
+
+def test_the_coordinator_finds_the_known_minimum_of_three_blocks() -> None:
+    tasks, _, A = problem()
+    found = fitted()
+    assert found.status is Status.CERTIFIED and tuple(found.blocks) == BLOCKS
+    assert found.objective == pytest.approx(least(), rel=1e-12)
+    np.testing.assert_allclose(found.b[0], [task.y.mean() for task in tasks], atol=1e-9)
+    U, sigma, V = np.linalg.svd(A, full_matrices=False)
+    np.testing.assert_allclose(found.predictors, U * np.maximum(sigma - 0.3, 0) @ V, atol=1e-6)
+    J = [record.objective for record in found.history]
+    assert all(b <= a + 1e-12 * a for a, b in itertools.pairwise(J))
+    assert [record.step for record in found.history[:4]] == [*BLOCKS, "L"]
+    with pytest.raises(AttributeError, match="W"):
+        _ = found.W
+
+
+def test_its_run_folder_is_read_back_and_drawn(tmp_path: Path) -> None:
+    tasks, model, _ = problem()
+    found = fitted()
+    save(found, tmp_path / "run", tasks=tasks)
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names == {"solution.npz", "certificate.json", "history.csv", "report.html", "run.json"}
+    stored = read_run(tmp_path / "run")
+    assert stored.family.name == "toy" and stored.model == model
+    for name in BLOCKS:
+        np.testing.assert_array_equal(stored.blocks[name], found.blocks[name])
+    history = read_history(tmp_path / "run")
+    assert [record.columns() for record in history] == [record.columns() for record in found.history]
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "The certificate passes" in page and "J(L, S, b)" in page and "learned graph" not in page
+    labels = {line.get_label() for line in convergence_figure(history, tol=1e-8).axes[1].get_lines()}
+    assert {f"stationarity_{name}" for name in BLOCKS} <= labels
+    run_json = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert run_json["family"] == "toy" and run_json["model"]["decay"] == 0.3
+    with np.load(tmp_path / "run" / "solution.npz") as arrays:
+        damaged = {**arrays, "S": arrays["S"][:, :2]}
+    np.savez(tmp_path / "damaged.npz", **damaged)
+    (tmp_path / "run.json").write_text((tmp_path / "run" / "run.json").read_text())
+    with pytest.raises(DataError, match="fit each other"):
+        read_run(tmp_path / "damaged.npz")
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_an_interrupted_fit_goes_on_in_the_middle_of_a_round(count: int, tmp_path: Path) -> None:
+    tasks, model, _ = problem()
+    whole = fitted(max_rounds=4)
+    seen = itertools.count(1)
+
+    def stop(record: Record) -> None:
+        if next(seen) == count:
+            raise KeyboardInterrupt
+
+    stopped = fitted(max_rounds=4, callback=stop)
+    assert stopped.status is Status.INTERRUPTED and len(stopped.history) == count
+    save(stopped, tmp_path / "run", tasks=tasks)
+    again = fitted(max_rounds=4, start=read_state(tmp_path / "run"))
+    told = [[replace(r, seconds=0.0) for r in s.history] for s in (whole, again)]
+    assert told[0] == told[1] and whole.status is again.status is Status.ROUND_LIMIT
+
+
+def test_a_rise_within_the_gap_is_not_taken_and_one_beyond_it_is_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    solve, calls = toy_family.LeastSquares.solve, itertools.count(1)
+
+    def inexact(self: toy_family.LeastSquares, point: toy_family.ToyPoint) -> HalfStep:
+        value, told = solve(self, point)
+        return HalfStep(value + (1e-3 * next(calls) if self.block == "b" else 0.0), told)
+
+    monkeypatch.setattr(toy_family.LeastSquares, "solve", inexact)
+    told = [record.solver_status for record in fitted(max_rounds=3).history if record.step == "b"]
+    assert told == ["optimal", *["optimal, not taken"] * 2]  # each is further off than the last
+    monkeypatch.setattr(toy_family, "gap", lambda block, point: 0.0)
+    with pytest.raises(SolveError, match="round 2: the b-step raised the objective by"):
+        fitted()
+
+
+@pytest.mark.usefixtures("pictures")
+def test_its_runs_are_plotted_by_the_command_and_a_graph_is_refused(run: Run, tmp_path: Path) -> None:
+    tasks, _, _ = problem()
+    save(fitted(), "out", tasks=tasks)
+    assert run("plot", "out", "--kind", "convergence", "--out", "c.png").code == 0
+    assert Path("c.png").stat().st_size > 1000
+    refused = run("plot", "out", "--kind", "graph", "--out", "g.png")
+    assert refused.code == 2 and "learns no graph" in refused.err
+
+
+def test_names_of_families_and_methods(monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks, model, _ = problem()
+    assert family_of(model) is family_named("toy") is toy_family.TOY
+    with pytest.raises(ModelError, match="amtl"):
+        family_named("nobody")
+    with pytest.raises(ModelError, match="unknown method 'curriculum'"):
+        fit(tasks, model, method="curriculum")
+    assert fit(tasks, model, method=Sweeping()).status is Status.CERTIFIED
+    from amtl_cvx.amtl import Curriculum
+
+    with pytest.raises(ModelError, match="no method of the family 'toy'"):
+        fit(tasks, model, method=Curriculum())
+
+
+def test_nothing_that_speaks_of_blocks_names_those_of_amtl() -> None:
+    """The modules that every family shares: no array is called W or B in their code."""
+    import ast
+
+    package = Path(run.__file__).parent
+    shared = ("coordinator", "run", "solution", "methods", "options", "scoring", "progress")
+    places = [package / f"{name}.py" for name in shared]
+    places += [*(package / "families").glob("*.py"), *(package / "report").glob("*.py")]
+    places += [*(package / "runfolder").glob("*.py"), package / "plotting" / "convergence.py"]
+    for place in places:
+        for node in ast.walk(ast.parse(place.read_text(encoding="utf-8"))):
+            named = {getattr(node, "id", ""), getattr(node, "attr", ""), getattr(node, "arg", "")}
+            text = node.value if isinstance(node, ast.Constant) else ""
+            assert not named & {"W", "B"} and text not in ("W", "B"), f"{place.name}: {ast.dump(node)[:80]}"
