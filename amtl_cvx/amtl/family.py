@@ -142,7 +142,10 @@ class AmtlFamily(Family):
 
     def tiles(self, solution: Solution) -> Sequence[tuple[str, str]]:
         T = len(solution.B)
-        return (("edges", f"{solution.certificate.edges} of {T * (T - 1)}"),)
+        tiles = [("edges", f"{solution.certificate.edges} of {T * (T - 1)}")]
+        if (omega := solution.model.omega) is not None:
+            tiles.append(("penalty on W", f"{omega.label}, {omega.value(solution.W):.4g} of J"))
+        return tiles
 
     def headline(self, certificate: Certificate) -> str:
         return headline(certificate)

@@ -47,8 +47,6 @@ def tiles(solution: Solution, data: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("tasks", str(T)),
         ("features", str(d)) if raw is None or raw == d else ("features, intercept", f"{raw} + {d - raw}"),
     ]
-    if (omega := solution.model.omega) is not None:
-        tiles.append(("penalty on W", f"{omega.label}, {omega.value(solution.W):.4g} of J"))
     if data.get("rows") is not None:
         tiles.append(("rows", shown(data["rows"])))
     if "total" in solution.seconds:
