@@ -45,6 +45,7 @@ class Status(enum.Enum):
     CERTIFIED = "certified"
     ROUND_LIMIT = "round limit"
     STALLED = "stalled"
+    GROWING = "growing"
     INTERRUPTED = "interrupted"
 
     @property
@@ -58,6 +59,7 @@ _STATUS_TEXT = {
     Status.ROUND_LIMIT: "the round limit came before the tolerance; try more rounds, or refinement",
     Status.STALLED: "no step is taken any more but the certificate does not pass; where its reasons do not"
     " say why, try another solver or a larger tolerance",
+    Status.GROWING: "W keeps growing outside the tasks' own rows while J falls; the reason says what helps",
     Status.INTERRUPTED: "this is the best point so far",
 }
 

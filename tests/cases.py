@@ -159,6 +159,18 @@ def random_tasks(
     return TaskSet.from_arrays(X, labels)
 
 
+def narrow_tasks() -> TaskSet:
+    """Four tasks in four features, each sees one or two: J falls for ever as predictors grow elsewhere."""
+    rng = np.random.default_rng(4)
+    base, X, y = rng.normal(size=4), [], []
+    for _ in range(4):
+        seen = rng.integers(1, 3)
+        rows = np.eye(4)[rng.permutation(4)[:seen]]
+        X.append(rng.normal(size=(20, seen)) @ rows)
+        y.append(X[-1] @ (base + 0.5 * rng.normal(size=4)) + 0.7 * rng.normal(size=20))
+    return TaskSet.from_arrays(X, y)
+
+
 def tasks_for(loss: Loss, rng: np.random.Generator, **shape: Any) -> TaskSet:
     """Random tasks that suit the loss."""
     return random_tasks(rng, loss=loss.name, **shape)

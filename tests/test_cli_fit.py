@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.io
+from cases import narrow_tasks
 from command_line import (
     GIVEN,
     ROWS,
@@ -179,6 +180,22 @@ def test_what_is_known_of_the_cause_is_printed_and_advised(run: Run, monkeypatch
     answer = run("fit", "a.npz", "--out", "new", *GIVEN, *few[:3])
     said, after = (line for line in answer.out.splitlines() if line.startswith(("not certified", "next")))
     assert answer.code == 1 and said.endswith(f"; {why}") and "as the reason says" in after
+
+
+def test_growth_outside_the_rows_is_told_everywhere(run: Run) -> None:
+    tasks = narrow_tasks()
+    X, y = (np.concatenate([getattr(task, name) for task in tasks]) for name in ("X", "y"))
+    np.savez("a.npz", X=X, y=y, task=np.repeat(np.arange(4), 20))
+    given = ("--coupling", "3", "--mu", "0.03", "--no-intercept", "--no-standardize", "--engine", "fast")
+    answer = run("fit", "a.npz", "--out", "run", *given)
+    lines = {line.partition(":")[0]: line for line in answer.out.splitlines()}
+    assert answer.code == 1 and lines["status"].startswith("status: growing, W keeps growing outside")
+    assert "times the rest while J fell" in lines["not certified"] and "use a penalty on W" in answer.out
+    assert "--start" in lines["next"]
+    assert_consistent(Path("run"), "a.npz", pictures=False)
+    stored = json.loads(Path("run/run.json").read_text())
+    why = json.loads(Path("run/certificate.json").read_text())["reasons"]["growth"]
+    assert stored["status"] == "growing" and why in lines["not certified"]
 
 
 def test_a_larger_coupling_is_not_advised_beyond_the_path(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,7 +31,9 @@ def fitted(method: Method, tasks: TaskSet, model: Model, options: Options) -> So
     found = _lifted(method.run(small, model, options), tasks, model, basis)
     point = Blocks(found.W, found.B, found.order, found.ridge)
     certificate = method.judge(tasks, model, point, options.tol)
-    status = found.status
+    status, growth = found.status, found.certificate.reasons.get("growth")
+    if growth is not None and not certificate.passes:
+        certificate = replace(certificate, reasons={"growth": growth, **certificate.reasons})
     if status is not Status.INTERRUPTED and certificate.passes != (status is Status.CERTIFIED):
         status = Status.CERTIFIED if certificate.passes else Status.STALLED
     return replace(found, objective=certificate.objective, certificate=certificate, status=status)

@@ -51,7 +51,13 @@ def _refining(stored: Mapping[str, Any]) -> Carried:
     if stored == {}:
         return Carried()
     found = Carried.from_dict(stored)
-    for value in (found.relative, found.objective, *vars(found.trust).values(), *(found.units or (1.0, 1.0))):
+    for value in (
+        found.relative,
+        found.objective,
+        *vars(found.trust).values(),
+        *(found.units or (1.0, 1.0)),
+        *vars(found.growth).values(),
+    ):
         if value is not None:
             number(value)
     return Carried(
@@ -63,6 +69,7 @@ def _refining(stored: Mapping[str, Any]) -> Carried:
         objective=found.objective,
         trust=found.trust,
         units=found.units,
+        growth=found.growth,
     )
 
 

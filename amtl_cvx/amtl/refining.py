@@ -6,6 +6,7 @@ What `refine` does from a point is there; here is how a fit uses it (the essay o
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from amtl_cvx.amtl.memory import Looking
 from amtl_cvx.certificate import Certificate, certify
@@ -39,6 +40,9 @@ def refined(problem: Problem, run: Run, memory: Looking, options: Options) -> tu
             return Status.CERTIFIED, certificate
         if certificate.runs_off:
             return Status.STALLED, certificate
+        if memory.refining.growth.endless:
+            reasons = {"growth": memory.refining.growth.words(), **certificate.reasons}
+            return Status.GROWING, replace(certificate, reasons=reasons)
         steps_left = memory.refining.steps < REFINE_STEPS
         fell = _further(run, memory, options, own=steps_left)
         if not (fell and steps_left and memory.refining.turn < _TURNS):

@@ -269,7 +269,7 @@ def _shortfall(certificate: Certificate) -> str:
             f"a move of W can gain up to {rounded_up(gains[0])} and one of B {rounded_up(gains[1])}, the"
             f" limit for both is {rounded_down(limit)} ({certificate.limit_words()})"
         )
-    why = certificate.reasons.get("minimum")
+    why = certificate.reasons.get("growth") or certificate.reasons.get("minimum")
     return f"not certified: {'; '.join([*(missed or ['B is not feasible']), *([why] if why else [])])}"
 
 
@@ -281,6 +281,8 @@ def _advice(solution: Solution, setup: Setup, arguments: Namespace) -> str:
     spread = feature_spread(setup.train)
     if spread > _SPREAD and not setup.settings["standardize"]:
         return f"--standardize: the features differ in size by a factor of {spread:.0e}, which stalls a fit"
+    if "growth" in certificate.reasons:
+        return "what the reason says, or go on from here with --start, should the minimum be far out"
     if "minimum" in certificate.reasons:
         return "change the data as the reason says, for no setting of the method makes up for it"
     if certificate.relative <= certificate.tol:  # gaps are held against J, which is 0 by now

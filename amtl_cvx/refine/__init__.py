@@ -12,6 +12,7 @@ monotone in J and works on both blocks together:
   is followed by an exact round of the alternation, which halves the number of steps.
   A loss with kinks moves W in the directions that its rows on kinks leave free (`subproblems.kinks`).
   Where I - B stays nearly singular and J falls slowly, W moves and B follows (`valley`).
+* `outside` ends it where W keeps growing outside the tasks' own rows: J may have no minimum.
 * `quasi`, L-BFGS-B on (W, B >= 0), where the factor of the W-step would not fit (T d above `DENSE_LIMIT`);
   linear, honest. Smooth losses only.
 
@@ -32,6 +33,7 @@ from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.refine.local import FALL, WORKING_LIMIT, Derivatives, Trust, derivatives, exact_round
 from amtl_cvx.refine.newton import newton_steps
+from amtl_cvx.refine.outside import Growth
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
 from amtl_cvx.refine.variables import direct_step, engine_of
 from amtl_cvx.subproblems.direct import minimised
@@ -42,6 +44,7 @@ __all__ = [
     "WORKING_LIMIT",
     "Carried",
     "Derivatives",
+    "Growth",
     "can_refine",
     "derivatives",
     "direct_step",
@@ -75,6 +78,8 @@ class Carried:
         Of Newton's method.
     units : Units or None
         Of L-BFGS-B.
+    growth : Growth
+        Of W outside the tasks' own rows.
     """
 
     steps: int = 0
@@ -85,12 +90,13 @@ class Carried:
     objective: float | None = None
     trust: Trust = field(default_factory=Trust)
     units: Units | None = None
+    growth: Growth = field(default_factory=Growth)
 
     def begin_anew(self) -> None:
         """Go on from another point: nothing is known of it, only the steps so far still count."""
         self.turn, self.rounds = self.turn + 1, 0
         self.idle, self.relative, self.objective = 0, None, None
-        self.trust, self.units = Trust(), None
+        self.trust, self.units, self.growth = Trust(), None, Growth()
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; the numbers survive the round trip exactly."""
@@ -100,7 +106,11 @@ class Carried:
     def from_dict(cls, stored: Mapping[str, Any]) -> Carried:
         """From what `to_dict` gave."""
         units = stored["units"]
-        parts = {"trust": Trust(**stored["trust"]), "units": None if units is None else Units(*units)}
+        parts = {
+            "trust": Trust(**stored["trust"]),
+            "units": None if units is None else Units(*units),
+            "growth": Growth(**stored.get("growth", {})),
+        }
         return cls(**{**stored, **parts})
 
 
@@ -154,6 +164,8 @@ def refine(
             break  # what follows is rounding
         point = found
         carried.steps += 1
+        if small and known is not None and residuals(point).relative > max(0.1 * known, tol):
+            carried.growth.see(point, tol=tol)
         if observe is not None:
             observe(point, name)
         if _enough(point, carried, tol=tol, max_steps=max_steps):
@@ -172,7 +184,7 @@ def _enough(point: Point, carried: Carried, *, tol: float, max_steps: int) -> bo
     """Whether the last step was the last one needed."""
     previous, relative = carried.relative, residuals(point).relative
     carried.relative = relative
-    if carried.steps >= max_steps or relative <= min(_ROUNDING, tol):
+    if carried.growth.endless or carried.steps >= max_steps or relative <= min(_ROUNDING, tol):
         return True
     before, carried.objective = carried.objective, point.objective
     if previous is None or relative <= 0.1 * previous:

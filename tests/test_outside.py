@@ -1,0 +1,151 @@
+"""Growth of W outside the tasks' own rows: what is far out, when it is looked for, how a fit ends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import Array, narrow_tasks, random_tasks
+
+from amtl_cvx import fit
+from amtl_cvx.coordinator import Options
+from amtl_cvx.errors import SolveError
+from amtl_cvx.problem import Point, Problem, make_model
+from amtl_cvx.refine import Growth, outside
+from amtl_cvx.refine.outside import LOOK, Outside
+from amtl_cvx.solution import Solution, Status
+from amtl_cvx.tasks import TaskSet
+
+SD, MU = 0.5, 0.2
+
+
+def lending() -> Problem:
+    """Two tasks that see feature 0 alone and one that sees feature 1: L_t = SD^2 + (its entry - 1)^2."""
+    X = [np.array([row] * 2, dtype=float) for row in ([1, 0], [1, 0], [0, 1])]
+    tasks = TaskSet.from_arrays(X, [[1.0 + SD, 1.0 - SD]] * 3)
+    return Problem(tasks, make_model(mu=MU, coupling=1.0))
+
+
+def lent(K: float) -> tuple[Array, Array]:
+    """W = W B with the least losses: J = SD^2 (3 + mu (2 + 1 / K)), which falls for ever with K."""
+    W = np.array([[1.0, 1.0, 1.0 / K], [K, K, 1.0]])
+    return W, np.array([[0.0, 1.0, 1.0 / K], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+
+
+def seen(problem: Problem) -> Outside:
+    found = Outside.of(problem.tasks)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("K", [0.5, 1.0, 80.0])
+def test_the_ratio_is_that_of_what_the_rows_see(K: float) -> None:
+    point = lending().at(*lent(K))
+    assert point.objective == pytest.approx(SD**2 * (3.0 + MU * (2.0 + 1.0 / K)), rel=1e-13)
+    assert seen(lending()).ratio(point.W) == pytest.approx(np.sqrt((2.0 * K**2 + K**-2) / 3.0), rel=1e-13)
+    assert seen(lending()).ratio(np.zeros((2, 3))) == 0.0
+
+
+def test_J_is_found_lower_far_out_where_it_is_and_nowhere_else() -> None:
+    """J >= 3 SD^2, and SD^2 (3 + 2 mu) is what it falls to along `lent`."""
+    problem, near = lending(), lending().at(*lent(1.0))
+    below = SD**2 * (3.0 + 2.02 * MU)
+    found = seen(problem).farther(near, below=below)
+    assert found is not None and 3.0 * SD**2 < problem.at(found.W, found.B).objective < below
+    assert np.linalg.norm(found.W, axis=0).max() > 10.0 * np.sqrt(2.0) and (found.B >= 0.0).all()
+    assert seen(problem).farther(near, below=3.0 * SD**2) is None
+    assert seen(problem).farther(near.at(W=1e6 * near.W), below=below) is None  # as far out already
+
+
+def test_nothing_is_found_where_no_two_tasks_miss_what_another_needs() -> None:
+    """Each task sees a feature of its own: no direction is unseen by two of them."""
+    X = [np.array([row] * 2, dtype=float) for row in ([1, 0], [0, 1])]
+    problem = Problem(TaskSet.from_arrays(X, [[1.5, 0.5]] * 2), make_model(mu=MU, coupling=1.0))
+    assert seen(problem).farther(problem.at(np.eye(2), np.zeros((2, 2))), below=np.inf) is None
+
+
+def test_a_step_that_no_solver_answers_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(point: Point) -> Array:
+        raise SolveError("no answer", step="W", solver="numpy", status="failed")
+
+    monkeypatch.setattr(outside, "minimal_weights", fails)
+    assert seen(lending()).farther(lending().at(*lent(1.0)), below=np.inf) is None
+
+
+def test_rows_that_see_all_or_the_same_are_not_watched(rng: np.random.Generator) -> None:
+    X = rng.normal(size=(2, 3))
+    assert Outside.of(random_tasks(rng, counts=(9, 12), d=3)) is None
+    assert Outside.of(TaskSet.from_matrix(X, rng.normal(size=(2, 4)))) is None
+
+
+class Told:
+    """Stands for `Outside`: q as told, and whether J is lower far out at each look."""
+
+    def __init__(self, ratio: float, lower: str) -> None:
+        self.told, self.lower = ratio, iter(lower)
+        self.limits: list[float] = []
+
+    def ratio(self, W: Array) -> float:
+        return self.told
+
+    def farther(self, point: Point, *, below: float) -> Point | None:
+        self.limits.append(below)
+        return point.at(W=100.0 * point.W) if next(self.lower) == "y" else None
+
+
+def watched(told: Told, monkeypatch: pytest.MonkeyPatch, *, steps: int) -> Growth:
+    monkeypatch.setattr(Outside, "of", lambda tasks: told)
+    growth, point = Growth(), lending().at(*lent(1.0))
+    for _ in range(steps):
+        growth.see(point, tol=1e-3)
+    return growth
+
+
+@pytest.mark.parametrize(("lower", "looks"), [("yy", 2), ("nyy", 3), ("ynyy", 4)])
+def test_two_looks_running_at_which_J_is_lower_far_out_end_a_fit(
+    lower: str, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, J = LOOK * 2 ** (looks - 1), SD**2 * (3.0 + 3.0 * MU)
+    assert not watched(Told(2.0, lower), monkeypatch, steps=steps - 1).endless
+    told = Told(2.0, lower)
+    growth = watched(told, monkeypatch, steps=steps)
+    assert growth.endless and told.limits == pytest.approx([J * (1.0 - 1e-3)] * looks, rel=1e-12)
+    words = growth.words()
+    assert "to 2 times" in words and "length 1.4, " in words and "has 1.4e+02" in words
+
+
+def test_it_is_not_looked_for_before_W_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told(0.9, "")
+    growth = watched(told, monkeypatch, steps=4 * LOOK)
+    assert growth.ratio == 0.9 and not growth.endless and not told.limits
+
+
+def test_a_fit_ends_where_W_grows_outside_the_rows() -> None:
+    """With time it gets to predictors of 1e6 and more, J lower all the way."""
+    model = make_model(mu=0.03, coupling=3.0)
+    found = fit(narrow_tasks(), model, options=Options(engine="fast"))
+    why = found.certificate.reasons["growth"]
+    assert found.status is Status.GROWING and not found.certificate.passes and "--omega mean" in why
+    here, there = why.partition("far out: ")[2].split(" here, ")
+    assert float(here) == pytest.approx(found.objective, rel=1e-6)
+    assert float(there.partition(", and ")[2].split()[0]) < found.objective
+
+
+def test_what_was_seen_is_carried_over_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("amtl_cvx.run.INTERVAL", 0.0)
+    saved: list[Solution] = []
+    model, options = make_model(mu=0.03, coupling=3.0), Options(engine="fast", checkpoint=saved.append)
+    whole = fit(narrow_tasks(), model, options=options)
+    for before in (saved[-1], saved[-4]):
+        state = before.state
+        assert state is not None and state.facts["refining"]["growth"]["slow"] > LOOK
+        found = fit(narrow_tasks(), model, options=Options(engine="fast", start=state))
+        assert found.status is Status.GROWING and np.array_equal(found.W, whole.W)
+        assert found.certificate.reasons == whole.certificate.reasons
+
+
+def test_a_minimum_with_long_predictors_is_reached() -> None:
+    """Two tasks of a feature each: J is least near m = sd_1 / sd_0, so W has an entry of about 25."""
+    X = [np.array([row] * 2, dtype=float) for row in ([1, 0], [0, 1])]
+    tasks = TaskSet.from_arrays(X, [[1.0 + s, 1.0 - s] for s in (0.5, 0.02)])
+    found = fit(tasks, make_model(mu=0.1, coupling=1.0), options=Options(engine="fast"))
+    assert found.status is Status.CERTIFIED
