@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing.connection
 import os
 import shutil
 import signal
 from collections.abc import Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +20,13 @@ for _name in ("SIGTERM", "SIGHUP"):
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-pytest.register_assert_rewrite("command_line")
+pytest.register_assert_rewrite("command_line", "data_files", "side_by_side")
 
 from command_line import GIVEN, Answer, Run, arrays  # noqa: E402
 
 from amtl_cvx.cli import main  # noqa: E402
 from amtl_cvx.losses import LOSSES  # noqa: E402
+from amtl_cvx.parallel import WorkerPool  # noqa: E402
 from amtl_cvx.report import pictures as report_pictures  # noqa: E402
 from amtl_cvx.runfolder import folder as run_folder  # noqa: E402
 from amtl_cvx.solution import Solution  # noqa: E402
@@ -111,3 +114,23 @@ def fitted(run: Run, once: Path) -> Path:
     """A run folder `run` beside its data `a.npz`, both in the current folder."""
     shutil.copytree(once, ".", dirs_exist_ok=True)
     return Path("run")
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[WorkerPool]:
+    """Two processes for the tests of parallel work; one that a test ends is replaced."""
+    with WorkerPool(2) as executor:
+        yield executor
+
+
+@pytest.fixture(params=["none", "threads", "processes", "pool"])
+def executor(request: pytest.FixtureRequest, pool: WorkerPool) -> Iterator[Executor | None]:
+    """Every way of working on one machine."""
+    if request.param == "threads":
+        with ThreadPoolExecutor(3) as threads:
+            yield threads
+    elif request.param == "processes":
+        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes:
+            yield processes
+    else:
+        yield pool if request.param == "pool" else None
