@@ -1,6 +1,6 @@
 r"""The Newton step of the W-step, H x = g: what it gains to second order, its length, the condition of H.
 
-H = blockdiag(blocks) + 2 coupling M M' (x) I is factored in doubles (`factor`). Nothing that is proved needs
+H = blockdiag(blocks) + 2 coupling K K' (x) I is factored in doubles (`factor`). Nothing that is proved needs
 this factor where the duality gap is next to nothing; then a factor in single precision, which takes half the
 time, does for a large H that is known not to be badly conditioned: the step is refined in doubles,
 
@@ -40,14 +40,14 @@ class Newton(NamedTuple):
     factor: Factor | None
 
 
-def newton_step(blocks: Array, M: Array, coupling: float, gradient: Array, W: Array) -> Newton:
+def newton_step(blocks: Array, K: Array, coupling: float, gradient: Array, W: Array) -> Newton:
     """The Newton step of the W-step and the condition of its system."""
-    H, g = stacked_hessian(blocks, M, coupling), gradient.T.ravel()
+    H, g = stacked_hessian(blocks, K, coupling), gradient.T.ravel()
     if not (np.isfinite(g).all() and np.isfinite(H).all()):
         return Newton(math.inf, math.inf, math.inf, 0.0, None)
     factor = cholesky_factor(H)
     if factor is None:
-        singular = _singular_gain(stacked_hessian(blocks, M, coupling), g, W)
+        singular = _singular_gain(stacked_hessian(blocks, K, coupling), g, W)
         return Newton(singular, math.inf, math.inf, 0.0, None)
     step = sl.cho_solve((factor.lower, True), g, check_finite=False)
     gain = 0.5 * float(g @ step)
@@ -65,14 +65,14 @@ def _singular_gain(H: Array, g: Array, W: Array) -> float:
     return 0.5 * float((parts[kept] ** 2 / values[kept]).sum())
 
 
-def rough_newton(blocks: Array, M: Array, coupling: float, gradient: Array, roots: Array) -> Newton | None:
+def rough_newton(blocks: Array, K: Array, coupling: float, gradient: Array, roots: Array) -> Newton | None:
     """The same without a factor, from one in single precision; None where H may be too badly conditioned.
 
     `roots` (T, d, d) are those of bounds of the blocks of H^-1 (`gains.block_decrement`), so that no
     eigenvalue of H is below 1 / max ||K_t||^2.
     """
     single = np.float32
-    H = stacked_hessian(blocks.astype(single), M.astype(single), coupling)
+    H = stacked_hessian(blocks.astype(single), K.astype(single), coupling)
     norm = float(sl.lapack.slange("1", H.T))
     g, size = gradient.T, float(np.abs(gradient).max())
     if not (math.isfinite(size) and norm * float((roots * roots).sum(axis=(1, 2)).max()) <= _ROUGH):
@@ -90,6 +90,6 @@ def rough_newton(blocks: Array, M: Array, coupling: float, gradient: Array, root
             )
         move, _ = sl.lapack.spotrs(lower, (rest / left).astype(single).ravel(), lower=1)
         step = step + left * np.asarray(move, dtype=np.float64).reshape(g.shape)
-        rest = g - (blocks @ step[:, :, None])[:, :, 0] - 2.0 * coupling * (M @ (M.T @ step))
+        rest = g - (blocks @ step[:, :, None])[:, :, 0] - 2.0 * coupling * (K @ (K.T @ step))
         left = float(np.abs(rest).max())
     return None
