@@ -12,7 +12,18 @@ import pytest
 from cases import Array, random_tasks, random_transfer
 from sklearn.linear_model import Ridge as SklearnRidge
 
-from amtl_cvx import LossWeightedL1, MeanRegularised, Model, Options, Problem, Ridge, TaskSet, certify, fit
+from amtl_cvx import (
+    Logistic,
+    LossWeightedL1,
+    MeanRegularised,
+    Model,
+    Options,
+    Problem,
+    Ridge,
+    TaskSet,
+    certify,
+    fit,
+)
 from amtl_cvx.cli import main
 from amtl_cvx.errors import ModelError
 from amtl_cvx.report.tables import tiles
@@ -91,6 +102,17 @@ def test_the_exact_gain_is_the_fall_to_the_best_W(omega: QuadraticPenalty, rng: 
     assert found.gain_W is not None and fall <= found.gain_W * (1 + 1e-10) <= 1.001 * fall
 
 
+def test_what_bounds_W_is_not_asked_whether_it_runs_off(rng: np.random.Generator) -> None:
+    """Ridge does whatever the direction, the mean's penalty not along 1; J falls there for ever."""
+    assert Ridge(rho=0.1).bounds_W(3) and not MeanRegularised(rho=0.1).bounds_W(3)
+    X, y = np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([1.0, -1.0])
+    tasks = TaskSet.from_arrays([X, X], [y, y])  # separable: at W = k w, all edges 1, J falls to 0
+    W, B = np.array([[9.0, 9.0], [0.0, 0.0]]), np.array([[0.0, 1.0], [1.0, 0.0]])
+    for omega, runs_off in ((None, True), (MeanRegularised(rho=1.0), True), (Ridge(rho=1e-9), False)):
+        model = replace(with_omega(omega), loss=Logistic())
+        assert ("minimum" in certify(tasks, model, W, B).reasons) == runs_off
+
+
 def test_single_tasks_with_the_mean_are_mean_regularised(rng: np.random.Generator) -> None:
     """--method stl: the W-step at B = 0, which a penalty on W may still tie together."""
     tasks = random_tasks(rng, counts=(9, 14, 20))
@@ -134,7 +156,7 @@ def test_terms_on_W_of_the_command_line() -> None:
             make_omega(text)
     with pytest.raises(ModelError, match="omega must be a quadratic penalty"):
         replace(with_omega(None), omega=LossWeightedL1(mu=1.0))  # type: ignore[arg-type]
-    with pytest.raises(ModelError, match="rho / coupling"):
+    with pytest.raises(ModelError, match="rho and rho / coupling"):
         with_omega(Ridge(rho=1e200), coupling=1e-200)
 
 

@@ -57,7 +57,7 @@ class Growth(NamedTuple):
 def escape(point: Point, *, floor: float = 0.0) -> str:
     """What J does along growing predictors, in words; "" where it does not fall, by more than `floor`."""
     omega = point.model.omega
-    if point.sigma_min > NEARLY_SINGULAR or (omega is not None and omega.bounds_W):
+    if point.sigma_min > NEARLY_SINGULAR or (omega is not None and omega.bounds_W(point.tasks.T)):
         return ""
     tasks, objective, (U, values) = point.tasks, point.objective, point.svd
     found = [np.abs(u) > _PART * np.abs(u).max() for u in U[:, values <= NEARLY_SINGULAR].T[::-1]]

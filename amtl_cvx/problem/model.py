@@ -110,8 +110,10 @@ class Model:
                 raise ModelError(f"task weights must be positive and finite, got {weights}")
             object.__setattr__(self, "task_weights", weights)
         object.__setattr__(self, "omega", _omega(self.omega))
-        if self.omega is not None and not 1e-300 <= float(self.omega.rho) / float(coupling) <= 1e300:
-            raise ModelError(f"rho / coupling must lie between 1e-300 and 1e300, got {self.omega.rho!r}")
+        if self.omega is not None:
+            rho = float(self.omega.rho)
+            if not all(1e-300 <= size <= 1e300 for size in (rho, rho / float(coupling))):
+                raise ModelError(f"rho and rho / coupling must lie between 1e-300 and 1e300, got rho {rho!r}")
 
     def __repr__(self) -> str:
         weights = self.task_weights

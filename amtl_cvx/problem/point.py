@@ -297,7 +297,7 @@ class Point:
     @property
     def least_of_K(self) -> float:
         """The smallest singular value of K less its rounding, 0 where that is all."""
-        return least_singular(self.values_of_K)
+        return least_singular(self.values_of_K, more=0.0 if self.squares.plain else 4.0 * len(self.B) ** 0.5)
 
     @cached_property
     def R(self) -> Array:

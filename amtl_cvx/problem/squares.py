@@ -65,6 +65,9 @@ class Squares:
         return unit[:, None] * lower, min(16.0 * T * _EPS * float(np.linalg.norm(inverse)), 1.0)
 
 
-def least_singular(values: Array) -> float:
-    """The smallest of the singular values less its rounding; 0 where that is all."""
-    return max(float(values[-1]) - len(values) * _EPS * float(values[0]), 0.0)
+def least_singular(values: Array, *, more: float = 0.0) -> float:
+    """The smallest of the singular values less its rounding; 0 where that is all.
+
+    `more` is what the entries of the matrix are themselves off by, in eps of the largest value.
+    """
+    return max(float(values[-1]) - (len(values) + more) * _EPS * float(values[0]), 0.0)

@@ -25,8 +25,6 @@ class WeightPenalty(abc.ABC):
     name: ClassVar[str]
     rotation_invariant: ClassVar[bool] = False
     """True where it sees W only through W'W: it turns with the features then (`rowspace`)."""
-    bounds_W: ClassVar[bool] = False
-    """True where it grows without bound with ||W||, whatever the direction."""
     rho: float
 
     @abc.abstractmethod
@@ -44,6 +42,10 @@ class WeightPenalty(abc.ABC):
     @abc.abstractmethod
     def conjugate(self, V: Array) -> float:
         """The sup over W of ``<V, W> - Omega(W)``, inf outside its domain."""
+
+    def bounds_W(self, T: int) -> bool:
+        """Whether it grows without bound with ||W||, whatever the direction."""
+        return False
 
     def gram(self, T: int) -> Array | None:
         """Gamma (T, T) where ``Omega = rho tr(W Gamma W')``, None where it is no such form."""

@@ -50,6 +50,10 @@ class QuadraticPenalty(WeightPenalty):
                 f"the penalty {self.name}: its value and its root differ, {value:g} and {squares:g}"
             )
 
+    def bounds_W(self, T: int) -> bool:
+        values = np.linalg.svd(self.root(T), compute_uv=False)
+        return len(values) == T and bool(values[-1] > T * np.finfo(np.float64).eps * values[0])
+
     def gram(self, T: int) -> Array:
         G = self.root(T)
         Gamma: Array = G @ G.T
@@ -79,7 +83,6 @@ class Ridge(QuadraticPenalty):
     """
 
     name: ClassVar[str] = "ridge"
-    bounds_W: ClassVar[bool] = True
     rho: float
 
     def __post_init__(self) -> None:

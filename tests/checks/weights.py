@@ -7,6 +7,8 @@ tasks or over pairs of them.
 from __future__ import annotations
 
 import functools
+import json
+from argparse import Namespace
 from dataclasses import replace
 from fractions import Fraction
 
@@ -19,12 +21,14 @@ from cases import Array, central_gradient, random_tasks, random_transfer, tasks_
 
 from amtl_cvx.certificate import certify, curvature, weight_evidence
 from amtl_cvx.certificate.escape import Growth, change
+from amtl_cvx.commands.settings import resolve
 from amtl_cvx.digits import exact_weights, prove
 from amtl_cvx.enclosure.exact import ExactProblem
 from amtl_cvx.enclosure.sublevel import derive_bounds
 from amtl_cvx.explore import draw_starts
 from amtl_cvx.losses import Hinge, Logistic, Squared
 from amtl_cvx.problem import Model, Problem
+from amtl_cvx.problem.stored import model_from
 from amtl_cvx.subproblems import TaskWeightStep, WeightStep
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import TaskSet
@@ -229,3 +233,20 @@ def what_knows_no_omega_refuses() -> None:
     assert "curriculum" not in [start.name for start in starts]
     assert certify(Problem(tasks, model).at(W, B)).passes
     assert not certify(Problem(tasks, replace(model, omega=None)).at(W, B)).passes
+
+
+def omega_is_read_back() -> None:
+    """From what a model says of itself, and from words beside those of a run."""
+    for omega in OMEGAS:
+        model = replace(amtl(Squared()), omega=omega)
+        assert model_from(json.loads(json.dumps(model.to_dict()))).omega == omega
+    run = {"omega": "mean", "omega_parameters": {"rho": 0.5}}
+    for given, name, kept in (
+        (None, "mean", True),
+        ("mean", "mean", True),
+        ("mean:2", "mean:2", False),
+        ("ridge", "ridge", False),
+        ("none", None, False),
+    ):
+        found = resolve(Namespace(omega=given), run)
+        assert (found["omega"], found["omega_parameters"] is not None) == (name, kept)
