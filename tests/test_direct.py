@@ -12,13 +12,13 @@ from amtl_cvx.certificate import residuals, transfer_gap, weight_evidence
 from amtl_cvx.losses import Huber, Loss
 from amtl_cvx.problem import Model, Problem, make_model
 from amtl_cvx.subproblems import WeightStep, compile_transfer_step, direct
+from amtl_cvx.subproblems.active_set import nonnegative_columns
 from amtl_cvx.subproblems.direct import (
     DirectTransferStep,
     DirectWeightStep,
     WeightSystem,
     cholesky,
     minimal_weights,
-    nonnegative_columns,
 )
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1

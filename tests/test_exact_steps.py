@@ -25,9 +25,10 @@ from amtl_cvx.subproblems import (
     exactly_feasible,
     joint_step,
 )
-from amtl_cvx.subproblems.direct import minimal_weights, nonnegative_columns
+from amtl_cvx.subproblems.active_set import nonnegative_columns
+from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.subproblems.polish import polished, prox_polished
 from amtl_cvx.subproblems.roots import root_step
-from amtl_cvx.subproblems.transfer import polished, prox_polished
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 

@@ -30,7 +30,7 @@ from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems import HalfStep
 from amtl_cvx.subproblems.direct import DirectTransferStep
 from amtl_cvx.subproblems.kinks import free_directions
-from amtl_cvx.subproblems.transfer import prox_polished
+from amtl_cvx.subproblems.polish import prox_polished
 from amtl_cvx.tasks import Array, Indices
 from amtl_cvx.transfer import Atoms, TransferPenalty
 

@@ -30,26 +30,18 @@ would leave B >= 0 without interior point (Clarabel fails, OSQP cannot polish; m
 variables only.
 """
 
+from amtl_cvx.subproblems.coupled import Coupled, joint_step, one_task, task_step
 from amtl_cvx.subproblems.halfstep import HalfStep, unit_of
+from amtl_cvx.subproblems.polish import exactly_feasible
 from amtl_cvx.subproblems.problems import Problems, kept
 from amtl_cvx.subproblems.transfer import (
     ColumnProblem,
     LinearTransferStep,
     TransferStep,
     compile_transfer_step,
-    exactly_feasible,
     solve_columns,
 )
-from amtl_cvx.subproblems.weights import (
-    Coupled,
-    TaskWeightStep,
-    WeightDefinition,
-    WeightProblem,
-    WeightStep,
-    joint_step,
-    one_task,
-    task_step,
-)
+from amtl_cvx.subproblems.weights import TaskWeightStep, WeightDefinition, WeightProblem, WeightStep
 
 __all__ = [
     "ColumnProblem",

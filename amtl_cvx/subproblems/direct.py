@@ -12,10 +12,7 @@ where conjugate gradients do not end: on School (T d = 3892) I - B is nearly sin
 1600 of their steps leave a thousandth of the residual.
 
 B-step. All columns at once, min over b >= 0, b_t = 0 of coupling ||w_t - W b||^2 + p'b, by the active-set
-method of Lawson and Hanson on the Gram matrix W'W, started at the last B: each sweep solves every open column
-on its support in one batch. Exact up to rounding, zeros are zeros.
-
-Source: Lawson, Hanson, Solving Least Squares Problems, 1974, chapter 23.
+method of Lawson and Hanson on the Gram matrix W'W, started at the last B (`active_set`).
 """
 
 from __future__ import annotations
@@ -32,12 +29,12 @@ from amtl_cvx.errors import SolveError
 from amtl_cvx.problem import Point
 from amtl_cvx.problem.coupling import stacked_hessian
 from amtl_cvx.solvers import Solved
+from amtl_cvx.subproblems.active_set import nonnegative_columns
 from amtl_cvx.subproblems.balance import moves, unbalanced
 from amtl_cvx.subproblems.halfstep import HalfStep
 from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.subproblems.roots import root_step
-from amtl_cvx.subproblems.transfer import on_supports
-from amtl_cvx.tasks import Array, Indices, TaskSet
+from amtl_cvx.tasks import Array, TaskSet
 
 DENSE_SIZE = 500
 """Number of unknowns T d up to which the W-step's system is factored at once."""
@@ -50,7 +47,6 @@ _LOST = 1e-11  # and all that is known of it
 _SHORTEST = 1e-18  # part of a Newton step: far rows (Huber) and I - B nearly singular make it 1e13 too long
 _NEWTON_ACCURACY = 1e-13  # of every entry of the gradient, relative to its terms
 _STEP_ACCURACY = 1e-3  # of a Newton step, where the gradient is small beside its terms and does not end it
-_RIDGE = 1e-14  # relative; keeps a dependent support from an exactly singular matrix
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -224,80 +220,6 @@ def _sizes(tasks: TaskSet, sizes: Array) -> Array:
     if tasks.basis is not None:
         sizes = np.broadcast_to(sizes.max(axis=0), (tasks.d, tasks.T))
     return np.where(sizes > 0.0, sizes, 1.0)
-
-
-def nonnegative_columns(K: Array, Q: Array, start: Array) -> tuple[Array, bool]:
-    """Column t: argmin over b >= 0, b_t = 0 of (1/2) b'K b - Q[:, t]'b.
-
-    Parameters
-    ----------
-    K : (T, T) ndarray
-        Symmetric positive semidefinite.
-    Q, start : (T, T) ndarray
-        Linear terms; a start with start >= 0 (its support is where the search begins).
-
-    Returns
-    -------
-    B : (T, T) ndarray
-    settled : bool
-        False if the limit of sweeps was reached first.
-    """
-    T = len(K)
-    B = np.maximum(start, 0.0)
-    np.fill_diagonal(B, 0.0)
-    support = B > 0.0
-    barred = np.eye(T, dtype=bool)  # entries that cannot enter: the diagonal, and those that left at once
-    limit = 1e-14 * (np.abs(Q) + np.sqrt(np.outer(np.diag(K), np.diag(K))))
-    entered = np.full(T, -1)
-    open_, fresh = np.arange(T), np.zeros(T, dtype=bool)
-    for _ in range(20 * T + 100):
-        if not len(open_):
-            return B, True
-        Z = on_supports(K, Q[:, open_], support[:, open_], ridge=_RIDGE)
-        infeasible = (Z <= 0.0) & support[:, open_]
-        bad = infeasible.any(axis=0)
-        moved = open_[bad]
-        if len(moved):
-            _retreat(B, support, barred, entered, moved, Z[:, bad], infeasible[:, bad])
-        good = open_[~bad]
-        if len(good):
-            B[:, good] = Z[:, ~bad]
-            gain = Q[:, good] - K @ B[:, good]
-            gain[support[:, good] | barred[:, good] | (gain <= limit[:, good])] = 0.0
-            scaled = gain / np.sqrt(np.maximum(np.diag(K), 1e-300))[:, None]
-            best = scaled.argmax(axis=0)
-            enters = scaled[best, np.arange(len(good))] > 0.0
-            fresh[:] = False
-            support[best[enters], good[enters]] = True
-            entered[good[enters]] = best[enters]
-            open_ = np.concatenate([moved, good[enters]])
-        else:
-            open_ = moved
-    return B, False
-
-
-def _retreat(
-    B: Array,
-    support: np.ndarray,
-    barred: np.ndarray,
-    entered: Indices,
-    columns: Indices,
-    Z: Array,
-    infeasible: np.ndarray,
-) -> None:
-    """Move the columns towards Z up to the first bound, and drop what reached it from their supports."""
-    b = B[:, columns]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        lengths = np.where(infeasible, b / (b - Z), np.inf)
-    length = lengths.min(axis=0)
-    gone = infeasible & (lengths <= length)
-    b = np.where(gone, 0.0, np.maximum(b + length * (Z - b), 0.0))
-    each = np.arange(len(columns))
-    last = entered[columns]
-    at_once = (last >= 0) & gone[last, each] & (length <= 0.0)
-    barred[last[at_once], columns[at_once]] = True  # rounding: its gain was none
-    B[:, columns] = b
-    support[:, columns] &= ~gone
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-import contextlib
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
 import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-from amtl_cvx.certificate import prox_steps
 from amtl_cvx.errors import ModelError
 from amtl_cvx.parallel import SharedMap
 from amtl_cvx.problem import Model, Point
-from amtl_cvx.problem.coupling import residual, slope_B
 from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved, Step, check_dpp, solve
 from amtl_cvx.subproblems.halfstep import HalfStep, unit_of
+from amtl_cvx.subproblems.polish import exactly_feasible
 from amtl_cvx.subproblems.problems import Problems, kept
 from amtl_cvx.tasks import Array, Indices, TaskSet, triangular_factor
 from amtl_cvx.transfer import TransferPenalty
-
-BoolArray = NDArray[np.bool_]
 
 COLUMN_SIZE = 60
 """Number of tasks from which the B-step is solved column by column by default (measured, see `solvers`)."""
 JOB_COLUMNS = 10
 """Number of columns in one job for an executor."""
-_PROX_STEPS = 5000
-_SHRINKS = 4
 _DEAR = 4.0  # a price from 2 on leaves b = 0, in units of the columns' lengths
 _CHEAP = 1e-4  # smallest mean price that counts in a column's weight
 
@@ -274,45 +267,6 @@ def compile_transfer_step(
     )
 
 
-def exactly_feasible(point: Point) -> Array:
-    """B in its feasible set, exactly 0 where the truth is 0, and polished.
-
-    Interior-point and first-order solvers leave 1e-10 where the truth is 0; for such an entry the gradient
-    exceeds what the entry could use up (h B < G), so that a prox step from B ends at 0.
-    """
-    model, W = point.model, point.W
-    point = point.at(B=model.transfer.project(point.B))
-    losses = point.weighted_losses
-    h = prox_steps(model, W, 1.0)
-    moved = model.transfer.prox(point.B - point.coupling_gradient_B / h, 1.0 / h, losses)
-    useful = np.abs(W).max(axis=0)[:, None] > 0.0  # w_s = 0 helps nobody, even where its edges are free
-    B = np.where((moved != 0.0) & useful, point.B, 0.0)
-    prices = model.transfer.edge_prices(losses)
-    if prices is None:
-        return prox_polished(model, W, model.transfer.project(B), losses)
-    return polished(W, B, prices, model.coupling)
-
-
-def prox_polished(model: Model, W: Array, B: Array, losses: Array) -> Array:
-    """The B-step of any penalty carried on from B by accelerated prox-gradient steps, to rounding.
-
-    Conic solvers end at 1e-9; FISTA with restarts goes on (Beck, Teboulle 2009; O'Donoghue, Candes 2015).
-    """
-    L = 2.0 * model.coupling * float(np.linalg.norm(W, 2)) ** 2
-    if L <= 0.0:
-        return B
-    ahead, momentum = B, 1.0
-    for _ in range(_PROX_STEPS):
-        new = model.transfer.prox(ahead - slope_B(model.coupling, W, residual(W, ahead)) / L, 1.0 / L, losses)
-        if float(np.abs(new - B).max()) <= 1e-15 * max(1.0, float(np.abs(new).max())):
-            return new
-        if float(((ahead - new) * (new - B)).sum()) > 0.0:
-            momentum = 1.0  # the step points uphill: start again from here
-        grown = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))
-        ahead, B, momentum = new + (momentum - 1.0) / grown * (new - B), new, grown
-    return B
-
-
 def _proportional(penalty: TransferPenalty, T: int) -> bool:
     """Whether R(B; l) at 2 mu is twice that at mu, tried on a few B and losses."""
     doubled = replace(penalty, mu=2.0 * penalty.mu)  # type: ignore[type-var]
@@ -323,60 +277,3 @@ def _proportional(penalty: TransferPenalty, T: int) -> bool:
         for losses in (np.zeros(T), np.arange(1.0, T + 1.0))
     ]
     return all(abs(twice - 2.0 * once) <= 1e-9 * abs(twice) for once, twice in values)
-
-
-def polished(W: Array, B: Array, prices: Array, coupling: float) -> Array:
-    """Each column solved exactly on its support, where that is feasible and lowers the residual.
-
-    On the support P the column solves ``W_P'W_P b = W_P'w_t - p_P / (2 coupling)`` (theory.md section 6);
-    all columns at once. Entries that come out negative leave the support, and a column for which nothing is
-    gained (a dependent support) is tried by least squares.
-    """
-    gram, price = W.T @ W, np.reshape(prices, (len(B), -1)) / (2.0 * coupling)
-    support, gained = B > 0.0, np.zeros(len(B), dtype=bool)
-    for _ in range(_SHRINKS):
-        exact = on_supports(gram, gram - price, support)
-        better = _lowers(gram, price, exact, B)
-        B, gained = np.where(better, exact, B), gained | better
-        shrunk = support & (exact > 0.0)
-        if np.array_equal(shrunk, support):
-            break
-        support = shrunk
-    for t in np.flatnonzero(~gained & (B > 0.0).any(axis=0)):
-        places, column = np.flatnonzero(B[:, t]), B.copy()
-        right = gram[places, t] - np.broadcast_to(price, B.shape)[places, t]
-        column[places, t] = np.linalg.lstsq(gram[np.ix_(places, places)], right, rcond=None)[0]
-        if _lowers(gram, price, column, B)[t]:
-            B = column
-    return B
-
-
-def on_supports(K: Array, Q: Array, support: BoolArray, *, ridge: float = 0.0) -> Array:
-    """Every column z of Q (T, k) with K_PP z_P = Q_P on its support P, 0 elsewhere, in one batch.
-
-    K is (T, T), `support` (T, k), `ridge` a part of K's diagonal that is added to it. Zeros all over if a
-    column's matrix is singular.
-    """
-    order = np.argsort(~support, axis=0, kind="stable")[: support.sum(axis=0).max(initial=0)].T
-    inside = np.take_along_axis(support.T, order, axis=1)
-    both = inside[:, :, None] & inside[:, None, :]
-    blocks = np.where(both, K[order[:, :, None], order[:, None, :]], np.eye(order.shape[1]))
-    if ridge:
-        each = np.arange(order.shape[1])
-        blocks[:, each, each] *= np.where(inside, 1.0 + ridge, 1.0)
-    right = np.where(inside, np.take_along_axis(Q.T, order, axis=1), 0.0)
-    result = np.zeros_like(Q)
-    with contextlib.suppress(np.linalg.LinAlgError):
-        np.put_along_axis(result.T, order, np.linalg.solve(blocks, right[:, :, None])[:, :, 0], axis=1)
-    return result
-
-
-def _lowers(gram: Array, price: Array, new: Array, old: Array) -> BoolArray:
-    """Per column: new >= 0, and its largest |min(h b, q)|, in units of 2 coupling, is below that of old."""
-    misses = []
-    for B in (new, old):
-        miss = np.abs(np.minimum(np.diag(gram)[:, None] * B, price - gram + gram @ B))
-        np.fill_diagonal(miss, 0.0)
-        misses.append(miss.max(axis=0))
-    lower: BoolArray = (new >= 0.0).all(axis=0) & (misses[0] < misses[1])
-    return lower

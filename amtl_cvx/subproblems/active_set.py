@@ -1,0 +1,89 @@
+r"""Columns of B by the active-set method of Lawson and Hanson, all at once.
+
+Each sweep solves every open column on its support in one batch. Exact up to rounding, zeros are zeros.
+
+Source: Lawson, Hanson, Solving Least Squares Problems, 1974, chapter 23.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from amtl_cvx.subproblems.polish import on_supports
+from amtl_cvx.tasks import Array, Indices
+
+_RIDGE = 1e-14  # relative; keeps a dependent support from an exactly singular matrix
+
+
+def nonnegative_columns(K: Array, Q: Array, start: Array) -> tuple[Array, bool]:
+    """Column t: argmin over b >= 0, b_t = 0 of (1/2) b'K b - Q[:, t]'b.
+
+    Parameters
+    ----------
+    K : (T, T) ndarray
+        Symmetric positive semidefinite.
+    Q, start : (T, T) ndarray
+        Linear terms; a start with start >= 0 (its support is where the search begins).
+
+    Returns
+    -------
+    B : (T, T) ndarray
+    settled : bool
+        False if the limit of sweeps was reached first.
+    """
+    T = len(K)
+    B = np.maximum(start, 0.0)
+    np.fill_diagonal(B, 0.0)
+    support = B > 0.0
+    barred = np.eye(T, dtype=bool)  # entries that cannot enter: the diagonal, and those that left at once
+    limit = 1e-14 * (np.abs(Q) + np.sqrt(np.outer(np.diag(K), np.diag(K))))
+    entered = np.full(T, -1)
+    open_, fresh = np.arange(T), np.zeros(T, dtype=bool)
+    for _ in range(20 * T + 100):
+        if not len(open_):
+            return B, True
+        Z = on_supports(K, Q[:, open_], support[:, open_], ridge=_RIDGE)
+        infeasible = (Z <= 0.0) & support[:, open_]
+        bad = infeasible.any(axis=0)
+        moved = open_[bad]
+        if len(moved):
+            _retreat(B, support, barred, entered, moved, Z[:, bad], infeasible[:, bad])
+        good = open_[~bad]
+        if len(good):
+            B[:, good] = Z[:, ~bad]
+            gain = Q[:, good] - K @ B[:, good]
+            gain[support[:, good] | barred[:, good] | (gain <= limit[:, good])] = 0.0
+            scaled = gain / np.sqrt(np.maximum(np.diag(K), 1e-300))[:, None]
+            best = scaled.argmax(axis=0)
+            enters = scaled[best, np.arange(len(good))] > 0.0
+            fresh[:] = False
+            support[best[enters], good[enters]] = True
+            entered[good[enters]] = best[enters]
+            open_ = np.concatenate([moved, good[enters]])
+        else:
+            open_ = moved
+    return B, False
+
+
+def _retreat(
+    B: Array,
+    support: np.ndarray,
+    barred: np.ndarray,
+    entered: Indices,
+    columns: Indices,
+    Z: Array,
+    infeasible: np.ndarray,
+) -> None:
+    """Move the columns towards Z up to the first bound, and drop what reached it from their supports."""
+    b = B[:, columns]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lengths = np.where(infeasible, b / (b - Z), np.inf)
+    length = lengths.min(axis=0)
+    gone = infeasible & (lengths <= length)
+    b = np.where(gone, 0.0, np.maximum(b + length * (Z - b), 0.0))
+    each = np.arange(len(columns))
+    last = entered[columns]
+    at_once = (last >= 0) & gone[last, each] & (length <= 0.0)
+    barred[last[at_once], columns[at_once]] = True  # rounding: its gain was none
+    B[:, columns] = b
+    support[:, columns] &= ~gone
