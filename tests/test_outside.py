@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from cases import Array, narrow_tasks, random_tasks
@@ -14,6 +16,7 @@ from amtl_cvx.refine import Growth, outside
 from amtl_cvx.refine.outside import LOOK, Outside
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import TaskSet
+from amtl_cvx.weights import MeanRegularised, Ridge
 
 SD, MU = 0.5, 0.2
 
@@ -128,6 +131,24 @@ def test_a_fit_ends_where_W_grows_outside_the_rows() -> None:
     here, there = why.partition("far out: ")[2].split(" here, ")
     assert float(here) == pytest.approx(found.objective, rel=1e-6)
     assert float(there.partition(", and ")[2].split()[0]) < found.objective
+
+
+@pytest.mark.parametrize("omega", ["mean:1", "ridge:0.1"])
+def test_the_cure_helps(omega: str) -> None:
+    model = make_model(mu=0.03, coupling=3.0, omega=omega)
+    found = fit(narrow_tasks(), model, options=Options(engine="fast"))
+    assert found.status is Status.CERTIFIED and found.certificate.edges > 0
+
+
+def test_it_is_not_looked_for_where_a_penalty_bounds_W(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = Told(2.0, "yy")
+    monkeypatch.setattr(Outside, "of", lambda tasks: told)
+    for omega, looks in ((Ridge(rho=1e-9), 0), (MeanRegularised(rho=1e-9), 2)):
+        growth, at = Growth(), lending()
+        point = Problem(at.tasks, replace(at.model, omega=omega)).at(*lent(1.0))
+        for _ in range(2 * LOOK):
+            growth.see(point, tol=1e-3)
+        assert len(told.limits) == looks == growth.lower
 
 
 def test_what_was_seen_is_carried_over_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:

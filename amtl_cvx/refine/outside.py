@@ -27,7 +27,8 @@ J that is lower there on two looks running, with predictors ten times as long as
 Nothing is timed or guessed: that J is lower is computed. It is no proof that there is no minimum, which may
 lie lower still, or beside the way down.
 
-Where the rows of each task span what those of all do, no v_t is of use to another task: nothing is computed.
+Where the rows of each task span what those of all do, no v_t is of use to another task: nothing is computed;
+nor where a penalty on W bounds it (ridge). One that leaves predictors free to move together counts in J.
 """
 
 from __future__ import annotations
@@ -162,8 +163,8 @@ class Growth:
         if self.slow < self.look:
             return
         self.look, before, self.lower = 2 * self.look, self.lower, 0
-        outside = Outside.of(point.tasks)
-        if outside is None:
+        outside, omega = Outside.of(point.tasks), point.model.omega
+        if outside is None or (omega is not None and omega.bounds_W(point.tasks.T)):
             return
         self.ratio, self.objective, self.longest = outside.ratio(point.W), point.objective, _longest(point.W)
         if self.ratio <= 1.0:
