@@ -19,13 +19,13 @@ from test_second_order import MINIMUM, SADDLE, Symmetric, flat
 
 import amtl_cvx.digits
 import amtl_cvx.enclosure
-from amtl_cvx import certify, ladder
+from amtl_cvx import certify
 from amtl_cvx.amtl import alternate
 from amtl_cvx.certificate import LEVELS, Certificate, rungs, second_order
 from amtl_cvx.certificate import certify as certify_first_order
 from amtl_cvx.curriculum import certify_curriculum, curriculum
 from amtl_cvx.errors import DataError, ModelError, NotCertifiable
-from amtl_cvx.ladder import Climb, climb
+from amtl_cvx.ladder import Climb, climb, steps
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
@@ -381,12 +381,12 @@ def test_margins_are_the_proven_ones_where_balls_decide(
     unsure = replace(
         second_order(at(*problem)), verdict="degenerate", reason="degenerate, or not", min_positive_B=7.0
     )
-    monkeypatch.setattr(ladder, "second_order", lambda *_: unsure)
+    monkeypatch.setattr(steps, "second_order", lambda *_: unsure)
     found = certify(*problem, level="C4")
     assert found.level == plain.level == "C4" and found.reasons == plain.reasons
     assert found.min_multiplier is None and found.min_positive_B == pytest.approx(B[B > 0].min())
     assert certify(*problem, level="C3").reasons["C3"] == "degenerate: degenerate, or not"
-    monkeypatch.setattr(ladder, "second_order", lambda *_: replace(unsure, definite=False))
+    monkeypatch.setattr(steps, "second_order", lambda *_: replace(unsure, definite=False))
     assert certify(*problem, level="C4").level == "C2"
 
 
