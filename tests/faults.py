@@ -120,12 +120,16 @@ LOSSES_AND_J = (
     Fault("hinge's dual of the wrong sign", "losses:Hinge.domain", "-_signs", "_signs", c.conjugates_are_suprema),
     Fault("n_t of the factor, not of the rows", "losses:Loss.scale", "1.0 / task.n", "1.0 / len(task.y)", c.factors_keep_the_objective),
     Fault("n_t of the factors of tasks of one shape", "problem:Model.loss_scales", "1.0 / tasks.counts", "1.0 / np.array([len(task.y) for task in tasks])", c.factors_keep_the_objective),
+    Fault("sums for means", "problem:Point.losses", "self.problem.loss_scales * ", "", J),
+    Fault("Hessians of sums for means", "problem:Point.loss_hessians", " * self.problem.loss_scales", "", HESSIAN),
+    Fault("scores of another task", "problem:scores", "W.T[at]", "W.T[slice(0, len(X))]", J),
+    Fault("squares without the root", "problem:squares", "np.sqrt(weight)", "weight", HESSIAN),
     Fault("sum for mean", "losses:Loss.value", "self.scale(task) * ", "", J),
     Fault("gradient of the sum for the mean", "losses:Loss.gradient", "self.scale(task) * ", "", GRADIENT),
     Fault("Hessian of the sum for the mean", "losses:Loss.hessian", "self.scale(task) * ", "", HESSIAN),
     Fault("one row of a batch", "losses:Loss.gradient", "task.X.T @ self.slopes(task.X @ w, task.y)", "task.X[:1].T @ self.slopes(task.X[:1] @ w, task.y[:1])", GRADIENT),
-    Fault("batched tasks: sum for mean", "problem:Model.loss_gradient", "self.loss_scales(tasks) * ", "", GRADIENT),
-    Fault("batched tasks: sums over tasks", "problem:Model.losses", ".sum(axis=1)", ".sum(axis=0)[: tasks.T]", J),
+    Fault("batched tasks: sum for mean", "problem:Point.loss_gradient", "self.problem.loss_scales * ", "", GRADIENT),
+    Fault("batched tasks: sums over tasks", "problem:Scores.sums", ".sum(axis=1)", ".sum(axis=0)[: len(self.y)]", J),
     Fault("transposed B in J", "problem:residual", "W @ B", "W @ B.T", J),
     Fault("coupling without its factor", "problem:Point.terms", "self.model.coupling * float(", "1.0 * float(", J),
     Fault("c_t dropped from the losses", "problem:Point.weighted_losses", "self.problem.task_weight * ", "", J),
@@ -146,7 +150,7 @@ LOSSES_AND_J = (
     Fault("diagonal of G_B kept", "problem:Point.gradient_B", "fill_diagonal(gradient, 0.0)", "fill_diagonal(gradient, 1.0)", GRADIENT),
     Fault("missing 2 in the Hessian", "problem:stacked_hessian", "2.0 * coupling", "coupling", HESSIAN),
     Fault("M'M for M M'", "problem:stacked_hessian", "M @ M.T", "M.T @ M", HESSIAN),
-    Fault("a_t dropped from the Hessian", "problem:Point.loss_hessians", "a * loss", "loss", HESSIAN),
+    Fault("a_t dropped from the Hessian", "problem:Point.loss_hessians", "self.loss_weight * ", "", HESSIAN),
 )  # fmt: skip
 
 FEASIBLE = c.infeasible_points_have_no_level

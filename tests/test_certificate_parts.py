@@ -72,7 +72,7 @@ def test_prices_are_known_to_within_their_room_where_scores_cancel(size: float) 
         W = size * np.array([[1.0, 0.5], [-1.0, -0.5]])
         prices = model.transfer.prices(model.weighted_losses(tasks, W))
         assert prices is not None
-        room = price_room(tasks, model, W, prices)
+        room = price_room(Problem(tasks, model).at(W, np.zeros((tasks.T, tasks.T))), prices)
         for t, (task, c) in enumerate(zip(tasks, (0.5, 2.0), strict=True)):
             (a, b), total = fractions(W[:, t : t + 1].T)[0], Fraction(0)
             for (u, v), target in zip(fractions(task.X), task.y.tolist(), strict=True):
@@ -106,7 +106,7 @@ def test_the_price_of_a_model_is_in_its_room_for_every_reduction(rng: np.random.
         model: Model = amtl(Squared(reduction=reduction), mu=0.3, c=(0.5, 2.0))  # type: ignore[arg-type]
         prices = model.transfer.prices(model.weighted_losses(tasks, W))
         assert prices is not None
-        rooms.append(price_room(tasks, model, W, prices))
+        rooms.append(price_room(Problem(tasks, model).at(W, np.zeros((tasks.T, tasks.T))), prices))
     np.testing.assert_allclose(rooms[1], rooms[0] * tasks.counts, rtol=1e-12)
 
 
@@ -211,7 +211,7 @@ def test_prices_of_rows_on_their_kink_have_the_room_of_the_steeper_side(rng: np.
     model = amtl(Hinge(), mu=0.5, c="equal")
     prices = model.transfer.prices(model.weighted_losses(tasks, W))
     assert prices is not None
-    room, hidden = price_room(tasks, model, W, prices), 0
+    room, hidden = price_room(Problem(tasks, model).at(W, np.zeros((tasks.T, tasks.T))), prices), 0
     for t in range(60):
         score = sum((Fraction(a) * Fraction(b) for a, b in zip(X[t], W[:, t], strict=True)), Fraction(0))
         away = abs(max(Fraction(0), 1 - score) / 2 - Fraction(prices[t]))

@@ -27,6 +27,7 @@ from amtl_cvx.certificate.gains import Decrement, Proved, block_decrement, prove
 from amtl_cvx.certificate.newton import ROUGH_SIZE, Newton, newton_step, rough_newton
 from amtl_cvx.certificate.slope import EPS, Slope, coupling_pull, slope_at
 from amtl_cvx.losses import Loss
+from amtl_cvx.problem.scores import Scores
 from amtl_cvx.problem.squares import Squares, least_singular
 from amtl_cvx.tasks import Array, Task
 
@@ -62,8 +63,8 @@ class WeightProblem:
 
     Parameters
     ----------
-    loss, tasks, turned, block
-        `turned` and `block` as in `slope_at`.
+    loss, tasks, turned, scores
+        `turned` as in `slope_at`, `scores` those at W where they are known.
     W, squares, a : (d, T), Squares, (T,)
         `squares` has K (T, k).
     coupling : float
@@ -82,7 +83,7 @@ class WeightProblem:
     loss: Loss
     tasks: tuple[Task, ...]
     turned: bool
-    block: tuple[Array, Array] | None
+    scores: tuple[Scores, ...] | None
     W: Array
     squares: Squares
     a: Array
@@ -131,7 +132,7 @@ class WeightProblem:
         rest = replace(
             self,
             tasks=tuple(self.tasks[t] for t in kept),
-            block=None,
+            scores=None,
             W=self.W[:, kept],
             squares=rest_of,
             a=self.a[kept],
@@ -166,7 +167,7 @@ class WeightProblem:
             self.a,
             pull,
             turned=self.turned,
-            block=self.block,
+            known=self.scores,
             multipliers=multipliers,
         )
         return slope if rounded else slope.exact()

@@ -134,7 +134,7 @@ def transfer_gap(point: Point) -> tuple[float | None, str]:
 
 def _duals(point: Point, prices: Array) -> ColumnDuals:
     tasks, model, W = point.tasks, point.model, point.W
-    room = price_room(tasks, model, W, prices)
+    room = price_room(point, prices)
     return column_duals(W, point.B, prices, model.coupling, price_room=room, features=features(tasks))
 
 

@@ -38,7 +38,7 @@ def conjugate_gap(point: Point) -> float | None:
     """What a move of B alone can gain at most, rounding included; None where no conjugate is known."""
     tasks, model, W, B = point.tasks, point.model, point.W, point.B
     losses = point.weighted_losses
-    room = point.problem.task_weight * loss_room(tasks, model, W) + SUMMED * losses
+    room = point.problem.task_weight * loss_room(point) + SUMMED * losses
     if model.transfer.conjugate(np.zeros_like(B), losses) is None:
         return None
     noise = rounding(W, features(tasks))

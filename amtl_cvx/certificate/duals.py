@@ -38,7 +38,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amtl_cvx.certificate.weights import row_lengths
-from amtl_cvx.problem import Model
+from amtl_cvx.problem import Point
 from amtl_cvx.problem.coupling import residual
 from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
@@ -297,34 +297,34 @@ def rounding(W: Array, features: int | None = None) -> float:
     return terms * _EPS
 
 
-def price_room(tasks: TaskSet, model: Model, W: Array, prices: Array) -> Array:
-    """What rounding can have done to the prices at W, (T,), the rows as they are stored."""
-    found = loss_room(tasks, model, W)
-    linear = model.transfer.row_prices(model.task_weight(tasks) * found)
-    fixed = model.transfer.row_prices(np.zeros(tasks.T))
+def price_room(point: Point, prices: Array) -> Array:
+    """What rounding can have done to the prices at the point, (T,), the rows as they are stored."""
+    transfer = point.model.transfer
+    linear = transfer.row_prices(point.problem.task_weight * loss_room(point))
+    fixed = transfer.row_prices(np.zeros(point.tasks.T))
     assert linear is not None and fixed is not None
     room: Array = (linear - fixed) * (1.0 + SUMMED) + SUMMED * prices
     return room
 
 
-def loss_room(tasks: TaskSet, model: Model, W: Array) -> Array:
-    """What rounding can have done to the losses at W, (T,), but for that of their sums.
+def loss_room(point: Point) -> Array:
+    """What rounding can have done to the losses at a point, (T,), but for that of their sums.
 
     z_i is known to within u |x_i|'|w|, in turned coordinates within u ||x_i|| ||w||, which a feature in other
     units makes far larger; and phi, which is convex, changes in that interval by at most the slope at its
     steeper end times that.
     """
-    loss, noise, found = model.loss, rounding(W, features(tasks)), list[Array]()
-    for X, y, w in tasks.stacks(W):
-        z = (X @ w[:, :, None])[:, :, 0]
+    loss, tasks, found = point.model.loss, point.tasks, list[Array]()
+    noise = rounding(point.W, features(tasks))
+    for each in point.scores:
         if tasks.basis is None:
-            sizes = (np.abs(X) @ np.abs(w)[:, :, None])[:, :, 0]
+            sizes = (np.abs(each.X) @ np.abs(each.W)[:, :, None])[:, :, 0]
         else:
-            sizes = row_lengths(X) * np.linalg.norm(w, axis=1)[:, None]
-        off = noise * sizes
+            sizes = row_lengths(each.X) * np.linalg.norm(each.W, axis=1)[:, None]
+        off, z, y = noise * sizes, each.z, each.y
         ends = np.abs(loss.subgradients(z - off, y)[0]), np.abs(loss.subgradients(z + off, y)[1])
         found.append((np.maximum(*ends) * off).sum(axis=1))
-    room: Array = model.loss_scales(tasks) * np.concatenate(found)
+    room: Array = point.problem.loss_scales * np.concatenate(found)
     return room
 
 

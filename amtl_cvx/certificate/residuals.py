@@ -226,8 +226,7 @@ def task_slopes(loss: Loss, tasks: Sequence[Task], W: Array, reach: Array) -> Sl
 
 
 def _slopes(point: Point, reach: Array, multipliers: Sequence[Array] | None) -> Slopes:
-    tasks, W = point.tasks, point.W
-    loss = point.model.loss
+    tasks, loss = point.tasks, point.model.loss
     if not loss.smooth:
         known = kinked_multipliers(point) if multipliers is None else multipliers
         weight, pull = point.loss_weight, fenchel(point, known).pull
@@ -242,14 +241,12 @@ def _slopes(point: Point, reach: Array, multipliers: Sequence[Array] | None) -> 
             terms=np.array(ends),
             kinks=Misses(parts, sizes + ROOM * room),
         )
-    if tasks.block is None:
-        return task_slopes(loss, tasks.tasks, W, reach)
-    X, y = tasks.block
-    slopes = loss.slopes((X @ W.T[:, :, None])[:, :, 0], y)
     return Slopes(
-        pull=point.problem.loss_scales * (slopes[:, None, :] @ X)[:, 0, :].T,
-        norm=np.linalg.norm(slopes, axis=1),
-        terms=loss.slope_terms(slopes, y, reach),
+        pull=point.loss_gradient,
+        norm=np.concatenate([np.linalg.norm(each.slopes, axis=1) for each in point.scores]),
+        terms=np.concatenate(
+            [loss.slope_terms(each.slopes, each.y, reach[each.at]) for each in point.scores]
+        ),
     )
 
 

@@ -25,6 +25,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amtl_cvx.losses import Loss
+from amtl_cvx.problem.scores import Scores, scores
 from amtl_cvx.tasks import Array, Task
 
 EPS = float(np.finfo(np.float64).eps)
@@ -93,28 +94,28 @@ def slope_at(
     pull: Pull,
     *,
     turned: bool,
-    block: tuple[Array, Array] | None = None,
+    known: Sequence[Scores] | None = None,
     multipliers: Sequence[Array] | None = None,
 ) -> Slope:
     """The gradient of sum_t a_t L_t(w_t) and a quadratic.
 
-    `turned` says that the rows are coordinates (`TaskSet.basis`), `block` are all of them (`TaskSet.block`).
+    `turned` says that the rows are coordinates (`TaskSet.basis`), `known` are their scores at W.
     `multipliers` (T arrays (n_t,), in the domain of phi*) take the place of phi'; nothing slips then.
     """
     gradient, room = pull.gradient.copy(), pull.room + 4.0 * EPS * np.abs(pull.gradient)
     slipped, found = np.zeros_like(room), list[Rows]()
     weights = a * np.array([loss.scale(task) for task in tasks])
-    stacks = [(task.X[None], task.y[None]) for task in tasks] if block is None else [block]
-    for X, y in stacks:
-        at = slice(len(found), len(found) + len(X))
-        size, w, weight = np.abs(X), W.T[at, :, None], weights[at, None]
+    if known is None:
+        known = tuple(scores(loss, ((task.X[None], task.y[None]) for task in tasks), W))
+    for each in known:
+        at, X, y, z = each.at, each.X, each.y, each.z
+        size, weight = np.abs(X), weights[at, None]
         if turned:
             size = np.maximum(size, np.sqrt(np.einsum("tij,tij->ti", X, X))[:, :, None])
-        z, reached = (X @ w)[:, :, 0], (size @ np.abs(w))[:, :, 0]
-        targets = np.abs(y)
+        reached, targets = (size @ np.abs(each.W)[:, :, None])[:, :, 0], np.abs(y)
         moves = EPS * ((len(W) + 4.0) * reached + 2.0 * (1.0 if loss.classification else targets))
         if multipliers is None:
-            u, slips, curved, unit = _smooth(loss, z, y, moves)
+            u, slips, curved, unit = _smooth(each, moves)
         else:
             u, unit = np.stack(multipliers[at]), _KINK * (reached + targets)
             slips, curved = np.zeros_like(z), _margins(loss, u, y) / np.where(unit > 0.0, unit, np.inf)
@@ -126,9 +127,10 @@ def slope_at(
     return Slope(gradient, room, slipped, pull.drift, tuple(found))
 
 
-def _smooth(loss: Loss, z: Array, y: Array, moves: Array) -> tuple[Array, Array, Array, Array]:
+def _smooth(at: Scores, moves: Array) -> tuple[Array, Array, Array, Array]:
     """phi', its slips, phi'' and how far that is known to hold."""
-    u, curved, unit = loss.slopes(z, y), loss.curvatures(z, y), loss.steady(z, y)
+    loss, z, y = at.loss, at.z, at.y
+    u, curved, unit = at.slopes, at.curvatures, loss.steady(z, y)
     slips = np.maximum(np.abs(loss.slopes(z + moves, y) - u), np.abs(loss.slopes(z - moves, y) - u))
     slips += 4.0 * EPS * (np.abs(u) + (curved if loss.concordant else 0.0))
     return u, slips, curved, unit if loss.concordant else np.maximum(unit - moves, 0.0)

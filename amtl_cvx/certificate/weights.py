@@ -37,7 +37,7 @@ from amtl_cvx.certificate.fenchel import kinked_multipliers, within_domain
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.newton import Newton
 from amtl_cvx.problem import Model, Point
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.tasks import Array
 
 DENSE_LIMIT = 6000
 """Largest T*d for which the Hessian of the W-step is factored (288 MB)."""
@@ -130,7 +130,7 @@ def weight_problem(point: Point, multipliers: Sequence[Array] | None) -> WeightP
         loss=model.loss,
         tasks=tasks.tasks,
         turned=tasks.basis is not None,
-        block=tasks.block,
+        scores=point.scores,
         W=W,
         squares=point.squares,
         a=point.loss_weight,
@@ -178,15 +178,14 @@ def weight_gap(point: Point, *, multipliers: Sequence[Array] | None = None) -> t
 
 def gradient_rounding(point: Point) -> float:
     """About how much of ||G_W||_F can be rounding: eps times the sizes of what it is summed from."""
-    model, W, K, first = point.model, point.W, point.K, 0
+    model, W, K = point.model, point.W, point.K
     total = 2.0 * model.coupling * float(np.linalg.norm(W)) * float((K * K).sum())
     weights = point.loss_weight * point.problem.loss_scales
-    for X, y, w in point.tasks.stacks(W):
-        at = slice(first, first := first + len(X))
-        z, length = (X @ w[:, :, None])[:, :, 0], row_lengths(X)
-        moved = model.loss.curvatures(z, y) * length * np.linalg.norm(w, axis=1)[:, None]  # by rounding of z
-        sizes = np.abs(model.loss.slopes(z, y)) + np.abs(y) + moved
-        total += float(weights[at] @ (length * sizes).sum(axis=1))
+    for each in point.scores:
+        length = row_lengths(each.X)
+        moved = each.curvatures * length * np.linalg.norm(each.W, axis=1)[:, None]  # by the rounding of z
+        sizes = np.abs(each.slopes) + np.abs(each.y) + moved
+        total += float(weights[each.at] @ (length * sizes).sum(axis=1))
     return _EPS * total
 
 
@@ -205,24 +204,24 @@ def _error(point: Point, *, gap: float, sigma: float, newton: Newton | None) -> 
     model = point.model
     rounding, bounds = gradient_rounding(point), []
     if newton is not None:
-        bounds.append(_newton_error(point.tasks, model, point.W, newton, rounding))
+        bounds.append(_newton_error(point, newton, rounding))
     if sigma > 0.0:
         modulus = 2.0 * model.coupling * sigma * sigma
         bounds.append(math.sqrt(2.0 * gap / modulus) + rounding / modulus)
     return min(bounds, default=math.inf)
 
 
-def _newton_error(tasks: TaskSet, model: Model, W: Array, newton: Newton, rounding: float) -> float:
+def _newton_error(point: Point, newton: Newton, rounding: float) -> float:
     """The bound on ||W - W*||_F from the Newton step; infinite where W is not near enough to W*."""
     if not (math.isfinite(newton.gain) and newton.smallest > 0.0):
         return math.inf
-    if model.loss.quadratic:
+    loss = point.model.loss
+    if loss.quadratic:
         return newton.step + rounding / newton.smallest
     root = math.sqrt(newton.smallest)
     nu, kappa = math.sqrt(max(0.0, 2.0 * newton.gain)) + rounding / root, 1.0
-    for task, w in zip(tasks, W.T, strict=True):
-        z, room = task.X @ w, 2.0 * nu / root * row_lengths(task.X)
-        here = model.loss.curvatures(z, task.y)
-        least = np.minimum(*(model.loss.curvatures(z + side * room, task.y) for side in (-1.0, 1.0)))
-        kappa = min(kappa, float(np.divide(least, here, out=np.ones_like(z), where=here > 0).min()))
+    for each in point.scores:
+        room, here = 2.0 * nu / root * row_lengths(each.X), each.curvatures
+        least = np.minimum(*(loss.curvatures(each.z + side * room, each.y) for side in (-1.0, 1.0)))
+        kappa = min(kappa, float(np.divide(least, here, out=np.ones_like(here), where=here > 0).min()))
     return nu / (kappa * root) if kappa > 0.5 else math.inf

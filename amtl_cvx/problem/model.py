@@ -224,11 +224,7 @@ class Model:
 
     def losses(self, tasks: TaskSet, W: Array) -> Array:
         """The losses L_t(w_t) of all tasks, (T,), without c_t."""
-        if tasks.block is not None:
-            X, y = tasks.block
-            sums: Array = self.loss.rows((X @ W.T[:, :, None])[:, :, 0], y).sum(axis=1)
-            return self.loss_scales(tasks) * sums
-        return np.array([self.loss.value(task, w) for task, w in zip(tasks, W.T, strict=True)])
+        return self._at(tasks, W, np.zeros((tasks.T, tasks.T))).losses
 
     def weighted_losses(self, tasks: TaskSet, W: Array) -> Array:
         """The losses times the task weights, c_t L_t(w_t), (T,): what the transfer penalty sees."""
@@ -244,11 +240,7 @@ class Model:
 
     def loss_gradient(self, tasks: TaskSet, W: Array) -> Array:
         """The gradients of the losses without weights, (d, T): column t is grad L_t(w_t)."""
-        if tasks.block is not None:
-            X, y = tasks.block
-            slopes = self.loss.slopes((X @ W.T[:, :, None])[:, :, 0], y)
-            return self.loss_scales(tasks) * (slopes[:, None, :] @ X)[:, 0, :].T
-        return np.column_stack([self.loss.gradient(task, w) for task, w in zip(tasks, W.T, strict=True)])
+        return self._at(tasks, W, np.zeros((tasks.T, tasks.T))).loss_gradient
 
     def loss_scales(self, tasks: TaskSet) -> Array:
         """The factors in front of the sums over rows, (T,): 1/n_t or 1."""

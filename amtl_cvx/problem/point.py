@@ -28,12 +28,13 @@ from amtl_cvx.problem import stored
 from amtl_cvx.problem.coupling import difference, residual, slope_B, slope_W, stacked_hessian
 from amtl_cvx.problem.kinks import KinkedMinimum, KinkedProblem, KinkedRows
 from amtl_cvx.problem.model import Model, check_problem
+from amtl_cvx.problem.scores import Scores, scores
 from amtl_cvx.problem.squares import Squares, least_singular
 from amtl_cvx.rowspace import spanning
 from amtl_cvx.tasks import Array, TaskSet
 
 Kept = TypeVar("Kept")
-_OF_W = ("losses", "weighted_losses", "loss_gradient", "row_prices", "edge_prices")
+_OF_W = ("scores", "losses", "weighted_losses", "loss_gradient", "row_prices", "edge_prices")
 _OF_B = ("M", "squares", "loss_weight", "svd", "kinked_problem")
 
 
@@ -165,13 +166,17 @@ class Problem:
     @cached_property
     def losses_at_zero(self) -> Array:
         """The losses L_t(0), (T,), without c_t."""
-        return _frozen(self.model.losses(self.tasks, np.zeros((self.tasks.d, self.tasks.T))))
+        return self._at_zero.losses
 
     @cached_property
     def slopes_at_zero(self) -> Array:
         """The gradients of the losses at W = 0, (d, T)."""
-        zero = np.zeros((self.tasks.d, self.tasks.T))
-        return _frozen(self.model.loss_gradient(self.tasks, zero))
+        return self._at_zero.loss_gradient
+
+    @property
+    def _at_zero(self) -> Point:
+        T = self.tasks.T
+        return Point(self, np.zeros((self.tasks.d, T)), np.zeros((T, T)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -316,9 +321,14 @@ class Point:
         return self.kinked_problem.minimum(self.W)
 
     @cached_property
+    def scores(self) -> tuple[Scores, ...]:
+        """The scores of all rows and what the loss is there."""
+        return tuple(scores(self.model.loss, self.tasks.stacks, self.W))
+
+    @cached_property
     def losses(self) -> Array:
         """The losses L_t(w_t), (T,), without c_t."""
-        return _frozen(self.model.losses(self.tasks, self.W))
+        return _frozen(self.problem.loss_scales * np.concatenate([each.sums for each in self.scores]))
 
     @cached_property
     def weighted_losses(self) -> Array:
@@ -328,7 +338,7 @@ class Point:
     @cached_property
     def loss_gradient(self) -> Array:
         """The gradients of the losses without weights, (d, T): column t is grad L_t(w_t)."""
-        return _frozen(self.model.loss_gradient(self.tasks, self.W))
+        return _frozen(self.problem.loss_scales * np.hstack([each.pull for each in self.scores]))
 
     @cached_property
     def loss_weight(self) -> Array:
@@ -396,9 +406,8 @@ class Point:
     @cached_property
     def loss_hessians(self) -> Array:
         """a_t Hess L_t(w_t) of every task, (T, d, d)."""
-        loss, pairs = self.model.loss, zip(self.tasks, self.loss_weight, self.W.T, strict=True)
-        blocks: Array = np.stack([a * loss.hessian(task, w) for task, a, w in pairs])
-        return _frozen(blocks)
+        weight = self.loss_weight * self.problem.loss_scales
+        return _frozen(np.concatenate([each.hessians(weight[each.at]) for each in self.scores]))
 
     def hessian_W(self) -> Array:
         """Hessian in vec(W), tasks stacked: blockdiag(a_t Hess L_t) + 2 coupling K K' (x) I, (T d, T d)."""

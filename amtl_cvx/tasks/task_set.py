@@ -414,12 +414,11 @@ class TaskSet:
         X, y = np.stack([task.X for task in self.tasks]), np.stack([task.y for task in self.tasks])
         return frozen(X), frozen(y)
 
-    def stacks(self, W: Array) -> Iterator[tuple[Array, Array, Array]]:
-        """The rows by stacks of tasks: X (k, n, d), y (k, n) and their columns of W (d, T), (k, d)."""
-        single = [(task.X[None], task.y[None]) for task in self] if self.block is None else [self.block]
-        first = 0
-        for X, y in single:
-            yield X, y, W.T[first : (first := first + len(X))]
+    @functools.cached_property
+    def stacks(self) -> tuple[tuple[Array, Array], ...]:
+        """The rows by stacks of tasks with as many each, X (k, n, d) and y (k, n): `block`, or one by one."""
+        single = tuple((task.X[None], task.y[None]) for task in self)
+        return single if self.block is None else (self.block,)
 
     @functools.cached_property
     def lengths(self) -> Array:

@@ -370,7 +370,7 @@ def rounding_of_prices_is_allowed_for() -> None:
         tasks, model = TaskSet.from_arrays(X, y), amtl(loss, mu=mu, coupling=0.75, c="equal")
         exact = [Fraction(mu) * value for value in exact_losses(loss, tasks, W)]
         prices = mu * model.losses(tasks, W)
-        room = duals.price_room(tasks, model, W, prices)
+        room = duals.price_room(Problem(tasks, model).at(W, np.zeros((tasks.T, tasks.T))), prices)
         assert all(
             abs(Fraction(p) - q) <= Fraction(r)
             for p, q, r in zip(prices.tolist(), exact, room.tolist(), strict=True)

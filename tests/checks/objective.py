@@ -25,6 +25,8 @@ def objective_is_the_formula() -> None:
     for tasks, model, W, B in anywhere():
         assert close(model.objective(tasks, W, B), literal.J(tasks, model, W, B), 1e-11)
         assert close(model.losses(tasks, W), literal.losses(tasks, model, W), 1e-11)
+        alone = [model.loss.value(task, w) for task, w in zip(tasks, W.T, strict=True)]
+        assert close(alone, literal.losses(tasks, model, W), 1e-11)
 
 
 def factors_keep_the_objective() -> None:
@@ -46,6 +48,10 @@ def gradients_are_differences_of_J() -> None:
         np.fill_diagonal(expected, 0.0)
         assert close(G_W, central_gradient(lambda V, J=J, B=B: J(V, B), W), 1e-7)
         assert close(G_B, expected, 1e-7)
+        losses = functools.partial(literal.losses, tasks, model)
+        alone = [model.loss.gradient(task, w) for task, w in zip(tasks, W.T, strict=True)]
+        slopes = central_gradient(lambda V, losses=losses: float(np.sum(losses(V))), W)
+        assert close(np.column_stack(alone), slopes, 1e-7)
 
 
 def hessian_is_differences_of_the_gradient() -> None:
@@ -64,6 +70,9 @@ def hessian_is_differences_of_the_gradient() -> None:
         columns_ = [(gradient(x + step * e) - gradient(x - step * e)) / (2 * step) for e in np.eye(15)]
         assert close(H, np.column_stack(columns_), 1e-6)
         assert close(model.hessian_W(tasks, W, B), H[:9, :9], 1e-12)
+        alone = [model.loss.hessian(task, w) for task, w in zip(tasks, W.T, strict=True)]
+        weight = model.loss_weight(tasks, B)[:, None, None]
+        assert close(Problem(tasks, model).at(W, B).loss_hessians, weight * np.stack(alone), 1e-12)
 
 
 def conjugates_are_suprema() -> None:
