@@ -20,7 +20,9 @@ for _name in ("SIGTERM", "SIGHUP"):
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
-pytest.register_assert_rewrite("command_line", "data_files", "side_by_side")
+pytest.register_assert_rewrite(
+    "command_line", "data_files", "pictures", "side_by_side", "streamed", "written_tables"
+)
 
 from command_line import GIVEN, Answer, Run, arrays  # noqa: E402
 

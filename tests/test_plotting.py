@@ -5,25 +5,16 @@ from __future__ import annotations
 import dataclasses
 import io
 import itertools
-import os
-import subprocess
-import sys
 
-import matplotlib
 import numpy as np
 import pytest
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyArrowPatch
-from matplotlib.text import Text
-from numpy.typing import NDArray
+from pictures import Array, boxes, example, outside, panel, words
 
-from amtl_cvx.errors import DataError
 from amtl_cvx.graph import ORIENTATION, TransferGraph
 from amtl_cvx.plotting import (
     MAX_EDGES,
-    convergence_figure,
     graph_figure,
     heatmap,
     node_link,
@@ -31,29 +22,6 @@ from amtl_cvx.plotting import (
     write_png,
 )
 from amtl_cvx.plotting.canvas import shortened
-from amtl_cvx.solution import Record
-
-Array = NDArray[np.float64]
-
-
-def example(
-    T: int, edges: int, *, names: tuple[str, ...] | None = None, losses: bool = True
-) -> TransferGraph:
-    rng = np.random.default_rng(T)
-    places = [(s, t) for s in range(T) for t in range(T) if s != t]
-    B = np.zeros((T, T))
-    for place in rng.choice(len(places), edges, replace=False) if edges else []:
-        B[places[place]] = rng.uniform(0.05, 1.0)
-    labels = names or tuple(f"task {t}" for t in range(T))
-    return TransferGraph(B=B, names=labels, losses=rng.uniform(0.1, 0.5, T) if losses else None)
-
-
-def panel(figure: Figure, label: str) -> Axes:
-    return next(axes for axes in figure.axes if axes.get_label() == label)
-
-
-def words(figure: Figure) -> str:
-    return "\n".join(text.get_text() for text in figure.findobj(Text))
 
 
 def arrows(figure: Figure) -> dict[str, FancyArrowPatch]:
@@ -73,23 +41,6 @@ def course(patch: FancyArrowPatch, points: int = 60) -> Array:
     return np.asarray((1 - u) ** 2 * p0 + 2 * u * (1 - u) * p1 + u**2 * p2)
 
 
-def boxes(texts: list[Text], figure: Figure) -> list[Array]:
-    """The (rotated) corners of each text, shrunk a little, so that touching is allowed."""
-    renderer = FigureCanvasAgg(figure).get_renderer()
-    corners = []
-    for text in texts:
-        angle = np.radians(text.get_rotation())
-        text.set_rotation(0)
-        box = text.get_window_extent(renderer)
-        text.set_rotation(float(np.degrees(angle)))
-        anchor = text.get_transform().transform(text.get_position())
-        corner = np.array([[box.x0, box.y0], [box.x1, box.y0], [box.x1, box.y1], [box.x0, box.y1]]) - anchor
-        turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-        corner = corner @ turn.T + anchor
-        corners.append(corner.mean(axis=0) + 0.85 * (corner - corner.mean(axis=0)))
-    return corners
-
-
 def apart(a: Array, b: Array) -> bool:
     """Separating axes of two rectangles."""
     for rectangle in (a, b):
@@ -97,15 +48,6 @@ def apart(a: Array, b: Array) -> bool:
             if (a @ side).max() < (b @ side).min() or (b @ side).max() < (a @ side).min():
                 return True
     return False
-
-
-def outside(figure: Figure) -> list[str]:
-    """Texts that the border of the figure cuts."""
-    figure.draw_without_rendering()
-    width, height = figure.bbox.size
-    found = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
-    boxes = [(text.get_text(), text.get_window_extent()) for text in found]
-    return [t for t, b in boxes if b.x0 < 0 or b.y0 < 0 or b.x1 > width or b.y1 > height]
 
 
 def test_the_heatmap_shows_an_edge_in_the_row_of_its_source() -> None:
@@ -204,14 +146,6 @@ def test_negative_edges_have_a_colour_and_a_line_of_their_own() -> None:
     assert not outside(figure)
 
 
-def test_truth_of_a_signed_graph_may_be_negative() -> None:
-    truth = np.array([[0, -0.8, 0], [0, 0, 0.3], [0, 0, 0]])
-    graph = TransferGraph(
-        B=np.array([[0, -0.5, 0.1], [0, 0, 0], [0, 0, 0]]), names=("a", "b", "c"), signed=True
-    )
-    assert "1 hit, 1 miss, 1 false edge" in words(truth_figure(graph, truth))
-
-
 def test_node_colours_order_as_losses() -> None:
     graph = example(8, 10)
     assert graph.losses is not None
@@ -299,175 +233,3 @@ def test_equal_losses_and_large_numbers_are_drawn() -> None:
         write_png(
             graph_figure(TransferGraph(B=B, names=("a", "b", "c"), losses=losses)), io.BytesIO(), dpi=50
         )
-
-
-def record(step: str, objective: float, residual: float, number: int = 1) -> Record:
-    return Record(
-        round=number, step=step, objective=objective, stationarity={"W": residual, "B": 0.0},
-        relative=residual,
-        seconds=0.1 * number, solver="CLARABEL", solver_status="optimal",
-    )  # fmt: skip
-
-
-def run(rounds: int, refinements: int) -> list[Record]:
-    steps = [step for _ in range(rounds) for step in ("W", "B")] + ["refine"] * refinements
-    return [record(step, 3.0 + 0.5**k, 0.3**k, k + 1) for k, step in enumerate(steps)]
-
-
-def test_the_objective_panel_shows_the_distance_to_the_smallest() -> None:
-    history = run(6, 4)
-    figure = convergence_figure(history, tol=1e-8)
-    drawn = panel(figure, "objective").lines[-1].get_ydata()
-    expected = [r.objective - history[-1].objective for r in history[:-1]]
-    np.testing.assert_allclose(drawn[:-1], expected)  # type: ignore[index]
-    assert np.isnan(drawn[-1])  # type: ignore[index]
-    assert panel(figure, "objective").get_yscale() == "log"
-    assert f"{history[-1].objective:.10g}" in words(figure)
-
-
-def half_steps(rounds: int) -> list[Record]:
-    """Records as a fit makes them: the residual of the block just solved is rounding error."""
-    return [
-        dataclasses.replace(
-            one, round=k // 2 + 1,
-            stationarity={"W": 1e-16, "B": 0.2**k} if one.step == "W" else {"W": 0.3**k, "B": 1e-16},
-             relative=0.25**k,
-        )
-        for k, one in enumerate(run(rounds, 0))
-    ]  # fmt: skip
-
-
-def test_a_half_step_shows_the_residual_of_the_other_block() -> None:
-    history = [*half_steps(4), *run(0, 2)]
-    figure = convergence_figure(history, tol=1e-8)
-    lower = panel(figure, "residuals")
-    lines = {str(line.get_label()): np.asarray(line.get_xydata()) for line in lower.lines}
-    for name, steps in {
-        "stationarity_W": (2, 4, 6, 8, 9, 10),
-        "stationarity_B": (1, 3, 5, 7, 9, 10),
-        "relative": (1, 2, 4, 6, 8, 9, 10),
-    }.items():
-        assert lines[name][:, 0].tolist() == list(steps)
-        values = [getattr(history[step - 1], name) for step in steps]
-        np.testing.assert_array_equal(lines[name][:, 1], [value or np.nan for value in values])
-    assert len(np.asarray(panel(figure, "objective").lines[-1].get_ydata())) == len(history)
-    assert "of B after each W-step, of W after each B-step" in words(figure)
-    assert lower.get_ylim()[0] > 1e-12  # nothing that is not drawn stretches the axis
-
-
-def test_the_last_step_of_an_interrupted_run_shows_what_it_left() -> None:
-    history = half_steps(3)[:-1]
-    lines = {
-        line.get_label(): line for line in panel(convergence_figure(history, tol=1e-8), "residuals").lines
-    }
-    assert list(lines["relative"].get_xdata()) == [1, 2, 4, 5]
-    assert list(lines["stationarity_W"].get_xdata()) == [2, 4]
-
-
-def test_residuals_and_tolerance_are_labelled_and_share_the_axis() -> None:
-    figure = convergence_figure(run(5, 3), tol=1e-6)
-    lower = panel(figure, "residuals")
-    lines = {line.get_label(): line for line in lower.lines}
-    assert lines["relative"].get_linewidth() > 2 * lines["stationarity_W"].get_linewidth()
-    limit = lines["tol for relative = 1e-6"]
-    assert limit.get_ydata() == [1e-6, 1e-6] and limit.get_linestyle() != "-"
-    assert lower.get_shared_x_axes().joined(lower, panel(figure, "objective"))
-    marks = np.vstack([np.asarray(marks.get_offsets()) for marks in lower.collections])
-    assert len(marks) == 5 + 3  # stationarity_B is 0 after every W-step and refinement
-    assert (marks[:, 1] >= lower.get_ylim()[0]).all()
-
-
-@pytest.mark.parametrize("history", [half_steps(100), [record("stl", 9.0, 0.1), record("task 0", 8.5, 0.2)]])
-def test_no_text_leaves_the_convergence_figure(history: list[Record]) -> None:
-    figure = convergence_figure(history, tol=2.5e-8)
-    assert not outside(figure)
-
-
-def test_the_phases_are_named() -> None:
-    both = words(convergence_figure(run(10, 10), tol=1e-8))
-    assert "alternation" in both and "refinement" in both
-    assert "refinement" not in words(convergence_figure(run(10, 0), tol=1e-8))
-
-
-@pytest.mark.parametrize(
-    ("history", "sentence"),
-    [
-        ([], "no step was recorded"),
-        ([record("stl", 3.25, 1e-12)], "J = 3.25"),
-        ([record("stl", 3.25, 0.0)], "J = 3.25"),
-        ([record("W", 3.25, 0.0), record("B", 3.25, 0.0)], "J is constant: 3.25"),
-        ([record("W", float("nan"), float("inf"))], "nothing to draw"),
-        ([record("stl", 9.0, 0.1), record("task $1$", 8.0, 0.2), record("task 0", 8.5, 0.2)], "task $1$"),
-        (
-            [record("stl", 9.0, 0.1), *(record(f"task {t}", 9.0 - t / 99, 0.1) for t in range(80))],
-            "not required",
-        ),
-        ([record("W", 0.0, 1e-300), record("B", -1e-9, 1e300)], "smallest J = -1e-09"),
-        ([record("W", 5e-324, 5e-324), record("B", 1.7e308, 1.7e308)], "1e308"),
-    ],
-)
-def test_unusual_histories_are_drawn(history: list[Record], sentence: str) -> None:
-    figure = convergence_figure(history, tol=1e-8)
-    write_png(figure, io.BytesIO(), dpi=50)
-    assert sentence in words(figure)
-
-
-def test_truth_counts_hits_misses_and_false_edges() -> None:
-    B, truth = np.zeros((4, 4)), np.zeros((4, 4))
-    B[0, 1] = B[0, 2] = B[3, 0] = 0.4
-    B[1, 2] = 0.01
-    truth[0, 1] = truth[0, 2] = truth[2, 3] = truth[1, 2] = 1.0
-    figure = truth_figure(TransferGraph(B=B, names=tuple("abcd"), threshold=0.1), truth)
-    assert "2 hits, 2 misses, 1 false edge" in words(figure)
-    assert {"precision 0.67", "recall 0.50"} <= set(words(figure).splitlines())
-    marks = panel(figure, "Estimate against truth").collections
-    found = {m.get_label(): {(int(s), int(t)) for t, s in np.asarray(m.get_offsets())} for m in marks}
-    assert (
-        found["hit"] == {(0, 1), (0, 2)}
-        and found["miss"] == {(1, 2), (2, 3)}
-        and found["false edge"] == {(3, 0)}
-    )
-
-
-def test_truth_without_edges_is_put_in_words() -> None:
-    text = words(truth_figure(example(3, 0), np.zeros((3, 3))))
-    assert "precision undefined" in text and "recall undefined" in text
-
-
-def test_truth_of_another_shape_is_refused() -> None:
-    with pytest.raises(DataError, match=r"shape \(3, 3\), got \(2, 2\)"):
-        truth_figure(example(3, 2), np.zeros((2, 2)))
-
-
-def test_png_has_the_size_asked_for(tmp_path) -> None:  # type: ignore[no-untyped-def]
-    figure = node_link(example(4, 3))
-    write_png(figure, tmp_path / "graph.png", dpi=100)
-    content = (tmp_path / "graph.png").read_bytes()
-    assert content[:8] == b"\x89PNG\r\n\x1a\n"
-    assert int.from_bytes(content[16:20], "big") == pytest.approx(100 * figure.get_figwidth(), abs=1)
-
-
-def test_pyplot_stays_out_and_the_graph_needs_no_plotting() -> None:
-    unwanted = "{'matplotlib', 'networkx', 'amtl_cvx.plotting', 'amtl_cvx.report'}"
-    code = f"""
-import sys, amtl_cvx, amtl_cvx.graph
-assert not {unwanted} & set(sys.modules)
-import amtl_cvx.plotting
-assert 'matplotlib.pyplot' not in sys.modules
-"""
-    odd = {**os.environ, "MPLBACKEND": "module://not_installed"}  # as notebooks leave it to their commands
-    subprocess.run([sys.executable, "-c", code], check=True, env=odd)
-
-
-def test_of_the_users_settings_only_fonts_reach_a_figure() -> None:
-    def drawn(**settings: object) -> bytes:
-        with matplotlib.rc_context({name.replace("_", "."): value for name, value in settings.items()}):
-            file, before = io.BytesIO(), dict(matplotlib.rcParams)
-            write_png(heatmap(example(3, 4), title="$x$"), file, dpi=30)
-            assert dict(matplotlib.rcParams) == before
-        return file.getvalue()
-
-    plain = drawn()
-    assert plain == drawn(text_usetex=True, axes_grid=True, path_sketch=(1, 100, 2), savefig_bbox="tight")
-    assert plain == drawn(xtick_labeltop=True, savefig_transparent=True, font_size=30)
-    assert plain != drawn(font_family="monospace")
