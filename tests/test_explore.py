@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import json
-from pathlib import Path
 from typing import Any
 
-import cases
 import numpy as np
 import pytest
+from explored import MODEL, explored, halves, several
 from scipy.optimize import minimize
 from sklearn.metrics import root_mean_squared_error
 
-from amtl_cvx.errors import DataError, ModelError, SolveError
-from amtl_cvx.experiment import jobs
+from amtl_cvx.errors import DataError
 from amtl_cvx.explore import (
-    COLUMNS,
-    DENSITIES,
-    SIZES,
     Landscape,
     Reached,
     Start,
@@ -28,19 +21,19 @@ from amtl_cvx.explore import (
     explore,
 )
 from amtl_cvx.explore.points import connected
-from amtl_cvx.graph import ORIENTATION
-from amtl_cvx.losses import Hinge, Logistic, Squared
+from amtl_cvx.losses import Logistic
 from amtl_cvx.methods import fit
 from amtl_cvx.options import Options
 from amtl_cvx.parallel import workers
-from amtl_cvx.plotting import landscape_figure, write_png
 from amtl_cvx.problem import Model
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
-SEED = 1
-MODEL = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.03), coupling=2.0)
+
+@pytest.fixture
+def landscape() -> Landscape:
+    return explored()
 
 
 def opposed() -> TaskSet:
@@ -49,26 +42,6 @@ def opposed() -> TaskSet:
     return TaskSet.from_arrays(
         [x, x], [x[:, 0] + [0.3, -0.2, 0.1, 0.4], -0.5 * x[:, 0] + [1.0, -0.9, 0.6, 0.2]]
     )
-
-
-def several(rng: np.random.Generator, T: int = 4) -> TaskSet:
-    return cases.random_tasks(rng, d=3, counts=[6] * T)
-
-
-def halves() -> tuple[TaskSet, TaskSet]:
-    """Rows to fit and rows to judge by, of the same tasks."""
-    whole = cases.random_tasks(np.random.default_rng(SEED), d=3, counts=[12] * 4)
-    parts = [[task.X[rows] for task in whole] for rows in (slice(6), slice(6, 12))]
-    targets = [[task.y[rows] for task in whole] for rows in (slice(6), slice(6, 12))]
-    return TaskSet.from_arrays(parts[0], targets[0]), TaskSet.from_arrays(parts[1], targets[1])
-
-
-@pytest.fixture(scope="module")
-def landscape() -> Landscape:
-    """A landscape of several points, judged on rows that were not fitted."""
-    tasks, validation = halves()
-    starts = draw_starts(tasks, MODEL, 20, rng=np.random.default_rng(0))
-    return explore(tasks, MODEL, starts, validation=validation)
 
 
 def eliminated(tasks: TaskSet, model: Model, b: Array) -> float:
@@ -261,188 +234,3 @@ def test_groups_are_chains_of_near_results(rng: np.random.Generator) -> None:
         assert {frozenset(r.start for r in group) for group in groups} == {
             frozenset("012"), frozenset("3"), frozenset("4")
         }  # fmt: skip
-
-
-def test_random_starts_have_the_density_and_size_they_name(rng: np.random.Generator) -> None:
-    tasks = cases.random_tasks(rng, d=2, counts=[4] * 30)
-    starts = draw_starts(tasks, MODEL, 3 + 12, rng=rng)[3:]
-    lengths = np.linalg.norm(cases.ridge(tasks, dataclasses.replace(MODEL, coupling=2e-3)), axis=0)
-    combinations = set()
-    for start in starts:
-        assert start.B.min() >= 0.0 and not np.diag(start.B).any()
-        density, size = (float(word) for word in start.name.rstrip(")").replace(",", "").split()[3::2])
-        combinations.add((density, size))
-        assert np.count_nonzero(start.B) / (30 * 29) == pytest.approx(density, abs=0.06)
-        share = lengths[:, None] * start.B / lengths
-        assert share.sum(axis=0).mean() == pytest.approx(size, rel=0.25)
-    assert combinations == {(density, size) for density in DENSITIES for size in SIZES}
-
-
-def test_named_starts_are_the_methods_they_name(rng: np.random.Generator) -> None:
-    tasks = several(rng)
-    starts = {start.name: start.B for start in draw_starts(tasks, MODEL, 3, rng=rng)}
-    assert list(starts) == ["zero", "single-task", "curriculum"] and not starts["zero"].any()
-    np.testing.assert_array_equal(starts["curriculum"], fit(tasks, MODEL, method="curriculum").B)
-    W = cases.ridge(tasks, dataclasses.replace(MODEL, coupling=1e-3 * MODEL.coupling))
-    B, gradient = starts["single-task"], MODEL.gradient_B(tasks, W, starts["single-task"])
-    scale = 2.0 * MODEL.coupling * np.abs(W.T @ W).max()
-    assert B.any() and np.abs(np.minimum(B, gradient / scale)).max() < 1e-6
-
-
-def test_starts_are_seeded_and_counted(rng: np.random.Generator) -> None:
-    tasks = several(rng)
-    first, second = (draw_starts(tasks, MODEL, 8, rng=np.random.default_rng(7)) for _ in range(2))
-    for one, other in zip(first, second, strict=True):
-        assert one.name == other.name
-        np.testing.assert_array_equal(one.B, other.B)
-    assert [len(draw_starts(tasks, MODEL, count, rng=rng)) for count in (1, 2, 3, 4)] == [1, 2, 3, 4]
-    with pytest.raises(ModelError, match="number of starts"):
-        draw_starts(tasks, MODEL, 0, rng=rng)
-
-
-def test_a_penalty_without_row_prices_has_no_curriculum_start(rng: np.random.Generator) -> None:
-    tasks = several(rng, T=2)
-    model = Model(loss=Squared(), transfer=cases.SourceGroupL2(mu=0.5), coupling=1.0)
-    starts = draw_starts(tasks, model, 4, rng=rng)
-    assert [start.name.split()[0] for start in starts] == ["zero", "single-task", "random", "random"]
-    found = explore(tasks, model, starts, options=Options(max_rounds=400))
-    assert found.points and all(point.second_order is None for point in found.points)
-    assert {point.level for point in found.points} == {"C2"}
-
-
-def test_a_loss_with_kinks_has_no_curriculum_start(rng: np.random.Generator) -> None:
-    tasks = cases.random_tasks(rng, d=2, counts=(8, 9), loss="logistic")
-    model = Model(loss=Hinge(), transfer=LossWeightedL1(mu=0.5), coupling=0.5)
-    starts = draw_starts(tasks, model, 3, rng=rng)
-    assert [start.name.split()[0] for start in starts] == ["zero", "single-task", "random"]
-    found = explore(tasks, model, starts)
-    assert found.finished == 3 and all(point.second_order is not None for point in found.points)
-
-
-def test_starts_need_names_of_their_own(rng: np.random.Generator) -> None:
-    tasks, zero = several(rng), Start("zero", np.zeros((4, 4)))
-    for starts in ([], [zero, zero]):
-        with pytest.raises(DataError, match="name"):
-            explore(tasks, MODEL, starts)
-
-
-def test_an_interrupt_keeps_what_is_finished(rng: np.random.Generator) -> None:
-    tasks = several(rng)
-    starts = draw_starts(tasks, MODEL, 5, rng=rng)
-    seen = []
-
-    def stop(done: int, solution: Solution) -> None:
-        seen.append(done)
-        if done == 2:
-            raise KeyboardInterrupt
-
-    found = explore(tasks, MODEL, starts, observe=stop)
-    assert found.finished == 2 and seen == [1, 2]
-    assert found.unfinished == tuple(start.name for start in starts[2:])
-    assert "Interrupted: 3 starts not fitted" in found.describe()
-
-
-def test_a_failing_solver_costs_its_start_only(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tasks = several(rng)
-    starts = draw_starts(tasks, MODEL, 6, rng=rng)
-    whole, fitted = explore(tasks, MODEL, starts), jobs.fitted
-    bad = [starts[1].B, starts[4].B]
-
-    def fail(tasks: TaskSet, model: Model, method: str, options: Options) -> Solution:
-        if options.start is not None and any(np.array_equal(options.start.B, B) for B in bad):
-            raise SolveError("the W-step was not solved", step="W", solver="SCS", status="failed")
-        return fitted(tasks, model, method, options)
-
-    monkeypatch.setattr(jobs, "fitted", fail)
-    found = explore(tasks, MODEL, starts)
-    assert list(found.lost) == [starts[1].name, starts[4].name] and not found.unfinished
-    assert found.finished == 4 and found.to_dict()["lost"] == found.lost
-    assert "2 starts ended in a solver's failure" in found.describe()
-    for start in (starts[place] for place in (0, 2, 3, 5)):
-        ours, theirs = (each.number_of(start.name) for each in (found, whole))
-        assert ours and theirs
-        assert found.points[ours - 1].objective == pytest.approx(
-            whole.points[theirs - 1].objective, rel=1e-12
-        )
-    bad += [start.B for start in starts]
-    with pytest.raises(SolveError, match="was not solved"):
-        explore(tasks, MODEL, starts)
-
-
-def test_files_tell_what_the_landscape_tells(landscape: Landscape, tmp_path: Path) -> None:
-    landscape.write_csv(tmp_path / "a.csv")
-    landscape.write_json(tmp_path / "a.json")
-    with (tmp_path / "a.csv").open() as file:
-        rows = list(csv.DictReader(file))
-    stored = json.loads((tmp_path / "a.json").read_text())
-    assert tuple(rows[0]) == COLUMNS and len(rows) == len(landscape.points) == len(stored["points"])
-    for number, (row, kept, point) in enumerate(
-        zip(rows, stored["points"], landscape.points, strict=True), 1
-    ):
-        assert int(row["point"]) == kept["point"] == number
-        assert float(row["objective"]) == kept["objective"] == point.objective
-        assert row["starts"].split("; ") == kept["starts"] == list(point.starts)
-        assert int(row["hits"]) == len(point.starts)
-        assert row["level"] == kept["level"] == ("C3" if "strict" in str(point.second_order) else "C2")
-        np.testing.assert_array_equal(kept["B"], point.solution.B)
-    assert stored["orientation"] == ORIENTATION
-    lowest = landscape.points[0].objective
-    assert [float(row["above_lowest"]) for row in rows] == pytest.approx(
-        [point.objective / lowest - 1.0 for point in landscape.points], abs=1e-12
-    )
-
-
-def texts(figure: Any) -> str:
-    parts = [text.get_text() for text in figure.texts]
-    parts += [text.get_text() for axes in figure.axes for text in axes.texts]
-    parts += [axes.get_title(loc="left") for axes in figure.axes]
-    return "\n".join(parts)
-
-
-def test_the_picture_shows_hits_errors_and_graphs_in_one_scale(landscape: Landscape) -> None:
-    figure = landscape_figure(landscape, title="towns")
-    said = texts(figure)
-    for words in (
-        "towns",
-        ORIENTATION,
-        "validation rmse",
-        "Does the lowest J predict best? No.",
-        "Point 1: lowest J",
-    ):
-        assert words in said
-    named = {axes.get_label(): axes for axes in figure.axes}
-    number = landscape.points.index(landscape.best_predictor) + 1  # type: ignore[arg-type]
-    graphs = [name for name in named if name.startswith("graph of point")]
-    assert graphs[0] == "graph of point 1" and f"graph of point {number}" in graphs
-    limits = {image.get_clim() for name in graphs for image in named[name].images[1:]}
-    shown = [landscape.points[int(name.split()[-1]) - 1].solution.B.max() for name in graphs]
-    assert limits == {(0.0, max(shown))}
-    bars = [bar.get_width() for bar in named["hits: starts that end here"].patches]
-    assert bars == [point.hits for point in landscape.points]
-    marks = named["scatter"].collections
-    drawn = sorted(tuple(mark.get_offsets()[0]) for mark in marks)
-    expected = [(100 * landscape.above_lowest(point), point.error) for point in landscape.points]
-    np.testing.assert_allclose(drawn, sorted(expected), rtol=1e-12)
-
-
-def test_the_picture_of_one_point_and_of_none(rng: np.random.Generator, tmp_path: Path) -> None:
-    tasks = several(rng)
-    starts = [Start("zero", np.zeros((4, 4)))]
-    one = explore(tasks, MODEL, starts, validation=tasks)
-    figure = landscape_figure(one)
-    assert "scatter" not in {axes.get_label() for axes in figure.axes} and "1 start, 1 point" in texts(figure)
-    none = explore(tasks, MODEL, starts, options=Options(max_rounds=1, refine=False))
-    assert "none of them certified" in texts(landscape_figure(none))
-    for each in (one, none):
-        write_png(landscape_figure(each), tmp_path / "a.png")
-        assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(DataError, match="nothing to draw"):
-        landscape_figure(Landscape(points=()))
-
-
-def test_nothing_here_is_called_an_optimum(landscape: Landscape) -> None:
-    assert "optim" not in landscape.describe().lower() + texts(landscape_figure(landscape)).lower()
-    for source in (Path(__file__).resolve().parents[1] / "amtl_cvx" / "explore").glob("*.py"):
-        assert "optimum" not in source.read_text().lower()

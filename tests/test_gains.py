@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from cases import LOSS_CASES, Array, loss_id, random_transfer, tasks_for
+from exact_gaps import exact, exact_problem, model_of
 from mpmath import mp, mpf
-from test_gaps_exact import exact, exact_problem, model_of
 
 from amtl_cvx import fit
 from amtl_cvx.certificate import certify, resolution, rungs, weight_evidence, weights
