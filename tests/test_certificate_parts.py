@@ -14,12 +14,13 @@ from scipy.optimize import lsq_linear
 
 from amtl_cvx.certificate import RowSums, certify, fenchel, residuals, weights
 from amtl_cvx.certificate.conjugate import _Judge
-from amtl_cvx.certificate.duals import Column, price_room, rounding
+from amtl_cvx.certificate.duals import Column
 from amtl_cvx.certificate.escape import _names
 from amtl_cvx.certificate.factor import cholesky_factor
 from amtl_cvx.certificate.fenchel import _box_minimum
 from amtl_cvx.certificate.held import HeldRows, _kernel
 from amtl_cvx.certificate.newton import Newton, newton_step
+from amtl_cvx.certificate.room import price_room, rounding
 from amtl_cvx.certificate.rows import disagreement
 from amtl_cvx.certificate.verdict import resolution
 from amtl_cvx.losses import Hinge, Loss, Quantile, Squared

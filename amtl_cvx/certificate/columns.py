@@ -28,8 +28,9 @@ from typing import NamedTuple
 import numpy as np
 
 from amtl_cvx.certificate.conjugate import conjugate_gap
-from amtl_cvx.certificate.duals import ColumnDuals, column_duals, features, price_room, rounding
+from amtl_cvx.certificate.duals import ColumnDuals, column_duals
 from amtl_cvx.certificate.exact import column_gain
+from amtl_cvx.certificate.room import features, price_room, rounding
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.problem.coupling import NEARLY_SINGULAR, residual, slope_B
 from amtl_cvx.tasks import Array, Mask

@@ -25,8 +25,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from amtl_cvx.certificate.duals import SUMMED, features, loss_room, rounding
 from amtl_cvx.certificate.residuals import prox_steps
+from amtl_cvx.certificate.room import SUMMED, features, loss_room, rounding
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.problem.coupling import residual, slope_B
 from amtl_cvx.tasks import Array

@@ -37,19 +37,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate.weights import row_lengths
-from amtl_cvx.problem import Point
+from amtl_cvx.certificate.room import rounding
 from amtl_cvx.problem.coupling import residual
-from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
+from amtl_cvx.tasks import Array, Indices, Mask
 
-_EPS = float(np.finfo(np.float64).eps)
 _TIGHT = 1e-12
 """A gap below this part of P(b), or all but rounding, is not improved any more."""
 _PIVOTS = 12
 _DEPENDENT = 1e-6  # what a column may have beside those before it, and not be taken to depend on them
 _STACK = 500_000  # numbers in the predictors of the columns that are polished together
-SUMMED = 24.0 * _EPS
-"""What a pairwise sum over any number of rows, a row function and the factors lose of it."""
 
 
 class ColumnDuals(NamedTuple):
@@ -288,46 +284,3 @@ def _polished(columns: Column) -> tuple[Array, Array, Array]:
             left[at[done]] = False
             at, chosen = at[~done], after[~done]
     return least, best, met
-
-
-def rounding(W: Array, features: int | None = None) -> float:
-    """u of the essay."""
-    d, T = W.shape
-    terms: int = (features or d) + T + 4
-    return terms * _EPS
-
-
-def price_room(point: Point, prices: Array) -> Array:
-    """What rounding can have done to the prices at the point, (T,), the rows as they are stored."""
-    transfer = point.model.transfer
-    linear = transfer.row_prices(point.problem.task_weight * loss_room(point))
-    fixed = transfer.row_prices(np.zeros(point.tasks.T))
-    assert linear is not None and fixed is not None
-    room: Array = (linear - fixed) * (1.0 + SUMMED) + SUMMED * prices
-    return room
-
-
-def loss_room(point: Point) -> Array:
-    """What rounding can have done to the losses at a point, (T,), but for that of their sums.
-
-    z_i is known to within u |x_i|'|w|, in turned coordinates within u ||x_i|| ||w||, which a feature in other
-    units makes far larger; and phi, which is convex, changes in that interval by at most the slope at its
-    steeper end times that.
-    """
-    loss, tasks, found = point.model.loss, point.tasks, list[Array]()
-    noise = rounding(point.W, features(tasks))
-    for each in point.scores:
-        if tasks.basis is None:
-            sizes = (np.abs(each.X) @ np.abs(each.W)[:, :, None])[:, :, 0]
-        else:
-            sizes = row_lengths(each.X) * np.linalg.norm(each.W, axis=1)[:, None]
-        off, z, y = noise * sizes, each.z, each.y
-        ends = np.abs(loss.subgradients(z - off, y)[0]), np.abs(loss.subgradients(z + off, y)[1])
-        found.append((np.maximum(*ends) * off).sum(axis=1))
-    room: Array = point.problem.loss_scales * np.concatenate(found)
-    return room
-
-
-def features(tasks: TaskSet) -> int:
-    """d, of the features that coordinates stand for where the tasks are in coordinates."""
-    return tasks.d if tasks.basis is None else len(tasks.basis)

@@ -65,16 +65,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers, mismatches
-from amtl_cvx.losses import Loss
+from amtl_cvx.certificate.misses import ROOM, Misses
+from amtl_cvx.certificate.weight_residuals import weight_part
 from amtl_cvx.problem import Model, Point
-from amtl_cvx.tasks import Array, Task
-
-ROOM = 1e-5
-"""Part of the sizes that rounding is relative to; 1e-16 of them is far below the tolerance of any size."""
-SLOPES = 1e-4
-"""The same of the sizes of slopes: 1e-12 of what the scores are summed from, at the tolerance 1e-8."""
-_EPS = float(np.finfo(np.float64).eps)
+from amtl_cvx.tasks import Array
 
 
 class Residuals(NamedTuple):
@@ -88,25 +82,6 @@ class Residuals(NamedTuple):
     @property
     def relative(self) -> float:
         return max(self.relative_W, self.relative_B)
-
-
-class Misses(NamedTuple):
-    """What an entry of a block is off by, and what it is held against; (d, T) or (T, T)."""
-
-    miss: Array
-    size: Array
-    terms: Array | None = None
-    """What an entry is summed from, where `size` is less than that."""
-
-    def parts(self) -> Array:
-        """The ratios, with 0/0 = 0 and x/0 = inf."""
-        none = np.where(self.miss > 0, np.inf, 0.0)
-        parts: Array = np.divide(self.miss, self.size, out=none, where=self.size > 0)
-        return parts
-
-    def relative(self) -> float:
-        """The largest ratio."""
-        return float(self.parts().max())
 
 
 def residuals(
@@ -152,136 +127,6 @@ def misses(
     """What every entry is off by; parameters as in `residuals`."""
     part = weight_part(point, multipliers=multipliers)
     return AllMisses(part.misses, _transfer_misses(point, part.shift), part.kinks)
-
-
-class WeightPart(NamedTuple):
-    """G_W and what comes with it."""
-
-    gradient: Array
-    """(d, T), in the coordinates of the tasks."""
-    misses: Misses
-    """Of the original features."""
-    shift: Array
-    """What l moves by where z moves by all its terms, (T,); phi' is known up to eps of its own."""
-    kinks: Misses | None
-    """As in `Slopes`."""
-
-
-def weight_part(
-    point: Point,
-    *,
-    multipliers: Sequence[Array] | None = None,
-) -> WeightPart:
-    """The W-step's part of `residuals`."""
-    if multipliers is None:
-        return point.kept("weight_part", lambda: _weight_part(point, None))
-    return _weight_part(point, multipliers)
-
-
-def _weight_part(point: Point, multipliers: Sequence[Array] | None) -> WeightPart:
-    tasks, model, W = point.tasks, point.model, point.W
-    V, Q = tasks.lift(W), np.sqrt(model.coupling) * point.K
-    reach, R = (tasks.lengths * np.abs(V)).sum(axis=0), W @ Q
-    slopes = _slopes(point, reach, multipliers)
-    weight, scale = point.loss_weight, point.problem.loss_scales
-    gradient = weight * slopes.pull + 2.0 * R @ Q.T
-    found = weight_misses(
-        slopes=slopes,
-        gradient=tasks.lift(gradient),
-        rows=tasks.lengths,
-        rates=weight * scale,
-        residual=tasks.lift(R),
-        terms=np.abs(V) @ np.abs(Q),
-        Q=Q,
-        own=np.sqrt(np.abs(weight) * point.problem.losses_at_zero),
-    )
-    shift = scale * (slopes.norm + _EPS * slopes.terms) * (reach + tasks.target_lengths)
-    return WeightPart(gradient, found, shift, slopes.kinks)
-
-
-class Slopes(NamedTuple):
-    """The losses' part of G_W without a_t, and the norms over the rows that bound it."""
-
-    pull: Array
-    """grad L_t(w_t), (d, T)"""
-    norm: Array
-    """||phi'|| or ||u||, (T,)"""
-    terms: Array
-    """What phi' is summed from, or ||D||, (T,)"""
-    kinks: Misses | None = None
-    """What multipliers are off by, of every task, (T,)."""
-
-
-def task_slopes(loss: Loss, tasks: Sequence[Task], W: Array, reach: Array) -> Slopes:
-    """Those of a smooth loss, task by task; `reach` (T,) is sum_i ||x_ti|| |w_it|."""
-    slopes = [loss.slopes(task.X @ w, task.y) for task, w in zip(tasks, W.T, strict=True)]
-    rows = list(zip(slopes, tasks, strict=True))
-    return Slopes(
-        pull=np.column_stack([loss.scale(task) * (task.X.T @ each) for each, task in rows]),
-        norm=np.array([np.linalg.norm(each) for each in slopes]),
-        terms=np.array(
-            [loss.slope_terms(*row) for row in zip(slopes, (t.y for t in tasks), reach, strict=True)]
-        ),
-    )
-
-
-def _slopes(point: Point, reach: Array, multipliers: Sequence[Array] | None) -> Slopes:
-    tasks, loss = point.tasks, point.model.loss
-    if not loss.smooth:
-        known = kinked_multipliers(point) if multipliers is None else multipliers
-        weight, pull = point.loss_weight, fenchel(point, known).pull
-        ends = [np.linalg.norm(np.maximum(*np.abs(loss.domain(task.y)))) for task in tasks]
-        parts, sizes = mismatches(point, known)
-        room = weight * point.problem.loss_scales * ends * (reach + tasks.target_lengths)
-        return Slopes(
-            pull=np.divide(pull, weight, out=np.zeros_like(pull), where=weight > 0),
-            norm=np.array(
-                [np.linalg.norm(loss.clip(u, task.y)) for u, task in zip(known, tasks, strict=True)]
-            ),
-            terms=np.array(ends),
-            kinks=Misses(parts, sizes + ROOM * room),
-        )
-    return Slopes(
-        pull=point.loss_gradient,
-        norm=np.concatenate([np.linalg.norm(each.slopes, axis=1) for each in point.scores]),
-        terms=np.concatenate(
-            [loss.slope_terms(each.slopes, each.y, reach[each.at]) for each in point.scores]
-        ),
-    )
-
-
-def weight_misses(
-    *,
-    slopes: Slopes,
-    gradient: Array,
-    rows: Array,
-    rates: Array,
-    residual: Array,
-    terms: Array,
-    Q: Array,
-    own: Array,
-) -> Misses:
-    """G_W of sum_t a_t L_t(w_t) + ||R||_F^2, R = W Q - O, entry by entry.
-
-    Parameters
-    ----------
-    slopes : Slopes
-        Those of the losses at W.
-    gradient : (d, T)
-        G_W.
-    rows, rates : (d, T), (T,)
-        ||x_ti|| and a_t/n_t.
-    residual, terms : (d, k)
-        R, and the sizes it is summed from.
-    Q : (T, k)
-        As in R.
-    own : (T,)
-        Root of what a task can gain at most, for entries that only R holds.
-    """
-    pulled = np.abs(rates) * rows * (slopes.norm + SLOPES * slopes.terms)
-    coupled = 2.0 * (np.abs(residual) + ROOM * terms) @ np.abs(Q.T)
-    least = np.where(rows > 0.0, 0.0, ROOM * np.sqrt(2.0) * np.linalg.norm(Q, axis=1) * own)
-    return Misses(np.abs(gradient), pulled + coupled + least)
 
 
 def _transfer_misses(point: Point, shift: Array) -> Misses:

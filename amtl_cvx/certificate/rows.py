@@ -22,8 +22,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.certificate.residuals import ROOM, SLOPES, Misses, task_slopes
+from amtl_cvx.certificate.misses import ROOM, SLOPES, Misses
 from amtl_cvx.certificate.verdict import Certificate
+from amtl_cvx.certificate.weight_residuals import task_slopes
 from amtl_cvx.losses import Loss
 from amtl_cvx.tasks import Array, TaskSet
 

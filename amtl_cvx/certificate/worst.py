@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from amtl_cvx.certificate.residuals import Misses, misses
+from amtl_cvx.certificate.misses import Misses
+from amtl_cvx.certificate.residuals import misses
 from amtl_cvx.certificate.weights import weight_problem
 from amtl_cvx.problem import Point
 from amtl_cvx.tasks import Array

@@ -18,7 +18,7 @@ from amtl_cvx.certificate import (
     resolution,
     task_gain,
 )
-from amtl_cvx.certificate.residuals import Misses
+from amtl_cvx.certificate.misses import Misses
 from amtl_cvx.curriculum.rows import check_model, outgoing, outgoing_cost, refit_step, row_sizes
 from amtl_cvx.errors import DataError
 from amtl_cvx.problem import Model, Point, Problem

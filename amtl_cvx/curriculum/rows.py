@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.certificate.residuals import ROOM
+from amtl_cvx.certificate.misses import ROOM
 from amtl_cvx.errors import ModelError
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.subproblems import Coupled, one_task

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate.residuals import task_slopes, weight_misses
+from amtl_cvx.certificate.weight_residuals import task_slopes, weight_misses
 from amtl_cvx.losses import Loss
 from amtl_cvx.parallel import SharedMap
 from amtl_cvx.problem import Model, Point

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg as sl
 
-from amtl_cvx.certificate.residuals import WeightPart, weight_part
+from amtl_cvx.certificate.weight_residuals import WeightPart, weight_part
 from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.errors import SolveError
 from amtl_cvx.problem import Point
