@@ -22,9 +22,10 @@ ends (`folder`).
 """
 
 from amtl_cvx.runfolder.content import describe, model_from_dict, model_to_dict, to_json, versions
-from amtl_cvx.runfolder.folder import RunFolder, save
+from amtl_cvx.runfolder.folder import RunFolder
 from amtl_cvx.runfolder.places import Missed, check_replaceable
 from amtl_cvx.runfolder.proofs import proof_text, write_proofs
+from amtl_cvx.runfolder.saving import save
 from amtl_cvx.runfolder.state import read_state, state_arrays
 from amtl_cvx.runfolder.stored import StoredRun, read_certificate, read_history, read_run
 

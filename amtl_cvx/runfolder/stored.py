@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -23,19 +21,15 @@ from amtl_cvx.losses import Loss
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.problem import Model
 from amtl_cvx.problem.stored import loss_from
-from amtl_cvx.runfolder.content import parse_run_json
-from amtl_cvx.runfolder.files import locate, recorded_files
+from amtl_cvx.runfolder.files import locate
 from amtl_cvx.runfolder.schema import check_record, check_run
+from amtl_cvx.runfolder.settled import content_of, foreign, is_recorded, settled
 from amtl_cvx.solution import Record
 from amtl_cvx.transfer import transfers
 from amtl_cvx.untrusted import reading
 from amtl_cvx.weights import omegas
 
 _log = logging.getLogger(__name__)
-
-Read = TypeVar("Read")
-_ATTEMPTS = 100
-"""How often files are read again because a new run took their place meanwhile."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -159,14 +153,14 @@ def read_run(path: str | Path) -> StoredRun:
             file = numbers.open("rb")
         with file:  # the numbers and their digest are of one file, whatever takes its place
             stored = _stored(_found(run, file), numbers, run)
-            recorded = _is_recorded(name, file, run)
+            recorded = is_recorded(name, file, run)
         if not recorded:
             if whole:
-                raise _foreign(folder / name)
+                raise foreign(folder / name)
             _log.warning("%s is not the file that the run.json beside it describes", path)
         return stored
 
-    return _settled(folder, read)
+    return settled(folder, read)
 
 
 def read_history(folder: Path) -> tuple[Record, ...]:
@@ -177,49 +171,23 @@ def read_history(folder: Path) -> tuple[Record, ...]:
     def read(run: Mapping[str, Any]) -> tuple[Record, ...]:
         records, recorded = _records(locate(home, "history.csv"), run)
         if whole and not recorded:
-            raise _foreign(home / "history.csv")
+            raise foreign(home / "history.csv")
         return records
 
-    return _settled(home, read)
+    return settled(home, read)
 
 
 def read_certificate(path: Path, run: Mapping[str, Any]) -> Mapping[str, Any]:
     """The certificate.json of a run, as it was written; empty without one, or where it is not the run's."""
     folder = path if path.is_dir() else path.parent
-    content = _content(locate(folder, "certificate.json"))
-    if content is None or not run or not _is_recorded("certificate.json", io.BytesIO(content), run):
+    content = content_of(locate(folder, "certificate.json"))
+    if content is None or not run or not is_recorded("certificate.json", io.BytesIO(content), run):
         return {}
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def _settled(folder: Path, read: Callable[[Mapping[str, Any]], Read]) -> Read:
-    """What `read` gives for the run.json of a folder, once no new run is committed meanwhile."""
-    for attempt in range(_ATTEMPTS):
-        described = locate(folder, "run.json")
-        content = _content(described)
-        pending = described.parent != folder
-        try:
-            found = read({} if content is None else parse_run_json(content, described))
-        except DataError:
-            settled = _content(locate(folder, "run.json")) == content and not pending
-            if settled or attempt == _ATTEMPTS - 1:
-                raise
-        else:
-            if _content(locate(folder, "run.json")) == content:
-                return found
-        time.sleep(0.01)
-    raise DataError(f"{folder} changes all the time: wait until the run that writes there has ended")
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
 
 
 def _found(run: Mapping[str, Any], source: Any) -> Found:
@@ -245,20 +213,6 @@ def _stored(found: Found, source: Path, run: Mapping[str, Any]) -> StoredRun:
         own_tasks=found.task_names,
         own_features=found.feature_names,
         run=check_run(run, d=d, T=T),
-    )
-
-
-def _is_recorded(name: str, file: io.BufferedReader | io.BytesIO, run: Mapping[str, Any]) -> bool:
-    """Whether an open file is the one whose digest run.json holds; runs before it held them are believed."""
-    files = recorded_files(run)
-    file.seek(0)
-    return files is None or files.get(name) == hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _foreign(path: Path) -> DataError:
-    return DataError(
-        f"{path} is not the file that the run.json beside it describes: it was changed, or is of another run;"
-        " fit again, or give certify the .npz itself"
     )
 
 
@@ -292,7 +246,7 @@ def _records(path: Path, run: Mapping[str, Any]) -> tuple[tuple[Record, ...], bo
         found = tuple(Record.of(row, blocks=blocks) for row in rows)
         for record in found:
             check_record(record)
-        return found, _is_recorded("history.csv", io.BytesIO(content), run)
+        return found, is_recorded("history.csv", io.BytesIO(content), run)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}: give a run folder") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:
