@@ -17,8 +17,6 @@ Task weights c_t: "equal" (1), "inverse-sqrt" (1/sqrt(n_t), which with reduction
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -26,11 +24,13 @@ import numpy as np
 
 from amtl_cvx.arrays import is_number, nameless, numbers
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.losses import Loss, Squared, loss_label, make_loss
+from amtl_cvx.losses import Loss, Squared, loss_label
 from amtl_cvx.notebook import paragraph
+from amtl_cvx.problem.given import check_squares, loss_of, omega_of, shown
+from amtl_cvx.problem.parameters import as_stored
 from amtl_cvx.tasks import Array, TaskSet, check_tasks
-from amtl_cvx.transfer import TransferPenalty, make_transfer, transfers
-from amtl_cvx.weights import QuadraticPenalty, make_omega, omegas
+from amtl_cvx.transfer import TransferPenalty, transfers
+from amtl_cvx.weights import QuadraticPenalty, omegas
 
 if TYPE_CHECKING:
     from amtl_cvx.problem.point import Point, Terms
@@ -81,11 +81,11 @@ class Model:
     omega: QuadraticPenalty | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "loss", _loss(self.loss))
+        object.__setattr__(self, "loss", loss_of(self.loss))
         transfer: object = self.transfer
         if not isinstance(transfer, TransferPenalty):
             raise ModelError(
-                f"transfer must be a penalty such as LossWeightedL1(mu=0.1), got {_shown(transfer)}"
+                f"transfer must be a penalty such as LossWeightedL1(mu=0.1), got {shown(transfer)}"
             )
         coupling: object = self.coupling
         if not (is_number(coupling) and np.isfinite(float(coupling)) and float(coupling) > 0):
@@ -102,14 +102,14 @@ class Model:
                 given = nameless(self.task_weights, "task_weights")
                 weights = tuple(float(c) for c in numbers(given, "task_weights").tolist())
             except (TypeError, DataError) as error:
-                got = f"{error}" if isinstance(error, DataError) else _shown(self.task_weights)
+                got = f"{error}" if isinstance(error, DataError) else shown(self.task_weights)
                 raise ModelError(
                     f"expected task_weights of T numbers or one of {TASK_WEIGHTS}: {got}"
                 ) from error
             if not all(np.isfinite(c) and c > 0 for c in weights):
                 raise ModelError(f"task weights must be positive and finite, got {weights}")
             object.__setattr__(self, "task_weights", weights)
-        object.__setattr__(self, "omega", _omega(self.omega))
+        object.__setattr__(self, "omega", omega_of(self.omega))
         if self.omega is not None:
             rho = float(self.omega.rho)
             if not all(1e-300 <= size <= 1e300 for size in (rho, rho / float(coupling))):
@@ -180,7 +180,7 @@ class Model:
                     f"the {self.loss.name} loss needs the rows of {task.name!r}, it has a factor of them:"
                     " read the data with keep_rows=True"
                 )
-        _check_squares(tasks)
+        check_squares(tasks)
         self._check_targets(tasks)
         if not isinstance(self.task_weights, str) and len(self.task_weights) != tasks.T:
             raise DataError(f"expected {tasks.T} task weights, one per task, got {len(self.task_weights)}")
@@ -263,109 +263,3 @@ class Model:
         from amtl_cvx.problem.point import Point, Problem
 
         return Point(Problem(tasks, self), W, B)
-
-
-def _check_squares(tasks: TaskSet) -> None:
-    """`DataError` where sums of squares of features or targets are no numbers: every step works with them."""
-    with np.errstate(over="ignore"):
-        seen: dict[int, bool] = {}
-        for task in tasks:
-            for array, what in ((task.X, "features"), (task.y, "targets")):
-                if id(array) not in seen:  # one-vs-rest tasks share their rows
-                    seen[id(array)] = bool(np.isfinite(4.0 * np.vdot(array, array)))
-                if not seen[id(array)]:
-                    raise DataError(
-                        f"the squares of the {what} of {task.name!r} overflow: give them in other units"
-                    )
-
-
-def check_problem(tasks: object, model: object) -> Model:
-    """`model` for these tasks, or an error that says what was expected in the place of `tasks` or `model`."""
-    check_tasks(tasks)
-    if not isinstance(model, Model):
-        raise ModelError(
-            f"expected a Model, got {_shown(model)}: give"
-            " Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=1.0)"
-        )
-    return model.bind(tasks) if isinstance(tasks, TaskSet) else model
-
-
-def _loss(loss: object) -> Loss:
-    """A loss, also by its label ("squared", "huber:1.5")."""
-    if isinstance(loss, str):
-        return make_loss(loss)
-    if not isinstance(loss, Loss):
-        raise ModelError(f"loss must be a loss such as Squared(), or its name, got {_shown(loss)}")
-    return loss
-
-
-def _shown(value: object) -> str:
-    """A wrong argument, short."""
-    words = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
-    return words if len(words) <= 60 and "\n" not in words else f"a {type(value).__name__}"
-
-
-def _omega(omega: object) -> QuadraticPenalty | None:
-    """A penalty on W, also by its term ("ridge:0.1")."""
-    found = make_omega(omega) if isinstance(omega, str) else omega
-    if found is not None and not isinstance(found, QuadraticPenalty):
-        raise ModelError(
-            "omega must be a quadratic penalty such as Ridge(rho=0.1), its term, or None, got"
-            f" {_shown(omega)}"
-        )
-    return found
-
-
-def make_model(
-    *,
-    loss: str = "squared",
-    reduction: str = "mean",
-    transfer: str = "loss-weighted-l1",
-    mu: float,
-    coupling: float,
-    task_weights: str | tuple[float, ...] = "equal",
-    transfer_parameters: Mapping[str, Any] | None = None,
-    omega: str | None = None,
-    omega_parameters: Mapping[str, Any] | None = None,
-) -> Model:
-    """A model from the names that the command line and run.json use; `ModelError` names the legal ones.
-
-    `transfer_parameters` are those of the penalty besides mu, `omega_parameters` those of the penalty on W,
-    as `Model.to_dict` gives them.
-    """
-    parameters, of_omega = (
-        {name: from_stored(value) for name, value in (stored or {}).items()}
-        for stored in (transfer_parameters, omega_parameters)
-    )
-    return Model(
-        loss=make_loss(loss, reduction=reduction),
-        transfer=make_transfer(transfer, mu=mu, parameters=parameters),
-        coupling=coupling,
-        task_weights=task_weights,
-        omega=None if omega is None else make_omega(omega, parameters=of_omega),  # type: ignore[arg-type]
-    )
-
-
-def as_stored(value: Any) -> Any:
-    """A parameter of a penalty as JSON holds it; `ModelError` for one that it cannot hold."""
-    if isinstance(value, np.ndarray):
-        return {"array": value.tolist(), "dtype": value.dtype.str}
-    if isinstance(value, list | tuple):
-        return [as_stored(entry) for entry in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
-    raise ModelError(f"a parameter of a penalty must be numbers, texts or arrays to be stored, got {value!r}")
-
-
-def from_stored(value: Any) -> Any:
-    """What `as_stored` was given, lists as tuples; `ModelError` for what it never writes."""
-    if isinstance(value, Mapping):
-        if set(value) != {"array", "dtype"} or not re.fullmatch(r"[<>|=]?[biuf][1248]", str(value["dtype"])):
-            raise ModelError("a stored parameter of a penalty is no number, text, list or array")
-        try:
-            return np.array(value["array"], dtype=str(value["dtype"]))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise ModelError(f"a stored array is none: {error}") from error
-    return tuple(map(from_stored, value)) if isinstance(value, list) else value

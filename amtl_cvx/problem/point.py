@@ -1,3 +1,4 @@
+# More than 300 lines: what is known of a problem and of a point, one property each; each makes the other.
 r"""A problem and a point: J(W, B), its parts and its derivatives, each computed once and under one name.
 
     J(W, B) = sum_t c_t L_t(w_t) + R(B; c*l) + coupling ||W - W B||_F^2 + Omega(W),      M = I - B
@@ -27,7 +28,8 @@ from amtl_cvx.errors import ModelError
 from amtl_cvx.problem import stored
 from amtl_cvx.problem.coupling import difference, residual, slope_B, slope_W, stacked_hessian
 from amtl_cvx.problem.kinks import KinkedMinimum, KinkedProblem, KinkedRows
-from amtl_cvx.problem.model import Model, check_problem
+from amtl_cvx.problem.making import check_problem
+from amtl_cvx.problem.model import Model
 from amtl_cvx.problem.scores import Scores, scores
 from amtl_cvx.problem.squares import Squares, least_singular
 from amtl_cvx.rowspace import spanning

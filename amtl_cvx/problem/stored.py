@@ -31,7 +31,8 @@ import numpy as np
 from amtl_cvx.arrays import Array
 from amtl_cvx.errors import AMTLError, DataError
 from amtl_cvx.losses import Loss, make_loss
-from amtl_cvx.problem.model import Model, make_model
+from amtl_cvx.problem.making import make_model
+from amtl_cvx.problem.model import Model
 from amtl_cvx.tasks import Task, TaskSet
 from amtl_cvx.untrusted import existing_file, read_json, reading
 from amtl_cvx.untrusted.npy import read_array

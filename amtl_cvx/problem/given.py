@@ -1,0 +1,49 @@
+"""What the maker of a model is given: checked, and a name made what it names."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.losses import Loss, make_loss
+from amtl_cvx.tasks import TaskSet
+from amtl_cvx.weights import QuadraticPenalty, make_omega
+
+
+def check_squares(tasks: TaskSet) -> None:
+    """`DataError` where sums of squares of features or targets are no numbers: every step works with them."""
+    with np.errstate(over="ignore"):
+        seen: dict[int, bool] = {}
+        for task in tasks:
+            for array, what in ((task.X, "features"), (task.y, "targets")):
+                if id(array) not in seen:  # one-vs-rest tasks share their rows
+                    seen[id(array)] = bool(np.isfinite(4.0 * np.vdot(array, array)))
+                if not seen[id(array)]:
+                    raise DataError(
+                        f"the squares of the {what} of {task.name!r} overflow: give them in other units"
+                    )
+
+
+def loss_of(loss: object) -> Loss:
+    """A loss, also by its label ("squared", "huber:1.5")."""
+    if isinstance(loss, str):
+        return make_loss(loss)
+    if not isinstance(loss, Loss):
+        raise ModelError(f"loss must be a loss such as Squared(), or its name, got {shown(loss)}")
+    return loss
+
+
+def omega_of(omega: object) -> QuadraticPenalty | None:
+    """A penalty on W, also by its term ("ridge:0.1")."""
+    found = make_omega(omega) if isinstance(omega, str) else omega
+    if found is not None and not isinstance(found, QuadraticPenalty):
+        raise ModelError(
+            f"omega must be a quadratic penalty such as Ridge(rho=0.1), its term, or None, got {shown(omega)}"
+        )
+    return found
+
+
+def shown(value: object) -> str:
+    """A wrong argument, short."""
+    words = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
+    return words if len(words) <= 60 and "\n" not in words else f"a {type(value).__name__}"
