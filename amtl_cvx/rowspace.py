@@ -22,6 +22,7 @@ All of it needs a penalty that turns with W (`Model.rotation_invariant`).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg as sl
@@ -31,6 +32,8 @@ from amtl_cvx.arrays import Array
 SMALL = 100
 """Number of features up to which fewer coordinates save nothing worth having."""
 _CHUNK = 256
+_EPS = float(np.finfo(np.float64).eps)
+_CLEAR = 1e-8  # ratio of squares of singular values: rows see every direction, far from rounding
 _ROUNDING = 1e-13
 """Length of what is left of a unit vector that counts as nothing: 500 times the rounding of doubles."""
 
@@ -82,3 +85,34 @@ def _orthogonal(basis: Array, vectors: Array) -> Array:
     for _ in range(2):
         vectors = vectors - basis @ (basis.T @ vectors)
     return vectors
+
+
+@dataclass(frozen=True)
+class OwnSpaces:
+    """The row space of every task by itself: orthonormal bases (d, r_t)."""
+
+    bases: tuple[Array, ...]
+
+    @classmethod
+    def of(cls, rows: Iterable[Array]) -> OwnSpaces | None:
+        """From the rows (n_t, d) of the tasks; None where each space is that of all rows."""
+        rows = list(rows)
+        squares = np.linalg.eigvalsh(np.stack([X.T @ X for X in rows]))
+        if (squares[:, 0] > _CLEAR * squares[:, -1]).all():
+            return None
+        bases = tuple(span(X) for X in rows)
+        everything = span(np.vstack([Q.T for Q in bases])).shape[1]
+        return cls(bases) if any(Q.shape[1] < everything for Q in bases) else None
+
+    def seen(self, W: Array) -> Array:
+        """What of each predictor the rows of its own task see: X_t w_t = X_t seen_t, (d, T)."""
+        return np.column_stack([Q @ (Q.T @ w) for Q, w in zip(self.bases, W.T, strict=True)])
+
+
+def span(rows: Array) -> Array:
+    """An orthonormal basis (d, r) of the span of the rows (n, d)."""
+    n, d = rows.shape
+    if n > d:
+        rows = np.asarray(np.linalg.qr(rows, mode="r"))
+    _, values, V = np.linalg.svd(rows, full_matrices=False)
+    return np.asarray(V[values > values.max(initial=0.0) * max(n, d) * _EPS].T)

@@ -144,7 +144,8 @@ class Solution(Named):
 
     def _lines(self) -> list[str]:
         d, T = self.predictors.shape
-        size, why = f"{T} tasks, {d} features", self.certificate.reasons.get("minimum")
+        size, reasons = f"{T} tasks, {d} features", self.certificate.reasons
+        why = reasons.get("growth") or reasons.get("minimum")
         return [
             f"Solution({self.method}, {self.status.value}: {size}, objective {self.objective:.6g})",
             self.certificate.verdict(),

@@ -485,6 +485,13 @@ SEARCH = (
     Fault("at most, rounded down", "certificate:rounded_up", "ROUND_CEILING", "ROUND_FLOOR", c.words_are_rounded_outward),
     Fault("at least, rounded up", "certificate:rounded_down", "ROUND_FLOOR", "ROUND_CEILING", c.words_are_rounded_outward),
     Fault("a double below that is above", "certificate:double_below", "-math.inf", "math.inf", c.words_are_rounded_outward),
+    Fault("falls for ever pass", "certificate:certify", 'reasons=reasons, passes=False, level="C1"', 'reasons=reasons', c.points_from_which_J_falls_for_ever_do_not_pass),
+    Fault("falls within the limit are refused", "certificate.outward:outward", "fall > limit", "fall > 0.0", c.points_from_which_J_falls_for_ever_do_not_pass),
+    Fault("growth from nothing", "certificate.outward:outward_fall", "seen + factor * (point.W - seen)", "point.W", c.points_from_which_J_falls_for_ever_do_not_pass),
+    Fault("all of a predictor is seen", "rowspace:OwnSpaces.seen", "Q @ (Q.T @ w)", "w", c.far_points_are_lower_and_far),
+    Fault("far points that are near", "refine.outside:farther", "_longest(trial.W) > 10.0 * _longest(point.W)", "True", c.far_points_are_lower_and_far),
+    Fault("far points that are higher", "refine.outside:farther", "trial.objective < below and ", "", c.far_points_are_lower_and_far),
+    Fault("one of a pair grows", "refine.outside:farther", "W[:, pair] +=", "W[:, pair[:1]] +=", c.far_points_are_lower_and_far),
 )  # fmt: skip
 
 TERM_GAP, NEAREST = c.gap_of_every_penalty_holds, c.projections_are_nearest_points

@@ -13,7 +13,8 @@ from amtl_cvx.coordinator import Options
 from amtl_cvx.errors import SolveError
 from amtl_cvx.problem import Point, Problem, make_model
 from amtl_cvx.refine import Growth, outside
-from amtl_cvx.refine.outside import LOOK, Outside
+from amtl_cvx.refine.outside import LOOK, farther
+from amtl_cvx.rowspace import OwnSpaces
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.weights import MeanRegularised, Ridge
@@ -34,8 +35,8 @@ def lent(K: float) -> tuple[Array, Array]:
     return W, np.array([[0.0, 1.0, 1.0 / K], [1.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
 
-def seen(problem: Problem) -> Outside:
-    found = Outside.of(problem.tasks)
+def spaces(problem: Problem) -> OwnSpaces:
+    found = OwnSpaces.of(task.X for task in problem.tasks)
     assert found is not None
     return found
 
@@ -44,26 +45,29 @@ def seen(problem: Problem) -> Outside:
 def test_the_ratio_is_that_of_what_the_rows_see(K: float) -> None:
     point = lending().at(*lent(K))
     assert point.objective == pytest.approx(SD**2 * (3.0 + MU * (2.0 + 1.0 / K)), rel=1e-13)
-    assert seen(lending()).ratio(point.W) == pytest.approx(np.sqrt((2.0 * K**2 + K**-2) / 3.0), rel=1e-13)
-    assert seen(lending()).ratio(np.zeros((2, 3))) == 0.0
+    assert outside._ratio(spaces(lending()), point.W) == pytest.approx(
+        np.sqrt((2.0 * K**2 + K**-2) / 3.0), rel=1e-13
+    )
+    assert outside._ratio(spaces(lending()), np.zeros((2, 3))) == 0.0
 
 
 def test_J_is_found_lower_far_out_where_it_is_and_nowhere_else() -> None:
     """J >= 3 SD^2, and SD^2 (3 + 2 mu) is what it falls to along `lent`."""
     problem, near = lending(), lending().at(*lent(1.0))
     below = SD**2 * (3.0 + 2.02 * MU)
-    found = seen(problem).farther(near, below=below)
+    found = farther(near, spaces(problem), below=below)
     assert found is not None and 3.0 * SD**2 < problem.at(found.W, found.B).objective < below
     assert np.linalg.norm(found.W, axis=0).max() > 10.0 * np.sqrt(2.0) and (found.B >= 0.0).all()
-    assert seen(problem).farther(near, below=3.0 * SD**2) is None
-    assert seen(problem).farther(near.at(W=1e6 * near.W), below=below) is None  # as far out already
+    assert farther(near, spaces(problem), below=3.0 * SD**2) is None
+    assert farther(near.at(W=1e6 * near.W), spaces(problem), below=below) is None  # as far out already
 
 
 def test_nothing_is_found_where_no_two_tasks_miss_what_another_needs() -> None:
     """Each task sees a feature of its own: no direction is unseen by two of them."""
     X = [np.array([row] * 2, dtype=float) for row in ([1, 0], [0, 1])]
     problem = Problem(TaskSet.from_arrays(X, [[1.5, 0.5]] * 2), make_model(mu=MU, coupling=1.0))
-    assert seen(problem).farther(problem.at(np.eye(2), np.zeros((2, 2))), below=np.inf) is None
+    start = problem.at(np.eye(2), np.zeros((2, 2)))
+    assert farther(start, spaces(problem), below=np.inf) is None
 
 
 def test_a_step_that_no_solver_answers_finds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -71,36 +75,32 @@ def test_a_step_that_no_solver_answers_finds_nothing(monkeypatch: pytest.MonkeyP
         raise SolveError("no answer", step="W", solver="numpy", status="failed")
 
     monkeypatch.setattr(outside, "minimal_weights", fails)
-    assert seen(lending()).farther(lending().at(*lent(1.0)), below=np.inf) is None
+    assert farther(lending().at(*lent(1.0)), spaces(lending()), below=np.inf) is None
 
 
 def test_rows_that_see_all_or_the_same_are_not_watched(rng: np.random.Generator) -> None:
     X = rng.normal(size=(2, 3))
-    assert Outside.of(random_tasks(rng, counts=(9, 12), d=3)) is None
-    assert Outside.of(TaskSet.from_matrix(X, rng.normal(size=(2, 4)))) is None
+    for tasks in (random_tasks(rng, counts=(9, 12), d=3), TaskSet.from_matrix(X, rng.normal(size=(2, 4)))):
+        assert OwnSpaces.of(task.X for task in tasks) is None
 
 
 class Told:
-    """Stands for `Outside`: q as told, and whether J is lower far out at each look."""
+    """q as told, whether J is lower far out at each look, and what it was to be lower than."""
 
-    def __init__(self, ratio: float, lower: str) -> None:
-        self.told, self.lower = ratio, iter(lower)
-        self.limits: list[float] = []
+    def __init__(self, ratio: float, lower: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.lower, self.limits = iter(lower), list[float]()
+        monkeypatch.setattr(outside, "_ratio", lambda spaces, W: ratio)
+        monkeypatch.setattr(outside, "farther", self.farther)
 
-    def ratio(self, W: Array) -> float:
-        return self.told
-
-    def farther(self, point: Point, *, below: float) -> Point | None:
+    def farther(self, point: Point, spaces: OwnSpaces, *, below: float) -> Point | None:
         self.limits.append(below)
         return point.at(W=100.0 * point.W) if next(self.lower) == "y" else None
 
-
-def watched(told: Told, monkeypatch: pytest.MonkeyPatch, *, steps: int) -> Growth:
-    monkeypatch.setattr(Outside, "of", lambda tasks: told)
-    growth, point = Growth(), lending().at(*lent(1.0))
-    for _ in range(steps):
-        growth.see(point, tol=1e-3)
-    return growth
+    def watched(self, *, steps: int) -> Growth:
+        growth, point = Growth(), lending().at(*lent(1.0))
+        for _ in range(steps):
+            growth.see(point, tol=1e-3)
+        return growth
 
 
 @pytest.mark.parametrize(("lower", "looks"), [("yy", 2), ("nyy", 3), ("ynyy", 4)])
@@ -108,17 +108,17 @@ def test_two_looks_running_at_which_J_is_lower_far_out_end_a_fit(
     lower: str, looks: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps, J = LOOK * 2 ** (looks - 1), SD**2 * (3.0 + 3.0 * MU)
-    assert not watched(Told(2.0, lower), monkeypatch, steps=steps - 1).endless
-    told = Told(2.0, lower)
-    growth = watched(told, monkeypatch, steps=steps)
+    assert not Told(2.0, lower, monkeypatch).watched(steps=steps - 1).endless
+    told = Told(2.0, lower, monkeypatch)
+    growth = told.watched(steps=steps)
     assert growth.endless and told.limits == pytest.approx([J * (1.0 - 1e-3)] * looks, rel=1e-12)
     words = growth.words()
     assert "to 2 times" in words and "length 1.4, " in words and "has 1.4e+02" in words
 
 
 def test_it_is_not_looked_for_before_W_has_grown(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = Told(0.9, "")
-    growth = watched(told, monkeypatch, steps=4 * LOOK)
+    told = Told(0.9, "", monkeypatch)
+    growth = told.watched(steps=4 * LOOK)
     assert growth.ratio == 0.9 and not growth.endless and not told.limits
 
 
@@ -141,8 +141,7 @@ def test_the_cure_helps(omega: str) -> None:
 
 
 def test_it_is_not_looked_for_where_a_penalty_bounds_W(monkeypatch: pytest.MonkeyPatch) -> None:
-    told = Told(2.0, "yy")
-    monkeypatch.setattr(Outside, "of", lambda tasks: told)
+    told = Told(2.0, "yy", monkeypatch)
     for omega, looks in ((Ridge(rho=1e-9), 0), (MeanRegularised(rho=1e-9), 2)):
         growth, at = Growth(), lending()
         point = Problem(at.tasks, replace(at.model, omega=omega)).at(*lent(1.0))

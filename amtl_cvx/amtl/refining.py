@@ -39,7 +39,7 @@ def refined(problem: Problem, run: Run, memory: Looking, options: Options) -> tu
         if certificate.settled:
             return Status.CERTIFIED, certificate
         if certificate.runs_off:
-            return Status.STALLED, certificate
+            return Status.GROWING if "growth" in certificate.reasons else Status.STALLED, certificate
         if memory.refining.growth.endless:
             reasons = {"growth": memory.refining.growth.words(), **certificate.reasons}
             return Status.GROWING, replace(certificate, reasons=reasons)

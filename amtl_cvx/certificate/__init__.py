@@ -22,8 +22,9 @@ so J(W, B) - gain_W <= min over W of J(., B) and J(W, B) - gap_B <= min over B o
 edges are absent from every best B for this W; `condition_W`, `condition_B`, `sigma_min` (see `weights` and
 `columns`). J is biconvex: a point that passes is a first-order point and a partial optimum, never "the
 optimum". Where the rows of all tasks span few dimensions, the gaps are computed in coordinates of these and
-of W (`rowspace`). Where J falls along growing predictors (`escape`) a point does not pass, however small its
-residuals and gaps, nor where a Newton step of both blocks lowers J by more than sqrt(tol) J (`valley`).
+of W (`rowspace`). Where J falls along growing predictors (`escape`, `outward`) a point does not pass, however
+small its residuals and gaps, nor where a Newton step of both blocks lowers J by more than sqrt(tol) J
+(`valley`).
 
 Levels: C0 evaluated; C1 eps-partial-optimum (both gaps small); C2 first-order-verified (`passes`). `ladder`
 goes on from there: C3 by the curvature of J (`second_order`), C4 by interval arithmetic, C5 by an exact lower
@@ -59,6 +60,7 @@ from amtl_cvx.certificate.escape import escape
 from amtl_cvx.certificate.fenchel import kinked_multipliers
 from amtl_cvx.certificate.gains import task_gain
 from amtl_cvx.certificate.levels import LEVELS, Rung, check_level
+from amtl_cvx.certificate.outward import outward
 from amtl_cvx.certificate.residuals import Residuals, infeasibility, prox_steps, residuals
 from amtl_cvx.certificate.rows import RowSums, confirm
 from amtl_cvx.certificate.rules import rule_that_changed
@@ -167,6 +169,9 @@ def certify(
         tol=tol,
         reasons=reasons,
     )
+    if certificate.passes and kind == "joint" and (why := outward(small, limit=limit)):
+        reasons = {**certificate.reasons, "growth": why}
+        return replace(certificate, reasons=reasons, passes=False, level="C1")
     if certificate.passes and kind == "joint" and (fall := valley(small, limit=limit, tol=tol)):
         certificate = replace(certificate, reasons={**certificate.reasons, "valley": fall.words})
         return replace(certificate, passes=False, level="C1") if fall.deep else certificate

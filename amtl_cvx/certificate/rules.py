@@ -53,7 +53,7 @@ def rule_that_changed(stored: Mapping[str, Any], found: Certificate) -> str:
             return ""
         if found.relative > found.tol:
             return _RESIDUAL
-        if "minimum" in found.reasons:
+        if "minimum" in found.reasons or "growth" in found.reasons:
             return _GROWTH
         return _VALLEY if "valley" in found.reasons else _GAIN
     level = str(stored.get("level"))

@@ -53,7 +53,7 @@ class Certificate(Known):
     @property
     def runs_off(self) -> bool:
         """Whether no block alone gains more than the limit and J yet falls along growing predictors."""
-        return self.level == "C1" and "minimum" in self.reasons
+        return self.level == "C1" and bool({"minimum", "growth"} & self.reasons.keys())
 
     @property
     def settled(self) -> bool:

@@ -181,7 +181,7 @@ def _limit(found: Known) -> str:
 
 def _first_order(found: Known) -> str:
     verb = "hold to" if found.relative <= found.tol else "are violated by"
-    yet = "" if found.has("C2") else found.reasons.get("minimum", "")
+    yet = "" if found.has("C2") else found.reasons.get("minimum") or found.reasons.get("growth", "")
     yet = yet or found.reasons.get("valley", "")
     return (
         f"The first-order conditions {verb} {rounded_up(found.relative)} of the size of their terms,"

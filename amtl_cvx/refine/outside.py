@@ -33,7 +33,7 @@ nor where a penalty on W bounds it (ridge). One that leaves predictors free to m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -44,8 +44,8 @@ from amtl_cvx.certificate import resolution
 from amtl_cvx.errors import SolveError
 from amtl_cvx.problem import Point, Problem
 from amtl_cvx.refine.variables import direct_step
+from amtl_cvx.rowspace import OwnSpaces, span
 from amtl_cvx.subproblems.direct import minimal_weights
-from amtl_cvx.tasks import TaskSet
 
 FAR = 1e3
 """How much longer predictors are where J is tried."""
@@ -55,76 +55,48 @@ LOOK = 4
 """Slow steps before the first look; each later one waits for twice as many."""
 _ALONE = 1e-3  # part of the coupling with which tasks are fitted by themselves
 _USE = 0.01  # part of what is to be lent that a pair has to take over
-_EPS = float(np.finfo(np.float64).eps)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Outside:
-    """Orthonormal bases (d, r_t) of the row spaces of the tasks."""
-
-    bases: Sequence[Array]
-
-    @classmethod
-    def of(cls, tasks: TaskSet) -> Outside | None:
-        """The row spaces; None where each is that of all rows."""
-        bases = [_span(task.X) for task in tasks]
-        everything = _span(np.vstack([Q.T for Q in bases])).shape[1]
-        return cls(bases=bases) if any(Q.shape[1] < everything for Q in bases) else None
-
-    def ratio(self, W: Array) -> float:
-        """q = ||(v_1 .. v_T)|| / ||(z_1 .. z_T)||, 0 for W = 0."""
-        inside = np.column_stack([Q @ (Q.T @ w) for Q, w in zip(self.bases, W.T, strict=True)])
-        size = float(np.linalg.norm(inside))
-        return float(np.linalg.norm(W - inside)) / size if size > 0.0 else 0.0
-
-    def farther(self, point: Point, *, below: float) -> Point | None:
-        """A point with predictors ten times as long whose J is below; None where none is found."""
-        step = direct_step(point.model, point.tasks.T)
-        weak = replace(point.model, coupling=_ALONE * point.model.coupling)
-        nothing = np.zeros_like(point.W), np.zeros_like(point.B)
-        try:
-            alone = minimal_weights(Problem(point.tasks, weak).at(*nothing))
-            carriers = list(self._carriers(alone))
-            if step is None or not carriers:
-                return None
-            W = alone.copy()
-            for pair, u in carriers:
-                W[:, pair] += FAR * _longest(alone) * u[:, None]
-            trial = point.at(W=W, B=point.model.transfer.start(point.tasks.T))
-            for _ in range(ROUNDS):
-                trial = trial.at(B=step.solve(trial).value)
-                trial = trial.at(W=minimal_weights(trial))
-                if trial.objective < below and _longest(trial.W) > 10.0 * _longest(point.W):
-                    return trial
-        except SolveError:
-            pass
-        return None
-
-    def _carriers(self, W: Array) -> Iterator[tuple[list[int], Array]]:
-        """Pairs of tasks and the direction u (d,) each carries, so that their cone holds much of W."""
-        order = np.argsort([Q.shape[1] for Q in self.bases], kind="stable")
-        cone, left = np.empty((len(W), 0)), W
-        for i, j in zip(order[::2], order[1::2], strict=False):
-            seen = _span(np.vstack([self.bases[i].T, self.bases[j].T]))
-            unseen = left - seen @ (seen.T @ left)
-            u = np.linalg.svd(unseen, full_matrices=False)[0][:, 0]
-            lent = u @ unseen
-            if (np.maximum(lent, 0.0) ** 2).sum() < (np.minimum(lent, 0.0) ** 2).sum():
-                u = -u
-            trial = np.column_stack([cone, u])
-            after = np.column_stack([w - trial @ so.nnls(trial, w)[0] for w in W.T])
-            if (after**2).sum() < (1.0 - _USE) * (left**2).sum():
-                cone, left = trial, after
-                yield [int(i), int(j)], u
+def farther(point: Point, spaces: OwnSpaces, *, below: float) -> Point | None:
+    """A point with predictors ten times as long whose J is below; None where none is found."""
+    step = direct_step(point.model, point.tasks.T)
+    weak = replace(point.model, coupling=_ALONE * point.model.coupling)
+    nothing = np.zeros_like(point.W), np.zeros_like(point.B)
+    try:
+        alone = minimal_weights(Problem(point.tasks, weak).at(*nothing))
+        carriers = list(_carriers(spaces, alone))
+        if step is None or not carriers:
+            return None
+        W = alone.copy()
+        for pair, u in carriers:
+            W[:, pair] += FAR * _longest(alone) * u[:, None]
+        trial = point.at(W=W, B=point.model.transfer.start(point.tasks.T))
+        for _ in range(ROUNDS):
+            trial = trial.at(B=step.solve(trial).value)
+            trial = trial.at(W=minimal_weights(trial))
+            if trial.objective < below and _longest(trial.W) > 10.0 * _longest(point.W):
+                return trial
+    except SolveError:
+        pass
+    return None
 
 
-def _span(rows: Array) -> Array:
-    """An orthonormal basis (d, r) of the span of the rows (n, d)."""
-    n, d = rows.shape
-    if n > d:
-        rows = np.asarray(np.linalg.qr(rows, mode="r"))
-    _, values, V = np.linalg.svd(rows, full_matrices=False)
-    return np.asarray(V[values > values.max(initial=0.0) * max(n, d) * _EPS].T)
+def _carriers(spaces: OwnSpaces, W: Array) -> Iterator[tuple[list[int], Array]]:
+    """Pairs of tasks and the direction u (d,) each carries, so that their cone holds much of W."""
+    order = np.argsort([Q.shape[1] for Q in spaces.bases], kind="stable")
+    cone, left = np.empty((len(W), 0)), W
+    for i, j in zip(order[::2], order[1::2], strict=False):
+        seen = span(np.vstack([spaces.bases[i].T, spaces.bases[j].T]))
+        unseen = left - seen @ (seen.T @ left)
+        u = np.linalg.svd(unseen, full_matrices=False)[0][:, 0]
+        lent = u @ unseen
+        if (np.maximum(lent, 0.0) ** 2).sum() < (np.minimum(lent, 0.0) ** 2).sum():
+            u = -u
+        trial = np.column_stack([cone, u])
+        after = np.column_stack([w - trial @ so.nnls(trial, w)[0] for w in W.T])
+        if (after**2).sum() < (1.0 - _USE) * (left**2).sum():
+            cone, left = trial, after
+            yield [int(i), int(j)], u
 
 
 @dataclass(kw_only=True)
@@ -163,14 +135,14 @@ class Growth:
         if self.slow < self.look:
             return
         self.look, before, self.lower = 2 * self.look, self.lower, 0
-        outside, omega = Outside.of(point.tasks), point.model.omega
-        if outside is None or (omega is not None and omega.bounds_W(point.tasks.T)):
+        spaces, omega = OwnSpaces.of(task.X for task in point.tasks), point.model.omega
+        if spaces is None or (omega is not None and omega.bounds_W(point.tasks.T)):
             return
-        self.ratio, self.objective, self.longest = outside.ratio(point.W), point.objective, _longest(point.W)
+        self.ratio, self.objective, self.longest = _ratio(spaces, point.W), point.objective, _longest(point.W)
         if self.ratio <= 1.0:
             return
         limit = max(tol * point.objective, resolution(point.problem))
-        found = outside.farther(point, below=point.objective - limit)
+        found = farther(point, spaces, below=point.objective - limit)
         if found is not None:
             self.lower = before + 1
             self.far_objective, self.far_longest = found.objective, _longest(found.W)
@@ -183,6 +155,13 @@ class Growth:
             f" out: {self.objective:.7g} here, where the longest predictor has length {self.longest:.2g},"
             f" and {self.far_objective:.7g} where it has {self.far_longest:.2g}; {CURE}"
         )
+
+
+def _ratio(spaces: OwnSpaces, W: Array) -> float:
+    """q = ||(v_1 .. v_T)|| / ||(z_1 .. z_T)||, 0 for W = 0."""
+    inside = spaces.seen(W)
+    size = float(np.linalg.norm(inside))
+    return float(np.linalg.norm(W - inside)) / size if size > 0.0 else 0.0
 
 
 def _longest(W: Array) -> float:

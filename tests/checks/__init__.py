@@ -85,6 +85,7 @@ from checks.objective import (
     hessian_is_differences_of_the_gradient,
     objective_is_the_formula,
 )
+from checks.outward import far_points_are_lower_and_far, points_from_which_J_falls_for_ever_do_not_pass
 from checks.points import anywhere, solved
 from checks.rational import rational_pieces_are_exact, rational_steps_are_exact
 from checks.residuals import (
@@ -164,6 +165,7 @@ __all__ = [
     "exact_problem_is_J",
     "exchangeable_edges_are_degenerate",
     "factors_keep_the_objective",
+    "far_points_are_lower_and_far",
     "forgeries",
     "free_opposites_are_solved_exactly",
     "free_tasks_leave_a_sharp_gap",
@@ -195,6 +197,7 @@ __all__ = [
     "multipliers_are_judged_task_by_task",
     "objective_is_the_formula",
     "open_cells_are_not_tight",
+    "points_from_which_J_falls_for_ever_do_not_pass",
     "polished_points_are_no_higher",
     "proofs_refuse_what_is_not_there",
     "proved_zeros_are_zeros",
