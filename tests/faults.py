@@ -571,7 +571,15 @@ OMEGA = (
     Fault("rho of another penalty", "commands.settings:resolve", '(words or name != recommended.get("omega"))', "words", c.omega_is_read_back),
     Fault("none is a penalty", "commands.settings:resolve", 'None if given["omega"] == NO_OMEGA else given["omega"]', 'given["omega"]', c.omega_is_read_back),
     Fault("growth at no cost in Omega", "certificate:change", "found + risen", "found", c.growth_pays_for_omega),
-    Fault("global bounds of J without Omega", "enclosure:ExactProblem.read", "if model.omega is not None:", "if False:", c.what_knows_no_omega_refuses),
+    Fault("exact J without Omega", "enclosure:ExactProblem.objective", " + omega", "", c.exact_J_has_omega),
+    Fault("exact gradient without Omega", "enclosure:ExactProblem.gradients", "+ 2 * dot(self.omega[t], W[i])", "", c.exact_J_has_omega),
+    Fault("polynomial of J without Omega", "enclosure:scale_problem", "if problem.omega[s][t]", "if False", c.exact_J_has_omega),
+    Fault("the checker's J without Omega", "enclosure.checker:Problem.objective", ", p), a) for a", ", p), 0 * a) for a", c.global_bounds_with_omega_hold),
+    Fault("negative penalties on W in a proof", "enclosure.checker:Problem.__init__", "a >= 0 and ", "", c.global_bounds_with_omega_hold),
+    Fault("a pivot of 0 is taken", "enclosure:squares_of", "(pivot[k] == 0 and any(pivot[k:]))", "False", c.definite_is_told_from_indefinite),
+    Fault("negative pivots are taken", "enclosure:squares_of", "pivot[k] < 0 or", "", c.definite_is_told_from_indefinite),
+    Fault("squares without their weights", "enclosure:squares_of", "1 / pivot[k]", "Fraction(1)", c.definite_is_told_from_indefinite),
+    Fault("a proof of another Omega", "enclosure.stored:difference", 'if not _equal(proof.get("omega", []), mine.get("omega", [])):', "if False:", c.global_bounds_with_omega_hold),
     Fault("SCIP's bounds of J without Omega", "enclosure:derive_bounds", "if model.omega is not None:", "if False:", c.what_knows_no_omega_refuses),
 )  # fmt: skip
 

@@ -94,6 +94,7 @@ def test_every_planted_fault_is_caught(fault: Fault, monkeypatch: pytest.MonkeyP
         checks.least_on_a_grid,
         checks.best_transfers,
         checks.solved_with_omega,
+        checks.enclosed,
     ):
         points()  # fits of the sound code
     planted(fault, monkeypatch)

@@ -132,10 +132,20 @@ def test_what_cannot_be_had_is_said(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng, counts=(9, 8), d=2), with_omega(Ridge(rho=0.3), mu=0.4)
     with pytest.raises(ModelError, match="the curriculum .* knows no penalty on W"):
         fit(tasks, model, method="curriculum")
+    labels = random_tasks(rng, loss="logistic", counts=(9, 8), d=2)
+    logistic = replace(model, loss=Logistic())
+    found = fit(labels, logistic, options=FAST)
+    reached = certify(labels, logistic, found.W, found.B, level="C5")
+    assert reached.level == "C4" and "J without a penalty on W" in reached.reasons["C5"]
+    assert "C5" in reached.refused and reached.global_lower is None
+
+
+def test_a_small_problem_has_a_proven_global_minimum() -> None:
+    tasks = TaskSet.from_arrays([np.array([[1.0], [2.0]])] * 2, [[1.0, 1.5], [0.5, 2.0]])
+    model = with_omega(MeanRegularised(rho=0.6), mu=0.4, coupling=0.6)
     found = fit(tasks, model, options=FAST)
     reached = certify(tasks, model, found.W, found.B, level="C5")
-    assert reached.level == "C4" and "knows no penalty on W" in reached.reasons["C5"]
-    assert "C5" in reached.refused and reached.global_lower is None
+    assert reached.level == "C5" and reached.global_width is not None and reached.global_width <= 1e-12
 
 
 def test_terms_on_W_of_the_command_line() -> None:

@@ -7,9 +7,10 @@ with J <= U each term of J is at most what the others leave of U, so with weight
     mu sum_u B[t, u] m_t <= Delta  =>  sum_u B[t, u] <= Delta / (mu m_t),  so each B[t, u] as well
     coupling ||W - W B||_F^2 <= Delta
 
-around the least-squares what_t. For c_t = 1 and mean losses the first line reads n_t (X_t'X_t)^-1_ii. Every
-bound is a rational number rounded outward. It needs X_t of full column rank, m_t > 0 and mu > 0; anything
-else is refused with the reason (theory.md section 11): a box chosen by hand has "proved" a wrong optimum.
+around the least-squares what_t. For c_t = 1 and mean losses the first line reads n_t (X_t'X_t)^-1_ii. A
+penalty on W is one more term >= 0 and makes no box smaller. Every bound is a rational number rounded outward.
+It needs X_t of full column rank, m_t > 0 and mu > 0; anything else is refused with the reason (theory.md
+section 11): a box chosen by hand has "proved" a wrong optimum.
 """
 
 from __future__ import annotations

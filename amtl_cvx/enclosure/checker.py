@@ -2,16 +2,15 @@
 
     python checker.py FILE [STEPS]        prints the enclosure and exits 0, or says what is wrong and exits 1
 
-0. A task weight "1/sqrt(n)" is the real number, between two rationals. J does not fall as a weight rises:
-   what follows is about J with the lower ones, and upper is that times the largest ratio of two.
+0. A task weight "1/sqrt(n)" is the real number, between two rationals. J does not fall as it rises: this is J
+   of the lower ones, upper that times the largest ratio. Rows a >= 0, g of "omega" add sum a |W g|^2 to J.
 1. With m_t = min c_t l_t and Delta = level - sum m_t, all points with J <= level, level >= upper = J(W, B),
    have |w_ti - what_ti| <= sqrt(Delta (G_t^-1)_ii / weight_t) and sum_st mu m_s B[s][t] <= Delta. The stored
    radii are checked to reach as far around the stored (W, B): abs(x_k) <= 1 in z = centre + radius x.
 2. The inequalities h >= 0 there: each B[s][t] / radius, then the budget 1 - sum_st mu m_s B[s][t] / Delta. A
    cut [k, at] makes two cells, "above", h_k - at >= 0, and "below", at - h_k >= 0, which may be cut again.
-3. In a cell S = unit * sum_k |L_k'm_k|^2 weight_k >= 0 with a weight that is 1, one h, the product of two or
-   (level - sum c_t l_t) / Delta. J = upper + S + rest, expanded, and a monomial is at most 1, so that
-   J >= upper + constant of the rest - sum of the absolute values of its other coefficients.
+3. In a cell J = upper + S + rest, S = unit * sum_k |L_k'm_k|^2 weight_k >= 0, a weight being 1, one h, two or
+   (level - sum c_t l_t) / Delta. Monomials are at most 1: J >= upper + constant of rest - sum |its others|.
 """
 
 import hashlib
@@ -23,7 +22,7 @@ from typing import Any
 Poly = dict[tuple[int, ...], Fraction]  # {variables of the monomial, sorted: coefficient}
 ZERO, ONE = Fraction(0), Fraction(1)
 BYTES, DIGITS, STEPS, left = 2**25, 4000, 2_000_000, [0]  # limits, and how many steps (5 us each) are left
-FORMATS = ("amtl-cvx global minimum 1", "amtl-cvx global minimum 2")  # in 1 every task weight is rational
+FORMATS = tuple(f"amtl-cvx global minimum {k}" for k in "123")  # 1: rational task weights; 3: with omega
 
 
 def main(arguments: list[str]) -> int:
@@ -72,15 +71,14 @@ def check(proof: dict[str, Any], most: int = STEPS) -> tuple[Fraction, Fraction]
 
 def identity(proof: dict[str, Any]) -> str:
     """Which problem it is; the hash is of lines "x_1 ... x_d y", p/q each, an empty one between two tasks."""
-    weights = [text if "sqrt" in text else str(number(text)) for text in proof["task_weights"]]
+    weights = ", ".join(text if "sqrt" in text else str(number(text)) for text in proof["task_weights"])
     mu, coupling = (float(number(proof[name])) for name in ("mu", "coupling"))
     n, data = [task["n"] for task in proof["tasks"]], hashlib.sha256()
     for k, task in enumerate(proof["tasks"]):
         rows = (" ".join(map(str, map(number, [*x, y]))) for x, y in zip(task["X"], task["y"], strict=True))
         data.update((bool(k) * "\n" + "".join(row + "\n" for row in rows)).encode())
-    settings = (
-        f"mu {mu!r}, coupling {coupling!r}, task weights {', '.join(weights)}, {proof['reduction']} of rows"
-    )
+    settings = f"mu {mu!r}, coupling {coupling!r}, {proof['reduction']} of rows, task weights {weights}"
+    settings += "".join(f", omega {' '.join(map(str, map(number, row)))}" for row in proof.get("omega", ()))
     return f"T {len(n)}, d {len(proof['W'])}, n {n}, {settings}, sha256 of the data {data.hexdigest()}"
 
 
@@ -103,6 +101,8 @@ class Problem:
         self.ratio = max(high / low for low, high in prices)
         self.T, self.d = len(tasks), len(tasks[0]["X"][0])
         self.edges = [(s, t) for s in range(self.T) for t in range(self.T) if s != t]
+        self.omega = [[*map(number, row)] for row in proof.get("omega", ())]
+        require(all(a >= 0 and len(g) == self.T for a, *g in self.omega), "omega must be rows a >= 0, g (T)")
         self.gram, self.moment, self.square, self.weight = [], [], [], []
         for task, (c, _) in zip(tasks, prices, strict=True):
             X, y, n = [[*map(number, row)] for row in task["X"]], [*map(number, task["y"])], task["n"]
@@ -126,6 +126,7 @@ class Problem:
             losses.append(scale(add(*parts), self.weight[t]))
             given = add(*(edge for (s, _), edge in b.items() if s == t))
             terms.append(product(losses[t], add({(): ONE}, scale(given, self.mu))))
+        terms += [scale(product(p := add(*map(scale, r, g)), p), a) for a, *g in self.omega for r in w]
         return add(*terms), losses
 
     def check_box(self, level: Fraction, centre: list[Fraction], radius: list[Fraction]) -> Any:

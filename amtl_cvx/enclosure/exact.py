@@ -1,14 +1,15 @@
 r"""One small squared-loss problem in exact rational numbers, read from the stored doubles.
 
     c_t l_t(w) = weight_t (w'G_t w - 2 h_t'w + k_t),   G_t = X_t'X_t,  h_t = X_t'y_t,  k_t = y_t'y_t
-    J(W, B)    = sum_t (1 + mu sum_u B[t, u]) c_t l_t(w_t) + coupling ||W - W B||_F^2
+    J(W, B)    = sum_t (1 + mu sum_u B[t, u]) c_t l_t(w_t) + coupling ||W - W B||_F^2 + tr(W Omega W')
 
-with weight_t = c_t / n_t (reduction "mean") or c_t ("sum"). Data, mu, coupling and numbers given as c_t are
+with Omega (T, T) = rho Gamma of a quadratic penalty on W, exact and positive semidefinite, 0 without one, and
+weight_t = c_t / n_t (reduction "mean") or c_t ("sum"). Data, mu, coupling and numbers given as c_t are
 the rationals that their doubles stand for, n_t is a whole number. A matrix is a tuple of rows.
 
 c_t = 1/sqrt(n_t) is that real number, as in `digits`, and mostly irrational. It lies between the rationals
-low_t <= c_t <= high_t, multiples of 2^-128, and J, a sum of terms c_t (1 + mu sum_u B[t, u]) L_t >= 0 and
-one without c_t, does not fall as a c_t rises. Hence with J_low, J of the weights low_t, and the ratio
+low_t <= c_t <= high_t, multiples of 2^-128, and J, a sum of terms c_t (1 + mu sum_u B[t, u]) L_t >= 0 and of
+others >= 0 without c_t, does not fall as a c_t rises. Hence with J_low, J of the weights low_t, and the ratio
 max_t high_t / low_t
 
     J_low(W, B) <= J(W, B) <= ratio J_low(W, B)        everywhere.
@@ -74,6 +75,8 @@ class ExactProblem:
     ratio : Fraction
         By which J may be above J_low at most.
     mu, coupling : Fraction
+    omega : Matrix
+        rho Gamma, (T, T), positive semidefinite.
     """
 
     X: tuple[Matrix, ...]
@@ -85,6 +88,7 @@ class ExactProblem:
     ratio: Fraction
     mu: Fraction
     coupling: Fraction
+    omega: Matrix
 
     @classmethod
     def read(cls, tasks: TaskSet, model: Model) -> ExactProblem:
@@ -99,10 +103,6 @@ class ExactProblem:
             raise NotCertifiable(
                 f"the global proof is for the penalty {LossWeightedL1.name!r}, this model has"
                 f" {model.transfer.name!r}"
-            )
-        if model.omega is not None:
-            raise NotCertifiable(
-                f"the global proof knows no penalty on W, this model has {model.omega.name!r}"
             )
         if any(task.compressed for task in tasks):
             raise NotCertifiable(
@@ -124,6 +124,7 @@ class ExactProblem:
             ratio=max(c.high / c.low for c in prices),
             mu=Fraction(float(model.mu)),
             coupling=Fraction(float(model.coupling)),
+            omega=exact_omega(model, tasks.T),
         )
 
     @property
@@ -148,7 +149,8 @@ class ExactProblem:
         )
         sources = list(zip(*B, strict=True))
         residuals = (row[t] - dot(row, sources[t]) for row in W for t in range(self.T))
-        return losses + self.coupling * sum(r * r for r in residuals)
+        omega = sum(w * dot(column, row) for row in W for w, column in zip(row, self.omega, strict=True))
+        return losses + self.coupling * sum(r * r for r in residuals) + omega
 
     def gradients(self, W: Matrix, B: Matrix) -> tuple[list[list[Fraction]], list[list[Fraction]]]:
         """G_W (d, T) and G_B (T, T) of J_low, exact; the diagonal of G_B is meaningless."""
@@ -164,7 +166,9 @@ class ExactProblem:
         ]
         G_W = [
             [
-                (1 + self.mu * sum(B[t])) * slopes[t][i] + 2 * self.coupling * (R[i][t] - dot(B[t], R[i]))
+                (1 + self.mu * sum(B[t])) * slopes[t][i]
+                + 2 * self.coupling * (R[i][t] - dot(B[t], R[i]))
+                + 2 * dot(self.omega[t], W[i])
                 for t in T
             ]
             for i in d
@@ -172,6 +176,35 @@ class ExactProblem:
         prices = [self.mu * self.weighted_loss(s, columns[s]) for s in T]
         G_B = [[prices[s] - 2 * self.coupling * sum(W[i][s] * R[i][t] for i in d) for t in T] for s in T]
         return G_W, G_B
+
+
+def exact_omega(model: Model, T: int) -> Matrix:
+    """rho Gamma of the penalty on W, 0 without one; `NotCertifiable` unless it is positive semidefinite."""
+    if model.omega is None:
+        return ((Fraction(0),) * T,) * T
+    found = model.omega.exact(T)
+    if squares_of(found) is None:
+        raise NotCertifiable(f"the penalty {model.omega.name}: its Gamma is not positive semidefinite")
+    return found
+
+
+def squares_of(A: Matrix) -> Matrix | None:
+    """Rows (a_k, g_k) with ``A = sum_k a_k g_k g_k'``, a_k > 0, by elimination.
+
+    None for a matrix that is not symmetric and positive semidefinite.
+    """
+    rows, found = [list(row) for row in A], list[Vector]()
+    if rows != [list(column) for column in zip(*A, strict=True)]:
+        return None
+    for k, pivot in enumerate(rows):
+        if pivot[k] < 0 or (pivot[k] == 0 and any(pivot[k:])):
+            return None
+        if pivot[k]:
+            found.append((1 / pivot[k], *pivot))
+            for i in range(k + 1, len(rows)):
+                share = rows[i][k] / pivot[k]
+                rows[i] = [a - share * b for a, b in zip(rows[i], pivot, strict=True)]
+    return tuple(found)
 
 
 def exact_matrix(values: Array) -> Matrix:

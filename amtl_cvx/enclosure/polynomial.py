@@ -111,6 +111,13 @@ def scale_problem(problem: ExactProblem, box: Box, W: Matrix, B: Matrix) -> Scal
         objective=add(
             *(times(loss, price) for loss, price in zip(losses, prices, strict=True)),
             *(scaled(times(r, r), problem.coupling) for r in residuals),
+            *(
+                scaled(times(row[s], row[t]), problem.omega[s][t])
+                for row in w
+                for s in range(T)
+                for t in range(T)
+                if problem.omega[s][t]
+            ),
         ),
         linear=dict(enumerate([*linear, budget])) if edges else {},
         sublevel=scaled(add({(): box.upper}, *(scaled(loss, Fraction(-1)) for loss in losses)), 1 / slack),

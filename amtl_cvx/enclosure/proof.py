@@ -4,6 +4,7 @@ Numbers are exact: doubles of the data as hexadecimal floats, rationals as "p/q"
 multiples of 2^-bits. The checker computes the box, the objective and the bound itself.
 
     reduction, mu, coupling, task_weights, tasks [{n, X, y}]   the problem; c_t = 1/sqrt(n_t) is "1/sqrt(7)"
+    omega [a, g (T)]                                           sum a |W g|^2, a penalty on W, if there is one
     W (d, T), B (T, T)                                         the point of the upper bound
     level                                                      U' >= J(W, B): the box is that of J <= U'
     radius                                                     per variable, at least its range around (W, B)
@@ -19,12 +20,12 @@ from fractions import Fraction
 from typing import Any
 
 from amtl_cvx.enclosure.cells import Cell
-from amtl_cvx.enclosure.exact import Matrix, task_weights
+from amtl_cvx.enclosure.exact import Matrix, exact_omega, squares_of, task_weights
 from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
 
-FORMAT = "amtl-cvx global minimum 2"
-"""Version 1 held c_t = 1/sqrt(n_t) as the double next to it; the checker reads both."""
+FORMAT, WITH_OMEGA = "amtl-cvx global minimum 2", "amtl-cvx global minimum 3"
+"""Version 1 held c_t = 1/sqrt(n_t) as the double next to it, 3 has a penalty on W; the checker reads all."""
 
 
 def proof_of(
@@ -43,11 +44,11 @@ def proof_of(
 ) -> dict[str, Any]:
     """The proof as a dictionary that JSON can hold; see the module essay."""
     return {
-        "format": FORMAT,
+        "format": FORMAT if model.omega is None else WITH_OMEGA,
         "statement": "lower <= J(W, B) <= upper at a global minimum; B[s][t]: task s helps task t",
         **problem_of(tasks, model),
-        "W": [[str(value) for value in row] for row in W],
-        "B": [[str(value) for value in row] for row in B],
+        "W": _texts(W),
+        "B": _texts(B),
         "level": str(level),
         "radius": [str(value) for value in radius],
         "unit": str(unit),
@@ -65,6 +66,7 @@ def problem_of(tasks: TaskSet, model: Model) -> dict[str, Any]:
         "mu": float(model.mu).hex(),
         "coupling": float(model.coupling).hex(),
         "task_weights": [c.name for c in task_weights(tasks, model)],
+        **({} if model.omega is None else {"omega": _texts(squares_of(exact_omega(model, tasks.T)) or ())}),
         "tasks": [
             {
                 "n": task.n,
@@ -74,6 +76,10 @@ def problem_of(tasks: TaskSet, model: Model) -> dict[str, Any]:
             for task in tasks
         ],
     }
+
+
+def _texts(rows: Matrix) -> list[list[str]]:
+    return [[str(value) for value in row] for row in rows]
 
 
 def _squares(cell: Cell) -> dict[str, Any]:

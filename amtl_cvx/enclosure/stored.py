@@ -55,8 +55,6 @@ def difference(proof: Mapping[str, Any], tasks: TaskSet, model: Model) -> str:
     """
     if not (isinstance(model.loss, Squared) and isinstance(model.transfer, LossWeightedL1)):
         return f"the loss is squared there, with {LossWeightedL1.name}, and {model.loss.label} here"
-    if model.omega is not None:
-        return f"there is no penalty on W there, and {model.omega.name} here"
     mine = problem_of(tasks, model)
     try:
         if len(proof["tasks"]) != tasks.T:
@@ -65,6 +63,8 @@ def difference(proof: Mapping[str, Any], tasks: TaskSet, model: Model) -> str:
             theirs = _checker().number(proof[name])
             if theirs != Fraction(float.fromhex(mine[name])):
                 return f"{name} is {float(theirs)!r} there and {float.fromhex(mine[name])!r} here"
+        if not _equal(proof.get("omega", []), mine.get("omega", [])):
+            return f"the penalty on W is another there, here it is {model.omega and model.omega.label}"
         if proof["reduction"] != mine["reduction"]:
             return f"the reduction is {str(proof['reduction'])[:20]} there and {mine['reduction']} here"
         for name, there, here in zip(tasks.names, proof["task_weights"], mine["task_weights"], strict=True):

@@ -22,7 +22,7 @@ from typing import ClassVar
 import cvxpy as cp
 import numpy as np
 
-from amtl_cvx.errors import ModelError
+from amtl_cvx.errors import ModelError, NotCertifiable
 from amtl_cvx.plugins import check_weight
 from amtl_cvx.tasks import Array
 from amtl_cvx.weights.base import WeightPenalty
@@ -49,6 +49,15 @@ class QuadraticPenalty(WeightPenalty):
             raise ModelError(
                 f"the penalty {self.name}: its value and its root differ, {value:g} and {squares:g}"
             )
+
+    def exact(self, T: int) -> tuple[tuple[Fraction, ...], ...]:
+        """rho Gamma in rationals; `NotCertifiable` where `exact_gram` is not that of `root`."""
+        rows = self.exact_gram(T)
+        Gamma, found = self.gram(T), np.array(rows, dtype=float)
+        if found.shape != (T, T) or not np.abs(found - Gamma).max() <= 1e-12 * np.abs(Gamma).max():
+            raise NotCertifiable(f"the penalty {self.name}: its exact Gamma is not that of its root")
+        rho = Fraction(float(self.rho))
+        return tuple(tuple(rho * entry for entry in row) for row in rows)
 
     def bounds_W(self, T: int) -> bool:
         values = np.linalg.svd(self.root(T), compute_uv=False)

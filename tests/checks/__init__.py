@@ -117,8 +117,12 @@ from checks.terms import (
     tangents_have_the_slope_and_curvature_of_the_penalty,
 )
 from checks.weights import (
+    definite_is_told_from_indefinite,
     digits_with_omega_are_those_of_J,
+    enclosed,
+    exact_J_has_omega,
     gap_W_with_omega_is_primal_minus_dual,
+    global_bounds_with_omega_hold,
     growth_pays_for_omega,
     omega_is_part_of_J,
     omega_is_read_back,
@@ -133,6 +137,10 @@ __all__ = [
     "digits_with_omega_are_those_of_J",
     "gap_W_with_omega_is_primal_minus_dual",
     "growth_pays_for_omega",
+    "definite_is_told_from_indefinite",
+    "enclosed",
+    "global_bounds_with_omega_hold",
+    "exact_J_has_omega",
     "omega_is_part_of_J",
     "omega_is_read_back",
     "omegas_are_their_formulas",
