@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
-import cvxpy as cp
 import numpy as np
 import pytest
 from cases import (
@@ -15,9 +13,7 @@ from cases import (
     TOLERANCE,
     WEIGHT_CASES,
     Array,
-    SourceGroupL2,
     loss_id,
-    mu_max,
     random_tasks,
     random_transfer,
     ridge,
@@ -25,11 +21,9 @@ from cases import (
     tasks_for,
     weight_id,
 )
-from cvxpy.reductions.solvers.solving_chain import SolvingChain
-from sklearn.linear_model import Lasso
+from step_cases import both_losses, close, correlated
 
-from amtl_cvx.certificate import certify, residuals, transfer_gap
-from amtl_cvx.errors import ModelError
+from amtl_cvx.certificate import certify, residuals
 from amtl_cvx.losses import Logistic, Loss, Squared
 from amtl_cvx.problem import Model, Problem, make_model
 from amtl_cvx.solvers import Backend
@@ -39,23 +33,17 @@ from amtl_cvx.subproblems import (
     compile_transfer_step,
     joint_step,
     task_step,
-    weights,
 )
 from amtl_cvx.subproblems.balance import unbalanced
-from amtl_cvx.subproblems.transfer import LinearTransferStep
 from amtl_cvx.tasks import TaskSet
 
 every_weight = pytest.mark.parametrize("weights", WEIGHT_CASES, ids=weight_id)
+
+
 both_reductions = pytest.mark.parametrize("reduction", ["mean", "sum"])
-both_losses = pytest.mark.parametrize("loss", ["squared", "logistic"])
+
+
 every_solver = pytest.mark.parametrize("solver", list(TOLERANCE))
-shapes = pytest.mark.parametrize(
-    ("d", "counts"), [(6, (9, 14, 20, 8)), (3, (9, 2, 20, 8, 5)), (12, (5, 30, 8))]
-)
-
-
-def close(found: Array, expected: Array, tol: float) -> bool:
-    return bool(np.abs(found - expected).max() <= tol * np.abs(expected).max())
 
 
 def literal_joint(tasks: TaskSet, model: Model, B: Array) -> Array:
@@ -159,87 +147,6 @@ def test_the_step_data_is_the_model(loss: Loss, rng: np.random.Generator) -> Non
         assert one.value(V[:, t : t + 1]) - one.value(W[:, t : t + 1]) == pytest.approx(rise, rel=1e-10)
 
 
-def lasso_columns(tasks: TaskSet, model: Model, W: Array) -> Array:
-    """B by scikit-learn: (1/2n) ||y - X b||^2 + alpha |b|_1 after scaling column s of W by 1/p_s, n = d."""
-    prices = model.mu * model.weighted_losses(tasks, W)
-    B = np.zeros((tasks.T, tasks.T))
-    for t in range(tasks.T):
-        others = np.arange(tasks.T) != t
-        scaled = W[:, others] / prices[others]
-        alpha = 1.0 / (2.0 * model.coupling * tasks.d)
-        lasso = Lasso(alpha=alpha, positive=True, fit_intercept=False, tol=1e-14, max_iter=1_000_000)
-        B[others, t] = lasso.fit(scaled, W[:, t]).coef_ / prices[others]
-    return B
-
-
-def correlated(rng: np.random.Generator, d: int, T: int) -> Array:
-    return rng.normal(size=(d, 1)) @ np.ones((1, T)) + 0.5 * rng.normal(size=(d, T))
-
-
-@both_losses
-@shapes
-@pytest.mark.parametrize("columns", [False, True])
-def test_b_step_is_scikit_learns_lasso(
-    loss: str, d: int, counts: tuple[int, ...], columns: bool, rng: np.random.Generator
-) -> None:
-    tasks = random_tasks(rng, loss=loss, d=d, counts=counts)
-    W = correlated(rng, d, tasks.T)
-    model = make_model(loss=loss, mu=0.05, coupling=1.5, task_weights="inverse-sqrt")
-    step = compile_transfer_step(tasks, model, columns=columns)
-    B = step.solve(Problem(tasks, model).at(W, np.zeros((tasks.T, tasks.T)))).value
-    assert (B > 0).sum() >= 2
-    assert np.abs(B - lasso_columns(tasks, model, W)).max() <= 1e-6
-
-
-def test_b_step_by_column_is_the_whole_b_step(rng: np.random.Generator) -> None:
-    tasks = random_tasks(rng)
-    model, W = make_model(mu=0.05, coupling=1.5), correlated(rng, tasks.d, tasks.T)
-    zero = np.zeros((tasks.T, tasks.T))
-    whole, columns = (
-        compile_transfer_step(tasks, model, columns=flag).solve(Problem(tasks, model).at(W, zero)).value
-        for flag in (False, True)
-    )
-    assert np.abs(whole - columns).max() <= 1e-8
-    assert np.array_equal(whole > 0, columns > 0)
-
-
-def test_b_step_of_two_tasks_is_the_one_coordinate_formula(rng: np.random.Generator) -> None:
-    tasks = random_tasks(rng, counts=(9, 14))
-    model, W = make_model(mu=0.05, coupling=1.5), correlated(rng, tasks.d, 2)
-    B = compile_transfer_step(tasks, model).solve(Problem(tasks, model).at(W, np.zeros((2, 2)))).value
-    prices = model.mu * model.losses(tasks, W)
-    for s, t in ((0, 1), (1, 0)):
-        b = max(0.0, (W[:, s] @ W[:, t] - prices[s] / (2 * model.coupling)) / (W[:, s] @ W[:, s]))
-        assert B[s, t] == pytest.approx(b, abs=1e-9)
-    assert np.array_equal(np.diag(B), [0.0, 0.0])
-
-
-def test_every_entry_of_the_b_step_obeys_the_one_coordinate_formula(rng: np.random.Generator) -> None:
-    tasks = random_tasks(rng, counts=(9, 14, 3, 20, 8))
-    model, W = make_model(mu=0.02, coupling=1.5), correlated(rng, tasks.d, 5)
-    B = compile_transfer_step(tasks, model).solve(Problem(tasks, model).at(W, np.zeros((5, 5)))).value
-    prices = model.mu * model.losses(tasks, W)
-    for j in range(5):
-        for t in range(5):
-            if j != t:
-                r = W[:, t] - sum(B[u, t] * W[:, u] for u in range(5) if u != j)
-                b = max(0.0, (W[:, j] @ r - prices[j] / (2 * model.coupling)) / (W[:, j] @ W[:, j]))
-                assert B[j, t] == pytest.approx(b, abs=1e-8)
-
-
-@both_losses
-def test_the_graph_is_empty_from_mu_max_on(loss: str, rng: np.random.Generator) -> None:
-    tasks = random_tasks(rng, loss=loss)
-    zero = np.zeros((4, 4))
-    start = make_model(loss=loss, mu=0.0, coupling=0.3)
-    W = WeightStep.compile(tasks, start).solve(Problem(tasks, start).at(np.zeros((6, 4)), zero)).value
-    limit = mu_max(tasks, start)
-    for factor, edges in ((1.001, 0), (0.999, 1)):
-        model = make_model(loss=loss, mu=factor * limit, coupling=0.3)
-        B = compile_transfer_step(tasks, model).solve(Problem(tasks, model).at(W, zero)).value
-        assert np.count_nonzero(B) == edges
-
-
 @both_losses
 @every_solver
 @pytest.mark.parametrize("kind", ["joint", "task", "whole", "columns"])
@@ -283,87 +190,6 @@ def test_the_newton_path_does_not_depend_on_its_start(rng: np.random.Generator) 
     assert close(far, first, 1e-8)
 
 
-@both_losses
-def test_a_step_is_compiled_once(
-    loss: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    tasks = random_tasks(rng, loss=loss)
-    compiled = []
-    original = SolvingChain.apply
-
-    def counted(self: SolvingChain, problem: cp.Problem, *rest: object) -> object:
-        compiled.append(problem)
-        return original(self, problem, *rest)
-
-    monkeypatch.setattr(SolvingChain, "apply", counted)
-    model = make_model(loss=loss, mu=0.05, coupling=0.7)
-    steps = [
-        WeightStep.compile(tasks, model),
-        TaskWeightStep.compile(tasks, model),
-        compile_transfer_step(tasks, model),
-        compile_transfer_step(tasks, model, columns=True),
-    ]
-    for _ in range(3):  # and along a grid of tuning values: no point recompiles anything
-        grid = make_model(loss=loss, mu=0.05 * rng.uniform(0.5, 2), coupling=rng.uniform(0.5, 2))
-        for step in steps:
-            step.solve(Problem(tasks, grid).at(correlated(rng, 6, 4), random_transfer(rng, 4)))
-    assert len(compiled) == len(steps)
-
-
-def parameter_sizes(step: WeightStep) -> list[tuple[int, ...]]:
-    return [p.shape for p in step.problem.compiled.problem.parameters()]  # type: ignore[attr-defined]
-
-
-@both_losses
-def test_no_problem_grows_with_the_number_of_rows(loss: str, rng: np.random.Generator) -> None:
-    model = make_model(loss=loss, mu=0.05, coupling=0.7)
-    small, large = (random_tasks(rng, loss=loss, counts=(n, n)) for n in (10, 1000))
-    assert parameter_sizes(WeightStep.compile(small, model)) == parameter_sizes(
-        WeightStep.compile(large, model)
-    )
-
-
-@pytest.mark.parametrize(("d", "shape"), [(2, (2, 6)), (3, (6, 6)), (12, (6, 6))])
-def test_a_column_problem_is_of_the_smaller_data(
-    d: int, shape: tuple[int, int], rng: np.random.Generator
-) -> None:
-    """Seven tasks: six predictors by their features or, from half as many features on, by their products."""
-    step = LinearTransferStep.compile(random_tasks(rng, d=d, counts=(5,) * 7), columns=True)
-    assert step.problem.data.shape == shape
-
-
-def test_an_executor_gets_the_hessians_from_a_number_of_multiplications_on(
-    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Seven rows in all, 2 x 2 products each: 28."""
-    tasks, model = (
-        random_tasks(rng, loss="logistic", d=2, counts=(3, 4)),
-        make_model(loss="logistic", mu=1, coupling=1),
-    )
-    with ThreadPoolExecutor(1) as executor:
-        for least, sent in ((28, True), (29, False)):
-            monkeypatch.setattr(weights, "SPREAD_SIZE", least)
-            assert (WeightStep.compile(tasks, model, executor=executor).spread is not None) is sent
-
-
-@pytest.mark.parametrize("sent", [False, True])
-def test_a_step_takes_the_rows_and_the_loss_that_it_is_given(
-    sent: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Compiled for other rows of the same shapes, or for means instead of sums: the gradient vanishes."""
-    monkeypatch.setattr(weights, "SPREAD_SIZE", 1)
-    first, second = (random_tasks(rng, loss="logistic", counts=(9, 14)) for _ in range(2))
-    mean, total = (
-        make_model(loss="logistic", mu=0.1, coupling=0.7, reduction=each) for each in ("mean", "sum")
-    )
-    B = random_transfer(rng, 2)
-    with ThreadPoolExecutor(1) as executor:
-        step = WeightStep.compile(first, mean, executor=executor if sent else None)
-        for tasks, model in ((first, mean), (second, mean), (first, total)):
-            W = step.solve(Problem(tasks, model).at(np.zeros((6, 2)), B)).value
-            assert np.abs(model.gradient_W(tasks, W, B)).max() <= 1e-9
-
-
 def test_a_gradient_is_held_against_the_terms_it_is_summed_from() -> None:
     """One row x = y = 1 at w = 0: |u| = 1/2 of the logistic loss, weight 2 and 3 of the coupling are 4."""
     (task,), W, value = (
@@ -380,19 +206,6 @@ def test_a_gradient_is_held_against_the_terms_it_is_summed_from() -> None:
     for sign in (-1.0, 1.0):
         assert not whether(Logistic(), 0.9 * sign * 4e-6) and whether(Logistic(), 1.1 * sign * 4e-6)
         assert not whether(Squared(), sign)  # one step is exact whatever the rows
-
-
-def test_free_transfer_works(rng: np.random.Generator) -> None:
-    tasks, model = random_tasks(rng), make_model(mu=0.0, coupling=0.7)
-    W = correlated(rng, 6, 4)
-    for columns in (False, True):
-        step = compile_transfer_step(tasks, model, columns=columns)
-        B = step.solve(Problem(tasks, model).at(W, np.zeros((4, 4)))).value
-        for t in range(4):
-            from scipy.optimize import nnls
-
-            others = np.arange(4) != t
-            assert B[others, t] == pytest.approx(nnls(W[:, others], W[:, t])[0], abs=1e-7)
 
 
 @pytest.mark.parametrize("scale", [1e-5, 1e5])
@@ -419,52 +232,6 @@ def test_the_scale_of_y_changes_neither_B_nor_the_verdict(
     assert close(V / scale, W, 1e-10)
     assert np.abs(B - C).max() <= 1e-6
     assert before.relative_W == pytest.approx(after.relative_W, rel=1e-4)
-
-
-@shapes
-def test_wide_and_tall_b_steps_have_no_gap(d: int, counts: tuple[int, ...], rng: np.random.Generator) -> None:
-    tasks, model = random_tasks(rng, d=d, counts=counts), make_model(mu=0.05, coupling=0.7)
-    W = correlated(rng, d, tasks.T)
-    B = (
-        compile_transfer_step(tasks, model)
-        .solve(Problem(tasks, model).at(W, np.zeros((tasks.T, tasks.T))))
-        .value
-    )
-    gap, _ = transfer_gap(Problem(tasks, model).at(W, B))
-    assert gap is not None and gap <= 1e-9 * model.objective(tasks, W, B)
-
-
-def test_a_task_without_targets_or_weights_is_solved(rng: np.random.Generator) -> None:
-    tasks = random_tasks(rng)
-    tasks = TaskSet(tasks=(*tasks.tasks[:3], replace(tasks[3], y=np.zeros(8))))
-    model, zero = make_model(mu=0.05, coupling=0.7), np.zeros((4, 4))
-    W = WeightStep.compile(tasks, model).solve(Problem(tasks, model).at(np.zeros((6, 4)), zero)).value
-    assert close(W, ridge(tasks, model), 1e-10) and not np.abs(W[:, 3]).max() > 0
-    for columns in (False, True):
-        B = (
-            compile_transfer_step(tasks, model, columns=columns)
-            .solve(Problem(tasks, model).at(W, zero))
-            .value
-        )
-        assert not B[:, 3].any() and not B[3].any()
-
-
-def test_one_task_has_no_transfer(rng: np.random.Generator) -> None:
-    tasks, model = random_tasks(rng, counts=(9,)), make_model(mu=0.05, coupling=0.7)
-    step = compile_transfer_step(tasks, model)
-    assert np.array_equal(
-        step.solve(Problem(tasks, model).at(np.ones((6, 1)), np.zeros((1, 1)))).value, [[0.0]]
-    )
-
-
-def test_a_b_step_refuses_a_model_it_was_not_compiled_for(rng: np.random.Generator) -> None:
-    tasks, linear = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
-    group = Model(transfer=SourceGroupL2(mu=0.05), coupling=0.7)
-    others = Model(transfer=SourceGroupL2(mu=0.06), coupling=0.7), group
-    for compiled_for, other in zip((group, linear), others, strict=True):
-        step = compile_transfer_step(tasks, compiled_for)
-        with pytest.raises(ModelError, match="compile another"):
-            step.solve(Problem(tasks, other).at(correlated(rng, 6, 4), np.zeros((4, 4))))
 
 
 def test_squared_compresses_and_logistic_keeps_its_rows(rng: np.random.Generator) -> None:

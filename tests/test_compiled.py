@@ -1,0 +1,95 @@
+"""Steps are compiled once for their shapes, and no problem grows with the rows."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from cases import (
+    random_tasks,
+    random_transfer,
+)
+from cvxpy.reductions.solvers.solving_chain import SolvingChain
+from step_cases import both_losses, correlated
+
+from amtl_cvx.problem import Problem, make_model
+from amtl_cvx.subproblems import (
+    TaskWeightStep,
+    WeightStep,
+    compile_transfer_step,
+    weights,
+)
+
+
+@both_losses
+def test_a_step_is_compiled_once(
+    loss: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks = random_tasks(rng, loss=loss)
+    compiled = []
+    original = SolvingChain.apply
+
+    def counted(self: SolvingChain, problem: cp.Problem, *rest: object) -> object:
+        compiled.append(problem)
+        return original(self, problem, *rest)
+
+    monkeypatch.setattr(SolvingChain, "apply", counted)
+    model = make_model(loss=loss, mu=0.05, coupling=0.7)
+    steps = [
+        WeightStep.compile(tasks, model),
+        TaskWeightStep.compile(tasks, model),
+        compile_transfer_step(tasks, model),
+        compile_transfer_step(tasks, model, columns=True),
+    ]
+    for _ in range(3):  # and along a grid of tuning values: no point recompiles anything
+        grid = make_model(loss=loss, mu=0.05 * rng.uniform(0.5, 2), coupling=rng.uniform(0.5, 2))
+        for step in steps:
+            step.solve(Problem(tasks, grid).at(correlated(rng, 6, 4), random_transfer(rng, 4)))
+    assert len(compiled) == len(steps)
+
+
+def parameter_sizes(step: WeightStep) -> list[tuple[int, ...]]:
+    return [p.shape for p in step.problem.compiled.problem.parameters()]  # type: ignore[attr-defined]
+
+
+@both_losses
+def test_no_problem_grows_with_the_number_of_rows(loss: str, rng: np.random.Generator) -> None:
+    model = make_model(loss=loss, mu=0.05, coupling=0.7)
+    small, large = (random_tasks(rng, loss=loss, counts=(n, n)) for n in (10, 1000))
+    assert parameter_sizes(WeightStep.compile(small, model)) == parameter_sizes(
+        WeightStep.compile(large, model)
+    )
+
+
+def test_an_executor_gets_the_hessians_from_a_number_of_multiplications_on(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Seven rows in all, 2 x 2 products each: 28."""
+    tasks, model = (
+        random_tasks(rng, loss="logistic", d=2, counts=(3, 4)),
+        make_model(loss="logistic", mu=1, coupling=1),
+    )
+    with ThreadPoolExecutor(1) as executor:
+        for least, sent in ((28, True), (29, False)):
+            monkeypatch.setattr(weights, "SPREAD_SIZE", least)
+            assert (WeightStep.compile(tasks, model, executor=executor).spread is not None) is sent
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_step_takes_the_rows_and_the_loss_that_it_is_given(
+    sent: bool, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Compiled for other rows of the same shapes, or for means instead of sums: the gradient vanishes."""
+    monkeypatch.setattr(weights, "SPREAD_SIZE", 1)
+    first, second = (random_tasks(rng, loss="logistic", counts=(9, 14)) for _ in range(2))
+    mean, total = (
+        make_model(loss="logistic", mu=0.1, coupling=0.7, reduction=each) for each in ("mean", "sum")
+    )
+    B = random_transfer(rng, 2)
+    with ThreadPoolExecutor(1) as executor:
+        step = WeightStep.compile(first, mean, executor=executor if sent else None)
+        for tasks, model in ((first, mean), (second, mean), (first, total)):
+            W = step.solve(Problem(tasks, model).at(np.zeros((6, 2)), B)).value
+            assert np.abs(model.gradient_W(tasks, W, B)).max() <= 1e-9
