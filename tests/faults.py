@@ -1,3 +1,4 @@
+# More than 300 lines: a table, one row a fault.
 """Faults planted in what is verified and in the verifier's own parts: one small change of one function each.
 
 `planted` takes the source of a function, changes one place of it, compiles it and puts the new code into the

@@ -1,3 +1,4 @@
+# More than 300 lines: a second implementation, read from top to bottom.
 """SPEC sections 2 to 5 a second time, in plain NumPy and apart from the package, which may be at fault.
 
 J, its gradients and residuals, the dual of the W-step, the best W for a B and the best B for a W, and the

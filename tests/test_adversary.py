@@ -1,3 +1,4 @@
+# More than 300 lines: the adversary and what it is tried on belong together.
 """The oracle of reports/adversary against closed forms, and the adversary's eye for faults."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# More than 300 lines: the tests of one command.
 """`amtl-cvx certify`: it accepts a stored run and rejects whatever was changed."""
 
 from __future__ import annotations

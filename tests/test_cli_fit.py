@@ -1,3 +1,4 @@
+# More than 300 lines: the tests of one command.
 """`amtl-cvx fit`: every kind of data, a folder of consistent files, and words that fit the outcome."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# More than 300 lines: the tests of one rename, and of what can come between.
 """The commit of a run: whatever kills the process and whenever, a reader has the old run or the new one."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# More than 300 lines: the tests of one loop.
 """The alternation: descent, honest statuses, known limits, and instances of known value."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# More than 300 lines: the tests of one bound, beside its exact twin.
 """What a move of W alone can gain, as it is judged, against the W-step in 50 digits (`test_gaps_exact`)."""
 
 from __future__ import annotations

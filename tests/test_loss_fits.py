@@ -1,3 +1,4 @@
+# More than 300 lines: the fits of seven losses.
 """Fits with every loss: certified by both engines, against second solvers, by the command line."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# More than 300 lines: the tests of seven losses.
 """Losses: values against the printed formula, derivatives and differences, conjugates and suprema."""
 
 from __future__ import annotations

@@ -133,3 +133,15 @@ def test_modules_import_only_what_stands_below_them_and_in_no_circle(tmp_path: P
     with (tmp_path / "amtl_cvx" / "certificate" / "levels.py").open("a", encoding="utf-8") as file:
         file.write("\nimport amtl_cvx.certificate.words\n")
     assert "0 kept, 2 broken" in kept()
+
+
+def test_a_long_file_says_why_in_its_first_line() -> None:
+    """At most 300 lines, or "# More than 300 lines: why"; what was made shorter says so no longer."""
+    files = [path for folder in ("amtl_cvx", "tests", "reports") for path in (ROOT / folder).rglob("*.*")]
+    long, said = set(), set()
+    for path in files:
+        if path.suffix in (".py", ".jinja", ".css", ".js") and "problems" not in path.parts:
+            lines = path.read_text(encoding="utf-8").splitlines()
+            long |= {path} if len(lines) > 300 else set()
+            said |= {path} if lines and re.match(r"# More than 300 lines: \w.{10,}\.$", lines[0]) else set()
+    assert len(files) > 300 and said == long

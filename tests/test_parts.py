@@ -1,3 +1,4 @@
+# More than 300 lines: the tests of three options that share their data.
 """Validation and test rows: taken before anything is learned, the same again for a stored run, and scored."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# More than 300 lines: one perturbation after another.
 """The certificate at a thousand perturbed points, at a thousand certified ones and at what is no point.
 
 Perturbed: one block of a first-order point is moved by a relative 1e-6 to 1e-1, the other one kept or solved

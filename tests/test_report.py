@@ -1,3 +1,4 @@
+# More than 300 lines: the tests of one page, with the parser that reads it.
 """The HTML report: complete, self-contained, safe against what task names may hold."""
 
 from __future__ import annotations

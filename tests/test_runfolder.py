@@ -1,3 +1,4 @@
+# More than 300 lines: the tests of one folder.
 """The folder of a run: whole or absent, nobody's work replaced, and read back as it was written."""
 
 from __future__ import annotations

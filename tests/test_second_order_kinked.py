@@ -1,3 +1,4 @@
+# More than 300 lines: the tests of one verdict, beside its closed forms.
 """Second order where the loss has kinks: verdicts known by hand, figures by mpmath, rejections."""
 
 from __future__ import annotations

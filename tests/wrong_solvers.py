@@ -1,3 +1,4 @@
+# More than 300 lines: one wrong solver after another.
 """Solvers with one mistake each, of kinds seen in published code; the certificate must reject their points.
 
 Each mistake sits in one place of the literal alternation (`literal.alternation`) or in how it is called. Most

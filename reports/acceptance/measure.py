@@ -1,3 +1,4 @@
+# More than 300 lines: a report is one script.
 """Measure what this release promises, in one run on one machine, and write it as a table.
 
     python reports/acceptance/measure.py [CHECK ...]

@@ -1,3 +1,4 @@
+# More than 300 lines: a report is one script.
 """Mutation of the verifier and of the solvers: a seeded sample, the README's tests against every mutant.
 
     python reports/mutation/campaign.py                       what has no result yet, hours on two cores

@@ -1,3 +1,4 @@
+# More than 300 lines: one kind of mutant after another.
 """Mutants of the package: one small change of one place of one function each, and a seeded sample of them.
 
 Libraries were weighed: mutmut puts all mutants into one file behind switches, so that neither the planted

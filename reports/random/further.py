@@ -1,3 +1,4 @@
+# More than 300 lines: a report is one script.
 """Where the alternation leads from the end of a fit, in 120 digits, and what that shows.
 
 Nothing of the package. Rounds of exact half-steps (`../adversary`: W to 100 digits for a B, B in rationals

@@ -1,3 +1,4 @@
+# More than 300 lines: a report is one script.
 """Fits of the three hundred random problems with default options, and why some of them have no certificate.
 
     python reports/random/run.py [--sample N | --problems K ...] [--limit SECONDS] [--jobs N] [--store FILE]

@@ -1,3 +1,4 @@
+# More than 300 lines: one crafted file after another.
 """Crafted files: what somebody writes on purpose, or a program that means something else by the format."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# More than 300 lines: one check after another.
 """Bounds of the B-step against its exact minimum: doubles are rationals, so is the best column of every B.
 
 The best column is found by trying every support, in fractions, with nothing of the package.

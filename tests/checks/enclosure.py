@@ -1,3 +1,4 @@
+# More than 300 lines: one check after another.
 """The global enclosure: box, polynomials, rounding against fractions, closed forms and the checker."""
 
 from __future__ import annotations
