@@ -27,6 +27,7 @@ from amtl_cvx.tasks import Array
 
 _SHIFTS = (0.0, 1e-8)  # of S, beyond its negative curvature
 _LONGEST, _SHORTEST = 2.0**12, 2.0**-6
+_SAME = 1e-2  # of a move: one that differs by less leads to the same place
 
 
 def along_valley(old: Point, new: Point, trust: Trust) -> Point:
@@ -67,6 +68,7 @@ def _newton_moves(point: Point, trust: Trust) -> Iterator[Array]:
         return
     root, (factor, _) = np.sqrt(positive(np.diag(local.BB))), cholesky(local.WW.copy())
     convex = trust.convex(eliminated(local) / np.outer(root, root))
+    known: Array | None = None
     for shift in _SHIFTS:
         try:
             step = box_minimum(shifted(convex, shift), local.gradient / root, -local.value * root) / root
@@ -75,4 +77,6 @@ def _newton_moves(point: Point, trust: Trust) -> Iterator[Array]:
         move = -sl.cho_solve((factor, True), local.BW.T @ step, check_finite=False)
         if not point.model.loss.smooth:
             move = free_directions(point)[0] @ move
-        yield move.reshape(point.W.shape[::-1]).T
+        if known is None or np.linalg.norm(move - known) > _SAME * np.linalg.norm(known):
+            yield move.reshape(point.W.shape[::-1]).T
+        known = move
