@@ -8,7 +8,9 @@ import pytest
 from cases import LOSS_CASES, Array, loss_id, random_tasks, random_transfer, tasks_for
 from scipy.optimize import minimize_scalar, nnls
 
+from amtl_cvx.arrays.cholesky import factored, halved, solved
 from amtl_cvx.certificate import residuals, transfer_gap, weight_evidence
+from amtl_cvx.errors import SolveError
 from amtl_cvx.losses import Huber, Loss
 from amtl_cvx.problem import Model, Problem, make_model
 from amtl_cvx.subproblems import WeightStep, compile_transfer_step, direct
@@ -118,8 +120,26 @@ def test_conjugate_gradients_solve_what_the_factor_solves(
 
 def test_a_singular_hessian_gets_a_factor(rng: np.random.Generator) -> None:
     A = rng.normal(size=(3, 8))
-    factor, lower = cholesky(A.T @ A)
-    assert lower and np.abs(np.tril(factor) @ np.tril(factor).T - A.T @ A).max() <= 1e-9
+    factor = cholesky(A.T @ A)
+    assert np.abs(np.tril(factor) @ np.tril(factor).T - A.T @ A).max() <= 1e-9
+    for number in (np.nan, np.inf):
+        for place in ((0, 0), (5, 2)):
+            H = np.eye(8)
+            H[place] = H[place[::-1]] = number
+            with pytest.raises(SolveError, match="no Cholesky factor"):
+                cholesky(H)
+
+
+def test_a_factor_in_whole_numbers() -> None:
+    L, x = np.array([[2.0, 0.0, 0.0], [1.0, 3.0, 0.0], [-2.0, 4.0, 5.0]]), np.array([[1.0, 2.0, -3.0]] * 2).T
+    factor = factored(L @ L.T)
+    assert np.array_equal(np.tril(factor), L)
+    assert np.array_equal(halved(factor, L @ x), x) and np.array_equal(halved(factor, L @ x[:, 0]), x[:, 0])
+    assert solved(factor, L @ L.T @ x) == pytest.approx(x, rel=1e-14)
+    assert solved(factored(np.empty((0, 0))), np.empty(0)).shape == (0,)
+    for H in (-np.eye(2), np.array([[1.0, 2.0], [2.0, 1.0]]), np.full((2, 2), np.nan)):
+        with pytest.raises(np.linalg.LinAlgError):
+            factored(H.copy())
 
 
 def test_a_newton_step_that_is_far_too_long_is_cut_short() -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import scipy.linalg as sl
 
 from amtl_cvx.arrays import Array
+from amtl_cvx.arrays.cholesky import factored
 from amtl_cvx.certificate.slope import EPS
 
 LOST = 0.5
@@ -37,8 +38,8 @@ def cholesky_factor(H: Array) -> Factor | None:
     """The factor of H, which is lost; None where H is numerically singular."""
     norm, unit = float(sl.lapack.dlange("1", H.T)), np.sqrt(np.diag(H))
     try:
-        lower = sl.cho_factor(H.T, lower=True, overwrite_a=True, check_finite=False)[0]  # in the memory of H
-    except sl.LinAlgError:
+        lower = factored(H)
+    except np.linalg.LinAlgError:
         return None
     inverse, _ = sl.lapack.dpocon(lower, norm, uplo="L")
     condition = 1.0 / inverse if inverse > 0.0 else math.inf

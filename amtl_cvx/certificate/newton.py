@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as sl
 
+from amtl_cvx.arrays.cholesky import solved
 from amtl_cvx.certificate.factor import Factor, cholesky_factor
 from amtl_cvx.certificate.slope import EPS
 from amtl_cvx.problem.coupling import stacked_hessian
@@ -49,7 +50,7 @@ def newton_step(blocks: Array, K: Array, coupling: float, gradient: Array, W: Ar
     if factor is None:
         singular = _singular_gain(stacked_hessian(blocks, K, coupling), g, W)
         return Newton(singular, math.inf, math.inf, 0.0, None)
-    step = sl.cho_solve((factor.lower, True), g, check_finite=False)
+    step = solved(factor.lower, g)
     gain = 0.5 * float(g @ step)
     return Newton(gain, float(np.linalg.norm(step)), factor.condition, factor.smallest, factor)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg as sl
 
+from amtl_cvx.arrays.cholesky import factored, solved
 from amtl_cvx.tasks import Array, Indices
 
 _GUESSES = 20
@@ -65,8 +65,8 @@ class _FewActive:
     """
 
     def __init__(self, H: Array, g: Array) -> None:
-        self._factor = sl.cho_factor(H.T, lower=False, check_finite=False)
-        self._unheld = -sl.cho_solve(self._factor, g, check_finite=False)
+        self._factor = factored(H.copy())
+        self._unheld = -solved(self._factor, g)
         self._columns: Array = np.empty((len(g), 0))
         self._place = np.full(len(g), -1)
 
@@ -87,8 +87,7 @@ class _FewActive:
             self._place[new] = self._columns.shape[1] + np.arange(len(new))
             E = np.zeros((len(self._place), len(new)), order="F")
             E[new, np.arange(len(new))] = 1.0
-            E = sl.cho_solve(self._factor, E, overwrite_b=True, check_finite=False)
-            self._columns = np.column_stack([self._columns, E])
+            self._columns = np.column_stack([self._columns, solved(self._factor, E)])
         columns: Array = self._columns[:, self._place[held]]
         return columns
 
@@ -118,6 +117,4 @@ def _by_projected_newton(H: Array, g: Array, lower: Array) -> Array:
 
 
 def _solve(H: Array, free: Indices, right: Array) -> Array:
-    factor = sl.cho_factor(H[np.ix_(free, free)], lower=True, overwrite_a=True, check_finite=False)
-    solution: Array = sl.cho_solve(factor, right, check_finite=False)
-    return solution
+    return solved(factored(H[np.ix_(free, free)]), right)

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as sl
 
+from amtl_cvx.arrays.cholesky import halved
 from amtl_cvx.certificate.curvature import edge_blocks
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.problem import Point
@@ -152,8 +153,7 @@ def variables(point: Point) -> Variables:
 
 def eliminated(local: Derivatives | Variables) -> Array:
     """S = BB - BW WW^-1 WB; the factor takes the memory of WW, which is lost."""
-    factor, _ = cholesky(local.WW)
-    half: Array = sl.solve_triangular(factor, local.BW.T, lower=True, check_finite=False)
+    half = halved(cholesky(local.WW), local.BW.T)
     return local.BB - half.T @ half
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.linalg as sl
 
+from amtl_cvx.arrays.cholesky import solved
 from amtl_cvx.errors import SolveError
 from amtl_cvx.problem import Point
 from amtl_cvx.refine.boxqp import box_minimum
@@ -66,7 +67,7 @@ def _newton_moves(point: Point, trust: Trust) -> Iterator[Array]:
     local = variables(point)
     if not len(local.value):
         return
-    root, (factor, _) = np.sqrt(positive(np.diag(local.BB))), cholesky(local.WW.copy())
+    root, factor = np.sqrt(positive(np.diag(local.BB))), cholesky(local.WW.copy())
     convex = trust.convex(eliminated(local) / np.outer(root, root))
     known: Array | None = None
     for shift in _SHIFTS:
@@ -74,7 +75,7 @@ def _newton_moves(point: Point, trust: Trust) -> Iterator[Array]:
             step = box_minimum(shifted(convex, shift), local.gradient / root, -local.value * root) / root
         except sl.LinAlgError:
             continue
-        move = -sl.cho_solve((factor, True), local.BW.T @ step, check_finite=False)
+        move = -solved(factor, local.BW.T @ step)
         if not point.model.loss.smooth:
             move = free_directions(point)[0] @ move
         if known is None or np.linalg.norm(move - known) > _SAME * np.linalg.norm(known):

@@ -17,12 +17,13 @@ method of Lawson and Hanson on the Gram matrix W'W, started at the last B (`acti
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.linalg as sl
 
+from amtl_cvx.arrays.cholesky import factored, solved
 from amtl_cvx.certificate.weight_residuals import WeightPart, weight_part
 from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.errors import SolveError
@@ -91,7 +92,7 @@ class WeightSystem:
             rest = R - self.product(V)
             if (np.abs(rest) <= accuracy).all():
                 break
-            V = V + sl.cho_solve(factor, rest.ravel(), check_finite=False).reshape(R.shape)
+            V = V + solved(factor, rest.ravel()).reshape(R.shape)
         return V, True
 
     def _conjugate_gradients(self, R: Array, accuracy: Array) -> tuple[Array, bool]:
@@ -120,8 +121,8 @@ class WeightSystem:
         return V, False
 
 
-def cholesky(H: Array) -> tuple[Array, bool]:
-    """Lower Cholesky factor of a symmetric positive semidefinite H, as for `scipy.linalg.cho_solve`.
+def cholesky(H: Array) -> Array:
+    """Lower Cholesky factor of a symmetric positive semidefinite H, as of `arrays.cholesky`.
 
     It takes the memory of H, which is lost. A numerically singular H gets the smallest shift of its diagonal,
     from 1e-15 of it on, that has a factor.
@@ -132,15 +133,12 @@ def cholesky(H: Array) -> tuple[Array, bool]:
         If H is not finite or far from positive semidefinite.
     """
     diagonal = np.diag(H).copy()
-    for power in (None, -15, -14, -13, -12, -11, -10):
+    for power in (None, -15, -14, -13, -12, -11, -10) if np.isfinite(diagonal).all() else ():
         if power is not None:  # the upper triangle of H', the lower one of H, is as it was
             H = np.tril(H, -1) + np.tril(H, -1).T
             H.flat[:: len(H) + 1] = diagonal + 10.0**power * float(diagonal.max())
-        try:
-            factor: Array = sl.cho_factor(H.T, lower=True, overwrite_a=True)[0]
-            return factor, True
-        except (sl.LinAlgError, ValueError):
-            continue
+        with contextlib.suppress(np.linalg.LinAlgError):
+            return factored(H)
     message = "the Hessian of the W-step has no Cholesky factor: rescale the data"
     raise SolveError(message, step="W", solver="direct", status="not positive definite")
 
