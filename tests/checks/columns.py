@@ -15,6 +15,7 @@ import numpy as np
 from cases import Array
 
 from amtl_cvx.certificate import columns, duals, transfer_evidence
+from amtl_cvx.certificate.room import price_room
 from amtl_cvx.losses import Hinge, Loss, Quantile, Squared, SquaredHinge
 from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import TaskSet
@@ -371,7 +372,7 @@ def rounding_of_prices_is_allowed_for() -> None:
         tasks, model = TaskSet.from_arrays(X, y), amtl(loss, mu=mu, coupling=0.75, c="equal")
         exact = [Fraction(mu) * value for value in exact_losses(loss, tasks, W)]
         prices = mu * model.losses(tasks, W)
-        room = duals.price_room(Problem(tasks, model).at(W, np.zeros((tasks.T, tasks.T))), prices)
+        room = price_room(Problem(tasks, model).at(W, np.zeros((tasks.T, tasks.T))), prices)
         assert all(
             abs(Fraction(p) - q) <= Fraction(r)
             for p, q, r in zip(prices.tolist(), exact, room.tolist(), strict=True)
