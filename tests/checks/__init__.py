@@ -117,12 +117,7 @@ from checks.terms import (
     tangents_have_the_slope_and_curvature_of_the_penalty,
 )
 from checks.weights import (
-    definite_is_told_from_indefinite,
-    digits_with_omega_are_those_of_J,
-    enclosed,
-    exact_J_has_omega,
     gap_W_with_omega_is_primal_minus_dual,
-    global_bounds_with_omega_hold,
     growth_pays_for_omega,
     omega_is_part_of_J,
     omega_is_read_back,
@@ -131,6 +126,13 @@ from checks.weights import (
     solved_with_omega,
     steps_know_omega,
     what_knows_no_omega_refuses,
+)
+from checks.weights_exact import (
+    definite_is_told_from_indefinite,
+    digits_with_omega_are_those_of_J,
+    enclosed,
+    exact_J_has_omega,
+    global_bounds_with_omega_hold,
 )
 
 __all__ = [
