@@ -30,9 +30,9 @@ from amtl_cvx.certificate import Certificate, infeasibility, residuals
 from amtl_cvx.errors import AMTLError
 from amtl_cvx.methods import fit
 from amtl_cvx.options import Options
-from amtl_cvx.problem import Model, Problem
+from amtl_cvx.problem import Point, Problem
 from amtl_cvx.subproblems.direct import minimal_weights
-from amtl_cvx.tasks import Array, Indices, TaskSet
+from amtl_cvx.tasks import Array, Indices
 
 LIMIT = 3000
 """Most tasks or features that are assigned, and most unknowns of W for which the best W is computed."""
@@ -96,17 +96,13 @@ class Arrangement:
         return tuple(int(place[t]) for t in order if t < len(place))
 
 
-def align(
-    tasks: TaskSet, model: Model, W: Array, B: Array, *, judge: Callable[[Arrangement], Certificate]
-) -> Arrangement | None:
-    """The arrangement of (W, B) that passes, or is at least a hundred times nearer to it.
+def align(point: Point, *, judge: Callable[[Arrangement], Certificate]) -> Arrangement | None:
+    """The arrangement of a point that passes, or is at least a hundred times nearer to it.
 
     Parameters
     ----------
-    tasks, model
-        The problem.
-    W, B : (d, T), (T, T) ndarray
-        A point that does not pass.
+    point : Point
+        One that does not pass.
     judge : callable
         The certificate of an arrangement.
 
@@ -115,14 +111,14 @@ def align(
     Arrangement or None
         With its certificate; None where no order was found that is better.
     """
-    if infeasibility(model, B) > 0.0:
+    if infeasibility(point.model, point.B) > 0.0:
         return None
-    given = Arrangement(W=W, B=B)
-    before = _miss(tasks, model, given)
+    given, problem = Arrangement(W=point.W, B=point.B), point.problem
+    before = _miss(problem, given)
     for search in (_transposes, _by_tasks, _by_features, _by_both):
         try:
-            found = [each for each in search(tasks, model, given) if each.changes]
-            ranked = sorted(((_miss(tasks, model, each), k) for k, each in enumerate(found)), key=lambda r: r)
+            found = [each for each in search(problem, given) if each.changes]
+            ranked = sorted(((_miss(problem, each), k) for k, each in enumerate(found)), key=lambda r: r)
             for miss, k in ranked[:2]:
                 certificate = judge(found[k])
                 if certificate.passes or miss <= _BETTER * before:
@@ -132,11 +128,11 @@ def align(
     return None
 
 
-def _miss(tasks: TaskSet, model: Model, point: Arrangement) -> float:
-    return residuals(Problem(tasks, model).at(point.W, point.B)).relative
+def _miss(problem: Problem, point: Arrangement) -> float:
+    return residuals(problem.at(point.W, point.B)).relative
 
 
-def _transposes(tasks: TaskSet, model: Model, given: Arrangement) -> Iterator[Arrangement]:
+def _transposes(problem: Problem, given: Arrangement) -> Iterator[Arrangement]:
     """Every block as it is and transposed; the point as it was given first."""
     square = given.W.shape[0] == given.W.shape[1]
     for flipped_W in (False, True)[: 1 + square]:
@@ -145,42 +141,45 @@ def _transposes(tasks: TaskSet, model: Model, given: Arrangement) -> Iterator[Ar
             yield replace(given, W=W, B=B, flipped_W=flipped_W, flipped_B=flipped_B)
 
 
-def _by_tasks(tasks: TaskSet, model: Model, given: Arrangement) -> Iterator[Arrangement]:
+def _by_tasks(problem: Problem, given: Arrangement) -> Iterator[Arrangement]:
     """Columns of W with rows and columns of B."""
-    for point in _transposes(tasks, model, given):
-        for cost in _task_costs(tasks, model, point):
+    for point in _transposes(problem, given):
+        for cost in _task_costs(problem, point):
             yield point.by_tasks(_assign(cost))
 
 
-def _by_features(tasks: TaskSet, model: Model, given: Arrangement) -> Iterator[Arrangement]:
+def _by_features(problem: Problem, given: Arrangement) -> Iterator[Arrangement]:
     """Rows of W, and columns of W alone, held against the best W for this B."""
     if given.W.size > LIMIT:
         return
-    for point in _transposes(tasks, model, given):
-        best = minimal_weights(Problem(tasks, model).at(point.W, point.B))
+    for point in _transposes(problem, given):
+        best = minimal_weights(problem.at(point.W, point.B))
         yield point.by_features(_assign(_distances(point.W, best)))
         yield point.by_tasks(_assign(_distances(point.W.T, best.T)), with_B=False)
 
 
-def _by_both(tasks: TaskSet, model: Model, given: Arrangement) -> Iterator[Arrangement]:
+def _by_both(problem: Problem, given: Arrangement) -> Iterator[Arrangement]:
     """Columns (with B) and rows in turn."""
     if given.W.size > LIMIT:
         return
-    fitted = fit(tasks, model, options=Options(engine="fast", refine=False, max_rounds=_ROUNDS)).W
+    fitted = fit(
+        problem.tasks, problem.model, options=Options(engine="fast", refine=False, max_rounds=_ROUNDS)
+    ).W
     point = given.by_tasks(_assign(_distances(np.sort(given.W.T), np.sort(fitted.T))))
     for _ in range(_TURNS):
-        best = minimal_weights(Problem(tasks, model).at(point.W, point.B))
+        best = minimal_weights(problem.at(point.W, point.B))
         point = point.by_features(_assign(_distances(point.W, best)))
         yield point
-        point = point.by_tasks(_assign(_task_costs(tasks, model, point)[0]))
+        point = point.by_tasks(_assign(_task_costs(problem, point)[0]))
         yield point
 
 
-def _task_costs(tasks: TaskSet, model: Model, point: Arrangement) -> tuple[Array, ...]:
+def _task_costs(problem: Problem, point: Arrangement) -> tuple[Array, ...]:
     """Costs (T, T) of column s at task t: residuals of its gradient, and losses."""
-    T, (W, B) = tasks.T, (point.W, point.B)
+    tasks, model, W, B = problem.tasks, problem.model, point.W, point.B
+    T = tasks.T
     residual, losses = np.empty((T, T)), np.empty((T, T))
-    squares = Problem(tasks, model).at(W, B).square_gradient_W
+    squares = problem.at(W, B).square_gradient_W
     transfer = 1.0 + model.transfer.weights(B)
     for t, (task, c) in enumerate(zip(tasks, model.task_weight(tasks), strict=True)):
         z, scale = (task.X @ W).T, model.loss.scale(task)

@@ -50,7 +50,7 @@ def searched(tasks: TaskSet, model: Model, W: Array, B: Array) -> Arrangement | 
     def judge(found: Arrangement) -> Certificate:
         return certify(Problem(tasks, model).at(found.W, found.B))
 
-    return align(tasks, model, W, B, judge=judge)
+    return align(Problem(tasks, model).at(W, B), judge=judge)
 
 
 @pytest.mark.parametrize("kind", SHUFFLES)

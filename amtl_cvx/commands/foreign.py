@@ -10,7 +10,7 @@ import numpy as np
 from amtl_cvx.alignment import Arrangement, align
 from amtl_cvx.certificate import Certificate
 from amtl_cvx.errors import DataError
-from amtl_cvx.problem import Model
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.runfolder import StoredRun
 from amtl_cvx.solution import Blocks
 from amtl_cvx.tasks import Indices, TaskSet
@@ -108,7 +108,7 @@ def repair(
     def judged(found: Arrangement) -> Certificate:
         return judge(Blocks(found.W, found.B, found.learned(point.order), point.ridge))
 
-    found = align(tasks, model, point.W, point.B, judge=judged)
+    found = align(Problem(tasks, model).at(point.W, point.B), judge=judged)
     return None if found is None else _repair_line(found, tasks)
 
 

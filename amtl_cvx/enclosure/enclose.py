@@ -227,8 +227,7 @@ def _prove(
         root = prover.divide(scale, most=cells, observe=observe)
         stopped = _stopped(prover, root.leaves(), most=cells)
     proof = proof_of(
-        tasks,
-        model,
+        Problem(tasks, model),
         W=point.W,
         B=point.B,
         level=box.upper,

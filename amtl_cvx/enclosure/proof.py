@@ -21,16 +21,14 @@ from typing import Any
 
 from amtl_cvx.enclosure.cells import Cell
 from amtl_cvx.enclosure.exact import Matrix, exact_omega, squares_of, task_weights
-from amtl_cvx.problem import Model
-from amtl_cvx.tasks import TaskSet
+from amtl_cvx.problem import Problem
 
 FORMAT, WITH_OMEGA = "amtl-cvx global minimum 2", "amtl-cvx global minimum 3"
 """Version 1 held c_t = 1/sqrt(n_t) as the double next to it, 3 has a penalty on W; the checker reads all."""
 
 
 def proof_of(
-    tasks: TaskSet,
-    model: Model,
+    problem: Problem,
     *,
     W: Matrix,
     B: Matrix,
@@ -44,9 +42,9 @@ def proof_of(
 ) -> dict[str, Any]:
     """The proof as a dictionary that JSON can hold; see the module essay."""
     return {
-        "format": FORMAT if model.omega is None else WITH_OMEGA,
+        "format": FORMAT if problem.model.omega is None else WITH_OMEGA,
         "statement": "lower <= J(W, B) <= upper at a global minimum; B[s][t]: task s helps task t",
-        **problem_of(tasks, model),
+        **problem_of(problem),
         "W": _texts(W),
         "B": _texts(B),
         "level": str(level),
@@ -59,8 +57,9 @@ def proof_of(
     }
 
 
-def problem_of(tasks: TaskSet, model: Model) -> dict[str, Any]:
+def problem_of(problem: Problem) -> dict[str, Any]:
     """The part of a proof that says which problem it is about."""
+    tasks, model = problem.tasks, problem.model
     return {
         "reduction": model.loss.reduction,
         "mu": float(model.mu).hex(),

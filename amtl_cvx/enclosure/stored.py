@@ -22,7 +22,7 @@ from amtl_cvx.enclosure.point import exact_point
 from amtl_cvx.enclosure.proof import problem_of
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Squared
-from amtl_cvx.problem import Model, Point
+from amtl_cvx.problem import Model, Point, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
@@ -55,7 +55,7 @@ def difference(proof: Mapping[str, Any], tasks: TaskSet, model: Model) -> str:
     """
     if not (isinstance(model.loss, Squared) and isinstance(model.transfer, LossWeightedL1)):
         return f"the loss is squared there, with {LossWeightedL1.name}, and {model.loss.label} here"
-    mine = problem_of(tasks, model)
+    mine = problem_of(Problem(tasks, model))
     try:
         if len(proof["tasks"]) != tasks.T:
             return f"there are {len(proof['tasks'])} tasks there and {tasks.T} here"
