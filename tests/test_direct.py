@@ -13,8 +13,8 @@ from amtl_cvx.certificate import residuals, transfer_gap, weight_evidence
 from amtl_cvx.errors import SolveError
 from amtl_cvx.losses import Huber, Loss
 from amtl_cvx.problem import Model, Problem, make_model
+from amtl_cvx.problem.active_set import nonnegative_columns
 from amtl_cvx.subproblems import WeightStep, compile_transfer_step, direct
-from amtl_cvx.subproblems.active_set import nonnegative_columns
 from amtl_cvx.subproblems.direct import (
     DirectTransferStep,
     DirectWeightStep,

@@ -17,6 +17,7 @@ from scipy.optimize import brentq
 from amtl_cvx.digits import exact_weights
 from amtl_cvx.losses import Logistic, Loss, Squared
 from amtl_cvx.problem import Model, Problem
+from amtl_cvx.problem.active_set import nonnegative_columns
 from amtl_cvx.subproblems import (
     Problems,
     TransferStep,
@@ -25,7 +26,6 @@ from amtl_cvx.subproblems import (
     exactly_feasible,
     joint_step,
 )
-from amtl_cvx.subproblems.active_set import nonnegative_columns
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.subproblems.polish import polished, prox_polished
 from amtl_cvx.subproblems.roots import root_step

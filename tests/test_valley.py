@@ -47,7 +47,11 @@ def test_a_point_on_the_slope_of_a_valley_does_not_pass(case: Any) -> None:
     found = certify(Problem(case.tasks, case.model).at(*high), tol=2e-7)
     assert found.relative <= found.tol and found.gain_W + found.gap_B <= found.limit
     assert J - further > 1e4 * found.limit  # J is no minimum there, to any accuracy that was asked for
-    assert not found.passes and found.level == "C1" and "Newton step together" in found.reasons["valley"]
+    assert (
+        not found.passes
+        and found.level == "C1"
+        and "when W takes a Newton step and B follows" in found.reasons["valley"]
+    )
 
 
 def test_a_shallow_valley_passes_with_a_word_and_a_fit_goes_on(case: Any) -> None:
@@ -55,7 +59,10 @@ def test_a_shallow_valley_passes_with_a_word_and_a_fit_goes_on(case: Any) -> Non
     high, low = (objective(case, *on_the_slope(case, k)) for k in (0.995, 1.0))
     assert found.limit < high - low < 1e-4 * high
     assert found.passes and not found.settled
-    assert "Newton step together" in found.reasons["valley"] and "J falls on in a valley" in found.verdict()
+    assert (
+        "when W takes a Newton step and B follows" in found.reasons["valley"]
+        and "J falls on in a valley" in found.verdict()
+    )
 
 
 def test_refinement_goes_down_a_valley(case: Any) -> None:

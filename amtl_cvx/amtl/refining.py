@@ -10,13 +10,14 @@ from dataclasses import replace
 
 from amtl_cvx.amtl.memory import Looking
 from amtl_cvx.certificate import Certificate, certify
+from amtl_cvx.certificate.valley import down_the_valley
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Blocks, Point, Problem
 from amtl_cvx.refine import FALL, kept_apart, plain_rounds, refine, shortened
 from amtl_cvx.run import Run
 from amtl_cvx.solution import Status
 from amtl_cvx.solvers import Solved
-from amtl_cvx.subproblems.direct import DENSE_SIZE
+from amtl_cvx.subproblems.direct import DENSE_SIZE, minimised
 
 REFINE_STEPS = 1000
 """Limit for the accepted steps of refinement."""
@@ -44,7 +45,8 @@ def refined(problem: Problem, run: Run, memory: Looking, options: Options) -> tu
             reasons = {"growth": memory.refining.growth.words(), **certificate.reasons}
             return Status.GROWING, replace(certificate, reasons=reasons)
         steps_left = memory.refining.steps < REFINE_STEPS
-        fell = _further(run, memory, options, own=steps_left)
+        valley = "valley" in certificate.reasons
+        fell = _further(run, memory, options, own=steps_left, valley=valley)
         if not (fell and steps_left and memory.refining.turn < _TURNS):
             break
         memory.refining.begin_anew()
@@ -68,10 +70,11 @@ def _refinement(run: Run, memory: Looking, options: Options) -> None:
     )
 
 
-def _further(run: Run, memory: Looking, options: Options, *, own: bool) -> bool:
+def _further(run: Run, memory: Looking, options: Options, *, own: bool, valley: bool) -> bool:
     """Exact rounds from where refinement stopped (`own`) and from where it began; whether J fell.
 
-    And a W-step with B a little shorter, where I - B is singular: at B itself it is solved by no method.
+    And a W-step with B a little shorter, where I - B is singular: at B itself it is solved by no method. And
+    where the certificate sees J fall in a valley, what it saw.
     """
     small, carried = run.point.W.size <= DENSE_SIZE, memory.refining
     most = (_ROUNDS if small else _LARGE_ROUNDS) if own else 0
@@ -88,6 +91,9 @@ def _further(run: Run, memory: Looking, options: Options, *, own: bool) -> bool:
     if own and run.point.sigma_min <= _SINGULAR:
         last = run.point
         trials.append(lambda: min(shortened(last, tol=options.tol), key=lambda point: point.objective))
+    if own and valley:
+        slope = run.point
+        trials.append(lambda: minimised(down_the_valley(slope)))
     for trial in trials:
         point, J = trial(), run.history[-1].objective
         if point.objective < J - FALL * abs(J):

@@ -23,7 +23,7 @@ edges are absent from every best B for this W; `condition_W`, `condition_B`, `si
 `columns`). J is biconvex: a point that passes is a first-order point and a partial optimum, never "the
 optimum". Where the rows of all tasks span few dimensions, the gaps are computed in coordinates of these and
 of W (`rowspace`). Where J falls along growing predictors (`escape`, `outward`) a point does not pass, however
-small its residuals and gaps, nor where a Newton step of both blocks lowers J by more than sqrt(tol) J
+small its residuals and gaps, nor where a move of both blocks along a valley lowers J by a thousandth
 (`valley`).
 
 Levels: C0 evaluated; C1 eps-partial-optimum (both gaps small); C2 first-order-verified (`passes`). `ladder`
@@ -169,10 +169,9 @@ def certify(
         tol=tol,
         reasons=reasons,
     )
-    if certificate.passes and kind == "joint" and (why := outward(small, limit=limit)):
-        reasons = {**certificate.reasons, "growth": why}
-        return replace(certificate, reasons=reasons, passes=False, level="C1")
-    if certificate.passes and kind == "joint" and (fall := valley(small, limit=limit, tol=tol)):
+of W (`rowspace`). Where J falls along growing predictors (`escape`, `outward`) a point does not pass, however
+small its residuals and gaps, nor where a move of both blocks along a valley lowers J by a thousandth
+(`valley`).
         certificate = replace(certificate, reasons={**certificate.reasons, "valley": fall.words})
         return replace(certificate, passes=False, level="C1") if fall.deep else certificate
     return certificate

@@ -9,7 +9,8 @@ in these places, each after a point was found that passed and should not have:
     gain       what W alone can gain is judged by a proved bound, no longer to second order, which far from
                the minimum understates it without limit
     growth     a point from which J goes on falling while its predictors grow does not pass
-    valley     a point at which a Newton step of both blocks lowers J by more than sqrt(tol) J does not pass
+    valley     a point from which a move of both blocks along a valley lowers J by a thousandth, or as long as
+               predictors grow tenfold, does not pass
     C3         the Newton step may move the gradient of no entry by a thousandth of that entry's own terms
     C5         J may lie above a point known to be lower by min(tol, 1e-3) of J, no longer by tol
 """
@@ -31,7 +32,10 @@ _RESIDUAL = (
 )
 _GAIN = "what W alone can gain is now judged by a proved bound, before to second order"
 _GROWTH = "a point from which J goes on falling while its predictors grow no longer passes"
-_VALLEY = "a point at which a Newton step of both blocks lowers J by more than sqrt(tol) J no longer passes"
+_VALLEY = (
+    "a point from which a move of both blocks along a valley lowers J by a thousandth, or as predictors"
+    " grow tenfold, no longer passes"
+)
 _LOCAL = (
     "of level C3, the Newton step may now move the gradient of no entry by a thousandth of that entry's own"
     " terms"

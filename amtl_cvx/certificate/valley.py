@@ -2,35 +2,47 @@ r"""What J loses where both blocks move together along a valley, measured.
 
 Where I - B is nearly singular J has directions of almost no curvature that cross both blocks. A residual that
 is small beside its terms can then be large beside the curvature: neither block alone gains anything, and J
-falls by far more than the tolerance along a Newton step of both,
+falls by far more than the tolerance where both move. In B the valley is bent; W goes straight, and the best B
+for it stays within (columns of nonnegative least squares). So W moves as in a Newton step of both,
 
     x(tau) = -(S + tau I)^-1 D^-1/2 g        S, D as in `second_order`, tau from rounding upwards
 
-cut where an entry of B would turn negative, or shorter. What counts is J at its end, nothing that is
-predicted, so that a wrong Hessian can hide a fall and never make one up.
+on the rows that stand on kinks (`held`), as far or farther or less far, and B follows. Where the predictor
+of a task can grow tenfold at hardly a cost, the same is tried from there: on its way to infinity J may be
+flat to second order, and its neighbours fall. What counts is J at the end, nothing that is predicted, so that
+a wrong Hessian can hide a fall and never make one up.
 
-A point that is first-order to the tolerance tol may so lie sqrt(tol) J above the floor: tol J is what a block
-gains, this is what both do. It then passes, the fall is told with it, and a fit goes on while it can; where
-J falls by more the point does not pass.
+A point that is first-order to the tolerance may lie far more than tol J above the floor of a valley: tol J is
+what a block gains, this is what both do. It then passes, the fall is told with it, and a fit goes on while it
+can; where J falls by more than a thousandth the point does not pass, nor where it falls as long as predictors
+grow tenfold: there J need not have a minimum.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg as sl
 
+from amtl_cvx.arrays import Array
 from amtl_cvx.certificate.curvature import LocalModel
+from amtl_cvx.certificate.held import HeldRows
 from amtl_cvx.certificate.second_order import UNKNOWNS_LIMIT
 from amtl_cvx.problem import Point
+from amtl_cvx.problem.active_set import nonnegative_columns
 from amtl_cvx.problem.coupling import NEARLY_SINGULAR
 from amtl_cvx.problem.squares import least_singular
 
 _SHIFTS = 10.0 ** np.arange(-15.0, -2.0, 2.0)
-_LENGTHS = (1.0, 0.25, 0.0625)
+_LENGTHS = (64.0, 16.0, 4.0, 1.0, 0.25, 0.0625)
 _PART = 1e-2  # of the limit: what no step is tried for
+_CURE = "use a penalty on W (--omega mean:1), or give such tasks more rows or fewer features, or drop them"
+_GROWN = 10.0
+_COST = 1e-3  # of J: what growing may cost before W and B move
+_DEEP = 1e-3  # of J: a fall with which no point passes
 
 
 class Valley(NamedTuple):
@@ -41,26 +53,78 @@ class Valley(NamedTuple):
     """Whether it is beyond what a point that passes may leave."""
 
 
-def valley(point: Point, *, limit: float, tol: float) -> Valley | None:
+def valley(point: Point, *, limit: float) -> Valley | None:
     """By how much J falls in a valley; None where that is within `limit` or cannot be measured."""
     model, W, B = point.model, point.W, point.B
     small = W.size + np.count_nonzero(B) <= UNKNOWNS_LIMIT
     linear = model.transfer.row_prices(np.zeros(point.tasks.T)) is not None
-    if not (small and linear and model.loss.smooth):
+    if not (small and linear):
         return None
     if (sigma := least_singular(point.singular_values)) > NEARLY_SINGULAR:
         return None
-    if _promised(point) <= (least := _PART * limit):
-        return None
-    fall = valley_fall(point, least=least)
+    lowest, far = _lowest(point, least=_PART * limit)
+    endless = far.objective <= lowest.objective + limit
+    found = far if endless else lowest
+    fall = point.objective - found.objective
     if not fall > limit:
         return None
+    if endless:
+        growth = _longest(far) / _longest(point)
+        return Valley(
+            f"J may have no minimum here: it falls by {fall:.1e}, more than the limit {limit:.1e}, where the"
+            f" longest predictor grows {growth:.2g}-fold and edges follow, and I - B is nearly singular"
+            f" ({sigma:.1e}); {_CURE}",
+            deep=True,
+        )
     return Valley(
-        f"J falls by {fall:.1e} when W and B take a Newton step together, more than the limit {limit:.1e},"
+        f"J falls by {fall:.1e} when W takes a Newton step and B follows, more than the limit {limit:.1e},"
         f" though neither gains that alone: I - B is nearly singular ({sigma:.1e}), and a residual within the"
         " tolerance is not yet near a minimum; go on with a smaller tolerance (fit --start RUN --tol 1e-12)",
-        deep=fall > math.sqrt(tol) * point.objective,
+        deep=fall > _DEEP * point.objective,
     )
+
+
+def _lowest(point: Point, *, least: float) -> tuple[Point, Point]:
+    """The lowest point that was found, and the lowest whose longest predictor has grown tenfold."""
+    lowest = far = point
+    starts = [] if _promised(point) <= least else [point]
+    for start in (*starts, *_grown(point)):
+        for found in (start, *_steps(start, least=least)):
+            lowest = min(lowest, found, key=lambda each: each.objective)
+            if _longest(found) >= _GROWN * _longest(point):
+                far = min(far, found, key=lambda each: each.objective)
+    return lowest, far
+
+
+def down_the_valley(point: Point) -> Point:
+    """The lowest point of the steps of the module essay: where J falls by what `valley` tells."""
+    return _lowest(point, least=0.0)[0]
+
+
+def _longest(point: Point) -> float:
+    return float(np.linalg.norm(point.W, axis=0).max(initial=0.0))
+
+
+def _grown(point: Point) -> Iterator[Point]:
+    """One task's predictor ten times as long, where its loss allows it, with the best edges for it."""
+    losses = point.model.losses(point.tasks, _GROWN * point.W)
+    room = _COST * point.objective
+    cheap = point.problem.task_weight * (losses - point.losses) <= room
+    for t in np.flatnonzero(cheap & point.B.any(axis=1)):
+        W = point.W.copy()
+        W[:, t] *= _GROWN
+        found = _followed(point, W)
+        if found.objective <= point.objective + room:
+            yield found
+
+
+def _followed(point: Point, W: Array) -> Point:
+    """At W with the best edges."""
+    moved = point.at(W=W)
+    prices = moved.edge_prices
+    assert prices is not None
+    gram = W.T @ W
+    return moved.at(B=nonnegative_columns(gram, gram - prices / (2.0 * point.model.coupling), point.B)[0])
 
 
 def _promised(point: Point) -> float:
@@ -81,26 +145,36 @@ def _promised(point: Point) -> float:
     return total if math.isfinite(total) else math.inf
 
 
-def valley_fall(point: Point, *, least: float = 0.0) -> float:
-    """The largest fall of J over the steps of the module essay, 0 where there is none.
+def _steps(point: Point, *, least: float) -> Iterator[Point]:
+    """Where W goes by the steps of the module essay, B behind it.
 
-    g'(S + shift)^-1 g, twice what a whole step gains to second order, falls as the shift grows: where the
-    first one promises no more than `least`, and J does not fall by more, larger shifts are not tried.
+    g'(S + shift)^-1 g, twice what a whole step gains to second order, falls as the shift grows: where one
+    promises no more than `least`, and J does not fall by more, larger shifts are not tried.
     """
-    local = LocalModel(point)
-    gradient = np.r_[point.gradient_W.T.ravel(), local.multipliers[local.free]] / local.root
-    lowest = local.objective
+    local, N, S, gradient = _expanded(point)
     for shift in _SHIFTS:
         try:
-            factor = sl.cho_factor(local.S + shift * np.eye(len(gradient)), check_finite=False)
+            factor = sl.cho_factor(S + shift * np.eye(len(gradient)), check_finite=False)
         except sl.LinAlgError:
             continue
         step = -sl.cho_solve(factor, gradient, check_finite=False)
-        _, move = local.split(step)
-        shrinks = move < 0.0
-        room = min(1.0, float((point.B[shrinks] / -move[shrinks]).min(initial=math.inf)))
+        move, _ = local.split(step if N is None else N @ step)
+        fell = 0.0
         for length in _LENGTHS:
-            lowest = min(lowest, local.moved(length * room * step).objective)
-        if max(-float(gradient @ step), local.objective - lowest) <= least:
+            W = point.W + length * move
+            if np.isfinite(W).all():
+                found = _followed(point, W)
+                fell = max(fell, point.objective - found.objective)
+                yield found
+        if max(-float(gradient @ step), fell) <= least:
             break
-    return local.objective - lowest
+
+
+def _expanded(point: Point) -> tuple[LocalModel, Array | None, Array, Array]:
+    """J around the point in lengths: N where W is held to it, S and the gradient there."""
+    if point.model.loss.smooth:
+        local = LocalModel(point)
+        gradient = np.r_[point.gradient_W.T.ravel(), local.multipliers[local.free]] / local.root
+        return local, None, local.S, gradient
+    held = HeldRows(point)
+    return held.local, held.N, held.S, held.N.T @ held.gradient

@@ -12,7 +12,7 @@ where conjugate gradients do not end: on School (T d = 3892) I - B is nearly sin
 1600 of their steps leave a thousandth of the residual.
 
 B-step. All columns at once, min over b >= 0, b_t = 0 of coupling ||w_t - W b||^2 + p'b, by the active-set
-method of Lawson and Hanson on the Gram matrix W'W, started at the last B (`active_set`).
+method of Lawson and Hanson on the Gram matrix W'W, started at the last B (`problem.active_set`).
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from amtl_cvx.certificate.weight_residuals import WeightPart, weight_part
 from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.errors import SolveError
 from amtl_cvx.problem import Point
+from amtl_cvx.problem.active_set import nonnegative_columns
 from amtl_cvx.problem.coupling import stacked_hessian
 from amtl_cvx.solvers import Solved
-from amtl_cvx.subproblems.active_set import nonnegative_columns
 from amtl_cvx.subproblems.balance import moves, unbalanced
 from amtl_cvx.subproblems.halfstep import HalfStep
 from amtl_cvx.subproblems.kinks import kinked_minimum

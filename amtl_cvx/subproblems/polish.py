@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import numpy as np
 from numpy.typing import NDArray
 
 from amtl_cvx.certificate import prox_steps
 from amtl_cvx.problem import Model, Point
+from amtl_cvx.problem.active_set import on_supports
 from amtl_cvx.problem.coupling import residual, slope_B
 from amtl_cvx.tasks import Array
 
@@ -80,26 +79,6 @@ def polished(W: Array, B: Array, prices: Array, coupling: float) -> Array:
         if _lowers(gram, price, column, B)[t]:
             B = column
     return B
-
-
-def on_supports(K: Array, Q: Array, support: BoolArray, *, ridge: float = 0.0) -> Array:
-    """Every column z of Q (T, k) with K_PP z_P = Q_P on its support P, 0 elsewhere, in one batch.
-
-    K is (T, T), `support` (T, k), `ridge` a part of K's diagonal that is added to it. Zeros all over if a
-    column's matrix is singular.
-    """
-    order = np.argsort(~support, axis=0, kind="stable")[: support.sum(axis=0).max(initial=0)].T
-    inside = np.take_along_axis(support.T, order, axis=1)
-    both = inside[:, :, None] & inside[:, None, :]
-    blocks = np.where(both, K[order[:, :, None], order[:, None, :]], np.eye(order.shape[1]))
-    if ridge:
-        each = np.arange(order.shape[1])
-        blocks[:, each, each] *= np.where(inside, 1.0 + ridge, 1.0)
-    right = np.where(inside, np.take_along_axis(Q.T, order, axis=1), 0.0)
-    result = np.zeros_like(Q)
-    with contextlib.suppress(np.linalg.LinAlgError):
-        np.put_along_axis(result.T, order, np.linalg.solve(blocks, right[:, :, None])[:, :, 0], axis=1)
-    return result
 
 
 def _lowers(gram: Array, price: Array, new: Array, old: Array) -> BoolArray:

@@ -7,10 +7,11 @@ Source: Lawson, Hanson, Solving Least Squares Problems, 1974, chapter 23.
 
 from __future__ import annotations
 
+import contextlib
+
 import numpy as np
 
-from amtl_cvx.subproblems.polish import on_supports
-from amtl_cvx.tasks import Array, Indices
+from amtl_cvx.tasks import Array, Indices, Mask
 
 _RIDGE = 1e-14  # relative; keeps a dependent support from an exactly singular matrix
 
@@ -87,3 +88,23 @@ def _retreat(
     barred[last[at_once], columns[at_once]] = True  # rounding: its gain was none
     B[:, columns] = b
     support[:, columns] &= ~gone
+
+
+def on_supports(K: Array, Q: Array, support: Mask, *, ridge: float = 0.0) -> Array:
+    """Every column z of Q (T, k) with K_PP z_P = Q_P on its support P, 0 elsewhere, in one batch.
+
+    K is (T, T), `support` (T, k), `ridge` a part of K's diagonal that is added to it. Zeros all over if a
+    column's matrix is singular.
+    """
+    order = np.argsort(~support, axis=0, kind="stable")[: support.sum(axis=0).max(initial=0)].T
+    inside = np.take_along_axis(support.T, order, axis=1)
+    both = inside[:, :, None] & inside[:, None, :]
+    blocks = np.where(both, K[order[:, :, None], order[:, None, :]], np.eye(order.shape[1]))
+    if ridge:
+        each = np.arange(order.shape[1])
+        blocks[:, each, each] *= np.where(inside, 1.0 + ridge, 1.0)
+    right = np.where(inside, np.take_along_axis(Q.T, order, axis=1), 0.0)
+    result = np.zeros_like(Q)
+    with contextlib.suppress(np.linalg.LinAlgError):
+        np.put_along_axis(result.T, order, np.linalg.solve(blocks, right[:, :, None])[:, :, 0], axis=1)
+    return result
