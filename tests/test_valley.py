@@ -13,6 +13,7 @@ from cases import Array
 from proven import exact_objective
 
 from amtl_cvx.certificate import certify
+from amtl_cvx.certificate.valley import down_the_valley, valley
 from amtl_cvx.problem import Problem
 from amtl_cvx.refine import plain_rounds, refine
 from amtl_cvx.subproblems.direct import minimal_weights
@@ -75,3 +76,31 @@ def test_refinement_goes_down_a_valley(case: Any) -> None:
 def test_the_floor_of_a_valley_passes(case: Any) -> None:
     found = certify(Problem(case.tasks, case.model).at(*on_the_slope(case, 1.0)))
     assert found.passes and found.sigma_min < 1e-6 and "valley" not in found.reasons
+
+
+def test_a_hinge_fit_on_its_way_to_infinity_is_told_from_a_minimum() -> None:
+    """Task 5 has two rows and no loss: its predictor grows for ever; J falls by the oracle's 3e-6."""
+    case = runpy.run_path(str(PROBLEMS))["problem"](79)
+    W = np.array(
+        [
+            [0.75217, 34.554, 1.0636, 0.081652, -2.3511, 13841.0],
+            [-1.7219, 11.624, -1.7772, 0.91277, 0.35507, -3452.7],
+        ]
+    )
+    B = np.zeros((6, 6))
+    B[1, 3], B[1, 5], B[2, 0], B[2, 5], B[3, 1], B[5, 1], B[5, 2] = (
+        0.010106,
+        283.67,
+        0.89988,
+        3798.1,
+        9.9715,
+        2.252e-3,
+        1.0249e-4,
+    )
+    *_, point = plain_rounds(Problem(case.tasks, case.model).at(W, B), most=20)
+    lower = down_the_valley(point)
+    fall = objective(case, *point) - objective(case, *lower)
+    assert 1e-6 * point.objective < fall < 4e-6 * point.objective
+    told = valley(point, limit=1e-8 * point.objective)
+    assert told is not None and not told.deep
+    assert valley(point, limit=float(fall) * 1.01) is None

@@ -169,9 +169,10 @@ def certify(
         tol=tol,
         reasons=reasons,
     )
-of W (`rowspace`). Where J falls along growing predictors (`escape`, `outward`) a point does not pass, however
-small its residuals and gaps, nor where a move of both blocks along a valley lowers J by a thousandth
-(`valley`).
+    if certificate.passes and kind == "joint" and (why := outward(small, limit=limit)):
+        reasons = {**certificate.reasons, "growth": why}
+        return replace(certificate, reasons=reasons, passes=False, level="C1")
+    if certificate.passes and kind == "joint" and (fall := valley(small, limit=limit)):
         certificate = replace(certificate, reasons={**certificate.reasons, "valley": fall.words})
         return replace(certificate, passes=False, level="C1") if fall.deep else certificate
     return certificate
