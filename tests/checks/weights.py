@@ -15,11 +15,13 @@ from fractions import Fraction
 
 import cvxpy as cp
 import literal
+import mpmath
 import numpy as np
 from cases import Array, central_gradient, random_tasks, random_transfer, tasks_for
 
 from amtl_cvx.certificate import certify, curvature, weight_evidence
 from amtl_cvx.certificate.escape import Growth, change
+from amtl_cvx.certificate.weights import weight_problem
 from amtl_cvx.commands.settings import resolve
 from amtl_cvx.enclosure.sublevel import derive_bounds
 from amtl_cvx.explore import draw_starts
@@ -29,6 +31,7 @@ from amtl_cvx.problem.stored import model_from
 from amtl_cvx.subproblems import TaskWeightStep, WeightStep
 from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import TaskSet
+from amtl_cvx.transfer import LossWeightedL1
 from amtl_cvx.weights import MeanRegularised, QuadraticPenalty, Ridge
 from checks.points import Point, amtl, close, refused
 
@@ -169,6 +172,30 @@ def singular_graphs_have_a_gap_with_ridge() -> None:
         found = weight_evidence(point)
         assert (found.gap is not None) == finite and (point.least_of_K > 1e-12) == finite
         assert finite or "singular" in found.reasons["gap_W"]
+
+
+def roots_are_known_to_what_they_say() -> None:
+    """K K' in 50 digits where I - B lets all tasks move together: what L and the least value leave of it."""
+    rng = np.random.default_rng(3)
+    for shift in (1e-2, 1e-7, 1e-11, 1e-13):
+        for _ in range(4):
+            B = rng.random((3, 3)) * (1.0 - np.eye(3))
+            B *= (1.0 - shift) / B.sum(axis=0)
+            model = Model(transfer=LossWeightedL1(mu=0.1), coupling=0.7, omega=MeanRegularised(rho=0.3))
+            point = Problem(random_tasks(rng, d=3, counts=(5, 6, 7)), model).at(np.zeros((3, 3)), B)
+            with mpmath.workdps(50):
+                M = mpmath.eye(3) - mpmath.matrix(B.tolist())
+                Gamma = mpmath.eye(3) - mpmath.ones(3) / 3
+                P = M * M.T + mpmath.mpf(0.3) / mpmath.mpf(0.7) * Gamma
+                inverse = mpmath.matrix(point.squares.L.tolist()) ** -1
+                least = min(mpmath.eigsy(inverse * P * inverse.T, eigvals_only=True))
+                assert least >= 1 - mpmath.mpf(point.squares.lost)
+                assert mpmath.mpf(point.least_of_K) ** 2 <= min(mpmath.eigsy(P, eigvals_only=True))
+            assert 0.0 < point.squares.lost <= 100.0 * np.finfo(np.float64).eps / shift
+            assert point.least_of_K >= 0.1 * shift or shift < 1e-12
+            problem = weight_problem(point.at(W=rng.normal(size=(3, 3))), None)
+            found, _ = problem.gap(problem.slope(None, False), False, sharp=True)
+            assert found.safe * (1.0 - point.squares.lost) >= found.value * (1.0 - 1e-15)
 
 
 def steps_know_omega() -> None:
