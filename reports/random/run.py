@@ -3,7 +3,7 @@
 
     python reports/random/run.py [--sample N | --problems K ...] [--limit SECONDS] [--jobs N] [--store FILE]
 
-writes README.md and figures.json beside itself. A fit is cut off after SECONDS (default 45) of CPU time.
+writes README.md and figures.json beside itself. A fit is cut off after SECONDS (default 150) of CPU time.
 Every 40 records it is interrupted and goes on from its state, so that the points on its way are known. From
 the end of a fit without a certificate the oracle (`further.py`) goes on in 120 digits for ORACLE seconds and
 says where that leads. `--sample N` takes N of the problems, drawn by a seed; `--out DIR` writes elsewhere.
@@ -43,6 +43,8 @@ ORACLE, BRIEF = 30.0, 10.0
 
 Rounds that are begun are ended.
 """
+LIMIT = 150.0
+"""CPU seconds of a fit."""
 TOLERANCE = 1e-8
 NEAR_SINGULAR = 1e-5
 """Smallest singular value of I - B below which a certified fit is pushed on, to see whether it escapes."""
@@ -53,8 +55,12 @@ ROUNDING = 1e-14
 CAUSES = {
     "escapes": "J goes on falling while W grows, by a thousand times and more",
     "turns singular": "J goes on falling while I - B turns singular, by a thousand times and more",
-    "grows": "the certificate says that J falls where predictors grow tenfold, or that I - B is singular and"
-    " nothing bounds W; J is proved to fall while predictors grow tenfold and more",
+    "grows": "the fit or its certificate says that J falls where predictors grow, or that I - B is singular"
+    " and nothing bounds W; J is proved to fall while predictors grow tenfold and more",
+    "said to fall": "the fit or its certificate says that J falls where predictors grow or along a valley; J"
+    " is proved to fall by more than the tolerance, predictors and I - B stay",
+    "rounding": "the certificate says that rounding leaves more open than the limit; the residual is within"
+    " the tolerance, and J falls by no more than ten of it",
     "valley": "the fit stops at its own limit of steps, as its status says: from there J is proved to fall by"
     " more than the tolerance",
     "cut off": "this report cut the fit off, so that it names no cause of its own; from there J is proved to"
@@ -63,7 +69,7 @@ CAUSES = {
     "settles": "J falls no more: the fit ends beside a first-order point",
 }
 RUNS_OFF = ("escapes", "turns singular")
-EXPLAINED = (*RUNS_OFF, "grows", "valley")
+EXPLAINED = (*RUNS_OFF, "grows", "said to fall", "rounding", "valley")
 LIMITS = {"round limit": "valley", "interrupted": "cut off"}
 ASKED = (62, 79, 142, 184, 206, 247)
 """Certified fits from which the oracle goes on whatever doubles say: other points of theirs ran off."""
@@ -86,8 +92,10 @@ class Fitted:
     fell: float
     """In parts of J, from the end of the fit to the end of the oracle's sequence."""
     reason: str
-    minimum: str
-    """What the certificate says of growing predictors, "" where it says nothing."""
+    said: str
+    """What fit and certificate say of growing predictors and of valleys, "" where they say nothing."""
+    rounding: bool
+    """Whether the certificate says that rounding alone leaves the gains open, the residual being small."""
     seconds: float
     path: tuple[Seen, ...]
     further: tuple[Seen, ...]
@@ -99,8 +107,12 @@ def cause(each: Fitted) -> str:
     if each.certified or each.ends in RUNS_OFF:
         return "" if each.certified else each.ends
     unbounded = "nothing is proved" in each.reason and each.further[0].singular <= SINGULAR
-    if each.ends == "grows" and (each.minimum or unbounded):
+    if each.ends == "grows" and (each.said or unbounded):
         return "grows"
+    if each.said and each.fell > TOLERANCE:
+        return "said to fall"
+    if each.rounding and each.fell <= 10 * TOLERANCE:
+        return "rounding"
     if each.status in LIMITS and each.fell > TOLERANCE:
         return LIMITS[each.status]
     return "falls on" if each.ends == "grows" else each.ends
@@ -170,6 +182,22 @@ def pushed(case: Problem, found: Solution) -> Further | None:
     return onward(case, found) if before - now > least and grew else None
 
 
+def said(found: Solution) -> str:
+    """What fit and certificate say of growing predictors and of valleys."""
+    reasons = found.certificate.reasons
+    words = [reasons[key] for key in ("minimum", "growth", "valley") if key in reasons]
+    return "; ".join(words)
+
+
+def rounding(found: Solution) -> bool:
+    """Whether all that stands between the point and the certificate is said to be rounding."""
+    judged, reasons = found.certificate, found.certificate.reasons
+    gains = {"gain_W": judged.gain_W, "gap_B": judged.gap_B}
+    wide = [name for name, gain in gains.items() if gain is None or not gain <= judged.limit]
+    named = all("rounding" in reasons.get(name, "") for name in wide)
+    return judged.relative <= TOLERANCE and bool(wide) and named
+
+
 def judged(number: int, *, limit: float) -> Fitted:
     """One problem, fitted and explained."""
     warnings.simplefilter("ignore")
@@ -190,7 +218,8 @@ def judged(number: int, *, limit: float) -> Fitted:
         pushed="" if not near else "stays" if shown is None else shown.word,
         fell=0.0 if shown is None else shown.fell,
         reason=found.certificate.verdict(),
-        minimum=found.certificate.reasons.get("minimum", ""),
+        said=said(found),
+        rounding=rounding(found),
         seconds=spent,
         path=tuple(points),
         further=() if shown is None else shown.path,
@@ -284,7 +313,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--sample", type=int, metavar="N", help="so many problems, drawn by a seed")
     parser.add_argument("--problems", type=int, nargs="+", metavar="K", help="these problems")
-    parser.add_argument("--limit", type=float, default=45.0, metavar="SECONDS", help="CPU time of a fit")
+    parser.add_argument("--limit", type=float, default=LIMIT, metavar="SECONDS", help="CPU time of a fit")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="processes")
     parser.add_argument("--store", type=Path, metavar="FILE", help="where results are kept, a line each")
     parser.add_argument("--out", type=Path, default=HERE, help="where README.md and figures.json go")
@@ -306,7 +335,7 @@ def main() -> None:
     command = "python reports/random/run.py"
     if given.sample is not None:
         command += f" --sample {given.sample}"
-    if given.limit != 45.0:
+    if given.limit != LIMIT:
         command += f" --limit {given.limit:g}"
     if given.store is not None:
         command += " --store FILE"
