@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -45,13 +45,6 @@ class Part:
     block: str
     step: BlockStep
     gap: Callable[[Any], float | None]
-
-
-class Ending(NamedTuple):
-    """How rounds ended, with the certificate where it was computed."""
-
-    status: Status
-    certificate: Any = None
 
 
 def start_run(problem: Any, options: Options, *, method: Method, memory: Memory | None = None) -> Run:

@@ -26,10 +26,11 @@ from amtl_cvx.options import Options
 from amtl_cvx.problem import Model
 from amtl_cvx.runfolder import RunFolder, read_history, read_run
 from amtl_cvx.runfolder.content import write_pictures
-from amtl_cvx.runfolder.files import OWN_PREFIX, digest
+from amtl_cvx.runfolder.files import OWN_PREFIX
 from amtl_cvx.runfolder.state import read_state
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.transfer import LossWeightedL1
+from amtl_cvx.untrusted import digest
 
 
 @pytest.fixture(scope="module")

@@ -74,7 +74,7 @@ def test_proved_zeros_are_zeros_of_the_minimiser(rng: np.random.Generator) -> No
     checked = proved = zeros = 0
     for model, W, B, prices, best in optimal_columns(rng, 30):
         duals = columns.column_duals(W, B, prices, model.coupling)
-        found = columns.proven_zeros(W, B, prices, model.coupling, duals)
+        found = columns.proven_zeros(W, prices, model.coupling, duals)
         assert all(best[found] == 0) and not np.diag(found).any()
         checked, proved = checked + len(B), proved + int(found.sum())
         zeros += int((best == 0).sum()) - len(B)
@@ -96,9 +96,9 @@ def test_the_rule_for_zeros_is_tight(rng: np.random.Generator) -> None:
         assert abs(each.minimum()[0] - small) <= 1e-12
         duals = columns.ColumnDuals(np.array([0.0, gap]), np.column_stack([0 * a, theta]), np.zeros((2, 2)))
         assert abs(each.primal(each.b) - each.dual(exact(theta)) - gap) <= 1e-9 * gap
-        assert not columns.proven_zeros(W, B, prices, coupling, duals)[0, 1]
+        assert not columns.proven_zeros(W, prices, coupling, duals)[0, 1]
         without = duals._replace(gaps=duals.gaps / 4)  # sqrt(coupling gap) for 2 sqrt(coupling gap)
-        assert columns.proven_zeros(W, B, prices, coupling, without)[0, 1]
+        assert columns.proven_zeros(W, prices, coupling, without)[0, 1]
 
 
 @pytest.mark.slow
@@ -114,7 +114,7 @@ def test_more_sources_than_features(rng: np.random.Generator) -> None:
             best[others, t] = column(model, W, np.zeros((6, 6)), prices, t).minimum()
         B = best.astype(float)
         duals = columns.column_duals(W, B, prices, coupling)
-        proven = columns.proven_zeros(W, B, prices, coupling, duals)
+        proven = columns.proven_zeros(W, prices, coupling, duals)
         open_ = ~proven & ~np.eye(6, dtype=bool)
         assert np.array_equal(open_, best > 0)
         _, least = columns.column_range(W, open_)

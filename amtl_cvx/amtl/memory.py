@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,6 +10,7 @@ from amtl_cvx.arrays import Array
 from amtl_cvx.families import Memory
 from amtl_cvx.problem import Blocks
 from amtl_cvx.refine import Carried
+from amtl_cvx.untrusted import nonnegative
 
 
 @dataclass(kw_only=True)
@@ -39,7 +39,7 @@ class Looking(Memory):
     def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         if facts.get("order") or facts.get("ridge") is not None:  # earlier versions stored them, empty
             raise ValueError("a fit by alternation learns no tasks in order")
-        self.factor, self.previous = number(facts["factor"]), arrays.get("previous")
+        self.factor, self.previous = nonnegative(facts["factor"]), arrays.get("previous")
         self.refining = _refining(facts["refining"])
         self.handed = None
         if "handed_W" in arrays or "handed_B" in arrays:
@@ -59,7 +59,7 @@ def _refining(stored: Mapping[str, Any]) -> Carried:
         *vars(found.growth).values(),
     ):
         if value is not None:
-            number(value)
+            nonnegative(value)
     return Carried(
         steps=int(found.steps),
         idle=int(found.idle),
@@ -71,10 +71,3 @@ def _refining(stored: Mapping[str, Any]) -> Carried:
         units=found.units,
         growth=found.growth,
     )
-
-
-def number(value: Any) -> float:
-    """A finite number >= 0, which all of them are."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < math.inf:
-        raise ValueError(f"{value!r} is no number >= 0")
-    return float(value)

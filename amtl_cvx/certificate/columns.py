@@ -64,7 +64,7 @@ def transfer_evidence(point: Point, *, enough: float = math.inf) -> TransferEvid
     duals = _duals(point, prices)
     if tasks.basis is None and float(duals.gaps.sum()) > enough:
         duals = exact_gaps(W, B, prices, model.coupling, duals, enough=enough)
-    proven = proven_zeros(W, B, prices, model.coupling, duals)
+    proven = proven_zeros(W, prices, model.coupling, duals)
     support = B > 0.0
     open_ = (support | ~proven) & ~np.eye(tasks.T, dtype=bool)
     widest, least = column_range(W, open_)
@@ -198,7 +198,7 @@ def why_loose(W: Array, sigma: float, gap: float) -> str:
     )
 
 
-def proven_zeros(W: Array, B: Array, prices: Array, coupling: float, duals: ColumnDuals) -> Mask:
+def proven_zeros(W: Array, prices: Array, coupling: float, duals: ColumnDuals) -> Mask:
     """Entries of B off the diagonal that are 0 in every minimiser of J(W, .), (T, T)."""
     length = np.linalg.norm(W, axis=0)[:, None]
     reach = W.T @ duals.theta + duals.room + 2.0 * length * np.sqrt(coupling * duals.gaps)

@@ -59,7 +59,7 @@ def explore(arguments: Namespace) -> Exit:
                 dataset=setup.dataset,
                 arguments={**recorded(arguments), **setup.settings},
                 seed=arguments.seed,
-                scores=_scores(landscape, lowest),
+                scores=_scores(landscape),
                 choice=setup.described_choice(),
                 numbers=functools.partial(_write_landscape, landscape),
                 pictures={"landscape.png": functools.partial(_draw_landscape, landscape, setup.dataset.name)},
@@ -117,7 +117,7 @@ def _lowest(landscape: Landscape, setup: Setup, progress: Progress) -> Solution:
     return dataclasses.replace(solution, preparation=prepared, status=status)
 
 
-def _scores(landscape: Landscape, lowest: Solution) -> dict[str, Mapping[str, float]]:
+def _scores(landscape: Landscape) -> dict[str, Mapping[str, float]]:
     """What run.json and the report say of the validation rows."""
     best, predictor, name = landscape.best, landscape.best_predictor, f"validation {landscape.error_name}"
     if best is None or best.error is None or predictor is None or predictor.error is None:

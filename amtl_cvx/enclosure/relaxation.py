@@ -181,9 +181,7 @@ def _without_constant(block: Block) -> Block:
     return Block(of=block.of, weight=block.weight, basis=tuple(m for m in block.basis if m))
 
 
-def margin(
-    relaxation: Relaxation, polynomial: Polynomial, *, solver: str = "CLARABEL"
-) -> tuple[float, Array]:
+def margin(relaxation: Relaxation, polynomial: Polynomial) -> tuple[float, Array]:
     """The largest t with every Gram matrix >= t I in the identity for `polynomial`, and the Gram matrices.
 
     Returns

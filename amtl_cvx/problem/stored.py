@@ -34,7 +34,7 @@ from amtl_cvx.losses import Loss, make_loss
 from amtl_cvx.problem.making import make_model
 from amtl_cvx.problem.model import Model
 from amtl_cvx.tasks import Task, TaskSet
-from amtl_cvx.untrusted import existing_file, read_json, reading
+from amtl_cvx.untrusted import digest, existing_file, read_json, reading
 from amtl_cvx.untrusted.npy import read_array
 
 PROGRAM = "amtl_cvx"
@@ -120,7 +120,7 @@ def read(place: str | Path) -> tuple[TaskSet, Model]:
         about = read_about(folder)
         files = _files(about)
         names = read_names(folder)
-        if "names.json" in files and _digest(folder / "names.json") != files["names.json"]:
+        if "names.json" in files and digest(folder / "names.json") != files["names.json"]:
             raise _changed("names.json")
         arrays = {key: _array(folder, key, files) for key in _NEEDED}
         arrays |= {key: _array(folder, key, files) for key in _OPTIONAL if (folder / f"{key}.npy").exists()}
@@ -172,17 +172,12 @@ def _fill(folder: Path, tasks: TaskSet, model: Model, source: str) -> None:
     about = {"program": PROGRAM, "schema": SCHEMA, "source": source, **described(tasks, model)}
     if any(each.compressed for each in tasks):
         about["factors"] = True
-    about["files"] = {path.name: _digest(path) for path in sorted(folder.iterdir())}
+    about["files"] = {path.name: digest(path) for path in sorted(folder.iterdir())}
     _write_json(folder / "problem.json", {**about, "sha256": _own_digest(about)})
 
 
 def _write_json(path: Path, content: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _own_digest(about: Mapping[str, Any]) -> str:

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from amtl_cvx.errors import DataError
 from amtl_cvx.runfolder.content import read_run_json
-from amtl_cvx.runfolder.files import COMMIT, UNRECORDED, digest, recorded_files
+from amtl_cvx.runfolder.files import COMMIT, UNRECORDED, recorded_files
+from amtl_cvx.untrusted import digest
 
 
 def commit(staged: Path, place: Path) -> None:

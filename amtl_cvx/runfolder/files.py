@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,6 @@ OWN_FILES = (*UNRECORDED, "digits.json", "proof.json", "state.npz", "run.json")
 OWN_PREFIX = ".amtl_cvx-"
 """How the names of our own folders begin, in DIR and beside it."""
 COMMIT = OWN_PREFIX + "commit"
-
-
-def digest(path: Path) -> str:
-    """The SHA-256 of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def locate(folder: Path, name: str) -> Path:

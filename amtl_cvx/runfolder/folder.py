@@ -16,7 +16,7 @@ from amtl_cvx.data import Dataset
 from amtl_cvx.errors import DataError
 from amtl_cvx.runfolder.commit import commit, finish
 from amtl_cvx.runfolder.content import describe, draw, to_json, write_numbers, write_pictures
-from amtl_cvx.runfolder.files import COMMIT, OWN_FILES, digest
+from amtl_cvx.runfolder.files import COMMIT, OWN_FILES
 from amtl_cvx.runfolder.places import (
     Missed,
     check_replaceable,
@@ -31,6 +31,7 @@ from amtl_cvx.runfolder.places import (
 )
 from amtl_cvx.runfolder.work import Work
 from amtl_cvx.solution import Solution, Status
+from amtl_cvx.untrusted import digest
 
 _log = logging.getLogger(__name__)
 

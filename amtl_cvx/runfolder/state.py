@@ -10,7 +10,6 @@ Doubles are stored as they are, so a fit goes on from exactly the point at which
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from amtl_cvx.families import DEFAULT, Family, family_named
 from amtl_cvx.methods import method_named
 from amtl_cvx.runfolder.files import locate
 from amtl_cvx.solution import Record, State, history_columns
+from amtl_cvx.untrusted import nonnegative
 
 STATE = "state.npz"
 _OWN = ("family", "method", "phase", "moved", "seconds")
@@ -85,15 +85,8 @@ def _state(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], family: F
         moved=bool(facts["moved"]),
         facts={name: value for name, value in facts.items() if name not in _OWN},
         arrays=carried,
-        seconds={name: _number(facts["seconds"][name]) for name in _SECONDS},
+        seconds={name: nonnegative(facts["seconds"][name]) for name in _SECONDS},
     )
     if not state.history or not method.accepts(state):
         raise ValueError("its parts do not fit together")
     return state
-
-
-def _number(value: Any) -> float:
-    """A finite number >= 0, which all of them are."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < math.inf:
-        raise ValueError(f"{value!r} is no number >= 0")
-    return float(value)

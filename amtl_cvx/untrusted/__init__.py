@@ -8,6 +8,7 @@ raises into one `DataError` line that starts with the name of the file.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import stat
@@ -130,3 +131,16 @@ def check_size(key: str, shape: Sequence[int], itemsize: int = 8) -> None:
         raise DataError(
             f"{key} claims the shape {tuple(shape)}, expected at most {limit}: damaged, or split it"
         )
+
+
+def digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def nonnegative(value: Any) -> float:
+    """A finite number >= 0 as a float; `ValueError` for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0.0 <= value < math.inf:
+        raise ValueError(f"{value!r} is no number >= 0")
+    return float(value)

@@ -138,7 +138,7 @@ def gap_B_is_never_below_the_gain() -> None:
                 if plain and size <= 1e-5:
                     assert gap - gain <= Fraction(1e-12) * cost
                     sharp += 1
-            proven = columns.proven_zeros(problem.W, B, problem.prices, problem.coupling, found)
+            proven = columns.proven_zeros(problem.W, problem.prices, problem.coupling, found)
             assert not any(problem.best[t][s] for s, t in np.argwhere(proven))
     assert sharp >= 100
 
@@ -200,7 +200,7 @@ def exact_gaps_are_the_gain() -> None:
             for t in range(len(B)):
                 gain, gap = problem.gain(B, t), Fraction(float(found.gaps[t]))
                 assert gain <= gap <= gain * (1 + Fraction(1e-15)) + Fraction(1e-300)
-            proven = columns.proven_zeros(W, B, prices, coupling, found)
+            proven = columns.proven_zeros(W, prices, coupling, found)
             assert not any(problem.best[t][s] for s, t in np.argwhere(proven))
 
 
@@ -229,7 +229,7 @@ def bounds_hold_for_all_prices_of_an_interval() -> None:
             rough = columns.column_duals(W, B, prices, coupling, price_room=0.25 * prices)
             found = columns.exact_gaps(W, B, prices, coupling, rough, enough=0.0)
             t = int(rng.integers(len(B)))
-            zeros = [columns.proven_zeros(W, B, prices, coupling, each) for each in (rough, found)]
+            zeros = [columns.proven_zeros(W, prices, coupling, each) for each in (rough, found)]
             open_ = ((B > 0.0) | ~zeros[0]) & ~np.eye(len(B), dtype=bool)
             _, least = columns.column_range(W, open_)
             certain = least > 0.0
@@ -294,7 +294,7 @@ def zeros_are_proved_of_zeros_only() -> None:
         unknown = 1e-6 * pull if k % 4 == 0 and pull > 0.0 else 0.0
         prices, B = np.array([price + unknown, 1e9]), np.zeros((2, 2))
         points = columns.column_duals(W, B, prices, coupling, price_room=np.array([2 * unknown, 0.0]))
-        found = bool(columns.proven_zeros(W, B, prices, coupling, points)[0, 1])
+        found = bool(columns.proven_zeros(W, prices, coupling, points)[0, 1])
         edge = best_column(W, [price - 0.9 * unknown, 1e9], coupling, 1)[0]
         assert not (found and edge > 0)
         absent, present, proved = absent + (edge == 0), present + (edge > 0), proved + found
@@ -308,7 +308,7 @@ def error_B_is_never_below_the_distance() -> None:
         for _, B in beside(rng, problem):
             W, prices, coupling = problem.W, problem.prices, problem.coupling
             points = columns.column_duals(W, B, prices, coupling)
-            proven = columns.proven_zeros(W, B, prices, coupling, points)
+            proven = columns.proven_zeros(W, prices, coupling, points)
             open_ = ((B > 0.0) | ~proven) & ~np.eye(len(B), dtype=bool)
             _, least = columns.column_range(W, open_)
             certain = least > 0.0

@@ -143,7 +143,7 @@ def safe_rule_keeps_its_factor_two() -> None:
         assert abs(literal.best_B(W, p, lam)[0, 1] - small) <= 1e-12
         duals = columns.column_duals(W, B, p, lam)
         duals = duals._replace(gaps=np.array([0.0, gap]), theta=np.column_stack([0 * a, theta]))
-        assert not columns.proven_zeros(W, B, p, lam, duals)[0, 1]
+        assert not columns.proven_zeros(W, p, lam, duals)[0, 1]
 
 
 def error_B_holds() -> None:
