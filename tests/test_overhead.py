@@ -1,4 +1,3 @@
-# More than 300 lines: what may be computed how often, one count beside the other.
 """What is compiled once, skipped afterwards and shared between fits, against CVXPY's own way through."""
 
 from __future__ import annotations

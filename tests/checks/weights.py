@@ -1,4 +1,3 @@
-# More than 300 lines: one check after another.
 """Penalties on W: formulas against loops and a conic solver, then what W-steps and their judges make of them.
 
 What the penalty adds is written here a second time: Gamma (T, T) by loops, rho tr(W Gamma W') as a sum over
