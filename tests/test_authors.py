@@ -43,8 +43,8 @@ def test_their_final_point_is_rejected_and_its_exact_step_is_lower(saved: tuple[
 
 def by_columns(tasks: TaskSet, model: Model, W: np.ndarray, B: np.ndarray) -> float:
     """The residual of W as SPEC's figure has it, relative to the largest terms of a column."""
-    a, none = model.loss_weight(tasks, B), np.zeros_like(W)
+    a, problem = model.loss_weight(tasks, B), Problem(tasks, model)
     coupling = 2.0 * model.coupling * W @ (np.eye(tasks.T) - B) @ (np.eye(tasks.T) - B).T
-    terms = a * model.loss_gradient(tasks, W), a * model.loss_gradient(tasks, none), coupling
+    terms = a * problem.at(W, B).loss_gradient, a * problem.slopes_at_zero, coupling
     sizes = np.max([np.abs(term).max(axis=0) for term in terms], axis=0)
     return float((np.abs(terms[0] + coupling).max(axis=0) / sizes).max())

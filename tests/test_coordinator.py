@@ -14,7 +14,7 @@ from amtl_cvx.amtl import alternate, alternating, refining
 from amtl_cvx.errors import DataError, ModelError, SolveError, SolverUnavailableError
 from amtl_cvx.methods import fit
 from amtl_cvx.options import Options
-from amtl_cvx.problem import Model, Point, make_model
+from amtl_cvx.problem import Model, Point, Problem, make_model
 from amtl_cvx.solution import Blocks, Record, Solution, Status, history_columns
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems import HalfStep, LinearTransferStep, WeightStep
@@ -310,7 +310,9 @@ def test_a_start_begins_with_the_weight_step_at_its_graph(rng: np.random.Generat
     begun = alternate(
         tasks, model, Options(max_rounds=1, refine=False, start=Blocks(np.zeros((tasks.d, tasks.T)), B))
     )
-    H = model.hessian_W(tasks, begun.W, B)  # quadratic: one Newton step from zero is the minimum
+    H = (
+        Problem(tasks, model).at(begun.W, B).hessian_W()
+    )  # quadratic: one Newton step from zero is the minimum
     gradient = model.gradient_W(tasks, np.zeros_like(begun.W), B)
     expected = -np.linalg.solve(H, gradient.T.ravel()).reshape(tasks.T, tasks.d).T
     assert np.abs(begun.W - expected).max() <= 1e-9 * np.abs(expected).max()

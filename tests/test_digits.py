@@ -153,7 +153,7 @@ def test_a_saddle_is_proved_to_be_one() -> None:
 
 def solved_weights(tasks: TaskSet, model: Model, B: Array) -> Array:
     """The W-step of the squared loss in closed form."""
-    H = model.hessian_W(tasks, np.zeros((tasks.d, tasks.T)), B)
+    H = Problem(tasks, model).at(np.zeros((tasks.d, tasks.T)), B).hessian_W()
     g = model.gradient_W(tasks, np.zeros((tasks.d, tasks.T)), B)
     return -np.linalg.solve(H, g.T.ravel()).reshape(tasks.T, tasks.d).T
 

@@ -12,7 +12,7 @@ from amtl_cvx.amtl import alternate
 from amtl_cvx.certificate import Certificate, certify, columns, fenchel, weight_evidence
 from amtl_cvx.losses import Loss
 from amtl_cvx.options import Options
-from amtl_cvx.problem import Model
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
@@ -113,6 +113,6 @@ def test_condition_numbers(certified: tuple[TaskSet, Model, Array, Array]) -> No
     supports = [np.flatnonzero(b) for b in B.T if b.any()]
     expected = max(np.linalg.cond(W[:, support].T @ W[:, support]) for support in supports)
     assert found.condition_B == pytest.approx(expected, rel=1e-6)
-    H = model.hessian_W(tasks, W, B)
+    H = Problem(tasks, model).at(W, B).hessian_W()
     assert found.condition_W is not None
     assert np.linalg.cond(H, 1) / 3 <= found.condition_W <= np.linalg.cond(H, 1) * (1 + 1e-9)

@@ -7,7 +7,7 @@ With the penalty of AMTL, R = mu sum_s c_s l_s sum_t B[s, t], this is [L16, eq. 
     J(W, B) = sum_t (1 + mu sum_u B[t, u]) c_t L_t(w_t) + coupling ||W - W B||_F^2
 
 J is biconvex: convex in W for fixed B and in B for fixed W, not jointly. Its figures at a point and their
-formulas are those of `Point`, in NumPy and exact up to rounding; here stand the losses of all tasks and
+formulas are those of `Point`, in NumPy and exact up to rounding; here stands only
 
     a_t = c_t (1 + R(B; e_t) - R(B; 0))         the weight of L_t(w_t) in the W-step
 
@@ -238,10 +238,6 @@ class Model:
         """The objective J at W (d, T), B (T, T); see `Point.objective`."""
         return self._at(tasks, W, B).objective
 
-    def loss_gradient(self, tasks: TaskSet, W: Array) -> Array:
-        """The gradients of the losses without weights, (d, T): column t is grad L_t(w_t)."""
-        return self._at(tasks, W, np.zeros((tasks.T, tasks.T))).loss_gradient
-
     def loss_scales(self, tasks: TaskSet) -> Array:
         """The factors in front of the sums over rows, (T,): 1/n_t or 1."""
         return 1.0 / tasks.counts if self.loss.reduction == "mean" else np.ones(tasks.T)
@@ -253,10 +249,6 @@ class Model:
     def gradient_B(self, tasks: TaskSet, W: Array, B: Array) -> Array:
         """The gradient of J in B, (T, T), at W (d, T), B (T, T); errors of `Point.gradient_B`."""
         return self._at(tasks, W, B).gradient_B
-
-    def hessian_W(self, tasks: TaskSet, W: Array, B: Array) -> Array:
-        """Hessian of J in vec(W), (T d, T d), at W (d, T), B (T, T); see `Point.hessian_W`."""
-        return self._at(tasks, W, B).hessian_W()
 
     def _at(self, tasks: TaskSet, W: Array, B: Array) -> Point:
         """The point where each formula of J stands; asked for one figure it costs what the figure does."""

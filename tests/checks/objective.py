@@ -69,7 +69,7 @@ def hessian_is_differences_of_the_gradient() -> None:
         x, step = np.r_[W.T.ravel(), B[free]], 1e-6
         columns_ = [(gradient(x + step * e) - gradient(x - step * e)) / (2 * step) for e in np.eye(15)]
         assert close(H, np.column_stack(columns_), 1e-6)
-        assert close(model.hessian_W(tasks, W, B), H[:9, :9], 1e-12)
+        assert close(Problem(tasks, model).at(W, B).hessian_W(), H[:9, :9], 1e-12)
         alone = [model.loss.hessian(task, w) for task, w in zip(tasks, W.T, strict=True)]
         weight = model.loss_weight(tasks, B)[:, None, None]
         assert close(Problem(tasks, model).at(W, B).loss_hessians, weight * np.stack(alone), 1e-12)
