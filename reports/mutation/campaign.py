@@ -48,11 +48,47 @@ SAMPLED, SEED, SHARE, PROCESSES = 40, 0, 0.05, 2
 LIMIT, LEAST = 6.0, 120.0
 """Times the run without a mutant, and seconds at least."""
 STRICT = ("certificate", "digits", "enclosure")
-VERIFIER = ("planted_faults", "gaps_exact", "certificate", "perturbed_points", "random_problems")
+VERIFIER = (
+    "planted_faults",
+    "gaps_exact",
+    "gaps_exact_B",
+    "certificate",
+    "certificate_gaps",
+    "certificate_evidence",
+    "perturbed_points",
+    "random_problems",
+)
 NEAREST = {
-    "certificate": ("certificate_parts", "kinked", *VERIFIER, "second_order", "ladder", "points"),
-    "digits": ("digits_parts", "rational", "planted_faults", "digits", "digits_losses", "ladder"),
-    "enclosure": ("enclosure_ends", "planted_faults", "enclosure", "ladder", "scip"),
+    "certificate": (
+        "certificate_parts",
+        "kinked",
+        *VERIFIER,
+        "escape",
+        "second_order",
+        "second_order_ends",
+        "ladder",
+        "points",
+    ),
+    "digits": (
+        "digits_parts",
+        "digits_arithmetic",
+        "digits_pieces",
+        "rational",
+        "planted_faults",
+        "digits",
+        "digits_losses",
+        "digits_refusals",
+        "ladder",
+    ),
+    "enclosure": (
+        "enclosure_ends",
+        "enclosure_parts",
+        "checker",
+        "planted_faults",
+        "enclosure",
+        "ladder_global",
+        "scip",
+    ),
     "refine": (
         "refine_parts",
         "refine",
@@ -65,6 +101,7 @@ NEAREST = {
     ),
     "steps": (
         "subproblems",
+        "transfer_steps",
         "exact_steps",
         "direct",
         "kinked",
