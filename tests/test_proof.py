@@ -20,7 +20,8 @@ from cases import random_tasks
 from amtl_cvx import Logistic, LossWeightedL1, Model, Squared, TaskSet
 from amtl_cvx.enclosure import Enclosure, checked_bounds, checker, enclose, read_proof, stored_enclosure
 from amtl_cvx.enclosure.exact import task_weights
-from amtl_cvx.errors import DataError
+from amtl_cvx.enclosure.stored import difference, problem_in
+from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.ladder import climb
 from amtl_cvx.methods import fit
 from amtl_cvx.problem import Problem
@@ -234,6 +235,41 @@ def test_rows_that_are_missing_or_more_are_noticed(tasks: TaskSet) -> None:
     three = random_tasks(np.random.default_rng(4), d=1, counts=(5, 9, 4))
     with pytest.raises(DataError, match="2 tasks there and 3 here"):
         checked_bounds(stored, three, model)
+
+
+def test_the_problem_of_a_proof_is_read_as_a_stored_problem_is(proof: Proof, tasks: TaskSet) -> None:
+    """Bit for bit, with the hash of the data; one of an earlier version holds the numbers alone."""
+    found = problem_in(proof)
+    assert found is not None and found.model == ROOTED and found.tasks.names == tasks.names
+    assert found.tasks.fingerprint() == tasks.fingerprint() == proof["problem"]["fingerprint"]
+    for there, here in zip(found.tasks, tasks, strict=True):
+        assert (there.X.tobytes(), there.y.tobytes()) == (here.X.tobytes(), here.y.tobytes())
+    earlier = {key: value for key, value in proof.items() if key != "problem"}
+    assert problem_in(earlier) is None and difference(earlier, tasks, ROOTED) == ""
+    named = TaskSet.from_arrays([t.X for t in tasks], [t.y for t in tasks], names=["a", "b"])
+    assert difference(proof, named, ROOTED) == ""  # other names, the same numbers
+
+
+@pytest.mark.parametrize(
+    ("key", "lie"),
+    [("mu", 0.2), ("coupling", 3.0), ("reduction", "mean"), ("task_weights", "equal"), ("rows", [9, 5]),
+     ("fingerprint", "0" * 64), ("transfer", "os:system"), ("loss", 7), ("task_names", ["a"])],
+)  # fmt: skip
+def test_a_description_of_another_problem_than_is_proved_is_refused(
+    key: str, lie: Any, proof: Proof, tasks: TaskSet
+) -> None:
+    changed = {**proof, "problem": {**proof["problem"], key: lie}}
+    assert checker.check(changed)  # of the exact numbers, which are as they were
+    with pytest.raises((DataError, ModelError)) as error:
+        checked_bounds(changed, tasks, ROOTED)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 300
+
+
+def test_a_number_between_two_doubles_is_none_of_the_data(proof: Proof, tasks: TaskSet) -> None:
+    changed = copy.deepcopy(proof)
+    changed["tasks"][1]["y"][0] = str(Fraction.from_float(float(tasks[1].y[0])) + Fraction(1, 10**40))
+    with pytest.raises(DataError, match="describes another.* the rows of task 'task 1'"):
+        problem_in(changed)
 
 
 def test_a_stored_proof_takes_the_place_of_a_search(

@@ -3,6 +3,8 @@ r"""A proof as JSON: everything `checker` needs, and nothing that it would have 
 Numbers are exact: doubles of the data as hexadecimal floats, rationals as "p/q", Gram factors as whole
 multiples of 2^-bits. The checker computes the box, the objective and the bound itself.
 
+    problem                                                    its description (`Problem.save`) and names, for
+                                                               readers: the checker has no use for it
     reduction, mu, coupling, task_weights, tasks [{n, X, y}]   the problem; c_t = 1/sqrt(n_t) is "1/sqrt(7)"
     omega [a, g (T)]                                           sum a |W g|^2, a penalty on W, if there is one
     W (d, T), B (T, T)                                         the point of the upper bound
@@ -16,12 +18,14 @@ multiples of 2^-bits. The checker computes the box, the objective and the bound 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from amtl_cvx.enclosure.cells import Cell
 from amtl_cvx.enclosure.exact import Matrix, exact_omega, squares_of, task_weights
 from amtl_cvx.problem import Problem
+from amtl_cvx.problem.stored import described, named
 
 FORMAT, WITH_OMEGA = "amtl-cvx global minimum 2", "amtl-cvx global minimum 3"
 """Version 1 held c_t = 1/sqrt(n_t) as the double next to it, 3 has a penalty on W; the checker reads all."""
@@ -44,6 +48,7 @@ def proof_of(
     return {
         "format": FORMAT if problem.model.omega is None else WITH_OMEGA,
         "statement": "lower <= J(W, B) <= upper at a global minimum; B[s][t]: task s helps task t",
+        "problem": _description(problem),
         **problem_of(problem),
         "W": _texts(W),
         "B": _texts(B),
@@ -75,6 +80,12 @@ def problem_of(problem: Problem) -> dict[str, Any]:
             for task in tasks
         ],
     }
+
+
+def _description(problem: Problem) -> dict[str, Any]:
+    """Which problem it is, as run folders and saved problems say it; the hash is of the numbers proved."""
+    numbers = replace(problem.tasks, digest=None, basis=None)
+    return {**described(numbers, problem.model), **named(numbers)}
 
 
 def _texts(rows: Matrix) -> list[list[str]]:

@@ -4,25 +4,33 @@
 
 The checker says whether a proof holds; it proves whatever problem the file names. `difference` holds that
 problem against the data and the model at hand, number by number.
+
+A proof has its problem twice. The exact numbers are what the checker, which has no other file, computes with:
+they alone decide. The description, that of `Problem.save` with its hash, is read by the reader of stored
+problems (`problem_in`), and believed only where it is one of the very numbers that are proved.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from amtl_cvx.certificate.figures import double_above
 from amtl_cvx.enclosure.enclose import Enclosure
 from amtl_cvx.enclosure.exact import ExactProblem, Matrix
 from amtl_cvx.enclosure.point import exact_point
 from amtl_cvx.enclosure.proof import problem_of
-from amtl_cvx.errors import DataError
+from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Squared
 from amtl_cvx.problem import Model, Point, Problem
+from amtl_cvx.problem.stored import names_from, problem_from
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
@@ -45,6 +53,30 @@ def read_proof(path: Path) -> dict[str, Any]:
     return found
 
 
+def problem_in(proof: Mapping[str, Any]) -> Problem | None:
+    """The problem that a proof describes, with its names; None for one of an earlier version: numbers alone.
+
+    Raises
+    ------
+    DataError, ModelError
+        Where the description is none, is not one of the numbers that are proved, or names an unknown term.
+    """
+    about = proof.get("problem")
+    if about is None:
+        return None
+    exact = _checker().number
+    with _naming():  # an exact number that is no double differs from the one next to it
+        arrays = {
+            "X": np.array([[float(exact(x)) for x in row] for task in proof["tasks"] for row in task["X"]]),
+            "y": np.array([float(exact(value)) for task in proof["tasks"] for value in task["y"]]),
+            "task": np.array([t for t, task in enumerate(proof["tasks"]) for _ in task["y"]]),
+        }
+        found = Problem(*problem_from(arrays, about, names_from(about, source="problem")))
+        if (other := _difference(proof, found)) or about["fingerprint"] != found.tasks.fingerprint():
+            raise DataError(f"it describes another problem than it proves, {other or 'with another hash'}")
+    return found
+
+
 def difference(proof: Mapping[str, Any], tasks: TaskSet, model: Model) -> str:
     """Where a stored proof is about another problem than this one, in words; "" where it is about this one.
 
@@ -55,28 +87,44 @@ def difference(proof: Mapping[str, Any], tasks: TaskSet, model: Model) -> str:
     """
     if not (isinstance(model.loss, Squared) and isinstance(model.transfer, LossWeightedL1)):
         return f"the loss is squared there, with {LossWeightedL1.name}, and {model.loss.label} here"
-    mine = problem_of(Problem(tasks, model))
+    problem_in(proof)
+    with _naming():
+        return _difference(proof, Problem(tasks, model))
+
+
+@contextlib.contextmanager
+def _naming() -> Iterator[None]:
+    """Whatever a file of another's making raises is a `DataError`."""
     try:
-        if len(proof["tasks"]) != tasks.T:
-            return f"there are {len(proof['tasks'])} tasks there and {tasks.T} here"
-        for name in ("mu", "coupling"):
-            theirs = _checker().number(proof[name])
-            if theirs != Fraction(float.fromhex(mine[name])):
-                return f"{name} is {float(theirs)!r} there and {float.fromhex(mine[name])!r} here"
-        if not _equal(proof.get("omega", []), mine.get("omega", [])):
-            return f"the penalty on W is another there, here it is {model.omega and model.omega.label}"
-        if proof["reduction"] != mine["reduction"]:
-            return f"the reduction is {str(proof['reduction'])[:20]} there and {mine['reduction']} here"
-        for name, there, here in zip(tasks.names, proof["task_weights"], mine["task_weights"], strict=True):
-            if _checker().ends(there) != _checker().ends(here):
-                return f"the weight of task {name!r} is {there[:40]} there and {here} here"
-        for name, there, here in zip(tasks.names, proof["tasks"], mine["tasks"], strict=True):
-            if [len(there["y"]), len(there["X"][0])] != [len(here["y"]), tasks.d]:
-                return f"task {name!r} has another shape there"
-            if not all(_equal(there[key], here[key]) for key in ("X", "y")):
-                return f"the rows of task {name!r} are others there"
+        yield
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise DataError(f"the proof does not name its problem ({type(error).__name__}: {error})") from error
+        if isinstance(error, ModelError):
+            raise
+        why = str(error) if isinstance(error, DataError) else f"{type(error).__name__}: {error}"
+        raise DataError(f"the proof does not name its problem ({why})") from error
+
+
+def _difference(proof: Mapping[str, Any], problem: Problem) -> str:
+    """The exact numbers of a proof held against those of a problem; "" where they are the same."""
+    tasks, model, mine = problem.tasks, problem.model, problem_of(problem)
+    if len(proof["tasks"]) != tasks.T:
+        return f"there are {len(proof['tasks'])} tasks there and {tasks.T} here"
+    for name in ("mu", "coupling"):
+        theirs = _checker().number(proof[name])
+        if theirs != Fraction(float.fromhex(mine[name])):
+            return f"{name} is {float(theirs)!r} there and {float.fromhex(mine[name])!r} here"
+    if not _equal(proof.get("omega", []), mine.get("omega", [])):
+        return f"the penalty on W is another there, here it is {model.omega and model.omega.label}"
+    if proof["reduction"] != mine["reduction"]:
+        return f"the reduction is {str(proof['reduction'])[:20]} there and {mine['reduction']} here"
+    for name, there, here in zip(tasks.names, proof["task_weights"], mine["task_weights"], strict=True):
+        if _checker().ends(there) != _checker().ends(here):
+            return f"the weight of task {name!r} is {there[:40]} there and {here} here"
+    for name, there, here in zip(tasks.names, proof["tasks"], mine["tasks"], strict=True):
+        if [len(there["y"]), len(there["X"][0])] != [len(here["y"]), tasks.d]:
+            return f"task {name!r} has another shape there"
+        if not all(_equal(there[key], here[key]) for key in ("X", "y")):
+            return f"the rows of task {name!r} are others there"
     return ""
 
 

@@ -88,6 +88,12 @@ def described(tasks: TaskSet, model: Model) -> dict[str, Any]:
     }
 
 
+def named(tasks: TaskSet) -> dict[str, list[str]]:
+    """What the tasks are called, and the features where they have names."""
+    features = {} if tasks.feature_names is None else {"feature_names": list(tasks.feature_names)}
+    return {"task_names": list(tasks.names), **features}
+
+
 def write(tasks: TaskSet, model: Model, place: str | Path, *, source: str) -> None:
     """Write the folder, the whole of it or nothing; `DataError` for one that is there and not empty."""
     target = Path(place)
@@ -124,10 +130,17 @@ def read(place: str | Path) -> tuple[TaskSet, Model]:
             raise _changed("names.json")
         arrays = {key: _array(folder, key, files) for key in _NEEDED}
         arrays |= {key: _array(folder, key, files) for key in _OPTIONAL if (folder / f"{key}.npy").exists()}
-        model = model_from(about)
-        tasks = _tasks(arrays, about, names)
-        model.bind(tasks).check(tasks)
-        return tasks, model
+        return problem_from(arrays, about, names)
+
+
+def problem_from(
+    arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], names: Mapping[str, tuple[str, ...]]
+) -> tuple[TaskSet, Model]:
+    """Tasks and model of the stacked rows, as `described` and the names say; errors as of `read`."""
+    model = model_from(about)
+    tasks = _tasks(arrays, about, names)
+    model.bind(tasks).check(tasks)
+    return tasks, model
 
 
 def read_about(folder: Path) -> Mapping[str, Any]:
@@ -145,12 +158,14 @@ def read_about(folder: Path) -> Mapping[str, Any]:
 def read_names(folder: Path) -> dict[str, tuple[str, ...]]:
     """The lists of names.json; empty without one."""
     path = folder / "names.json"
-    if not path.exists():
-        return {}
-    content = read_json(path)
+    return names_from(read_json(path)) if path.exists() else {}
+
+
+def names_from(content: object, *, source: str = "names.json") -> dict[str, tuple[str, ...]]:
+    """The lists of names that `named` gave; `DataError` for anything else."""
     keys = ("task_names", "feature_names")
     if not isinstance(content, dict) or not all(isinstance(content.get(key, []), list) for key in keys):
-        raise DataError(f"names.json must hold the lists {' and/or '.join(keys)}: write them so")
+        raise DataError(f"{source} must hold the lists {' and/or '.join(keys)}: write them so")
     return {key: tuple(str(name) for name in content[key]) for key in keys if key in content}
 
 
@@ -165,10 +180,7 @@ def _fill(folder: Path, tasks: TaskSet, model: Model, source: str) -> None:
     for name, array in arrays.items():
         kind = "<i8" if name == "task" else "<f8"
         np.save(folder / f"{name}.npy", np.ascontiguousarray(array, dtype=kind), allow_pickle=False)
-    names: dict[str, Any] = {"task_names": list(tasks.names)}
-    if tasks.feature_names is not None:
-        names["feature_names"] = list(tasks.feature_names)
-    _write_json(folder / "names.json", names)
+    _write_json(folder / "names.json", named(tasks))
     about = {"program": PROGRAM, "schema": SCHEMA, "source": source, **described(tasks, model)}
     if any(each.compressed for each in tasks):
         about["factors"] = True

@@ -18,7 +18,7 @@ from amtl_cvx.enclosure import Enclosure, checker, enclose
 from amtl_cvx.enclosure.box import box_of
 from amtl_cvx.enclosure.exact import ExactProblem, exact_matrix, squares_of
 from amtl_cvx.enclosure.polynomial import scale_problem
-from amtl_cvx.enclosure.stored import difference
+from amtl_cvx.enclosure.stored import difference, problem_in
 from amtl_cvx.losses import Squared
 from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
@@ -79,6 +79,7 @@ def global_bounds_with_omega_hold() -> None:
             rejected(lambda proof=proof, forged=forged: checker.Problem(proof | {"omega": forged}))
         other = replace(model, omega=replace(model.omega, rho=model.omega.rho * 2))  # type: ignore[type-var]
         assert difference(proof, tasks, model) == ""
+        rejected(lambda proof=proof: problem_in(proof | {"problem": proof["problem"] | {"mu": 0.1}}))
         for changed in (other, replace(model, omega=None)):
             assert "penalty on W" in difference(proof, tasks, changed)
 
