@@ -79,7 +79,7 @@ def test_which_rule_changed(judged: Certificate) -> None:
     growing = replace(refused, relative=1e-12, reasons={"minimum": "J may have no minimum here"})
     assert "predictors grow" in rule_that_changed(old, growing)
     sloping = replace(refused, relative=1e-12, reasons={"valley": "J falls by 1e-3 when W and B ..."})
-    assert "Newton step of both blocks" in rule_that_changed(old, sloping)
+    assert "move of both blocks along a valley" in rule_that_changed(old, sloping)
     passing = replace(judged, passes=True, level="C4", relative=1e-12)
     beaten = replace(passing, reasons={"C5": "a lower point exists: J is ..."})
     assert "min(tol, 1e-3)" in rule_that_changed(old, beaten)
