@@ -585,7 +585,9 @@ OMEGA = (
     Fault("squares without their weights", "enclosure:squares_of", "1 / pivot[k]", "Fraction(1)", c.definite_is_told_from_indefinite),
     Fault("a proof of another Omega", "enclosure.stored:_difference", 'if not _equal(proof.get("omega", []), mine.get("omega", [])):', "if False:", c.global_bounds_with_omega_hold),
     Fault("what a proof says of itself is believed", "enclosure.stored:problem_in", "(other := _difference(proof, found))", '(other := "")', c.global_bounds_with_omega_hold),
-    Fault("SCIP's bounds of J without Omega", "enclosure:derive_bounds", "if model.omega is not None:", "if False:", c.what_knows_no_omega_refuses),
+    Fault("SCIP's J without Omega", "enclosure:_Program.__init__", " + self._omega()", "", c.claims_have_omega),
+    Fault("SCIP's J without rho", "enclosure:_Program._omega", "omega.rho / self.model.coupling", "1.0 / self.model.coupling", c.claims_have_omega),
+    Fault("a curriculum that knows no Omega", "explore:_learned_starts", " and model.omega is None", "", c.another_omega_is_another_problem),
 )  # fmt: skip
 
 FAULTS = (

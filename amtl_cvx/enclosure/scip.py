@@ -6,9 +6,9 @@ r"""What SCIP says about the global minimum: an independent cross-check, and the
 J in factorised form, a non-convex problem whose products SCIP branches on, over the box derived in
 `sublevel` (theory.md section 11):
 
-    min  sum_t p_t + q
+    min  sum_t p_t + q + q'
     c_t L_t(w_t) <= l_t,   (1 + mu s_t) l_t <= p_t,   s_t = sum_u B[t, u]
-    z = W - W B,           coupling ||z||_F^2 <= q
+    z = W - W B,           coupling ||z||_F^2 <= q,   Omega(W) <= q' where there is a penalty on W
 
 W in units of sqrt(U / coupling) and J in units of U, so that SCIP's tolerances mean the same whatever the
 scale of y. The logistic loss enters by rows as exp(-e_i) + exp(-u_i - e_i) <= 1, that is
@@ -155,7 +155,7 @@ class _Program:
             [scip.addVar(lb=0.0, ub=0.0 if s == t else bounds.gives[s]) for t in range(T)] for s in range(T)
         ]
         prices = [self._priced_loss(t) for t in range(T)]
-        scip.setObjective(sum(prices) + self._coupling())
+        scip.setObjective(sum(prices) + self._coupling() + self._omega())
 
     def _priced_loss(self, t: int) -> Any:
         """p_t, of which (1 + mu s_t) l_t is a lower bound."""
@@ -207,6 +207,22 @@ class _Program:
                 squares.append(z * z)
         q = scip.addVar(lb=0.0, ub=1.0)
         scip.addCons(sum(squares) <= q)
+        return q
+
+    def _omega(self) -> Any:
+        """q, of which Omega / U = ||W sqrt(rho / coupling) G||^2, W in units, is a lower bound; 0 without."""
+        omega, T = self.model.omega, self.tasks.T
+        if omega is None:
+            return 0.0
+        G = math.sqrt(omega.rho / self.model.coupling) * omega.root(T)
+        forms = [
+            sum(float(g) * self.w[t][i] for t, g in enumerate(column) if g)
+            for column in G.T
+            if column.any()
+            for i in range(self.tasks.d)
+        ]
+        q = self.scip.addVar(lb=0.0, ub=1.0)
+        self.scip.addCons(sum(form * form for form in forms) <= q)
         return q
 
     def suggest(self, W: Array, B: Array) -> None:

@@ -62,8 +62,6 @@ def derive_bounds(tasks: TaskSet, model: Model, objective: float) -> Bounds:
         raise NotCertifiable(
             f"bounds are for the penalty {LossWeightedL1.name!r}, this model has {model.transfer.name!r}"
         )
-    if model.omega is not None:
-        raise NotCertifiable(f"bounds are for J without a penalty on W, this model has {model.omega.name!r}")
     upper = objective * (1.0 + _MARGIN)
     if isinstance(model.loss, Squared):
         return _of_squared(tasks, model, upper)

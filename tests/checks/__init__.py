@@ -117,6 +117,7 @@ from checks.terms import (
     tangents_have_the_slope_and_curvature_of_the_penalty,
 )
 from checks.weights import (
+    another_omega_is_another_problem,
     gap_W_with_omega_is_primal_minus_dual,
     growth_pays_for_omega,
     omega_is_part_of_J,
@@ -126,9 +127,9 @@ from checks.weights import (
     singular_graphs_have_a_gap_with_ridge,
     solved_with_omega,
     steps_know_omega,
-    what_knows_no_omega_refuses,
 )
 from checks.weights_exact import (
+    claims_have_omega,
     definite_is_told_from_indefinite,
     digits_with_omega_are_those_of_J,
     enclosed,
@@ -144,6 +145,7 @@ __all__ = [
     "enclosed",
     "global_bounds_with_omega_hold",
     "exact_J_has_omega",
+    "claims_have_omega",
     "omega_is_part_of_J",
     "roots_are_known_to_what_they_say",
     "omega_is_read_back",
@@ -151,7 +153,7 @@ __all__ = [
     "singular_graphs_have_a_gap_with_ridge",
     "solved_with_omega",
     "steps_know_omega",
-    "what_knows_no_omega_refuses",
+    "another_omega_is_another_problem",
     "a_value_of_rounding_is_no_loss",
     "anywhere",
     "box_reaches_the_ends_of_its_ellipsoids",

@@ -22,7 +22,6 @@ from amtl_cvx.certificate import certify, curvature, weight_evidence
 from amtl_cvx.certificate.escape import Growth, change
 from amtl_cvx.certificate.weights import weight_problem
 from amtl_cvx.commands.settings import resolve
-from amtl_cvx.enclosure.sublevel import derive_bounds
 from amtl_cvx.explore import draw_starts
 from amtl_cvx.losses import Hinge, Logistic, Squared
 from amtl_cvx.problem import Model, Problem
@@ -32,7 +31,7 @@ from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 from amtl_cvx.weights import MeanRegularised, QuadraticPenalty, Ridge
-from checks.points import Point, amtl, close, refused
+from checks.points import Point, amtl, close
 
 OMEGAS: tuple[QuadraticPenalty, ...] = (Ridge(rho=0.7), MeanRegularised(rho=0.4))
 
@@ -224,12 +223,9 @@ def growth_pays_for_omega() -> None:
         assert close(change(Problem(tasks, model).at(W, B), growth, 10.0), ends[1] - ends[0], 1e-9)
 
 
-def what_knows_no_omega_refuses() -> None:
-    """SCIP would be asked for the minimum of another J; a curriculum start is left out."""
+def another_omega_is_another_problem() -> None:
+    """A point passes with its own penalty alone; a curriculum, which knows none, is no start."""
     tasks, model, W, B = solved_with_omega()[0]
-    labels = tasks_for(Logistic(), np.random.default_rng(2), d=2, counts=(30, 40))
-    logistic = replace(amtl(Logistic(), c="equal"), omega=OMEGAS[0])
-    refused(lambda: derive_bounds(labels, logistic, 2.0))
     starts = draw_starts(tasks, model, 3, rng=np.random.default_rng(0))
     assert "curriculum" not in [start.name for start in starts]
     assert certify(Problem(tasks, model).at(W, B)).passes

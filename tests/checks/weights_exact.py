@@ -11,16 +11,18 @@ from fractions import Fraction
 import mpmath
 import numpy as np
 import proven
-from cases import random_tasks, random_transfer
+from cases import random_tasks, random_transfer, tasks_for
+from scipy.optimize import minimize_scalar
 
 from amtl_cvx.digits import exact_weights, prove
 from amtl_cvx.enclosure import Enclosure, checker, enclose
 from amtl_cvx.enclosure.box import box_of
 from amtl_cvx.enclosure.exact import ExactProblem, exact_matrix, squares_of
 from amtl_cvx.enclosure.polynomial import scale_problem
+from amtl_cvx.enclosure.scip import claim
 from amtl_cvx.enclosure.stored import difference, problem_in
-from amtl_cvx.losses import Squared
-from amtl_cvx.problem import Model
+from amtl_cvx.losses import Logistic, Squared
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
 from checks.points import amtl, close
 from checks.weights import OMEGAS, gram, slope, solved_with_omega, value
@@ -121,6 +123,16 @@ def exact_J_has_omega() -> None:
         total = sum(float(a) * float(np.prod(x[list(variables)])) for variables, a in box.objective.items())
         edges = np.array([[0.0, z[2]], [z[3], 0.0]])
         assert close(total, value(tasks, model, edges, z[None, :2]), 1e-11)
+
+
+def claims_have_omega() -> None:
+    """SCIP's bounds of one logistic task with ridge, against its minimum in one variable."""
+    tasks = tasks_for(Logistic(), np.random.default_rng(2), d=1, counts=(14,))
+    model = replace(amtl(Logistic(), c="equal"), omega=OMEGAS[0])
+    alone = np.zeros((1, 1))
+    least = float(minimize_scalar(lambda w: value(tasks, model, alone, np.array([[w]]))).fun)
+    found = claim(Problem(tasks, model).at(np.zeros((1, 1)), alone), seconds=20.0)
+    assert least * (1 - 1e-4) <= found.lower <= least * (1 + 1e-9) and close(found.upper, least, 1e-5)
 
 
 def checked(proof: dict[str, object]) -> tuple[Fraction, Fraction]:
