@@ -114,7 +114,7 @@ def _difference(proof: Mapping[str, Any], problem: Problem) -> str:
         if theirs != Fraction(float.fromhex(mine[name])):
             return f"{name} is {float(theirs)!r} there and {float.fromhex(mine[name])!r} here"
     if not _equal(proof.get("omega", []), mine.get("omega", [])):
-        return f"the penalty on W is another there, here it is {model.omega and model.omega.label}"
+        return f"the penalty on W is another there, here it is {model.omega.label if model.omega else 'none'}"
     if proof["reduction"] != mine["reduction"]:
         return f"the reduction is {str(proof['reduction'])[:20]} there and {mine['reduction']} here"
     for name, there, here in zip(tasks.names, proof["task_weights"], mine["task_weights"], strict=True):
