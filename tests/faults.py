@@ -541,7 +541,7 @@ STORED = (
     Fault("changed names are read", "problem.stored:read", 'if "names.json" in files', 'if "names" in files', c.stored_problems_come_back),
     Fault("tasks that are equal by value share rows", "problem.stored:_shared", "(one.view(np.int64) == other.view(np.int64))", "(one == other)", c.stored_problems_come_back),
     Fault("a mean over the rows of the factor", "problem.stored:_tasks", 'int(rows[t]) if', 'None if', c.stored_problems_come_back),
-    Fault("the second number of a penalty is lost", "problem.stored:model_from", 'stored.get("transfer_parameters")', "None", c.stored_problems_come_back),
+    Fault("the second number of a penalty is lost", "problem.making:made_from", 'stored.get("transfer_parameters")', "None", c.stored_problems_come_back),
 )  # fmt: skip
 
 OMEGA = (
@@ -571,7 +571,7 @@ OMEGA = (
     Fault("rho dropped in the digits' gradient", "digits:FirstOrderSystem.slopes_W", " + at.W * self.gram", "", c.digits_with_omega_are_those_of_J),
     Fault("rho dropped in the digits' J", "digits:FirstOrderSystem.objective", " + omega", "", c.digits_with_omega_are_those_of_J),
     Fault("exact W-step without rho", "digits.rational:exact_weights", " + exact_gram(model, T)", "", c.digits_with_omega_are_those_of_J),
-    Fault("a stored penalty on W is lost", "problem.stored:model_from", 'stored.get("omega")', "None", c.omega_is_read_back),
+    Fault("a stored penalty on W is lost", "problem.making:made_from", 'stored.get("omega")', "None", c.omega_is_read_back),
     Fault("rho of another penalty", "commands.settings:resolve", '(words or name != recommended.get("omega"))', "words", c.omega_is_read_back),
     Fault("none is a penalty", "commands.settings:resolve", 'None if given["omega"] == NO_OMEGA else given["omega"]', 'given["omega"]', c.omega_is_read_back),
     Fault("growth at no cost in Omega", "certificate:change", "found + risen", "found", c.growth_pays_for_omega),

@@ -14,11 +14,13 @@ from command_line import Run
 from toy_family import Sweeping, ToyModel
 
 from amtl_cvx import families, run
+from amtl_cvx.data import read
 from amtl_cvx.errors import DataError, ModelError, SolveError
 from amtl_cvx.families import family_named, family_of
 from amtl_cvx.methods import fit
 from amtl_cvx.options import Options
 from amtl_cvx.plotting import convergence_figure
+from amtl_cvx.problem import Problem, stored
 from amtl_cvx.runfolder import read_history, read_run, read_state, save
 from amtl_cvx.solution import Record, Solution, Status
 from amtl_cvx.subproblems import HalfStep
@@ -76,10 +78,10 @@ def test_its_run_folder_is_read_back_and_drawn(tmp_path: Path) -> None:
     save(found, tmp_path / "run", tasks=tasks)
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names == {"solution.npz", "certificate.json", "history.csv", "report.html", "run.json"}
-    stored = read_run(tmp_path / "run")
-    assert stored.family.name == "toy" and stored.model == model
+    back = read_run(tmp_path / "run")
+    assert back.family.name == "toy" and back.model == model
     for name in BLOCKS:
-        np.testing.assert_array_equal(stored.blocks[name], found.blocks[name])
+        np.testing.assert_array_equal(back.blocks[name], found.blocks[name])
     history = read_history(tmp_path / "run")
     assert [record.columns() for record in history] == [record.columns() for record in found.history]
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
@@ -94,6 +96,23 @@ def test_its_run_folder_is_read_back_and_drawn(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text((tmp_path / "run" / "run.json").read_text())
     with pytest.raises(DataError, match="fit each other"):
         read_run(tmp_path / "damaged.npz")
+
+
+def test_its_problem_is_stored_and_read_by_its_family(tmp_path: Path) -> None:
+    tasks, model, _ = problem()
+    stored.write(tasks, model, tmp_path / "p", source="here")
+    about = json.loads((tmp_path / "p" / "problem.json").read_text())
+    assert about["family"] == "toy" and not (tmp_path / "p" / "task_weights.npy").exists()
+    rows, again = stored.read(tmp_path / "p")
+    assert again == model and rows.fingerprint() == tasks.fingerprint() == about["fingerprint"]
+    assert fit(rows, again).objective == fitted().objective
+    with pytest.raises(DataError, match="of the family 'toy'"):
+        Problem.load(tmp_path / "p")
+    data = read(str(tmp_path / "p"), keep_rows=True)
+    assert "mu" not in data.settings and data.train.fingerprint() == tasks.fingerprint()  # data to anyone
+    for said, words in ((7, "unknown family"), ("nobody", "choose one of amtl"), ("amtl", "not describe")):
+        with pytest.raises((DataError, ModelError), match=words):
+            stored.model_from({**about, "family": said})
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])

@@ -21,7 +21,7 @@ from amtl_cvx.families import Evidence, Family, Found, Method
 from amtl_cvx.graph import TransferGraph
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Point, Problem
-from amtl_cvx.problem.stored import model_from
+from amtl_cvx.problem.making import made_from
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import TaskSet
 
@@ -36,7 +36,7 @@ class AmtlFamily(Family):
     }
 
     def model_from(self, stored: Mapping[str, Any]) -> Model:
-        return model_from(stored)
+        return made_from(stored)
 
     def problem(self, tasks: Any, model: Any) -> Problem:
         return Problem(tasks, model)
@@ -52,6 +52,12 @@ class AmtlFamily(Family):
             d, T = np.shape(blocks["W"])
             W, B = check_weights(blocks["W"], blocks["B"], d=d, T=T)
         return {"W": W, "B": B}
+
+    def check(self, tasks: TaskSet, model: Model) -> None:
+        model.bind(tasks).check(tasks)
+
+    def arrays(self, tasks: TaskSet, model: Model) -> Mapping[str, Array]:
+        return {"task_weights": model.task_weight(tasks)}
 
     def read(self, source: Any, *, arrays: Callable[..., Mapping[str, Any]]) -> Found:
         found = read_point(source)

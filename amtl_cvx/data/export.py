@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from amtl_cvx.errors import DataError
+from amtl_cvx.families import DEFAULT
 from amtl_cvx.problem import Model, Problem, stored
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.untrusted import read_json
@@ -66,7 +67,7 @@ def export(tasks: TaskSet, model: Model, place: str | Path, *, source: str = "Py
 
 
 def read_settings(folder: Path) -> Mapping[str, Any]:
-    """The model of a problem.json that `export` wrote, as settings; empty where there is none."""
+    """The model of a problem.json that `export` wrote, as settings; empty where there is none of AMTL."""
     path = folder / "problem.json"
     if not path.is_file():
         return {}
@@ -76,6 +77,8 @@ def read_settings(folder: Path) -> Mapping[str, Any]:
     content = stored.read_about(folder)
     if content.get("factors"):
         raise DataError("the folder holds factors of rows, which are no data: read it with Problem.load")
+    if content.get("family", DEFAULT) != DEFAULT:
+        return {}
     for key, kinds in _SETTINGS.items():
         if not isinstance(content.get(key), kinds):
             raise DataError(f"problem.json has no {key} of the right kind: write it with amtl-cvx export")

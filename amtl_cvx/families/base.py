@@ -120,7 +120,7 @@ class Family(abc.ABC):
 
     @abc.abstractmethod
     def model_from(self, stored: Mapping[str, Any]) -> Any:
-        """The model that ``model.to_dict()`` described."""
+        """The model that ``model.to_dict()`` described; anything may be raised for what it did not write."""
 
     @abc.abstractmethod
     def problem(self, tasks: Any, model: Any) -> Any:
@@ -149,6 +149,14 @@ class Family(abc.ABC):
     @abc.abstractmethod
     def losses(self, tasks: TaskSet, model: Any, blocks: Mapping[str, Array]) -> Array:
         """The losses of the tasks, (T,), without weights."""
+
+    def check(self, tasks: TaskSet, model: Any) -> None:
+        """`AMTLError` where data and a model that were read from files do not fit each other."""
+        self.problem(tasks, model)
+
+    def arrays(self, tasks: TaskSet, model: Any) -> Mapping[str, Array]:
+        """What a stored problem holds beside rows and model, by name: for readers in other languages."""
+        return {}
 
     def read(self, source: Any, *, arrays: Callable[..., Mapping[str, Any]]) -> Found:
         """The blocks in a file, open or not; `arrays` reads named arrays of a .npz without trust."""

@@ -54,3 +54,19 @@ def make_model(
         task_weights=task_weights,
         omega=None if omega is None else make_omega(omega, parameters=of_omega),  # type: ignore[arg-type]
     )
+
+
+def made_from(stored: Mapping[str, Any]) -> Model:
+    """The model that `Model.to_dict` described; anything may be raised for what it did not write."""
+    weights = stored["task_weights"]
+    return make_model(
+        loss=stored["loss"],
+        reduction=stored["reduction"],
+        transfer=stored["transfer"],
+        mu=float(stored["mu"]),
+        coupling=float(stored["coupling"]),
+        task_weights=weights if isinstance(weights, str) else tuple(float(c) for c in weights),
+        transfer_parameters=stored.get("transfer_parameters"),
+        omega=stored.get("omega"),
+        omega_parameters=stored.get("omega_parameters"),
+    )

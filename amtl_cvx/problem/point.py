@@ -24,7 +24,7 @@ from typing import NamedTuple, TypeVar, cast
 
 import numpy as np
 
-from amtl_cvx.errors import ModelError
+from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.problem import stored
 from amtl_cvx.problem.coupling import difference, residual, slope_B, slope_W, stacked_hessian
 from amtl_cvx.problem.kinks import KinkedMinimum, KinkedProblem, KinkedRows
@@ -135,7 +135,12 @@ class Problem:
         >>> back.model.coupling, back.tasks.fingerprint() == tasks.fingerprint()
         (2.0, True)
         """
-        return cls(*stored.read(place))
+        tasks, model = stored.read(place)
+        if not isinstance(model, Model):
+            raise DataError(
+                f"{place} holds a problem of the family {model.family!r}, no (W, B): load it there"
+            )
+        return cls(tasks, model)
 
     def compressed(self) -> Problem:
         """The same J from at most d + 1 rows a task where the loss allows it."""

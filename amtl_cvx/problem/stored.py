@@ -1,18 +1,19 @@
 """A problem as data: a folder of arrays with one JSON description, written whole and read without trust.
 
-    problem.json    the model by the names of the command line (`Model.to_dict`), T, d, rows, labels, the
-                    fingerprint of the data, SHA-256 of the other files, and last of what it says itself
+    problem.json    the model by the names of the command line (`Model.to_dict`), its family where that is not
+                    AMTL, T, d, rows, labels, the fingerprint of the data, SHA-256 of the other files, and
+                    last of what it says itself
     names.json      task_names, and feature_names where there are some
     X.npy (N, d), y.npy (N,), task.npy (N,)     the rows in the order of the tasks, the task of each
-    task_weights.npy (T,)   c_t as numbers, for readers in other languages
+    task_weights.npy (T,)   of AMTL: c_t as numbers, for readers in other languages
     ones.npy (N,), basis.npy (d_original, d)    of tasks that hold factors, or stand in coordinates
 
 Arrays are little-endian, float64 and int64, the rows of X one after the other, so that every number comes
 back bit for bit. Nothing is executed to read a folder: no array holds objects, and a penalty or loss of the
 user's own is a name, found only if it is installed or the user has named it (`plugins`).
 
-`model_from` is the one reader of a model: run folders, exported folders, proofs and saved problems use it.
-What a model gains is written in `Model.to_dict` and read there.
+`model_from` is the one reader of a model: run folders, exported folders, proofs and saved problems use it. It
+asks the family of the model, which reads what ``model.to_dict()`` writes.
 """
 
 from __future__ import annotations
@@ -30,9 +31,8 @@ import numpy as np
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.errors import AMTLError, DataError
+from amtl_cvx.families import DEFAULT, family_named, family_of
 from amtl_cvx.losses import Loss, make_loss
-from amtl_cvx.problem.making import make_model
-from amtl_cvx.problem.model import Model
 from amtl_cvx.tasks import Task, TaskSet
 from amtl_cvx.untrusted import digest, existing_file, read_json, reading
 from amtl_cvx.untrusted.npy import read_array
@@ -44,21 +44,16 @@ _KINDS = {"X": (2, "f"), "y": (1, "f"), "task": (1, "i"), "ones": (1, "f"), "bas
 """Dimensions and kind of the arrays that are read."""
 
 
-def model_from(stored: Mapping[str, Any], *, source: str = "problem.json") -> Model:
-    """The model that `Model.to_dict` described; `DataError`, or `ModelError` for a term that is not known."""
+def model_from(stored: Mapping[str, Any], *, source: str = "problem.json") -> Any:
+    """The model that ``to_dict`` described, of AMTL where no `family` is named.
+
+    Raises
+    ------
+    DataError, ModelError
+        For anything else, and for a term or a family that is not known.
+    """
     try:
-        weights = stored["task_weights"]
-        return make_model(
-            loss=stored["loss"],
-            reduction=stored["reduction"],
-            transfer=stored["transfer"],
-            mu=float(stored["mu"]),
-            coupling=float(stored["coupling"]),
-            task_weights=weights if isinstance(weights, str) else tuple(float(c) for c in weights),
-            transfer_parameters=stored.get("transfer_parameters"),
-            omega=stored.get("omega"),
-            omega_parameters=stored.get("omega_parameters"),
-        )
+        return family_named(stored.get("family", DEFAULT)).model_from(stored)
     except AMTLError:
         raise
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -75,10 +70,12 @@ def loss_from(stored: Mapping[str, Any], *, source: str = "problem.json") -> Los
         raise DataError(f"{source} does not describe a loss ({type(error).__name__}: {error})") from error
 
 
-def described(tasks: TaskSet, model: Model) -> dict[str, Any]:
+def described(tasks: TaskSet, model: Any) -> dict[str, Any]:
     """Which problem it is, without the rows: the model, what the data are called, and their fingerprint."""
     labels = tasks.labels if model.loss.classification else None
+    family = family_of(model).name
     return {
+        **({} if family == DEFAULT else {"family": family}),
         **model.to_dict(),
         "labels": None if labels is None else list(labels),
         "T": tasks.T,
@@ -94,7 +91,7 @@ def named(tasks: TaskSet) -> dict[str, list[str]]:
     return {"task_names": list(tasks.names), **features}
 
 
-def write(tasks: TaskSet, model: Model, place: str | Path, *, source: str) -> None:
+def write(tasks: TaskSet, model: Any, place: str | Path, *, source: str) -> None:
     """Write the folder, the whole of it or nothing; `DataError` for one that is there and not empty."""
     target = Path(place)
     try:
@@ -118,8 +115,8 @@ def write(tasks: TaskSet, model: Model, place: str | Path, *, source: str) -> No
         shutil.rmtree(work, ignore_errors=True)
 
 
-def read(place: str | Path) -> tuple[TaskSet, Model]:
-    """What `write` wrote, or an earlier export; `DataError`, one line, for anything else."""
+def read(place: str | Path) -> tuple[TaskSet, Any]:
+    """Tasks and model that `write` wrote, or an earlier export; `DataError`, one line, for anything else."""
     folder = Path(place)
     existing_file(folder / "problem.json", "a folder that Problem.save wrote")
     with reading(folder, "problem"):
@@ -135,11 +132,11 @@ def read(place: str | Path) -> tuple[TaskSet, Model]:
 
 def problem_from(
     arrays: Mapping[str, np.ndarray], about: Mapping[str, Any], names: Mapping[str, tuple[str, ...]]
-) -> tuple[TaskSet, Model]:
+) -> tuple[TaskSet, Any]:
     """Tasks and model of the stacked rows, as `described` and the names say; errors as of `read`."""
     model = model_from(about)
     tasks = _tasks(arrays, about, names)
-    model.bind(tasks).check(tasks)
+    family_of(model).check(tasks, model)
     return tasks, model
 
 
@@ -169,9 +166,9 @@ def names_from(content: object, *, source: str = "names.json") -> dict[str, tupl
     return {key: tuple(str(name) for name in content[key]) for key in keys if key in content}
 
 
-def _fill(folder: Path, tasks: TaskSet, model: Model, source: str) -> None:
+def _fill(folder: Path, tasks: TaskSet, model: Any, source: str) -> None:
     X, y, task = tasks.stacked()
-    arrays = {"X": X, "y": y, "task": task, "task_weights": model.task_weight(tasks)}
+    arrays = {"X": X, "y": y, "task": task, **family_of(model).arrays(tasks, model)}
     if any(each.ones is not None for each in tasks):
         lacking = (np.full(len(each.y), np.nan) if each.ones is None else each.ones for each in tasks)
         arrays["ones"] = np.concatenate([*lacking])

@@ -96,7 +96,8 @@ def model_to_dict(model: Model) -> dict[str, Any]:
 
 def model_from_dict(stored: Mapping[str, Any]) -> Model:
     """The model that `model_to_dict` wrote; `DataError` for anything else."""
-    return model_from(stored, source="run.json")
+    model: Model = model_from(stored, source="run.json")
+    return model
 
 
 def write_numbers(folder: Path, solution: Solution) -> None:

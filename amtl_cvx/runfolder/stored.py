@@ -20,7 +20,7 @@ from amtl_cvx.families import DEFAULT, Family, Found, Named, family_named
 from amtl_cvx.losses import Loss
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.problem import Model
-from amtl_cvx.problem.stored import loss_from
+from amtl_cvx.problem.stored import loss_from, model_from
 from amtl_cvx.runfolder.files import locate
 from amtl_cvx.runfolder.schema import check_record, check_run
 from amtl_cvx.runfolder.settled import content_of, foreign, is_recorded, settled
@@ -105,7 +105,7 @@ class StoredRun(Named):
     @property
     def model(self) -> Model:
         """The model of run.json; `DataError` where there is none."""
-        model: Model = self.family.model_from(self._model)
+        model: Model = model_from({**self._model, "family": self.family.name}, source="run.json")
         return model
 
     @property
