@@ -590,6 +590,14 @@ OMEGA = (
     Fault("a curriculum that knows no Omega", "explore:_learned_starts", " and model.omega is None", "", c.another_omega_is_another_problem),
 )  # fmt: skip
 
+FIGURES = (
+    Fault("a bound from above rounded down", "certificate:_shown", 'figure.holds == "at most"', 'figure.holds == "at least"', c.tables_hold_and_say_why),
+    Fault("bounds rounded to nearest", "certificate:_shown", "if figure.holds:", "if False:", c.tables_hold_and_say_why),
+    Fault("a level's reason not told of its figures", "certificate:fact", "found.reasons.get(level)", "None", c.tables_hold_and_say_why),
+    Fault("figures without a reason", "certificate:conclude", "**dict.fromkeys(unsaid, unknown), ", "", c.tables_hold_and_say_why),
+    Fault("one reason for all that is not known", "certificate:conclude", "{**dict.fromkeys(unsaid, unknown), **reasons}", "{**reasons, **dict.fromkeys(unsaid, unknown)}", c.tables_hold_and_say_why),
+)  # fmt: skip
+
 FAULTS = (
     *LOSSES_AND_J,
     *RESIDUALS_AND_VERDICT,
@@ -602,6 +610,7 @@ FAULTS = (
     *BLOCKS,
     *STORED,
     *OMEGA,
+    *FIGURES,
 )
 """Every planted fault of the verifier."""
 CHECKS = tuple(dict.fromkeys(fault.caught_by for fault in FAULTS))

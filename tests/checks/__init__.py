@@ -76,6 +76,7 @@ from checks.gaps import (
 from checks.limits import (
     error_W_holds_beyond_a_kink,
     supports_within_a_newton_step_are_not_certain,
+    tables_hold_and_say_why,
     words_are_rounded_outward,
 )
 from checks.objective import (
@@ -233,6 +234,7 @@ __all__ = [
     "solved",
     "stored_problems_come_back",
     "supports_within_a_newton_step_are_not_certain",
+    "tables_hold_and_say_why",
     "twice_cut_box_holds",
     "verdict_compares_every_figure",
     "widest_and_least_are_singular_values",

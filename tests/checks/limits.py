@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from fractions import Fraction
 
 import literal
 import numpy as np
 from cases import random_tasks
 
-from amtl_cvx.certificate import figures, second_order, weight_evidence
+from amtl_cvx import known
+from amtl_cvx.certificate import Residuals, conclude, figures, second_order, weight_evidence
 from amtl_cvx.losses import Squared, SquaredHinge
 from amtl_cvx.problem import Problem
 from amtl_cvx.tasks import TaskSet
@@ -77,3 +80,24 @@ def words_are_rounded_outward() -> None:
         low, high = figures.double_below(exact), figures.double_above(exact)
         assert Fraction(low) < exact < Fraction(high) and np.nextafter(low, np.inf) == high
     assert figures.double_below(Fraction(1, 4)) == figures.double_above(Fraction(1, 4)) == 0.25
+
+
+def tables_hold_and_say_why() -> None:
+    """pi in the place of a bound is shown on its side of pi, what has no value with its reason."""
+    bare = conclude(
+        kind="joint", objective=1.0, found=Residuals(0.0, 0.0, 0.0, 0.0), relative=0.0, joint_relative=0.0,
+        feasibility=0.0, gaps=(None, None), gap_W_exact=False, gain_W=None, B=np.zeros((2, 2)), tol=1e-8,
+        reasons={"C5": "too large", "gap_B": "of its own"}, unknown="not asked",
+    )  # fmt: skip
+    table = known.figures()
+    for figure in table:
+        if figure.holds:
+            pi = replace(bare, **{figure.name: math.pi})  # type: ignore[arg-type]
+            shown, up = Fraction(figures.fact(pi, figure).value), figure.holds == "at most"
+            assert (
+                0 < (shown - Fraction(math.pi)) * (1 if up else -1) < Fraction(1, 10 ** (figure.digits - 1))
+            )
+    missing = {figure.name: figures.fact(bare, figure).missing for figure in table}
+    assert missing["gap_B"] == "of its own" and missing["global_width"] == "too large"
+    assert missing["gap_W"] == missing["error_B"] == missing["condition_W"] == "not asked"
+    assert missing["proven_radius"] == "not asked for" and missing["objective"] is None
