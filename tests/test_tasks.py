@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -203,3 +204,15 @@ def test_compressed_rows_have_the_same_mean_loss(rng: np.random.Generator) -> No
 def test_the_logistic_loss_refuses_other_labels(labels: list[float], said: str) -> None:
     with pytest.raises(DataError, match=said):
         Logistic().check(Task(X=np.eye(2), y=np.array(labels)))
+
+
+@pytest.mark.parametrize("counts", [(4, 4), (3, 5)], ids=["one block", "one by one"])
+def test_row_lengths_are_those_of_each_task(counts: tuple[int, int], rng: np.random.Generator) -> None:
+    """Also where the rows of the tasks are parts of one array, or the same array."""
+    whole = rng.normal(size=(8, 3))
+    for parts in ([whole[: counts[0]], whole[counts[0] :]], [whole, whole]):
+        tasks = TaskSet.from_arrays(parts, [part[:, 0] for part in parts])
+        found = np.concatenate([lengths.ravel() for lengths in tasks.row_lengths])
+        assert found == pytest.approx([math.hypot(*row) for part in parts for row in part], rel=1e-15)
+        shapes = [lengths.shape for lengths in tasks.row_lengths]
+        assert shapes == [y.shape for _, y in tasks.stacks]

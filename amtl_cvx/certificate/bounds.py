@@ -27,7 +27,7 @@ from amtl_cvx.certificate.gains import Decrement, Proved, block_decrement, prove
 from amtl_cvx.certificate.newton import ROUGH_SIZE, Newton, newton_step, rough_newton
 from amtl_cvx.certificate.slope import EPS, Slope, coupling_pull, slope_at
 from amtl_cvx.losses import Loss
-from amtl_cvx.problem.scores import Scores
+from amtl_cvx.problem.scores import Scores, squares
 from amtl_cvx.problem.squares import Squares, least_singular
 from amtl_cvx.tasks import Array, Task
 
@@ -155,8 +155,11 @@ class WeightProblem:
 
     def _blocks(self, slope: Slope) -> Array:
         """a_t Hess L_t or, with kinks, what takes its place, (T, d, d)."""
-        roots = [np.sqrt(at.stiff)[:, None] * task.X for task, at in zip(self.tasks, slope.rows, strict=True)]
-        return np.stack([root.T @ root for root in roots])  # of a matrix with itself: half the products
+        if self.scores is None:
+            rows = zip(self.tasks, slope.rows, strict=True)
+            return np.concatenate([squares(task.X[None], at.stiff[None]) for task, at in rows])
+        stiff = ((each, np.stack([at.stiff for at in slope.rows[each.at]])) for each in self.scores)
+        return np.concatenate([squares(each.X, weight) for each, weight in stiff])
 
     def slope(self, multipliers: Sequence[Array] | None, rounded: bool) -> Slope:
         pull = coupling_pull(self.W, self.squares.K, self.coupling)

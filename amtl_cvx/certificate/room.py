@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from amtl_cvx.certificate.weights import row_lengths
 from amtl_cvx.problem import Point
 from amtl_cvx.tasks import Array, TaskSet
 
@@ -39,11 +38,11 @@ def loss_room(point: Point) -> Array:
     """
     loss, tasks, found = point.model.loss, point.tasks, list[Array]()
     noise = rounding(point.W, features(tasks))
-    for each in point.scores:
+    for each, length in zip(point.scores, tasks.row_lengths, strict=True):
         if tasks.basis is None:
             sizes = (np.abs(each.X) @ np.abs(each.W)[:, :, None])[:, :, 0]
         else:
-            sizes = row_lengths(each.X) * np.linalg.norm(each.W, axis=1)[:, None]
+            sizes = length * np.linalg.norm(each.W, axis=1)[:, None]
         off, z, y = noise * sizes, each.z, each.y
         ends = np.abs(loss.subgradients(z - off, y)[0]), np.abs(loss.subgradients(z + off, y)[1])
         found.append((np.maximum(*ends) * off).sum(axis=1))

@@ -181,18 +181,11 @@ def gradient_rounding(point: Point) -> float:
     model, W, K = point.model, point.W, point.K
     total = 2.0 * model.coupling * float(np.linalg.norm(W)) * float((K * K).sum())
     weights = point.loss_weight * point.problem.loss_scales
-    for each in point.scores:
-        length = row_lengths(each.X)
+    for each, length in zip(point.scores, point.tasks.row_lengths, strict=True):
         moved = each.curvatures * length * np.linalg.norm(each.W, axis=1)[:, None]  # by the rounding of z
         sizes = np.abs(each.slopes) + np.abs(each.y) + moved
         total += float(weights[each.at] @ (length * sizes).sum(axis=1))
     return _EPS * total
-
-
-def row_lengths(X: Array) -> Array:
-    """||x_i|| of every row, (n,), or of a stack (k, n)."""
-    lengths: Array = np.sqrt(np.einsum("...ij,...ij->...i", X, X))
-    return lengths
 
 
 def _finite(value: float) -> float | None:
@@ -220,8 +213,8 @@ def _newton_error(point: Point, newton: Newton, rounding: float) -> float:
         return newton.step + rounding / newton.smallest
     root = math.sqrt(newton.smallest)
     nu, kappa = math.sqrt(max(0.0, 2.0 * newton.gain)) + rounding / root, 1.0
-    for each in point.scores:
-        room, here = 2.0 * nu / root * row_lengths(each.X), each.curvatures
+    for each, length in zip(point.scores, point.tasks.row_lengths, strict=True):
+        room, here = 2.0 * nu / root * length, each.curvatures
         least = np.minimum(*(loss.curvatures(each.z + side * room, each.y) for side in (-1.0, 1.0)))
         kappa = min(kappa, float(np.divide(least, here, out=np.ones_like(here), where=here > 0).min()))
     return nu / (kappa * root) if kappa > 0.5 else math.inf

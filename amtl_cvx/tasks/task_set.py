@@ -421,6 +421,14 @@ class TaskSet:
         return single if self.block is None else (self.block,)
 
     @functools.cached_property
+    def row_lengths(self) -> tuple[Array, ...]:
+        """||x_i|| of the rows, (k, n) for each of the `stacks`; shared rows once."""
+        arrays = [task.X for task in self] if self.block is None else [self.block[0]]
+        known = {id(X): frozen(np.sqrt(np.einsum("...ij,...ij->...i", X, X))) for X in arrays}
+        lengths = (known[id(X)] for X in arrays)
+        return tuple(each[None] for each in lengths) if self.block is None else tuple(lengths)
+
+    @functools.cached_property
     def lengths(self) -> Array:
         """||x_ti||, the norms of the original features over the rows of every task, (d, T)."""
         return frozen(feature_lengths(self.tasks, self.basis))
