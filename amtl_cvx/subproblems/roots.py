@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg as sl
 
+from amtl_cvx.errors import SolveError
 from amtl_cvx.problem import Point
 from amtl_cvx.tasks import Array
 
@@ -37,6 +38,9 @@ def root_step(point: Point) -> Array:
     coupled = np.sqrt(2.0 * point.model.coupling) * point.K.T
     A = np.vstack([sl.block_diag(*blocks), np.kron(coupled, np.eye(d))])
     b = np.concatenate([*targets, (coupled @ W.T).ravel()])
+    if not (np.isfinite(A).all() and np.isfinite(b).all()):
+        message = "the W-step: curvatures overflow this far out; begin nearer to 0"
+        raise SolveError(message, step="W", solver="direct", status="not finite")
     U, s, V = np.linalg.svd(A, full_matrices=False)
     seen = s > _EPS * s[0]
     U, s, V = U[:, seen], s[seen], V[seen]
