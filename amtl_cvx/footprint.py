@@ -25,7 +25,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
-from amtl_cvx.certificate.weights import DENSE_LIMIT
+from amtl_cvx.certificate.w_step import DENSE_LIMIT
 from amtl_cvx.memory import available, check, size
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Model

@@ -16,7 +16,7 @@ from certified_points import Point, amtl, certified_point, concluded
 
 from amtl_cvx.certificate import (
     certify,
-    weights,
+    w_step,
 )
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Hinge, Poisson
@@ -62,7 +62,7 @@ def test_what_is_missing_has_its_reason(certified: Point, monkeypatch: pytest.Mo
         certify(Problem(tasks, model).at(W, np.roll(np.eye(4), 1, axis=1))),
         concluded(),
     ]
-    monkeypatch.setattr(weights, "DENSE_LIMIT", 0)
+    monkeypatch.setattr(w_step, "DENSE_LIMIT", 0)
     judged.append(certify(Problem(tasks, model).at(W, B)))
     missing = set()
     for found in judged:

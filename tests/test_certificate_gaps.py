@@ -23,10 +23,10 @@ from amtl_cvx.certificate import (
     certify,
     transfer_evidence,
     transfer_gap,
+    w_step,
     weight_gap,
-    weights,
 )
-from amtl_cvx.certificate.columns import why_gap
+from amtl_cvx.certificate.b_step import why_gap
 from amtl_cvx.losses import Loss, Squared
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem, make_model
@@ -152,7 +152,7 @@ def test_gap_W_of_a_large_squared_problem_is_a_bound(
     best = literal_minimum(tasks, model, B)
     W = best + 0.1 * rng.normal(size=best.shape)
     exact, was_exact, _ = weight_gap(Problem(tasks, model).at(W, B))
-    monkeypatch.setattr(weights, "DENSE_LIMIT", 0)
+    monkeypatch.setattr(w_step, "DENSE_LIMIT", 0)
     bound, is_exact, _ = weight_gap(Problem(tasks, model).at(W, B))
     assert was_exact and not is_exact and exact is not None and bound is not None and bound >= exact
 

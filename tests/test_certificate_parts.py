@@ -12,7 +12,7 @@ from checks.points import amtl, anywhere, solved
 from checks.rational import fractions
 from scipy.optimize import lsq_linear
 
-from amtl_cvx.certificate import RowSums, certify, fenchel, residuals, weights
+from amtl_cvx.certificate import RowSums, certify, fenchel, residuals, w_step
 from amtl_cvx.certificate.conjugate import _Judge
 from amtl_cvx.certificate.duals import Column
 from amtl_cvx.certificate.escape import _names
@@ -21,7 +21,7 @@ from amtl_cvx.certificate.fenchel import _box_minimum
 from amtl_cvx.certificate.held import HeldRows, _kernel
 from amtl_cvx.certificate.newton import Newton, newton_step
 from amtl_cvx.certificate.room import price_room, rounding
-from amtl_cvx.certificate.rows import disagreement
+from amtl_cvx.certificate.streamed import disagreement
 from amtl_cvx.certificate.verdict import resolution
 from amtl_cvx.losses import Hinge, Loss, Quantile, Squared
 from amtl_cvx.problem import Model, Problem
@@ -152,7 +152,7 @@ def test_the_newton_step_says_where_it_has_none() -> None:
 def test_the_terms_of_every_task_are_those_of_j(case: int) -> None:
     """a_t L_t + coupling ||w_t - W b_t||^2 by loops: what a task can gain at most, and their sum is J."""
     tasks, model, W, B = [each for each in anywhere() if each.model.loss.smooth][3 * case]
-    values, room = weights.weight_problem(Problem(tasks, model).at(W, B), None)._terms()
+    values, room = w_step.weight_problem(Problem(tasks, model).at(W, B), None)._terms()
     a, T = literal.loss_weights(tasks, model, B), tasks.T
     for t, task in enumerate(tasks):
         loss = float(model.loss.rows(task.X @ W[:, t], task.y).sum()) * literal.row_scale(

@@ -19,7 +19,7 @@ from amtl_cvx import LossWeightedL1, Model, certify, fit, known, report
 from amtl_cvx.amtl import pages
 from amtl_cvx.certificate import Certificate, rungs, verdict
 from amtl_cvx.certificate.figures import Fact, double_above, double_below, fact, rounded_down, rounded_up
-from amtl_cvx.certificate.weights import WeightEvidence
+from amtl_cvx.certificate.w_step import WeightEvidence
 from amtl_cvx.report import pictures
 
 

@@ -13,7 +13,7 @@ from exact_gaps import exact, exact_problem, model_of
 from mpmath import mp, mpf
 
 from amtl_cvx import fit
-from amtl_cvx.certificate import certify, resolution, rungs, weight_evidence, weights
+from amtl_cvx.certificate import certify, resolution, rungs, w_step, weight_evidence
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared, SquaredHinge
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
@@ -138,7 +138,7 @@ def test_the_judged_gain_is_never_below_the_true_one(loss: Loss, rng: np.random.
 def test_above_the_dense_limit_the_blocks_of_the_hessian_are_a_bound(
     loss: Loss, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "DENSE_LIMIT", 0)
+    monkeypatch.setattr(w_step, "DENSE_LIMIT", 0)
     for tasks, model, B in spread(rng, loss, 2):
         best = exact_problem(tasks, model, B).minimum(exact(np.zeros((2, 3))))
         J = model.objective(tasks, best.astype(float), B)

@@ -11,7 +11,7 @@ from cases import LOSS_CASES, NONSMOOTH_CASES, at, loss_id, random_transfer, tas
 from exact_gaps import exact, exact_problem, kinked_loss, model_of, smooth_loss
 from mpmath import mp, mpf
 
-from amtl_cvx.certificate import certify, fenchel, weight_evidence, weights
+from amtl_cvx.certificate import certify, fenchel, w_step, weight_evidence
 from amtl_cvx.losses import Hinge, Loss, Squared
 
 every_loss = pytest.mark.parametrize("loss", [*LOSS_CASES, *NONSMOOTH_CASES], ids=loss_id)
@@ -36,7 +36,7 @@ def close(found: float | None, expected: Any, digits: float = 1e-12) -> bool:
 def test_gap_W_is_primal_minus_dual_at_the_natural_multipliers(
     loss: Loss, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "DENSE_LIMIT", 0)  # the bound, for the squared loss too
+    monkeypatch.setattr(w_step, "DENSE_LIMIT", 0)  # the bound, for the squared loss too
     for tasks, model, W, B in starts(rng, loss, 100):
         problem, V = exact_problem(tasks, model, B), exact(W)
         found = weight_evidence(at(tasks, model, W, B))

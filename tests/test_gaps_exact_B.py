@@ -11,7 +11,7 @@ from cases import Array, random_transfer
 from exact_gaps import Exact, column, exact
 from mpmath import mpf
 
-from amtl_cvx.certificate import columns
+from amtl_cvx.certificate import b_step
 from amtl_cvx.losses import Squared
 from amtl_cvx.problem import Model
 from amtl_cvx.transfer import LossWeightedL1
@@ -36,7 +36,7 @@ def scaled(W: Array, B: Array, theta: Array, t: int) -> bool:
 def test_gap_B_is_primal_minus_dual_at_its_dual_point(rng: np.random.Generator) -> None:
     kinds = set()
     for model, W, B, prices in transfer_starts(rng, 120):
-        duals = columns.column_duals(W, B, prices, model.coupling)
+        duals = b_step.column_duals(W, B, prices, model.coupling)
         for t in range(len(B)):
             each, theta = column(model, W, B, prices, t), exact(duals.theta[:, t])
             expected = each.primal(each.b) - each.dual(theta)
@@ -73,8 +73,8 @@ def test_proved_zeros_are_zeros_of_the_minimiser(rng: np.random.Generator) -> No
     """At least 200 columns against every support tried in 50 digits."""
     checked = proved = zeros = 0
     for model, W, B, prices, best in optimal_columns(rng, 30):
-        duals = columns.column_duals(W, B, prices, model.coupling)
-        found = columns.proven_zeros(W, prices, model.coupling, duals)
+        duals = b_step.column_duals(W, B, prices, model.coupling)
+        found = b_step.proven_zeros(W, prices, model.coupling, duals)
         assert all(best[found] == 0) and not np.diag(found).any()
         checked, proved = checked + len(B), proved + int(found.sum())
         zeros += int((best == 0).sum()) - len(B)
@@ -94,11 +94,11 @@ def test_the_rule_for_zeros_is_tight(rng: np.random.Generator) -> None:
         W, B, prices = np.column_stack([a, w]), np.array([[0, small], [0, 0]]), np.array([price, 1e9])
         each = column(Model(transfer=LossWeightedL1(mu=1.0), coupling=coupling), W, B, prices, 1)
         assert abs(each.minimum()[0] - small) <= 1e-12
-        duals = columns.ColumnDuals(np.array([0.0, gap]), np.column_stack([0 * a, theta]), np.zeros((2, 2)))
+        duals = b_step.ColumnDuals(np.array([0.0, gap]), np.column_stack([0 * a, theta]), np.zeros((2, 2)))
         assert abs(each.primal(each.b) - each.dual(exact(theta)) - gap) <= 1e-9 * gap
-        assert not columns.proven_zeros(W, prices, coupling, duals)[0, 1]
+        assert not b_step.proven_zeros(W, prices, coupling, duals)[0, 1]
         without = duals._replace(gaps=duals.gaps / 4)  # sqrt(coupling gap) for 2 sqrt(coupling gap)
-        assert columns.proven_zeros(W, prices, coupling, without)[0, 1]
+        assert b_step.proven_zeros(W, prices, coupling, without)[0, 1]
 
 
 @pytest.mark.slow
@@ -113,14 +113,14 @@ def test_more_sources_than_features(rng: np.random.Generator) -> None:
             others = np.arange(6) != t
             best[others, t] = column(model, W, np.zeros((6, 6)), prices, t).minimum()
         B = best.astype(float)
-        duals = columns.column_duals(W, B, prices, coupling)
-        proven = columns.proven_zeros(W, prices, coupling, duals)
+        duals = b_step.column_duals(W, B, prices, coupling)
+        proven = b_step.proven_zeros(W, prices, coupling, duals)
         open_ = ~proven & ~np.eye(6, dtype=bool)
         assert np.array_equal(open_, best > 0)
-        _, least = columns.column_range(W, open_)
-        errors = columns.column_errors(W, B, prices, coupling, duals, open_, least)
+        _, least = b_step.column_range(W, open_)
+        errors = b_step.column_errors(W, B, prices, coupling, duals, open_, least)
         distance = np.sqrt(((exact(B) - best) ** 2).sum(axis=0).astype(float))
         assert (distance <= errors).all() and errors.max() <= 1e-8
         far = np.where(np.eye(6, dtype=bool), 0.0, 1.0)
-        loose = columns.proven_zeros(W, far, prices, coupling, columns.column_duals(W, far, prices, coupling))
-        assert not loose.all() and (columns.column_range(W, ~loose)[1] <= 0.0).any()
+        loose = b_step.proven_zeros(W, far, prices, coupling, b_step.column_duals(W, far, prices, coupling))
+        assert not loose.all() and (b_step.column_range(W, ~loose)[1] <= 0.0).any()

@@ -9,7 +9,7 @@ from exact_gaps import column, exact, exact_problem, kinked_loss, model_of, smoo
 from mpmath import mp, mpf
 
 from amtl_cvx.amtl import alternate
-from amtl_cvx.certificate import Certificate, certify, columns, fenchel, weight_evidence
+from amtl_cvx.certificate import Certificate, b_step, certify, fenchel, weight_evidence
 from amtl_cvx.losses import Loss
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
@@ -56,7 +56,7 @@ def test_gaps_at_a_certified_point_of_a_loss_with_kinks(loss: Loss) -> None:
 
 def assert_gap_B(found: Certificate, tasks: TaskSet, model: Model, W: Array, B: Array) -> None:
     prices = model.mu * model.weighted_losses(tasks, W)
-    duals = columns.column_duals(W, B, prices, model.coupling)
+    duals = b_step.column_duals(W, B, prices, model.coupling)
     gap = size = mpf(0)
     for t in range(3):
         each, theta = column(model, W, B, prices, t), exact(duals.theta[:, t])

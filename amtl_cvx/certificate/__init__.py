@@ -19,8 +19,8 @@ duality gaps (theory.md sections 5 and 6)
 
 so J(W, B) - gain_W <= min over W of J(., B) and J(W, B) - gap_B <= min over B of J(W, .), and what follows:
 `error_W`, `error_B`, how far each block can be from its best given the other; `zeros_proven`, how many absent
-edges are absent from every best B for this W; `condition_W`, `condition_B`, `sigma_min` (see `weights` and
-`columns`). J is biconvex: a point that passes is a first-order point and a partial optimum, never "the
+edges are absent from every best B for this W; `condition_W`, `condition_B`, `sigma_min` (see `w_step` and
+`b_step`). J is biconvex: a point that passes is a first-order point and a partial optimum, never "the
 optimum". Where the rows of all tasks span few dimensions, the gaps are computed in coordinates of these and
 of W (`rowspace`). Where J falls along growing predictors (`escape`, `outward`) a point does not pass, however
 small its residuals and gaps, nor where a move of both blocks along a valley lowers J by a thousandth
@@ -48,7 +48,7 @@ from dataclasses import replace
 import numpy as np
 
 from amtl_cvx.arrays import Array, numbers
-from amtl_cvx.certificate.columns import (
+from amtl_cvx.certificate.b_step import (
     TransferEvidence,
     no_evidence,
     transfer_evidence,
@@ -62,12 +62,12 @@ from amtl_cvx.certificate.gains import task_gain
 from amtl_cvx.certificate.levels import LEVELS, Rung, check_level
 from amtl_cvx.certificate.outward import outward
 from amtl_cvx.certificate.residuals import Residuals, infeasibility, prox_steps, residuals
-from amtl_cvx.certificate.rows import RowSums, confirm
 from amtl_cvx.certificate.rules import rule_that_changed
 from amtl_cvx.certificate.second_order import SecondOrder, second_order
+from amtl_cvx.certificate.streamed import RowSums, confirm
 from amtl_cvx.certificate.valley import valley
 from amtl_cvx.certificate.verdict import Certificate, check_tolerance, conclude, resolution
-from amtl_cvx.certificate.weights import WeightEvidence, refusal, weight_evidence, weight_gap
+from amtl_cvx.certificate.w_step import WeightEvidence, refusal, weight_evidence, weight_gap
 from amtl_cvx.certificate.words import rungs
 from amtl_cvx.certificate.worst import worst_entries
 from amtl_cvx.errors import DataError, ModelError

@@ -18,7 +18,7 @@ import numpy as np
 
 from amtl_cvx.certificate.misses import Misses
 from amtl_cvx.certificate.residuals import misses
-from amtl_cvx.certificate.weights import weight_problem
+from amtl_cvx.certificate.w_step import weight_problem
 from amtl_cvx.problem import Point
 from amtl_cvx.tasks import Array
 

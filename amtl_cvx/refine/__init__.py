@@ -29,7 +29,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from amtl_cvx.certificate import certify, residuals, resolution
-from amtl_cvx.certificate.weights import DENSE_LIMIT
+from amtl_cvx.certificate.w_step import DENSE_LIMIT
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.refine.local import FALL, WORKING_LIMIT, Derivatives, Trust, derivatives, exact_round
 from amtl_cvx.refine.newton import newton_steps

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from amtl_cvx.arrays.cholesky import factored, solved
+from amtl_cvx.certificate.w_step import DENSE_LIMIT
 from amtl_cvx.certificate.weight_residuals import WeightPart, weight_part
-from amtl_cvx.certificate.weights import DENSE_LIMIT
 from amtl_cvx.errors import SolveError
 from amtl_cvx.problem import Point
 from amtl_cvx.problem.active_set import nonnegative_columns

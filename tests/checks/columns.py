@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from cases import Array
 
-from amtl_cvx.certificate import columns, duals, transfer_evidence
+from amtl_cvx.certificate import b_step, duals, transfer_evidence
 from amtl_cvx.certificate.room import price_room
 from amtl_cvx.losses import Hinge, Loss, Quantile, Squared, SquaredHinge
 from amtl_cvx.problem import Problem
@@ -130,7 +130,7 @@ def gap_B_is_never_below_the_gain() -> None:
     rng, sharp = np.random.default_rng(14), 0
     for problem, plain in random_columns(rng, 48):
         for size, B in beside(rng, problem):
-            found = columns.column_duals(problem.W, B, problem.prices, problem.coupling)
+            found = b_step.column_duals(problem.W, B, problem.prices, problem.coupling)
             for t in range(len(B)):
                 gain, gap = problem.gain(B, t), Fraction(float(found.gaps[t]))
                 assert gap >= gain
@@ -138,7 +138,7 @@ def gap_B_is_never_below_the_gain() -> None:
                 if plain and size <= 1e-5:
                     assert gap - gain <= Fraction(1e-12) * cost
                     sharp += 1
-            proven = columns.proven_zeros(problem.W, problem.prices, problem.coupling, found)
+            proven = b_step.proven_zeros(problem.W, problem.prices, problem.coupling, found)
             assert not any(problem.best[t][s] for s, t in np.argwhere(proven))
     assert sharp >= 100
 
@@ -154,7 +154,7 @@ def free_tasks_leave_a_sharp_gap() -> None:
         prices[0] = 0.0 if k % 2 else 10.0 ** rng.uniform(-18, -9)
         problem = at(W, prices, 0.5)
         for B in [*(B for _, B in beside(rng, problem)), rng.random((T, T)) * (1.0 - np.eye(T))]:
-            found = columns.column_duals(W, B, prices, 0.5)
+            found = b_step.column_duals(W, B, prices, 0.5)
             for t in range(1, T):
                 cost = primal(W, B[:, t], prices, 0.5, t) + Fraction(1e-12 * float(W[:, t] @ W[:, t]))
                 assert Fraction(float(found.gaps[t])) - problem.gain(B, t) <= Fraction(1e-11) * cost
@@ -195,12 +195,12 @@ def exact_gaps_are_the_gain() -> None:
     for problem, _ in random_columns(rng, 24):
         for _, B in beside(rng, problem):
             W, prices, coupling = problem.W, problem.prices, problem.coupling
-            first = columns.column_duals(W, B, prices, coupling)
-            found = columns.exact_gaps(W, B, prices, coupling, first, enough=0.0)
+            first = b_step.column_duals(W, B, prices, coupling)
+            found = b_step.exact_gaps(W, B, prices, coupling, first, enough=0.0)
             for t in range(len(B)):
                 gain, gap = problem.gain(B, t), Fraction(float(found.gaps[t]))
                 assert gain <= gap <= gain * (1 + Fraction(1e-15)) + Fraction(1e-300)
-            proven = columns.proven_zeros(W, prices, coupling, found)
+            proven = b_step.proven_zeros(W, prices, coupling, found)
             assert not any(problem.best[t][s] for s, t in np.argwhere(proven))
 
 
@@ -226,15 +226,15 @@ def bounds_hold_for_all_prices_of_an_interval() -> None:
     for problem, _ in random_columns(rng, 24):
         for _, B in beside(rng, problem):
             W, prices, coupling = problem.W, problem.prices, problem.coupling
-            rough = columns.column_duals(W, B, prices, coupling, price_room=0.25 * prices)
-            found = columns.exact_gaps(W, B, prices, coupling, rough, enough=0.0)
+            rough = b_step.column_duals(W, B, prices, coupling, price_room=0.25 * prices)
+            found = b_step.exact_gaps(W, B, prices, coupling, rough, enough=0.0)
             t = int(rng.integers(len(B)))
-            zeros = [columns.proven_zeros(W, prices, coupling, each) for each in (rough, found)]
+            zeros = [b_step.proven_zeros(W, prices, coupling, each) for each in (rough, found)]
             open_ = ((B > 0.0) | ~zeros[0]) & ~np.eye(len(B), dtype=bool)
-            _, least = columns.column_range(W, open_)
+            _, least = b_step.column_range(W, open_)
             certain = least > 0.0
             safe = np.where(certain, least, 1.0)
-            errors = columns.column_errors(W, B, prices, coupling, rough, open_, safe)
+            errors = b_step.column_errors(W, B, prices, coupling, rough, open_, safe)
             for share in (0.75, 0.9, 1.25):
                 real = (share * prices).tolist()
                 best = best_column(W, real, coupling, t)
@@ -293,8 +293,8 @@ def zeros_are_proved_of_zeros_only() -> None:
         )
         unknown = 1e-6 * pull if k % 4 == 0 and pull > 0.0 else 0.0
         prices, B = np.array([price + unknown, 1e9]), np.zeros((2, 2))
-        points = columns.column_duals(W, B, prices, coupling, price_room=np.array([2 * unknown, 0.0]))
-        found = bool(columns.proven_zeros(W, prices, coupling, points)[0, 1])
+        points = b_step.column_duals(W, B, prices, coupling, price_room=np.array([2 * unknown, 0.0]))
+        found = bool(b_step.proven_zeros(W, prices, coupling, points)[0, 1])
         edge = best_column(W, [price - 0.9 * unknown, 1e9], coupling, 1)[0]
         assert not (found and edge > 0)
         absent, present, proved = absent + (edge == 0), present + (edge > 0), proved + found
@@ -307,13 +307,13 @@ def error_B_is_never_below_the_distance() -> None:
     for problem, _ in random_columns(rng, 36):
         for _, B in beside(rng, problem):
             W, prices, coupling = problem.W, problem.prices, problem.coupling
-            points = columns.column_duals(W, B, prices, coupling)
-            proven = columns.proven_zeros(W, prices, coupling, points)
+            points = b_step.column_duals(W, B, prices, coupling)
+            proven = b_step.proven_zeros(W, prices, coupling, points)
             open_ = ((B > 0.0) | ~proven) & ~np.eye(len(B), dtype=bool)
-            _, least = columns.column_range(W, open_)
+            _, least = b_step.column_range(W, open_)
             certain = least > 0.0
             refused += int((~certain & open_.any(axis=0)).sum())
-            errors = columns.column_errors(
+            errors = b_step.column_errors(
                 W, B, prices, coupling, points, open_, np.where(certain, least, 1.0)
             )
             for t in np.flatnonzero(certain):
@@ -330,7 +330,7 @@ def dependent_columns_have_no_least_singular_value() -> None:
         W = rng.integers(-50, 50, size=(d, T)).astype(float)
         W[:, -1] = W[:, 0] - 3 * W[:, 1] if T > 3 or k % 2 else 2.0 * W[:, 0]
         W *= 2.0 ** rng.integers(-40, 40)  # exact
-        _, least = columns.column_range(W, np.ones((T, T), dtype=bool))
+        _, least = b_step.column_range(W, np.ones((T, T), dtype=bool))
         assert (least <= 0.0).all()
 
 

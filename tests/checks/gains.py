@@ -11,7 +11,7 @@ from mpmath import mp
 
 from amtl_cvx.certificate import certify, weight_evidence
 from amtl_cvx.certificate.newton import rough_newton
-from amtl_cvx.certificate.weights import weight_problem
+from amtl_cvx.certificate.w_step import weight_problem
 from amtl_cvx.curriculum import certify_curriculum
 from amtl_cvx.losses import Logistic, Quantile, Squared, SquaredHinge
 from amtl_cvx.problem import Problem

@@ -13,8 +13,8 @@ from cases import (
 )
 
 from amtl_cvx.certificate import (
+    b_step,
     certify,
-    columns,
     transfer_evidence,
     weight_evidence,
 )
@@ -141,9 +141,9 @@ def safe_rule_keeps_its_factor_two() -> None:
         gap = away**2 / (4 * lam) + small * away * length
         W, B, p = np.column_stack([a, w]), np.array([[0, small], [0, 0]]), np.array([price, 1e9])
         assert abs(literal.best_B(W, p, lam)[0, 1] - small) <= 1e-12
-        duals = columns.column_duals(W, B, p, lam)
+        duals = b_step.column_duals(W, B, p, lam)
         duals = duals._replace(gaps=np.array([0.0, gap]), theta=np.column_stack([0 * a, theta]))
-        assert not columns.proven_zeros(W, p, lam, duals)[0, 1]
+        assert not b_step.proven_zeros(W, p, lam, duals)[0, 1]
 
 
 def error_B_holds() -> None:
@@ -165,9 +165,9 @@ def error_B_holds() -> None:
                 assert found.error is not None
                 assert distance * (1 - 1e-6) <= found.error <= distance * (1 + 1e-3)
     W, B, p = np.array([[3.0, 5.0]]), np.array([[0.0, 1e-9], [0.0, 0.0]]), np.full(2, 1e9)
-    duals = columns.column_duals(W, B, p, 0.25)._replace(gaps=np.array([0.0, 0.09]), room=np.zeros((2, 2)))
+    duals = b_step.column_duals(W, B, p, 0.25)._replace(gaps=np.array([0.0, 0.09]), room=np.zeros((2, 2)))
     open_ = np.array([[False, True], [False, False]])
-    errors = columns.column_errors(W, B, p, 0.25, duals, open_, np.array([0.0, 3.0]))
+    errors = b_step.column_errors(W, B, p, 0.25, duals, open_, np.array([0.0, 3.0]))
     assert close(errors[1], 0.6 / 3.0, 1e-6)  # sqrt(gap / coupling) / sigma by hand, the other bound is huge
 
 
@@ -186,7 +186,7 @@ def condition_numbers_are_those_of_numpy() -> None:
 def widest_and_least_are_singular_values() -> None:
     rng = np.random.default_rng(13)
     W, chosen = rng.normal(size=(4, 3)), np.array([[0, 1, 1], [1, 0, 0], [0, 1, 0]], dtype=bool)
-    widest, least = columns.column_range(W, chosen)
+    widest, least = b_step.column_range(W, chosen)
     for t in range(3):
         values = np.linalg.svd(W[:, chosen[:, t]], compute_uv=False)
         assert close(widest[t], values[0], 1e-12) and close(least[t], values[-1], 1e-12)

@@ -20,7 +20,7 @@ from cases import Array, central_gradient, random_tasks, random_transfer, tasks_
 
 from amtl_cvx.certificate import certify, curvature, weight_evidence
 from amtl_cvx.certificate.escape import Growth, change
-from amtl_cvx.certificate.weights import weight_problem
+from amtl_cvx.certificate.w_step import weight_problem
 from amtl_cvx.commands.settings import resolve
 from amtl_cvx.explore import draw_starts
 from amtl_cvx.losses import Hinge, Logistic, Squared
