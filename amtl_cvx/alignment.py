@@ -31,7 +31,7 @@ from amtl_cvx.errors import AMTLError
 from amtl_cvx.methods import fit
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Point, Problem
-from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.subproblems.numpy_steps import minimal_weights
 from amtl_cvx.tasks import Array, Indices
 
 LIMIT = 3000

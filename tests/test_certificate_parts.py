@@ -25,7 +25,7 @@ from amtl_cvx.certificate.streamed import disagreement
 from amtl_cvx.certificate.verdict import resolution
 from amtl_cvx.losses import Hinge, Loss, Quantile, Squared
 from amtl_cvx.problem import Model, Problem
-from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.subproblems.numpy_steps import minimal_weights
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import RowBudget
 

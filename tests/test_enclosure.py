@@ -20,7 +20,7 @@ from amtl_cvx.enclosure import enclose as package_enclose
 from amtl_cvx.enclosure.exact import ExactProblem
 from amtl_cvx.enclosure.point import best_point
 from amtl_cvx.errors import NotCertifiable
-from amtl_cvx.subproblems.direct import DirectWeightStep
+from amtl_cvx.subproblems.numpy_steps import DirectWeightStep
 
 ENCLOSE = sys.modules["amtl_cvx.enclosure.enclose"]
 

@@ -26,7 +26,7 @@ from amtl_cvx.subproblems import (
     exactly_feasible,
     joint_step,
 )
-from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.subproblems.numpy_steps import minimal_weights
 from amtl_cvx.subproblems.polish import polished, prox_polished
 from amtl_cvx.subproblems.roots import root_step
 from amtl_cvx.tasks import TaskSet

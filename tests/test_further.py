@@ -18,8 +18,8 @@ from amtl_cvx.refine import plain_rounds
 from amtl_cvx.refine.local import Trust
 from amtl_cvx.refine.newton import newton_steps
 from amtl_cvx.solution import Solution
-from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.subproblems.kinks import kinked_minimum
+from amtl_cvx.subproblems.numpy_steps import minimal_weights
 from amtl_cvx.subproblems.roots import root_step
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1

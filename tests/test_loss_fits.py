@@ -34,8 +34,8 @@ from amtl_cvx.problem import Model, Problem
 from amtl_cvx.refine import refine
 from amtl_cvx.solution import Status
 from amtl_cvx.subproblems import WeightStep
-from amtl_cvx.subproblems.direct import minimal_weights
 from amtl_cvx.subproblems.kinks import kinked_minimum
+from amtl_cvx.subproblems.numpy_steps import minimal_weights
 from amtl_cvx.tasks import Task, TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 

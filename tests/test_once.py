@@ -15,7 +15,7 @@ from amtl_cvx.certificate import certify
 from amtl_cvx.losses import Loss
 from amtl_cvx.problem import Problem
 from amtl_cvx.problem import point as point_
-from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.subproblems.numpy_steps import minimal_weights
 
 
 def counted(loss: Loss, monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, bytes]]:

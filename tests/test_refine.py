@@ -18,7 +18,7 @@ from amtl_cvx.refine import boxqp, can_refine, derivatives, refine
 from amtl_cvx.refine import local as local_module
 from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.refine.local import eliminated, working_set
-from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.subproblems.numpy_steps import minimal_weights
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 

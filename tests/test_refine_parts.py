@@ -18,7 +18,7 @@ from amtl_cvx.refine.local import Trust
 from amtl_cvx.refine.newton import _lower, _step, newton_steps
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
 from amtl_cvx.refine.valley import _line, _newton_moves, along_valley
-from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.subproblems.numpy_steps import minimal_weights
 from amtl_cvx.tasks import TaskSet
 
 

@@ -16,7 +16,7 @@ from amtl_cvx.refine import direct_step, engine_of
 from amtl_cvx.refine.local import variables
 from amtl_cvx.refine.tangent import tangent_at
 from amtl_cvx.refine.variables import AtomStep, atom_variables
-from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.subproblems.numpy_steps import minimal_weights
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import TransferPenalty
 

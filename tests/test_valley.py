@@ -16,7 +16,7 @@ from amtl_cvx.certificate import certify
 from amtl_cvx.certificate.valley import down_the_valley, valley
 from amtl_cvx.problem import Problem
 from amtl_cvx.refine import plain_rounds, refine
-from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.subproblems.numpy_steps import minimal_weights
 
 PROBLEMS = Path(__file__).resolve().parents[1] / "reports" / "random" / "problems.py"
 Point = tuple[Array, Array]

@@ -28,7 +28,7 @@ Algorithm 1 of [L16], from B = 0:
   taken and refinement begins anew, twenty times at most: so it never ends above those rounds.
   A fit in which W keeps growing outside the tasks' own rows while J falls ends there (`refine.outside`).
   A point whose I - B is singular to the last digits ends as one that can be judged (`kept_apart`).
-* The engine is "cvxpy", the compiled problems, or "fast", the NumPy steps of `subproblems.direct`, which
+* The engine is "cvxpy", the compiled problems, or "fast", the NumPy steps of `subproblems.numpy_steps`, which
   tests hold against them.
 
 Source: Lee, Yang, Hwang, ICML 2016, Algorithm 1; biconvex alternation: Gorski, Pfeuffer, Klamroth 2007.
@@ -54,7 +54,7 @@ from amtl_cvx.refine import WORKING_LIMIT, can_refine, direct_step
 from amtl_cvx.run import Run, finish
 from amtl_cvx.solution import Solution, State, Status
 from amtl_cvx.subproblems import TaskWeightStep, WeightStep, compile_transfer_step, kept
-from amtl_cvx.subproblems.direct import DENSE_SIZE, DirectWeightStep
+from amtl_cvx.subproblems.numpy_steps import DENSE_SIZE, DirectWeightStep
 from amtl_cvx.tasks import TaskSet
 
 _PATIENCE = 100  # rounds after which refinement takes over anyway, where a round costs as a Newton step does

@@ -17,7 +17,7 @@ from amtl_cvx.refine import FALL, kept_apart, plain_rounds, refine, shortened
 from amtl_cvx.run import Run
 from amtl_cvx.solution import Status
 from amtl_cvx.solvers import Solved
-from amtl_cvx.subproblems.direct import DENSE_SIZE, minimised
+from amtl_cvx.subproblems.numpy_steps import DENSE_SIZE, minimised
 
 REFINE_STEPS = 1000
 """Limit for the accepted steps of refinement."""

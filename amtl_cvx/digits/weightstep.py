@@ -29,7 +29,7 @@ from amtl_cvx.digits.kinks import first_rows
 from amtl_cvx.digits.pieces import Piecewise, exact
 from amtl_cvx.limits import check_time
 from amtl_cvx.problem import Model, Problem
-from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.subproblems.numpy_steps import minimal_weights
 from amtl_cvx.tasks import Array, TaskSet
 
 

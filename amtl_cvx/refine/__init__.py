@@ -36,7 +36,7 @@ from amtl_cvx.refine.newton import newton_steps
 from amtl_cvx.refine.outside import Growth
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
 from amtl_cvx.refine.variables import direct_step, engine_of
-from amtl_cvx.subproblems.direct import minimised
+from amtl_cvx.subproblems.numpy_steps import minimised
 
 __all__ = [
     "DENSE_LIMIT",

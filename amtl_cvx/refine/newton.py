@@ -16,8 +16,8 @@ from amtl_cvx.problem import Point
 from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.refine.local import FALL, Trust, eliminated, exact_round, positive, shifted, variables
 from amtl_cvx.refine.valley import along_valley
-from amtl_cvx.subproblems.direct import DENSE_SIZE, minimised
 from amtl_cvx.subproblems.kinks import noise
+from amtl_cvx.subproblems.numpy_steps import DENSE_SIZE, minimised
 
 _TRUST_RATIO = 1e-10  # below this predicted relative decrease, J is rounding noise and the residual decides
 _TRIALS = 24

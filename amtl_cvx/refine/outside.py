@@ -45,7 +45,7 @@ from amtl_cvx.errors import SolveError
 from amtl_cvx.problem import Point, Problem
 from amtl_cvx.refine.variables import direct_step
 from amtl_cvx.rowspace import OwnSpaces, span
-from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.subproblems.numpy_steps import minimal_weights
 
 FAR = 1e3
 """How much longer predictors are where J is tried."""

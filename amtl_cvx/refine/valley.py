@@ -22,8 +22,8 @@ from amtl_cvx.errors import SolveError
 from amtl_cvx.problem import Point
 from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.refine.local import FALL, Trust, eliminated, exact_round, positive, shifted, variables
-from amtl_cvx.subproblems.direct import cholesky
 from amtl_cvx.subproblems.kinks import free_directions
+from amtl_cvx.subproblems.numpy_steps import cholesky
 from amtl_cvx.tasks import Array
 
 _SHIFTS = (0.0, 1e-8)  # of S, beyond its negative curvature

@@ -28,8 +28,8 @@ from amtl_cvx.problem.coupling import residual, slope_B
 from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems import HalfStep
-from amtl_cvx.subproblems.direct import DirectTransferStep
 from amtl_cvx.subproblems.kinks import free_directions
+from amtl_cvx.subproblems.numpy_steps import DirectTransferStep
 from amtl_cvx.subproblems.polish import prox_polished
 from amtl_cvx.tasks import Array, Indices
 from amtl_cvx.transfer import Atoms, TransferPenalty

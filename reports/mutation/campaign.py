@@ -103,7 +103,7 @@ NEAREST = {
         "subproblems",
         "transfer_steps",
         "exact_steps",
-        "direct",
+        "numpy_steps",
         "kinked",
         "solvers",
         "coordinator",

@@ -23,7 +23,7 @@ from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.refine.local import Trust
 from amtl_cvx.solvers import Solved
-from amtl_cvx.subproblems.direct import DirectWeightStep
+from amtl_cvx.subproblems.numpy_steps import DirectWeightStep
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 from checks.enclosure import instance, least_on_a_grid

@@ -27,7 +27,7 @@ from amtl_cvx.losses import Hinge, Logistic, Squared
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.problem.stored import model_from
 from amtl_cvx.subproblems import TaskWeightStep, WeightStep
-from amtl_cvx.subproblems.direct import minimal_weights
+from amtl_cvx.subproblems.numpy_steps import minimal_weights
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 from amtl_cvx.weights import MeanRegularised, QuadraticPenalty, Ridge

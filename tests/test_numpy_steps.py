@@ -14,8 +14,8 @@ from amtl_cvx.errors import SolveError
 from amtl_cvx.losses import Huber, Loss
 from amtl_cvx.problem import Model, Problem, make_model
 from amtl_cvx.problem.active_set import nonnegative_columns
-from amtl_cvx.subproblems import WeightStep, compile_transfer_step, direct
-from amtl_cvx.subproblems.direct import (
+from amtl_cvx.subproblems import WeightStep, compile_transfer_step, numpy_steps
+from amtl_cvx.subproblems.numpy_steps import (
     DirectTransferStep,
     DirectWeightStep,
     WeightSystem,
@@ -110,7 +110,7 @@ def test_conjugate_gradients_solve_what_the_factor_solves(
     B *= (1.0 - spread / 2) / np.abs(np.linalg.eigvals(B)).max()  # I - B nearly singular for a small spread
     W = rng.normal(size=(6, 10))
     dense = minimal_weights(Problem(tasks, model).at(W, B))
-    monkeypatch.setattr(direct, "DENSE_SIZE", 0)
+    monkeypatch.setattr(numpy_steps, "DENSE_SIZE", 0)
     assert (
         np.abs(minimal_weights(Problem(tasks, model).at(W, B)) - dense).max() <= 1e-10 * np.abs(dense).max()
     )
