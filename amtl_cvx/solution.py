@@ -60,7 +60,7 @@ _STATUS_TEXT = {
     Status.ROUND_LIMIT: "the round limit came before the tolerance; try more rounds, or refinement",
     Status.STALLED: "no step is taken any more but the certificate does not pass; where its reasons do not"
     " say why, try another solver or a larger tolerance",
-    Status.GROWING: "W keeps growing outside the tasks' own rows while J falls; the reason says what helps",
+    Status.GROWING: "predictors keep growing while J falls; the reason says what helps",
     Status.INTERRUPTED: "this is the best point so far",
 }
 

@@ -190,7 +190,7 @@ def test_growth_outside_the_rows_is_told_everywhere(run: Run) -> None:
     given = ("--coupling", "3", "--mu", "0.03", "--no-intercept", "--no-standardize", "--engine", "fast")
     answer = run("fit", "a.npz", "--out", "run", *given)
     lines = {line.partition(":")[0]: line for line in answer.out.splitlines()}
-    assert answer.code == 1 and lines["status"].startswith("status: growing, W keeps growing outside")
+    assert answer.code == 1 and lines["status"].startswith("status: growing, predictors keep growing")
     assert "times the rest while J fell" in lines["not certified"] and "use a penalty on W" in answer.out
     assert "--start" in lines["next"]
     assert_consistent(Path("run"), "a.npz", pictures=False)

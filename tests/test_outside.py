@@ -91,6 +91,7 @@ class Told:
         self.lower, self.limits = iter(lower), list[float]()
         monkeypatch.setattr(outside, "_ratio", lambda spaces, W: ratio)
         monkeypatch.setattr(outside, "farther", self.farther)
+        monkeypatch.setattr(outside, "recession_fall", lambda point: 0.0)
 
     def farther(self, point: Point, spaces: OwnSpaces, *, below: float) -> Point | None:
         self.limits.append(below)
@@ -112,7 +113,7 @@ def test_two_looks_running_at_which_J_is_lower_far_out_end_a_fit(
     told = Told(2.0, lower, monkeypatch)
     growth = told.watched(steps=steps)
     assert growth.endless and told.limits == pytest.approx([J * (1.0 - 1e-3)] * looks, rel=1e-12)
-    words = growth.words()
+    words = growth.words(lending().at(*lent(1.0)))
     assert "to 2 times" in words and "length 1.4, " in words and "has 1.4e+02" in words
 
 

@@ -26,7 +26,7 @@ Algorithm 1 of [L16], from B = 0:
   falls beyond rounding: `max_rounds` from the point that was handed over to it and, unless its steps are
   used up, 50 from its last point (10 each for more than `DENSE_SIZE` unknowns in W). The lower point is
   taken and refinement begins anew, twenty times at most: so it never ends above those rounds.
-  A fit in which W keeps growing outside the tasks' own rows while J falls ends there (`refine.outside`).
+  A fit in which predictors keep growing while J falls ends there (`refine.outside`, `refine.recession`).
   A point whose I - B is singular to the last digits ends as one that can be judged (`kept_apart`).
 * The engine is "cvxpy", the compiled problems, or "fast", the NumPy steps of `subproblems.numpy_steps`, which
   tests hold against them.

@@ -42,7 +42,7 @@ def refined(problem: Problem, run: Run, memory: Looking, options: Options) -> tu
         if certificate.runs_off:
             return Status.GROWING if "growth" in certificate.reasons else Status.STALLED, certificate
         if memory.refining.growth.endless:
-            reasons = {"growth": memory.refining.growth.words(), **certificate.reasons}
+            reasons = {"growth": memory.refining.growth.words(run.point), **certificate.reasons}
             return Status.GROWING, replace(certificate, reasons=reasons)
         steps_left = memory.refining.steps < REFINE_STEPS
         valley = "valley" in certificate.reasons

@@ -64,11 +64,11 @@ def outward_fall(point: Point) -> float:
     start = last = _followed(point)
     for factor in _FACTORS:
         trial = None if last is None else _followed(point.at(W=seen + factor * (point.W - seen)))
-        if last is None or trial is None or not trial.objective + _rounding(trial) < last.objective:
+        if last is None or trial is None or not trial.objective + rounding_of_J(trial) < last.objective:
             return 0.0
         last = trial
     assert start is not None and last is not None
-    return min(start.objective, point.objective) - last.objective - _rounding(start)
+    return min(start.objective, point.objective) - last.objective - rounding_of_J(start)
 
 
 def _followed(point: Point) -> Point | None:
@@ -94,8 +94,13 @@ def _followed(point: Point) -> Point | None:
     return point if np.isfinite(point.objective) else None
 
 
-def _rounding(point: Point) -> float:
-    """What J may be off by: coupling ||W K||^2 (`problem.squares`) is known to some eps of its terms."""
-    lost = 4.0 * _EPS * float(np.linalg.norm(np.abs(point.W) @ np.abs(point.K)))
-    length = float(np.linalg.norm(point.W @ point.K))
-    return 4.0 * _EPS * point.objective + point.model.coupling * (2.0 * length + lost) * lost
+def rounding_of_J(point: Point) -> float:
+    """What J may be off by: W K and the scores are sums of n products, off by n eps/2 of their sizes."""
+    W, K, loss = np.abs(point.W), np.abs(point.K), point.model.loss
+    off = 0.5 * _EPS * (len(K) + 2) * (W @ K)
+    lost = point.model.coupling * float(((2.0 * np.abs(point.W @ point.K) + off) * off).sum())
+    rates = point.loss_weight * point.problem.loss_scales
+    for task, rate, w in zip(point.tasks, rates, point.W.T, strict=True):
+        slopes = np.abs(loss.slopes(task.X @ w, task.y))
+        lost += 0.5 * _EPS * (len(w) + 2) * float(rate * (slopes @ (np.abs(task.X) @ np.abs(w))))
+    return lost + 4.0 * _EPS * point.objective

@@ -12,7 +12,7 @@ monotone in J and works on both blocks together:
   is followed by an exact round of the alternation, which halves the number of steps.
   A loss with kinks moves W in the directions that its rows on kinks leave free (`subproblems.kinks`).
   Where I - B stays nearly singular and J falls slowly, W moves and B follows (`valley`).
-* `outside` ends it where W keeps growing outside the tasks' own rows: J may have no minimum.
+* `outside` and `recession` end it where predictors keep growing and J is lower the longer they are.
 * `quasi`, L-BFGS-B on (W, B >= 0), where the factor of the W-step would not fit (T d above `DENSE_LIMIT`);
   linear, honest. Smooth losses only.
 

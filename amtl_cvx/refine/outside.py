@@ -43,6 +43,7 @@ from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import resolution
 from amtl_cvx.errors import SolveError
 from amtl_cvx.problem import Point, Problem
+from amtl_cvx.refine.recession import recession_fall, recession_words
 from amtl_cvx.refine.variables import direct_step
 from amtl_cvx.rowspace import OwnSpaces, span
 from amtl_cvx.subproblems.numpy_steps import minimal_weights
@@ -53,6 +54,8 @@ ROUNDS = 3
 """Exact rounds of the alternation there."""
 LOOK = 4
 """Slow steps before the first look; each later one waits for twice as many."""
+OFTEN = 8
+"""Slow steps from one look at what a cycle carries to the next (`recession`)."""
 _ALONE = 1e-3  # part of the coupling with which tasks are fitted by themselves
 _USE = 0.01  # part of what is to be lent that a pair has to take over
 
@@ -113,6 +116,8 @@ class Growth:
         q at the last look, J there and the length of the longest predictor.
     far_objective, far_longest : float or None
         The same of the point farther out where J is lower.
+    fall : float or None
+        By how much J falls along what a cycle carries (`recession`).
     """
 
     slow: int = 0
@@ -123,15 +128,19 @@ class Growth:
     longest: float | None = None
     far_objective: float | None = None
     far_longest: float | None = None
+    fall: float | None = None
 
     @property
     def endless(self) -> bool:
-        """Whether W has grown and J is lower still farther out, at two looks running."""
-        return self.lower > 1
+        """Whether J is lower farther out at two looks running, or falls along what a cycle carries."""
+        return self.lower > 1 or self.fall is not None
 
     def see(self, point: Point, *, tol: float) -> None:
         """Count a slow step; where it is time, look farther out."""
         self.slow += 1
+        limit = max(tol * point.objective, resolution(point.problem))
+        if self.slow % OFTEN == 0 and (fall := recession_fall(point)) > limit:
+            self.fall = fall
         if self.slow < self.look:
             return
         self.look, before, self.lower = 2 * self.look, self.lower, 0
@@ -141,14 +150,15 @@ class Growth:
         self.ratio, self.objective, self.longest = _ratio(spaces, point.W), point.objective, _longest(point.W)
         if self.ratio <= 1.0:
             return
-        limit = max(tol * point.objective, resolution(point.problem))
         found = farther(point, spaces, below=point.objective - limit)
         if found is not None:
             self.lower = before + 1
             self.far_objective, self.far_longest = found.objective, _longest(found.W)
 
-    def words(self) -> str:
-        """What was measured, and what helps."""
+    def words(self, point: Point) -> str:
+        """What was measured on the way to the last point, and what helps."""
+        if self.fall is not None:
+            return recession_words(point, self.fall)
         return (
             "J may have no minimum here: what no row of its own task sees of the predictors, nothing without"
             f" edges, has grown to {self.ratio:.2g} times the rest while J fell, and J is lower still far"

@@ -86,7 +86,11 @@ from checks.objective import (
     hessian_is_differences_of_the_gradient,
     objective_is_the_formula,
 )
-from checks.outward import far_points_are_lower_and_far, points_from_which_J_falls_for_ever_do_not_pass
+from checks.outward import (
+    cycles_carry_what_no_row_speaks_against,
+    far_points_are_lower_and_far,
+    points_from_which_J_falls_for_ever_do_not_pass,
+)
 from checks.points import anywhere, solved
 from checks.rational import rational_pieces_are_exact, rational_steps_are_exact
 from checks.residuals import (
@@ -164,6 +168,7 @@ __all__ = [
     "conjugates_are_suprema",
     "contraction_needs_a_root_inside",
     "curvature_tells_minima_from_saddles",
+    "cycles_carry_what_no_row_speaks_against",
     "cut_box_holds",
     "cuts_cover_the_box",
     "decimals_hold_at_both_ends",
