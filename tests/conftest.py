@@ -76,7 +76,8 @@ def run(
     """Runs one command inside an empty folder; picture and report are empty without `pictures`."""
 
     def sketch(folder: Path, solution: Solution, *what: Any) -> None:
-        solution.graph.write_graphml(folder / "graph.graphml")
+        if solution.family.name == "amtl":
+            solution.graph.write_graphml(folder / "graph.graphml")
         for name in ("graph.png", "report.html"):
             (folder / name).touch()
 

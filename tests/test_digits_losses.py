@@ -18,7 +18,6 @@ from proven import (
 )
 
 from amtl_cvx import LossWeightedL1, Model, TaskSet, fit
-from amtl_cvx.commands.certify import _digit_lines
 from amtl_cvx.digits import ProvenPoint, prove
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.ladder import climb
@@ -164,7 +163,7 @@ def test_weights_of_zero_are_proved(label: str) -> None:
 def test_rows_on_kinks_are_named_in_what_is_printed_and_stored() -> None:
     point = support_vector(0.25)
     found = prove(*point)
-    assert _digit_lines(found, point.tasks)[-1] == "rows of task 0 on their kinks: 0"
+    assert found.lines(point.tasks)[-1] == "rows of task 0 on their kinks: 0"
     stored = json.loads(json.dumps(found.named(point.tasks)))
     assert stored["rows"] == {"inside": [[1]], "kink": [[0]], "outside": [[]]}
     assert stored["min_multiplier"] is None and stored["min_row_distance"] == pytest.approx(0.75)

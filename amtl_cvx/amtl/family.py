@@ -9,19 +9,31 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from amtl_cvx.amtl import orders, words
 from amtl_cvx.amtl.alternating import Alternating
 from amtl_cvx.amtl.coordinates import fitted
-from amtl_cvx.arrays import Array, check_weights
-from amtl_cvx.certificate import Certificate, conclude, infeasibility, residuals
+from amtl_cvx.amtl.point import read_point
+from amtl_cvx.arrays import Array, Indices, check_weights
+from amtl_cvx.certificate import (
+    Certificate,
+    RowSums,
+    conclude,
+    confirm,
+    infeasibility,
+    residuals,
+    rule_that_changed,
+)
 from amtl_cvx.certificate.words import headline
 from amtl_cvx.curriculum import Curriculum, SingleTask
-from amtl_cvx.data import read_point
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.families import Evidence, Family, Found, Method
+from amtl_cvx.footprint import check_certificate
 from amtl_cvx.graph import TransferGraph
+from amtl_cvx.ladder import Climb, climb
 from amtl_cvx.options import Options
-from amtl_cvx.problem import Model, Point, Problem
+from amtl_cvx.problem import Blocks, Model, Point, Problem
 from amtl_cvx.problem.making import made_from
+from amtl_cvx.scoring import NO_EDGES, SINGLE_TASK
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import TaskSet
 
@@ -31,6 +43,8 @@ class AmtlFamily(Family):
 
     name = "amtl"
     blocks = ("W", "B")
+    streams = True
+    places = ("columns of W, rows and columns of B", "rows of W")
     methods: ClassVar[Mapping[str, type[Method]]] = {
         each.name: each for each in (Alternating, Curriculum, SingleTask)
     }
@@ -70,7 +84,10 @@ class AmtlFamily(Family):
         miss = infeasibility(problem.model, blocks["B"])
         if miss > 0.0:
             demands = problem.model.transfer.demands(len(blocks["B"]))
-            raise ModelError(f"B of the start is not feasible (by {miss:.3g}): {demands}")
+            raise ModelError(
+                f"B must have a zero diagonal and lie in its feasible set ({demands}), it misses that by"
+                f" {miss:.3g}: project it, or give another start"
+            )
         return blocks
 
     def evidence(self, point: Point) -> Evidence:
@@ -104,6 +121,64 @@ class AmtlFamily(Family):
 
     def fit(self, method: Method, tasks: TaskSet, model: Model, options: Options) -> Solution:
         return fitted(method, tasks, model, options)
+
+    def arranged(self, found: Found, *, tasks: Indices | None, features: Indices | None) -> Found:
+        return orders.arranged(found, tasks=tasks, features=features)
+
+    def point(self, found: Found, *, ridge: float | None = None) -> Blocks:
+        return Blocks(found.blocks["W"], found.blocks["B"], found.order, ridge)
+
+    def repair(
+        self, problem: Problem, point: Blocks, *, judge: Callable[[Blocks], Certificate]
+    ) -> str | None:
+        return orders.repair(problem, point, judge=judge)
+
+    def confirm(self, certificate: Certificate, tasks: TaskSet, model: Model, sums: RowSums) -> Certificate:
+        return confirm(certificate, tasks, model.loss, sums)
+
+    def climb(
+        self,
+        certificate: Certificate,
+        problem: Problem,
+        blocks: Mapping[str, Array],
+        *,
+        level: str,
+        limit: float,
+        digits: int = 40,
+        proof: dict[str, Any] | None = None,
+        observe: Callable[[str], None] | None = None,
+    ) -> Climb:
+        return climb(
+            certificate,
+            problem.tasks,
+            problem.model,
+            blocks["W"],
+            blocks["B"],
+            level=level,
+            limit=limit,
+            digits=digits,
+            proof=proof,
+            observe=observe,
+        )
+
+    def baselines(self, model: Model) -> Mapping[str, tuple[str, Model]]:
+        alone = {SINGLE_TASK: ("stl", replace(model, omega=None))}
+        return alone if model.omega is None else {**alone, NO_EDGES: ("stl", model)}
+
+    def check_memory(self, tasks: TaskSet, model: Model) -> None:
+        check_certificate(tasks, model)
+
+    def rule_that_changed(self, was: Mapping[str, Any], certificate: Certificate) -> str:
+        return rule_that_changed(was, certificate)
+
+    def model_words(self, model: Model) -> str:
+        return f", coupling {model.coupling!r}, mu {model.mu!r}{model.omega_words}"
+
+    def shortfall(self, certificate: Certificate) -> str:
+        return words.shortfall(certificate)
+
+    def advice(self, certificate: Certificate, model: Model, blocks: Mapping[str, Array]) -> str:
+        return words.advice(certificate, model, blocks)
 
     def rest(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         order = facts.get("order")

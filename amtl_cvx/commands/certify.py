@@ -1,4 +1,4 @@
-"""`amtl-cvx certify`: judge a W, B from any source against data and a model."""
+"""`amtl-cvx certify`: judge blocks from any source (AMTL: a W and B) against data and a model."""
 
 from __future__ import annotations
 
@@ -7,32 +7,37 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from amtl_cvx.certificate import Certificate, check_level
 from amtl_cvx.certificate.figures import double_below
 from amtl_cvx.commands.earlier import changed_rules, other_data
-from amtl_cvx.commands.foreign import Reading, in_data_order, repair
+from amtl_cvx.commands.foreign import Reading, in_data_order
 from amtl_cvx.commands.output import figure_lines, files_of_run, ladder_lines, reached_words, write_whole
 from amtl_cvx.commands.parts import columns_aside, retake, wanted_parts
 from amtl_cvx.commands.rows import confirmed, keep_rows
-from amtl_cvx.commands.settings import admit, learn_preparation, number, resolve, say_reading, time_limit
+from amtl_cvx.commands.settings import (
+    MODEL_DEFAULTS,
+    admit,
+    learn_preparation,
+    number,
+    resolve,
+    say_reading,
+    time_limit,
+)
 from amtl_cvx.commands.setup import interruptible
 from amtl_cvx.console import note, say
 from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
 from amtl_cvx.errors import DataError, Exit, ModelError
 from amtl_cvx.experiment import suggest_loss
-from amtl_cvx.footprint import check_certificate
-from amtl_cvx.ladder import Climb, climb
+from amtl_cvx.families import DEFAULT, Family
+from amtl_cvx.ladder import Climb
 from amtl_cvx.methods import method_named
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.problem import Model
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import StoredRun, model_from_dict, proof_text, read_certificate, read_run, to_json
 from amtl_cvx.tasks import TaskSet
-
-if TYPE_CHECKING:
-    from amtl_cvx.digits import ProvenPoint
 
 _AS_IT_IS = {"standardize": False, "intercept": False}
 _DIGITS = 40
@@ -77,24 +82,22 @@ def certify(arguments: Namespace) -> Exit:
     stored = read_run(arguments.solution)
     problem = stored_problem(arguments, stored)
     judged = _judge(arguments, stored, problem)
-    tasks, model, point = problem.tasks, problem.model, judged.reading.point
+    tasks, model, blocks = problem.tasks, problem.model, judged.reading.blocks
     proof = _stored_proof(arguments, problem)
     with (
         interruptible(),
         Progress(quiet=arguments.quiet or arguments.level <= "C2", tol=judged.tol) as progress,
     ):
-        climbed = climb(
+        climbed = stored.family.climb(
             judged.certificate,
-            tasks,
-            model,
-            point.W,
-            point.B,
+            stored.family.problem(tasks, model),
+            blocks,
             level=arguments.level,
             digits=arguments.digits or _DIGITS,
             limit=time_limit(arguments),
             proof=proof,
             observe=progress.phase,
-        )
+        ) or Climb(certificate=judged.certificate)
     changed = "" if judged.foreign else changed_rules(stored, judged.was, model, climbed.certificate)
     notes = [*judged.notes, *([changed] if changed else [])]
     said = _proof_words(arguments, climbed, stored=proof)
@@ -106,7 +109,8 @@ def certify(arguments: Namespace) -> Exit:
         lines = _lines(climbed, tasks, arguments)
         lines += [judged.reading.order, *(f"note: {note}" for note in notes)]
         if not climbed.certificate.passes:
-            lines.append(judged.advice or _next_thing(climbed.certificate, model, stored))
+            advice = stored.family.advice(climbed.certificate, model, stored.blocks)
+            lines.append(judged.advice or f"next: {advice}")
         say(*lines, *said)
     if climbed.interrupted:
         note(f"interrupted: {reached_words(climbed.certificate)}")
@@ -133,7 +137,7 @@ def stored_problem(arguments: Namespace, stored: StoredRun | None, *, rows: bool
         arguments.data,
         **columns,
         aside=columns_aside(parts),
-        keep_rows=rows or held or keep_rows(loss),
+        keep_rows=rows or held or (stored is not None and not stored.family.streams) or keep_rows(loss),
     )
     if stored is not None and held:
         dataset = retake(dataset, recorded, seed=stored.seed, whole=stored.data.get("whole"))
@@ -146,20 +150,26 @@ def _judge(arguments: Namespace, stored: StoredRun, problem: Problem) -> _Judged
     """The first-order certificate of the stored point; where it does not pass, another order is tried."""
     recorded, tasks, model = stored.arguments, problem.tasks, problem.model
     tol = arguments.tol if arguments.tol is not None else number("tol", recorded.get("tol", 1e-8))
-    judge = method_named(arguments.method or str(stored.run.get("method", "alternating"))).judge
+    family = stored.family
+    method = arguments.method or str(stored.run.get("method", "alternating"))
+    judge = method_named(method, family=family.name).judge
     ridge = arguments.ridge if arguments.ridge is not None else recorded.get("ridge")
     reading = in_data_order(stored, tasks, ridge=None if ridge is None else float(ridge))
-    check_certificate(tasks, model)
+    family.check_memory(tasks, model)
     certificate = confirmed(
         judge(tasks, model, reading.point, tol),
         problem.dataset,
         model,
-        reading.point.W,
+        family.predictors(reading.blocks),
         preparation=problem.preparation,
     )
     advice = None
     if not certificate.passes:
-        advice = repair(tasks, model, reading.point, judge=lambda other: judge(tasks, model, other, tol))
+        advice = family.repair(
+            family.problem(tasks, model),
+            reading.point,
+            judge=lambda other: judge(tasks, model, other, tol),
+        )
     was = read_certificate(arguments.solution, stored.run)
     other, foreign = other_data(stored, was, problem.dataset)
     notes = (*reading.notes, *([other] if other else []))
@@ -190,10 +200,21 @@ def _check_extras(arguments: Namespace) -> None:
             )
 
 
+def _check_options(arguments: Namespace, family: Family) -> None:
+    """`ModelError` for an option of AMTL where a run is of another family, which has its own model."""
+    for name in (*MODEL_DEFAULTS, "ridge", "digits", "proof"):
+        if getattr(arguments, name, None) is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise ModelError(f"{option} is of AMTL, this is a run of {family.name!r}: leave it out")
+
+
 def _model_and_preparation(
     arguments: Namespace, stored: StoredRun | None, dataset: Dataset
 ) -> tuple[Model, Preparation]:
     """The model and the preparation: options given now, else those of run.json, else the problem's own."""
+    if stored is not None and stored.family.name != DEFAULT:
+        _check_options(arguments, stored.family)
+        return stored.model, stored.preparation or learn_preparation(_AS_IT_IS, dataset)
     recorded = {} if stored is None else stored.arguments
     flags = {name: recorded[name] for name in ("standardize", "intercept") if name in recorded}
     model = {} if stored is None else stored.run.get("model") or {}
@@ -231,8 +252,7 @@ def _proof_words(arguments: Namespace, climbed: Climb, *, stored: dict[str, Any]
     if stored is not None:
         least = double_below(Fraction(stored["lower"]))
         return [
-            f"proof: {path} was there and holds, for these data and this model: no W and B have an objective"
-            f" below {least!r}"
+            f"proof: {path} was there and holds, for these data and this model: J is never below {least!r}"
         ]
     if text is None:
         return [f"proof: {path} was not written, there is no exact bound"]
@@ -261,31 +281,5 @@ def _lines(climbed: Climb, tasks: TaskSet, arguments: Namespace) -> list[str]:
     if arguments.figures:
         lines += ["", *figure_lines(certificate)]
     if arguments.digits is not None and climbed.proven is not None:
-        lines += ["", *_digit_lines(climbed.proven, tasks)]
+        lines += ["", *climbed.proven.lines(tasks)]
     return lines
-
-
-def _digit_lines(proven: ProvenPoint, tasks: TaskSet) -> list[str]:
-    """J, and the entries of W and B that are not 0, one a line, by the names of features and tasks."""
-    names = tasks.names
-    features = tasks.feature_names or [f"feature {j}" for j in range(tasks.d)]
-    lines = [f"J = {proven.objective}"]
-    for feature, row in zip(features, proven.W, strict=True):
-        lines += [f"W[{feature}, {name}] = {value}" for name, value in zip(names, row, strict=True)]
-    for s, t in sorted(proven.support):
-        lines.append(f"B[{names[s]}, {names[t]}] = {proven.B[s][t]}  ({names[s]} helps {names[t]})")
-    for name, rows in zip(names, proven.rows.get("kink", ()), strict=False):
-        lines.append(f"rows of {name} on their kinks: {', '.join(map(str, rows)) or 'none'}")
-    return lines
-
-
-def _next_thing(certificate: Certificate, model: Model, stored: StoredRun) -> str:
-    if certificate.kind == "single-task" and stored.B.any():
-        return "next: judge it with --method alternating, or set B to 0"
-    if certificate.feasibility > 0:
-        return "next: clip B at 0 and clear its diagonal, then judge again"
-    return (
-        f"next: check the model (loss {model.loss.label}, {model.loss.reduction}, coupling"
-        f" {model.coupling:g}, mu {model.mu:g}{model.omega_words}), then run the solver longer;"
-        " `amtl-cvx fit` gives a reference point"
-    )

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Any
 
-from amtl_cvx.certificate import Certificate, rule_that_changed
+from amtl_cvx.certificate import Certificate
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import DataError
 from amtl_cvx.problem import Model
@@ -34,9 +34,10 @@ def other_data(stored: StoredRun, was: Mapping[str, Any], dataset: Dataset) -> t
             f" {once} and they were read {now} here",
             False,
         )
+    blocks = " and ".join(stored.family.blocks)
     return (
         "these are not the data of the run (their hash differs): the point is judged on them, the run is not,"
-        " and the exit code is 1; next: give the data of the run, or a copy of its W and B without the"
+        f" and the exit code is 1; next: give the data of the run, or a copy of its {blocks} without the"
         " run.json",
         True,
     )
@@ -47,7 +48,7 @@ def changed_rules(stored: StoredRun, was: Mapping[str, Any], model: Model, found
     same = (was.get("kind"), was.get("tol"), stored.run.get("model"))
     if same != (found.kind, found.tol, model.to_dict()):
         return ""
-    rule = rule_that_changed(was, found)
+    rule = stored.family.rule_that_changed(was, found)
     return rule and (
         f"an earlier version certified this run, and a rule changed since: {rule}; fit it again (fit DATA"
         " --start RUN), its certificate.json is left as it was written"

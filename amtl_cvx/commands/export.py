@@ -8,6 +8,7 @@ from amtl_cvx.commands.certify import stored_problem
 from amtl_cvx.console import say
 from amtl_cvx.data import export as export_problem
 from amtl_cvx.errors import Exit
+from amtl_cvx.families import family_of
 from amtl_cvx.runfolder import read_run
 
 
@@ -19,7 +20,6 @@ def export(arguments: Namespace) -> Exit:
     export_problem(tasks, model, arguments.out, source=problem.dataset.source)
     say(
         f"wrote {arguments.out}: {tasks.T} tasks, {tasks.d} features, {int(tasks.counts.sum())} rows;"
-        f" {model.loss.label} loss ({model.loss.reduction}), coupling {model.coupling!r}, mu {model.mu!r}"
-        f"{model.omega_words}"
+        f" {model.loss.label} loss ({model.loss.reduction}){family_of(model).model_words(model)}"
     )
     return Exit.DONE

@@ -5,13 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import logging
-import math
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from amtl_cvx.certificate import Certificate
-from amtl_cvx.certificate.figures import rounded_down, rounded_up
 from amtl_cvx.commands.output import kept_words, ladder_lines, reached_words
 from amtl_cvx.commands.rows import confirmed_solution
 from amtl_cvx.commands.settings import admit, complete, time_limit
@@ -27,15 +24,14 @@ from amtl_cvx.commands.setup import (
 from amtl_cvx.commands.start import read_start
 from amtl_cvx.console import note, say
 from amtl_cvx.errors import AMTLError, Exit
-from amtl_cvx.ladder import Climb, climb
+from amtl_cvx.ladder import Climb
 from amtl_cvx.methods import fit as fit_method
 from amtl_cvx.methods import method_named
 from amtl_cvx.options import Options
 from amtl_cvx.parallel import workers
-from amtl_cvx.problem import Problem
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import Missed, RunFolder, to_json, write_proofs
-from amtl_cvx.scoring import NO_EDGES, SINGLE_TASK, SINGLE_TASK_WORDS, score
+from amtl_cvx.scoring import SINGLE_TASK, SINGLE_TASK_WORDS, score
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import TaskSet
 
@@ -76,7 +72,7 @@ def fit(arguments: Namespace) -> Exit:
         if arguments.level > "C2":  # a climb takes up to minutes
             folder.checkpoint(solution, **told)
         climbed = _climbed(solution, setup.train, arguments, progress)
-        problem = Problem(setup.train, solution.model)
+        problem = solution.family.problem(setup.train, solution.model)
         solution = dataclasses.replace(solution, certificate=climbed.certificate)
         with uninterrupted():  # the point is there: DIR is written
             progress.phase("drawing the graph and writing the report")
@@ -128,16 +124,14 @@ def _climbed(solution: Solution, tasks: TaskSet, arguments: Namespace, progress:
     """What is known above C2; nothing more after an interrupt."""
     if solution.status is Status.INTERRUPTED:
         return Climb(certificate=solution.certificate)
-    return climb(
+    return solution.family.climb(
         solution.certificate,
-        tasks,
-        solution.model,
-        solution.W,
-        solution.B,
+        solution.family.problem(tasks, solution.model),
+        solution.blocks,
         level=arguments.level,
         limit=time_limit(arguments),
         observe=progress.phase,
-    )
+    ) or Climb(certificate=solution.certificate)
 
 
 def _missed(solution: Solution, climbed: Climb, level: str) -> Missed | None:
@@ -172,16 +166,13 @@ def _scores(solution: Solution, setup: Setup, options: Options) -> dict[str, Map
     if not rows or solution.status is Status.INTERRUPTED:
         return {}
     solutions = {solution.method: solution}
-    if solution.method != "stl":
-        alone, model = dataclasses.replace(options, start=None), solution.model
-        others = {SINGLE_TASK: dataclasses.replace(model, omega=None)}
-        if model.omega is not None:
-            others[NO_EDGES] = model
-        try:
-            for name, other in others.items():
-                solutions[name] = fit_method(setup.train, other, method="stl", options=alone)
-        except AMTLError as error:  # the fit that was asked for is done, and is not lost for this
-            _log.warning("no scores of single-task learning: %s", error)
+    alone = dataclasses.replace(options, start=None)
+    try:
+        for name, (method, model) in solution.family.baselines(solution.model).items():
+            if method != solution.method:
+                solutions[name] = fit_method(setup.train, model, method=method, options=alone)
+    except AMTLError as error:  # the fit that was asked for is done, and is not lost for this
+        _log.warning("no scores of single-task learning: %s", error)
     classes = dataset.classes is not None
     return {
         method: {
@@ -240,13 +231,13 @@ def _print_fit(
         f"objective {solution.objective:.12g}; {certificate.verdict()}",
     ]
     if not certificate.passes and solution.status is not Status.INTERRUPTED:
-        lines += [_shortfall(certificate), f"next: {_advice(solution, setup, arguments)}"]
+        lines += [solution.family.shortfall(certificate), f"next: {_advice(solution, setup, arguments)}"]
         lines += [certificate.reasons["rows"]] if "rows" in certificate.reasons else []
     if arguments.level > "C2":
         lines += ladder_lines(certificate)
     if arguments.gpu == "on":
         lines.append(f"gpu: {solution.gpu}")
-    lines.append(solution.graph.describe())
+    lines.append(solution.family.summary(solution))
     lines += _score_lines(scores)
     for name, words in _PROOFS.items():
         if (place / name).exists():
@@ -254,23 +245,6 @@ def _print_fit(
     spent, report = solution.seconds.get("total", 0.0), place / "report.html"
     lines.append(f"wrote {place} in {spent:.1f} s of fitting; open {report}")
     say(*lines)
-
-
-def _shortfall(certificate: Certificate) -> str:
-    """What misses which limit, and why where that is known."""
-    missed = []
-    if certificate.relative > certificate.tol:
-        missed.append(f"the relative residual is {certificate.relative:.1e}, its limit {certificate.tol:g}")
-    gains, limit = (certificate.gain_W or 0.0, certificate.gap_B or 0.0), certificate.limit or 0.0
-    if math.isinf(gains[0]):
-        missed.append(f"what a move of W can gain is not known: {certificate.reasons.get('gain_W')}")
-    elif sum(gains) > limit:
-        missed.append(
-            f"a move of W can gain up to {rounded_up(gains[0])} and one of B {rounded_up(gains[1])}, the"
-            f" limit for both is {rounded_down(limit)} ({certificate.limit_words()})"
-        )
-    why = certificate.reasons.get("growth") or certificate.reasons.get("minimum")
-    return f"not certified: {'; '.join([*(missed or ['B is not feasible']), *([why] if why else [])])}"
 
 
 def _advice(solution: Solution, setup: Setup, arguments: Namespace) -> str:

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from amtl_cvx.certificate import Certificate, rungs
+from amtl_cvx.certificate import Certificate
 from amtl_cvx.certificate.figures import facts
 from amtl_cvx.errors import DataError
 from amtl_cvx.runfolder.work import Work
@@ -75,7 +75,7 @@ def ladder_lines(certificate: Certificate) -> list[str]:
     return [
         f"{rung.code} {rung.word:<22} {rung.state:<14} "
         + (rung.figure if rung.state == "reached" and rung.code <= "C2" else rung.words)
-        for rung in rungs(certificate)
+        for rung in certificate.rungs()
     ]
 
 
@@ -92,5 +92,5 @@ def figure_lines(certificate: Certificate) -> list[str]:
 
 def reached_words(certificate: Certificate) -> str:
     """What an interrupted climb leaves: the level so far, and the one that was not decided."""
-    open_ = next((rung.code for rung in rungs(certificate) if rung.state == "not tried"), "the next level")
+    open_ = next((rung.code for rung in certificate.rungs() if rung.state == "not tried"), "the next level")
     return f"the level is {certificate.level} so far, {open_} was not decided"

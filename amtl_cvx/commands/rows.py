@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from amtl_cvx.certificate import Certificate, confirm
+from amtl_cvx.certificate import Certificate
 from amtl_cvx.data import Dataset, evaluate
 from amtl_cvx.data import hold_out as hold_out_rows
 from amtl_cvx.data.stream import Observe
+from amtl_cvx.families import family_of
 from amtl_cvx.holdout import Split, hold_out
 from amtl_cvx.losses import LOSSES, Loss
 from amtl_cvx.preparation import Preparation
@@ -56,16 +57,19 @@ def confirmed(
     certificate: Certificate,
     dataset: Dataset,
     model: Model,
-    W: Array,
+    predictors: Array,
     *,
     preparation: Preparation,
     observe: Observe | None = None,
 ) -> Certificate:
-    """The certificate of W, held against the rows where they are streamed."""
+    """The certificate of predictors, held against the rows where they are streamed."""
     if dataset.rows is None:
         return certificate
-    sums = evaluate(dataset.rows, W, model.loss, preparation, observe=observe)
-    return confirm(certificate, preparation.apply_tasks(dataset.train), model.loss, sums)
+    sums = evaluate(dataset.rows, predictors, model.loss, preparation, observe=observe)
+    found: Certificate = family_of(model).confirm(
+        certificate, preparation.apply_tasks(dataset.train), model, sums
+    )
+    return found
 
 
 def confirmed_solution(
@@ -82,7 +86,7 @@ def confirmed_solution(
             certificate,
             dataset,
             solution.model,
-            solution.W,
+            solution.predictors,
             preparation=preparation,
             observe=counting("judging on the rows"),
         )

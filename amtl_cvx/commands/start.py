@@ -1,4 +1,4 @@
-"""`fit --start RUN`: where a fit begins, a run of ours or any W and B.
+"""`fit --start RUN`: where a fit begins, a run of ours or any blocks (a W and B).
 
 A run that was interrupted, or a checkpoint of one that was killed, holds the state of its fit (`state.npz`):
 on the same data and model the fit goes on from there as if nothing had happened. Anything else, a run of
@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from amtl_cvx.certificate import infeasibility
 from amtl_cvx.commands.foreign import in_data_order
 from amtl_cvx.commands.settings import RUNNING_DEFAULTS, say_reading
 from amtl_cvx.commands.setup import Setup
 from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.families import DEFAULT, Found
 from amtl_cvx.runfolder import StoredRun, model_from_dict, model_to_dict, read_run, read_state
-from amtl_cvx.solution import Blocks, State
+from amtl_cvx.solution import State
 
 _COLUMNS = ("task", "target", "sep", "decimal", "encoding", "validation", "test")
 """Options of the reader, those of the run for a file of the same kind."""
@@ -62,7 +62,7 @@ class Beginning:
         kept = (chosen.get("coupling"), chosen.get("mu")) == (model.coupling, model.mu)
         return setup.described_choice() or (chosen if kept else None)
 
-    def at(self, setup: Setup, method: str) -> tuple[Blocks | State, str]:
+    def at(self, setup: Setup, method: str) -> tuple[Any, str]:
         """Where the fit begins, and the line that says so.
 
         Raises
@@ -79,26 +79,22 @@ class Beginning:
             other = f"it is a run of --method {self.state.method}"
         else:
             other = self._other(setup) if self.stored.run else ""
-        if method != "alternating":
+        family = self.stored.family
+        if not family.methods[method].takes_start:
             why = other or "it holds no state of such a run"
             raise ModelError(f"--start {self.path} is no start for --method {method} ({why}): leave it out")
         point = self._point(setup)
-        return point, f"begins at W and B of {self.path}{f': {other}' if other else ''}"
+        blocks = " and ".join(family.blocks)
+        return point, f"begins at {blocks} of {self.path}{f': {other}' if other else ''}"
 
-    def _point(self, setup: Setup) -> Blocks:
+    def _point(self, setup: Setup) -> Any:
+        family, tasks = self.stored.family, setup.train
         try:
-            found = in_data_order(self.stored, setup.train, ridge=None).point
-            W, B = setup.train.check_point(found.W, found.B)
-        except DataError as error:
+            found = in_data_order(self.stored, tasks, ridge=None).point
+            blocks = family.prepare_start(family.problem(tasks, setup.choice.model), found)
+        except (DataError, ModelError) as error:
             raise DataError(f"--start {self.path}: {error}") from error
-        miss = infeasibility(setup.choice.model, B)
-        if miss > 0.0:
-            raise DataError(
-                f"--start {self.path}: B must have a zero diagonal and lie in its feasible set"
-                f" ({setup.choice.model.transfer.demands(len(B))}), it misses that by {miss:.3g}: project it,"
-                " or give another start"
-            )
-        return Blocks(W, B)
+        return family.point(Found(blocks))
 
     def _other(self, setup: Setup) -> str:
         """What differs from the problem of the run, "" if nothing does."""
@@ -146,14 +142,19 @@ class Beginning:
 
 
 def read_start(path: Path) -> Beginning:
-    """A run folder, or a W and B in any layout that `read_run` knows; `DataError` for anything else."""
+    """A run folder of AMTL, or blocks in any layout that `read_run` knows; `DataError` for anything else."""
     try:
         stored = read_run(path)
         state = read_state(path if path.is_dir() else path.parent) if stored.run else None
-        if state is not None and not (
-            np.array_equal(state.W, stored.W) and np.array_equal(state.B, stored.B)
+        if state is not None and not all(
+            np.array_equal(state.blocks[name], block) for name, block in stored.blocks.items()
         ):
             state = None  # that of another file in the folder
     except DataError as error:
         raise DataError(f"--start: {error}") from error
+    if stored.family.name != DEFAULT:
+        raise DataError(
+            f"--start {path} is a run of the family {stored.family.name!r}, the command fits AMTL: go on from"
+            " it in Python, with Options(start=read_state(...))"
+        )
     return Beginning(path=path, stored=stored, state=state)

@@ -32,6 +32,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,6 @@ from amtl_cvx.data.header import CheckNames, column_name
 from amtl_cvx.data.mat import read_mat
 from amtl_cvx.data.npz import features_npz, read_arrays, read_npz
 from amtl_cvx.data.parquet import ParquetRows, features_parquet
-from amtl_cvx.data.point import PointArrays, read_point
 from amtl_cvx.data.problems import problem_names, problems_folder, read_problem
 from amtl_cvx.data.rows import ChunkedRows, Rows
 from amtl_cvx.data.stream import Observe, evaluate, factor, gather, has_labels, hold_out
@@ -266,3 +266,10 @@ def _no_dialect(what: str, dialect: Dialect) -> None:
         raise DataError(
             f"--sep, --decimal and --encoding are for .csv files, {what} needs none: leave them out"
         )
+
+
+def __getattr__(name: str) -> Any:
+    """`PointArrays` and `read_point`, of AMTL, which stands above the data."""
+    if name in ("PointArrays", "read_point"):
+        return getattr(importlib.import_module("amtl_cvx.amtl.point"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

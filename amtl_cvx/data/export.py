@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 
 from amtl_cvx.errors import DataError
-from amtl_cvx.families import DEFAULT
-from amtl_cvx.problem import Model, Problem, stored
+from amtl_cvx.families import DEFAULT, family_of
+from amtl_cvx.problem import stored
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.untrusted import read_json
 
@@ -38,7 +38,7 @@ _OPTIONAL: Mapping[str, type] = {"transfer_parameters": dict, "omega": str, "ome
 """And what it holds where there is any."""
 
 
-def export(tasks: TaskSet, model: Model, place: str | Path, *, source: str = "Python") -> None:
+def export(tasks: TaskSet, model: Any, place: str | Path, *, source: str = "Python") -> None:
     """Write a problem as a folder of arrays that `read` and `Problem.load` read back, all of it or nothing.
 
     Parameters
@@ -57,13 +57,13 @@ def export(tasks: TaskSet, model: Model, place: str | Path, *, source: str = "Py
     DataError
         For a folder with something in it, one that cannot be written, and for tasks that hold factors.
     """
-    model.check(tasks)
+    family_of(model).check(tasks, model)
     if any(task.compressed for task in tasks):
         raise DataError("the tasks hold factors of their rows: read the data with keep_rows=True")
     if model.loss.classification:
         signed = tuple(replace(task, y=np.where(task.y > 0, 1.0, -1.0)) for task in tasks)
         tasks = replace(tasks, tasks=signed)
-    Problem(tasks, model).save(place, source=source)
+    stored.write(tasks, model, place, source=source)
 
 
 def read_settings(folder: Path) -> Mapping[str, Any]:

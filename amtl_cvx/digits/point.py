@@ -95,3 +95,16 @@ class ProvenPoint:
             "feature_names": None if features is None else list(features),
         }
         return {**names, **self.to_dict()}
+
+    def lines(self, tasks: TaskSet) -> list[str]:
+        """J, and the entries of W and B that are not 0, one a line, by the names of features and tasks."""
+        names = tasks.names
+        features = tasks.feature_names or [f"feature {j}" for j in range(tasks.d)]
+        lines = [f"J = {self.objective}"]
+        for feature, row in zip(features, self.W, strict=True):
+            lines += [f"W[{feature}, {name}] = {value}" for name, value in zip(names, row, strict=True)]
+        for s, t in sorted(self.support):
+            lines.append(f"B[{names[s]}, {names[t]}] = {self.B[s][t]}  ({names[s]} helps {names[t]})")
+        for name, rows in zip(names, self.rows.get("kink", ()), strict=False):
+            lines.append(f"rows of {name} on their kinks: {', '.join(map(str, rows)) or 'none'}")
+        return lines

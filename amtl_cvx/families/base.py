@@ -13,7 +13,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from amtl_cvx.arrays import Array
+import numpy as np
+
+from amtl_cvx.arrays import Array, Indices
+from amtl_cvx.errors import DataError
 
 if TYPE_CHECKING:
     from amtl_cvx.graph import TransferGraph
@@ -117,6 +120,10 @@ class Family(abc.ABC):
     blocks: ClassVar[tuple[str, ...]]
     """In the order of a round."""
     methods: ClassVar[Mapping[str, type[Method]]]
+    places: ClassVar[tuple[str, str]] = ("columns of the predictors", "rows of the predictors")
+    """What the tasks and the features count, in words."""
+    streams: ClassVar[bool] = False
+    """Whether its certificates can be held against rows that are not in memory (`confirm`)."""
 
     @abc.abstractmethod
     def model_from(self, stored: Mapping[str, Any]) -> Any:
@@ -167,6 +174,58 @@ class Family(abc.ABC):
         """The blocks of a start that the user gives, or `AMTLError`."""
         return self.checked({name: getattr(start, name) for name in self.blocks}, tasks=problem.tasks)
 
+    def arranged(self, found: Found, *, tasks: Indices | None, features: Indices | None) -> Found:
+        """Blocks, and the order of a curriculum, in another order of the tasks and the features.
+
+        Task t of the result is task ``tasks[t]`` of what is given; None leaves all as they are.
+        """
+        for order in (tasks, features):
+            if order is not None and not np.array_equal(order, np.arange(len(order))):
+                raise DataError(
+                    f"the blocks of the family {self.name!r} cannot be taken in another order of tasks or"
+                    " features: give the data in theirs"
+                )
+        return found
+
+    def point(self, found: Found, *, ridge: float | None = None) -> Any:
+        """Blocks as the methods judge and begin at them; `ridge` is what the user says of a curriculum."""
+        return dict(found.blocks)
+
+    def repair(self, problem: Any, point: Any, *, judge: Callable[[Any], Any]) -> str | None:
+        """The line that names an order or a transpose with which a point passes that does not; else None."""
+        return None
+
+    def confirm(self, certificate: Any, tasks: TaskSet, model: Any, sums: Any) -> Any:
+        """The certificate held against sums over rows that are streamed (`data.evaluate`)."""
+        raise DataError(f"the family {self.name!r} judges rows in memory: read the data with keep_rows=True")
+
+    def climb(
+        self,
+        certificate: Any,
+        problem: Any,
+        blocks: Mapping[str, Array],
+        *,
+        level: str,
+        limit: float,
+        digits: int = 40,
+        proof: dict[str, Any] | None = None,
+        observe: Callable[[str], None] | None = None,
+    ) -> Any:
+        """How far a point that was judged gets above its judge (`ladder.Climb`); None without such rungs."""
+        return None
+
+    def baselines(self, model: Any) -> Mapping[str, tuple[str, Any]]:
+        """What a fit is scored beside, by its name: a method and a model."""
+        return {}
+
+    def check_memory(self, tasks: TaskSet, model: Any) -> None:
+        """`DataError` where a certificate takes more memory than there is."""
+        return None
+
+    def rule_that_changed(self, was: Mapping[str, Any], certificate: Any) -> str:
+        """The rule since which a point no longer passes that an earlier version certified; "" for none."""
+        return ""
+
     def fit(self, method: Method, tasks: TaskSet, model: Any, options: Options) -> Solution:
         """The fit by a method; a family may change coordinates around it."""
         return method.run(tasks, model, options)
@@ -178,6 +237,21 @@ class Family(abc.ABC):
     def stored_graph(self, stored: Any, *, threshold: float) -> TransferGraph | None:
         """The directed graph over the tasks of a stored run, for a family that learns one."""
         return None
+
+    def model_words(self, model: Any) -> str:
+        """A model in words, after its loss."""
+        return ""
+
+    def shortfall(self, certificate: Any) -> str:
+        """What misses which limit."""
+        return (
+            f"not certified: the relative residual is {certificate.relative:.1e}, its limit"
+            f" {certificate.tol:g}"
+        )
+
+    def advice(self, certificate: Any, model: Any, blocks: Mapping[str, Array]) -> str:
+        """What to try where blocks from elsewhere do not pass."""
+        return "check the model, then run the solver longer"
 
     def summary(self, solution: Solution) -> str:
         """What was learned, in a line."""
