@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -25,7 +27,7 @@ from amtl_cvx import (
     fit,
 )
 from amtl_cvx.cli import main
-from amtl_cvx.errors import ModelError
+from amtl_cvx.errors import ModelError, NotCertifiable
 from amtl_cvx.report.tables import tiles
 from amtl_cvx.runfolder import model_from_dict
 from amtl_cvx.scoring import NO_EDGES, SINGLE_TASK
@@ -265,6 +267,46 @@ def test_a_penalty_on_W_of_ones_own(
     finally:
         OMEGAS.clear()
         OMEGAS.update(known)
+
+
+THIRD = Fraction(1, 3)
+GAMMAS = (
+    ([[1.0, 0.0], [0.0, 1.0]], "of Fractions"),
+    ([[Fraction(1), Fraction(0)], [Fraction(1)]], "of Fractions"),
+    (None, "of Fractions"),
+    ([[Fraction(1), Fraction(1, 10**14)], [Fraction(0), Fraction(1)]], "not symmetric"),
+    ([[Fraction(1) + THIRD, Fraction(0)], [Fraction(0), Fraction(1)]], "not that of its root"),
+    ([[Fraction(1), Fraction(0)]], "not that of its root"),
+)
+
+
+@pytest.mark.parametrize(("rows", "words"), GAMMAS)
+def test_an_exact_gamma_that_is_not_exact_proves_nothing(rows: Any, words: str) -> None:
+    class Own(Ridge):
+        def exact_gram(self, T: int) -> Any:
+            return rows
+
+    with pytest.raises(NotCertifiable, match=words):
+        Own(rho=0.3).exact(2)
+
+
+def test_whole_numbers_are_exact() -> None:
+    class Own(Ridge):
+        def exact_gram(self, T: int) -> Any:
+            return np.eye(T, dtype=np.int64)
+
+    tenth = Fraction(0.1)  # of the double, which is not 1/10
+    assert Own(rho=0.1).exact(2) == ((tenth, 0), (0, tenth))
+
+
+@pytest.mark.parametrize("root", [np.eye(3), np.ones(2), np.float64(1.0), [[1.0, 0.0], [0.0, 1.0]]])
+def test_a_root_of_another_shape_is_refused(root: Any) -> None:
+    class Own(Ridge):
+        def root(self, T: int) -> Any:
+            return root
+
+    with pytest.raises(ModelError, match=r"its root for T = 2 must be an array \(2, k\)"):
+        Own(rho=0.3).check(2)
 
 
 def test_many_features_are_reduced_to_their_rows(rng: np.random.Generator) -> None:

@@ -43,21 +43,36 @@ class QuadraticPenalty(WeightPenalty):
 
     def check(self, T: int) -> None:
         """Raise `ModelError` where `value` is not that of `root`: a class of one's own may be torn."""
-        W = np.random.default_rng(0).normal(size=(2, T))
-        value, squares = self.value(W), float(self.rho) * float(((W @ self.root(T)) ** 2).sum())
+        W, G = np.random.default_rng(0).normal(size=(2, T)), self.root(T)
+        if not isinstance(G, np.ndarray) or G.ndim != 2 or len(G) != T:
+            raise ModelError(
+                f"the penalty {self.name}: its root for T = {T} must be an array ({T}, k), got {np.shape(G)}"
+            )
+        value, squares = self.value(W), float(self.rho) * float(((W @ G) ** 2).sum())
         if not abs(value - squares) <= 1e-10 * abs(squares):
             raise ModelError(
                 f"the penalty {self.name}: its value and its root differ, {value:g} and {squares:g}"
             )
 
     def exact(self, T: int) -> tuple[tuple[Fraction, ...], ...]:
-        """rho Gamma in rationals; `NotCertifiable` where `exact_gram` is not that of `root`."""
+        """rho Gamma in rationals; `NotCertifiable` where `exact_gram` is not exact, or not that of `root`."""
         rows = self.exact_gram(T)
-        Gamma, found = self.gram(T), np.array(rows, dtype=float)
+        try:  # of doubles Fraction would make rationals, of NumPy's integers such as overflow
+            exact = [
+                [Fraction(int(entry.numerator), int(entry.denominator)) for entry in row] for row in rows
+            ]
+            found = np.array(exact, dtype=float)
+        except (AttributeError, TypeError, ValueError) as error:
+            raise NotCertifiable(
+                f"the penalty {self.name}: its exact Gamma must be ({T}, {T}) of Fractions"
+            ) from error
+        Gamma = self.gram(T)
         if found.shape != (T, T) or not np.abs(found - Gamma).max() <= 1e-12 * np.abs(Gamma).max():
             raise NotCertifiable(f"the penalty {self.name}: its exact Gamma is not that of its root")
+        if any(exact[s][t] != exact[t][s] for s in range(T) for t in range(s)):
+            raise NotCertifiable(f"the penalty {self.name}: its exact Gamma is not symmetric")
         rho = Fraction(float(self.rho))
-        return tuple(tuple(rho * entry for entry in row) for row in rows)
+        return tuple(tuple(rho * entry for entry in row) for row in exact)
 
     def bounds_W(self, T: int) -> bool:
         values = np.linalg.svd(self.root(T), compute_uv=False)
