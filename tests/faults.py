@@ -545,6 +545,10 @@ STORED = (
     Fault("tasks that are equal by value share rows", "problem.stored:_shared", "(one.view(np.int64) == other.view(np.int64))", "(one == other)", c.stored_problems_come_back),
     Fault("a mean over the rows of the factor", "problem.stored:_tasks", 'int(rows[t]) if', 'None if', c.stored_problems_come_back),
     Fault("the second number of a penalty is lost", "problem.making:made_from", 'stored.get("transfer_parameters")', "None", c.stored_problems_come_back),
+    Fault("a model of another family is read as AMTL's", "problem.stored:model_from", 'stored.get("family", DEFAULT)', "DEFAULT", c.another_family_reads_its_own_models),
+    Fault("rows of W stay where they were", "amtl.orders:arranged", "point.by_features(features)", "point", c.points_follow_their_names),
+    Fault("a curriculum in the numbers of the file", "amtl.orders:arranged", "order=point.learned(found.order)", "order=found.order", c.points_follow_their_names),
+    Fault("what a worker calls certified is believed", "experiment.jobs:_judged", "if certified and not certificate.passes:", "if not certified:", c.a_workers_claim_is_judged),
 )  # fmt: skip
 
 OMEGA = (

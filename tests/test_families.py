@@ -16,6 +16,7 @@ from toy_family import Sweeping, ToyModel
 from amtl_cvx import families, run
 from amtl_cvx.data import read
 from amtl_cvx.errors import DataError, ModelError, SolveError
+from amtl_cvx.experiment.jobs import Job, _judged, fit_many
 from amtl_cvx.families import family_named, family_of
 from amtl_cvx.methods import fit
 from amtl_cvx.options import Options
@@ -181,6 +182,17 @@ def test_the_commands_judge_its_runs_and_say_what_is_of_amtl(run: Run, tmp_path:
     assert refused.code == 2 and "family 'toy'" in refused.err and not Path("new").exists()
 
 
+def test_its_fits_stand_side_by_side_and_a_workers_claim_is_judged_again() -> None:
+    tasks, model, _ = problem()
+    jobs = [Job(tasks=tasks, model=replace(model, decay=decay)) for decay in (0.3, 0.5)]
+    one, other = fit_many(jobs)
+    assert one.objective == fitted().objective < other.objective
+    again = _judged(jobs[0], one)
+    assert again is not None and again.certificate.to_dict() == one.certificate.to_dict()
+    np.testing.assert_array_equal(again.losses, one.losses)
+    assert _judged(jobs[1], one) is None  # of another model it is no minimum
+
+
 def test_its_certificate_fails_with_what_is_missed(run: Run) -> None:
     """A bias that is one off; and tasks in another order, which no one can bring into that of the data."""
     tasks, model, _ = problem()
@@ -219,7 +231,12 @@ def test_nothing_that_speaks_of_blocks_names_those_of_amtl() -> None:
     places += [*(package / "families").glob("*.py"), *(package / "report").glob("*.py")]
     places += [*(package / "runfolder").glob("*.py"), package / "plotting" / "convergence.py"]
     places += [*(package / "commands").rglob("*.py"), *(package / "data").glob("*.py")]
-    places += [package / "problem" / "stored.py", package / "cli.py", package / "console.py"]
+    places += [
+        package / "problem" / "stored.py",
+        package / "experiment" / "jobs.py",
+        package / "cli.py",
+        package / "console.py",
+    ]
     places.remove(package / "data" / "stream.py")  # W is a keyword of `data.evaluate`, from the start
     for place in places:
         for node in ast.walk(ast.parse(place.read_text(encoding="utf-8"))):

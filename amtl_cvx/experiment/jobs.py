@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
+from amtl_cvx.families import Found, family_of
 from amtl_cvx.methods import fit, method_named
 from amtl_cvx.options import Options
 from amtl_cvx.parallel import ordered_map
 from amtl_cvx.problem import Model
-from amtl_cvx.solution import Blocks, Solution, Status
+from amtl_cvx.solution import Solution, Status
 from amtl_cvx.subproblems import Problems
 from amtl_cvx.tasks import TaskSet
 
@@ -87,8 +88,10 @@ def _judged(job: Job, solution: Solution) -> Solution | None:
     """A worker's solution with a certificate of this process, None where it claims one that it has not."""
     if not isinstance(solution, Solution) or solution.method != job.method:
         return None
-    point = Blocks(solution.W, solution.B, solution.order, solution.ridge)
-    certificate = method_named(job.method).judge(job.tasks, job.model, point, job.options.tol)
+    family = family_of(job.model)
+    point = family.point(Found(solution.blocks, order=solution.order), ridge=solution.ridge)
+    judge = method_named(job.method, family=family.name).judge
+    certificate = judge(job.tasks, job.model, point, job.options.tol)
     certified = solution.status is Status.CERTIFIED or solution.certificate.passes
     if certified and not certificate.passes:
         return None
@@ -96,7 +99,7 @@ def _judged(job: Job, solution: Solution) -> Solution | None:
         solution,
         certificate=certificate,
         objective=certificate.objective,
-        losses=job.model.losses(job.tasks, solution.W),
+        losses=family.losses(job.tasks, job.model, solution.blocks),
         model=job.model,
         task_names=job.tasks.names,
         feature_names=job.tasks.feature_names,

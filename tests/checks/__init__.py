@@ -112,7 +112,12 @@ from checks.search import (
     polished_points_are_no_higher,
     rises_beyond_the_gap_are_errors,
 )
-from checks.stored import stored_problems_come_back
+from checks.stored import (
+    a_workers_claim_is_judged,
+    another_family_reads_its_own_models,
+    points_follow_their_names,
+    stored_problems_come_back,
+)
 from checks.terms import (
     best_transfers,
     gap_of_every_penalty_holds,
@@ -143,6 +148,9 @@ from checks.weights_exact import (
 )
 
 __all__ = [
+    "points_follow_their_names",
+    "another_family_reads_its_own_models",
+    "a_workers_claim_is_judged",
     "digits_with_omega_are_those_of_J",
     "gap_W_with_omega_is_primal_minus_dual",
     "growth_pays_for_omega",
