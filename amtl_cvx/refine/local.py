@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as sl
 
-from amtl_cvx.arrays.cholesky import halved
+from amtl_cvx.arrays.cholesky import factored, halved
 from amtl_cvx.certificate.curvature import edge_blocks
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.problem import Point
@@ -90,6 +90,8 @@ class Trust:
     def convex(self, S: Array) -> Array:
         """S with its negative curvature, or up to twice as much, added to the diagonal."""
         if len(S) <= _DENSE_EIGENVALUE:
+            if _definite(S):
+                return S
             smallest = float(sl.eigh(S, eigvals_only=True, subset_by_index=[0, 0], check_finite=False)[0])
             return shifted(S, 1.01 * max(0.0, -smallest))
         if _definite(shifted(S, self.curvature / 2.0)):
@@ -113,8 +115,8 @@ def shifted(S: Array, shift: float) -> Array:
 
 def _definite(S: Array) -> bool:
     try:
-        sl.cholesky(S.T, lower=False, check_finite=False)
-    except sl.LinAlgError:
+        factored(S.copy())
+    except np.linalg.LinAlgError:
         return False
     return True
 
