@@ -5,6 +5,10 @@ history, run folder, report, plots and command line speak of blocks and ask the 
 problem is written and read, its convex steps with their gaps, its residuals, its judge, scores, pictures and
 words. A new family is one folder with a `Family`, and one line in `FAMILIES` (or `register`, for one that
 lives elsewhere).
+
+The commands `certify`, `predict`, `plot` and `export` take a run of any family, and refuse the options of
+AMTL beside one of another; `fit` and `explore`, whose options are those of AMTL, fit AMTL. A stored problem
+names its family where that is not AMTL.
 """
 
 from __future__ import annotations
