@@ -155,10 +155,19 @@ class Plugins(Generic[Kind]):
                 f"cannot import the {self.noun} {path}: {error}: run where {module.partition('.')[0]} can be"
                 " imported, or install it"
             ) from error
+        except Exception as error:  # whatever the file of somebody else does
+            raise ModelError(
+                f"cannot import the {self.noun} {path}: {module} raises {type(error).__name__}: {error}"
+            ) from error
         finally:
             sys.path.remove(here)
         if not (isinstance(cls, type) and issubclass(cls, self.base)):
             raise ModelError(f"{path} is no {self.noun}: expected a class derived from {self.base.__name__}")
+        lacks = ", ".join(sorted(cls.__abstractmethods__))  # type: ignore[attr-defined]
+        fields = dataclasses.is_dataclass(cls)
+        if lacks or not fields:
+            what = f"it lacks {lacks}" if lacks else "it is no dataclass"
+            raise ModelError(f"{path} is no {self.noun}: {what}; the guide, chapter Extend, has an example")
         return cls
 
 

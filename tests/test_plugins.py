@@ -77,6 +77,39 @@ class Other:
 '''
 
 
+HALF = """
+from amtl_cvx.transfer import TransferPenalty
+
+class Lacking(TransferPenalty):
+    name = "lacking"
+
+class Plain(TransferPenalty):
+    name = "plain"
+    expression = value = prox = conjugate = lambda self, *given: 0.0
+"""
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "words"),
+    [
+        (HALF, "Lacking", "it lacks expression, prox, value"),
+        (HALF, "Plain", "it is no dataclass"),
+        ("def (", "Any", "raises SyntaxError"),
+        ("1 / 0", "Any", "raises ZeroDivisionError: division by zero"),
+    ],
+)
+def test_a_class_that_is_not_whole_is_refused(
+    content: str, name: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("half_a_class.py").write_text(content)
+    try:
+        with pytest.raises(ModelError, match=words):
+            transfers.admit(f"half_a_class:{name}")
+    finally:
+        sys.modules.pop("half_a_class", None)
+
+
 def write_table(path: Path, rng: np.random.Generator) -> None:
     """Three tasks of six rows, two features."""
     lines = ["shop,a,b,y"]
