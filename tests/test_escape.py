@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from cases import (
@@ -19,6 +22,7 @@ from amtl_cvx.certificate.escape import Growth, change
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem, make_model
 from amtl_cvx.tasks import TaskSet
+from amtl_cvx.weights import make_omega
 
 
 @pytest.mark.slow
@@ -49,6 +53,19 @@ def test_a_stationary_point_with_free_edges_is_not_rejected_by_a_loose_bound(
 def fall_of(reason: str) -> float:
     """The part of itself by which J falls, as the reason says."""
     return float(reason.split("falls by ")[1].split(" of itself")[0])
+
+
+def test_the_penalty_that_a_reason_names_gives_J_a_minimum() -> None:
+    """Both tasks are separable, J falls to 0 as they grow alike: a penalty on differences is no cure."""
+    X, y = np.array([[-2.0], [-1.0], [1.0], [1.5]]), np.array([-1.0, -1.0, 1.0, 1.0])
+    tasks = TaskSet.from_arrays([X, X], [y, y])
+    model = make_model(loss="logistic", mu=0.005, coupling=1.0)
+    found = certify(Problem(tasks, model).at(np.full((1, 2), 30.0), np.array([[0.0, 1.0], [1.0, 0.0]])))
+    assert not found.passes
+    named = re.search(r"--omega ([a-z]+:[0-9.]+)", found.reasons["minimum"])
+    assert named is not None
+    fitted = alternate(tasks, replace(model, omega=make_omega(named[1])), Options(engine="fast"))
+    assert fitted.certificate.passes and np.abs(fitted.W).max() < 30.0
 
 
 def test_a_fall_of_J_in_directions_that_no_row_sees_is_measured() -> None:

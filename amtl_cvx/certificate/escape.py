@@ -134,9 +134,10 @@ def _risen(omega: QuadraticPenalty, W: Array, move: Array) -> tuple[float, float
 
 
 def _remedy(whole: bool) -> str:
+    cure = "use a penalty on W (--omega ridge:1), "
     if whole:
-        return "give these tasks more rows or fewer features, or drop them"
-    return "drop features that are constant in these tasks or depend on others, or give them more rows"
+        return f"{cure}give these tasks more rows or fewer features, or drop them"
+    return f"{cure}drop features that are constant in these tasks or depend on others, or give them more rows"
 
 
 def _names(tasks: TaskSet, which: Mask) -> str:

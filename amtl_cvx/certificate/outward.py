@@ -43,8 +43,9 @@ def outward(point: Point, *, limit: float) -> str:
     return (
         f"J may have no minimum here: it falls by {fall / point.objective:.1e} of itself, and at each step on"
         " the way, when what no row of its own task sees of the predictors grows tenfold and edges"
-        f" follow, and I - B is nearly singular ({point.sigma_min:.1e}); use a penalty on W (--omega mean:1),"
-        " drop features that are constant in a task or depend on others, or give such tasks more rows"
+        f" follow, and I - B is nearly singular ({point.sigma_min:.1e}); use a penalty on W (--omega"
+        " ridge:1), drop features that are constant in a task or depend on others, or give such tasks more"
+        " rows"
     )
 
 

@@ -39,7 +39,7 @@ from amtl_cvx.problem.squares import least_singular
 _SHIFTS = 10.0 ** np.arange(-15.0, -2.0, 2.0)
 _LENGTHS = (64.0, 16.0, 4.0, 1.0, 0.25, 0.0625)
 _PART = 1e-2  # of the limit: what no step is tried for
-_CURE = "use a penalty on W (--omega mean:1), or give such tasks more rows or fewer features, or drop them"
+_CURE = "use a penalty on W (--omega ridge:1), or give such tasks more rows or fewer features, or drop them"
 _GROWN = 10.0
 _COST = 1e-3  # of J: what growing may cost before W and B move
 _DEEP = 1e-3  # of J: a fall with which no point passes

@@ -258,7 +258,7 @@ def _advice(solution: Solution, setup: Setup, arguments: Namespace) -> str:
     if "growth" in certificate.reasons:
         return "what the reason says, or go on from here with --start, should the minimum be far out"
     if "minimum" in certificate.reasons:
-        return "change the data as the reason says, for no setting of the method makes up for it"
+        return "change the model or the data as the reason says, for no setting of the method makes up for it"
     if certificate.relative <= certificate.tol:  # gaps are held against J, which is 0 by now
         return "more rows, fewer features or a larger --mu keep the objective from 0, or a larger --tol"
     others = "another --solver, or a larger --tol"

@@ -61,7 +61,7 @@ def recession_words(point: Point, fall: float) -> str:
         f"J may have no minimum here: no row of {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"
         f" speaks against a direction in which their predictors, up to {longest:.1e} long, grow, carried by a"
         f" cycle of edges; as they grow tenfold J falls by {fall / point.objective:.1e} of"
-        " itself, and at each step on the way; use a penalty on W (--omega mean:1), drop features that are"
+        " itself, and at each step on the way; use a penalty on W (--omega ridge:1), drop features that are"
         " constant in these tasks but for few rows, or give them more rows"
     )
 
