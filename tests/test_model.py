@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +20,7 @@ from cases import (
     literal_row,
     loss_id,
     penalty_id,
+    random_tasks,
     random_transfer,
     tasks_for,
     weight_id,
@@ -26,7 +30,8 @@ from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Logistic, Loss, Squared
 from amtl_cvx.problem import Model, Point, Problem, make_model
 from amtl_cvx.tasks import TaskSet
-from amtl_cvx.transfer import LossWeightedL1, TransferPenalty
+from amtl_cvx.transfer import ElasticNet, LossWeightedL1, TransferPenalty
+from amtl_cvx.weights import Ridge
 
 every_loss = pytest.mark.parametrize("loss", (*LOSS_CASES, *NONSMOOTH_CASES), ids=loss_id)
 every_weight = pytest.mark.parametrize("weights", WEIGHT_CASES, ids=weight_id)
@@ -147,6 +152,29 @@ def test_inverse_sqrt_on_sums_is_amtl_imbalanced(rng: np.random.Generator) -> No
 def test_settings_out_of_range_are_refused(settings: dict[str, object], said: str) -> None:
     with pytest.raises(ModelError, match=said):
         make_model(**({"mu": 0.1, "coupling": 1.0} | settings))  # type: ignore[arg-type]
+
+
+SMALL = (np.float32(0.5), np.float16(0.5), np.longdouble(0.5), Fraction(1, 2), np.int8(100), np.uint8(200))
+
+
+@pytest.mark.parametrize("number", SMALL, ids=lambda number: type(number).__name__)
+def test_numbers_of_few_bits_are_those_of_64(number: Any, rng: np.random.Generator) -> None:
+    """2 coupling of eight bits is -56 for 100, and J of 16 bits has three digits."""
+    tasks, W, B = random_tasks(rng), rng.normal(size=(6, 4)), random_transfer(rng, 4)
+    terms = (ElasticNet(mu=number, rho=number), Ridge(rho=number))
+    plain = (ElasticNet(mu=float(number), rho=float(number)), Ridge(rho=float(number)))
+    given, same = (
+        Model(transfer=transfer, omega=omega, coupling=coupling)
+        for (transfer, omega), coupling in ((terms, number), (plain, float(number)))
+    )
+    assert given == same and type(given.objective(tasks, W, B)) is type(same.objective(tasks, W, B))
+    assert np.array_equal(given.gradient_W(tasks, W, B), same.gradient_W(tasks, W, B))
+
+
+@pytest.mark.parametrize("make", [lambda mu: LossWeightedL1(mu=mu), lambda rho: Ridge(rho=rho)])
+def test_a_whole_number_beyond_all_doubles_is_refused(make: Callable[[int], object]) -> None:
+    with pytest.raises(ModelError, match="must be a finite number"):
+        make(10**400)
 
 
 def test_the_model_checks_labels_and_the_number_of_task_weights(rng: np.random.Generator) -> None:

@@ -156,8 +156,17 @@ def _is_vector(X: object) -> bool:
 
 
 def is_number(value: object) -> TypeGuard[float]:
-    """Whether a setting is a real number; a bool, which Python takes for 0 or 1, is none."""
-    return isinstance(value, Real) and not isinstance(value, bool)
+    """Whether a setting is a real number, and no whole one beyond all doubles.
+
+    A bool, which Python takes for 0 or 1, is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
 
 
 def check_weights(

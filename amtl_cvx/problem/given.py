@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import TypeVar
+
 import numpy as np
 
+from amtl_cvx.arrays import is_number
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, make_loss
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.weights import QuadraticPenalty, make_omega
+
+Term = TypeVar("Term")
 
 
 def check_squares(tasks: TaskSet) -> None:
@@ -40,7 +46,17 @@ def omega_of(omega: object) -> QuadraticPenalty | None:
         raise ModelError(
             f"omega must be a quadratic penalty such as Ridge(rho=0.1), its term, or None, got {shown(omega)}"
         )
-    return found
+    return None if found is None else plain(found)
+
+
+def plain(term: Term) -> Term:
+    """A term with its numbers as Python's: one of 32 bits makes J one of 32 bits, of 8 bits it overflows."""
+    found = {
+        field.name: float(value)
+        for field in dataclasses.fields(term)  # type: ignore[arg-type]
+        if field.init and is_number(value := getattr(term, field.name)) and type(value) not in (int, float)
+    }
+    return dataclasses.replace(term, **found) if found else term  # type: ignore[type-var]
 
 
 def shown(value: object) -> str:

@@ -26,7 +26,7 @@ from amtl_cvx.arrays import is_number, nameless, numbers
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, Squared, loss_label
 from amtl_cvx.notebook import paragraph
-from amtl_cvx.problem.given import check_squares, loss_of, omega_of, shown
+from amtl_cvx.problem.given import check_squares, loss_of, omega_of, plain, shown
 from amtl_cvx.problem.parameters import as_stored
 from amtl_cvx.tasks import Array, TaskSet, check_tasks
 from amtl_cvx.transfer import TransferPenalty, transfers
@@ -92,6 +92,8 @@ class Model:
             raise ModelError(f"coupling must be a finite number > 0, got {coupling!r}")
         if not 1e-300 <= float(coupling) <= 1e300:  # 1 / coupling and 2 coupling are numbers
             raise ModelError(f"coupling must lie between 1e-300 and 1e300, got {coupling!r}")
+        object.__setattr__(self, "coupling", float(coupling))
+        object.__setattr__(self, "transfer", plain(transfer))
         if isinstance(self.task_weights, str):
             if self.task_weights not in TASK_WEIGHTS:
                 raise ModelError(
