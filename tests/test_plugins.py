@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cases import Array, random_tasks
 from cases import SourceGroupL2 as Own
-from cases import random_tasks
 from penalty_cases import Blind
 
 from amtl_cvx import Logistic, Model, TaskSet, certify, fit
@@ -231,3 +231,13 @@ def test_save_and_read_from_python(
     stored = read_run(tmp_path / "run")
     again = certify(tasks, stored.model, stored.W, stored.B)
     assert again.passes and isinstance(tasks, TaskSet)
+
+
+def test_a_conjugate_that_is_no_number_proves_nothing(rng: np.random.Generator) -> None:
+    class Silent(Own):
+        def conjugate(self, S: Array, losses: Array) -> float:
+            return float("nan")
+
+    tasks, model = random_tasks(rng), Model(transfer=Silent(mu=0.3), coupling=0.5)
+    found = certify(tasks, model, np.zeros((tasks.d, tasks.T)), np.zeros((tasks.T, tasks.T)))
+    assert found.gap_B == np.inf and not found.passes

@@ -111,4 +111,4 @@ class _Judge:
     def _conjugate(self, S: Array) -> float:
         found = self.model.transfer.conjugate(S, self.low)
         assert found is not None
-        return float(found)
+        return np.inf if np.isnan(found) else float(found)  # of a class that says nothing, nothing is known
