@@ -59,7 +59,7 @@ def test_one_row_that_speaks_against_it_is_enough() -> None:
 
 @pytest.mark.parametrize(
     ("loss", "y", "expected"),
-    [(Squared(), 3.0, [[1.0, 2.0], [-1.0, -2.0]]), (Poisson(), 0.0, [[-1.0, -2.0]])],
+    [(Squared(), 3.0, [[0.5, 1.0], [-0.5, -1.0]]), (Poisson(), 0.0, [[-0.5, -1.0]])],
     ids=["squared", "poisson"],
 )
 def test_rows_stand_for_how_their_loss_rises(loss: Loss, y: float, expected: Array) -> None:
@@ -73,6 +73,16 @@ def test_rows_stand_for_how_their_loss_rises(loss: Loss, y: float, expected: Arr
 def test_nothing_is_carried_where_I_minus_B_is_regular() -> None:
     point = carried(1e4)
     assert _move(point.at(B=0.5 * point.B)) is None and recession_fall(point.at(B=np.zeros((3, 3)))) == 0.0
+
+
+@pytest.mark.parametrize("size", [0.0, 5e-324, 1e-200, 1e-16])
+def test_rows_of_rounding_speak_against_nothing(size: float) -> None:
+    """A compressed task may have such rows; their squares are 0."""
+    point = carried(1e4)
+    X = [np.vstack([task.X, [0.0, size]]) for task in point.tasks]
+    tasks = TaskSet.from_arrays(X, [np.append(task.y, 1.0) for task in point.tasks])
+    move = _move(Problem(tasks, point.model).at(*point))
+    assert move is not None and np.abs(move - _move(point)).max() <= 1e-9 * np.abs(move).max()
 
 
 def test_a_cycle_is_closed_or_J_may_rise_again() -> None:

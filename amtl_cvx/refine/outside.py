@@ -79,7 +79,7 @@ def farther(point: Point, spaces: OwnSpaces, *, below: float) -> Point | None:
             trial = trial.at(W=minimal_weights(trial))
             if trial.objective < below and _longest(trial.W) > 10.0 * _longest(point.W):
                 return trial
-    except SolveError:
+    except (SolveError, RuntimeError):  # of a step, or of non-negative least squares
         pass
     return None
 

@@ -33,6 +33,7 @@ from amtl_cvx.refine.local import exact_round
 _FACTORS = (1.01, 1.1, 2.0, 10.0)
 _PART = 1e-3  # of the largest entry of u
 _OPEN = 1e-2  # of that: what other tasks have to add, so that the cycle is not closed in S
+_EPS = float(np.finfo(np.float64).eps)
 _LEAST = 1e-3  # of f: what is left of it in the cone
 
 
@@ -44,7 +45,10 @@ def recession_fall(point: Point) -> float:
     try:
         start = last = exact_round(point)
         for factor in _FACTORS:
-            trial = exact_round(point.at(W=point.W + (factor - 1.0) * move))
+            moved = point.at(W=point.W + (factor - 1.0) * move)
+            if not np.isfinite(moved.objective):
+                return 0.0
+            trial = exact_round(moved)
             if not trial.objective + rounding_of_J(trial) < last.objective:
                 return 0.0
             last = trial
@@ -84,9 +88,10 @@ def _move(point: Point) -> Array | None:
     f = point.W @ u
     length = float(np.linalg.norm(f))
     sides = [_against(point, int(t), float(np.sign(u[t]))) for t in np.flatnonzero(chosen)]
-    A = np.vstack([side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides if len(side)])
-    if not length > 0.0:
+    A = np.vstack(sides)
+    if not (0.0 < length < np.inf and len(A)):
         return None
+    A /= np.linalg.norm(A, axis=1, keepdims=True)
     try:
         inside = f / length + A.T @ so.nnls(A.T, -f / length)[0]
     except RuntimeError:  # the limit of its steps
@@ -97,9 +102,13 @@ def _move(point: Point) -> Array | None:
 
 
 def _against(point: Point, t: int, sign: float) -> Array:
-    """Rows a (n, d) with a'f >= 0 for every f along which the loss of a task does not rise."""
+    """Rows a (n, d) with a'f >= 0 for every f along which the loss of a task does not rise.
+
+    Each with a largest entry of 1; those of rounding, which compressed tasks have, are none.
+    """
     task, loss = point.tasks[t], point.model.loss
     low, high = loss.domain(task.y)
-    seen = np.abs(task.X).max(axis=1, initial=0.0) > 0.0
+    sizes = np.abs(task.X).max(axis=1, initial=0.0)
+    seen = sizes > max(task.X.shape) * _EPS * sizes.max(initial=0.0)
     up, down = seen & (low < 0.0), seen & (high > 0.0)  # it rises as the score falls, as it grows
-    return sign * np.vstack([task.X[up], -task.X[down]])
+    return sign * np.vstack([task.X[up] / sizes[up, None], -task.X[down] / sizes[down, None]])
