@@ -85,6 +85,8 @@ def _followed(point: Point) -> Point | None:
             B[on, t] = np.maximum(sl.solve_triangular(R, Q.T @ W[:, t] - pull), 0.0)
         point = point.at(B=B)
         for _ in range(1 if point.model.loss.quadratic else _NEWTON):
+            if not np.isfinite(point.losses).all():
+                return None
             H = point.hessian_W()
             unit = np.sqrt(np.diag(H))
             factor = sl.cho_factor(H / np.outer(unit, unit), lower=True)
@@ -92,7 +94,7 @@ def _followed(point: Point) -> Point | None:
             point = point.at(W=point.W - step.reshape(point.W.shape[::-1]).T)
     except (sl.LinAlgError, ValueError):
         return None
-    return point if np.isfinite(point.objective) else None
+    return point if np.isfinite(point.losses).all() else None
 
 
 def rounding_of_J(point: Point) -> float:

@@ -21,7 +21,8 @@ at a point that is built and J computed there (`farther`):
 * W: each task by itself with a thousandth of the coupling. Its columns say what is to be lent.
 * Pairs of tasks, those whose rows see least first. Each pair takes the u that the others need most, as long
   as that leaves less to be lent; K = `FAR` times the longest predictor.
-* `ROUNDS` exact rounds of the alternation, B-step first, which find all edges.
+* Exact rounds of the alternation, B-step first, which find all edges: `ROUNDS`, or fewer where J has fallen
+  too little in the last one to become as low as asked for.
 
 J that is lower there on two looks running, with predictors ten times as long as those of the fit, ends it.
 Nothing is timed or guessed: that J is lower is computed. It is no proof that there is no minimum, which may
@@ -50,8 +51,8 @@ from amtl_cvx.subproblems.numpy_steps import minimal_weights
 
 FAR = 1e3
 """How much longer predictors are where J is tried."""
-ROUNDS = 3
-"""Exact rounds of the alternation there."""
+ROUNDS = 10
+"""Exact rounds of the alternation there at most, as long as they can still reach what J is to be below."""
 LOOK = 4
 """Slow steps before the first look; each later one waits for twice as many."""
 OFTEN = 8
@@ -74,11 +75,15 @@ def farther(point: Point, spaces: OwnSpaces, *, below: float) -> Point | None:
         for pair, u in carriers:
             W[:, pair] += FAR * _longest(alone) * u[:, None]
         trial = point.at(W=W, B=point.model.transfer.start(point.tasks.T))
-        for _ in range(ROUNDS):
-            trial = trial.at(B=step.solve(trial).value)
+        if not np.isfinite(trial.losses).all():  # exp of scores that are rounding times K
+            return None
+        for left in reversed(range(ROUNDS)):
+            before, trial = trial.objective, trial.at(B=step.solve(trial).value)
             trial = trial.at(W=minimal_weights(trial))
             if trial.objective < below and _longest(trial.W) > 10.0 * _longest(point.W):
                 return trial
+            if trial.objective - below > left * (before - trial.objective):
+                return None  # out of reach
     except (SolveError, RuntimeError):  # of a step, or of non-negative least squares
         pass
     return None

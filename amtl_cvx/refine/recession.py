@@ -46,7 +46,7 @@ def recession_fall(point: Point) -> float:
         start = last = exact_round(point)
         for factor in _FACTORS:
             moved = point.at(W=point.W + (factor - 1.0) * move)
-            if not np.isfinite(moved.objective):
+            if not np.isfinite(moved.losses).all():
                 return 0.0
             trial = exact_round(moved)
             if not trial.objective + rounding_of_J(trial) < last.objective:
