@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import cvxpy as cp
@@ -240,12 +240,12 @@ def test_tasks_of_equal_size_are_evaluated_as_one_block(
     loss: Loss, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tasks = random_tasks(rng, loss=loss.name, counts=(9, 9, 9, 9))
-    model, W = model_of(loss), rng.normal(size=(tasks.d, tasks.T))
-    evaluate: list[Callable[[TaskSet, Array], Array]] = [model.losses, model.loss_gradient]
+    W = rng.normal(size=(tasks.d, tasks.T))
+    point = Problem(tasks, model_of(loss)).at(W, np.zeros((tasks.T, tasks.T)))
     assert tasks.block is not None and random_tasks(rng).block is None
-    for function, one in zip(evaluate, (loss.value, loss.gradient), strict=True):
+    for found, one in ((point.losses, loss.value), (point.loss_gradient, loss.gradient)):
         single = np.stack([one(task, w) for task, w in zip(tasks, W.T, strict=True)], axis=-1)
-        assert function(tasks, W) == pytest.approx(single, rel=1e-12, abs=1e-13)
+        assert found == pytest.approx(single, rel=1e-12, abs=1e-13)
 
 
 def test_values_that_are_no_numbers_reach_no_solver() -> None:
