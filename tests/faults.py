@@ -488,7 +488,7 @@ SEARCH = (
     Fault("a double below that is above", "certificate:double_below", "-math.inf", "math.inf", c.words_are_rounded_outward),
     Fault("a cycle carries all of f", "refine.recession:_move", "f / length + A.T @ so.nnls(A.T, -f / length)[0]", "f / length", c.cycles_carry_what_no_row_speaks_against),
     Fault("a cycle with an open end", "refine.recession:_move", "np.abs(u[chosen] @ M).max() > _OPEN", "False", c.cycles_carry_what_no_row_speaks_against),
-    Fault("rows that rise with their score left out", "refine.recession:_against", "-task.X[down]", "-task.X[:0]", c.cycles_carry_what_no_row_speaks_against),
+    Fault("rows that rise with their score left out", "refine.recession:_against", "-task.X[down] / sizes[down, None]", "task.X[:0]", c.cycles_carry_what_no_row_speaks_against),
     Fault("falls for ever pass", "certificate:certify", 'reasons=reasons, passes=False, level="C1"', 'reasons=reasons', c.points_from_which_J_falls_for_ever_do_not_pass),
     Fault("falls within the limit are refused", "certificate.outward:outward", "fall > limit", "fall > 0.0", c.points_from_which_J_falls_for_ever_do_not_pass),
     Fault("growth from nothing", "certificate.outward:outward_fall", "seen + factor * (point.W - seen)", "point.W", c.points_from_which_J_falls_for_ever_do_not_pass),

@@ -238,7 +238,7 @@ def test_a_stretched_box_needs_no_exact_inverse() -> None:
 # planted faults: each must be caught by one of the checks above
 
 FAULTS = {
-    "coupling without its 2": ("pull = 2 * self.coupling", "pull = self.coupling"),
+    "coupling without its 2": ("pull = 2 * (self.coupling * (", "pull = 2 * (self.coupling / 2 * ("),
     "R M for R M'": ("(at.R * at.M.transpose())", "(at.R * at.M)"),
     "outgoing price dropped": ("c * (1 + k * beta)", "c * (1 + 0 * beta)"),
     "sign of the price": ("c * (1 + k * beta)", "c * (1 - k * beta)"),

@@ -122,5 +122,5 @@ def test_more_sources_than_features(rng: np.random.Generator) -> None:
         distance = np.sqrt(((exact(B) - best) ** 2).sum(axis=0).astype(float))
         assert (distance <= errors).all() and errors.max() <= 1e-8
         far = np.where(np.eye(6, dtype=bool), 0.0, 1.0)
-        loose = b_step.proven_zeros(W, far, prices, coupling, b_step.column_duals(W, far, prices, coupling))
+        loose = b_step.proven_zeros(W, prices, coupling, b_step.column_duals(W, far, prices, coupling))
         assert not loose.all() and (b_step.column_range(W, ~loose)[1] <= 0.0).any()

@@ -144,7 +144,13 @@ def names_find_their_own_classes_only() -> None:
     assert known.find("loss-weighted-l1") is LossWeightedL1 and known.find("elastic-net") is None
     assert known.find("antigravity_of_nobody:Class") is None and "this" not in sys.modules
     assert known.find("this:s") is None and "this" not in sys.modules
-    for label in ("json:JSONDecoder", "json:nothing", "no_such_module:Class", "no path"):
+    for label in (
+        "amtl_cvx.losses:Squared",
+        "json:JSONDecoder",
+        "json:nothing",
+        "no_such_module:Class",
+        "no path",
+    ):
         _refused(lambda label=label: known.admit(label))
     _refused(lambda: known.register(ElasticNet, "loss-weighted-l1"))
     _refused(lambda: known.register(int))
