@@ -10,7 +10,7 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from amtl_cvx.problem import Model
 from amtl_cvx.runfolder import RunFolder, read_history, read_run
 from amtl_cvx.runfolder.content import write_pictures
 from amtl_cvx.runfolder.files import OWN_PREFIX
+from amtl_cvx.runfolder.settled import settled
 from amtl_cvx.runfolder.state import read_state
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.transfer import LossWeightedL1
@@ -148,6 +149,26 @@ def test_a_kill_at_any_step_leaves_one_whole_run(
             break
     first = found.index("new")
     assert first > 0 and set(found[:first]) == {before} and set(found[first:]) == {"new"}
+
+
+def test_what_fails_for_a_moment_is_read_again(tmp_path: Path, old: Solution, data: Dataset) -> None:
+    """Another run may have been there between two looks at the same run.json; what is damaged fails twice."""
+    write(tmp_path / "run", old, data)
+    for fails in (1, 2):
+        calls: list[int] = []
+
+        def read(run: Mapping[str, Any], fails: int = fails, calls: list[int] = calls) -> str:
+            calls.append(1)
+            if len(calls) <= fails:
+                raise DataError("of another run")
+            return "read"
+
+        if fails == 1:
+            assert settled(tmp_path / "run", read) == "read"
+        else:
+            with pytest.raises(DataError, match="of another run"):
+                settled(tmp_path / "run", read)
+        assert len(calls) == 2
 
 
 @pytest.mark.slow

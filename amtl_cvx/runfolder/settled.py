@@ -19,7 +19,11 @@ _ATTEMPTS = 100
 
 
 def settled(folder: Path, read: Callable[[Mapping[str, Any]], Read]) -> Read:
-    """What `read` gives for the run.json of a folder, once no new run is committed meanwhile."""
+    """What `read` gives for the run.json of a folder, once no new run is committed meanwhile.
+
+    What fails is read twice: another run may have been there for a moment, and the first one again.
+    """
+    failed: bytes | None = None
     for attempt in range(_ATTEMPTS):
         described = locate(folder, "run.json")
         content = content_of(described)
@@ -28,8 +32,9 @@ def settled(folder: Path, read: Callable[[Mapping[str, Any]], Read]) -> Read:
             found = read({} if content is None else parse_run_json(content, described))
         except DataError:
             settled = content_of(locate(folder, "run.json")) == content and not pending
-            if settled or attempt == _ATTEMPTS - 1:
+            if (settled and (content is None or failed == content)) or attempt == _ATTEMPTS - 1:
                 raise
+            failed = content if settled else None
         else:
             if content_of(locate(folder, "run.json")) == content:
                 return found
