@@ -65,7 +65,7 @@ def test_an_interrupted_process_leaves_a_complete_folder(tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_an_interrupted_choice_of_a_process_leaves_the_single_task_point(tmp_path: Path) -> None:
-    large(tmp_path / "a.npz", T=60, d=20)
+    large(tmp_path / "a.npz", T=120, d=20)
     answer = interrupted(tmp_path, ["fit", "a.npz", "--out", "deep/run"], lambda said: "held-out" in said)
     assert_interrupted(answer, tmp_path, "before coupling and mu were chosen, the single-task point")
     assert_single_task(tmp_path)
