@@ -167,24 +167,20 @@ class _RowProblem:
     @classmethod
     def at(cls, point: Point) -> _RowProblem:
         tasks, model, W = point.tasks, point.model, point.W
-        loss = model.loss
-        X, y, task = tasks.stacked()
-        scale = np.array([loss.scale(each) for each in tasks])
-        weight = (point.loss_weight * scale)[task]
-        low, high = loss.domain(y)
-        kink = (loss.conjugate(high, y) - loss.conjugate(low, y)) / (high - low)
+        rows = point.problem.kinked_rows
+        weight = (point.loss_weight * rows.scale)[rows.task]
         L = point.squares.L
         if point.least_of_K > 0.0:
             N, pull = np.asarray(np.linalg.inv(L)), 2.0 * model.coupling * (W @ L)
         else:
             N, pull = np.eye(tasks.T), point.square_gradient_W
         return cls(
-            X=X,
-            task=task,
+            X=rows.X,
+            task=rows.task,
             weight=weight,
-            low=weight * low,
-            high=weight * high,
-            c=kink - (X * W.T[task]).sum(axis=1),
+            low=weight * rows.low,
+            high=weight * rows.high,
+            c=rows.kink - (rows.X * W.T[rows.task]).sum(axis=1),
             N=N,
             pull=pull,
             coupling=model.coupling,

@@ -68,7 +68,7 @@ class HeldRows:
         for t, (task, v) in enumerate(zip(tasks, u, strict=True)):
             low, high = model.loss.domain(task.y)
             share = (v - low) / (high - low)
-            kinks = (model.loss.conjugate(high, task.y) - model.loss.conjugate(low, task.y)) / (high - low)
+            kinks = model.loss.kinks(task.y)
             moves = task.X.any(axis=1)
             held = moves & (share > _INSIDE) & (share < 1.0 - _INSIDE)
             self.away.append((np.where(moves & ~held, np.where(share > 0.5, 1.0, -1.0), 0.0), kinks))

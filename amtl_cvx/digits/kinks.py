@@ -137,7 +137,7 @@ def _first_sides(tasks: TaskSet, model: Model, multipliers: Sequence[Array]) -> 
     for task, u in zip(tasks, multipliers, strict=True):
         low, high = model.loss.domain(task.y)
         share = (u - low) / (high - low)
-        kinks = (model.loss.conjugate(high, task.y) - model.loss.conjugate(low, task.y)) / (high - low)
+        kinks = model.loss.kinks(task.y)
         side = np.where(share < _INSIDE, -1, np.where(share > 1.0 - _INSIDE, 1, 0))
         sides.append(tuple(np.where(task.X.any(axis=1), side, np.sign(-kinks)).astype(int).tolist()))
     return tuple(sides)
@@ -170,7 +170,7 @@ def _independent(tasks: TaskSet, model: Model, W: Array, sides: Sides) -> tuple[
     kept, dropped = [], []
     for t, (task, side) in enumerate(zip(tasks, sides, strict=True)):
         low, high = model.loss.domain(task.y)
-        kinks = (model.loss.conjugate(high, task.y) - model.loss.conjugate(low, task.y)) / (high - low)
+        kinks = model.loss.kinks(task.y)
         beyond, after, exact = task.X @ W[:, t] - kinks, list(side), []
         for k in np.argsort(np.abs(beyond)).tolist():
             if side[k] == 0 and task.X[k].any():

@@ -76,6 +76,12 @@ class Loss(abc.ABC):
         """Where phi* is finite: low_i <= v_i <= high_i, (n,) each."""
         return np.full(np.shape(y), -np.inf), np.full(np.shape(y), np.inf)
 
+    def kinks(self, y: Array) -> Array:
+        """Where phi has its kink, (n,), for a loss that is linear on both sides of it (a finite `domain`)."""
+        low, high = self.domain(y)
+        at: Array = (self.conjugate(high, y) - self.conjugate(low, y)) / (high - low)
+        return at
+
     def clip(self, v: Array, y: Array) -> Array:
         """The nearest v in `domain`, (n,)."""
         return np.clip(v, *self.domain(y))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from amtl_cvx.tasks import Array, Indices, Mask, TaskSet
 
 CORRECTIONS = 3
 _RANK = 1e-12  # relative singular value from which on rows on their kinks count as independent
-_MOST = 20_000  # faces of single tasks that are kept
+_MOST = 4_000_000  # numbers in the faces that are kept, 32 MB: each has d^2 of them and more
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,10 +23,8 @@ class KinkedRows:
     X: Array
     task: Indices
     starts: Indices
-    place: Indices
-    padded: Array
-    """X by tasks, (T, most rows, d)."""
     scale: Array
+    """Of the sum over rows, (T,)."""
     low: Array
     high: Array
     """Between which phi' lies."""
@@ -38,24 +37,32 @@ class KinkedRows:
         X, y, task = tasks.stacked()
         low, high = loss.domain(y)
         starts = np.searchsorted(task, np.arange(tasks.T))
-        place = np.arange(len(y)) - starts[task]
-        padded = np.zeros((tasks.T, int(place.max()) + 1, tasks.d))
-        padded[task, place] = X
         return cls(
             X=X,
             task=task,
             starts=starts,
-            place=place,
-            padded=padded,
             scale=np.array([loss.scale(each) for each in tasks]),
             low=low,
             high=high,
-            kink=(loss.conjugate(high, y) - loss.conjugate(low, y)) / (high - low),
+            kink=loss.kinks(y),
         )
+
+    @cached_property
+    def place(self) -> Indices:
+        """The number of a row within its task, (N,)."""
+        place: Indices = np.arange(len(self.task)) - self.starts[self.task]
+        return place
+
+    @cached_property
+    def padded(self) -> Array:
+        """X by tasks, (T, most rows, d)."""
+        padded = np.zeros((len(self.starts), int(self.place.max()) + 1, self.X.shape[1]))
+        padded[self.task, self.place] = self.X
+        return padded
 
     def face(self, on: Mask) -> list[Held]:
         """The rows `on` (N,) held on their kinks, task by task."""
-        if len(self.held) > _MOST:
+        if len(self.held) * self.X.shape[1] ** 2 > _MOST:
             self.held.clear()
         return [self._held_by(t, rows) for t, rows in enumerate(np.split(on, self.starts[1:]))]
 
