@@ -137,3 +137,15 @@ def executor(request: pytest.FixtureRequest, pool: WorkerPool) -> Iterator[Execu
             yield processes
     else:
         yield pool if request.param == "pool" else None
+
+
+@pytest.fixture
+def two_hundred_decimals() -> Iterator[None]:
+    """200 decimals in mpmath, and the precision of flint as it was found."""
+    import mpmath
+    from flint import ctx
+
+    before = ctx.prec
+    with mpmath.workdps(200):
+        yield
+    assert ctx.prec == before

@@ -493,7 +493,7 @@ SEARCH = (
     Fault("falls within the limit are refused", "certificate.outward:outward", "fall > limit", "fall > 0.0", c.points_from_which_J_falls_for_ever_do_not_pass),
     Fault("growth from nothing", "certificate.outward:outward_fall", "seen + factor * (point.W - seen)", "point.W", c.points_from_which_J_falls_for_ever_do_not_pass),
     Fault("all of a predictor is seen", "rowspace:OwnSpaces.seen", "Q @ (Q.T @ w)", "w", c.far_points_are_lower_and_far),
-    Fault("far points that are near", "refine.outside:farther", "_longest(trial.W) > 10.0 * _longest(point.W)", "True", c.far_points_are_lower_and_far),
+    Fault("far points that are near", "refine.outside:farther", "trial.longest > 10.0 * point.longest", "True", c.far_points_are_lower_and_far),
     Fault("far points that are higher", "refine.outside:farther", "trial.objective < below and ", "", c.far_points_are_lower_and_far),
     Fault("one of a pair grows", "refine.outside:farther", "W[:, pair] +=", "W[:, pair[:1]] +=", c.far_points_are_lower_and_far),
 )  # fmt: skip

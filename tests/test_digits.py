@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -30,14 +29,7 @@ from amtl_cvx.digits.system import FirstOrderSystem
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.problem import Problem
 
-
-@pytest.fixture(autouse=True)
-def decimals() -> Iterator[None]:
-    """200 decimals in mpmath, and the precision of flint as it was found."""
-    before = ctx.prec
-    with mpmath.workdps(200):
-        yield
-    assert ctx.prec == before
+pytestmark = pytest.mark.usefixtures("two_hundred_decimals")
 
 
 def numbers(rows: tuple[tuple[str, ...], ...]) -> list[list[Any]]:

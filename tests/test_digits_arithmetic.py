@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import mpmath
@@ -20,14 +19,7 @@ from amtl_cvx.digits.losses import PIECEWISE, ROWS, Kink
 from amtl_cvx.digits.system import FirstOrderSystem
 from amtl_cvx.errors import NotCertifiable
 
-
-@pytest.fixture(autouse=True)
-def decimals() -> Iterator[None]:
-    """200 decimals in mpmath, and the precision of flint as it was found."""
-    before = ctx.prec
-    with mpmath.workdps(200):
-        yield
-    assert ctx.prec == before
+pytestmark = pytest.mark.usefixtures("two_hundred_decimals")
 
 
 # the parts

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 
 import mpmath
 import numpy as np
 import pytest
 from cases import Array, SourceGroupL2
-from flint import ctx
 from proved_digits import Affine, every_loss, largest, proven
 from proven import (
     DEGENERATE,
@@ -23,14 +21,7 @@ from amtl_cvx.digits.losses import ROWS
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import LOSSES
 
-
-@pytest.fixture(autouse=True)
-def decimals() -> Iterator[None]:
-    """200 decimals in mpmath, and the precision of flint as it was found."""
-    before = ctx.prec
-    with mpmath.workdps(200):
-        yield
-    assert ctx.prec == before
+pytestmark = pytest.mark.usefixtures("two_hundred_decimals")
 
 
 # what is refused

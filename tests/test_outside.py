@@ -74,7 +74,7 @@ def test_a_step_that_no_solver_answers_finds_nothing(monkeypatch: pytest.MonkeyP
     def fails(point: Point) -> Array:
         raise SolveError("no answer", step="W", solver="numpy", status="failed")
 
-    monkeypatch.setattr(outside, "minimal_weights", fails)
+    monkeypatch.setattr(outside, "minimised", fails)
     assert farther(lending().at(*lent(1.0)), spaces(lending()), below=np.inf) is None
 
 

@@ -32,7 +32,7 @@ from amtl_cvx.certificate.curvature import LocalModel
 from amtl_cvx.certificate.held import HeldRows
 from amtl_cvx.certificate.second_order import UNKNOWNS_LIMIT
 from amtl_cvx.problem import Point
-from amtl_cvx.problem.active_set import nonnegative_columns
+from amtl_cvx.problem.active_set import best_edges
 from amtl_cvx.problem.coupling import NEARLY_SINGULAR
 from amtl_cvx.problem.squares import least_singular
 
@@ -69,7 +69,7 @@ def valley(point: Point, *, limit: float) -> Valley | None:
     if not fall > limit:
         return None
     if endless:
-        growth = _longest(far) / _longest(point)
+        growth = far.longest / point.longest
         return Valley(
             f"J may have no minimum here: it falls by {fall:.1e}, more than the limit {limit:.1e}, where the"
             f" longest predictor grows {growth:.2g}-fold and edges follow, and I - B is nearly singular"
@@ -91,7 +91,7 @@ def _lowest(point: Point, *, least: float) -> tuple[Point, Point]:
     for start in (*starts, *_grown(point)):
         for found in (start, *_steps(start, least=least)):
             lowest = min(lowest, found, key=lambda each: each.objective)
-            if _longest(found) >= _GROWN * _longest(point):
+            if found.longest >= _GROWN * point.longest:
                 far = min(far, found, key=lambda each: each.objective)
     return lowest, far
 
@@ -99,10 +99,6 @@ def _lowest(point: Point, *, least: float) -> tuple[Point, Point]:
 def down_the_valley(point: Point) -> Point:
     """The lowest point of the steps of the module essay: where J falls by what `valley` tells."""
     return _lowest(point, least=0.0)[0]
-
-
-def _longest(point: Point) -> float:
-    return float(np.linalg.norm(point.W, axis=0).max(initial=0.0))
 
 
 def _grown(point: Point) -> Iterator[Point]:
@@ -123,8 +119,7 @@ def _followed(point: Point, W: Array) -> Point:
     moved = point.at(W=W)
     prices = moved.edge_prices
     assert prices is not None
-    gram = W.T @ W
-    return moved.at(B=nonnegative_columns(gram, gram - prices / (2.0 * point.model.coupling), point.B)[0])
+    return moved.at(B=best_edges(W, prices, point.model.coupling, point.B)[0])
 
 
 def _promised(point: Point) -> float:

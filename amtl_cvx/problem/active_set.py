@@ -16,6 +16,15 @@ from amtl_cvx.tasks import Array, Indices, Mask
 _RIDGE = 1e-14  # relative; keeps a dependent support from an exactly singular matrix
 
 
+def best_edges(W: Array, prices: Array, coupling: float, start: Array) -> tuple[Array, bool]:
+    """argmin over B >= 0, diag(B) = 0 of coupling ||W - W B||_F^2 + sum of prices times B, (T, T).
+
+    And whether that was reached; the support of `start` is where the search begins.
+    """
+    K = W.T @ W
+    return nonnegative_columns(K, K - prices / (2.0 * coupling), start)
+
+
 def nonnegative_columns(K: Array, Q: Array, start: Array) -> tuple[Array, bool]:
     """Column t: argmin over b >= 0, b_t = 0 of (1/2) b'K b - Q[:, t]'b.
 

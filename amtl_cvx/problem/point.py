@@ -311,6 +311,11 @@ class Point:
         """The smallest singular value of K less its rounding, 0 where that is all."""
         return least_singular(self.values_of_K, more=0.0 if self.squares.plain else 4.0 * len(self.B) ** 0.5)
 
+    @property
+    def longest(self) -> float:
+        """The length of the longest predictor."""
+        return float(np.linalg.norm(self.W, axis=0).max(initial=0.0))
+
     @cached_property
     def R(self) -> Array:
         """What the coupling makes small: W - W B, (d, T)."""

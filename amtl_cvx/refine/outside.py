@@ -47,7 +47,7 @@ from amtl_cvx.problem import Point, Problem
 from amtl_cvx.refine.recession import recession_fall, recession_words
 from amtl_cvx.refine.variables import direct_step
 from amtl_cvx.rowspace import OwnSpaces, span
-from amtl_cvx.subproblems.numpy_steps import minimal_weights
+from amtl_cvx.subproblems.numpy_steps import minimised
 
 FAR = 1e3
 """How much longer predictors are where J is tried."""
@@ -67,20 +67,20 @@ def farther(point: Point, spaces: OwnSpaces, *, below: float) -> Point | None:
     weak = replace(point.model, coupling=_ALONE * point.model.coupling)
     nothing = np.zeros_like(point.W), np.zeros_like(point.B)
     try:
-        alone = minimal_weights(Problem(point.tasks, weak).at(*nothing))
-        carriers = list(_carriers(spaces, alone))
+        alone = minimised(Problem(point.tasks, weak).at(*nothing))
+        carriers = list(_carriers(spaces, alone.W))
         if step is None or not carriers:
             return None
-        W = alone.copy()
+        W = alone.W.copy()
         for pair, u in carriers:
-            W[:, pair] += FAR * _longest(alone) * u[:, None]
+            W[:, pair] += FAR * alone.longest * u[:, None]
         trial = point.at(W=W, B=point.model.transfer.start(point.tasks.T))
         if not np.isfinite(trial.losses).all():  # exp of scores that are rounding times K
             return None
         for left in reversed(range(ROUNDS)):
-            before, trial = trial.objective, trial.at(B=step.solve(trial).value)
-            trial = trial.at(W=minimal_weights(trial))
-            if trial.objective < below and _longest(trial.W) > 10.0 * _longest(point.W):
+            before = trial.objective
+            trial = minimised(trial.at(B=step.solve(trial).value))
+            if trial.objective < below and trial.longest > 10.0 * point.longest:
                 return trial
             if trial.objective - below > left * (before - trial.objective):
                 return None  # out of reach
@@ -152,13 +152,13 @@ class Growth:
         spaces, omega = OwnSpaces.of(task.X for task in point.tasks), point.model.omega
         if spaces is None or (omega is not None and omega.bounds_W(point.tasks.T)):
             return
-        self.ratio, self.objective, self.longest = _ratio(spaces, point.W), point.objective, _longest(point.W)
+        self.ratio, self.objective, self.longest = _ratio(spaces, point.W), point.objective, point.longest
         if self.ratio <= 1.0:
             return
         found = farther(point, spaces, below=point.objective - limit)
         if found is not None:
             self.lower = before + 1
-            self.far_objective, self.far_longest = found.objective, _longest(found.W)
+            self.far_objective, self.far_longest = found.objective, found.longest
 
     def words(self, point: Point) -> str:
         """What was measured on the way to the last point, and what helps."""
@@ -177,10 +177,6 @@ def _ratio(spaces: OwnSpaces, W: Array) -> float:
     inside = spaces.seen(W)
     size = float(np.linalg.norm(inside))
     return float(np.linalg.norm(W - inside)) / size if size > 0.0 else 0.0
-
-
-def _longest(W: Array) -> float:
-    return float(np.linalg.norm(W, axis=0).max())
 
 
 CURE = (

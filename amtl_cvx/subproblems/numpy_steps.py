@@ -28,7 +28,7 @@ from amtl_cvx.certificate.w_step import DENSE_LIMIT
 from amtl_cvx.certificate.weight_residuals import WeightPart, weight_part
 from amtl_cvx.errors import SolveError
 from amtl_cvx.problem import Point
-from amtl_cvx.problem.active_set import nonnegative_columns
+from amtl_cvx.problem.active_set import best_edges
 from amtl_cvx.problem.coupling import stacked_hessian
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems.balance import moves, unbalanced
@@ -237,12 +237,10 @@ class DirectTransferStep:
 
     def solve(self, point: Point) -> HalfStep:
         """argmin over B of J(W, .), (T, T); the support of `B` is the start."""
-        W = point.W
         started = time.perf_counter()
         prices = point.edge_prices
         assert prices is not None
-        K = W.T @ W
-        value, settled = nonnegative_columns(K, K - prices / (2.0 * point.model.coupling), point.B)
+        value, settled = best_edges(point.W, prices, point.model.coupling, point.B)
         return HalfStep(value, _solved(started, settled, "active-set"))
 
 
