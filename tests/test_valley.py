@@ -104,3 +104,21 @@ def test_a_hinge_fit_on_its_way_to_infinity_is_told_from_a_minimum() -> None:
     told = valley(point, limit=1e-8 * point.objective)
     assert told is not None and not told.deep
     assert valley(point, limit=float(fall) * 1.01) is None
+    assert valley(point, limit=float(fall) * 0.9) is not None
+
+
+def test_a_fall_that_goes_on_as_a_predictor_grows_tenfold_does_not_pass() -> None:
+    """Two tasks of a cycle cost nothing: J is lower, in 50 digits, where the first is ten times as long."""
+    case = runpy.run_path(str(PROBLEMS))["problem"](206)
+    grown = [-14182.0, -52236.0, -9915.7, 35305.0, 5632.3, -56140.0, -137120.0]
+    others = [
+        [0.9042, -1.5631, -0.82806, 1.0011, 2.7970, -2.3466, -5.2007],
+        [-1.8088, -2.7972, -0.11131, 1.9343, -1.7744, -2.4797, -6.4759],
+    ]
+    B = np.array([[0.0, 3.7053e-5, 4.7920e-5], [10233.0, 0.0, 0.0], [12956.0, 0.0, 0.0]])
+    *_, point = plain_rounds(Problem(case.tasks, case.model).at(np.array([grown, *others]).T, B), most=1)
+    lower = down_the_valley(point)
+    fall = objective(case, *point) - objective(case, *lower)
+    assert fall > 1e-6 * point.objective and lower.longest > 9.9 * point.longest
+    told = valley(point, limit=1e-8 * point.objective)
+    assert told is not None and told.deep and "J may have no minimum" in told.words

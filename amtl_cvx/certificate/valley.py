@@ -63,15 +63,14 @@ def valley(point: Point, *, limit: float) -> Valley | None:
     if (sigma := least_singular(point.singular_values)) > NEARLY_SINGULAR:
         return None
     lowest, far = _lowest(point, least=_PART * limit)
-    endless = far.objective <= lowest.objective + limit
-    found = far if endless else lowest
-    fall = point.objective - found.objective
+    fall, there = point.objective - lowest.objective, point.objective - far.objective
     if not fall > limit:
         return None
+    endless = there > max(limit, fall - limit)
     if endless:
         growth = far.longest / point.longest
         return Valley(
-            f"J may have no minimum here: it falls by {fall:.1e}, more than the limit {limit:.1e}, where the"
+            f"J may have no minimum here: it falls by {there:.1e}, more than the limit {limit:.1e}, where the"
             f" longest predictor grows {growth:.2g}-fold and edges follow, and I - B is nearly singular"
             f" ({sigma:.1e}); {_CURE}",
             deep=True,
