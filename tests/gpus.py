@@ -15,9 +15,6 @@ from amtl_cvx.solvers import gpu
 MODULES = {"cudss": "scs._scs_cudss", "gpu_indirect": "scs._scs_gpu"}
 
 
-ROUTES = ["SCS cudss", "SCS gpu_indirect", "MPAX", "cuOpt", "CuClarabel", "Moreau", "QOCO (CUDA)"]
-
-
 FAILURES = [
     ValueError("ScsWork allocation error!"),
     ImportError("libcublas.so.13: cannot open shared object file"),

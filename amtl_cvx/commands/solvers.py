@@ -27,7 +27,7 @@ def solvers(arguments: Namespace) -> Exit:
             "gpu": {
                 "devices": list(gpu.cuda().devices),
                 "reason": gpu.cuda().reason,
-                "routes": [dataclasses.asdict(route) for route in routes],
+                "routes": [{"name": route.name, **dataclasses.asdict(route)} for route in routes],
             },
         }
         say(json.dumps(content, indent=2))
@@ -66,17 +66,14 @@ def _extras_table(rows: tuple[ExtraInfo, ...]) -> Table:
 def _gpu_table(routes: tuple[GpuRoute, ...]) -> Table:
     found = gpu.cuda()
     table = Table(
-        title=f"GPU routes; CUDA devices: {', '.join(found.devices) or f'none, {found.reason}'}",
+        title=f"GPU routes of fit --gpu; CUDA devices: {', '.join(found.devices) or f'none, {found.reason}'}",
         title_justify="left",
-        caption="CVXPY can drive them all; those with fit --gpu serve the inner solves of a fit.",
-        caption_justify="left",
         show_lines=True,
     )
     table.add_column("route", no_wrap=True)
     table.add_column("usable", overflow="fold")
-    table.add_column("with", overflow="fold", max_width=18)
     for route in routes:
-        table.add_row(route.name, _usable(route), escape(route.use))
+        table.add_row(route.name, _usable(route))
     return table
 
 

@@ -13,8 +13,8 @@ for one fit which inner solves go there:
 A failure on the GPU is said in a warning and in the history, the CPU's chain solves the problem, and the GPU
 is not tried again in that fit.
 
-The other routes are listed for information: CVXPY can drive them, the toolkit does not. A route is looked for
-without importing it. The driver is asked for the number and names of the devices; no context is created, and
+A build is looked for without importing it (other solvers that CVXPY can drive on a GPU, and why they are not
+used: the guide, GPU). The driver is asked for the number and names of the devices; no context is created, and
 devices that the environment hides (CUDA_VISIBLE_DEVICES) do not count.
 
 Source: https://www.cvxgrp.org/scs/linear_solver/ (SCS 3.3); cuInit, cuDeviceGetCount, cuDeviceGetName: CUDA
@@ -44,7 +44,6 @@ reports/gpu/figures.json, taken over by hand. None: not measured, and auto stays
 log = logging.getLogger(__name__)
 
 _EVERY_SIZE: Mapping[str, int | None] = {"W": 0, "W-cone": 0, "B": 0, "B-cone": 0}
-_SCS_BUILD = "pip install scs --no-binary scs -Csetup-args=-D{}=true -Csetup-args=-Dint32=true"
 _NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
 
 
@@ -55,70 +54,39 @@ class Cuda(NamedTuple):
     reason: str = ""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class GpuRoute:
-    """A way to solve on a GPU: whether it is usable here, and if not, everything that is missing.
+    """One of SCS's linear solvers on a GPU: usable here, or everything that is missing."""
 
-    `linear_solver` is SCS's name of the route where the toolkit itself can take it (`--gpu`), else empty.
-    """
-
-    name: str
-    use: str
+    linear_solver: str
     usable: bool
     reason: str = ""
-    linear_solver: str = ""
+
+    @property
+    def name(self) -> str:
+        return f"SCS {self.linear_solver}"
 
 
-class _Needs(NamedTuple):
-    """What a route needs: all of `packages`, one of `backends`, and a device."""
+class _Build(NamedTuple):
+    """A build of SCS with a GPU linear solver: the extension module that tells, the flag that makes it."""
 
-    name: str
-    packages: tuple[str, ...]
-    backends: tuple[str, ...]
-    install: str
-    use: str
-    linear_solver: str = ""
+    linear_solver: str
+    module: str
+    flag: str
+
+    @property
+    def missing(self) -> str:
+        """What has to be installed or built; empty if all is there."""
+        if _found(self.module):
+            return ""
+        absent = "installed without its GPU back end" if _found("scs") else "not installed"
+        flags = f"-Csetup-args=-D{self.flag}=true -Csetup-args=-Dint32=true"
+        return f"{absent}: pip install scs --no-binary scs {flags}"
 
 
-_NEEDS = (
-    _Needs("SCS cudss", ("scs",), ("scs._scs_cudss",), _SCS_BUILD.format("link_cudss"), "fit --gpu", "cudss"),
-    _Needs(
-        "SCS gpu_indirect",
-        ("scs",),
-        ("scs._scs_gpu",),
-        _SCS_BUILD.format("use_gpu"),
-        "fit --gpu",
-        "gpu_indirect",
-    ),
-    _Needs(
-        "MPAX",
-        ("mpax", "jax"),
-        ("jax_cuda13_plugin", "jax_cuda12_plugin"),
-        'pip install mpax "jax[cuda13]"',
-        "CVXPY: MPAX",
-    ),
-    _Needs("cuOpt", ("cuopt",), (), "pip install cuopt-cu13", "CVXPY: CUOPT"),
-    _Needs(
-        "CuClarabel",
-        ("juliacall", "cupy"),
-        (),
-        "pip install juliacall cupy-cuda13x, and in Julia: add Clarabel CUDA",
-        "CVXPY: CUCLARABEL",
-    ),
-    _Needs(
-        "Moreau",
-        ("moreau",),
-        ("moreau_cuda",),
-        'pip install "moreau[cuda]" (Python 3.12 or later)',
-        'CVXPY: MOREAU, device="cuda"',
-    ),
-    _Needs(
-        "QOCO (CUDA)",
-        ("qoco",),
-        ("qoco_cuda",),
-        'pip install "qoco[cuda]"',
-        'CVXPY: QOCO, algebra="cuda"',
-    ),
+_BUILDS = (
+    _Build("cudss", "scs._scs_cudss", "link_cudss"),
+    _Build("gpu_indirect", "scs._scs_gpu", "use_gpu"),
 )
 
 
@@ -148,32 +116,13 @@ def _device_name(driver: ctypes.CDLL, number: int) -> str:
 
 
 def gpu_routes() -> tuple[GpuRoute, ...]:
-    """Every route, those of the toolkit first and in the order in which it tries them."""
-    visible = bool(cuda().devices)
+    """SCS's routes in the order in which they are tried."""
+    unseen = "" if cuda().devices else "no CUDA device is visible"
     routes = []
-    for needs in _NEEDS:
-        unseen = "" if visible else "no CUDA device is visible"
-        reasons = [reason for reason in (_missing(needs), unseen) if reason]
-        routes.append(
-            GpuRoute(
-                name=needs.name,
-                use=needs.use,
-                usable=not reasons,
-                reason="; ".join(reasons),
-                linear_solver=needs.linear_solver,
-            )
-        )
+    for build in _BUILDS:
+        reason = "; ".join(filter(None, (build.missing, unseen)))
+        routes.append(GpuRoute(build.linear_solver, usable=not reason, reason=reason))
     return tuple(routes)
-
-
-def _missing(needs: _Needs) -> str:
-    """What has to be installed or built; empty if all is there."""
-    absent = [package for package in needs.packages if not _found(package)]
-    if absent:
-        return f"not installed ({', '.join(absent)}): {needs.install}"
-    if needs.backends and not any(_found(module) for module in needs.backends):
-        return f"installed without its GPU back end: {needs.install}"
-    return ""
 
 
 def _found(module: str) -> bool:
@@ -185,11 +134,10 @@ def _found(module: str) -> bool:
 
 def scs_linear_solver() -> tuple[str, str]:
     """SCS's linear solver to use on the GPU; empty where none is usable, and then what is missing."""
-    routes = [route for route in gpu_routes() if route.linear_solver]
-    usable = [route.linear_solver for route in routes if route.usable]
+    usable = [route.linear_solver for route in gpu_routes() if route.usable]
     if usable:
         return usable[0], ""
-    built = any(_found(module) for needs in _NEEDS if needs.linear_solver for module in needs.backends)
+    built = any(_found(build.module) for build in _BUILDS)
     why = [] if built else ["scs is built without its GPU back end (how to build it: the guide, GPU)"]
     seen = cuda()
     if not seen.devices:

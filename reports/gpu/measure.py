@@ -55,7 +55,7 @@ def main() -> None:
         "B": [(T, B_FEATURES) for T in tasks],
     }
     unusable = {
-        route.name: route.reason for route in gpu_routes() if route.linear_solver and not route.usable
+        route.name: route.reason for route in gpu_routes() if not route.usable
     }
     steps = {step: rows(step, shapes[step], unusable, given.limit) for step in shapes}
     stored = {
