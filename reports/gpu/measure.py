@@ -54,9 +54,7 @@ def main() -> None:
         "W": [tuple(int(number) for number in word.split("x")) for word in weights],
         "B": [(T, B_FEATURES) for T in tasks],
     }
-    unusable = {
-        route.name: route.reason for route in gpu_routes() if not route.usable
-    }
+    unusable = {route.name: route.reason for route in gpu_routes() if not route.usable}
     steps = {step: rows(step, shapes[step], unusable, given.limit) for step in shapes}
     stored = {
         "device": ", ".join(cuda().devices) or f"none ({cuda().reason})",
