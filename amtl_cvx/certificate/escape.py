@@ -38,7 +38,7 @@ from amtl_cvx.certificate.residuals import infeasibility
 from amtl_cvx.problem import Point
 from amtl_cvx.problem.coupling import NEARLY_SINGULAR
 from amtl_cvx.tasks import Array, Mask, TaskSet
-from amtl_cvx.weights import QuadraticPenalty
+from amtl_cvx.weights import QuadraticPenalty, WeightPenalty
 
 _PART = 1e-3  # of the largest entry of u
 _CLEAR = 1e-8  # ratio of squares of singular values: rows see every direction, far from rounding
@@ -126,8 +126,11 @@ def change(point: Point, growth: Growth, factor: float) -> float:
     return found + _EPS * float(4.0 * model.coupling * lost + spent + here[S].sum())
 
 
-def _risen(omega: QuadraticPenalty, W: Array, move: Array) -> tuple[float, float]:
+def _risen(omega: WeightPenalty, W: Array, move: Array) -> tuple[float, float]:
     """Omega(W + move) - Omega(W), and the size of what it is summed from."""
+    if not isinstance(omega, QuadraticPenalty):
+        after, before = omega.value(W + move), omega.value(W)
+        return after - before, after + before
     G = omega.root(W.shape[1])
     size = (np.abs(move) @ np.abs(G)) * ((np.abs(W) + np.abs(W + move)) @ np.abs(G))
     return omega.rho * float(((move @ G) * ((2.0 * W + move) @ G)).sum()), omega.rho * float(size.sum())

@@ -31,6 +31,7 @@ from amtl_cvx.losses import Squared
 from amtl_cvx.problem import Model
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer import LossWeightedL1
+from amtl_cvx.weights import as_quadratic
 
 Vector = tuple[Fraction, ...]
 Matrix = tuple[Vector, ...]
@@ -182,7 +183,7 @@ def exact_omega(model: Model, T: int) -> Matrix:
     """rho Gamma of the penalty on W, 0 without one; `NotCertifiable` unless it is positive semidefinite."""
     if model.omega is None:
         return ((Fraction(0),) * T,) * T
-    found = model.omega.exact(T)
+    found = as_quadratic(model.omega).exact(T)
     if squares_of(found) is None:
         raise NotCertifiable(f"the penalty {model.omega.name}: its Gamma is not positive semidefinite")
     return found

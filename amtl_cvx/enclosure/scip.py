@@ -34,6 +34,7 @@ from amtl_cvx.errors import ModelError, NotCertifiable
 from amtl_cvx.losses import Logistic, SquaredHinge
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.tasks import Task, TaskSet
+from amtl_cvx.weights import as_quadratic
 
 GAP = 1e-6
 """Relative gap at which SCIP may stop."""
@@ -214,7 +215,7 @@ class _Program:
         omega, T = self.model.omega, self.tasks.T
         if omega is None:
             return 0.0
-        G = math.sqrt(omega.rho / self.model.coupling) * omega.root(T)
+        G = math.sqrt(omega.rho / self.model.coupling) * as_quadratic(omega).root(T)
         forms = [
             sum(float(g) * self.w[t][i] for t, g in enumerate(column) if g)
             for column in G.T

@@ -11,7 +11,7 @@ from amtl_cvx.arrays import is_number
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, make_loss
 from amtl_cvx.tasks import TaskSet
-from amtl_cvx.weights import QuadraticPenalty, make_omega
+from amtl_cvx.weights import WeightPenalty, make_omega
 
 Term = TypeVar("Term")
 
@@ -39,12 +39,12 @@ def loss_of(loss: object) -> Loss:
     return loss
 
 
-def omega_of(omega: object) -> QuadraticPenalty | None:
+def omega_of(omega: object) -> WeightPenalty | None:
     """A penalty on W, also by its term ("ridge:0.1")."""
     found = make_omega(omega) if isinstance(omega, str) else omega
-    if found is not None and not isinstance(found, QuadraticPenalty):
+    if found is not None and not isinstance(found, WeightPenalty):
         raise ModelError(
-            f"omega must be a quadratic penalty such as Ridge(rho=0.1), its term, or None, got {shown(omega)}"
+            f"omega must be a penalty on W such as Ridge(rho=0.1), its term, or None, got {shown(omega)}"
         )
     return None if found is None else plain(found)
 

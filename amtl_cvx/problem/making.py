@@ -52,7 +52,7 @@ def make_model(
         transfer=make_transfer(transfer, mu=mu, parameters=parameters),
         coupling=coupling,
         task_weights=task_weights,
-        omega=None if omega is None else make_omega(omega, parameters=of_omega),  # type: ignore[arg-type]
+        omega=None if omega is None else make_omega(omega, parameters=of_omega),
     )
 
 

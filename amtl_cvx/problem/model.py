@@ -30,7 +30,7 @@ from amtl_cvx.problem.given import check_squares, loss_of, omega_of, plain, show
 from amtl_cvx.problem.parameters import as_stored
 from amtl_cvx.tasks import Array, TaskSet, check_tasks
 from amtl_cvx.transfer import TransferPenalty, transfers
-from amtl_cvx.weights import QuadraticPenalty, omegas
+from amtl_cvx.weights import WeightPenalty, omegas
 
 if TYPE_CHECKING:
     from amtl_cvx.problem.point import Point, Terms
@@ -54,7 +54,7 @@ class Model:
         Weight of ||W - W B||_F^2, > 0 (lambda in [L16]).
     task_weights : {"equal", "inverse-sqrt"} or tuple of T positive floats
         c_t.
-    omega : QuadraticPenalty or None
+    omega : WeightPenalty or None
         A penalty on W such as `Ridge(rho=1.0)`, or its term (``"mean:rho=1"``).
 
     Raises
@@ -78,7 +78,7 @@ class Model:
     transfer: TransferPenalty = cast(TransferPenalty, None)  # which is refused below, with what to give
     coupling: float = cast(float, None)
     task_weights: str | tuple[float, ...] = "equal"
-    omega: QuadraticPenalty | None = None
+    omega: WeightPenalty | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "loss", loss_of(self.loss))
@@ -167,9 +167,10 @@ class Model:
         return {"omega": omegas.label(type(self.omega)), "omega_parameters": given}
 
     def bind(self, tasks: TaskSet) -> Model:
-        """The model for these tasks: a penalty that goes by their names gets them."""
-        bound = self.transfer.bind(tasks)
-        return self if bound is self.transfer else replace(self, transfer=bound)
+        """The model for these tasks: penalties that go by their names get them."""
+        bound, omega = self.transfer.bind(tasks), self.omega and self.omega.bind(tasks)
+        same = bound is self.transfer and omega is self.omega
+        return self if same else replace(self, transfer=bound, omega=omega)
 
     def check(self, tasks: TaskSet) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights."""

@@ -15,7 +15,7 @@ import numpy as np
 import scipy.linalg as sl
 
 from amtl_cvx.tasks import Array
-from amtl_cvx.weights import QuadraticPenalty
+from amtl_cvx.weights import WeightPenalty, as_quadratic
 
 _EPS = float(np.finfo(np.float64).eps)
 
@@ -28,11 +28,11 @@ class Squares:
     plain: bool
 
     @classmethod
-    def of(cls, M: Array, omega: QuadraticPenalty | None, coupling: float) -> Squares:
+    def of(cls, M: Array, omega: WeightPenalty | None, coupling: float) -> Squares:
         """K of I - B (T, T) and a penalty on W, if there is one."""
         if omega is None:
             return cls(M, True)
-        K = np.hstack([M, np.sqrt(omega.rho / coupling) * omega.root(len(M))])
+        K = np.hstack([M, np.sqrt(omega.rho / coupling) * as_quadratic(omega).root(len(M))])
         K.flags.writeable = False
         return cls(K, False)
 

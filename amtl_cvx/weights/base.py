@@ -6,13 +6,16 @@ import abc
 import dataclasses
 from collections.abc import Hashable, Mapping
 from fractions import Fraction
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import cvxpy as cp
+import numpy as np
 
 from amtl_cvx.arrays import is_number
 from amtl_cvx.plugins import description_of, word_value
-from amtl_cvx.tasks import Array
+from amtl_cvx.tasks import Array, TaskSet
+
+_HALVINGS = 60
 
 
 class WeightPenalty(abc.ABC):
@@ -42,6 +45,28 @@ class WeightPenalty(abc.ABC):
     @abc.abstractmethod
     def conjugate(self, V: Array) -> float:
         """The sup over W of ``<V, W> - Omega(W)``, inf outside its domain."""
+
+    def subgradient(self, V: Array, step: float) -> Array:
+        """The subgradient ``(V - prox) / step`` at the prox of V, (d, T); one's own may round less."""
+        Z: Array = (V - self.prox(V, step)) / step
+        return Z
+
+    def clip(self, Z: Array) -> Array:
+        """Z where its conjugate is finite, else a point near Z where it is: of one's own, or s Z, s < 1."""
+        if np.isfinite(self.conjugate(Z)):
+            return Z
+        low, high = 0.0, 1.0  # Omega >= 0, so its conjugate is finite at 0
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            low, high = (middle, high) if np.isfinite(self.conjugate(middle * Z)) else (low, middle)
+        return low * Z
+
+    def bind(self, tasks: TaskSet) -> Self:
+        """The penalty for these tasks: one that goes by their names gets them."""
+        return self
+
+    def check(self, T: int) -> None:  # noqa: B027 (most have nothing to refuse)
+        """Raise `ModelError` where the penalty does not fit T tasks, or its parts each other."""
 
     def bounds_W(self, T: int) -> bool:
         """Whether it grows without bound with ||W||, whatever the direction."""

@@ -84,6 +84,13 @@ class QuadraticPenalty(WeightPenalty):
         return Gamma
 
 
+def as_quadratic(omega: WeightPenalty) -> QuadraticPenalty:
+    """The penalty itself where it is quadratic; `NotCertifiable` for what is proved of such ones alone."""
+    if not isinstance(omega, QuadraticPenalty):
+        raise NotCertifiable(f"the penalty {omega.name} on W is not quadratic, which is needed here")
+    return omega
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ridge(QuadraticPenalty):
     """The square of all weights, ``rho * ||W||_F^2``: short predictors.

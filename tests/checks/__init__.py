@@ -86,6 +86,7 @@ from checks.objective import (
     hessian_is_differences_of_the_gradient,
     objective_is_the_formula,
 )
+from checks.omegas import kinked_omegas_are_their_formulas, lines_of_steps_are_least
 from checks.outward import (
     cycles_carry_what_no_row_speaks_against,
     far_points_are_lower_and_far,
@@ -148,6 +149,8 @@ from checks.weights_exact import (
 )
 
 __all__ = [
+    "kinked_omegas_are_their_formulas",
+    "lines_of_steps_are_least",
     "points_follow_their_names",
     "another_family_reads_its_own_models",
     "a_workers_claim_is_judged",

@@ -1,0 +1,151 @@
+r"""Penalties on the singular values s of W: predictors in few dimensions.
+
+    TraceNorm          rho sum_k s_k            ||W||_* = sum s
+    TraceNormSquared   rho (sum_k s_k)^2        the form of multi-task feature learning (MTFL)
+
+With V = U diag(s) Q' the prox is U diag(max(s - cut, 0)) Q'. For the norm cut = step rho, for its square
+
+    cut = 2 step rho sum of what is kept = 2 step rho S_k / (1 + 2 step rho k),   S_k = s_1 + ... + s_k
+
+with the largest k for which s_k > cut. The conjugates are 0 for ||V||_op <= rho, else infinite, and
+||V||_op^2 / (4 rho). Both turn with the features.
+
+Source: Argyriou, Evgeniou, Pontil, Convex multi-task feature learning, 2008.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import cvxpy as cp
+import numpy as np
+
+from amtl_cvx.plugins import check_weight
+from amtl_cvx.tasks import Array
+from amtl_cvx.weights.base import WeightPenalty
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceNorm(WeightPenalty):
+    """The sum of the singular values, ``rho * ||W||_*``: predictors in few dimensions.
+
+    Parameters
+    ----------
+    rho : float
+        Its weight, > 0.
+
+    Raises
+    ------
+    ModelError
+        For a rho that is no such number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx.weights import TraceNorm
+    >>> TraceNorm(rho=0.5).value(np.diag([3.0, 1.0]))
+    2.0
+    """
+
+    name: ClassVar[str] = "trace"
+    rotation_invariant: ClassVar[bool] = True
+    rho: float
+
+    def __post_init__(self) -> None:
+        check_weight("rho", self.rho, positive=True)
+
+    def expression(self, W: cp.Expression) -> cp.Expression:
+        return self.rho * cp.normNuc(W)
+
+    def value(self, W: Array) -> float:
+        return self.rho * float(_values(W).sum())
+
+    def prox(self, V: Array, step: float) -> Array:
+        return _shortened(V, step * self.rho)
+
+    def subgradient(self, V: Array, step: float) -> Array:
+        return self.clip(V / step)
+
+    def conjugate(self, V: Array) -> float:
+        room = 1.0 + 8.0 * max(V.shape) * np.finfo(np.float64).eps
+        return 0.0 if _values(V).max(initial=0.0) <= self.rho * room else np.inf
+
+    def clip(self, Z: Array) -> Array:
+        return _cut_off(Z, self.rho)
+
+    def bounds_W(self, T: int) -> bool:
+        return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceNormSquared(WeightPenalty):
+    """The square of the sum of the singular values, ``rho * ||W||_*^2``: multi-task feature learning.
+
+    Parameters
+    ----------
+    rho : float
+        Its weight, > 0.
+
+    Raises
+    ------
+    ModelError
+        For a rho that is no such number.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx.weights import TraceNormSquared
+    >>> TraceNormSquared(rho=0.5).value(np.diag([3.0, 1.0]))
+    8.0
+    """
+
+    name: ClassVar[str] = "trace-squared"
+    rotation_invariant: ClassVar[bool] = True
+    rho: float
+
+    def __post_init__(self) -> None:
+        check_weight("rho", self.rho, positive=True)
+
+    def expression(self, W: cp.Expression) -> cp.Expression:
+        return self.rho * cp.square(cp.normNuc(W))
+
+    def value(self, W: Array) -> float:
+        return self.rho * float(_values(W).sum()) ** 2
+
+    def prox(self, V: Array, step: float) -> Array:
+        return _shortened(V, self._cut(V, step))
+
+    def subgradient(self, V: Array, step: float) -> Array:
+        return _cut_off(V / step, self._cut(V, step) / step)
+
+    def conjugate(self, V: Array) -> float:
+        return float(_values(V).max(initial=0.0)) ** 2 / (4.0 * self.rho)
+
+    def bounds_W(self, T: int) -> bool:
+        return True
+
+    def _cut(self, V: Array, step: float) -> float:
+        """What the prox takes from every singular value."""
+        values, rate = _values(V), 2.0 * step * self.rho
+        cuts = rate * np.cumsum(values) / (1.0 + rate * np.arange(1, len(values) + 1))
+        return float(cuts[max(int((values > cuts).sum()) - 1, 0)])
+
+
+def _values(W: Array) -> Array:
+    return np.asarray(np.linalg.svd(W, compute_uv=False), dtype=np.float64)
+
+
+def _shortened(V: Array, cut: float) -> Array:
+    """V with every singular value less `cut`, down to 0."""
+    U, values, Q = np.linalg.svd(V, full_matrices=False)
+    kept = values > cut
+    W: Array = (U[:, kept] * (values[kept] - cut)) @ Q[kept]
+    return W
+
+
+def _cut_off(V: Array, most: float) -> Array:
+    """V with every singular value at most `most`."""
+    U, values, Q = np.linalg.svd(V, full_matrices=False)
+    W: Array = (U * np.minimum(values, most)) @ Q
+    return W
