@@ -21,7 +21,7 @@ from amtl_cvx.subproblems.numpy_steps import DENSE_SIZE, minimised
 
 _TRUST_RATIO = 1e-10  # below this predicted relative decrease, J is rounding noise and the residual decides
 _TRIALS = 24
-_SLOW = 10  # slow steps in a row from which on `valley` goes on from each
+_SLOW = 12  # slow steps in a row from which on `valley` goes on from each
 
 
 def newton_steps(point: Point, *, trust: Trust, begun: bool = False) -> Iterator[Point]:
