@@ -32,12 +32,15 @@ if typing.TYPE_CHECKING:
     from amtl_cvx.solution import Solution, Status
     from amtl_cvx.tasks import Task, TaskSet
     from amtl_cvx.transfer import (
+        DegreeCap,
         ElasticNet,
         Forbidden,
         LossWeightedL1,
         RowBudget,
         SourceGroupL2,
         Symmetric,
+        TargetGroupL2,
+        TotalBudget,
     )
     from amtl_cvx.weights import MeanRegularised, Ridge
 
@@ -47,6 +50,7 @@ __all__ = [
     "AMTLError",
     "Certificate",
     "Dataset",
+    "DegreeCap",
     "ElasticNet",
     "Forbidden",
     "Hinge",
@@ -69,8 +73,10 @@ __all__ = [
     "SquaredHinge",
     "Status",
     "Symmetric",
+    "TargetGroupL2",
     "Task",
     "TaskSet",
+    "TotalBudget",
     "TransferGraph",
     "certify",
     "fit",
@@ -81,6 +87,7 @@ _MODULES = {
     "AMTLError": "errors",
     "Certificate": "certificate",
     "Dataset": "data",
+    "DegreeCap": "transfer",
     "ElasticNet": "transfer",
     "Forbidden": "transfer",
     "Hinge": "losses",
@@ -103,8 +110,10 @@ _MODULES = {
     "SquaredHinge": "losses",
     "Status": "solution",
     "Symmetric": "transfer",
+    "TargetGroupL2": "transfer",
     "Task": "tasks",
     "TaskSet": "tasks",
+    "TotalBudget": "transfer",
     "TransferGraph": "graph",
     "certify": "ladder",
     "fit": "methods",

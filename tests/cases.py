@@ -20,11 +20,14 @@ from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squ
 from amtl_cvx.problem import Model, Point, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import (
+    DegreeCap,
     ElasticNet,
     Forbidden,
     LossWeightedL1,
     RowBudget,
     Symmetric,
+    TargetGroupL2,
+    TotalBudget,
     TransferPenalty,
     project_transfer,
 )
@@ -89,6 +92,9 @@ PENALTY_CASES: tuple[TransferPenalty, ...] = (
     Forbidden(mu=0.3, edges=((0, 1), (2, 0))),
     Symmetric(mu=0.3),
     RowBudget(mu=0.3, budget=0.4),
+    TargetGroupL2(mu=0.3),
+    DegreeCap(mu=0.3, degree=2, cap=0.3),
+    TotalBudget(mu=0.3, total=3.0),
 )
 WEIGHT_CASES: tuple[str | tuple[float, ...], ...] = ("equal", "inverse-sqrt", (0.5, 2.0, 1.0, 0.25))
 METHOD_CASES: tuple[str, ...] = ("alternating", "curriculum", "stl")

@@ -29,7 +29,10 @@ others = pytest.mark.parametrize("penalty", OTHERS, ids=penalty_id)
 def test_what_refines_what() -> None:
     engines = {type(p).__name__: engine_of(Model(transfer=p, coupling=1.0), 4) for p in PENALTY_CASES[2:]}
     atoms = dict.fromkeys(("ElasticNet", "Forbidden", "Symmetric"), "atoms")
-    assert engines == {"SourceGroupL2": "prox", "RowBudget": "prox", **atoms}
+    tangents = dict.fromkeys(
+        ("SourceGroupL2", "TargetGroupL2", "RowBudget", "DegreeCap", "TotalBudget"), "prox"
+    )
+    assert engines == {**tangents, **atoms}
     assert engine_of(Model(transfer=PENALTY_CASES[0], coupling=1.0), 4) == "entries"
     assert engine_of(Model(transfer=PENALTY_CASES[1], coupling=1.0), 4) is None  # a prox that is not by rows
 

@@ -23,8 +23,8 @@ def mu_max(tasks: TaskSet, model: Model, W: Array) -> float:
     slope = 2.0 * model.coupling * (W.T @ W)
     gain = np.abs(slope) if model.transfer.feasible(tasks.T).signed else np.maximum(slope, 0.0)
     np.fill_diagonal(gain, 0.0)
-    usable = losses > 1e-14 * model.weighted_losses(tasks, np.zeros_like(W))  # 0 but for rounding: free edges
-    return model.transfer.mu_max(gain[usable], losses[usable])
+    priced = losses > 1e-14 * model.weighted_losses(tasks, np.zeros_like(W))  # 0 but for rounding: free edges
+    return model.transfer.mu_max(gain, np.where(priced, losses, np.inf))
 
 
 def mean_curvature(tasks: TaskSet, model: Model) -> float:

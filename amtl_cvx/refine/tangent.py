@@ -7,9 +7,10 @@ rows, a spent budget). Along an eigenvector z of eigenvalue e > 0
     curvature of R   h (1/e - 1)                    slope of R   z'h (V - B+)
     d slope / d l    -h z'(d prox / d l) / e
 
-so that Newton's method on (W, B+ + Z y) needs nothing else of the penalty. The prox acts row by row, so D is
-a block a row and takes T differences. A step is taken only if J does not rise; what it leaves undone (a row
-that enters, a budget that is met) the exact rounds of the alternation do.
+so that Newton's method on (W, B+ + Z y) needs nothing else of the penalty. Entries of B+ that are 0 stay so
+nearby: their rows of D are 0, and as D is symmetric their columns, so that it is found from differences in
+the others alone. A step is taken only if J does not rise; what it leaves undone (a row that enters, a budget
+that is met) the exact rounds of the alternation do.
 """
 
 from __future__ import annotations
@@ -46,37 +47,36 @@ def tangent_at(point: Point) -> Tangent:
     model = point.model
     transfer, T = model.transfer, point.tasks.T
     losses = point.weighted_losses
-    h = np.full(
-        (T, 1), 2.0 * model.coupling * float(np.linalg.norm(point.W, 2)) ** 2 or 1.0
-    )  # no step raises J
+    h = 2.0 * model.coupling * float(np.linalg.norm(point.W, 2)) ** 2 or 1.0  # no step raises J
     V = point.B - point.coupling_gradient_B / h
     after = transfer.prox(V, 1.0 / h, losses)
-    size = _DIFFERENCE * np.maximum(np.abs(V).max(axis=1, keepdims=True), 1e-300)
-    D = np.zeros((T, T, T))
-    for t in range(T):
+    places = np.flatnonzero(after)
+
+    def found(move: Array | float, losses: Array) -> Array:
+        return transfer.prox(V + move, 1.0 / h, losses).ravel()[places]
+
+    size = _DIFFERENCE * np.maximum(np.abs(V).max(axis=1), 1e-300)
+    D = np.empty((len(places), len(places)))
+    for column, place in enumerate(places):
         move = np.zeros((T, T))
-        move[:, t] = size[:, 0]
-        D[:, :, t] = (transfer.prox(V + move, 1.0 / h, losses) - transfer.prox(V - move, 1.0 / h, losses)) / (
-            2.0 * size
-        )
-    values, vectors = np.linalg.eigh(0.5 * (D + D.transpose(0, 2, 1)))
-    rows, which = np.nonzero(values > _LEAST)
-    e = np.minimum(values[rows, which], 1.0)
-    Z = np.zeros((len(rows), T, T))
-    Z[np.arange(len(rows)), rows] = vectors[rows, :, which]
-    rates = np.zeros((len(rows), T))
+        move.flat[place] = step = size[place // T]
+        D[:, column] = (found(move, losses) - found(-move, losses)) / (2.0 * step)
+    values, vectors = np.linalg.eigh(0.5 * (D + D.T))
+    free = values > _LEAST
+    e, F = np.minimum(values[free], 1.0), vectors[:, free].T
+    Z = np.zeros((len(F), T, T))
+    Z.reshape(len(F), -1)[:, places] = F
+    rates = np.empty((len(F), T))
     for u in range(T):
         shift = np.zeros(T)
         shift[u] = _DIFFERENCE * max(float(losses[u]), float(losses.mean()), 1e-300)
-        low = np.maximum(losses - shift, 0.0)
-        changed = transfer.prox(V, 1.0 / h, losses + shift) - transfer.prox(V, 1.0 / h, low)
-        along = np.einsum("kst,st->k", Z, changed) / (losses[u] + shift[u] - low[u])
-        rates[:, u] = -h[rows, 0] * along / e
+        low, high = np.maximum(losses - shift, 0.0), losses + shift
+        rates[:, u] = -h * (F @ (found(0.0, high) - found(0.0, low))) / (high - low)[u] / e
     return Tangent(
         B=after,
         Z=Z,
-        slope=np.einsum("kst,st->k", Z, h * (V - after)),
-        curvature=h[rows, 0] * (1.0 / e - 1.0),
+        slope=h * np.einsum("kst,st->k", Z, V - after),
+        curvature=h * (1.0 / e - 1.0),
         rates=rates,
     )
 

@@ -7,7 +7,7 @@ R = (P l + p0)'x + (Q l + q0)'x^2, moves x: with G_B, BW and BB the coupling's d
     x-W       E'BW + (P + 2 x Q) (x) c grad l    row by row
     x-x       E'BB E + 2 diag(q)
 
-Any other penalty with a prox that acts row by row is refined by `tangent`.
+Any other penalty with an exact prox is refined by `tangent`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def engine_of(model: Model, T: int) -> Engine | None:
         return "entries"
     if atoms_of(transfer, T) is not None:
         return "atoms"
-    return "prox" if transfer.row_steps else None
+    return "prox" if transfer.row_steps or transfer.exact_prox else None
 
 
 def atoms_of(transfer: TransferPenalty, T: int) -> Atoms | None:
@@ -161,7 +161,7 @@ def direct_step(model: Model, T: int) -> TransferStep | None:
     atoms = atoms_of(model.transfer, T)
     if atoms is not None and len(atoms.lo) <= BOX_LIMIT:
         return AtomStep(atoms)
-    return ProxStep() if model.transfer.row_steps or atoms is not None else None
+    return ProxStep() if engine_of(model, T) is not None else None
 
 
 @dataclass(frozen=True)

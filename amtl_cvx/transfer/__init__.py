@@ -17,7 +17,10 @@ so that unreliable tasks (high loss) find it dear to teach. Beside it
     source-group-l2    mu sum_s l_s ||B[s, :]||_2               a task teaches several others or none
     forbidden          edges that may not be
     symmetric          B = B'
+    target-group-l2    mu sum_t ||B[:, t]||_2                   a task learns from several others or from none
     row-budget         no task gives more than a budget
+    degree-cap         a task teaches few others, up to the convex hull of that
+    total-budget       all edges together sum to a total
 
 A penalty of one's own is one frozen dataclass with a field `mu` and four methods: `expression`, `value`,
 `prox`, `conjugate`; what else it may have is in `TransferPenalty`. It goes into `Model` as it is; `register`,
@@ -32,14 +35,25 @@ from typing import Any
 
 from amtl_cvx.plugins import Plugins, check_weight
 from amtl_cvx.transfer.base import Atoms, TransferPenalty, check_mu
-from amtl_cvx.transfer.budgets import RowBudget
+from amtl_cvx.transfer.budgets import DegreeCap, RowBudget, TotalBudget
 from amtl_cvx.transfer.linear import Forbidden, LossWeightedL1, Symmetric
-from amtl_cvx.transfer.norms import ElasticNet, SourceGroupL2
-from amtl_cvx.transfer.sets import FeasibleSet, Masked, Mutual, Orthant, RowBudgets, project_transfer
+from amtl_cvx.transfer.norms import ElasticNet, SourceGroupL2, TargetGroupL2
+from amtl_cvx.transfer.sets import (
+    DegreeHull,
+    FeasibleSet,
+    Masked,
+    Mutual,
+    Orthant,
+    RowBudgets,
+    TotalSum,
+    project_transfer,
+)
 
 __all__ = [
     "TRANSFERS",
     "Atoms",
+    "DegreeCap",
+    "DegreeHull",
     "ElasticNet",
     "FeasibleSet",
     "Forbidden",
@@ -51,6 +65,9 @@ __all__ = [
     "RowBudgets",
     "SourceGroupL2",
     "Symmetric",
+    "TargetGroupL2",
+    "TotalBudget",
+    "TotalSum",
     "TransferPenalty",
     "check_mu",
     "check_weight",
@@ -61,7 +78,18 @@ __all__ = [
 ]
 
 TRANSFERS: dict[str, type[Any]] = {
-    cls.name: cls for cls in (LossWeightedL1, ElasticNet, SourceGroupL2, Forbidden, Symmetric, RowBudget)
+    cls.name: cls
+    for cls in (
+        LossWeightedL1,
+        ElasticNet,
+        SourceGroupL2,
+        TargetGroupL2,
+        Forbidden,
+        Symmetric,
+        RowBudget,
+        DegreeCap,
+        TotalBudget,
+    )
 }
 """Every transfer penalty by the name that the command line and run.json use."""
 

@@ -64,7 +64,9 @@ class TransferPenalty(abc.ABC):
 
     name: ClassVar[str]
     row_steps: ClassVar[bool] = False
-    """True where `prox` acts on every row by itself and takes one step per row: sharper residuals."""
+    """True where `prox` takes one step per row, in closed form: sharper residuals, and refinement."""
+    exact_prox: ClassVar[bool] = False
+    """True where `prox` is exact to rounding, so that refinement may take differences of it."""
     mu: float
 
     @abc.abstractmethod
@@ -128,10 +130,10 @@ class TransferPenalty(abc.ABC):
         return self
 
     def mu_max(self, gain: Array, losses: Array) -> float:
-        """The mu from which B = 0 stays the best B.
+        """The mu from which B = 0 stays the best B; `ModelError` where there is none.
 
         `gain` (T, T) is the slope at B = 0 of what an edge saves, >= 0, and `losses` (T,) are those of the
-        sources, positive.
+        sources, infinite for one without loss, whose edges no price that grows with it keeps away.
         """
         return float((gain / losses[:, None]).max(initial=0.0))
 

@@ -2,9 +2,10 @@
 
     ElasticNet      R = mu sum_s l_s sum_t B[s, t] + rho ||B||_F^2       many small edges rather than few
     SourceGroupL2   R = mu sum_s v_s ||B[s, :]||_2, v = 1 or the losses  a task teaches several others or none
+    TargetGroupL2   R = mu sum_t ||B[:, t]||_2                           a task learns from several or none
 
 With D = S - prices and S+ = max(S, 0), off the diagonal: R*(S) = sum max(D, 0)^2 / (4 rho) for the first,
-0 where ||S+[s, :]||_2 <= mu v_s for all s, else infinite, for the second.
+0 where ||S+[s, :]||_2 <= mu v_s for all s, else infinite, for the second; by columns, v = 1, for the third.
 """
 
 from __future__ import annotations
@@ -141,3 +142,62 @@ class SourceGroupL2(TransferPenalty):
     def weights(self, B: Array) -> Array:
         sizes: Array = np.linalg.norm(B, axis=1) if self.weighted else np.zeros(len(B))
         return self.mu * sizes
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetGroupL2(TransferPenalty):
+    """A price on what each target takes as a group, ``mu * sum_t ||B[:, t]||_2``.
+
+    A task learns from several others or from none. There is no form with the losses of the sources:
+    ``sqrt(sum_s (l_s B[s, t])^2)`` is convex in B and in the losses but not affine in these, so that what
+    B costs would not be a weight of each loss and the W-step another problem.
+
+    Parameters
+    ----------
+    mu : float
+        Price of a group, >= 0.
+
+    Raises
+    ------
+    ModelError
+        For a mu that is no price.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import TargetGroupL2
+    >>> B = np.array([[0.0, 3.0, 1.0], [0.0, 0.0, 0.0], [0.0, 4.0, 0.0]])
+    >>> TargetGroupL2(mu=0.5).value(B, np.ones(3))
+    3.0
+    """
+
+    name: ClassVar[str] = "target-group-l2"
+    exact_prox: ClassVar[bool] = True
+    mu: float
+
+    def __post_init__(self) -> None:
+        check_mu(self.mu)
+
+    def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
+        return self.mu * cp.sum(cp.norm(B, 2, axis=0))
+
+    def value(self, B: Array, losses: Array) -> float:
+        return self.mu * float(np.linalg.norm(B, axis=0).sum())
+
+    def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
+        P = project_transfer(V)
+        size = np.linalg.norm(P, axis=0)
+        B: Array = P * np.divide(
+            np.maximum(size - step * self.mu, 0.0), size, out=np.zeros_like(size), where=size > 0
+        )
+        return B
+
+    def conjugate(self, S: Array, losses: Array) -> float:
+        sizes = np.linalg.norm(project_transfer(S), axis=0)
+        return 0.0 if (sizes <= self.mu).all() else np.inf
+
+    def mu_max(self, gain: Array, losses: Array) -> float:
+        return float(np.linalg.norm(gain, axis=0).max(initial=0.0))
+
+    def weights(self, B: Array) -> Array:
+        return np.zeros(len(B))

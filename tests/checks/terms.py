@@ -18,12 +18,15 @@ from amtl_cvx.refine.tangent import tangent_at
 from amtl_cvx.refine.variables import AtomStep
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import (
+    DegreeCap,
     ElasticNet,
     Forbidden,
     LossWeightedL1,
     RowBudget,
     SourceGroupL2,
     Symmetric,
+    TargetGroupL2,
+    TotalBudget,
     TransferPenalty,
 )
 
@@ -34,6 +37,9 @@ PENALTIES: tuple[TransferPenalty, ...] = (
     Symmetric(mu=0.3),
     SourceGroupL2(mu=0.3),
     RowBudget(mu=0.02, budget=0.4),
+    TargetGroupL2(mu=2.0),
+    DegreeCap(mu=0.02, degree=1, cap=0.3),
+    TotalBudget(mu=0.02, total=1.5),
 )
 
 
@@ -52,6 +58,13 @@ def _literal(penalty: TransferPenalty, B: cp.Expression, losses: Array) -> Writt
         limits += [B == B.T]
     elif isinstance(penalty, SourceGroupL2):
         rule = 0.3 * sum(losses[s] * cp.norm(B[s, :], 2) for s in range(len(losses)))
+    elif isinstance(penalty, TargetGroupL2):
+        rule = 2.0 * sum(cp.norm(B[:, t], 2) for t in range(len(losses)))
+    elif isinstance(penalty, DegreeCap):
+        limits += [B[s, :] <= 0.3 for s in range(len(losses))]
+        limits += [cp.sum(B[s, :]) <= penalty.degree * 0.3 for s in range(len(losses))]
+    elif isinstance(penalty, TotalBudget):
+        limits += [cp.sum(B) == 1.5]
     else:
         limits += [cp.sum(B[s, :]) <= 0.4 for s in range(len(losses))]
     return rule, limits
@@ -100,11 +113,11 @@ def gap_of_every_penalty_holds() -> None:
 def projections_are_nearest_points() -> None:
     """<V - P, C - P> <= 0 for every C of the set, P in it by the formulas."""
     rng = np.random.default_rng(6)
-    for penalty in PENALTIES:
-        points = [penalty.project(10.0 * rng.normal(size=(3, 3))) for _ in range(40)]
-        for V in rng.normal(size=(10, 3, 3)):
+    for penalty in (*PENALTIES, DegreeCap(mu=0.02, degree=2, cap=0.3)):
+        points = [penalty.project(10.0 * rng.normal(size=(4, 4))) for _ in range(40)]
+        for V in [*rng.normal(size=(10, 4, 4)), *(1.01 * C for C in points[:5])]:
             P = penalty.project(V)
-            _, limits = _literal(penalty, cp.Constant(P), np.ones(3))
+            _, limits = _literal(penalty, cp.Constant(P), np.ones(4))
             assert all(limit.violation().max() <= 1e-12 for limit in limits)
             assert all(float(((V - P) * (C - P)).sum()) <= 1e-12 for C in points)
 
@@ -121,7 +134,7 @@ def steps_by_atoms_are_best() -> None:
 def tangents_have_the_slope_and_curvature_of_the_penalty() -> None:
     """Central differences of R along every direction; rows that give nothing stay."""
     for tasks, model, W, solved in best_transfers():
-        if not isinstance(model.transfer, SourceGroupL2):
+        if not isinstance(model.transfer, SourceGroupL2 | TargetGroupL2):
             continue
         best, losses = np.where(solved > 1e-6, solved, 0.0), model.losses(tasks, W)
         tangent = tangent_at(Problem(tasks, model).at(W, best))
@@ -134,7 +147,8 @@ def tangents_have_the_slope_and_curvature_of_the_penalty() -> None:
                 )
                 expected = (high - low) / (2.0 * h) if order == 1 else (high - 2.0 * here + low) / h**2
                 assert abs(found - expected) <= 1e-3 * (1.0 + abs(expected))
-            assert abs(rates @ losses - slope) <= 1e-3 * (1.0 + abs(slope))  # R is linear in the losses
+            linear = slope if isinstance(model.transfer, SourceGroupL2) else 0.0  # in the losses
+            assert abs(rates @ losses - linear) <= 1e-3 * (1.0 + abs(slope))
 
 
 def names_find_their_own_classes_only() -> None:

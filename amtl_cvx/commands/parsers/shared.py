@@ -54,8 +54,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--transfer",
         metavar="NAME",
         help="transfer penalty, with its parameters as NAME:key=value,...: loss-weighted-l1 (default),"
-        " elastic-net (rho), source-group-l2 (weighted=true|false), forbidden (file=edges.csv with"
-        " source,target), symmetric, row-budget (budget), or MODULE:CLASS of your own",
+        " elastic-net (rho), source-group-l2 (weighted=true|false), target-group-l2, forbidden"
+        " (file=edges.csv with source,target), symmetric, row-budget (budget), degree-cap (degree, cap),"
+        " total-budget (total), or MODULE:CLASS of your own",
     )
     group.add_argument(
         "--omega",
