@@ -198,7 +198,8 @@ class Known:
     )
     global_method: str | None = row(
         GLOBAL,
-        "exact: proved without trust in a solver; solver-claimed: not proved, and never level C5",
+        "exact: proved without trust in a solver; convex-duality: of a convex problem (single-task), in"
+        " floating point with room for rounding; solver-claimed: not proved, and never level C5",
         default=None,
     )
     reasons: Mapping[str, str] = field(default_factory=dict)

@@ -134,7 +134,7 @@ def test_inverse_sqrt_on_sums_is_amtl_imbalanced(rng: np.random.Generator) -> No
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"coupling": 0.0}, "coupling"),
+        ({"coupling": -1e-300}, "coupling"),
         ({"coupling": -1.0}, "coupling"),
         ({"coupling": math.nan}, "coupling"),
         ({"coupling": "1"}, "coupling"),

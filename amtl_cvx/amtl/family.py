@@ -120,6 +120,8 @@ class AmtlFamily(Family):
         return model.losses(tasks, blocks["W"])
 
     def fit(self, method: Method, tasks: TaskSet, model: Model, options: Options) -> Solution:
+        if not method.uncoupled:
+            model.check_coupled(f"the method {method.name!r}")
         return fitted(method, tasks, model, options)
 
     def arranged(self, found: Found, *, tasks: Indices | None, features: Indices | None) -> Found:

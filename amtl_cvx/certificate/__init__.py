@@ -48,6 +48,7 @@ from dataclasses import replace
 import numpy as np
 
 from amtl_cvx.arrays import Array, numbers
+from amtl_cvx.certificate.alone import alone_evidence, with_bound
 from amtl_cvx.certificate.b_step import (
     TransferEvidence,
     no_evidence,
@@ -120,6 +121,8 @@ def certify(
         raise ModelError(f"kind must be 'joint' or 'single-task', got {kind!r}")
     check_tolerance(tol)
     point.problem.check()
+    if kind == "joint":
+        point.model.check_coupled("the joint objective J(W, B)")
     _check_size(point)
     small, feasibility = point.reduced, infeasibility(point.model, point.B)
     floor = resolution(small.problem)
@@ -138,6 +141,8 @@ def certify(
     else:
         about_B = transfer_evidence(small, enough=limit if found.relative <= tol else math.inf)
     about_W = weight_evidence(small, multipliers=multipliers, enough=_NOTHING * limit)
+    if not point.model.coupled:
+        about_W = alone_evidence(point, about_W, multipliers=multipliers)
     reasons = {**about_W.reasons, **about_B.reasons}
     if limit < about_W.judged < math.inf and (why := refusal(small, limit, multipliers=multipliers)):
         reasons["gain_W"] = why
@@ -169,6 +174,8 @@ def certify(
         tol=tol,
         reasons=reasons,
     )
+    if not point.model.coupled:
+        return with_bound(certificate, point)
     if certificate.passes and kind == "joint" and (why := outward(small, limit=limit)):
         reasons = {**certificate.reasons, "growth": why}
         return replace(certificate, reasons=reasons, passes=False, level="C1")

@@ -127,7 +127,7 @@ class WeightProblem:
         if not left.any() or left.all():
             return None
         kept = np.flatnonzero(~left)
-        rest_of = Squares(M[np.ix_(kept, kept)], True)
+        rest_of = Squares(M[np.ix_(kept, kept)], True, self.coupling)
         multipliers = None if self.multipliers is None else tuple(self.multipliers[t] for t in kept)
         rest = replace(
             self,

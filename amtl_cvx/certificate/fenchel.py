@@ -166,12 +166,12 @@ class _RowProblem:
 
     @classmethod
     def at(cls, point: Point) -> _RowProblem:
-        tasks, model, W = point.tasks, point.model, point.W
+        tasks, W = point.tasks, point.W
         rows = point.problem.kinked_rows
         weight = (point.loss_weight * rows.scale)[rows.task]
         L = point.squares.L
         if point.least_of_K > 0.0:
-            N, pull = np.asarray(np.linalg.inv(L)), 2.0 * model.coupling * (W @ L)
+            N, pull = np.asarray(np.linalg.inv(L)), 2.0 * point.square_weight * (W @ L)
         else:
             N, pull = np.eye(tasks.T), point.square_gradient_W
         return cls(
@@ -183,7 +183,7 @@ class _RowProblem:
             c=rows.kink - (rows.X * W.T[rows.task]).sum(axis=1),
             N=N,
             pull=pull,
-            coupling=model.coupling,
+            coupling=point.square_weight,
         )
 
     def settled(self, v: Array) -> tuple[Array, bool]:

@@ -5,7 +5,8 @@
     C2 first-order-verified    the first-order conditions of J hold within the tolerance
     C3 strict-local-verified   positive curvature on the free variables, strict complementarity
     C4 digits-proven           interval arithmetic: one true first-order point, enclosed to many digits
-    C5 global-verified         exact arithmetic: a lower bound of J over all W and B, as low as this point
+    C5 global-verified         exact arithmetic: a lower bound of J over all W and B, as low as this point;
+                               of a convex problem (B = 0) by duality, in floating point
 
 C0 to C2 stand on each other, C4 on C3, C3 and C5 on C2: a global minimum need not be a strict one.
 Source: SPEC section 8.
@@ -30,6 +31,8 @@ LEVELS: Mapping[str, str] = {
 NEEDS: Mapping[str, str] = {"C1": "C0", "C2": "C1", "C3": "C2", "C4": "C3", "C5": "C2"}
 """The level that each stands on."""
 
+EXCESS = 1e-3
+"""Most, of J, that a point of level C5 may lie above a lower point or bound, whatever the tolerance."""
 INTERRUPTED = "an interrupt came before this level was decided"
 """The reason of a level that was begun and neither reached nor missed."""
 DEGENERATE = "degenerate"

@@ -101,7 +101,7 @@ def rounding_of_J(point: Point) -> float:
     """What J may be off by: W K and the scores are sums of n products, off by n eps/2 of their sizes."""
     W, K, loss = np.abs(point.W), np.abs(point.K), point.model.loss
     off = 0.5 * _EPS * (len(K) + 2) * (W @ K)
-    lost = point.model.coupling * float(((2.0 * np.abs(point.W @ point.K) + off) * off).sum())
+    lost = point.square_weight * float(((2.0 * np.abs(point.W @ point.K) + off) * off).sum())
     rates = point.loss_weight * point.problem.loss_scales
     for task, rate, w in zip(point.tasks, rates, point.W.T, strict=True):
         slopes = np.abs(loss.slopes(task.X @ w, task.y))

@@ -125,6 +125,7 @@ def second_order(point: Point) -> SecondOrder:
         For a wrong shape, a NaN or an infinity.
     """
     point.problem.check()
+    point.model.check_coupled("the curvature in W and B")
     small, B = point.reduced, point.B
     _refuse(small.tasks, small.model, B)
     held = None if small.model.loss.smooth else HeldRows(small)

@@ -134,7 +134,7 @@ def weight_problem(point: Point, multipliers: Sequence[Array] | None) -> WeightP
         W=W,
         squares=point.squares,
         a=point.loss_weight,
-        coupling=model.coupling,
+        coupling=point.square_weight,
         multipliers=None if multipliers is None else within_domain(model.loss, tasks, multipliers),
         dense=W.size <= DENSE_LIMIT,
         value=point.objective,
@@ -166,6 +166,8 @@ def _missing(model: Model, newton: Newton | None, singular: float | None) -> dic
         reasons["condition_W"] = "infinite: the Hessian is numerically singular"
     if singular is not None:
         what = "I - B is" if model.omega is None else "I - B and the penalty on W together are"
+        if not model.coupled:
+            what = "at coupling 0 the penalty on W is"
         reasons["gap_W"] = f"{what} singular (smallest singular value {singular:.1e}), the bound is infinite"
     return reasons
 
@@ -178,8 +180,8 @@ def weight_gap(point: Point, *, multipliers: Sequence[Array] | None = None) -> t
 
 def gradient_rounding(point: Point) -> float:
     """About how much of ||G_W||_F can be rounding: eps times the sizes of what it is summed from."""
-    model, W, K = point.model, point.W, point.K
-    total = 2.0 * model.coupling * float(np.linalg.norm(W)) * float((K * K).sum())
+    W, K = point.W, point.K
+    total = 2.0 * point.square_weight * float(np.linalg.norm(W)) * float((K * K).sum())
     weights = point.loss_weight * point.problem.loss_scales
     for each, length in zip(point.scores, point.tasks.row_lengths, strict=True):
         moved = each.curvatures * length * np.linalg.norm(each.W, axis=1)[:, None]  # by the rounding of z
@@ -194,12 +196,11 @@ def _finite(value: float) -> float | None:
 
 def _error(point: Point, *, gap: float, sigma: float, newton: Newton | None) -> float:
     """The bound on ||W - W*||_F: the better of strong convexity (where sigma > 0) and the Newton step."""
-    model = point.model
     rounding, bounds = gradient_rounding(point), []
     if newton is not None:
         bounds.append(_newton_error(point, newton, rounding))
     if sigma > 0.0:
-        modulus = 2.0 * model.coupling * sigma * sigma
+        modulus = 2.0 * point.square_weight * sigma * sigma
         bounds.append(math.sqrt(2.0 * gap / modulus) + rounding / modulus)
     return min(bounds, default=math.inf)
 

@@ -41,8 +41,8 @@ def weight_part(
 
 
 def _weight_part(point: Point, multipliers: Sequence[Array] | None) -> WeightPart:
-    tasks, model, W = point.tasks, point.model, point.W
-    V, Q = tasks.lift(W), np.sqrt(model.coupling) * point.K
+    tasks, W = point.tasks, point.W
+    V, Q = tasks.lift(W), np.sqrt(point.square_weight) * point.K
     reach, R = (tasks.lengths * np.abs(V)).sum(axis=0), W @ Q
     slopes = _slopes(point, reach, multipliers)
     weight, scale = point.loss_weight, point.problem.loss_scales

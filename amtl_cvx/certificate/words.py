@@ -78,7 +78,8 @@ def sentences(found: Known) -> list[str]:
     """The certificate in plain words, up to C2; `rungs` goes on from there."""
     if found.level is None:
         return [verdict(found)]
-    lines = [_GLOBAL_WORDS if found.level == "C5" else _KIND_WORDS[found.kind]]
+    bounded = found.level == "C5" and found.kind == "joint"
+    lines = [_GLOBAL_WORDS if bounded else _KIND_WORDS[found.kind]]
     lines.append(f"The objective is {found.objective:.6g}.")
     for block, gain, error in (("W", found.gain_W, found.error_W), ("B", found.gap_B, found.error_B)):
         if gain is not None and math.isfinite(gain):
@@ -229,10 +230,13 @@ def _global(found: Known) -> str:
     lower, excess = found.global_lower, found.global_excess
     assert lower is not None and excess is not None
     share = double_above(Fraction(excess) / Fraction(lower)) if lower > 0.0 else math.inf
-    return (
-        f"No W and B at all have an objective below {lower!r}; this point is at most {rounded_up(excess)}"
-        f" above that, {rounded_up(share)} of it."
-    )
+    least = f"No W and B at all have an objective below {lower!r}"
+    if found.kind == "single-task":
+        least = (
+            f"No W at all, with B = 0, has an objective below {lower!r}, by convex duality in floating point"
+            " with room for rounding"
+        )
+    return f"{least}; this point is at most {rounded_up(excess)} above that, {rounded_up(share)} of it."
 
 
 def _gaps(found: Known) -> str:

@@ -38,7 +38,7 @@ def worst_entries(
     found = {}
     about_W, about_B, kinks = misses(point, multipliers=multipliers)
     scale = point.problem.loss_scales
-    coupled = 2.0 * model.coupling * (point.K**2).sum(axis=1)
+    coupled = 2.0 * point.square_weight * (point.K**2).sum(axis=1)
     curved = 2.0 * np.abs(point.loss_weight) * scale * tasks.lengths**2 + coupled
     if (worst := about_W.relative()) > tol:
         i, t = _place(about_W)

@@ -1,7 +1,8 @@
 """Settings of the model: what was asked for, resolved in one place.
 
 An option given on the command line wins over the recommended setting of a problem (or of the run.json beside
-a solution), which wins over the default, which for the loss, coupling and mu is "auto".
+a solution), which wins over the default, which for the loss, coupling and mu is "auto". At coupling 0
+(`--method stl`) there are no edges to price: mu is 0.
 """
 
 from __future__ import annotations
@@ -89,7 +90,16 @@ def resolve(arguments: Namespace, recommended: Mapping[str, Any]) -> dict[str, A
         if "omega_parameters" not in given and (words or name != recommended.get("omega")):
             settings["omega_parameters"] = None  # they are of another term
         settings["omega"] = None if given["omega"] == NO_OMEGA else given["omega"]
-    return settings
+    return _without_price(settings)
+
+
+def _without_price(settings: dict[str, Any]) -> dict[str, Any]:
+    """At coupling 0 there are no edges and mu has no meaning: it is 0 there, whatever was said of it."""
+    try:
+        alone = float(settings["coupling"]) == 0.0
+    except (TypeError, ValueError):
+        return settings
+    return {**settings, "mu": 0.0} if alone else settings
 
 
 def admit(arguments: Namespace) -> None:

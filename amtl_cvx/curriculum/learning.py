@@ -20,6 +20,7 @@ from amtl_cvx.problem import Blocks, Model, Problem
 from amtl_cvx.run import Run, finish
 from amtl_cvx.solution import Solution, State, Status
 from amtl_cvx.subproblems import TaskWeightStep, WeightStep
+from amtl_cvx.subproblems.numpy_steps import DirectWeightStep
 from amtl_cvx.tasks import TaskSet
 
 _TIE = 1e-12
@@ -89,10 +90,14 @@ class Curriculum(Method):
 
 @dataclass(frozen=True, kw_only=True)
 class SingleTask(Method):
-    """Each task alone: the W-step at B = 0, a ridge regression of weight `coupling`."""
+    """Each task alone: the W-step at B = 0, a ridge regression of weight `coupling`.
+
+    At coupling 0 J = sum_t c_t L_t(w_t) + Omega(W) by itself: convex, so that its gap is global.
+    """
 
     name = "stl"
     kind = "single-task"
+    uncoupled = True
 
     def run(self, tasks: TaskSet, model: Model, options: Options) -> Solution:
         return single_task(tasks, model, options)
@@ -113,8 +118,9 @@ def single_task(tasks: TaskSet, model: Model, options: Options) -> Solution:
         run.back()
         status = Status.INTERRUPTED
     certificate = certify(Problem(tasks, model).at(*run.point), tol=options.tol, kind="single-task")
-    if certificate.passes and status is not Status.INTERRUPTED:
-        status = Status.CERTIFIED
+    if status is not Status.INTERRUPTED:
+        growing = Status.GROWING if "minimum" in certificate.reasons else status
+        status = Status.CERTIFIED if certificate.passes else growing
     return finish(tasks, run, certificate, status=status, seconds=run.seconds())
 
 
@@ -153,9 +159,13 @@ def _start(run: Run, options: Options, *, ridge: float | None) -> None:
     """Single-task W with that ridge weight, or with the coupling."""
     own: Model = run.problem.model
     model = own if ridge is None else replace(own, coupling=ridge)
-    step = WeightStep.compile(run.tasks, model, backend=run.backend, problems=options.problems)
     run.point = run.point.at(B=np.zeros_like(run.point.B))
-    W, solved = step.solve(Problem(run.tasks, model).at(*run.point))
+    point = Problem(run.tasks, model).at(*run.point)
+    if model.coupled or point.least_of_K > 0.0:
+        step = WeightStep.compile(run.tasks, model, backend=run.backend, problems=options.problems)
+        W, solved = step.solve(point)
+    else:  # what no row sees is free: the compiled problem would have a singular matrix
+        W, solved = DirectWeightStep().solve(point)
     run.point = run.point.at(W=W)
     run.note("stl", solved)
 

@@ -65,7 +65,8 @@ def refit_step(point: Point, t: int, learned: list[int]) -> Coupled:
 
 
 def check_model(model: Model) -> None:
-    """`ModelError` for a loss with kinks, or a penalty that is no price on outgoing edges."""
+    """`ModelError` for a loss with kinks, no coupling, or a penalty that is no price on outgoing edges."""
+    model.check_coupled("the curriculum")
     if not model.loss.smooth:
         raise ModelError(
             f"the curriculum needs a loss with a gradient, the {model.loss.name} loss has kinks: use"

@@ -95,6 +95,7 @@ def prove(
     (True, '0.5000000000')
     """
     _require_flint()
+    model.check_coupled("the proof of W and B")
     from amtl_cvx.digits.proof import prove_point
 
     return prove_point(

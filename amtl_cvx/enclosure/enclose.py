@@ -155,6 +155,7 @@ def enclose(
     """
     if solver not in SOLVERS:
         raise ModelError(f"solver must be one of {SOLVERS}, got {solver!r}")
+    model.check_coupled("the exact bound over W and B")
     check_size(tasks.T, tasks.d)  # before the exact Gram matrices are formed
     problem = ExactProblem.read(tasks, model)
     W, B = tasks.check_point(W, B)

@@ -135,6 +135,7 @@ def choose(
         model = replace(model, coupling=best.coupling)
     largest = None
     if mu:
+        model.check_coupled("the choice of mu")
         largest = mu_max(tasks, model, fitted(tasks, model, "stl", options).W)
         model = _with_mu(model, largest)
     return Choice(model=model, trials=trials, mu_max=largest)

@@ -85,7 +85,7 @@ def explore(
     >>> len(explore(tasks, model, starts, options=fast).points)
     1
     """
-    check_problem(tasks, model)
+    check_problem(tasks, model).check_coupled("the search for first-order points")
     names = [start.name for start in starts]
     if not starts or len(set(names)) < len(names):
         raise DataError(

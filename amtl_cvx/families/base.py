@@ -90,6 +90,8 @@ class Method(abc.ABC):
     """What its certificate judges."""
     takes_start: ClassVar[bool] = False
     """Whether it begins at any point, not only at a state of its own."""
+    uncoupled: ClassVar[bool] = False
+    """Whether it minimises J at coupling 0 as well."""
 
     @classmethod
     def of(cls, options: Options) -> Method:

@@ -17,7 +17,9 @@ not decided: that says nothing against the point.
          first-order point that is known to the tolerance, and never one that a lower point beats by more than
          an enclosure may be wide. How far J is above the lower end is `global_excess`, an exact difference
          rounded up. Where the exact bound is refused, SCIP is asked; its bounds are reported as
-         "solver-claimed" and never make the level.
+         "solver-claimed" and never make the level. Predictors by themselves (kind "single-task") are a
+         convex problem: what W can gain bounds J over all of them, in floating point, method
+         "convex-duality" (`certificate.alone`).
 """
 
 from __future__ import annotations
@@ -31,11 +33,12 @@ import numpy as np
 
 from amtl_cvx.certificate import LEVELS, Certificate, check_level
 from amtl_cvx.certificate import certify as certify_first_order
-from amtl_cvx.certificate.levels import DEGENERATE, INTERRUPTED, NEEDS
+from amtl_cvx.certificate.alone import with_bound
+from amtl_cvx.certificate.levels import DEGENERATE, EXCESS, INTERRUPTED, NEEDS
 from amtl_cvx.errors import LimitReached
 from amtl_cvx.footprint import check_certificate
 from amtl_cvx.ladder.climbed import Climb, missed, refused, undecided
-from amtl_cvx.ladder.steps import EXCESS, LONGER, PHASES, digits_proven, global_verified, strict_local
+from amtl_cvx.ladder.steps import LONGER, PHASES, digits_proven, global_verified, strict_local
 from amtl_cvx.limits import SECONDS as LIMIT
 from amtl_cvx.limits import check_limit, check_time, limited
 from amtl_cvx.problem import Model, Point, Problem
@@ -195,7 +198,9 @@ def climb_from(
     wanted = [code for code in LEVELS if "C2" < code <= level]
     climbed, end = Climb(certificate=certificate), time.monotonic() + limit
     for code in wanted:
-        if certificate.kind != "joint":
+        if certificate.kind == "single-task":
+            climbed = replace(climbed, certificate=with_bound(climbed.certificate, point))
+        elif certificate.kind != "joint":
             climbed = refused(climbed, code, _OTHER_PROBLEM)
         elif not (climbed.certificate.has(below := NEEDS[code]) or _left_to_balls(climbed, code)):
             climbed = missed(climbed, code, f"needs {below}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from amtl_cvx.certificate import second_order
 from amtl_cvx.certificate.figures import double_above, double_below, rounded_down, rounded_up
+from amtl_cvx.certificate.levels import EXCESS
 from amtl_cvx.errors import LimitReached, NotCertifiable
 from amtl_cvx.ladder.climbed import Climb, changed, missed, refused, undecided
 from amtl_cvx.limits import check_time, seconds_left
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from amtl_cvx.enclosure import Enclosure
     from amtl_cvx.enclosure.scip import Claim
 
-EXCESS = 1e-3
-"""Most, of J, that a point of level C5 may lie above a point known to be lower, whatever the tolerance."""
 SECONDS = 60.0
 """How long SCIP is asked where there is no exact bound."""
 _FACTORS = (

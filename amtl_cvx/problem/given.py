@@ -39,6 +39,17 @@ def loss_of(loss: object) -> Loss:
     return loss
 
 
+def coupling_of(coupling: object) -> float:
+    """A coupling: 0, or a number of which 1 / coupling and 2 coupling are numbers."""
+    if not (is_number(coupling) and np.isfinite(float(coupling)) and float(coupling) >= 0.0):
+        raise ModelError(
+            f"coupling must be a finite number > 0, got {coupling!r} (0 is for the method 'stl' alone)"
+        )
+    if float(coupling) > 0.0 and not 1e-300 <= float(coupling) <= 1e300:
+        raise ModelError(f"coupling must lie between 1e-300 and 1e300, got {coupling!r}")
+    return float(coupling) + 0.0  # of -0.0 too
+
+
 def omega_of(omega: object) -> WeightPenalty | None:
     """A penalty on W, also by its term ("ridge:0.1")."""
     found = make_omega(omega) if isinstance(omega, str) else omega

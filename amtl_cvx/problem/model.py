@@ -11,6 +11,9 @@ formulas are those of `Point`, in NumPy and exact up to rounding; here stands on
 
     a_t = c_t (1 + R(B; e_t) - R(B; 0))         the weight of L_t(w_t) in the W-step
 
+At coupling 0 no task helps another: B = 0, J = sum_t c_t L_t(w_t) + Omega(W) is convex, and what R costs has
+no meaning. Only the method "stl" minimises that.
+
 Task weights c_t: "equal" (1), "inverse-sqrt" (1/sqrt(n_t), which with reduction "sum" is AMTL-imbalanced of
 [L16]), or T positive numbers.
 """
@@ -26,10 +29,10 @@ from amtl_cvx.arrays import is_number, nameless, numbers
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, Squared, loss_label
 from amtl_cvx.notebook import paragraph
-from amtl_cvx.problem.given import check_squares, loss_of, omega_of, plain, shown
+from amtl_cvx.problem.given import check_squares, coupling_of, loss_of, omega_of, plain, shown
 from amtl_cvx.problem.parameters import as_stored
 from amtl_cvx.tasks import Array, TaskSet, check_tasks
-from amtl_cvx.transfer import TransferPenalty, transfers
+from amtl_cvx.transfer import LossWeightedL1, TransferPenalty, transfers
 from amtl_cvx.weights import WeightPenalty, omegas
 
 if TYPE_CHECKING:
@@ -49,9 +52,9 @@ class Model:
     loss : Loss or str
         Its label will do (``"huber:1.5"``). Default `Squared()`, mean over a task's rows.
     transfer : TransferPenalty
-        The price of edges, for AMTL ``LossWeightedL1(mu=...)``.
+        The price of edges, for AMTL ``LossWeightedL1(mu=...)``. May be left out at coupling 0.
     coupling : float
-        Weight of ||W - W B||_F^2, > 0 (lambda in [L16]).
+        Weight of ||W - W B||_F^2, > 0 (lambda in [L16]); 0 for the method "stl" alone, with B = 0.
     task_weights : {"equal", "inverse-sqrt"} or tuple of T positive floats
         c_t.
     omega : WeightPenalty or None
@@ -60,7 +63,7 @@ class Model:
     Raises
     ------
     ModelError
-        For a coupling that is not positive, or task weights or a penalty that are not of the form above.
+        For a coupling that is negative, or task weights or a penalty that are not of the form above.
 
     Examples
     --------
@@ -83,17 +86,14 @@ class Model:
     def __post_init__(self) -> None:
         object.__setattr__(self, "loss", loss_of(self.loss))
         transfer: object = self.transfer
+        if transfer is None and is_number(self.coupling) and float(self.coupling) <= 0.0:
+            transfer = LossWeightedL1(mu=0.0)  # of B = 0
         if not isinstance(transfer, TransferPenalty):
             raise ModelError(
                 f"transfer must be a penalty such as LossWeightedL1(mu=0.1), got {shown(transfer)}"
             )
-        coupling: object = self.coupling
-        if not (is_number(coupling) and np.isfinite(float(coupling)) and float(coupling) > 0):
-            raise ModelError(f"coupling must be a finite number > 0, got {coupling!r}")
-        if not 1e-300 <= float(coupling) <= 1e300:  # 1 / coupling and 2 coupling are numbers
-            raise ModelError(f"coupling must lie between 1e-300 and 1e300, got {coupling!r}")
-        object.__setattr__(self, "coupling", float(coupling))
         object.__setattr__(self, "transfer", plain(transfer))
+        object.__setattr__(self, "coupling", coupling_of(self.coupling))
         if isinstance(self.task_weights, str):
             if self.task_weights not in TASK_WEIGHTS:
                 raise ModelError(
@@ -114,7 +114,8 @@ class Model:
         object.__setattr__(self, "omega", omega_of(self.omega))
         if self.omega is not None:
             rho = float(self.omega.rho)
-            if not all(1e-300 <= size <= 1e300 for size in (rho, rho / float(coupling))):
+            per = rho / self.coupling if self.coupled else rho
+            if not all(1e-300 <= size <= 1e300 for size in (rho, per)):
                 raise ModelError(f"rho and rho / coupling must lie between 1e-300 and 1e300, got rho {rho!r}")
 
     def __repr__(self) -> str:
@@ -133,6 +134,18 @@ class Model:
     def mu(self) -> float:
         """The price of transfer, mu of the penalty."""
         return self.transfer.mu
+
+    @property
+    def coupled(self) -> bool:
+        """Whether there is a coupling; without one B = 0 and J is convex."""
+        return self.coupling > 0.0
+
+    def check_coupled(self, what: str) -> None:
+        """Raise `ModelError` at coupling 0 for what is about W and B: that has a meaning for "stl" alone."""
+        if not self.coupled:
+            raise ModelError(
+                f"{what} needs a coupling > 0: at coupling 0 no task helps another, use the method 'stl'"
+            )
 
     @property
     def omega_words(self) -> str:

@@ -8,6 +8,7 @@ r"""A problem and a point: J(W, B), its parts and its derivatives, each computed
 
 Coupling and Omega = rho ||W G||_F^2 are one square of W, coupling ||W K||_F^2, K = [M, sqrt(rho/coupling) G],
 and P = K K'; without Omega K is M. What is about W alone has K, what crosses the blocks or is about B has M.
+At coupling 0 that square is rho ||W G||_F^2 (`square_weight` ||W K||_F^2, see `squares`).
 
 Everything is NumPy and exact up to rounding. A point is frozen, its arrays are read-only, and what is asked
 of it for the first time is kept: whoever gets the point gets that too. A point that differs in one block
@@ -302,6 +303,11 @@ class Point:
         return self.squares.K
 
     @property
+    def square_weight(self) -> float:
+        """What stands before ||W K||_F^2: the coupling, where that is 0 the rho of Omega."""
+        return self.squares.weight
+
+    @property
     def values_of_K(self) -> Array:
         """The singular values of K, (T,), the largest first."""
         return self.singular_values if self.squares.plain else self.squares.values
@@ -324,7 +330,7 @@ class Point:
     @cached_property
     def kinked_problem(self) -> KinkedProblem:
         """The W-step at this B, for a loss with kinks."""
-        root = np.sqrt(2.0 * self.model.coupling) * self.K
+        root = np.sqrt(2.0 * self.square_weight) * self.K
         return KinkedProblem.at(self.problem.kinked_rows, weight=self.loss_weight, root=root)
 
     @cached_property
@@ -386,8 +392,8 @@ class Point:
     @cached_property
     def square_gradient_W(self) -> Array:
         """The gradient of coupling and Omega in W, 2 coupling W K K', (d, T)."""
-        squared = self.R if self.model.omega is None else self.W @ self.K
-        return _frozen(slope_W(self.model.coupling, squared, self.K))
+        squared = self.R if self.squares.plain else self.W @ self.K
+        return _frozen(slope_W(self.square_weight, squared, self.K))
 
     @cached_property
     def coupling_gradient_B(self) -> Array:
@@ -423,7 +429,7 @@ class Point:
 
     def hessian_W(self) -> Array:
         """Hessian in vec(W), tasks stacked: blockdiag(a_t Hess L_t) + 2 coupling K K' (x) I, (T d, T d)."""
-        return stacked_hessian(self.loss_hessians, self.K, self.model.coupling)
+        return stacked_hessian(self.loss_hessians, self.K, self.square_weight)
 
 
 def _plain(array: object) -> bool:

@@ -2,8 +2,10 @@ r"""Coupling and a quadratic Omega as one square of W: coupling ||W K||_F^2.
 
     coupling ||W M||_F^2 + rho ||W G||_F^2 = coupling ||W K||_F^2,   K = [M, sqrt(rho/coupling) G],  M = I - B
 
-so that P = K K' = M M' + (rho/coupling) Gamma. Without Omega K is M. Where K is to be inverted L (T, T) with
-L L' = P takes its place: M, or the triangular factor of K' by QR. M M' is never formed for it.
+so that P = K K' = M M' + (rho/coupling) Gamma. Without Omega K is M. At coupling 0, where W alone is asked
+for, the square is weight ||W K||_F^2 with weight = rho, K = G, else weight is the coupling. Where K is to be
+inverted L (T, T) with L L' = P takes its place: M, or the triangular factor of K' by QR. M M' is never formed
+for it.
 """
 
 from __future__ import annotations
@@ -22,19 +24,30 @@ _EPS = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True, eq=False)
 class Squares:
-    """K (T, k), and what follows from it; `plain` says that it is M."""
+    """K (T, k) and the `weight` of ||W K||_F^2, and what follows from them; `plain` says that K is M."""
 
     K: Array
     plain: bool
+    weight: float
 
     @classmethod
     def of(cls, M: Array, omega: WeightPenalty | None, coupling: float) -> Squares:
         """K of I - B (T, T) and a penalty on W, if there is one."""
+        if not coupling > 0.0:
+            return cls._alone(len(M), omega)
         if omega is None:
-            return cls(M, True)
+            return cls(M, True, coupling)
         K = np.hstack([M, np.sqrt(omega.rho / coupling) * as_quadratic(omega).root(len(M))])
         K.flags.writeable = False
-        return cls(K, False)
+        return cls(K, False, coupling)
+
+    @classmethod
+    def _alone(cls, T: int, omega: WeightPenalty | None) -> Squares:
+        """That of Omega by itself: G with at least T columns; 0 where there is no Omega either."""
+        G = np.zeros((T, 0)) if omega is None else as_quadratic(omega).root(T)
+        K = np.hstack([G, np.zeros((T, max(T - G.shape[1], 0)))])
+        K.flags.writeable = False
+        return cls(K, False, 1.0 if omega is None else float(omega.rho))
 
     @cached_property
     def values(self) -> Array:

@@ -118,7 +118,7 @@ def _second_order(rows: Rows, item: tuple[int, Array]) -> tuple[Array, Array]:
 def joint_step(point: Point) -> Coupled:
     """The joint W-step at B."""
     tasks, model = point.tasks, point.model
-    Q = np.sqrt(model.coupling) * point.K
+    Q = np.sqrt(point.square_weight) * point.K
     O = np.zeros((tasks.d, Q.shape[1]))  # noqa: E741
     return Coupled(model.loss, tasks.tasks, point.loss_weight, Q, O, basis=tasks.basis, lengths=tasks.lengths)
 
@@ -129,7 +129,7 @@ def task_step(point: Point, t: int) -> Coupled:
     K = point.K
     kappa = float((K[t] ** 2).sum())
     target = W[:, t] - (W @ K) @ K[t] / kappa
-    k = float(np.sqrt(model.coupling * kappa))
+    k = float(np.sqrt(point.square_weight * kappa))
     return one_task(point.tasks, model, t, a=point.loss_weight[t : t + 1], k=k, target=target)
 
 

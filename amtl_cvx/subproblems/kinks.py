@@ -60,7 +60,7 @@ def _by_dual_steps(point: Point) -> Array:
             break
         if miss <= _ACCURACY * float(np.abs(coupling).max()):
             break
-        step = np.linalg.solve(L.T, np.linalg.solve(L, Q.T)).T / (2.0 * point.model.coupling)
+        step = np.linalg.solve(L.T, np.linalg.solve(L, Q.T)).T / (2.0 * point.square_weight)
         point = point.at(W=point.W - step)
     return best
 

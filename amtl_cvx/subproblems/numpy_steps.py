@@ -71,7 +71,7 @@ class WeightSystem:
     def at(cls, point: Point) -> WeightSystem:
         """The Hessian of J in W at (W, B)."""
         blocks = point.loss_hessians
-        return cls(blocks=blocks, K=point.K, coupling=point.model.coupling)
+        return cls(blocks=blocks, K=point.K, coupling=point.square_weight)
 
     def product(self, V: Array) -> Array:
         """H V for V (T, d), tasks in rows."""
@@ -207,7 +207,7 @@ def _unbalanced(point: Point, gradient: Array) -> bool:
         point.W,
         point.loss_weight,
         coupling=squares,
-        terms=2.0 * point.model.coupling * (np.abs(point.W) @ K @ K.T),
+        terms=2.0 * point.square_weight * (np.abs(point.W) @ K @ K.T),
         gradient=gradient,
         value=point.objective,
     )

@@ -35,7 +35,7 @@ def root_step(point: Point) -> Array:
         blocks.append(root[:, None] * task.X[bent])
         targets.append(pull[bent] / root)
         rest[t] = task.X[~bent].T @ pull[~bent]
-    coupled = np.sqrt(2.0 * point.model.coupling) * point.K.T
+    coupled = np.sqrt(2.0 * point.square_weight) * point.K.T
     A = np.vstack([sl.block_diag(*blocks), np.kron(coupled, np.eye(d))])
     b = np.concatenate([*targets, (coupled @ W.T).ravel()])
     if not (np.isfinite(A).all() and np.isfinite(b).all()):

@@ -113,11 +113,15 @@ class WeightProblem:
 class WeightDefinition:
     """The W-step with the loss's own CVXPY atom, on the rows as they are: slow, and the definition.
 
-    A penalty on W enters as its own expression, beside the first T columns of Q and O, those of the coupling.
+    A penalty on W enters as its own expression, beside the first T columns of Q and O, those of the coupling;
+    not `coupled` there are none.
     """
 
-    def __init__(self, tasks: Sequence[Task], loss: Loss, omega: WeightPenalty | None = None) -> None:
+    def __init__(
+        self, tasks: Sequence[Task], loss: Loss, omega: WeightPenalty | None = None, *, coupled: bool = True
+    ) -> None:
         d, T = tasks[0].X.shape[1], len(tasks)
+        self._coupled = float(coupled)
         self.a = cp.Parameter(T, nonneg=True)
         self.Q, self.O = cp.Parameter((T, T)), cp.Parameter((d, T))
         self.W = cp.Variable((d, T))
@@ -131,7 +135,7 @@ class WeightDefinition:
     def minimise(self, step: Coupled, start: Array, backend: Backend) -> HalfStep:
         """The W-step's minimum; `start` is not used."""
         T = len(step.a)
-        self.a.value, self.Q.value, self.O.value = step.a, step.Q[:, :T], step.O[:, :T]
+        self.a.value, self.Q.value, self.O.value = step.a, self._coupled * step.Q[:, :T], step.O[:, :T]
         solved = solve(self.problem, step=self.step, backend=backend)
         return HalfStep(np.array(self.W.value), solved)
 
@@ -173,7 +177,8 @@ class WeightStep:
     @classmethod
     def definition(cls, tasks: TaskSet, model: Model, *, backend: Backend = AUTO) -> WeightStep:
         """The definition, with the loss's atom."""
-        return cls(problem=WeightDefinition(tasks.tasks, model.loss, model.omega), backend=backend)
+        problem = WeightDefinition(tasks.tasks, model.loss, model.omega, coupled=model.coupled)
+        return cls(problem=problem, backend=backend)
 
     def solve(self, point: Point) -> HalfStep:
         """argmin over W of J(., B), (d, T); `W` is the start."""

@@ -7,6 +7,11 @@ the planted faults of `faults.py`. Points that need a fit are found once, before
 
 from __future__ import annotations
 
+from checks.alone import (
+    bounds_of_single_tasks_hold,
+    falling_losses_have_no_minimum,
+    what_no_row_sees_costs_what_omega_says,
+)
 from checks.blocks import rounds_descend_and_go_on
 from checks.columns import (
     bounds_hold_for_all_prices_of_an_interval,
@@ -151,6 +156,9 @@ from checks.weights_exact import (
 __all__ = [
     "kinked_omegas_are_their_formulas",
     "lines_of_steps_are_least",
+    "bounds_of_single_tasks_hold",
+    "falling_losses_have_no_minimum",
+    "what_no_row_sees_costs_what_omega_says",
     "points_follow_their_names",
     "another_family_reads_its_own_models",
     "a_workers_claim_is_judged",

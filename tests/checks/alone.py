@@ -1,0 +1,84 @@
+"""Single tasks at coupling 0: the bound of J against minima by the normal equations; what has no minimum."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from cases import Array, random_tasks
+
+from amtl_cvx.certificate import Certificate, certify
+from amtl_cvx.losses import Logistic, Squared, SquaredHinge
+from amtl_cvx.problem import Model, Problem
+from amtl_cvx.tasks import TaskSet
+from amtl_cvx.weights import MeanRegularised, QuadraticPenalty, Ridge
+from checks.points import close
+
+OMEGAS: tuple[QuadraticPenalty | None, ...] = (Ridge(rho=0.7), MeanRegularised(rho=0.4), None)
+
+
+def _judged(tasks: TaskSet, model: Model, W: Array, tol: float = 1e-8) -> Certificate:
+    return certify(Problem(tasks, model).at(W, np.zeros((tasks.T, tasks.T))), tol=tol, kind="single-task")
+
+
+def _best(tasks: TaskSet, omega: QuadraticPenalty | None) -> tuple[Array, float]:
+    """The minimum of sum_t ||y_t - X_t w_t||^2 / n_t + Omega by the normal equations."""
+    T, d = tasks.T, tasks.d
+    Gamma = np.zeros((T, T)) if omega is None else np.eye(T) - (not isinstance(omega, Ridge)) / T
+    rho = 0.0 if omega is None else omega.rho
+    H, right = np.kron(rho * Gamma, np.eye(d)), np.zeros(T * d)
+    for t, task in enumerate(tasks):
+        at = slice(t * d, t * d + d)
+        H[at, at] += task.X.T @ task.X / task.n
+        right[at] = task.X.T @ task.y / task.n
+    W = np.linalg.solve(H, right).reshape(T, d).T
+    losses = sum(float(((t.y - t.X @ w) ** 2).sum()) / t.n for t, w in zip(tasks, W.T, strict=True))
+    return W, losses + rho * float(np.trace(W @ Gamma @ W.T))
+
+
+def bounds_of_single_tasks_hold() -> None:
+    """Never above the minimum, next to it there; C5 there alone, and only for what passes."""
+    rng = np.random.default_rng(8)
+    tasks = random_tasks(rng, d=3, counts=(9, 14, 8))
+    for omega in OMEGAS:
+        model = Model(loss=Squared(), coupling=0, omega=omega)
+        W, least = _best(tasks, omega)
+        found = _judged(tasks, model, W)
+        assert found.level == "C5" and not (found.has("C3") or found.has("C4"))
+        assert found.global_lower is not None and found.global_excess is not None
+        assert close(found.objective, least, 1e-12) and least * (1 - 1e-10) <= found.global_lower <= least
+        for far in (1.1 * W, W + rng.normal(size=W.shape), 0.0 * W):
+            at = _judged(tasks, model, far)
+            assert at.global_lower is not None and at.global_lower <= least and at.level != "C5"
+            assert at.global_excess is not None and at.global_excess >= at.objective - least
+        assert _judged(tasks, model, (1 + 1e-7) * W).level != "C5"  # gains 1e-14 of J, and is off by 1e-7
+        loose = _judged(tasks, model, 1.1 * W, tol=0.5)
+        above = loose.objective - least
+        assert loose.passes and above > 2e-3 * loose.objective and loose.level == "C2"
+
+
+def what_no_row_sees_costs_what_omega_says() -> None:
+    """A feature that is 0 everywhere: alike weights are free, others cost rho times their square."""
+    tasks = random_tasks(np.random.default_rng(9), d=2, counts=(9, 14, 8))
+    wide = TaskSet.from_arrays([np.column_stack([t.X, 0.0 * t.y]) for t in tasks], [t.y for t in tasks])
+    model = Model(loss=Squared(), coupling=0, omega=OMEGAS[1])
+    W, _ = _best(tasks, OMEGAS[1])
+    for more, gains in (([0.5, 0.5, 0.5], 0.0), ([0.5, 0.5, -0.5], 0.4 * 2.0 / 3.0)):
+        found = _judged(wide, model, np.vstack([W, more]))
+        assert found.gain_W is not None and abs(found.gain_W - gains) <= 1e-11
+        assert found.passes == (gains == 0.0)
+
+
+def falling_losses_have_no_minimum() -> None:
+    """Separable labels and the logistic loss, each task alone or all together; not with a ridge."""
+    rng = np.random.default_rng(10)
+    X = [rng.normal(size=(8, 2)) for _ in range(3)]
+    tasks = TaskSet.from_arrays(X, [np.sign(rows @ [1.0, -2.0]) for rows in X])
+    mixed = TaskSet.from_arrays([np.vstack([x, x]) for x in X], [np.repeat([1.0, -1.0], 8)] * 3)
+    W = rng.normal(size=(2, 3))
+    for omega, ends in zip(OMEGAS, (False, True, True), strict=True):
+        model = Model(loss=Logistic(), coupling=0, omega=omega)
+        assert ("minimum" in _judged(tasks, model, W).reasons) == ends
+        assert "minimum" not in _judged(mixed, model, W).reasons
+        level = replace(model, loss=SquaredHinge())
+        assert "minimum" not in _judged(tasks, level, W).reasons

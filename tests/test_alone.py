@@ -1,0 +1,175 @@
+"""Predictors by themselves (stl at coupling 0): J is convex, and its lower bound holds for every W."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cvxpy as cp
+import numpy as np
+import pytest
+from cases import LOSS_CASES, Array, loss_id, random_tasks, tasks_for
+from sklearn.linear_model import Ridge as SklearnRidge
+
+from amtl_cvx import (
+    Logistic,
+    LossWeightedL1,
+    MeanRegularised,
+    Model,
+    Options,
+    Poisson,
+    Ridge,
+    Solution,
+    Status,
+    TaskSet,
+    certify,
+    fit,
+)
+from amtl_cvx.errors import ModelError
+from amtl_cvx.losses import Loss, SquaredHinge
+from amtl_cvx.weights import QuadraticPenalty
+
+COUNTS = (9, 14, 20)
+
+
+def alone(omega: QuadraticPenalty | str | None, loss: Loss | str = "squared") -> Model:
+    return Model(loss=loss, coupling=0, omega=omega)  # type: ignore[arg-type]
+
+
+def single(tasks: TaskSet, model: Model, *, tol: float = 1e-8) -> Solution:
+    return fit(tasks, model, method="stl", options=Options(tol=tol))
+
+
+def least(tasks: TaskSet, model: Model) -> float:
+    """min J by Clarabel, J written out here, Omega the mean's penalty."""
+    W, rho = cp.Variable((tasks.d, tasks.T)), 0.0 if model.omega is None else model.omega.rho
+    losses = [model.loss.expression(task, W[:, t]) for t, task in enumerate(tasks)]
+    mean = cp.sum(W, axis=1, keepdims=True) @ np.ones((1, tasks.T)) / tasks.T
+    J = cp.Minimize(cp.sum(losses) + rho * cp.sum_squares(W - mean))
+    return float(cp.Problem(J).solve(solver="CLARABEL", tol_gap_abs=1e-11, tol_gap_rel=1e-11))
+
+
+def test_ridge_by_itself_is_that_of_scikit_learn(rng: np.random.Generator) -> None:
+    """(1/n) ||y - X w||^2 + rho ||w||^2 of every task, alpha = n rho; the bound is below J, by rounding."""
+    tasks = random_tasks(rng, counts=COUNTS)
+    found = single(tasks, alone(Ridge(rho=0.3)))
+    for t, task in enumerate(tasks):
+        expected = SklearnRidge(alpha=task.n * 0.3, fit_intercept=False).fit(task.X, task.y).coef_
+        assert np.abs(found.W[:, t] - expected).max() <= 1e-12
+    certificate = found.certificate
+    assert certificate.level == "C5" and certificate.global_method == "convex-duality"
+    assert certificate.global_lower is not None and certificate.global_upper is not None
+    assert certificate.global_lower < found.objective < certificate.global_upper
+    assert not certificate.has("C3") and not certificate.has("C4") and not found.B.any()
+    assert "in floating point" in certificate.rungs()[-1].words
+
+
+def test_least_squares_by_itself_and_fewer_rows_than_features(rng: np.random.Generator) -> None:
+    """No penalty at all: the residuals are those of the pseudo-inverse, also where W is not determined."""
+    tasks = random_tasks(rng, d=4, counts=(9, 3, 20))
+    found = single(tasks, alone(None))
+    exact = sum(
+        float(((task.y - task.X @ np.linalg.pinv(task.X) @ task.y) ** 2).sum()) / task.n for task in tasks
+    )
+    assert found.objective == pytest.approx(exact, rel=1e-13) and found.certificate.level == "C5"
+    assert found.certificate.global_lower is not None and found.certificate.global_lower <= exact
+
+
+@pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
+def test_the_bound_of_every_loss_is_below_the_minimum_and_next_to_it(
+    loss: Loss, rng: np.random.Generator
+) -> None:
+    """The mean's penalty leaves all predictors free to move together: no ridge anywhere."""
+    tasks = tasks_for(loss, rng, counts=COUNTS)
+    model = alone(MeanRegularised(rho=0.6), loss)
+    found, minimum = single(tasks, model), least(tasks, model)
+    assert found.certificate.level == "C5" and found.objective == pytest.approx(minimum, rel=1e-8)
+    far = found.W + 0.1 * rng.normal(size=found.W.shape)
+    for W in (found.W, far):
+        bound = certify(tasks, model, W, found.B, kind="single-task").global_lower
+        assert bound is not None and bound <= minimum * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("omega", [Ridge(rho=0.3), MeanRegularised(rho=0.6), None], ids=str)
+def test_a_wrong_W_is_refused(omega: QuadraticPenalty | None, rng: np.random.Generator) -> None:
+    """One entry off by 1e-3 of itself, a flipped sign, tasks exchanged, zero, another rho: none passes."""
+    tasks = random_tasks(rng, counts=COUNTS)
+    model = alone(omega)
+    W, B = single(tasks, model).blocks.values()
+    one = W.copy()
+    one[1, 2] *= 1.001
+    for wrong in (one, -W, W[:, ::-1], 0.0 * W, single(tasks, alone(Ridge(rho=0.31))).W):
+        found = certify(tasks, model, np.array(wrong), B, kind="single-task", level="C5")
+        assert not found.passes and found.level == "C0" and not found.has("C5")
+    assert certify(tasks, model, W, B + 0.1 * (1 - np.eye(3)), kind="single-task").level is None
+
+
+def test_a_loose_tolerance_is_no_global_minimum(rng: np.random.Generator) -> None:
+    """tol .1 passes a point 1 % above the minimum, and C5 still asks for a thousandth."""
+    tasks = random_tasks(rng, counts=COUNTS)
+    W, B = single(tasks, alone(Ridge(rho=0.3))).blocks.values()
+    model = alone(Ridge(rho=0.3))
+    found = certify(tasks, model, 1.1 * W, B, kind="single-task", tol=0.3)
+    assert found.passes and found.level == "C2" and found.global_excess is not None
+    assert found.global_excess > 1e-3 * found.objective and "lower bound" in found.reasons["C5"]
+
+
+def separable(rng: np.random.Generator) -> TaskSet:
+    X = [rng.normal(size=(8, 2)) for _ in range(3)]
+    return TaskSet.from_arrays(X, [np.sign(rows @ [1.0, -2.0]) for rows in X])
+
+
+def test_where_there_is_no_minimum_it_says_so(rng: np.random.Generator) -> None:
+    """Separable labels: the logistic loss falls for ever, the squared hinge has a minimum, 0."""
+    tasks = separable(rng)
+    for omega, ends in ((None, True), (MeanRegularised(rho=1.0), True), (Ridge(rho=1e-3), False)):
+        found = single(tasks, alone(omega, Logistic()))
+        reasons = found.certificate.reasons
+        assert ("minimum" in reasons) == ends and found.certificate.passes != ends
+        assert found.status is (Status.GROWING if ends else Status.CERTIFIED)
+        assert not ends or ("J has no minimum" in reasons["minimum"] and found.certificate.level != "C5")
+    level = single(tasks, alone(None, SquaredHinge()))
+    assert level.objective <= 1e-12 and "minimum" not in level.certificate.reasons
+    mixed = tasks_for(Logistic(), rng, counts=(60, 60))  # labels that no line separates
+    assert single(mixed, alone(None, Logistic())).certificate.level == "C5"
+
+
+def test_counts_that_are_all_0_have_no_minimum(rng: np.random.Generator) -> None:
+    X = np.abs(rng.normal(size=(8, 2)))
+    none = TaskSet.from_arrays([X], [np.zeros(8)])
+    assert "minimum" in single(none, alone(None, Poisson())).certificate.reasons
+    some = TaskSet.from_arrays([X], [np.arange(8.0)])
+    assert single(some, alone(None, Poisson())).certificate.level == "C5"
+
+
+@pytest.mark.parametrize("method", ["alternating", "curriculum"])
+def test_coupling_0_is_for_single_tasks_alone(method: str, rng: np.random.Generator) -> None:
+    tasks = random_tasks(rng, counts=COUNTS)
+    model = alone(Ridge(rho=0.3))
+    with pytest.raises(ModelError, match=rf"'{method}' needs a coupling > 0: .*use the method 'stl'$"):
+        fit(tasks, model, method=method)
+    with pytest.raises(ModelError, match="needs a coupling > 0"):
+        certify(tasks, model, np.zeros((tasks.d, 3)), np.zeros((3, 3)))
+
+
+def test_with_a_coupling_the_bound_is_there_when_it_is_asked_for(rng: np.random.Generator) -> None:
+    """coupling ||W||^2 is a ridge: min J is that of coupling 0 with rho = coupling, and C5 is one rung up."""
+    tasks = random_tasks(rng, counts=COUNTS)
+    model = replace(alone(None), coupling=0.3, transfer=LossWeightedL1(mu=0.1))
+    found, other = single(tasks, model), single(tasks, alone(Ridge(rho=0.3)))
+    assert found.certificate.level == "C2" and np.abs(found.W - other.W).max() <= 1e-12
+    up = certify(tasks, model, found.W, found.B, kind="single-task", level="C5")
+    assert up.level == "C5" and up.global_lower == pytest.approx(other.objective, rel=1e-12)
+
+
+def test_what_is_joined_is_judged_together(rng: np.random.Generator) -> None:
+    """A feature that one task alone has, and a W with a part that no row sees: it costs what Omega says."""
+    tasks = random_tasks(rng, d=3, counts=COUNTS)
+    wide = [np.column_stack([task.X, np.zeros(task.n)]) for task in tasks]
+    more = TaskSet.from_arrays(wide, [task.y for task in tasks])
+    model = alone(MeanRegularised(rho=0.6))
+    W, B = single(tasks, model).blocks.values()
+    unseen: Array = np.vstack([W, [0.5, 0.5, 0.5]])
+    same = certify(more, model, unseen, B, kind="single-task")
+    assert same.level == "C5" and same.gain_W is not None and same.gain_W <= 1e-12
+    apart = certify(more, model, np.vstack([W, [0.5, 0.5, -0.5]]), B, kind="single-task")
+    assert apart.gain_W == pytest.approx(0.6 * 2.0 / 3.0, rel=1e-9) and not apart.passes
