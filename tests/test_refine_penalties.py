@@ -162,6 +162,14 @@ def test_a_tangent_keeps_zero_rows_and_spent_budgets(rng: np.random.Generator) -
         assert len(tangent.Z) == free
 
 
+def test_where_no_edge_pays_the_tangent_is_empty(rng: np.random.Generator) -> None:
+    tasks, W = random_tasks(rng, d=5), rng.normal(size=(5, 4))
+    tangent = tangent_at(
+        Problem(tasks, Model(transfer=RowBudget(mu=1e3), coupling=0.5)).at(W, np.zeros((4, 4)))
+    )
+    assert tangent.Z.shape == (0, 4, 4) and not tangent.B.any()
+
+
 @refined
 @pytest.mark.parametrize("engine", ["cvxpy", "fast"])
 def test_refined_to_rounding(penalty: TransferPenalty, engine: str, rng: np.random.Generator) -> None:

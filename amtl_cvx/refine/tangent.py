@@ -65,7 +65,7 @@ def tangent_at(point: Point) -> Tangent:
     free = values > _LEAST
     e, F = np.minimum(values[free], 1.0), vectors[:, free].T
     Z = np.zeros((len(F), T, T))
-    Z.reshape(len(F), -1)[:, places] = F
+    Z.reshape(len(F), T * T)[:, places] = F  # also where there is none
     rates = np.empty((len(F), T))
     for u in range(T):
         shift = np.zeros(T)
