@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cvxpy as cp
@@ -11,9 +12,13 @@ import numpy as np
 import pytest
 from cases import LOSS_CASES, TOLERANCE, Array, loss_id, random_tasks, random_transfer, tasks_for
 from cvxpy.reductions.solvers.solving_chain import SolvingChain
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV
 
 from amtl_cvx import LossWeightedL1, Model, Options, fit
 from amtl_cvx.errors import DataError
+from amtl_cvx.estimators import AMTLClassifier
+from amtl_cvx.estimators import compiled as estimators_compiled
 from amtl_cvx.experiment import choose
 from amtl_cvx.losses import Loss
 from amtl_cvx.problem import Problem, make_model
@@ -116,6 +121,39 @@ def test_a_shared_problem_gives_what_an_own_one_gives(rng: np.random.Generator) 
         tasks, model = random_tasks(rng), make_model(mu=mu, coupling=coupling)
         shared, own = (fit(tasks, model, options=quick(problems=kept)) for kept in (problems, None))
         assert np.array_equal(shared.W, own.W) and np.array_equal(shared.B, own.B)
+
+
+def test_a_search_of_scikit_learn_compiles_two_problems(
+    compiled: list[cp.Problem], rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many points and folds, and none in the next search; a fit is what it is by itself."""
+    monkeypatch.setattr(estimators_compiled, "_KEPT", estimators_compiled._Kept())
+    X, y = rng.normal(size=(46, 3)), np.arange(46) % 3
+    grid = {"mu": [0.1, 1.0], "coupling": [0.05, 0.2]}
+    for _ in range(2):
+        search = GridSearchCV(AMTLClassifier(), grid, cv=2).fit(X, y)
+        assert len(compiled) == 2
+    monkeypatch.setattr(estimators_compiled, "_KEPT", estimators_compiled._Kept())
+    alone = clone(search.best_estimator_).fit(X, y)
+    assert len(compiled) == 4 and np.array_equal(alone.coef_, search.best_estimator_.coef_)
+
+
+def test_each_thread_keeps_its_own_problems() -> None:
+    with ThreadPoolExecutor(1) as other:
+        there = other.submit(estimators_compiled.compiled).result()
+    assert estimators_compiled.compiled() is estimators_compiled.compiled() is not there
+
+
+def test_the_problem_that_was_asked_for_least_recently_goes() -> None:
+    problems, made = Problems(most=2), list[str]()
+
+    def get(key: str) -> None:
+        problems.get(key, lambda: made.append(key))
+
+    for key in "abacab":
+        get(key)
+    assert made == ["a", "b", "c", "b"] and len(problems) == 2
+    assert len(pickle.loads(pickle.dumps(problems))) == 0
 
 
 def test_compiled_problems_stay_in_their_process() -> None:

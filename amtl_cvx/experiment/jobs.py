@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
-from amtl_cvx.families import Found, family_of
+from amtl_cvx.families import Found, Method, family_of
 from amtl_cvx.methods import fit, method_named
 from amtl_cvx.options import Options
 from amtl_cvx.parallel import ordered_map
@@ -112,7 +112,7 @@ def _fit_job(shared: tuple[tuple[TaskSet, ...], Problems], job: tuple[int, Model
     return fitted(sets[place], model, method, replace(options, problems=problems))
 
 
-def fitted(tasks: TaskSet, model: Model, method: str, options: Options) -> Solution:
+def fitted(tasks: TaskSet, model: Model, method: str | Method, options: Options) -> Solution:
     """A fit whose interrupt ends the experiment too."""
     solution = fit(tasks, model, method=method, options=options)
     if solution.status is Status.INTERRUPTED:

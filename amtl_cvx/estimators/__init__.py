@@ -1,0 +1,22 @@
+"""Estimators for scikit-learn: AMTL behind `fit`, `predict` and `score`, with its graph and its certificate.
+
+    AMTLRegressor().fit(X, y, task=shop).predict(X_new, task=shop_new)
+    AMTLClassifier().fit(X, y)                                     more than two classes: one task a class
+
+The task of each row is given beside the rows (`task=`, by metadata routing inside of other estimators) or
+stands in a column of a frame (`task_column=`), and is no feature. What each row's predictor is:
+
+    no task, numbers or two classes      one predictor, task "all": a ridge with the weight `coupling`
+    tasks, numbers or two classes        one for each task, by its label
+    no task, K > 2 classes               one for each class, "cat vs rest": B[s, t] > 0 says that what tells s
+                                         from the rest helps to tell t from the rest
+    tasks and K > 2 classes              one for each class that occurs in a task, "north: cat vs rest"
+
+Everything else is `fit` and `Preparation`: the same J, the same certificate. `coef_` and `intercept_` are W
+in the units of X. Compiled problems are kept from fit to fit (`compiled`): a grid search compiles once.
+"""
+
+from amtl_cvx.estimators.classification import AMTLClassifier
+from amtl_cvx.estimators.regression import AMTLRegressor
+
+__all__ = ["AMTLClassifier", "AMTLRegressor"]

@@ -1,0 +1,223 @@
+"""AMTL of classes as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import log_expit
+from sklearn.base import ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.multiclass import check_classification_targets
+
+from amtl_cvx.arrays import Array, Labels, Mask
+from amtl_cvx.errors import DataError
+from amtl_cvx.estimators.base import Estimator, Predictor
+from amtl_cvx.estimators.given import ALL, grouped
+from amtl_cvx.families import Method
+from amtl_cvx.losses import Logistic, Loss
+from amtl_cvx.transfer import TransferPenalty
+from amtl_cvx.weights import WeightPenalty
+
+
+def _has_probabilities(classifier: AMTLClassifier) -> bool:
+    """Whether the loss gives probabilities; else the attribute `predict_proba` is missing."""
+    loss = classifier.loss
+    if loss == Logistic.name or isinstance(loss, Logistic):
+        return True
+    raise AttributeError(f"probabilities are those of the logistic loss, this one is {loss!r}")
+
+
+class AMTLClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
+    """Asymmetric multi-task classification for scikit-learn, with the graph of who helps whom.
+
+    With two classes each task has one predictor, of the second one. With more, each class of a task has one
+    that tells it from the rest, and the graph is between these: ``B_[s, t] > 0`` says that what tells s from
+    the rest helps to tell t from the rest.
+
+    Parameters
+    ----------
+    loss : str or Loss
+        ``"logistic"``, ``"squared-hinge"``, ``"hinge"`` or an object.
+    mu, coupling, transfer, omega, task_weights, standardize, intercept, method
+        As in `AMTLRegressor`.
+    engine, solver, tol, max_rounds, task_column
+        As in `AMTLRegressor`.
+
+    Attributes
+    ----------
+    classes_ : (K,) array
+        The classes, sorted.
+    tasks_ : (P,) array of str
+        Names of the predictors: of the tasks, or "cat vs rest" and "north: cat vs rest" with more than two
+        classes.
+    solution_, certificate_, B_, graph_, coef_, intercept_, n_iter_, n_features_in_, feature_names_in_
+        As in `AMTLRegressor`, with a predictor in the place of a task.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx.estimators import AMTLClassifier
+    >>> X = np.repeat([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]], 10, axis=0)
+    >>> X = X + np.random.default_rng(0).normal(size=(30, 2))
+    >>> model = AMTLClassifier(coupling=0.01, engine="fast").fit(X, np.repeat(["cat", "dog", "owl"], 10))
+    >>> model.tasks_.tolist(), model.B_.shape
+    (['cat vs rest', 'dog vs rest', 'owl vs rest'], (3, 3))
+    >>> model.predict([[0.0, 5.0]])
+    array(['owl'], dtype='<U3')
+    >>> model.predict_proba([[0.0, 5.0]]).round(1), model.certificate_.level
+    (array([[0.1, 0. , 0.9]]), 'C2')
+    """
+
+    _classification: ClassVar[bool] = True
+    __metadata_request__predict_proba: ClassVar[dict[str, bool]] = {"task": True}
+    __metadata_request__decision_function: ClassVar[dict[str, bool]] = {"task": True}
+
+    def __init__(
+        self,
+        *,
+        loss: str | Loss = "logistic",
+        mu: float | None = None,
+        coupling: float = 0.1,
+        transfer: str | TransferPenalty = "loss-weighted-l1",
+        omega: str | WeightPenalty | None = None,
+        task_weights: str | tuple[float, ...] = "equal",
+        standardize: bool = True,
+        intercept: bool = True,
+        method: str | Method = "alternating",
+        engine: Literal["cvxpy", "fast"] = "cvxpy",
+        solver: str = "auto",
+        tol: float = 1e-8,
+        max_rounds: int = 500,
+        task_column: str | None = None,
+    ) -> None:
+        super().__init__(
+            loss=loss,
+            mu=mu,
+            coupling=coupling,
+            transfer=transfer,
+            omega=omega,
+            task_weights=task_weights,
+            standardize=standardize,
+            intercept=intercept,
+            method=method,
+            engine=engine,
+            solver=solver,
+            tol=tol,
+            max_rounds=max_rounds,
+            task_column=task_column,
+        )
+
+    def fit(self, X: Any, y: Any, *, task: Any = None) -> AMTLClassifier:
+        """Learn the predictors of all tasks, or of all classes, and the graph between them.
+
+        Parameters
+        ----------
+        X : (N, d) array_like or frame
+            Features; with `task_column` a frame that has that column too.
+        y : (N,) array_like
+            Classes, text or numbers; every task has two of them at least.
+        task : (N,) array_like, optional
+            The task of each row, text or whole numbers. None: one task, "all".
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            For rows that cannot be used (`DataError`, or scikit-learn's own) and parameters that are out of
+            range (`ModelError`).
+        SolveError
+            For a subproblem that no solver answers.
+        """
+        rows, y, task = self._read(X, y, task)
+        check_classification_targets(y)
+        self.classes_, classes = np.unique(y, return_inverse=True)
+        given = grouped(task, len(rows))
+        present = np.zeros((len(given.names), len(self.classes_)), dtype=bool)
+        present[given.codes, classes] = True
+        _check_present(present, given.names, self.classes_)
+        signs = [np.where(classes == k, 1.0, -1.0) for k in range(len(self.classes_))]
+        if len(self.classes_) == 2:
+            predictors = [Predictor(name, t, signs[1]) for t, name in enumerate(given.names)]
+        else:
+            predictors = [
+                Predictor(self._against_rest(given.names[t], k), t, signs[k], k)
+                for t, k in np.argwhere(present)
+            ]
+        self._learn(rows, given, predictors, labels=_pair(self.classes_))
+        return self
+
+    def decision_function(self, X: Any, *, task: Any = None) -> Array:
+        """Scores of the classes: (N,) for two, above 0 for the second one, else (N, K).
+
+        A class that the fit has not seen in a task has -inf there.
+
+        Raises
+        ------
+        ValueError
+            For a task that the fit has not seen, and other features than those of the fit.
+        """
+        scores = self._scores(X, task)
+        return scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict(self, X: Any, *, task: Any = None) -> NDArray[Any]:
+        """The class of each row, (N,), by the predictors of its task.
+
+        Raises
+        ------
+        ValueError
+            As `decision_function`.
+        """
+        scores = self.decision_function(X, task=task)
+        best = (scores > 0).astype(np.intp) if scores.ndim == 1 else scores.argmax(axis=1)
+        decided: NDArray[Any] = self.classes_[best]
+        return decided
+
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
+    def predict_proba(self, X: Any, *, task: Any = None) -> Array:
+        """Probabilities of the classes, (N, K), of the logistic loss.
+
+        Of more than two classes each is that of its own predictor, divided by their sum.
+
+        Raises
+        ------
+        ValueError
+            As `decision_function`.
+        """
+        scores = self.decision_function(X, task=task)
+        logs = log_expit(np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores)
+        shares = np.exp(logs - logs.max(axis=1, keepdims=True))
+        probabilities: Array = shares / shares.sum(axis=1, keepdims=True)
+        return probabilities
+
+    def score(self, X: Any, y: Any, *, task: Any = None, sample_weight: Any = None) -> float:
+        """The share of rows whose class is predicted, over the rows of all tasks."""
+        return float(accuracy_score(y, self.predict(X, task=task), sample_weight=sample_weight))
+
+    def _against_rest(self, task: str, k: int) -> str:
+        """The name of the predictor that tells a class of a task from the rest."""
+        return f"{self.classes_[k]} vs rest" if task == ALL else f"{task}: {self.classes_[k]} vs rest"
+
+
+def _check_present(present: Mask, names: Sequence[str], classes: NDArray[Any]) -> None:
+    """`DataError` for a task with rows of a single class."""
+    few = np.flatnonzero(present.sum(axis=1) < 2)
+    if len(few):
+        only, name = classes[present[few[0]].argmax()], names[few[0]]
+        raise DataError(
+            f"every task needs rows of two classes, those of {name!r} have one class, {only}: drop the task,"
+            " or merge it with another one"
+        )
+
+
+def _pair(classes: NDArray[Any]) -> Labels | None:
+    """The two classes as the labels of a solution, where they can be: texts, bools, 0 and 1."""
+    found = tuple(classes.tolist())
+    legal = len(found) == 2 and (all(isinstance(label, str | bool) for label in found) or found == (0, 1))
+    return found if legal else None
