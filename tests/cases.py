@@ -1,7 +1,8 @@
-"""Instances for the whole suite: one per loss, penalty, method and task-weight choice, and small task sets.
+"""Instances for the whole suite: one per loss, method and task-weight choice, and small task sets.
 
-A new loss, penalty or method needs one line here and gets its battery for free; `missing` tells a test which
-entry of a registry has no line. Every number is drawn from a seeded generator and none is expected output.
+A new loss or method needs one line here (a penalty one in `penalty_cases`) and gets its battery for free;
+`missing` tells a test which entry of a registry has no line. Every number is drawn from a seeded generator
+and none is expected output.
 """
 
 from __future__ import annotations
@@ -15,22 +16,10 @@ import cvxpy as cp
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx import transfer
 from amtl_cvx.losses import Hinge, Huber, Logistic, Loss, Poisson, Quantile, Squared, SquaredHinge
 from amtl_cvx.problem import Model, Point, Problem
 from amtl_cvx.tasks import TaskSet
-from amtl_cvx.transfer import (
-    DegreeCap,
-    ElasticNet,
-    Forbidden,
-    LossWeightedL1,
-    RowBudget,
-    Symmetric,
-    TargetGroupL2,
-    TotalBudget,
-    TransferPenalty,
-    project_transfer,
-)
+from amtl_cvx.transfer import TransferPenalty, project_transfer
 
 Array = NDArray[np.float64]
 
@@ -83,19 +72,6 @@ NONSMOOTH_CASES: tuple[Loss, ...] = (
     Quantile(tau=0.7, reduction="sum"),
 )
 """Losses without a gradient: their W-step is a CVXPY problem, and a gap judges it."""
-PENALTY_CASES: tuple[TransferPenalty, ...] = (
-    LossWeightedL1(mu=0.3),
-    SourceGroupL2(mu=0.3),
-    transfer.SourceGroupL2(mu=0.3),
-    transfer.SourceGroupL2(mu=0.3, weighted=False),
-    ElasticNet(mu=0.3, rho=0.4),
-    Forbidden(mu=0.3, edges=((0, 1), (2, 0))),
-    Symmetric(mu=0.3),
-    RowBudget(mu=0.3, budget=0.4),
-    TargetGroupL2(mu=0.3),
-    DegreeCap(mu=0.3, degree=2, cap=0.3),
-    TotalBudget(mu=0.3, total=3.0),
-)
 WEIGHT_CASES: tuple[str | tuple[float, ...], ...] = ("equal", "inverse-sqrt", (0.5, 2.0, 1.0, 0.25))
 METHOD_CASES: tuple[str, ...] = ("alternating", "curriculum", "stl")
 
@@ -126,10 +102,6 @@ def literal_row(loss: Loss, z: float, y: float) -> float:
     if isinstance(loss, Hinge):
         return max(0.0, 1.0 - sign * z)
     raise NotImplementedError(f"write phi of {loss.name} here")
-
-
-def penalty_id(penalty: TransferPenalty) -> str:
-    return type(penalty).__name__
 
 
 def weight_id(weights: str | tuple[float, ...]) -> str:

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import LOSS_CASES, PENALTY_CASES, loss_id, penalty_id, random_tasks, tasks_for
+from cases import LOSS_CASES, loss_id, random_tasks, tasks_for
 from gpus import FAILURES, MODULES, install, none_present
+from penalty_cases import PENALTY_CASES, penalty_id
 
 from amtl_cvx import Options, Solution, TaskSet, certify, fit
 from amtl_cvx.losses import Loss

@@ -13,18 +13,17 @@ import pytest
 from cases import (
     LOSS_CASES,
     NONSMOOTH_CASES,
-    PENALTY_CASES,
     WEIGHT_CASES,
     Array,
     central_gradient,
     literal_row,
     loss_id,
-    penalty_id,
     random_tasks,
     random_transfer,
     tasks_for,
     weight_id,
 )
+from penalty_cases import PENALTY_CASES, penalty_id
 
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Logistic, Loss, Squared

@@ -7,34 +7,36 @@ from dataclasses import replace
 import cvxpy as cp
 import numpy as np
 import pytest
-from cases import PENALTY_CASES, Array, central_gradient, penalty_id, random_tasks, random_transfer
+from cases import Array, central_gradient, random_tasks, random_transfer
+from penalty_cases import CASES, penalty_id
 
 from amtl_cvx import ElasticNet, Hinge, Logistic, Model, Options, RowBudget, SourceGroupL2, Symmetric, fit
 from amtl_cvx.certificate import residuals
 from amtl_cvx.problem import Problem
 from amtl_cvx.refine import direct_step, engine_of
+from amtl_cvx.refine.b_step import AtomStep
 from amtl_cvx.refine.local import variables
 from amtl_cvx.refine.tangent import tangent_at
-from amtl_cvx.refine.variables import AtomStep, atom_variables
+from amtl_cvx.refine.variables import atom_variables
 from amtl_cvx.subproblems.numpy_steps import minimal_weights
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import TransferPenalty
 
-REFINED = [penalty for penalty in PENALTY_CASES if engine_of(Model(transfer=penalty, coupling=1.0), 4)]
+EVERY = [case.at(4) for case in CASES]
+REFINED = [penalty for penalty in EVERY if engine_of(Model(transfer=penalty, coupling=1.0), 4)]
 refined = pytest.mark.parametrize("penalty", REFINED, ids=penalty_id)
 OTHERS = [p for p in REFINED if engine_of(Model(transfer=p, coupling=1.0), 4) != "entries"]
 others = pytest.mark.parametrize("penalty", OTHERS, ids=penalty_id)
 
 
 def test_what_refines_what() -> None:
-    engines = {type(p).__name__: engine_of(Model(transfer=p, coupling=1.0), 4) for p in PENALTY_CASES[2:]}
-    atoms = dict.fromkeys(("ElasticNet", "Forbidden", "Symmetric"), "atoms")
-    tangents = dict.fromkeys(
-        ("SourceGroupL2", "TargetGroupL2", "RowBudget", "DegreeCap", "TotalBudget"), "prox"
-    )
-    assert engines == {**tangents, **atoms}
-    assert engine_of(Model(transfer=PENALTY_CASES[0], coupling=1.0), 4) == "entries"
-    assert engine_of(Model(transfer=PENALTY_CASES[1], coupling=1.0), 4) is None  # a prox that is not by rows
+    engines = {type(p).__name__: engine_of(Model(transfer=p, coupling=1.0), 4) for p in EVERY[2:]}
+    names = ("ElasticNet", "Forbidden", "Symmetric", "SignedL1", "SquaredTransfer", "Required", "Ordered")
+    expected = {**dict.fromkeys(names, "atoms"), **dict.fromkeys(("L1", "SizePricedL1"), "entries")}
+    assert {name: engines[name] for name in expected} == expected
+    assert {engine for name, engine in engines.items() if name not in expected} == {"prox"}
+    assert engine_of(Model(transfer=EVERY[0], coupling=1.0), 4) == "entries"
+    assert engine_of(Model(transfer=EVERY[1], coupling=1.0), 4) is None  # a prox that is not by rows
 
 
 @refined
@@ -50,7 +52,8 @@ def test_the_b_step_in_numpy_is_that_of_the_definition(
     found = step.solve(Problem(tasks, model).at(W, model.transfer.start(4))).value
     assert np.array_equal(model.transfer.project(found), found)
     B = cp.Variable((4, 4))
-    limits = [B >= 0, cp.diag(B) == 0, *model.transfer.constraints(B)]
+    limits = [cp.diag(B) == 0, *model.transfer.constraints(B)]
+    limits += [] if penalty.feasible(4).signed else [B >= 0]
     rule = 0.5 * cp.sum_squares(W - W @ B) + model.transfer.expression(B, losses)
     least = cp.Problem(cp.Minimize(rule), limits).solve(solver="CLARABEL")
     value = 0.5 * float(((W - W @ found) ** 2).sum()) + model.transfer.value(found, losses)
@@ -62,7 +65,8 @@ def test_derivatives_are_those_of_differences(penalty: TransferPenalty, rng: np.
     """Slope and Hessian in what a step moves and in W, against differences of J itself."""
     tasks = random_tasks(rng, d=5)
     model = Model(transfer=penalty, coupling=0.5)
-    B = penalty.project(random_transfer(rng, 4, 0.5))
+    B = random_transfer(rng, 4, 0.5) - (0.1 if penalty.feasible(4).signed else 0.0)  # |b| has a kink at 0
+    B = penalty.project(B)
     W = minimal_weights(Problem(tasks, model).at(rng.normal(size=(5, 4)), B))
     if engine_of(model, 4) == "prox":  # a point on its own tangent: the B-step's, not at a corner
         B = direct_step(model, 4).solve(Problem(tasks, model).at(W, B)).value  # type: ignore[union-attr]

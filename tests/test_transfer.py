@@ -1,13 +1,14 @@
-"""Transfer penalties: one battery for all of them; an instance in `cases.PENALTY_CASES` is enough to join."""
+"""Transfer penalties: one battery for all of them; a case in `penalty_cases.CASES` is enough to join."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
 
-import cvxpy as cp
 import numpy as np
 import pytest
-from cases import PENALTY_CASES, SourceGroupL2, missing, penalty_id, random_tasks, random_transfer
+from battery import BATTERY
+from cases import SourceGroupL2, missing, random_tasks, random_transfer
+from penalty_cases import CASES, PENALTY_CASES, Case
 
 from amtl_cvx import certificate
 from amtl_cvx.amtl import alternate
@@ -15,131 +16,22 @@ from amtl_cvx.errors import ModelError
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.subproblems import TransferStep, compile_transfer_step
-from amtl_cvx.transfer import (
-    TRANSFERS,
-    ElasticNet,
-    Forbidden,
-    LossWeightedL1,
-    TransferPenalty,
-    project_transfer,
-)
+from amtl_cvx.transfer import TRANSFERS, LossWeightedL1, project_transfer
 
-every_penalty = pytest.mark.parametrize("penalty", PENALTY_CASES, ids=penalty_id)
 T = 5
+POINTS = 4
 
 
 def test_every_penalty_has_a_case() -> None:
     assert not missing(TRANSFERS, PENALTY_CASES)
 
 
-@every_penalty
-def test_expression_is_value(penalty: TransferPenalty, rng: np.random.Generator) -> None:
-    B, losses = cp.Variable((T, T)), cp.Parameter(T, nonneg=True)
-    expression = penalty.expression(B, losses)
-    for _ in range(20):
-        B.value, losses.value = random_transfer(rng, T), rng.random(T)
-        assert penalty.value(B.value, losses.value) == pytest.approx(float(expression.value), rel=1e-12)
-
-
-@every_penalty
-def test_expression_is_convex_and_dpp(penalty: TransferPenalty) -> None:
-    B, losses = cp.Variable((T, T)), cp.Parameter(T, nonneg=True)
-    expression = penalty.expression(B, losses)
-    assert expression.is_scalar() and expression.is_convex()
-    assert cp.Problem(cp.Minimize(expression), [B >= 0, cp.diag(B) == 0]).is_dcp(dpp=True)
-
-
-@every_penalty
-@pytest.mark.parametrize("by_row", [False, True])
-def test_prox_is_the_conic_solution(penalty: TransferPenalty, by_row: bool, rng: np.random.Generator) -> None:
-    V, losses = rng.normal(size=(T, T)), rng.random(T)
-    step = rng.uniform(0.2, 2.0, size=(T, 1)) if by_row else 0.7
-    if by_row and not penalty.row_steps and not isinstance(penalty, SourceGroupL2):
-        return  # its prox takes one step for all rows
-    B = cp.Variable((T, T))
-    distance = cp.sum_squares(cp.multiply(1.0 / np.sqrt(2.0 * step * np.ones((T, 1))), B - V))
-    limits = [B >= 0, cp.diag(B) == 0, *penalty.constraints(B)]
-    problem = cp.Problem(cp.Minimize(penalty.expression(B, losses) + distance), limits)
-    problem.solve(solver="CLARABEL", tol_gap_abs=1e-9, tol_gap_rel=1e-9, tol_feas=1e-9)
-    assert np.abs(penalty.prox(V, step, losses) - B.value).max() <= 1e-5
-
-
-@every_penalty
-def test_prox_is_feasible_and_leaves_its_argument_alone(
-    penalty: TransferPenalty, rng: np.random.Generator
+@pytest.mark.parametrize("check", BATTERY, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_the_battery(
+    case: Case, check: Callable[[Case, np.random.Generator, int], None], rng: np.random.Generator
 ) -> None:
-    V, losses = rng.normal(size=(T, T)), rng.random(T)
-    before = V.copy()
-    B = penalty.prox(V, 0.3, losses)
-    assert B.min() >= 0.0 and np.array_equal(np.diag(B), np.zeros(T))
-    assert np.array_equal(penalty.project(B), B)
-    assert np.array_equal(V, before)
-
-
-@every_penalty
-def test_prox_is_not_expansive(penalty: TransferPenalty, rng: np.random.Generator) -> None:
-    losses = rng.random(T)
-    for _ in range(50):
-        U, V = rng.normal(size=(T, T)), rng.normal(size=(T, T))
-        moved = penalty.prox(U, 0.5, losses) - penalty.prox(V, 0.5, losses)
-        assert np.linalg.norm(moved) <= np.linalg.norm(U - V) * (1 + 1e-12)
-
-
-@every_penalty
-def test_affine_and_not_decreasing_in_the_losses(penalty: TransferPenalty, rng: np.random.Generator) -> None:
-    for _ in range(20):
-        B, low, high = random_transfer(rng, T), rng.random(T), 1.0 + rng.random(T)
-        half = penalty.value(B, 0.5 * (low + high))
-        assert half == pytest.approx(0.5 * (penalty.value(B, low) + penalty.value(B, high)), rel=1e-12)
-        assert penalty.value(B, high) >= penalty.value(B, low)
-
-
-@every_penalty
-def test_convex_along_segments_and_zero_at_the_empty_graph(
-    penalty: TransferPenalty, rng: np.random.Generator
-) -> None:
-    losses = rng.random(T)
-    assert penalty.value(np.zeros((T, T)), losses) == 0.0
-    for _ in range(20):
-        A, B = random_transfer(rng, T), random_transfer(rng, T)
-        ends = penalty.value(A, losses) + penalty.value(B, losses)
-        assert penalty.value(0.5 * (A + B), losses) <= 0.5 * ends * (1 + 1e-12)
-
-
-@every_penalty
-def test_relabelling_tasks_changes_nothing(penalty: TransferPenalty, rng: np.random.Generator) -> None:
-    B, V, losses, order = random_transfer(rng, T), rng.normal(size=(T, T)), rng.random(T), rng.permutation(T)
-    place, places = np.ix_(order, order), np.argsort(order)
-    before = penalty
-    if isinstance(penalty, Forbidden):
-        before, barred = penalty, [(int(places[s]), int(places[t])) for s, t in penalty.edges]
-        penalty = replace(penalty, edges=barred)
-    assert penalty.value(B[place], losses[order]) == pytest.approx(before.value(B, losses), rel=1e-13)
-    assert penalty.prox(V[place], 0.4, losses[order]) == pytest.approx(
-        before.prox(V, 0.4, losses)[place], rel=1e-13
-    )
-
-
-@every_penalty
-def test_proportional_to_mu(penalty: TransferPenalty, rng: np.random.Generator) -> None:
-    B, V, losses = random_transfer(rng, T), rng.normal(size=(T, T)), rng.random(T)
-    if isinstance(penalty, ElasticNet):
-        return  # rho is no part of mu
-    dear = replace(penalty, mu=7.0 * penalty.mu)  # type: ignore[type-var]
-    assert dear.value(B, losses) == pytest.approx(7.0 * penalty.value(B, losses), rel=1e-13)
-    assert dear.prox(V, 0.1, losses) == pytest.approx(penalty.prox(V, 0.7, losses), rel=1e-12)
-    free = replace(penalty, mu=0.0)  # type: ignore[type-var]
-    assert np.array_equal(free.prox(V, 0.5, losses), penalty.project(V))
-
-
-@every_penalty
-def test_prices_and_weights_agree_with_the_value(penalty: TransferPenalty, rng: np.random.Generator) -> None:
-    B, losses = random_transfer(rng, T), rng.random(T)
-    prices = penalty.prices(losses)
-    if prices is not None:
-        assert prices @ B.sum(axis=1) == pytest.approx(penalty.value(B, losses), rel=1e-13)
-    fixed = penalty.value(B, np.zeros(T))
-    assert fixed + penalty.weights(B) @ losses == pytest.approx(penalty.value(B, losses), rel=1e-13)
+    check(case, rng, POINTS)
 
 
 def test_the_amtl_penalty_charges_what_a_task_gives() -> None:

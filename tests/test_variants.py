@@ -8,7 +8,8 @@ from pathlib import Path
 import cvxpy as cp
 import numpy as np
 import pytest
-from cases import Array, SourceGroupL2, penalty_id, random_tasks
+from cases import Array, SourceGroupL2, random_tasks
+from penalty_cases import penalty_id
 
 from amtl_cvx import Logistic, Model, Options, Squared, TaskSet, certify, fit
 from amtl_cvx.experiment import mu_max

@@ -18,13 +18,18 @@ def mu_max(tasks: TaskSet, model: Model, W: Array) -> float:
     """The price from which the first B-step at the single-task W (d, T) gives the empty graph.
 
     Source: theory.md section 3.
+
+    Raises
+    ------
+    ModelError
+        For a penalty without such a price.
     """
     losses = model.weighted_losses(tasks, W)
     slope = 2.0 * model.coupling * (W.T @ W)
     gain = np.abs(slope) if model.transfer.feasible(tasks.T).signed else np.maximum(slope, 0.0)
     np.fill_diagonal(gain, 0.0)
     priced = losses > 1e-14 * model.weighted_losses(tasks, np.zeros_like(W))  # 0 but for rounding: free edges
-    return model.transfer.mu_max(gain, np.where(priced, losses, np.inf))
+    return model.bind(tasks).transfer.mu_max(gain, np.where(priced, losses, np.inf))
 
 
 def mean_curvature(tasks: TaskSet, model: Model) -> float:

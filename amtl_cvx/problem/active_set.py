@@ -30,26 +30,25 @@ def nonnegative_columns(K: Array, Q: Array, start: Array) -> tuple[Array, bool]:
 
     Parameters
     ----------
-    K : (T, T) ndarray
-        Symmetric positive semidefinite.
-    Q, start : (T, T) ndarray
-        Linear terms; a start with start >= 0 (its support is where the search begins).
+    K : (n, n) ndarray
+        Symmetric positive semidefinite, n >= k.
+    Q, start : (n, k) ndarray
+        Linear terms, -inf where b is 0; a start >= 0 (its support is where the search begins).
 
     Returns
     -------
-    B : (T, T) ndarray
+    B : (n, k) ndarray
     settled : bool
         False if the limit of sweeps was reached first.
     """
-    T = len(K)
-    B = np.maximum(start, 0.0)
-    np.fill_diagonal(B, 0.0)
+    n, k = Q.shape
+    barred = np.eye(n, k, dtype=bool) | (-np.inf == Q)  # what cannot enter, that which left at once as well
+    B = np.where(barred, 0.0, np.maximum(start, 0.0))
     support = B > 0.0
-    barred = np.eye(T, dtype=bool)  # entries that cannot enter: the diagonal, and those that left at once
-    limit = 1e-14 * (np.abs(Q) + np.sqrt(np.outer(np.diag(K), np.diag(K))))
-    entered = np.full(T, -1)
-    open_, fresh = np.arange(T), np.zeros(T, dtype=bool)
-    for _ in range(20 * T + 100):
+    limit = 1e-14 * (np.abs(Q) + np.sqrt(np.outer(np.diag(K), np.diag(K)[:k])))
+    entered = np.full(k, -1)
+    open_, fresh = np.arange(k), np.zeros(k, dtype=bool)
+    for _ in range(20 * n + 100):
         if not len(open_):
             return B, True
         Z = on_supports(K, Q[:, open_], support[:, open_], ridge=_RIDGE)
@@ -100,9 +99,9 @@ def _retreat(
 
 
 def on_supports(K: Array, Q: Array, support: Mask, *, ridge: float = 0.0) -> Array:
-    """Every column z of Q (T, k) with K_PP z_P = Q_P on its support P, 0 elsewhere, in one batch.
+    """Every column z of Q (n, k) with K_PP z_P = Q_P on its support P, 0 elsewhere, in one batch.
 
-    K is (T, T), `support` (T, k), `ridge` a part of K's diagonal that is added to it. Zeros all over if a
+    K is (n, n), `support` (n, k), `ridge` a part of K's diagonal that is added to it. Zeros all over if a
     column's matrix is singular.
     """
     order = np.argsort(~support, axis=0, kind="stable")[: support.sum(axis=0).max(initial=0)].T

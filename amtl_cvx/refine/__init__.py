@@ -31,11 +31,12 @@ from typing import Any
 from amtl_cvx.certificate import certify, residuals, resolution
 from amtl_cvx.certificate.w_step import DENSE_LIMIT
 from amtl_cvx.problem import Model, Point
+from amtl_cvx.refine.b_step import direct_step
 from amtl_cvx.refine.local import FALL, WORKING_LIMIT, Derivatives, Trust, derivatives, exact_round
 from amtl_cvx.refine.newton import newton_steps
 from amtl_cvx.refine.outside import Growth
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
-from amtl_cvx.refine.variables import direct_step, engine_of
+from amtl_cvx.refine.variables import engine_of
 from amtl_cvx.subproblems.numpy_steps import minimised
 
 __all__ = [

@@ -16,8 +16,9 @@ from amtl_cvx.arrays.cholesky import factored, halved
 from amtl_cvx.certificate.curvature import edge_blocks
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.problem import Point
+from amtl_cvx.refine.b_step import direct_step
 from amtl_cvx.refine.tangent import tangent_variables
-from amtl_cvx.refine.variables import Variables, atom_variables, direct_step, engine_of
+from amtl_cvx.refine.variables import Variables, atom_variables, engine_of
 from amtl_cvx.subproblems.kinks import free_directions
 from amtl_cvx.subproblems.numpy_steps import cholesky, minimised
 from amtl_cvx.tasks import Array, Indices, Mask

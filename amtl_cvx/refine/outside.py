@@ -44,8 +44,8 @@ from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import resolution
 from amtl_cvx.errors import SolveError
 from amtl_cvx.problem import Point, Problem
+from amtl_cvx.refine.b_step import direct_step
 from amtl_cvx.refine.recession import recession_fall, recession_words
-from amtl_cvx.refine.variables import direct_step
 from amtl_cvx.rowspace import OwnSpaces, span
 from amtl_cvx.subproblems.numpy_steps import minimised
 

@@ -12,32 +12,20 @@ Any other penalty with an exact prox is refined by `tangent`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple
 
 import numpy as np
-import scipy.linalg as sl
-import scipy.sparse as sp
 
 from amtl_cvx.certificate.curvature import edge_blocks
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.problem.coupling import residual, slope_B
-from amtl_cvx.refine.boxqp import box_minimum
-from amtl_cvx.solvers import Solved
-from amtl_cvx.subproblems import HalfStep
 from amtl_cvx.subproblems.kinks import free_directions
-from amtl_cvx.subproblems.numpy_steps import DirectTransferStep
-from amtl_cvx.subproblems.polish import prox_polished
 from amtl_cvx.tasks import Array, Indices
 from amtl_cvx.transfer import Atoms, TransferPenalty
 
 Engine = Literal["entries", "atoms", "prox"]
-BOX_LIMIT = 2000
-"""Largest number of atoms whose B-step is one dense quadratic; more of them take prox steps."""
-_RIDGE = 1e-13  # part of the diagonal of a box problem that is added to it, so that it has a factor
 
 
 def engine_of(model: Model, T: int) -> Engine | None:
@@ -112,6 +100,8 @@ def atom_variables(point: Point, *, most: int) -> Variables:
     slope = atom_slope(model, point.W, B, losses, atoms, x)
     above = x > atoms.lo
     enters = ~above & (slope < 0.0)
+    paired = atoms.opposite >= 0
+    enters[paired] &= ~above[atoms.opposite[paired]]  # an entry passes through 0
     room = max(most - int(above.sum()), 100)
     if int(enters.sum()) > room:
         enters &= slope <= np.partition(slope[enters], room - 1)[room - 1]
@@ -146,58 +136,3 @@ def atom_slope(model: Model, W: Array, B: Array, losses: Array, atoms: Atoms, x:
     coupling = slope_B(model.coupling, W, residual(W, B))
     slope: Array = atoms.E.T @ coupling.ravel() + p + 2.0 * q * x
     return slope
-
-
-class TransferStep(Protocol):
-    """An exact B-step in NumPy."""
-
-    def solve(self, point: Point) -> HalfStep: ...
-
-
-def direct_step(model: Model, T: int) -> TransferStep | None:
-    """The B-step in NumPy of a penalty: by columns, by its atoms, by its prox; None where it has neither."""
-    if model.transfer.edge_prices(np.zeros(T)) is not None:
-        return DirectTransferStep()
-    atoms = atoms_of(model.transfer, T)
-    if atoms is not None and len(atoms.lo) <= BOX_LIMIT:
-        return AtomStep(atoms)
-    return ProxStep() if engine_of(model, T) is not None else None
-
-
-@dataclass(frozen=True)
-class AtomStep:
-    """The whole graph as a quadratic in x over bounds, W fixed."""
-
-    atoms: Atoms
-
-    def solve(self, point: Point) -> HalfStep:
-        """argmin over B of J(W, .), (T, T); from `B`."""
-        model, W, B = point.model, point.W, point.B
-        started, atoms = time.perf_counter(), self.atoms
-        losses, x = point.weighted_losses, atoms.coefficients(B)
-        gram, T = 2.0 * model.coupling * (W.T @ W), point.tasks.T
-        H = (atoms.E.T @ sp.kron(sp.csr_array(gram), sp.eye_array(T)) @ atoms.E).toarray()
-        H += np.diag(2.0 * (atoms.Q @ losses + atoms.q0))
-        diagonal = np.diag(H)
-        root = np.sqrt(np.maximum(diagonal, 1e-12 * (float(diagonal.max(initial=0.0)) or 1.0)))
-        S = H / np.outer(root, root) + _RIDGE * np.eye(len(H))
-        slope = atom_slope(model, W, B, losses, atoms, x) / root
-        lower = (atoms.lo - x) * root
-        try:
-            step = box_minimum(S, slope, lower)
-        except sl.LinAlgError:
-            step = np.zeros_like(x)
-        value = atoms.graph(np.where(step > lower, np.maximum(x + step / root, atoms.lo), atoms.lo))
-        return HalfStep(value, Solved(solver="box", status="optimal", seconds=time.perf_counter() - started))
-
-
-@dataclass(frozen=True)
-class ProxStep:
-    """The whole graph by accelerated prox steps, W fixed."""
-
-    def solve(self, point: Point) -> HalfStep:
-        """argmin over B of J(W, .), (T, T); from `B`."""
-        started = time.perf_counter()
-        losses = point.weighted_losses
-        value = prox_polished(point.model, point.W, point.B, losses)
-        return HalfStep(value, Solved(solver="prox", status="optimal", seconds=time.perf_counter() - started))

@@ -13,11 +13,20 @@ the W-step loss t carries the weight ``c_t (1 + R(B; e_t) - R(B; 0))``. The pena
 
 so that unreliable tasks (high loss) find it dear to teach. Beside it
 
-    elastic-net        + rho ||B||_F^2                          many small edges rather than few
-    source-group-l2    mu sum_s l_s ||B[s, :]||_2               a task teaches several others or none
+    l1                 mu sum B                                AMTL-noLoss: all tasks teach as cheaply
+    size-priced-l1     mu l_s (n_max / n_s)^power              tasks of few rows find it dearer still
+    signed-l1          a price on |B[s, t]|                    a task may help by its opposite
+    squared            mu sum_s l_s sum_t B[s, t]^2            many small edges rather than few
+    elastic-net        that of AMTL + rho ||B||_F^2            the same, and edges that do not pay are 0
+    source-group-l2    mu sum_s l_s ||B[s, :]||_2              a task teaches several others or none
+    target-group-l2    mu sum_t ||B[:, t]||_2                  a task learns from several others or from none
+
+and, at the price of AMTL, smaller sets of graphs
+
     forbidden          edges that may not be
+    required           edges that must be, B[s, t] >= a least value
+    ordered            edges from a task to later ones only: no cycles
     symmetric          B = B'
-    target-group-l2    mu sum_t ||B[:, t]||_2                   a task learns from several others or from none
     row-budget         no task gives more than a budget
     degree-cap         a task teaches few others, up to the convex hull of that
     total-budget       all edges together sum to a total
@@ -36,9 +45,12 @@ from typing import Any
 from amtl_cvx.plugins import Plugins, check_weight
 from amtl_cvx.transfer.base import Atoms, TransferPenalty, check_mu
 from amtl_cvx.transfer.budgets import DegreeCap, RowBudget, TotalBudget
-from amtl_cvx.transfer.linear import Forbidden, LossWeightedL1, Symmetric
-from amtl_cvx.transfer.norms import ElasticNet, SourceGroupL2, TargetGroupL2
+from amtl_cvx.transfer.linear import L1, LossWeightedL1, RowPriced, SizePricedL1, Symmetric
+from amtl_cvx.transfer.listed import Forbidden, Ordered, Required
+from amtl_cvx.transfer.norms import SourceGroupL2, TargetGroupL2
 from amtl_cvx.transfer.sets import (
+    AnySign,
+    AtLeast,
     DegreeHull,
     FeasibleSet,
     Masked,
@@ -48,9 +60,14 @@ from amtl_cvx.transfer.sets import (
     TotalSum,
     project_transfer,
 )
+from amtl_cvx.transfer.signed import SignedL1
+from amtl_cvx.transfer.squares import ElasticNet, SquaredTransfer
 
 __all__ = [
+    "L1",
     "TRANSFERS",
+    "AnySign",
+    "AtLeast",
     "Atoms",
     "DegreeCap",
     "DegreeHull",
@@ -60,10 +77,16 @@ __all__ = [
     "LossWeightedL1",
     "Masked",
     "Mutual",
+    "Ordered",
     "Orthant",
+    "Required",
     "RowBudget",
     "RowBudgets",
+    "RowPriced",
+    "SignedL1",
+    "SizePricedL1",
     "SourceGroupL2",
+    "SquaredTransfer",
     "Symmetric",
     "TargetGroupL2",
     "TotalBudget",
@@ -81,10 +104,16 @@ TRANSFERS: dict[str, type[Any]] = {
     cls.name: cls
     for cls in (
         LossWeightedL1,
+        L1,
+        SizePricedL1,
+        SignedL1,
+        SquaredTransfer,
         ElasticNet,
         SourceGroupL2,
         TargetGroupL2,
         Forbidden,
+        Required,
+        Ordered,
         Symmetric,
         RowBudget,
         DegreeCap,

@@ -5,14 +5,16 @@ from __future__ import annotations
 import abc
 import dataclasses
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar, Self
 
 import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
 
-from amtl_cvx.arrays import Mask
+from amtl_cvx.arrays import Indices, Mask
+from amtl_cvx.errors import ModelError
 from amtl_cvx.plugins import check_weight, description_of, word_value
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer.sets import FeasibleSet, Orthant
@@ -27,7 +29,8 @@ class Atoms:
     Attributes
     ----------
     E : (T T, k) sparse array
-        Every column a graph, its entries by rows (s T + t); no two columns share an entry.
+        Every column a graph, its entries by rows (s T + t); two columns that share an entry are each
+        other's negative.
     P, Q : (k, T)
         How the prices of x and x^2 depend on the weighted losses.
     p0, q0, lo : (k,)
@@ -42,15 +45,28 @@ class Atoms:
     lo: Array
     base: Array
 
+    @cached_property
+    def entries(self) -> bool:
+        """Whether every column is one entry of B, or its negative, so that B splits into columns."""
+        return bool((np.diff(self.E.indptr) == 1).all() and (np.abs(self.E.data) == 1.0).all())
+
+    @cached_property
+    def opposite(self) -> Indices:
+        """For each column the number of the one that is its negative, (k,); -1 where there is none."""
+        shared = (self.E.T @ self.E).tocoo()
+        found, apart = np.full(len(self.lo), -1), shared.row != shared.col
+        found[shared.row[apart]] = shared.col[apart]
+        return found
+
     def graph(self, x: Array) -> Array:
         """B (T, T) of x (k,)."""
         B: Array = self.base + (self.E @ x).reshape(self.base.shape)
         return B
 
     def coefficients(self, B: Array) -> Array:
-        """x (k,) of a B that is such a sum."""
+        """x (k,) of a B that is such a sum; of two opposite columns one is at its bound."""
         weight = np.asarray((self.E**2).sum(axis=0)).ravel()
-        x: Array = self.E.T @ (B - self.base).ravel() / weight
+        x: Array = np.maximum(self.E.T @ (B - self.base).ravel() / weight, self.lo)
         return x
 
 
@@ -127,6 +143,10 @@ class TransferPenalty(abc.ABC):
 
     def bind(self, tasks: TaskSet) -> Self:
         """The penalty for these tasks, if it needs their names or counts; `ModelError` if they do not fit."""
+        return self.named(tasks.names)
+
+    def named(self, names: tuple[str, ...]) -> Self:
+        """The penalty for tasks of these names, if it goes by names; `ModelError` if they do not fit."""
         return self
 
     def mu_max(self, gain: Array, losses: Array) -> float:
@@ -135,7 +155,22 @@ class TransferPenalty(abc.ABC):
         `gain` (T, T) is the slope at B = 0 of what an edge saves, >= 0, and `losses` (T,) are those of the
         sources, infinite for one without loss, whose edges no price that grows with it keeps away.
         """
-        return float((gain / losses[:, None]).max(initial=0.0))
+        if self.start(len(gain)).any():
+            raise ModelError(f"{type(self).__name__} does not allow B = 0: no mu gives it, give mu a number")
+        one = replace(self, mu=1.0).atoms(len(gain))  # type: ignore[type-var]
+        free = replace(self, mu=0.0).atoms(len(gain))  # type: ignore[type-var]
+        if one is None or free is None:
+            return float((gain / losses[:, None]).max(initial=0.0))
+        P, p0 = one.P - free.P, one.p0 - free.p0
+        if len(p0) and not (P.any() or p0.any()):
+            raise ModelError(
+                f"{type(self).__name__} has no price on a first small edge: no mu gives B = 0, give"
+                " mu a number"
+            )
+        losses = np.where(np.isfinite(losses), losses, 0.0)
+        saved, prices = one.E.T @ gain.ravel() - free.P @ losses - free.p0, P @ losses + p0
+        paid = prices > 0.0
+        return float((saved[paid] / prices[paid]).max(initial=0.0))
 
     @property
     def _own_set(self) -> bool:
@@ -196,20 +231,31 @@ def check_mu(mu: object) -> None:
     check_weight("mu (the price of transfer)", mu)
 
 
-def entry_atoms(allowed: Mask, *, rates: Array, fixed: float = 0.0, square: float = 0.0) -> Atoms:
-    """One atom for each allowed entry of B, by rows: prices ``rates[s] l_s + fixed``, ``square`` of x^2."""
+def entry_atoms(
+    allowed: Mask,
+    *,
+    rates: Array,
+    fixed: Array | float = 0.0,
+    square: float = 0.0,
+    square_rates: Array | None = None,
+    lowest: Array | None = None,
+    split: bool = False,
+) -> Atoms:
+    """One atom for each allowed entry of B, by rows; with `split` another one for its negative part.
+
+    x costs ``rates[s] l_s + fixed[s]``, x^2 ``square_rates[s] l_s + square``, and x >= `lowest` (T, T).
+    """
     T = len(allowed)
     sources = np.nonzero(allowed)[0]
     places, k = np.flatnonzero(allowed), len(sources)
     E = sp.csc_array((np.ones(k), (places, np.arange(k))), shape=(T * T, k))
-    P = np.zeros((k, T))
-    P[np.arange(k), sources] = rates[sources]
-    return Atoms(
-        E=E,
-        P=P,
-        p0=np.full(k, fixed),
-        Q=np.zeros((k, T)),
-        q0=np.full(k, square),
-        lo=np.zeros(k),
-        base=np.zeros((T, T)),
-    )
+    P, Q, each = np.zeros((k, T)), np.zeros((k, T)), np.arange(k)
+    P[each, sources] = rates[sources]
+    if square_rates is not None:
+        Q[each, sources] = square_rates[sources]
+    p0, q0 = np.broadcast_to(fixed, T)[sources], np.full(k, square)
+    lo = np.zeros(k) if lowest is None else lowest.ravel()[places]
+    if split:
+        E, P, Q = sp.hstack([E, -E], format="csc"), np.vstack([P, P]), np.vstack([Q, Q])
+        p0, q0, lo = np.tile(p0, 2), np.tile(q0, 2), np.tile(lo, 2)
+    return Atoms(E=E, P=P, p0=p0, Q=Q, q0=q0, lo=lo, base=np.zeros((T, T)))

@@ -17,40 +17,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-import cvxpy as cp
 import numpy as np
 
 from amtl_cvx.arrays import is_number
 from amtl_cvx.errors import ModelError
 from amtl_cvx.plugins import check_weight
 from amtl_cvx.tasks import Array, TaskSet
-from amtl_cvx.transfer.base import TransferPenalty, check_mu
+from amtl_cvx.transfer.base import check_mu
+from amtl_cvx.transfer.linear import RowPriced
 from amtl_cvx.transfer.sets import DegreeHull, RowBudgets, TotalSum, project_transfer
 
 
-class _Priced(TransferPenalty):
-    """AMTL's price, over a set whose prox takes one step per row."""
-
-    row_steps: ClassVar[bool] = True
-
-    def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
-        return self.mu * (losses @ cp.sum(B, axis=1))
-
-    def value(self, B: Array, losses: Array) -> float:
-        return self.mu * float(losses @ B.sum(axis=1))
-
-    def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
-        return self.project(V - step * self.mu * losses[:, None])
-
-    def prices(self, losses: Array) -> Array:
-        return self.mu * losses
-
-    def weights(self, B: Array) -> Array:
-        return self.mu * np.asarray(B.sum(axis=1))
-
-
 @dataclass(frozen=True, kw_only=True)
-class RowBudget(_Priced):
+class RowBudget(RowPriced):
     """AMTL's penalty where no task gives more than `budget` in total.
 
     Parameters
@@ -91,7 +70,7 @@ class RowBudget(_Priced):
 
 
 @dataclass(frozen=True, kw_only=True)
-class DegreeCap(_Priced):
+class DegreeCap(RowPriced):
     """AMTL's penalty where a task teaches about `degree` others, each edge at most `cap`.
 
     At most `degree` edges a row is no convex set. This is its convex hull, ``0 <= B <= cap`` with row sums of
@@ -142,7 +121,7 @@ class DegreeCap(_Priced):
 
 
 @dataclass(frozen=True, kw_only=True)
-class TotalBudget(_Priced):
+class TotalBudget(RowPriced):
     """AMTL's penalty where all edges together sum to `total`, the constraint of the AMTL authors' code.
 
     There is no empty graph: a fit starts at one with all edges from earlier to later tasks, and there is no

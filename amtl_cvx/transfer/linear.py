@@ -1,17 +1,16 @@
-"""Penalties with a price on each source's edges: AMTL's, over all graphs and over smaller sets.
+"""Penalties with a price on each source's edges: AMTL's and its kin.
 
-    LossWeightedL1   R = mu sum_s l_s sum_t B[s, t]          [L16, eq. 1]
-    Forbidden        the same, some edges barred
-    Symmetric        the same over B = B'
+    LossWeightedL1   R = mu sum_s l_s sum_t B[s, t]                          [L16, eq. 1]
+    L1               R = mu sum_s sum_t B[s, t]                              AMTL-noLoss of [L16]
+    SizePricedL1     R = mu sum_s l_s (n_max / n_s)^power sum_t B[s, t]      n_s rows of task s
+    Symmetric        the first over B = B'
 
-With D = S - prices off the diagonal R*(S) is 0 where D <= 0 (on the edges that may be; for B = B' where
-D + D' <= 0), else infinite.
+With D = S - prices off the diagonal R*(S) is 0 where D <= 0 (over B = B': where D + D' <= 0), else infinite.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
 import cvxpy as cp
@@ -19,14 +18,54 @@ import numpy as np
 import scipy.sparse as sp
 
 from amtl_cvx.errors import ModelError
+from amtl_cvx.plugins import check_weight
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer.base import Atoms, TransferPenalty, check_mu, entry_atoms
-from amtl_cvx.transfer.edges import Pairs, as_pairs, read_edges
-from amtl_cvx.transfer.sets import Masked, Mutual, project_transfer
+from amtl_cvx.transfer.sets import Mutual
+
+
+class RowPriced(TransferPenalty):
+    """``sum_s p_s sum_t B[s, t]`` over the penalty's set; p_s = mu l_s unless the class has other prices."""
+
+    row_steps: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        check_mu(self.mu)
+
+    def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
+        return self.mu * (losses @ cp.sum(B, axis=1))
+
+    def prices(self, losses: Array) -> Array:
+        return self.mu * losses
+
+    def value(self, B: Array, losses: Array) -> float:
+        return float(self.prices(losses) @ B.sum(axis=1))
+
+    def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
+        return self.project(V - step * self.prices(losses)[:, None])
+
+    def conjugate(self, S: Array, losses: Array) -> float:
+        allowed = self.feasible(len(S)).allowed(len(S))
+        D = S - self.prices(losses)[:, None]
+        return 0.0 if (D[allowed] <= 0.0).all() else np.inf
+
+    def atoms(self, T: int) -> Atoms | None:
+        allowed = self.feasible(T).allowed(T)
+        if allowed is None:
+            return None
+        return entry_atoms(allowed, rates=self._rates(T), fixed=self.prices(np.zeros(T)))
+
+    def weights(self, B: Array) -> Array:
+        sums: Array = B.sum(axis=1)
+        return self._rates(len(B)) * sums
+
+    def _rates(self, T: int) -> Array:
+        """d p_s / d l_s, (T,): p_s depends on the loss of its own task alone."""
+        return self.prices(np.ones(T)) - self.prices(np.zeros(T))
 
 
 @dataclass(frozen=True, kw_only=True)
-class LossWeightedL1(TransferPenalty):
+class LossWeightedL1(RowPriced):
     """The penalty of AMTL, ``mu * sum_s losses[s] * sum_t B[s, t]``.
 
     A task of high loss finds it dear to teach. Source: Lee, Yang, Hwang, ICML 2016, eq. 1.
@@ -51,136 +90,104 @@ class LossWeightedL1(TransferPenalty):
     """
 
     name: ClassVar[str] = "loss-weighted-l1"
-    row_steps: ClassVar[bool] = True
     mu: float
-
-    def __post_init__(self) -> None:
-        check_mu(self.mu)
-
-    def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
-        return self.mu * (losses @ cp.sum(B, axis=1))
-
-    def value(self, B: Array, losses: Array) -> float:
-        return self.mu * float(losses @ B.sum(axis=1))
-
-    def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
-        return project_transfer(V - step * self.mu * losses[:, None])
-
-    def conjugate(self, S: Array, losses: Array) -> float:
-        D = S - self.mu * losses[:, None]
-        np.fill_diagonal(D, 0.0)
-        return 0.0 if (D <= 0.0).all() else np.inf
-
-    def prices(self, losses: Array) -> Array:
-        return self.mu * losses
-
-    def atoms(self, T: int) -> Atoms:
-        return entry_atoms(~np.eye(T, dtype=bool), rates=np.full(T, self.mu))
-
-    def weights(self, B: Array) -> Array:
-        sums: Array = B.sum(axis=1)
-        return self.mu * sums
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forbidden(TransferPenalty):
-    """AMTL's penalty where some edges may not be.
+class L1(RowPriced):
+    """AMTL without the losses in the price, ``mu * sum_s sum_t B[s, t]``.
+
+    An unreliable task teaches as cheaply as any other. Source: Lee, Yang, Hwang, ICML 2016, AMTL-noLoss.
+
+    Parameters
+    ----------
+    mu : float
+        Price of transfer, >= 0, in units of J.
+
+    Raises
+    ------
+    ModelError
+        For a mu that is no price.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import L1
+    >>> L1(mu=0.5).value(np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([1.0, 3.0]))
+    1.5
+    """
+
+    name: ClassVar[str] = "l1"
+    mu: float
+
+    def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
+        return self.mu * cp.sum(B)
+
+    def prices(self, losses: Array) -> Array:
+        return np.full(len(losses), float(self.mu))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizePricedL1(RowPriced):
+    """AMTL's penalty with a dearer price for tasks of few rows.
+
+    ``mu * sum_s losses[s] * (n_max / n_s) ** power * sum_t B[s, t]``, n_s the rows of task s and n_max those
+    of the largest task, whose edges cost what they cost in AMTL.
 
     Parameters
     ----------
     mu : float
         Price of transfer, >= 0.
-    edges : sequence of (source, target), or (T, T) array of bool
-        The edges that may not be, by number or by name of the tasks; a mask is True where an edge is barred.
-    order : tuple of str, optional
-        The names of the tasks in their order, where edges go by name; `bind` fills it in.
+    power : float
+        How much the number of rows counts, >= 0.
+    counts : tuple of int, optional
+        n_s; `bind` fills it in.
 
     Raises
     ------
     ModelError
-        For a mu that is no price, edges that are none, repeated, or from a task to itself.
+        For a parameter that is not such a number.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from amtl_cvx import Forbidden
-    >>> Forbidden(mu=0.5, edges=[(0, 1)]).project(np.ones((2, 2)))
-    array([[0., 0.],
-           [1., 0.]])
+    >>> from amtl_cvx import SizePricedL1
+    >>> SizePricedL1(mu=0.5, counts=(100, 25)).prices(np.array([1.0, 3.0]))
+    array([0.5, 6. ])
     """
 
-    name: ClassVar[str] = "forbidden"
-    row_steps: ClassVar[bool] = True
+    name: ClassVar[str] = "size-priced-l1"
     mu: float
-    edges: Pairs
-    order: tuple[str, ...] | None = None
+    power: float = 1.0
+    counts: tuple[float, ...] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_mu(self.mu)
-        object.__setattr__(self, "edges", as_pairs(self.edges))
+        check_weight("power", self.power)
 
     def bind(self, tasks: TaskSet) -> Self:
-        names = tasks.names
-        pairs = self._numbers(names)
-        if pairs and max(map(max, pairs)) >= len(names):
-            raise ModelError(f"forbidden edges: there is no task {max(map(max, pairs))} of {len(names)}")
-        named = tuple((names[s], names[t]) for s, t in pairs)
-        return replace(self, edges=named, order=names)
+        return replace(self, counts=tuple(float(n) for n in tasks.counts))
 
     def parameters(self) -> dict[str, Any]:
-        return {"edges": self.edges}
+        return {"power": self.power}
 
-    @classmethod
-    def options(cls, words: Mapping[str, str]) -> dict[str, Any]:
-        rest = {name: text for name, text in words.items() if name != "file"}
-        if "file" not in words:
-            raise ModelError("forbidden needs file=edges.csv, with the columns source,target by task name")
-        return {**super().options(rest), "edges": read_edges(words["file"])}
-
-    def _numbers(self, names: tuple[str, ...] | None) -> tuple[tuple[int, int], ...]:
-        """The barred edges by number, in the order of `names`."""
-
-        def number(task: int | str) -> int:
-            if isinstance(task, int):
-                return task if self.order is None or names is None else names.index(self.order[task])
-            if names is None:
-                raise ModelError("forbidden edges by name need the names of the tasks: use bind(tasks)")
-            if task not in names:
-                raise ModelError(
-                    f"forbidden edges: there is no task {task!r}: the names are {', '.join(names)}"
-                )
-            return names.index(task)
-
-        return tuple((number(s), number(t)) for s, t in self.edges)
-
-    def feasible(self, T: int) -> Masked:
-        return Masked(self._numbers(self.order))
+    def _factors(self, T: int) -> Array:
+        if self.counts is None:
+            raise ModelError("size-priced-l1 needs the rows of the tasks: use bind(tasks)")
+        counts = np.array(self.counts, dtype=float)
+        if len(counts) != T:
+            raise ModelError(f"size-priced-l1 knows the rows of {len(counts)} tasks, not of {T}: bind(tasks)")
+        return np.asarray((counts.max() / counts) ** self.power)
 
     def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
-        return self.mu * (losses @ cp.sum(B, axis=1))
-
-    def value(self, B: Array, losses: Array) -> float:
-        return self.mu * float(losses @ B.sum(axis=1))
-
-    def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
-        return self.project(V - step * self.mu * losses[:, None])
-
-    def conjugate(self, S: Array, losses: Array) -> float:
-        D = S - self.mu * losses[:, None]
-        return 0.0 if (D[self.feasible(len(S)).allowed(len(S))] <= 0.0).all() else np.inf
+        return self.mu * (cp.multiply(self._factors(B.shape[0]), losses) @ cp.sum(B, axis=1))
 
     def prices(self, losses: Array) -> Array:
-        return self.mu * losses
-
-    def atoms(self, T: int) -> Atoms:
-        return entry_atoms(self.feasible(T).allowed(T), rates=np.full(T, self.mu))
-
-    def weights(self, B: Array) -> Array:
-        return self.mu * np.asarray(B.sum(axis=1))
+        return self.mu * self._factors(len(losses)) * losses
 
 
 @dataclass(frozen=True, kw_only=True)
-class Symmetric(TransferPenalty):
+class Symmetric(RowPriced):
     """AMTL's penalty where two tasks help each other equally, B = B'.
 
     Parameters
@@ -203,31 +210,17 @@ class Symmetric(TransferPenalty):
     """
 
     name: ClassVar[str] = "symmetric"
+    row_steps: ClassVar[bool] = False
     mu: float
-
-    def __post_init__(self) -> None:
-        check_mu(self.mu)
 
     def feasible(self, T: int) -> Mutual:
         return Mutual()
-
-    def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
-        return self.mu * (losses @ cp.sum(B, axis=1))
-
-    def value(self, B: Array, losses: Array) -> float:
-        return self.mu * float(losses @ B.sum(axis=1))
-
-    def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
-        return self.project(V - step * self.mu * losses[:, None])
 
     def conjugate(self, S: Array, losses: Array) -> float:
         D = S - self.mu * losses[:, None]
         D = D + D.T
         np.fill_diagonal(D, 0.0)
         return 0.0 if (D <= 0.0).all() else np.inf
-
-    def prices(self, losses: Array) -> Array:
-        return self.mu * losses
 
     def atoms(self, T: int) -> Atoms:
         s, t = np.triu_indices(T, 1)
@@ -238,6 +231,3 @@ class Symmetric(TransferPenalty):
         P[each, s], P[each, t] = self.mu, self.mu
         none = np.zeros(k)
         return Atoms(E=E, P=P, p0=none, Q=np.zeros((k, T)), q0=none, lo=none, base=np.zeros((T, T)))
-
-    def weights(self, B: Array) -> Array:
-        return self.mu * np.asarray(B.sum(axis=1))

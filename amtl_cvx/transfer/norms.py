@@ -1,11 +1,10 @@
-"""Penalties with curvature or groups.
+"""Penalties on the edges of a task as a group.
 
-    ElasticNet      R = mu sum_s l_s sum_t B[s, t] + rho ||B||_F^2       many small edges rather than few
     SourceGroupL2   R = mu sum_s v_s ||B[s, :]||_2, v = 1 or the losses  a task teaches several others or none
     TargetGroupL2   R = mu sum_t ||B[:, t]||_2                           a task learns from several or none
 
-With D = S - prices and S+ = max(S, 0), off the diagonal: R*(S) = sum max(D, 0)^2 / (4 rho) for the first,
-0 where ||S+[s, :]||_2 <= mu v_s for all s, else infinite, for the second; by columns, v = 1, for the third.
+With S+ = max(S, 0) off the diagonal, R*(S) is 0 where ||S+[s, :]||_2 <= mu v_s for all s, else infinite;
+by columns, v = 1, for the second.
 """
 
 from __future__ import annotations
@@ -17,64 +16,9 @@ import cvxpy as cp
 import numpy as np
 
 from amtl_cvx.errors import ModelError
-from amtl_cvx.plugins import check_weight
 from amtl_cvx.tasks import Array
-from amtl_cvx.transfer.base import Atoms, TransferPenalty, check_mu, entry_atoms
+from amtl_cvx.transfer.base import TransferPenalty, check_mu
 from amtl_cvx.transfer.sets import project_transfer
-
-
-@dataclass(frozen=True, kw_only=True)
-class ElasticNet(TransferPenalty):
-    """AMTL's penalty and ``rho * ||B||_F^2``: many small edges rather than few.
-
-    Parameters
-    ----------
-    mu : float
-        Price of transfer, >= 0.
-    rho : float
-        Weight of the squares, > 0.
-
-    Raises
-    ------
-    ModelError
-        For a parameter that is not such a number.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from amtl_cvx import ElasticNet
-    >>> penalty = ElasticNet(mu=0.5, rho=0.25)
-    >>> penalty.value(np.array([[0.0, 1.0], [2.0, 0.0]]), np.array([1.0, 3.0]))
-    4.75
-    """
-
-    name: ClassVar[str] = "elastic-net"
-    row_steps: ClassVar[bool] = True
-    mu: float
-    rho: float = 1.0
-
-    def __post_init__(self) -> None:
-        check_mu(self.mu)
-        check_weight("rho", self.rho, positive=True)
-
-    def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
-        return self.mu * (losses @ cp.sum(B, axis=1)) + self.rho * cp.sum_squares(B)
-
-    def value(self, B: Array, losses: Array) -> float:
-        return self.mu * float(losses @ B.sum(axis=1)) + self.rho * float((B**2).sum())
-
-    def prox(self, V: Array, step: float | Array, losses: Array) -> Array:
-        return project_transfer((V - step * self.mu * losses[:, None]) / (1.0 + 2.0 * step * self.rho))
-
-    def conjugate(self, S: Array, losses: Array) -> float:
-        D = project_transfer(S - self.mu * losses[:, None])
-        return float((D**2).sum()) / (4.0 * self.rho)
-
-    def atoms(self, T: int) -> Atoms:
-        return entry_atoms(~np.eye(T, dtype=bool), rates=np.full(T, self.mu), square=self.rho)
-
-    def weights(self, B: Array) -> Array:
-        return self.mu * np.asarray(B.sum(axis=1))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,9 @@
 
     Orthant      B >= 0, diag(B) = 0: where nothing else is said
     Masked       some edges may not be
+    AtLeast      B >= lo on some edges
     Mutual       B = B'
+    AnySign      entries of any sign
     RowBudgets   sum_t B[s, t] <= limit: what a task may give
     DegreeHull   B <= cap, sum_t B[s, t] <= degree cap: the hull of rows with `degree` entries up to `cap`
     TotalSum     sum B = total
@@ -87,6 +89,40 @@ class Masked(FeasibleSet):
         if self.barred:
             free[tuple(np.array(self.barred).T)] = False
         return free
+
+
+@dataclass(frozen=True)
+class AtLeast(FeasibleSet):
+    """The orthant with ``B[s, t] >= least`` on some edges, (source, target, least)."""
+
+    words: ClassVar[str] = "B >= 0, diag(B) = 0, the required edges"
+    least: tuple[tuple[int, int, float], ...]
+
+    def project(self, V: Array) -> Array:
+        B = np.maximum(V, self.lowest(len(V)))
+        np.fill_diagonal(B, 0.0)
+        return B
+
+    def constraints(self, B: cp.Expression) -> list[cp.Constraint]:
+        return [B[s, t] >= least for s, t, least in self.least]
+
+    def lowest(self, T: int) -> Array:
+        """The least B of the set, (T, T)."""
+        lowest = np.zeros((T, T))
+        for s, t, least in self.least:
+            lowest[s, t] = least
+        return lowest
+
+
+@dataclass(frozen=True)
+class AnySign(FeasibleSet):
+    """``{diag(B) = 0}``, entries of any sign."""
+
+    signed: ClassVar[bool] = True
+    words: ClassVar[str] = "diag(B) = 0"
+
+    def project(self, V: Array) -> Array:
+        return np.where(np.eye(len(V), dtype=bool), 0.0, V)
 
 
 @dataclass(frozen=True)
