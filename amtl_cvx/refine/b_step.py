@@ -22,7 +22,7 @@ import scipy.sparse as sp
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.problem.active_set import nonnegative_columns
 from amtl_cvx.refine.boxqp import box_minimum
-from amtl_cvx.refine.variables import atom_slope, atoms_of
+from amtl_cvx.refine.variables import atom_slope, atoms_of, engine_of
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems import HalfStep
 from amtl_cvx.subproblems.numpy_steps import DirectTransferStep
@@ -49,7 +49,7 @@ def direct_step(model: Model, T: int) -> TransferStep | None:
         return ColumnStep(atoms)
     if atoms is not None and len(atoms.lo) <= BOX_LIMIT:
         return AtomStep(atoms)
-    return ProxStep() if model.transfer.row_steps or atoms is not None else None
+    return ProxStep() if engine_of(model, T) is not None else None
 
 
 @dataclass(frozen=True)
