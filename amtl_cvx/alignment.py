@@ -183,10 +183,10 @@ def _task_costs(problem: Problem, point: Arrangement) -> tuple[Array, ...]:
     transfer = 1.0 + model.transfer.weights(B)
     for t, (task, c) in enumerate(zip(tasks, model.task_weight(tasks), strict=True)):
         z, scale = (task.X @ W).T, model.loss.scale(task)
-        y = np.broadcast_to(task.y, z.shape)
+        y, phi = np.broadcast_to(task.y, z.shape), model.loss.on(task.sample_weight)
         with np.errstate(over="ignore", invalid="ignore"):
-            pull = c * scale * transfer * (task.X.T @ model.loss.slopes(z, y).T)
-            losses[:, t] = scale * model.loss.rows(z, y).sum(axis=1)
+            pull = c * scale * transfer * (task.X.T @ phi.slopes(z, y).T)
+            losses[:, t] = scale * phi.rows(z, y).sum(axis=1)
             size = np.linalg.norm(pull, axis=0) + np.linalg.norm(squares, axis=0)
             residual[:, t] = np.linalg.norm(pull + squares, axis=0) / np.where(size > 0.0, size, 1.0)
     return residual, losses

@@ -4,8 +4,9 @@
     draw        a share of every task's rows, for validation or test
     split_off   the rows that are marked
 
-Rows are drawn within each task, and within each class of a task where the targets are classes; tasks that are
-classes over shared rows (one-vs-rest) lose the same rows. A task or class with a single row keeps it.
+Rows, and their weights with them, are drawn within each task, and within each class of a task where the
+targets are classes; tasks that are classes over shared rows (one-vs-rest) lose the same rows. A task or class
+with a single row keeps it.
 """
 
 from __future__ import annotations
@@ -77,7 +78,8 @@ def split_off(tasks: TaskSet, masks: Sequence[Mask]) -> tuple[TaskSet, TaskSet |
         key = id(task.X), mask.tobytes()
         if key not in rows:
             rows[key] = frozen(task.X[mask])
-        return Task(X=rows[key], y=frozen(task.y[mask]), name=task.name)
+        weight = None if task.sample_weight is None else frozen(task.sample_weight[mask])
+        return Task(X=rows[key], y=frozen(task.y[mask]), name=task.name, sample_weight=weight)
 
     kept, held = [], []
     for task, mask in zip(tasks, masks, strict=True):

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import functools
 import logging
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -113,7 +114,8 @@ class Preparation:
     def learn(cls, tasks: TaskSet, *, standardize: bool, intercept: bool) -> Preparation:
         """Learn the map from the training tasks: mean and standard deviation of their pooled rows.
 
-        A column that is constant is centred to 0 beside an intercept, with a warning, and otherwise kept.
+        Rows that have weights count by them. A column that is constant is centred to 0 beside an intercept,
+        with a warning, and otherwise kept.
         The statistics take two passes over the rows, a block at a time.
 
         Raises
@@ -219,16 +221,17 @@ def _moments(tasks: TaskSet) -> tuple[Array, Array, Mask, Array]:
 
     Pass 1 sums differences to the first row, which are exactly 0 in a constant column. Pass 2 sums squares of
     deviations from that mean in units of the largest difference, so that nothing overflows. In a factor the
-    column `ones` takes the place of 1, and its first row, sqrt(n) times a mean, is the longest.
+    column `ones` takes the place of 1, and its first row, sqrt(n) times a mean, is the longest. A row of
+    weight v enters as the one row sqrt(v) [1 x].
     """
-    first, total = tasks[0].X[0] / _ones(tasks[0])[0], int(tasks.counts.sum())
+    first, total = tasks[0].X[0] / _ones(tasks[0])[0], tasks.counts.sum()
     shift, span, largest = np.zeros(tasks.d), np.zeros(tasks.d), np.zeros(tasks.d)
     with np.errstate(over="ignore", invalid="ignore"):
         for rows, ones, weight, length in _blocks(tasks):
             difference = rows - ones * first
             shift += weight * (ones * difference).sum(axis=0)
             span = np.maximum(span, np.abs(difference).max(axis=0))
-            largest = np.maximum(largest, np.abs(rows).max(axis=0) / length)
+            largest = np.maximum(largest, (np.abs(rows) / length).max(axis=0))
         center = first + shift / total
     if not (np.isfinite(center).all() and np.isfinite(span).all()):
         column = int(np.argmin(np.isfinite(center) & np.isfinite(span)))
@@ -242,19 +245,23 @@ def _moments(tasks: TaskSet) -> tuple[Array, Array, Mask, Array]:
     return center, deviation, constant, largest
 
 
-def _blocks(tasks: TaskSet) -> Iterator[tuple[Array, Array, int, float]]:
+def _blocks(tasks: TaskSet) -> Iterator[tuple[Array, Array, int, Array]]:
     """Blocks of rows and their ones, the number of tasks that hold those rows, the length of the ones."""
-    holders: dict[_Buffer, int] = {}
-    for task in tasks:
-        holders[_buffer(task.X)] = holders.get(_buffer(task.X), 0) + 1
+    held = [(_buffer(task.X), id(task.sample_weight)) for task in tasks]
+    holders = Counter(held)
     step = max(1, _BLOCK // tasks.d)
-    for task in tasks:
-        weight = holders.pop(_buffer(task.X), 0)
-        if weight:
-            ones, length = _ones(task), np.sqrt(task.n) if task.compressed else 1.0
-            for start in range(0, len(task.X), step):
-                block = slice(start, start + step)
-                yield task.X[block], ones[block] if len(ones) > 1 else ones, weight, length
+    for task, key in zip(tasks, held, strict=True):
+        number = holders.pop(key, 0)
+        if not number:
+            continue
+        ones, length = _ones(task), np.sqrt(task.n) * _ONES if task.compressed else _ONES
+        for start in range(0, len(task.X), step):
+            block = slice(start, start + step)
+            if task.sample_weight is None:
+                yield task.X[block], ones[block] if len(ones) > 1 else ones, number, length
+            else:
+                root = np.sqrt(task.sample_weight[block])[:, None]
+                yield root * task.X[block], root, number, root
 
 
 def _ones(task: Task) -> Array:
@@ -263,7 +270,7 @@ def _ones(task: Task) -> Array:
         return task.ones[:, None]
     if task.compressed:
         raise DataError(
-            f"{task.name!r} is compressed to {len(task.y)} of {task.n} rows: prepare the original"
+            f"{task.name!r} is compressed to {len(task.y)} of {task.rows} rows: prepare the original"
         )
     return _ONES
 

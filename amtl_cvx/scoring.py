@@ -15,7 +15,7 @@ import numpy as np
 
 from amtl_cvx.arrays import Labels
 from amtl_cvx.errors import DataError
-from amtl_cvx.tasks import TaskSet, task_index
+from amtl_cvx.tasks import Array, Task, TaskSet, task_index
 
 if TYPE_CHECKING:
     from amtl_cvx.solution import Solution
@@ -36,7 +36,8 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
     mapping
         For a classification loss "accuracy", the mean over tasks, and with `classes` (one-vs-rest over shared
         rows) "class accuracy", the share of rows whose largest score is that of their class. Otherwise
-        "rmse", the mean over tasks of the root mean squared error, and "pooled rmse" over all rows.
+        "rmse", the mean over tasks of the root mean squared error, and "pooled rmse" over all rows. Rows that
+        have weights count by them.
     """
     complete = len(solution.task_names) == tasks.T
     tasks = tasks.in_order(solution.task_names, solution.feature_names)
@@ -49,32 +50,44 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
         )
     if solution.model.loss.classification:
         check_labels(tasks, solution.labels)
-        right = [np.mean((z > 0) == (task.y > 0)) for z, task in zip(scores, tasks, strict=True)]
+        right = [
+            np.average((z > 0) == (task.y > 0), weights=task.sample_weight)
+            for z, task in zip(scores, tasks, strict=True)
+        ]
         result = {"accuracy": float(np.mean(right))}
         if classes and complete:
             _check_one_vs_rest(tasks)
             winner, label = np.argmax(scores, axis=0), np.argmax([task.y for task in tasks], axis=0)
-            result = {"class accuracy": float(np.mean(winner == label)), **result}
+            weights = tasks[0].sample_weight
+            result = {"class accuracy": float(np.average(winner == label, weights=weights)), **result}
         return result
     if tasks.labels is not None and isinstance(tasks.labels[0], str):
         raise DataError(
             f"expected numbers, as in the fit, got the labels {tasks.labels}: fit a logistic loss"
         )
     decided = [solution.model.loss.decide(z) for z in scores]
-    squares = np.array([((z - task.y) ** 2).sum() for z, task in zip(decided, tasks, strict=True)])
+    squares = np.array([_squares(z, task) for z, task in zip(decided, tasks, strict=True)])
     return {
         "rmse": float(np.sqrt(squares / tasks.counts).mean()),
         "pooled rmse": float(np.sqrt(squares.sum() / tasks.counts.sum())),
     }
 
 
+def _squares(z: Array, task: Task) -> float:
+    """The sum of the squared errors, rows by weight."""
+    errors = (z - task.y) ** 2
+    return float((errors if task.sample_weight is None else task.sample_weight * errors).sum())
+
+
 def _check_one_vs_rest(tasks: TaskSet) -> None:
     """`DataError` unless every row of all tasks is of one class, that of the task where it is positive."""
     first = tasks[0].X
     shared = all(task.X is first or np.array_equal(task.X, first) for task in tasks)
+    shared = shared and all(np.array_equal(task.weights, tasks[0].weights) for task in tasks)
     if not shared or (np.array([task.y > 0 for task in tasks]).sum(axis=0) != 1).any():
         raise DataError(
-            "class accuracy needs tasks that are classes of the same rows: TaskSet.one_vs_rest(X, labels)"
+            "class accuracy needs tasks that are classes of the same rows, with the same weights:"
+            " TaskSet.one_vs_rest(X, labels)"
         )
 
 

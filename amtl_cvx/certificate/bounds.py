@@ -148,7 +148,8 @@ class WeightProblem:
         R, off = self.W @ M, (len(M) + 2.0) * EPS * (np.abs(self.W) @ np.abs(M))
         values, most = (self.coupling * (at * at).sum(axis=0) for at in (R, np.abs(R) + off))
         for t, (task, rows) in enumerate(zip(self.tasks, slope.rows, strict=True)):
-            at = [self.loss.rows(rows.scores + move, task.y) for move in (0.0, -rows.moves, rows.moves)]
+            phi = self.loss.on(task.sample_weight)
+            at = [phi.rows(rows.scores + move, task.y) for move in (0.0, -rows.moves, rows.moves)]
             values[t] += rows.weight * float(at[0].sum())
             most[t] += rows.weight * float(np.max(at, axis=0).sum())
         return values, most - values

@@ -17,6 +17,7 @@ import scipy.linalg as sl
 
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.residuals import misses
+from amtl_cvx.losses import RowLoss
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.problem.coupling import stacked_hessian
 from amtl_cvx.tasks import Array, Indices, Mask
@@ -87,9 +88,9 @@ def price_rates(model: Model, T: int) -> Array:
     return np.column_stack([column - base for column in columns if column is not None])
 
 
-def lower_curvatures(model: Model, z: Array, y: Array, spread: Array) -> Array:
+def lower_curvatures(loss: RowLoss, z: Array, y: Array, spread: Array) -> Array:
     """phi'' of every row (n,), the smallest one of a row where it jumps within z +- spread."""
-    ends = np.stack([model.loss.curvatures(at, y) for at in (z, z - spread, z + spread)])
+    ends = np.stack([loss.curvatures(at, y) for at in (z, z - spread, z + spread)])
     low, high = ends.min(axis=0), ends.max(axis=0)
     found: Array = np.where(high - low > _JUMP * high, low, ends[0])
     return found
@@ -131,7 +132,7 @@ class LocalModel:
         if self.model.loss.quadratic or self.loss_gradient is not None:
             return reduced_hessian(point, self.free, loss_gradient=self.loss_gradient)
         curvatures = tuple(
-            lower_curvatures(self.model, task.X @ w, task.y, around)
+            lower_curvatures(self.model.loss.on(task.sample_weight), task.X @ w, task.y, around)
             for task, w, around in zip(self.tasks, point.W.T, spread, strict=True)
         )
         return reduced_hessian(point, self.free, curvatures)

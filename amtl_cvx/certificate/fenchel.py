@@ -67,15 +67,17 @@ def within_domain(loss: Loss, tasks: TaskSet, multipliers: Sequence[Array]) -> t
     for task, u in zip(tasks, multipliers, strict=True):
         if not np.isfinite(u).all():
             raise DataError(f"the multipliers of {task.name!r} must be finite")
-    return tuple(loss.clip(u, task.y) for u, task in zip(multipliers, tasks, strict=True))
+    return tuple(
+        loss.on(task.sample_weight).clip(u, task.y) for u, task in zip(multipliers, tasks, strict=True)
+    )
 
 
 def fenchel_terms(loss: Loss, tasks: Sequence[Task], a: Array, W: Array, inside: Sequence[Array]) -> Fenchel:
     """The same for weights a (T,) and multipliers in the domain of phi*."""
     pull, mismatch = np.empty_like(W), 0.0
     for t, (task, v) in enumerate(zip(tasks, inside, strict=True)):
-        z, weight = task.X @ W[:, t], a[t] * loss.scale(task)
-        terms = loss.rows(z, task.y) + loss.conjugate(v, task.y) - v * z
+        z, weight, phi = task.X @ W[:, t], a[t] * loss.scale(task), loss.on(task.sample_weight)
+        terms = phi.rows(z, task.y) + phi.conjugate(v, task.y) - v * z
         pull[:, t] = weight * (task.X.T @ v)
         mismatch += float(weight * np.maximum(terms, 0.0).sum())
     return Fenchel(pull, mismatch)
@@ -88,11 +90,11 @@ def mismatch_room(loss: Loss, tasks: Sequence[Task], slope: Slope, multipliers: 
     """
     room = 0.0
     for task, rows, u in zip(tasks, slope.rows, multipliers, strict=True):
-        z, y = rows.scores, task.y
+        z, y, phi = rows.scores, task.y, loss.on(task.sample_weight)
         steep = np.maximum(
-            u - loss.subgradients(z - rows.moves, y)[0], loss.subgradients(z + rows.moves, y)[1] - u
+            u - phi.subgradients(z - rows.moves, y)[0], phi.subgradients(z + rows.moves, y)[1] - u
         )
-        terms = loss.rows(z, y) + np.abs(loss.conjugate(u, y)) + np.abs(u * z)
+        terms = phi.rows(z, y) + np.abs(phi.conjugate(u, y)) + np.abs(u * z)
         hidden = np.where(steep > 0.0, rows.moves * steep + 4.0 * EPS * terms, 0.0)
         room += rows.weight * float(hidden.sum())
     return room
@@ -104,8 +106,9 @@ def mismatches(point: Point, multipliers: Sequence[Array]) -> tuple[Array, Array
     loss, weights = point.model.loss, point.loss_weight
     parts, sizes = np.zeros(tasks.T), np.zeros(tasks.T)
     for t, (task, u) in enumerate(zip(tasks, multipliers, strict=True)):
-        v, z, weight = loss.clip(u, task.y), task.X @ point.W[:, t], weights[t] * loss.scale(task)
-        value, dual = loss.rows(z, task.y), loss.conjugate(v, task.y) - v * z
+        phi, z, weight = loss.on(task.sample_weight), task.X @ point.W[:, t], weights[t] * loss.scale(task)
+        v = phi.clip(u, task.y)
+        value, dual = phi.rows(z, task.y), phi.conjugate(v, task.y) - v * z
         parts[t] = weight * np.maximum(value + dual, 0.0).sum()
         sizes[t] = weight * (value + np.abs(dual)).sum()
     return parts, sizes

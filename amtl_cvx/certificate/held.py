@@ -66,7 +66,7 @@ class HeldRows:
         slopes = np.empty_like(W)
         weights = point.loss_weight
         for t, (task, v) in enumerate(zip(tasks, u, strict=True)):
-            low, high = model.loss.domain(task.y)
+            low, high = model.loss.on(task.sample_weight).domain(task.y)
             share = (v - low) / (high - low)
             kinks = model.loss.kinks(task.y)
             moves = task.X.any(axis=1)
@@ -145,7 +145,7 @@ class HeldRows:
         spread = float(np.linalg.norm(self.gradient)) + self.gradient_rounding() + self._norm() * reach
         moved = np.sqrt(np.diag(inverse)) * spread / self.lengths
         return [
-            float(move) / row.weight + self.weight_change(row.t, reach)
+            float(move) / row.weight + max(-row.low, row.high) * self.weight_change(row.t, reach)
             for row, move in zip(self.rows, moved, strict=True)
         ]
 
@@ -202,7 +202,7 @@ class HeldRows:
         K = np.abs(self.local.point.K)
         terms = 2.0 * self.model.coupling * (np.abs(self.W) @ K) @ K.T
         for t, task in enumerate(self.tasks):
-            low, high = self.model.loss.domain(task.y)
+            low, high = self.model.loss.on(task.sample_weight).domain(task.y)
             size = np.maximum(-low, high)
             terms[:, t] += weight[t] * self.model.loss.scale(task) * (np.abs(task.X).T @ size)
         s, _ = np.nonzero(self.local.free)

@@ -104,6 +104,6 @@ def rounding_of_J(point: Point) -> float:
     lost = point.square_weight * float(((2.0 * np.abs(point.W @ point.K) + off) * off).sum())
     rates = point.loss_weight * point.problem.loss_scales
     for task, rate, w in zip(point.tasks, rates, point.W.T, strict=True):
-        slopes = np.abs(loss.slopes(task.X @ w, task.y))
+        slopes = np.abs(loss.on(task.sample_weight).slopes(task.X @ w, task.y))
         lost += 0.5 * _EPS * (len(w) + 2) * float(rate * (slopes @ (np.abs(task.X) @ np.abs(w))))
     return lost + 4.0 * _EPS * point.objective

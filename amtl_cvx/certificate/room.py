@@ -36,14 +36,14 @@ def loss_room(point: Point) -> Array:
     units makes far larger; and phi, which is convex, changes in that interval by at most the slope at its
     steeper end times that.
     """
-    loss, tasks, found = point.model.loss, point.tasks, list[Array]()
+    tasks, found = point.tasks, list[Array]()
     noise = rounding(point.W, features(tasks))
     for each, length in zip(point.scores, tasks.row_lengths, strict=True):
         if tasks.basis is None:
             sizes = (np.abs(each.X) @ np.abs(each.W)[:, :, None])[:, :, 0]
         else:
             sizes = length * np.linalg.norm(each.W, axis=1)[:, None]
-        off, z, y = noise * sizes, each.z, each.y
+        off, z, y, loss = noise * sizes, each.z, each.y, each.loss
         ends = np.abs(loss.subgradients(z - off, y)[0]), np.abs(loss.subgradients(z + off, y)[1])
         found.append((np.maximum(*ends) * off).sum(axis=1))
     room: Array = point.problem.loss_scales * np.concatenate(found)

@@ -24,9 +24,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.losses import Loss
+from amtl_cvx.losses import Loss, RowLoss
 from amtl_cvx.problem.scores import Scores, scores
-from amtl_cvx.tasks import Array, Task
+from amtl_cvx.tasks import Array, Task, stack_of
 
 EPS = float(np.finfo(np.float64).eps)
 _KINK = 1e-6  # of a score: where a kink is told from a curvature
@@ -106,7 +106,7 @@ def slope_at(
     slipped, found = np.zeros_like(room), list[Rows]()
     weights = a * np.array([loss.scale(task) for task in tasks])
     if known is None:
-        known = tuple(scores(loss, ((task.X[None], task.y[None]) for task in tasks), W))
+        known = tuple(scores(loss, map(stack_of, tasks), W))
     for each in known:
         at, X, y, z = each.at, each.X, each.y, each.z
         size, weight = np.abs(X), weights[at, None]
@@ -118,7 +118,7 @@ def slope_at(
             u, slips, curved, unit = _smooth(each, moves)
         else:
             u, unit = np.stack(multipliers[at]), _KINK * (reached + targets)
-            slips, curved = np.zeros_like(z), _margins(loss, u, y) / np.where(unit > 0.0, unit, np.inf)
+            slips, curved = np.zeros_like(z), _margins(each.loss, u, y) / np.where(unit > 0.0, unit, np.inf)
         gradient[:, at] += (weight * (u[:, None, :] @ X)[:, 0, :]).T
         room[:, at] += (y.shape[1] + 8.0) * EPS * (weight * (np.abs(u)[:, None, :] @ size)[:, 0, :]).T
         slipped[:, at] = (weight * (slips[:, None, :] @ size)[:, 0, :]).T
@@ -136,7 +136,7 @@ def _smooth(at: Scores, moves: Array) -> tuple[Array, Array, Array, Array]:
     return u, slips, curved, unit if loss.concordant else np.maximum(unit - moves, 0.0)
 
 
-def _margins(loss: Loss, u: Array, y: Array) -> Array:
+def _margins(loss: RowLoss, u: Array, y: Array) -> Array:
     """The distances of multipliers from the ends of their domain, 0 where that has none."""
     low, high = loss.domain(y)
     margins: Array = np.maximum(np.minimum(high - u, u - low), 0.0)

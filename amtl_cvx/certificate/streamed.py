@@ -80,7 +80,7 @@ def disagreement(tasks: TaskSet, loss: Loss, sums: RowSums) -> Array:
     """How far rows and factors are apart, (T,); infinite where a task has not as many rows as its factor."""
     apart = np.full(tasks.T, np.inf)
     for t, task in enumerate(tasks):
-        if sums.counts[t] != task.n:
+        if sums.counts[t] != task.rows:
             continue
         points = np.column_stack([sums.W[:, t], np.zeros(tasks.d)])
         misses, sizes = [], []

@@ -185,7 +185,7 @@ def gradient_rounding(point: Point) -> float:
     weights = point.loss_weight * point.problem.loss_scales
     for each, length in zip(point.scores, point.tasks.row_lengths, strict=True):
         moved = each.curvatures * length * np.linalg.norm(each.W, axis=1)[:, None]  # by the rounding of z
-        sizes = np.abs(each.slopes) + np.abs(each.y) + moved
+        sizes = np.abs(each.slopes) + each.weights * np.abs(each.y) + moved
         total += float(weights[each.at] @ (length * sizes).sum(axis=1))
     return _EPS * total
 
@@ -216,6 +216,6 @@ def _newton_error(point: Point, newton: Newton, rounding: float) -> float:
     nu, kappa = math.sqrt(max(0.0, 2.0 * newton.gain)) + rounding / root, 1.0
     for each, length in zip(point.scores, point.tasks.row_lengths, strict=True):
         room, here = 2.0 * nu / root * length, each.curvatures
-        least = np.minimum(*(loss.curvatures(each.z + side * room, each.y) for side in (-1.0, 1.0)))
+        least = np.minimum(*(each.loss.curvatures(each.z + side * room, each.y) for side in (-1.0, 1.0)))
         kappa = min(kappa, float(np.divide(least, here, out=np.ones_like(here), where=here > 0).min()))
     return nu / (kappa * root) if kappa > 0.5 else math.inf

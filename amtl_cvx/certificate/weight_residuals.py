@@ -76,13 +76,17 @@ class Slopes(NamedTuple):
 
 def task_slopes(loss: Loss, tasks: Sequence[Task], W: Array, reach: Array) -> Slopes:
     """Those of a smooth loss, task by task; `reach` (T,) is sum_i ||x_ti|| |w_it|."""
-    slopes = [loss.slopes(task.X @ w, task.y) for task, w in zip(tasks, W.T, strict=True)]
+    phi = [loss.on(task.sample_weight) for task in tasks]
+    slopes = [each.slopes(task.X @ w, task.y) for each, task, w in zip(phi, tasks, W.T, strict=True)]
     rows = list(zip(slopes, tasks, strict=True))
     return Slopes(
         pull=np.column_stack([loss.scale(task) * (task.X.T @ each) for each, task in rows]),
-        norm=np.array([np.linalg.norm(each) for each in slopes]),
+        norm=np.array([of.norm(each) for of, each in zip(phi, slopes, strict=True)]),
         terms=np.array(
-            [loss.slope_terms(*row) for row in zip(slopes, (t.y for t in tasks), reach, strict=True)]
+            [
+                of.slope_terms(each, task.y, size)
+                for of, (each, task), size in zip(phi, rows, reach, strict=True)
+            ]
         ),
     )
 
@@ -92,22 +96,23 @@ def _slopes(point: Point, reach: Array, multipliers: Sequence[Array] | None) -> 
     if not loss.smooth:
         known = kinked_multipliers(point) if multipliers is None else multipliers
         weight, pull = point.loss_weight, fenchel(point, known).pull
-        ends = [np.linalg.norm(np.maximum(*np.abs(loss.domain(task.y)))) for task in tasks]
+        phi = [loss.on(task.sample_weight) for task in tasks]
+        ends = [of.norm(np.maximum(*np.abs(of.domain(task.y)))) for of, task in zip(phi, tasks, strict=True)]
         parts, sizes = mismatches(point, known)
         room = weight * point.problem.loss_scales * ends * (reach + tasks.target_lengths)
         return Slopes(
             pull=np.divide(pull, weight, out=np.zeros_like(pull), where=weight > 0),
             norm=np.array(
-                [np.linalg.norm(loss.clip(u, task.y)) for u, task in zip(known, tasks, strict=True)]
+                [of.norm(of.clip(u, task.y)) for of, u, task in zip(phi, known, tasks, strict=True)]
             ),
             terms=np.array(ends),
             kinks=Misses(parts, sizes + ROOM * room),
         )
     return Slopes(
         pull=point.loss_gradient,
-        norm=np.concatenate([np.linalg.norm(each.slopes, axis=1) for each in point.scores]),
+        norm=np.concatenate([each.loss.norm(each.slopes) for each in point.scores]),
         terms=np.concatenate(
-            [loss.slope_terms(each.slopes, each.y, reach[each.at]) for each in point.scores]
+            [each.loss.slope_terms(each.slopes, each.y, reach[each.at]) for each in point.scores]
         ),
     )
 

@@ -19,7 +19,7 @@ def export(arguments: Namespace) -> Exit:
     tasks, model = problem.tasks, problem.model
     export_problem(tasks, model, arguments.out, source=problem.dataset.source)
     say(
-        f"wrote {arguments.out}: {tasks.T} tasks, {tasks.d} features, {int(tasks.counts.sum())} rows;"
+        f"wrote {arguments.out}: {tasks.T} tasks, {tasks.d} features, {int(tasks.rows.sum())} rows;"
         f" {model.loss.label} loss ({model.loss.reduction}){family_of(model).model_words(model)}"
     )
     return Exit.DONE

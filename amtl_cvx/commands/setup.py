@@ -60,14 +60,14 @@ class Setup:
     def _held_out(self) -> str:
         """How many rows are not trained on, by part."""
         parts = {"validation": self.dataset.validation, "test": self.dataset.test}
-        counts = [f"{int(p.counts.sum())} for {name}" for name, p in parts.items() if p is not None]
+        counts = [f"{int(p.rows.sum())} for {name}" for name, p in parts.items() if p is not None]
         return f" to train on ({', '.join(counts)})" if counts else ""
 
     def summary(self, *, further: bool = True) -> list[str]:
         """Data and model in a line, and what was chosen; `further` as in `Choice.sentence`."""
         train, model = self.dataset.train, self.choice.model
         lines = [
-            f"{self.dataset.name}: {train.T} tasks, {train.d} features, {int(train.counts.sum())} rows"
+            f"{self.dataset.name}: {train.T} tasks, {train.d} features, {int(train.rows.sum())} rows"
             f"{self._held_out()};"
             f" {model.loss.label} loss ({model.loss.reduction}), coupling {model.coupling:.4g},"
             f" mu {model.mu:.4g}{model.omega_words}"

@@ -135,7 +135,7 @@ def _positive(value: arb, negative: str, undecided: str) -> arb:
 def _first_sides(tasks: TaskSet, model: Model, multipliers: Sequence[Array]) -> Sides:
     sides = []
     for task, u in zip(tasks, multipliers, strict=True):
-        low, high = model.loss.domain(task.y)
+        low, high = model.loss.on(task.sample_weight).domain(task.y)
         share = (u - low) / (high - low)
         kinks = model.loss.kinks(task.y)
         side = np.where(share < _INSIDE, -1, np.where(share > 1.0 - _INSIDE, 1, 0))
@@ -169,7 +169,6 @@ def _independent(tasks: TaskSet, model: Model, W: Array, sides: Sides) -> tuple[
     """
     kept, dropped = [], []
     for t, (task, side) in enumerate(zip(tasks, sides, strict=True)):
-        low, high = model.loss.domain(task.y)
         kinks = model.loss.kinks(task.y)
         beyond, after, exact = task.X @ W[:, t] - kinks, list(side), []
         for k in np.argsort(np.abs(beyond)).tolist():

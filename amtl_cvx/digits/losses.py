@@ -33,6 +33,10 @@ class Row(NamedTuple):
         """Whether its piece is the one that fits: within the margin, within the threshold."""
         return self.piece in ("smooth", "inside", "within")
 
+    def times(self, v: arb) -> Row:
+        """The same of a row that counts v times."""
+        return Row(v * self.value, v * self.slope, v * self.curvature, self.piece)
+
 
 class Wedge(NamedTuple):
     """phi(z) = max(low (z - kink), high (z - kink)) of one row, low <= 0 <= high."""
@@ -49,6 +53,10 @@ class Wedge(NamedTuple):
             return Row(arb(0), arb(0), arb(0), "kink")
         slope = self.low if side < 0 else self.high
         return Row(slope * (z - self.kink), slope, arb(0), self.names[side > 0])
+
+    def times(self, v: arb) -> Wedge:
+        """The same of a row that counts v times."""
+        return Wedge(self.kink, v * self.low, v * self.high, self.names)
 
     def side(self, z: arb) -> int:
         """On which side of the kink all of z lies."""

@@ -31,6 +31,7 @@ import numpy as np
 from flint import fmpq, fmpq_mat
 
 from amtl_cvx.digits.column import Column
+from amtl_cvx.digits.counts import exact_count, row_counts
 from amtl_cvx.digits.gram import exact_gram
 from amtl_cvx.digits.pieces import NAMES, exact, piecewise
 from amtl_cvx.digits.prices import linear_prices
@@ -151,8 +152,8 @@ def exact_prices(tasks: TaskSet, model: Model, W: Matrix) -> tuple[Fraction, ...
         zip(_task_weights(tasks, model), _scales(tasks, model), pairs, strict=True)
     ):
         scores = _matrix(tasks[t].X) * fmpq_mat(tasks.d, 1, [columns[i, t] for i in range(tasks.d)])
-        rows = zip(scores.entries(), tasks[t].y.tolist(), strict=True)
-        loss = scale * sum((piecewise(model.loss, y).value(z) for z, y in rows), fmpq(0))
+        rows = zip(scores.entries(), tasks[t].y.tolist(), row_counts(tasks[t]), strict=True)
+        loss = scale * sum((v * piecewise(model.loss, y).value(z) for z, y, v in rows), fmpq(0))
         found.append(_fraction(exact(fixed) + (exact(at_unit) - exact(fixed)) * c * loss))
     return tuple(found)
 
@@ -173,9 +174,9 @@ def exact_weights(tasks: TaskSet, model: Model, B: Matrix) -> ExactWeights:
     M = _identity(T) - graph
     P = lam * (M * M.transpose()) + exact_gram(model, T)
     rows = [
-        ExactRow(t, [exact(x) for x in xs], piecewise(model.loss, y), factor)
+        ExactRow(t, [exact(x) for x in xs], piecewise(model.loss, y), factor * v)
         for t, (task, factor) in enumerate(zip(tasks, _loss_factors(tasks, model, graph), strict=True))
-        for xs, y in zip(task.X.tolist(), task.y.tolist(), strict=True)
+        for xs, y, v in zip(task.X.tolist(), task.y.tolist(), row_counts(task), strict=True)
     ]
     step = WeightStep(rows, P, d)
     if model.loss.quadratic or P.det() != 0:
@@ -267,17 +268,18 @@ def _loss_factors(tasks: TaskSet, model: Model, B: fmpq_mat) -> list[fmpq]:
 def _task_weights(tasks: TaskSet, model: Model) -> list[fmpq]:
     if model.task_weights != "inverse-sqrt":
         return [exact(float(c)) for c in model.task_weight(tasks)]
-    roots = [math.isqrt(task.n) for task in tasks]
-    for task, root in zip(tasks, roots, strict=True):
-        if root * root != task.n:
+    counts = [exact_count(task) for task in tasks]
+    roots = [fmpq(math.isqrt(int(n.p)), math.isqrt(int(n.q))) for n in counts]
+    for task, n, root in zip(tasks, counts, roots, strict=True):
+        if root * root != n:
             raise NotCertifiable(
-                f"the weight 1/sqrt({task.n}) of {task.name!r} is not rational: give task weights as numbers"
+                f"the weight 1/sqrt({n}) of {task.name!r} is not rational: give task weights as numbers"
             )
-    return [fmpq(1, root) for root in roots]
+    return [1 / root for root in roots]
 
 
 def _scales(tasks: TaskSet, model: Model) -> list[fmpq]:
-    return [fmpq(1, task.n) if model.loss.reduction == "mean" else fmpq(1) for task in tasks]
+    return [1 / exact_count(task) if model.loss.reduction == "mean" else fmpq(1) for task in tasks]
 
 
 def _matrix(rows: Matrix) -> fmpq_mat:

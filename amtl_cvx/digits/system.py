@@ -17,7 +17,8 @@ points. The precision is that of `flint.ctx` when a method is called.
 
 A loss with a kink (hinge, quantile) comes with a side for each row: below its kink, above it, or on it, K.
 On these sides J is a polynomial. The rows of K cost nothing and hold their task instead, with one unknown
-more each, eta_k = a_t s_t u_k, u_k the subgradient of the row, s_t = 1/n_t or 1:
+more each, eta_k = a_t s_t u_k, u_k the subgradient of the row, s_t = 1/n_t or 1 (a row that counts v times
+has v phi for phi, and n_t is the sum of the v, exact):
 
     G_W[:, t]   + sum of eta_k x_k over the rows k of K in task t
     c_k         = x_k'w_t - kink_k
@@ -29,11 +30,12 @@ place of w_t. It does not depend on eta. `kinks` proves that the sides are the t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from flint import arb, arb_mat
 
+from amtl_cvx.digits.counts import exact_count
 from amtl_cvx.digits.gram import exact_gram
 from amtl_cvx.digits.krawczyk import Undecided
 from amtl_cvx.digits.losses import Kink, Row, Wedge, row_function, wedge_function
@@ -42,6 +44,7 @@ from amtl_cvx.problem import Model
 from amtl_cvx.tasks import Array, TaskSet
 
 Edge = tuple[int, int]
+Part = TypeVar("Part", Row, Wedge)
 Sides = tuple[tuple[int, ...], ...]
 """Of every task and row: -1 below its kink, 0 on it, 1 above it."""
 
@@ -91,11 +94,20 @@ class FirstOrderSystem:
         self.price_rates = [arb(at_unit) - arb(at_zero) for at_zero, at_unit in prices]
         self.c = _task_weights(tasks, model)
         mean = model.loss.reduction == "mean"
-        self.scales = [1 / arb(task.n) if mean else arb(1) for task in tasks]
+        self.scales = [1 / arb(exact_count(task)) if mean else arb(1) for task in tasks]
+        self.v = [
+            None if task.sample_weight is None else [arb(v) for v in task.sample_weight.tolist()]
+            for task in tasks
+        ]
         self.X = [arb_mat(task.X.tolist()) for task in tasks]
         wedge = wedge_function(model.loss)
         self.wedges: list[list[Wedge]] = (
-            [] if wedge is None else [[wedge(y) for y in task.y.tolist()] for task in tasks]
+            []
+            if wedge is None
+            else [
+                _counted([wedge(y) for y in task.y.tolist()], v)
+                for task, v in zip(tasks, self.v, strict=True)
+            ]
         )
 
     def state(self, x: arb_mat, around: arb | None = None) -> State:
@@ -144,7 +156,8 @@ class FirstOrderSystem:
                 for wedge, z, side in zip(self.wedges[t], predictions, self.sides[t], strict=True)
             ]
         row = row_function(self.loss)
-        return [row(z, y) for z, y in zip(predictions, self.tasks[t].y.tolist(), strict=True)]
+        rows = [row(z, y) for z, y in zip(predictions, self.tasks[t].y.tolist(), strict=True)]
+        return _counted(rows, self.v[t])
 
     def prices(self, losses: Losses) -> list[arb]:
         """p_s, what an edge out of s costs."""
@@ -247,8 +260,13 @@ class FirstOrderSystem:
 def _task_weights(tasks: TaskSet, model: Model) -> list[arb]:
     """c_t: 1, the real number n_t^-1/2 in a ball, or the doubles given."""
     if model.task_weights == "inverse-sqrt":
-        return [arb(task.n).rsqrt() for task in tasks]
+        return [arb(exact_count(task)).rsqrt() for task in tasks]
     return [arb(float(c)) for c in model.task_weight(tasks)]
+
+
+def _counted(rows: list[Part], v: list[arb] | None) -> list[Part]:
+    """Rows or wedges of a task as often as they count."""
+    return rows if v is None else [row.times(weight) for row, weight in zip(rows, v, strict=True)]
 
 
 def unknowns(W: Array, B: Array, support: Sequence[Edge], multipliers: Sequence[float] = ()) -> arb_mat:

@@ -196,7 +196,8 @@ def first_duals(tasks: TaskSet, model: Model, B: Array) -> tuple[list[fmpq], lis
     W = minimal_weights(Problem(tasks, model).at(np.zeros((tasks.d, tasks.T)), B))
     if not model.loss.smooth:
         u, sides = first_rows(Problem(tasks, model).at(W, B))
-        return [exact(v) for each in u for v in each.tolist()], [side for each in sides for side in each]
+        once = [each / task.weights for each, task in zip(u, tasks, strict=True)]
+        return [exact(v) for each in once for v in each.tolist()], [side for each in sides for side in each]
     duals, ends = [], []
     for task, w in zip(tasks, W.T, strict=True):
         v, (low, high) = model.loss.slopes(task.X @ w, task.y), model.loss.domain(task.y)

@@ -110,9 +110,11 @@ class ExactProblem:
                 "the global proof needs the rows themselves, a factor of them is rounded: read the data with"
                 " keep_rows=True"
             )
+        if tasks.weighted:
+            raise NotCertifiable("the global proof is for rows that count once each, these have weights")
         X = tuple(exact_matrix(task.X) for task in tasks)
         y = tuple(tuple(Fraction(value) for value in task.y.tolist()) for task in tasks)
-        counts = [task.n if model.loss.reduction == "mean" else 1 for task in tasks]
+        counts = [Fraction(task.n) if model.loss.reduction == "mean" else Fraction(1) for task in tasks]
         columns = [tuple(zip(*rows, strict=True)) for rows in X]
         prices = task_weights(tasks, model)
         return cls(

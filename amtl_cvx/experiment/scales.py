@@ -40,7 +40,7 @@ def mean_curvature(tasks: TaskSet, model: Model) -> float:
     loss, zero = model.loss, np.zeros(tasks.d)
     pairs = list(zip(model.task_weight(tasks), tasks, strict=True))
     traces = [
-        c * loss.scale(task) * float(loss.curvatures(task.X @ zero, task.y) @ (task.X**2).sum(axis=1))
+        c * loss.scale(task) * float(_curvatures(loss, task, zero) @ (task.X**2).sum(axis=1))
         for c, task in pairs
     ]
     if not any(traces):
@@ -50,9 +50,13 @@ def mean_curvature(tasks: TaskSet, model: Model) -> float:
     return 0.5 * float(np.mean(traces)) / tasks.d or 1.0
 
 
+def _curvatures(loss: Loss, task: Task, w: Array) -> Array:
+    return loss.on(task.sample_weight).curvatures(task.X @ w, task.y)
+
+
 def _secants(loss: Loss, task: Task) -> Array:
-    slopes = np.abs(loss.slopes(np.zeros(len(task.y)), task.y))
-    return np.asarray(slopes / (float(np.abs(task.y).mean()) or 1.0))
+    slopes = np.abs(loss.on(task.sample_weight).slopes(np.zeros(len(task.y)), task.y))
+    return np.asarray(slopes / (float(np.average(np.abs(task.y), weights=task.sample_weight)) or 1.0))
 
 
 def suggest_loss(tasks: TaskSet) -> str:

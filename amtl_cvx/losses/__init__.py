@@ -10,6 +10,9 @@ from the chain rule, once, in the base class:
 
     L_t      = scale * sum phi(z),   grad L_t = scale * X'phi'(z),   Hessian = scale * X' diag(phi''(z)) X
 
+Rows may have weights v_i > 0 (`Task.sample_weight`): phi becomes v_i phi, n_t the sum of them, and `Loss.on`
+gives the row functions of v phi, in the one place that knows of weights (`losses.weighted`).
+
 Non-negativity is not a matter of taste: L_t multiplies the price of an edge, and a negative price makes the
 B-step unbounded. There is no factor 1/2 anywhere.
 
@@ -31,9 +34,10 @@ conjugates are the table of its section 5; Huber 1964; Koenker, Bassett 1978 (qu
 from __future__ import annotations
 
 from amtl_cvx.errors import ModelError
-from amtl_cvx.losses.base import Loss, Reduction
+from amtl_cvx.losses.base import Loss, Reduction, RowLoss
 from amtl_cvx.losses.classification import Hinge, Logistic, SquaredHinge
 from amtl_cvx.losses.regression import Huber, Poisson, Quantile, Squared
+from amtl_cvx.losses.weighted import Weighted
 from amtl_cvx.plugins import Plugins, is_path
 
 __all__ = [
@@ -45,8 +49,10 @@ __all__ = [
     "Poisson",
     "Quantile",
     "Reduction",
+    "RowLoss",
     "Squared",
     "SquaredHinge",
+    "Weighted",
     "loss_class",
     "loss_label",
     "losses",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import cvxpy as cp
@@ -12,6 +12,7 @@ import numpy as np
 
 from amtl_cvx.arrays import frozen, is_number
 from amtl_cvx.errors import ModelError
+from amtl_cvx.losses.weighted import Weighted
 from amtl_cvx.tasks import Array, Task, triangular_factor
 
 Reduction = Literal["mean", "sum"]
@@ -65,6 +66,17 @@ class Loss(abc.ABC):
     def total(self, z: cp.Expression, y: Array) -> cp.Expression:
         """The sum over rows of phi(z_i; y_i) as a convex CVXPY scalar."""
 
+    def terms(self, z: cp.Expression, y: Array) -> cp.Expression | None:
+        """The phi(z_i; y_i) of every row as a convex CVXPY vector, where there is such an atom.
+
+        It serves rows of different weights; without it there is a `total` for each weight.
+        """
+        return None
+
+    def on(self, weight: Array | None) -> Loss | Weighted:
+        """The row functions for rows that count `weight` times (`Task.sample_weight`); None is once each."""
+        return self if weight is None else Weighted(self, weight)
+
     def steady(self, z: Array, y: Array) -> Array:
         """How far z_i may move with phi'' no lower than it is there, (n,); 1 for a concordant loss.
 
@@ -90,6 +102,15 @@ class Loss(abc.ABC):
         """Left and right derivative of phi at z_i, (n,) each; both are phi'(z_i) where it is smooth."""
         slopes = self.slopes(z, y)
         return slopes, slopes
+
+    def norm(self, v: Array) -> Array:
+        """The norm of slopes or multipliers over the rows, the last axis.
+
+        It and the lengths of features over rows (`TaskSet.lengths`) bound G_W. Both count a row by its
+        weight: one of weight 2 is one that stands there twice.
+        """
+        norm: Array = np.linalg.norm(v, axis=-1)
+        return norm
 
     def slope_terms(self, slopes: Array, y: Array, reach: float | Array) -> Array:
         """About the norm over the rows (the last axis) of what `slopes` = phi'(z) are summed from.
@@ -122,20 +143,21 @@ class Loss(abc.ABC):
         return z
 
     def scale(self, task: Task) -> float:
-        """The factor in front of the sum over rows: 1/n_t or 1."""
+        """The factor in front of the sum over rows: 1/n_t or 1, n_t being the sum of weights."""
         return 1.0 / task.n if self.reduction == "mean" else 1.0
 
     def value(self, task: Task, w: Array) -> float:
         """The loss L_t(w) of a task, a number."""
-        return self.scale(task) * float(self.rows(task.X @ w, task.y).sum())
+        return self.scale(task) * float(self.on(task.sample_weight).rows(task.X @ w, task.y).sum())
 
     def gradient(self, task: Task, w: Array) -> Array:
         """The gradient of L_t at w, (d,)."""
-        return self.scale(task) * (task.X.T @ self.slopes(task.X @ w, task.y))
+        return self.scale(task) * (task.X.T @ self.on(task.sample_weight).slopes(task.X @ w, task.y))
 
     def hessian(self, task: Task, w: Array) -> Array:
         """The Hessian of L_t at w, (d, d)."""
-        return self.scale(task) * (task.X.T * self.curvatures(task.X @ w, task.y)) @ task.X
+        curvatures = self.on(task.sample_weight).curvatures(task.X @ w, task.y)
+        return self.scale(task) * (task.X.T * curvatures) @ task.X
 
     def step_length(self, tasks: Iterable[Task], V: Array) -> float:
         """The length, at most 1, at which a line search along V (d, T) begins; see `longest_move`."""
@@ -146,19 +168,36 @@ class Loss(abc.ABC):
 
     def expression(self, task: Task, w: cp.Expression) -> cp.Expression:
         """The loss L_t(w) as a CVXPY scalar: the definition that every faster path is tested against."""
-        return self.scale(task) * self.total(task.X @ w, task.y)
+        z = task.X @ w
+        if task.sample_weight is None:
+            return self.scale(task) * self.total(z, task.y)
+        return self.scale(task) * self._weighted_total(z, task.y, task.sample_weight)
+
+    def _weighted_total(self, z: cp.Expression, y: Array, weight: Array) -> cp.Expression:
+        """The sum over rows of weight_i phi(z_i; y_i)."""
+        terms = self.terms(z, y)
+        if terms is not None:
+            return weight @ terms
+        values, group = np.unique(weight, return_inverse=True)
+        alike = [np.flatnonzero(group == k) for k in range(len(values))]
+        return sum(v * self.total(z[rows], y[rows]) for v, rows in zip(values.tolist(), alike, strict=True))
 
     def compress(self, task: Task) -> Task:
         """An equivalent task with at most d + 1 rows where the loss allows it, else the task itself.
 
-        For a quadratic loss X_t, y_t are replaced by the triangular factor of [X_t y_t]; `Task.n` keeps the
-        original count, so L_t(w) is unchanged for every w.
+        For a quadratic loss X_t, y_t are replaced by the triangular factor of [X_t y_t], rows times the roots
+        of their weights; `Task.n` keeps what a mean is divided by, so L_t(w) is unchanged for every w.
         """
-        if not self.quadratic or len(task.y) <= task.X.shape[1] + 1:
+        weight = task.sample_weight
+        if not self.quadratic or (weight is None and len(task.y) <= task.X.shape[1] + 1):
             return task
-        factor = triangular_factor(np.column_stack([task.X, task.y]))
-        factor = frozen(factor)
-        return replace(task, X=factor[:, :-1], y=factor[:, -1], count=task.n, ones=None)
+        rows = np.column_stack([task.X, task.y])
+        factor = frozen(triangular_factor(rows if weight is None else np.sqrt(weight)[:, None] * rows))
+        return task.factored(factor[:, :-1], factor[:, -1])
+
+
+RowLoss = Loss | Weighted
+"""A loss on rows that count once, or the same on rows of different weights (`Loss.on`)."""
 
 
 def inside(v: Array, bounds: tuple[Array, Array], values: Array) -> Array:

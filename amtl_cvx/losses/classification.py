@@ -78,7 +78,10 @@ class Logistic(LabelLoss):
         return _between_zero_and(-_signs(y))
 
     def total(self, z: cp.Expression, y: Array) -> cp.Expression:
-        return cp.sum(cp.logistic(cp.multiply(-_signs(y), z)))
+        return cp.sum(self.terms(z, y))
+
+    def terms(self, z: cp.Expression, y: Array) -> cp.Expression:
+        return cp.logistic(cp.multiply(-_signs(y), z))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,6 +129,9 @@ class SquaredHinge(LabelLoss):
     def total(self, z: cp.Expression, y: Array) -> cp.Expression:
         return cp.sum_squares(cp.pos(1.0 - cp.multiply(_signs(y), z)))
 
+    def terms(self, z: cp.Expression, y: Array) -> cp.Expression:
+        return cp.square(cp.pos(1.0 - cp.multiply(_signs(y), z)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Hinge(LabelLoss):
@@ -170,7 +176,10 @@ class Hinge(LabelLoss):
         return np.minimum(steep, flat), np.maximum(steep, flat)
 
     def total(self, z: cp.Expression, y: Array) -> cp.Expression:
-        return cp.sum(cp.pos(1.0 - cp.multiply(_signs(y), z)))
+        return cp.sum(self.terms(z, y))
+
+    def terms(self, z: cp.Expression, y: Array) -> cp.Expression:
+        return cp.pos(1.0 - cp.multiply(_signs(y), z))
 
 
 def _signs(y: Array) -> Array:

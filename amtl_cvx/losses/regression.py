@@ -52,6 +52,9 @@ class Squared(Loss):
     def total(self, z: cp.Expression, y: Array) -> cp.Expression:
         return cp.sum_squares(z - y)
 
+    def terms(self, z: cp.Expression, y: Array) -> cp.Expression:
+        return cp.square(z - y)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Huber(Loss):
@@ -114,7 +117,10 @@ class Huber(Loss):
         return -high, high
 
     def total(self, z: cp.Expression, y: Array) -> cp.Expression:
-        return cp.sum(cp.huber(z - y, M=self.threshold))
+        return cp.sum(self.terms(z, y))
+
+    def terms(self, z: cp.Expression, y: Array) -> cp.Expression:
+        return cp.huber(z - y, M=self.threshold)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,7 +179,10 @@ class Quantile(Loss):
         return np.where(z > y, high, low), np.where(z < y, low, high)
 
     def total(self, z: cp.Expression, y: Array) -> cp.Expression:
-        return cp.sum(self.tau * cp.pos(y - z) + (1.0 - self.tau) * cp.pos(z - y))
+        return cp.sum(self.terms(z, y))
+
+    def terms(self, z: cp.Expression, y: Array) -> cp.Expression:
+        return self.tau * cp.pos(y - z) + (1.0 - self.tau) * cp.pos(z - y)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,6 +235,9 @@ class Poisson(Loss):
 
     def total(self, z: cp.Expression, y: Array) -> cp.Expression:
         return cp.sum(cp.exp(z) - cp.multiply(y, z)) + float((xlogy(y, y) - y).sum())
+
+    def terms(self, z: cp.Expression, y: Array) -> cp.Expression:
+        return cp.exp(z) - cp.multiply(y, z) + (xlogy(y, y) - y)
 
     def check(self, task: Task) -> None:
         smallest = float(task.y.min(initial=0.0))

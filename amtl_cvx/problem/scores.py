@@ -8,15 +8,16 @@ from functools import cached_property
 
 import numpy as np
 
-from amtl_cvx.losses import Loss
-from amtl_cvx.tasks import Array
+from amtl_cvx.losses import Loss, RowLoss, Weighted
+from amtl_cvx.tasks import Array, Stack
 
 
 @dataclass(frozen=True, eq=False)
 class Scores:
     """Those of k tasks with n rows each; what follows from them is computed once."""
 
-    loss: Loss
+    loss: RowLoss
+    """The loss on these rows, weights of theirs included."""
     at: slice
     """Which tasks these are."""
     X: Array
@@ -25,6 +26,11 @@ class Scores:
     """(k, n)"""
     W: Array
     """(k, d)"""
+
+    @property
+    def weights(self) -> Array | float:
+        """How often each row counts, (k, n), or 1."""
+        return self.loss.weight if isinstance(self.loss, Weighted) else 1.0
 
     @cached_property
     def z(self) -> Array:
@@ -66,9 +72,9 @@ def squares(X: Array, weight: Array) -> Array:
     return found
 
 
-def scores(loss: Loss, stacks: Iterable[tuple[Array, Array]], W: Array) -> Iterator[Scores]:
+def scores(loss: Loss, stacks: Iterable[Stack], W: Array) -> Iterator[Scores]:
     """Those of all tasks at W (d, T), whose rows are in `stacks` (`TaskSet.stacks`)."""
     first = 0
-    for X, y in stacks:
+    for X, y, weights in stacks:
         at = slice(first, first := first + len(X))
-        yield Scores(loss, at, X, y, W.T[at])
+        yield Scores(loss.on(weights), at, X, y, W.T[at])

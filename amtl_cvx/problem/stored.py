@@ -39,8 +39,15 @@ from amtl_cvx.untrusted.npy import read_array
 
 PROGRAM = "amtl_cvx"
 SCHEMA = 1
-_NEEDED, _OPTIONAL = ("X", "y", "task"), ("ones", "basis")
-_KINDS = {"X": (2, "f"), "y": (1, "f"), "task": (1, "i"), "ones": (1, "f"), "basis": (2, "f")}
+_NEEDED, _OPTIONAL = ("X", "y", "task"), ("sample_weight", "ones", "basis")
+_KINDS = {
+    "X": (2, "f"),
+    "y": (1, "f"),
+    "task": (1, "i"),
+    "sample_weight": (1, "f"),
+    "ones": (1, "f"),
+    "basis": (2, "f"),
+}
 """Dimensions and kind of the arrays that are read."""
 
 
@@ -80,9 +87,16 @@ def described(tasks: TaskSet, model: Any) -> dict[str, Any]:
         "labels": None if labels is None else list(labels),
         "T": tasks.T,
         "d": tasks.d,
-        "rows": [int(n) for n in tasks.counts],
+        **rows_of(tasks),
         "fingerprint": tasks.fingerprint(),
     }
+
+
+def rows_of(tasks: TaskSet) -> dict[str, list[Any]]:
+    """How many rows each task has, and where they have weights the sums of these."""
+    counted = any(task.total is not None for task in tasks)
+    weights = {"weights": [task.total for task in tasks]} if counted else {}
+    return {"rows": tasks.rows.tolist(), **weights}
 
 
 def named(tasks: TaskSet) -> dict[str, list[str]]:
@@ -169,6 +183,8 @@ def names_from(content: object, *, source: str = "names.json") -> dict[str, tupl
 def _fill(folder: Path, tasks: TaskSet, model: Any, source: str) -> None:
     X, y, task = tasks.stacked()
     arrays = {"X": X, "y": y, "task": task, **family_of(model).arrays(tasks, model)}
+    if (weights := tasks.stacked_weights()) is not None:
+        arrays["sample_weight"] = weights
     if any(each.ones is not None for each in tasks):
         lacking = (np.full(len(each.y), np.nan) if each.ones is None else each.ones for each in tasks)
         arrays["ones"] = np.concatenate([*lacking])
@@ -232,7 +248,7 @@ def _tasks(
     called = names.get("task_names", tuple(f"task {t}" for t in range(T)))
     ends = np.searchsorted(task, np.arange(T + 1))
     if not (
-        len(X) == len(y) == len(task) == len(arrays.get("ones", y))
+        len(X) == len(y) == len(task) == len(arrays.get("ones", y)) == len(arrays.get("sample_weight", y))
         and about["T"] == T == len(called)
         and about["d"] == X.shape[1]
         and np.array_equal(np.sort(task), task)
@@ -240,18 +256,23 @@ def _tasks(
         and (about.get("factors") is True or rows == np.diff(ends).tolist())
     ):
         raise DataError("its arrays and what problem.json says do not fit each other: write it again")
+    totals = about.get("weights", [None] * T) if about.get("factors") is True else [None] * T
+    weighted = [total is not None for total in about.get("weights", [None] * T)]
     found: list[Task] = []
     for t, (start, stop) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
         part: Array = X[start:stop]
         if found and _shared(found[-1].X, part):
             part = found[-1].X
         ones = arrays["ones"][start:stop] if "ones" in arrays else None
+        own = weighted[t] and "sample_weight" in arrays
         found.append(
             Task(
                 X=part,
                 y=y[start:stop],
                 name=called[t],
+                sample_weight=arrays["sample_weight"][start:stop] if own else None,
                 count=int(rows[t]) if about.get("factors") is True else None,
+                total=None if own else totals[t],
                 ones=None if ones is None or np.isnan(ones).any() else ones,
             )
         )

@@ -24,7 +24,7 @@ from amtl_cvx.data import Dataset
 from amtl_cvx.errors import DataError
 from amtl_cvx.families import DEFAULT
 from amtl_cvx.problem import Model
-from amtl_cvx.problem.stored import model_from
+from amtl_cvx.problem.stored import model_from, rows_of
 from amtl_cvx.runfolder.state import STATE, state_arrays
 from amtl_cvx.solution import Solution, history_columns
 
@@ -63,7 +63,7 @@ def describe(
             "source": dataset.source,
             "T": train.T,
             "d": train.d,
-            "rows": [int(n) for n in train.counts],
+            **rows_of(train),
             "fingerprint": dataset.fingerprint,
             **({} if dataset.whole is None else {"whole": dataset.whole}),
         },

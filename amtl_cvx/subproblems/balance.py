@@ -47,12 +47,12 @@ def unbalanced(
     if loss.quadratic:  # one step, exact whatever the rows
         return False
     for t, (task, w) in enumerate(zip(tasks, W.T, strict=True)):
-        z, weight = task.X @ w, float(a[t]) * loss.scale(task)
-        if weight * float(loss.rows(z, task.y).sum()) <= _SHARE * value:
+        z, weight, phi = task.X @ w, float(a[t]) * loss.scale(task), loss.on(task.sample_weight)
+        if weight * float(phi.rows(z, task.y).sum()) <= _SHARE * value:
             continue
-        size, u = np.abs(task.X), np.abs(loss.slopes(z, task.y))
+        size, u = np.abs(task.X), np.abs(phi.slopes(z, task.y))
         sizes = weight * (size.T @ u) + np.abs(coupling[:, t])
-        hidden = weight * (size.T @ (u + loss.curvatures(z, task.y) * (size @ np.abs(w)))) + terms[:, t]
+        hidden = weight * (size.T @ (u + phi.curvatures(z, task.y) * (size @ np.abs(w)))) + terms[:, t]
         if (np.abs(gradient[:, t]) > _BALANCED * sizes + _NOISE * hidden).any():
             return True
     return False

@@ -75,6 +75,6 @@ def free_directions(point: Point) -> tuple[Array, Array]:
     if point.W.size <= DENSE_LIMIT:
         return solved.free_directions(point.kinked.on)
     _, y, _ = point.tasks.stacked()
-    low, high = point.model.loss.domain(y)
+    low, high = point.model.loss.on(point.tasks.stacked_weights()).domain(y)
     share = (np.concatenate(kinked_multipliers(point)) - low) / (high - low)
     return solved.free_directions((share > _INSIDE) & (share < 1.0 - _INSIDE))

@@ -29,7 +29,8 @@ def root_step(point: Point) -> Array:
     blocks, targets, rest = [], [], np.zeros((T, d))
     for t, (task, w) in enumerate(zip(point.tasks, W.T, strict=True)):
         z, weight = task.X @ w, float(point.loss_weight[t]) * loss.scale(task)
-        pull, curvature = weight * loss.slopes(z, task.y), weight * loss.curvatures(z, task.y)
+        phi = loss.on(task.sample_weight)
+        pull, curvature = weight * phi.slopes(z, task.y), weight * phi.curvatures(z, task.y)
         bent = curvature > 0.0
         root = np.sqrt(curvature[bent])
         blocks.append(root[:, None] * task.X[bent])

@@ -14,17 +14,19 @@ legal.
 
 from amtl_cvx.arrays import Array, Indices, Mask
 from amtl_cvx.tasks.given import task_index
-from amtl_cvx.tasks.task import Task, feature_lengths, triangular_factor
+from amtl_cvx.tasks.task import Stack, Task, feature_lengths, stack_of, triangular_factor
 from amtl_cvx.tasks.task_set import TaskSet, check_tasks
 
 __all__ = [
     "Array",
     "Indices",
     "Mask",
+    "Stack",
     "Task",
     "TaskSet",
     "check_tasks",
     "feature_lengths",
+    "stack_of",
     "task_index",
     "triangular_factor",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,6 +24,8 @@ from amtl_cvx.arrays import (
 )
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks.given import counted, known_names
+from amtl_cvx.tasks.weights import checked_weights
+from amtl_cvx.tasks.weights import total as sum_of
 
 _CLASSES = (-1.0, 0.0, 1.0)
 _TURNED = 1e-14  # relative length that counts as nothing after a turn into coordinates and back
@@ -40,9 +43,14 @@ class Task:
         Targets (squared loss) or labels (logistic loss).
     name : str
         What figures and tables call the task.
+    sample_weight : (n_t,) array_like, optional
+        How often each row counts, >= 0: 2 is the row twice, 0 is its absence (such rows are left out). Means
+        are divided by the sum of weights.
     count : int, optional
-        The number of rows a mean is taken over. It differs from ``len(y)`` only for a task whose rows were
-        replaced by a triangular factor (`Loss.compress`, `data.factor`).
+        The number of rows. It differs from ``len(y)`` only for a task whose rows were replaced by a
+        triangular factor (`Loss.compress`, `data.factor`).
+    total : float, optional
+        What a mean is divided by where the rows behind a factor have weights: their sum.
     ones : array_like like y, optional
         What a factor of [1 X y] made of a column of ones; with it a factor can still be prepared.
     feature_names : tuple of d str, optional
@@ -51,7 +59,8 @@ class Task:
     Raises
     ------
     DataError
-        For a wrong number of dimensions, no rows, no features, a NaN or an infinity, non-numeric entries.
+        For a wrong number of dimensions, no rows, no features, a NaN or an infinity, non-numeric entries,
+        weights that are negative or all 0.
 
     Examples
     --------
@@ -63,7 +72,9 @@ class Task:
     X: Array
     y: Array
     name: str = "task"
+    sample_weight: Array | None = None
     count: int | None = None
+    total: float | None = None
     ones: Array | None = None
     feature_names: tuple[str, ...] | None = None
 
@@ -86,6 +97,11 @@ class Task:
             raise DataError(f"{self.name!r} has {len(X)} rows in X, {len(y)} in y: give one target per row")
         if X.size == 0:
             raise DataError(f"{self.name!r} is empty (X is {X.shape}): every task needs a row and a feature")
+        if self.sample_weight is not None:
+            weights, kept = checked_weights(self.sample_weight, len(y), self.name)
+            X, y = (X, y) if kept is None else (frozen(X[kept]), frozen(y[kept]))
+            object.__setattr__(self, "sample_weight", weights)
+            object.__setattr__(self, "total", sum_of(weights))
         object.__setattr__(self, "X", X)
         object.__setattr__(self, "y", y)
         if self.count is None:
@@ -99,19 +115,57 @@ class Task:
             object.__setattr__(self, "ones", ones)
 
     def __repr__(self) -> str:
-        rows = f"a factor of {self.n} rows" if self.compressed else counted(self.n, "row")
-        return f"Task({self.name!r}: {rows}, {counted(self.X.shape[1], 'feature')})"
+        rows = f"a factor of {self.count} rows" if self.compressed else counted(self.rows, "row")
+        weight = "" if self.total is None else f" of weight {self.total:.6g}"
+        return f"Task({self.name!r}: {rows}{weight}, {counted(self.X.shape[1], 'feature')})"
 
     @property
     def compressed(self) -> bool:
         """Whether a triangular factor stands for the rows (`data.factor`, `Loss.compress`)."""
-        return self.n != len(self.y)
+        return self.rows != len(self.y) or (self.total is not None and self.sample_weight is None)
 
     @property
-    def n(self) -> int:
-        """Number of rows that a mean loss is divided by, also where a factor stands for them."""
+    def rows(self) -> int:
+        """Number of rows, also where a factor stands for them."""
         assert self.count is not None
         return self.count
+
+    @property
+    def n(self) -> float:
+        """What a mean loss is divided by: the number of rows, or the sum of their weights."""
+        return self.rows if self.total is None else self.total
+
+    @property
+    def weights(self) -> Array:
+        """How often each row counts, (n_t,): `sample_weight`, or 1."""
+        return np.ones(len(self.y)) if self.sample_weight is None else self.sample_weight
+
+    @property
+    def target_length(self) -> float:
+        """||y_t||, rows by weight."""
+        y = self.y if self.sample_weight is None else np.sqrt(self.sample_weight) * self.y
+        return float(np.linalg.norm(y))
+
+    def factored(self, X: Array, y: Array) -> Task:
+        """The same task with a factor of its rows, times the roots of their weights, in their place."""
+        return replace(self, X=X, y=y, sample_weight=None, count=self.rows, total=self.total, ones=None)
+
+
+class Stack(NamedTuple):
+    """Rows of k tasks with n each."""
+
+    X: Array
+    """(k, n, d)"""
+    y: Array
+    """(k, n)"""
+    weights: Array | None = None
+    """How often each row counts, (k, n); None is once."""
+
+
+def stack_of(task: Task) -> Stack:
+    """That of one task."""
+    weight = task.sample_weight
+    return Stack(task.X[None], task.y[None], None if weight is None else weight[None])
 
 
 def task_tuple(tasks: object) -> tuple[Task, ...]:
@@ -157,17 +211,22 @@ def classes_of(tasks: Iterable[Task]) -> Labels | None:
 
 
 def feature_lengths(tasks: Iterable[Task], basis: Array | None) -> Array:
-    """||x_ti|| of the features that the tasks have in `basis` (`TaskSet.basis`), (d, T); shared rows once."""
-    known: dict[int, Array] = {}
+    """||x_ti|| of the features that the tasks have in `basis` (`TaskSet.basis`), (d, T); shared rows once.
+
+    A row counts by its weight: sum_k v_k x_ki^2.
+    """
+    known: dict[tuple[int, int], Array] = {}
     columns = []
     for task in tasks:
-        if id(task.X) not in known:
-            factor = task.X if basis is None else np.linalg.qr(task.X, mode="r") @ basis.T
+        key, weight = (id(task.X), id(task.sample_weight)), task.sample_weight
+        if key not in known:
+            X = task.X if weight is None else np.sqrt(weight)[:, None] * task.X
+            factor = X if basis is None else np.linalg.qr(X, mode="r") @ basis.T
             lengths = np.sqrt(np.einsum("ij,ij->j", factor, factor))
             if basis is not None:  # what is 0 in the features is rounding in coordinates
                 lengths[lengths <= _TURNED * lengths.max(initial=0.0)] = 0.0
-            known[id(task.X)] = lengths
-        columns.append(known[id(task.X)])
+            known[key] = lengths
+        columns.append(known[key])
     return np.column_stack(columns)
 
 

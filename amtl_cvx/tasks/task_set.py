@@ -40,7 +40,17 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.notebook import paragraph, table
 from amtl_cvx.rowspace import row_basis
 from amtl_cvx.tasks.given import counted, kind, known_names, memory, names_for, one_a_task, task_index
-from amtl_cvx.tasks.task import Task, classes_of, feature_lengths, in_one_order, task_tuple
+from amtl_cvx.tasks.shared import Shared
+from amtl_cvx.tasks.task import (
+    Stack,
+    Task,
+    classes_of,
+    feature_lengths,
+    in_one_order,
+    stack_of,
+    task_tuple,
+)
+from amtl_cvx.tasks.weights import stacked_weights, weights_of_tasks
 
 BLOCK_SIZE = 10**6
 """Number of features in all rows up to which a `TaskSet` keeps them as one block too."""
@@ -114,6 +124,7 @@ class TaskSet:
         *,
         names: Sequence[str] | None = None,
         feature_names: Sequence[str] | None = None,
+        sample_weight: Sequence[ArrayLike | None] | None = None,
     ) -> TaskSet:
         """From one feature array and one target array per task.
 
@@ -128,11 +139,14 @@ class TaskSet:
             Default: "task 0" to "task T-1".
         feature_names : sequence of d str, optional
             Default: those of the frames, if any.
+        sample_weight : sequence of T array_like (n_t,) or None, optional
+            How often each row counts, >= 0: 2 is the row twice, 0 its absence. Default: once each.
 
         Raises
         ------
         DataError
-            For arrays that do not fit each other, and frames with other columns.
+            For arrays that do not fit each other, frames with other columns, weights that are negative or all
+            0 in a task.
 
         Examples
         --------
@@ -156,9 +170,11 @@ class TaskSet:
                 order, array = column_order(source, known, what), snapshot(source, what)
                 rows[memory(source)] = array if order is None else frozen(array[:, order])
         found, labels = targets([(yt, f"y of {name!r}") for yt, name in zip(parts, called, strict=True)])
+        weights = weights_of_tasks(sample_weight, sources, called)
+        shared = Shared(rows)
         tasks = tuple(
-            Task(X=rows[memory(source)], y=yt, name=name)
-            for source, yt, name in zip(sources, found, called, strict=True)
+            shared.task(memory(source), yt, name, v)
+            for source, yt, name, v in zip(sources, found, called, weights, strict=True)
         )
         return cls(tasks=tasks, feature_names=known, labels=labels)
 
@@ -171,6 +187,7 @@ class TaskSet:
         *,
         names: Sequence[str] | None = None,
         feature_names: Sequence[str] | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> TaskSet:
         """From all rows stacked, with the task of each row.
 
@@ -187,6 +204,8 @@ class TaskSet:
             Names of the numbers 0..T-1.
         feature_names : sequence of d str, optional
             Default: those of a frame X.
+        sample_weight : (N,) array_like, optional
+            How often each row counts, >= 0.
 
         Raises
         ------
@@ -207,7 +226,9 @@ class TaskSet:
             raise DataError(
                 f"names name the tasks 0..T-1, these are called {', '.join(labels[:3])}, ...: leave names out"
             )
-        return cls._split(X, y, codes, names=labels or names, feature_names=feature_names)
+        return cls._split(
+            X, y, codes, names=labels or names, feature_names=feature_names, sample_weight=sample_weight
+        )
 
     @classmethod
     def from_matrix(
@@ -217,10 +238,12 @@ class TaskSet:
         *,
         names: Sequence[str] | None = None,
         feature_names: Sequence[str] | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> TaskSet:
         """From one `X` (N, d) and one column of `Y` (N, T) per task; the tasks share the rows of X.
 
-        Columns of a frame Y name the tasks, where `names` does not.
+        Columns of a frame Y name the tasks, where `names` does not. `sample_weight` (N,) says how often each
+        row counts, >= 0, in every task.
 
         Raises
         ------
@@ -245,14 +268,21 @@ class TaskSet:
                     " from_arrays([X], [y])"
                 )
             columns = list(table.T)
-        return cls.from_arrays([X] * len(columns), columns, names=called, feature_names=feature_names)
+        return cls.from_arrays(
+            [X] * len(columns),
+            columns,
+            names=called,
+            feature_names=feature_names,
+            sample_weight=None if sample_weight is None else [sample_weight] * len(columns),
+        )
 
     @classmethod
-    def from_frame(cls, frame: Any, *, task: str, target: str) -> TaskSet:
+    def from_frame(cls, frame: Any, *, task: str, target: str, sample_weight: str | None = None) -> TaskSet:
         """From a frame of pandas or polars in long form; columns besides `task` and `target` are features.
 
         Tasks are called what their column says, text as it is written, sorted as numbers where all are whole
-        numbers.
+        numbers. `sample_weight` names a column of weights of rows, >= 0, which is then no feature; no column
+        is one by its name alone.
 
         Raises
         ------
@@ -273,15 +303,21 @@ class TaskSet:
                 " from_stacked"
             )
         columns, task, target = [clean(column) for column in frame.columns], clean(task), clean(target)
-        for column in (task, target):
+        weight = None if sample_weight is None else clean(sample_weight)
+        special = [column for column in (task, target, weight) if column is not None]
+        for column in special:
             if column not in columns:
                 raise DataError(f"no column {column!r}; the columns are {', '.join(columns)}")
         if task == target:
             raise DataError(f"the task and the target are both column {task!r}: name two different columns")
+        if weight in (task, target):
+            raise DataError(
+                f"the weights are column {weight!r}, which is the task or the target: name another"
+            )
         check_distinct(columns, "columns")
         check_complete(frame)
         own = dict(zip(columns, frame.columns, strict=True))
-        features = [column for column in columns if column not in (task, target)]
+        features = [column for column in columns if column not in special]
         if not features:
             raise DataError("expected a column besides the task and the target, there is none: add a feature")
         codes, labels = group(frame[own[task]], f"column {task!r}")
@@ -292,6 +328,7 @@ class TaskSet:
             names=labels,
             feature_names=features,
             target=f"column {target!r}",
+            sample_weight=None if weight is None else frame[own[weight]],
         )
 
     @classmethod
@@ -304,6 +341,7 @@ class TaskSet:
         names: Sequence[str] | None,
         feature_names: Sequence[str] | None,
         target: str = "y",
+        sample_weight: object = None,
     ) -> TaskSet:
         """From stacked rows and the numbers 0..T-1 of their tasks."""
         known = known_names(feature_names, [X], ["all"])
@@ -319,13 +357,19 @@ class TaskSet:
             raise DataError(
                 "expected X (N, d), y (N,) and task (N,), got X {}, y {}, task {}".format(*shapes)
             )
+        weights = stacked_weights(sample_weight, X, len(rows))
         rows = rows if order is None else rows[:, order]
         T = int(codes.max(initial=-1)) + 1
         order = np.argsort(codes, kind="stable")
         bounds = np.searchsorted(codes[order], np.arange(T + 1))
         parts = [order[bounds[t] : bounds[t + 1]] for t in range(T)]
         tasks = tuple(
-            Task(X=frozen(rows[part]), y=frozen(values[part]), name=name)
+            Task(
+                X=frozen(rows[part]),
+                y=frozen(values[part]),
+                name=name,
+                sample_weight=None if weights is None else frozen(weights[part]),
+            )
             for part, name in zip(parts, names_for(names, T), strict=True)
         )
         found = cls(tasks=tasks, feature_names=known, labels=labels)
@@ -343,6 +387,7 @@ class TaskSet:
         *,
         classes: Sequence[Any] | None = None,
         feature_names: Sequence[str] | None = None,
+        sample_weight: ArrayLike | None = None,
     ) -> TaskSet:
         """One task per class: +1 for its rows, -1 for all others. The tasks share the rows of `X`.
 
@@ -356,6 +401,8 @@ class TaskSet:
             Fixes the classes and their order, so that a test part meets the tasks of its training part.
         feature_names : sequence of d str, optional
             Default: those of a frame X.
+        sample_weight : (N,) array_like, optional
+            How often each row counts, >= 0.
 
         Raises
         ------
@@ -384,15 +431,16 @@ class TaskSet:
             [np.where(target == label, 1.0, -1.0) for label in present],
             names=[f"{label} vs rest" for label in shown],
             feature_names=feature_names,
+            sample_weight=None if sample_weight is None else [sample_weight] * len(present),
         )
 
     def __repr__(self) -> str:
-        rows, names = counted(int(self.counts.sum()), "row"), ", ".join(map(repr, self.names[:_SHOWN]))
+        rows, names = counted(int(self.rows.sum()), "row"), ", ".join(map(repr, self.names[:_SHOWN]))
         more = ", ..." if self.T > _SHOWN else ""
         return f"TaskSet({counted(self.T, 'task')}, {counted(self.d, 'feature')}, {rows}: {names}{more})"
 
     def _repr_html_(self) -> str:
-        rows = [(task.name, task.n) for task in self.tasks[:_SHOWN]]
+        rows = [(task.name, task.rows) for task in self.tasks[:_SHOWN]]
         return paragraph([repr(self)]) + table(("task", "rows"), rows)
 
     @property
@@ -405,38 +453,43 @@ class TaskSet:
         """Number of features."""
         return int(self.tasks[0].X.shape[1])
 
+    @property
+    def weighted(self) -> bool:
+        """Whether rows of a task have weights of their own."""
+        return any(task.sample_weight is not None for task in self.tasks)
+
     @functools.cached_property
-    def block(self) -> tuple[Array, Array] | None:
-        """X (T, n, d) and y (T, n) of tasks with n rows each, for batched products; None if it is large."""
+    def block(self) -> Stack | None:
+        """The rows of tasks with n rows each as one stack, for batched products; None if it is large."""
         rows = {len(task.y) for task in self.tasks}
         if len(rows) > 1 or self.T * self.d * max(rows) > BLOCK_SIZE:
             return None
         X, y = np.stack([task.X for task in self.tasks]), np.stack([task.y for task in self.tasks])
-        return frozen(X), frozen(y)
+        weights = None if not self.weighted else frozen(np.stack([task.weights for task in self.tasks]))
+        return Stack(frozen(X), frozen(y), weights)
 
     @functools.cached_property
-    def stacks(self) -> tuple[tuple[Array, Array], ...]:
-        """The rows by stacks of tasks with as many each, X (k, n, d) and y (k, n): `block`, or one by one."""
-        single = tuple((task.X[None], task.y[None]) for task in self)
-        return single if self.block is None else (self.block,)
+    def stacks(self) -> tuple[Stack, ...]:
+        """The rows by stacks of tasks with as many each: `block`, or one by one."""
+        return tuple(map(stack_of, self)) if self.block is None else (self.block,)
 
     @functools.cached_property
     def row_lengths(self) -> tuple[Array, ...]:
         """||x_i|| of the rows, (k, n) for each of the `stacks`; shared rows once."""
-        arrays = [task.X for task in self] if self.block is None else [self.block[0]]
+        arrays = [task.X for task in self] if self.block is None else [self.block.X]
         known = {id(X): frozen(np.sqrt(np.einsum("...ij,...ij->...i", X, X))) for X in arrays}
         lengths = (known[id(X)] for X in arrays)
         return tuple(each[None] for each in lengths) if self.block is None else tuple(lengths)
 
     @functools.cached_property
     def lengths(self) -> Array:
-        """||x_ti||, the norms of the original features over the rows of every task, (d, T)."""
+        """||x_ti||, the norms of the original features over the rows of every task, by weight, (d, T)."""
         return frozen(feature_lengths(self.tasks, self.basis))
 
     @functools.cached_property
     def target_lengths(self) -> Array:
-        """||y_t||, (T,)."""
-        return frozen(np.array([np.linalg.norm(task.y) for task in self]))
+        """||y_t||, rows by weight, (T,)."""
+        return frozen(np.array([task.target_length for task in self]))
 
     @functools.cached_property
     def row_basis(self) -> Array | None:
@@ -454,11 +507,18 @@ class TaskSet:
         return V if self.basis is None else self.basis @ V
 
     @functools.cached_property
-    def counts(self) -> NDArray[np.int64]:
-        """Rows per task, (T,)."""
-        counts = np.array([task.n for task in self.tasks], dtype=np.int64)
+    def counts(self) -> NDArray[Any]:
+        """Rows per task, (T,): n_t; where rows have weights, the sums of these."""
+        counts = np.array([task.n for task in self.tasks])
         counts.flags.writeable = False
         return counts
+
+    @functools.cached_property
+    def rows(self) -> NDArray[np.int64]:
+        """Rows per task, (T,), however often they count."""
+        rows = np.array([task.rows for task in self.tasks], dtype=np.int64)
+        rows.flags.writeable = False
+        return rows
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -519,6 +579,10 @@ class TaskSet:
         X, y = np.vstack([task.X for task in self.tasks]), np.concatenate([task.y for task in self.tasks])
         return X, y, index
 
+    def stacked_weights(self) -> Array | None:
+        """The weights of all rows, in the order of `stacked`, (N,); None where no task has some."""
+        return np.concatenate([task.weights for task in self.tasks]) if self.weighted else None
+
     def fingerprint(self) -> str:
         """sha256 over names, shapes and numbers: two runs with the same hash saw the same data."""
         if self.digest is not None:
@@ -528,6 +592,8 @@ class TaskSet:
             digest.update(f"{task.name}|{task.X.shape}|{task.n}".encode())
             digest.update(np.ascontiguousarray(task.X, dtype="<f8").data)
             digest.update(np.ascontiguousarray(task.y, dtype="<f8").data)
+            if task.sample_weight is not None:
+                digest.update(np.ascontiguousarray(task.sample_weight, dtype="<f8").data)
         return digest.hexdigest()
 
 

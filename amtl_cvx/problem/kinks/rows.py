@@ -35,7 +35,7 @@ class KinkedRows:
     @classmethod
     def of(cls, tasks: TaskSet, loss: Loss) -> KinkedRows:
         X, y, task = tasks.stacked()
-        low, high = loss.domain(y)
+        low, high = loss.on(tasks.stacked_weights()).domain(y)
         starts = np.searchsorted(task, np.arange(tasks.T))
         return cls(
             X=X,
