@@ -128,7 +128,7 @@ LOSSES_AND_J = (
     Fault("sum for mean", "losses:Loss.value", "self.scale(task) * ", "", J),
     Fault("gradient of the sum for the mean", "losses:Loss.gradient", "self.scale(task) * ", "", GRADIENT),
     Fault("Hessian of the sum for the mean", "losses:Loss.hessian", "self.scale(task) * ", "", HESSIAN),
-    Fault("one row of a batch", "losses:Loss.gradient", "task.X.T @ self.slopes(task.X @ w, task.y)", "task.X[:1].T @ self.slopes(task.X[:1] @ w, task.y[:1])", GRADIENT),
+    Fault("one row of a batch", "losses:Loss.gradient", "task.X.T @ self.on(task.sample_weight).slopes(task.X @ w, task.y)", "task.X[:1].T @ self.on(task.sample_weight).slopes(task.X[:1] @ w, task.y[:1])", GRADIENT),
     Fault("batched tasks: sum for mean", "problem:Point.loss_gradient", "self.problem.loss_scales * ", "", GRADIENT),
     Fault("batched tasks: sums over tasks", "problem:Scores.sums", ".sum(axis=1)", ".sum(axis=0)[: len(self.y)]", J),
     Fault("transposed B in J", "problem:residual", "W @ B", "W @ B.T", J),
@@ -195,12 +195,12 @@ RESIDUALS_AND_VERDICT = (
     Fault("the natural edge without its price", "certificate:_dear_sizes", "inner + prices[:, None]", "inner", RESIDUAL),
     Fault("other edges not in the column", "certificate:_dear_sizes", "(lengths + lengths @ np.abs(B))", "lengths", RESIDUAL),
     Fault("other edges not in the size", "certificate:_transfer_misses", "inner + inner @ given", "inner", RESIDUAL),
-    Fault("size of u left out", "certificate:_slopes", "np.linalg.norm(loss.clip(u, task.y))", "0.0 * np.linalg.norm(loss.clip(u, task.y))", c.multipliers_are_judged_task_by_task),
+    Fault("size of u left out", "certificate:_slopes", "of.norm(of.clip(u, task.y))", "0.0 * of.norm(of.clip(u, task.y))", c.multipliers_are_judged_task_by_task),
     Fault("multipliers not judged by task", "certificate:_residuals", "found.kinks.relative()", "0.0", c.multipliers_are_judged_task_by_task),
     Fault("mismatch without the dual", "certificate:mismatches", "np.maximum(value + dual, 0.0)", "np.maximum(value, 0.0)", c.multipliers_are_judged_task_by_task),
     Fault("size of the mismatch by its value", "certificate:mismatches", "(value + np.abs(dual)).sum()", "(value + dual).sum()", c.multipliers_are_judged_task_by_task),
     Fault("rows confirmed unread", "certificate:confirm", "certificate.relative + float(apart[worst])", "certificate.relative", c.rows_that_disagree_are_told),
-    Fault("rows missing", "certificate:disagreement", "sums.counts[t] != task.n", "False", c.rows_that_disagree_are_told),
+    Fault("rows missing", "certificate:disagreement", "sums.counts[t] != task.rows", "False", c.rows_that_disagree_are_told),
 )  # fmt: skip
 
 JUDGED, ROUNDED = c.judged_gains_are_bounds, c.judged_gains_have_room_for_rounding
@@ -634,8 +634,32 @@ FIGURES = (
     Fault("one reason for all that is not known", "certificate:conclude", "{**dict.fromkeys(unsaid, unknown), **reasons}", "{**reasons, **dict.fromkeys(unsaid, unknown)}", c.tables_hold_and_say_why),
 )  # fmt: skip
 
+WEIGHTS = c.weights_are_rows
+COUNTED = (
+    Fault("weights forgotten in the values", "losses:Weighted.rows", "self.weight * ", "", WEIGHTS),
+    Fault("weights forgotten in the slopes", "losses:Weighted.slopes", "self.weight * ", "", WEIGHTS),
+    Fault("weights forgotten in the curvatures", "losses:Weighted.curvatures", "self.weight * ", "", WEIGHTS),
+    Fault("weights of a conjugate inside only", "losses:Weighted.conjugate", "self.weight * self", "self", c.weighted_conjugates_are_suprema),
+    Fault("weights of a conjugate outside only", "losses:Weighted.conjugate", "v / self.weight", "v", c.weighted_conjugates_are_suprema),
+    Fault("multipliers in intervals of their own", "losses:Weighted.domain", "self.weight * low, self.weight * high", "low, high", c.weighted_conjugates_are_suprema),
+    Fault("weights forgotten beside a kink", "losses:Weighted.subgradients", "self.weight * low, self.weight * high", "low, high", c.weighted_kinks_have_room),
+    Fault("norms that count weights twice", "losses:Weighted.norm", "np.sqrt(self.weight)", "1.0", WEIGHTS),
+    Fault("rows for the sum of weights", "tasks:Task.n", "self.rows if self.total is None else self.total", "self.rows", WEIGHTS),
+    Fault("weights forgotten in the lengths", "tasks:feature_lengths", "np.sqrt(weight)[:, None] * task.X", "task.X", WEIGHTS),
+    Fault("rows of a factor times their weights", "losses:Loss.compress", "np.sqrt(weight)", "weight", c.weighted_factors_keep_the_objective),
+    Fault("rows of a factor once each", "losses:Loss.compress", "np.sqrt(weight)[:, None] * rows", "rows", c.weighted_factors_keep_the_objective),
+    Fault("weights forgotten in balls", "digits:_counted", "row.times(weight)", "row", c.weighted_digits_are_those_of_rows),
+    Fault("a wedge with the ends of weight 1", "digits:Wedge.times", "v * self.low, v * self.high", "self.low, self.high", c.weighted_digits_are_those_of_rows),
+    Fault("balls divided by the number of rows", "digits:exact_count", "sum(row_counts(task), fmpq(0))", "fmpq(task.rows)", c.weighted_digits_are_those_of_rows),
+    Fault("one weight for the curved rows of a task", "digits:WeightStep._add_curved", "2 * row.weight * x", "2 * rows[0].weight * x", c.weighted_rationals_are_those_of_rows),
+    Fault("an exchange that forgets weights", "digits:WeightStep._exchange", "share * row.weight / self.rows[i].weight", "share", c.weighted_rationals_are_those_of_rows),
+    Fault("exact prices without weights", "digits.rational:exact_prices", "v * piecewise", "piecewise", c.weighted_rationals_are_those_of_rows),
+    Fault("held-out rows without their weights", "holdout:split_off", "frozen(task.sample_weight[mask])", "None", c.weighted_parts_keep_their_weights),
+)  # fmt: skip
+
 FAULTS = (
     *LOSSES_AND_J,
+    *COUNTED,
     *RESIDUALS_AND_VERDICT,
     *GAPS,
     *SECOND_ORDER,

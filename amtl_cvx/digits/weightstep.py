@@ -147,9 +147,9 @@ class WeightStep:
         if not rows:
             return
         X, d = fmpq_mat([row.x for row in rows]), self.d
-        twice = 2 * rows[0].weight  # one omega a task
-        block = twice * (X.transpose() * X)
-        pull = twice * (X.transpose() * fmpq_mat(len(rows), 1, [row.loss.centre for row in rows]))
+        twice = fmpq_mat([[2 * row.weight * x for x in row.x] for row in rows]).transpose()
+        block = twice * X
+        pull = twice * fmpq_mat(len(rows), 1, [row.loss.centre for row in rows])
         for k in range(d):
             right[t * d + k] += pull[k, 0]
             for j in range(d):
@@ -181,9 +181,10 @@ class WeightStep:
 
     def _exchange(self, j: int, along: dict[int, fmpq]) -> None:
         """Move u_j inside, and the others with it so that G stays, until one of them comes to an end."""
-        loss = self.rows[j].loss
-        sign = 1 if self.u[j] == loss.low else -1
-        moves = {**{i: -sign * share for i, share in along.items()}, j: fmpq(sign)}
+        row = self.rows[j]
+        sign = 1 if self.u[j] == row.loss.low else -1
+        shares = {i: share * row.weight / self.rows[i].weight for i, share in along.items()}
+        moves = {**{i: -sign * share for i, share in shares.items()}, j: fmpq(sign)}
         rooms = [_way(self.rows[i].loss, self.u[i], move) for i, move in moves.items()]
         length = min(room for room in rooms if room is not None)
         for i, move in moves.items():

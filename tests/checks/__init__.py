@@ -26,6 +26,15 @@ from checks.columns import (
     rounding_of_prices_is_allowed_for,
     zeros_are_proved_of_zeros_only,
 )
+from checks.counted import (
+    weighted_conjugates_are_suprema,
+    weighted_digits_are_those_of_rows,
+    weighted_factors_keep_the_objective,
+    weighted_kinks_have_room,
+    weighted_parts_keep_their_weights,
+    weighted_rationals_are_those_of_rows,
+    weights_are_rows,
+)
 from checks.curvature import (
     curvature_tells_minima_from_saddles,
     exchangeable_edges_are_degenerate,
@@ -271,4 +280,11 @@ __all__ = [
     "projections_are_nearest_points",
     "steps_by_atoms_are_best",
     "tangents_have_the_slope_and_curvature_of_the_penalty",
+    "weighted_conjugates_are_suprema",
+    "weighted_digits_are_those_of_rows",
+    "weighted_factors_keep_the_objective",
+    "weighted_kinks_have_room",
+    "weighted_parts_keep_their_weights",
+    "weighted_rationals_are_those_of_rows",
+    "weights_are_rows",
 ]
