@@ -215,4 +215,4 @@ def test_row_lengths_are_those_of_each_task(counts: tuple[int, int], rng: np.ran
         found = np.concatenate([lengths.ravel() for lengths in tasks.row_lengths])
         assert found == pytest.approx([math.hypot(*row) for part in parts for row in part], rel=1e-15)
         shapes = [lengths.shape for lengths in tasks.row_lengths]
-        assert shapes == [y.shape for _, y in tasks.stacks]
+        assert shapes == [stack.y.shape for stack in tasks.stacks]
