@@ -27,13 +27,13 @@ import scipy.sparse as sp
 
 from amtl_cvx.certificate.bounds import ENOUGH, WeightProblem
 from amtl_cvx.certificate.falling import falls_for_ever
-from amtl_cvx.certificate.fenchel import within_domain
+from amtl_cvx.certificate.fenchel import kinked_multipliers, within_domain
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.levels import EXCESS
 from amtl_cvx.certificate.room import SUMMED, loss_room
 from amtl_cvx.certificate.verdict import Certificate
 from amtl_cvx.certificate.w_step import DENSE_LIMIT, WeightEvidence
-from amtl_cvx.problem import Point
+from amtl_cvx.problem import Point, Problem
 from amtl_cvx.problem.squares import Squares
 from amtl_cvx.rowspace import span
 from amtl_cvx.tasks import Array, Indices, TaskSet
@@ -68,6 +68,28 @@ def alone_evidence(
         return found._replace(reasons=reasons)
     reasons.pop("gain_W", None)
     return found._replace(judged=gain, by=by, reasons=reasons)
+
+
+def free_multipliers(point: Point) -> tuple[Array, ...]:
+    """Multipliers of a loss with kinks at coupling 0, T arrays (n_t,); without Omega of each task alone.
+
+    Where a task has several minima (it is fitted without loss) its slopes are multipliers.
+    """
+    if point.model.omega is not None:
+        return kinked_multipliers(point)
+    found = []
+    for t, task in enumerate(point.tasks):
+        solved = by_itself(point, t).kinked.multipliers[0]
+        slopes = point.model.loss.slopes(task.X @ point.W[:, t], task.y)
+        found.append(min((solved, slopes), key=lambda u, X=task.X: float(np.abs(u @ X).max())))
+    return tuple(found)
+
+
+def by_itself(point: Point, t: int) -> Point:
+    """One task of a problem without Omega, at its predictor."""
+    weights = (float(point.problem.task_weight[t]),)
+    problem = Problem(TaskSet(tasks=(point.tasks[t],)), replace(point.model, task_weights=weights))
+    return problem.at(point.W[:, t : t + 1], np.zeros((1, 1)))
 
 
 def joined(K: Array) -> Iterator[Indices]:
@@ -134,7 +156,7 @@ def with_bound(certificate: Certificate, point: Point) -> Certificate:
     lower, upper = max(math.nextafter(J - gain - room, -math.inf), 0.0), math.nextafter(J + room, math.inf)
     excess = math.nextafter(upper - lower, math.inf)
     limit = min(certificate.tol, EXCESS) * abs(J)
-    close = excess <= limit
+    close = excess <= limit or not J > 0.0
     found = replace(
         certificate,
         level="C5" if certificate.passes and close else certificate.level,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -10,16 +11,19 @@ import numpy as np
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import Certificate, certify
+from amtl_cvx.certificate.alone import by_itself
 from amtl_cvx.coordinator import start_run
 from amtl_cvx.curriculum.audit import certify_curriculum
 from amtl_cvx.curriculum.rows import check_model, outgoing, refit_step
-from amtl_cvx.errors import DataError
+from amtl_cvx.errors import DataError, SolveError
 from amtl_cvx.families import Memory, Method
 from amtl_cvx.options import Options
-from amtl_cvx.problem import Blocks, Model, Problem
+from amtl_cvx.problem import Blocks, Model, Point, Problem
 from amtl_cvx.run import Run, finish
 from amtl_cvx.solution import Solution, State, Status
-from amtl_cvx.subproblems import TaskWeightStep, WeightStep
+from amtl_cvx.solvers import Solved
+from amtl_cvx.subproblems import HalfStep, TaskWeightStep, WeightStep
+from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.subproblems.numpy_steps import DirectWeightStep
 from amtl_cvx.tasks import TaskSet
 
@@ -164,10 +168,31 @@ def _start(run: Run, options: Options, *, ridge: float | None) -> None:
     if model.coupled or point.least_of_K > 0.0:
         step = WeightStep.compile(run.tasks, model, backend=run.backend, problems=options.problems)
         W, solved = step.solve(point)
-    else:  # what no row sees is free: the compiled problem would have a singular matrix
-        W, solved = DirectWeightStep().solve(point)
+    else:
+        W, solved = _free_minimum(point, run)
     run.point = run.point.at(W=W)
     run.note("stl", solved)
+
+
+def _free_minimum(point: Point, run: Run) -> HalfStep:
+    """The minimum where Omega leaves directions free: what no row sees makes the compiled matrix singular.
+
+    Newton's method in NumPy, from the definition's minimum where curvatures may be 0 (Huber, hinge).
+    """
+    total, loss = Solved.none(), point.model.loss
+    if not (loss.quadratic or loss.concordant):
+        with contextlib.suppress(SolveError):  # of a loss of the user's own, without a minimum
+            step = WeightStep.definition(point.tasks, point.model, backend=run.backend)
+            W, total = step.solve(point)
+            point = point.at(W=W)
+    if not loss.smooth and point.model.omega is None:
+        own = [kinked_minimum(by_itself(point, t)) for t in range(point.tasks.T)]
+        return HalfStep(np.hstack(own), total)
+    try:
+        W, solved = DirectWeightStep().solve(point)
+    except SolveError:
+        return HalfStep(point.W, total)
+    return HalfStep(W, total + solved)
 
 
 def _learn_next(run: Run, step: TaskWeightStep, learned: list[int]) -> None:
