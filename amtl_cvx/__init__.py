@@ -48,7 +48,7 @@ if typing.TYPE_CHECKING:
         TargetGroupL2,
         TotalBudget,
     )
-    from amtl_cvx.weights import MeanRegularised, Ridge
+    from amtl_cvx.weights import Laplacian, MeanRegularised, Ridge
 
 __version__ = "0.1.0"
 
@@ -62,6 +62,7 @@ __all__ = [
     "Hinge",
     "Huber",
     "L1",
+    "Laplacian",
     "Logistic",
     "LossWeightedL1",
     "MeanRegularised",
@@ -105,6 +106,7 @@ _MODULES = {
     "Hinge": "losses",
     "Huber": "losses",
     "L1": "transfer",
+    "Laplacian": "weights",
     "Logistic": "losses",
     "LossWeightedL1": "transfer",
     "MeanRegularised": "weights",

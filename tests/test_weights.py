@@ -12,6 +12,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 from cases import Array, random_tasks, random_transfer
+from omega_cases import QUADRATIC, gamma
 from sklearn.linear_model import Ridge as SklearnRidge
 
 from amtl_cvx import (
@@ -31,8 +32,7 @@ from amtl_cvx.report.tables import tiles
 from amtl_cvx.runfolder import model_from_dict
 from amtl_cvx.weights import OMEGAS, QuadraticPenalty, make_omega
 
-OMEGA_CASES: tuple[QuadraticPenalty, ...] = (Ridge(rho=0.3), MeanRegularised(rho=0.6))
-every_omega = pytest.mark.parametrize("omega", OMEGA_CASES, ids=lambda omega: omega.name)
+every_omega = pytest.mark.parametrize("omega", QUADRATIC, ids=lambda omega: omega.name)
 FAST = Options(engine="fast")
 
 
@@ -42,7 +42,7 @@ def with_omega(omega: QuadraticPenalty | None, *, mu: float = 0.05, coupling: fl
 
 def test_every_quadratic_penalty_has_a_case() -> None:
     quadratic = {name for name, cls in OMEGAS.items() if issubclass(cls, QuadraticPenalty)}
-    assert {omega.name for omega in OMEGA_CASES} == quadratic
+    assert {omega.name for omega in QUADRATIC} == quadratic
 
 
 def test_one_task_with_ridge_is_that_of_scikit_learn(rng: np.random.Generator) -> None:
@@ -74,8 +74,7 @@ def test_a_fit_is_certified_and_each_block_is_best(
     reached = certify(tasks, model, found.W, found.B, level="C3")
     assert reached.level == "C3" and reached.edges > 0
     V = cp.Variable(found.W.shape)
-    mean = cp.sum(V, axis=1, keepdims=True) @ np.ones((1, 3)) / 3
-    squares = 0.3 * cp.sum_squares(V) if omega.name == "ridge" else 0.6 * cp.sum_squares(V - mean)
+    squares = omega.rho * cp.sum([cp.quad_form(row, gamma(omega), assume_PSD=True) for row in V])
     a = 1.0 + 0.05 * found.B.sum(axis=1)
     losses = [a[t] / task.n * cp.sum_squares(task.y - task.X @ V[:, t]) for t, task in enumerate(tasks)]
     J = cp.sum(losses) + 0.5 * cp.sum_squares(V @ (np.eye(3) - found.B)) + squares
@@ -90,8 +89,7 @@ def test_the_exact_gain_is_the_fall_to_the_best_W(omega: QuadraticPenalty, rng: 
     model, W = with_omega(omega), rng.normal(size=(4, 3))
     found = certify(tasks, model, W, B)
     a, M = 1.0 + 0.05 * B.sum(axis=1), np.eye(3) - B
-    Gamma = np.eye(3) - (0.0 if omega.name == "ridge" else 1.0 / 3.0)
-    H = np.kron(0.5 * M @ M.T + omega.rho * Gamma, np.eye(4))
+    H = np.kron(0.5 * M @ M.T + omega.rho * gamma(omega), np.eye(4))
     right = np.zeros(12)
     for t, task in enumerate(tasks):
         at = slice(4 * t, 4 * t + 4)
@@ -170,9 +168,9 @@ def test_omega_survives_the_file(omega: QuadraticPenalty, tmp_path: Path, rng: n
     model = with_omega(omega)
     assert model_from_dict(json.loads(json.dumps(model.to_dict()))) == model
     assert set(with_omega(None).to_dict()) == set(model.to_dict()) - {"omega", "omega_parameters"}
-    problem = Problem(random_tasks(rng, counts=(5, 6)), model)
+    problem = Problem(random_tasks(rng, counts=(5, 6, 7)), model)
     problem.save(tmp_path / "problem")
-    assert Problem.load(tmp_path / "problem").model == model
+    assert Problem.load(tmp_path / "problem").model == problem.model
 
 
 THIRD = Fraction(1, 3)

@@ -80,8 +80,9 @@ def free_multipliers(point: Point) -> tuple[Array, ...]:
     found = []
     for t, task in enumerate(point.tasks):
         solved = by_itself(point, t).kinked.multipliers[0]
-        slopes = point.model.loss.slopes(task.X @ point.W[:, t], task.y)
-        found.append(min((solved, slopes), key=lambda u, X=task.X: float(np.abs(u @ X).max())))
+        slopes = point.model.loss.on(task.sample_weight).slopes(task.X @ point.W[:, t], task.y)
+        off = [float(np.abs(u @ task.X).max()) for u in (solved, slopes)]
+        found.append(solved if off[0] <= off[1] else slopes)
     return tuple(found)
 
 

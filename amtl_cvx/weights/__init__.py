@@ -2,11 +2,12 @@ r"""Penalties on the predictors: what W costs besides its losses, the optional t
 
     J(W, B) = sum_t c_t L_t(w_t) + R(B; c*l) + coupling ||W - W B||_F^2 + Omega(W)
 
-Omega is convex in W and >= 0. Two are quadratic (`quadratic`), the others have kinks (`norms`, `spectral`,
+Omega is convex in W and >= 0. Three are quadratic (`quadratic`), the others have kinks (`norms`, `spectral`,
 `fused`), with ||W||_* the sum of the singular values:
 
     ridge           rho ||W||_F^2                       short predictors; J has a minimum in W for every B
     mean            rho sum_t ||w_t - mean of all||^2   tasks that are much alike
+    laplacian       rho sum a_st ||w_s - w_t||^2        neighbours on a graph of the user's are alike
     l1              rho sum |W_it|                      few weights
     l21             rho sum_i ||W_i.||_2                few features, the same for all tasks
     trace           rho ||W||_*                         predictors in few dimensions
@@ -28,6 +29,7 @@ from typing import Any
 from amtl_cvx.plugins import Plugins
 from amtl_cvx.weights.base import WeightPenalty
 from amtl_cvx.weights.fused import Fused
+from amtl_cvx.weights.laplacian import Laplacian
 from amtl_cvx.weights.norms import L1, L21
 from amtl_cvx.weights.quadratic import MeanRegularised, QuadraticPenalty, Ridge, as_quadratic
 from amtl_cvx.weights.spectral import TraceNorm, TraceNormSquared
@@ -37,6 +39,7 @@ __all__ = [
     "L21",
     "OMEGAS",
     "Fused",
+    "Laplacian",
     "MeanRegularised",
     "QuadraticPenalty",
     "Ridge",
@@ -50,7 +53,7 @@ __all__ = [
 ]
 
 OMEGAS: dict[str, type[Any]] = {
-    cls.name: cls for cls in (Ridge, MeanRegularised, L1, L21, TraceNorm, TraceNormSquared, Fused)
+    cls.name: cls for cls in (Ridge, MeanRegularised, Laplacian, L1, L21, TraceNorm, TraceNormSquared, Fused)
 }
 """Every penalty on W by the name that the command line and run.json use."""
 

@@ -3,9 +3,9 @@ r"""Quadratic penalties on the predictors, Omega = rho tr(W Gamma W'), Gamma pos
     Ridge            Gamma = I              rho sum_t ||w_t||^2
     MeanRegularised  Gamma = I - 11'/T      rho sum_t ||w_t - mean of all||^2
 
-Both are rho ||W G||_F^2 with G G' = Gamma, here G = Gamma (both are projections), so that the coupling and
-Omega are one square of W: coupling ||W [I - B, sqrt(rho/coupling) G]||_F^2. The W-step, its gap and its
-curvature need nothing else of them. The gradient is 2 rho W Gamma, the conjugate
+and `Laplacian`. The two are rho ||W G||_F^2 with G G' = Gamma, here G = Gamma (both are projections), so that
+the coupling and Omega are one square of W: coupling ||W [I - B, sqrt(rho/coupling) G]||_F^2. The W-step, its
+gap and its curvature need nothing else of them. The gradient is 2 rho W Gamma, the conjugate
 
     Omega*(V) = tr(V Gamma^+ V') / (4 rho),  infinite where a row of V has a part in the kernel of Gamma
 
