@@ -9,8 +9,10 @@ rows, a spent budget). Along an eigenvector z of eigenvalue e > 0
 
 so that Newton's method on (W, B+ + Z y) needs nothing else of the penalty. Entries of B+ that are 0 stay so
 nearby: their rows of D are 0, and as D is symmetric their columns, so that it is found from differences in
-the others alone. A step is taken only if J does not rise; what it leaves undone (a row that enters, a budget
-that is met) the exact rounds of the alternation do.
+the others alone. Where every move of these is a tangent (no budget is spent), R is smooth in them, and a step
+minimises the model exactly over B >= 0, as for penalties with prices: what wants to enter is above 0 in B+,
+and entries leave by the dozen. A step is taken only if J does not rise; what it leaves undone (a row that
+enters, a budget that is met) the exact rounds of the alternation do.
 """
 
 from __future__ import annotations
@@ -82,24 +84,36 @@ def tangent_at(point: Point) -> Tangent:
 
 
 def tangent_variables(point: Point) -> Variables:
-    """Moves of B+ along its tangent, with J to second order there; W is eliminated from the gradient."""
+    """Moves of B+ along its tangent, with J to second order there; W is eliminated from the gradient.
+
+    Where that is the space of all entries of B+ that are not 0, these are moved, down to 0 at most.
+    """
     T, W, tangent = point.tasks.T, point.W, tangent_at(point)
     base, Z = point.at(B=tangent.B), tangent.Z
-    places = np.flatnonzero(np.abs(Z).max(axis=0, initial=0.0).ravel() > 0.0)
+    places = np.flatnonzero(base.B)
     F = Z.reshape(len(Z), T * T)[:, places]
     WW, BW, BB, gradient = coupling_blocks(base, *np.divmod(places, T))
     BW = F @ BW + (tangent.rates[:, :, None] * gradient[None]).reshape(len(Z), W.size)
     WW, BW = free_part(base, WW, BW)
     slope = F @ base.coupling_gradient_B.ravel()[places] + tangent.slope
+    BB = F @ BB @ F.T + np.diag(tangent.curvature)
     if point.model.loss.smooth:
         slope = slope - BW @ np.linalg.solve(WW, base.gradient_W.T.ravel())
+    if bounded := len(Z) == len(places) and not point.model.transfer.feasible(T).signed:
+        slope, BW, BB = F.T @ slope, F.T @ BW, F.T @ BB @ F
+
+    def graph(move: Array) -> Array:
+        new = base.B.copy()
+        new.flat[places] = move if bounded else new.flat[places] + move @ F
+        return point.model.transfer.project(new)
+
     return Variables(
-        value=np.full(len(Z), np.inf),
-        graph=lambda move: point.model.transfer.project(base.B + np.einsum("k,kst->st", move, Z)),
+        value=base.B.flat[places] if bounded else np.full(len(Z), np.inf),
+        graph=graph,
         base=base.B,
         gradient=slope,
         WW=WW,
         BW=BW,
-        BB=F @ BB @ F.T + np.diag(tangent.curvature),
-        free=True,
+        BB=BB,
+        free=not bounded,
     )

@@ -252,12 +252,10 @@ def capped_rows(P: Array, limit: float, *, cap: float = np.inf) -> Array:
     order = np.argsort(-breaks, axis=1, kind="stable")
     ordered, signs = np.take_along_axis(breaks, order, axis=1), np.take_along_axis(signs, order, axis=1)
     counts, sums = np.cumsum(signs, axis=1), np.cumsum(signs * ordered, axis=1)
-    last = np.count_nonzero(sums - counts * ordered < limit, axis=1) - 1
+    slack = 4.0 * _EPS * (limit + P.max(axis=1, keepdims=True))  # where as many entries as fit are at the cap
+    last = np.count_nonzero(sums - counts * ordered < limit - slack, axis=1) - 1
     each = np.arange(len(P))
-    few, tau = (
-        counts[each, last],
-        ordered[each, last],
-    )  # no entry between 0 and cap: any tau up to the next will do
+    few, tau = counts[each, last], ordered[each, last]
     tau = np.divide(sums[each, last] - limit, few, out=tau, where=few > 0.0)
     B: Array = np.clip(P - tau[:, None], 0.0, cap)
     for _ in range(3):  # rounding may leave a sum above the limit
