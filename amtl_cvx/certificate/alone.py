@@ -3,7 +3,7 @@ r"""Predictors by themselves (B = 0): J is convex in W, so what W can gain bound
     J(W) = sum_t c_t L_t(w_t) + coupling ||W||_F^2 + Omega(W),      min J  >=  J(W) - gain_W
 
 gain_W is the gap of Fenchel's dual at u = phi'(z) or at multipliers of rows on kinks, or that of the Newton
-decrement (`bounds`), with room for rounding: "convex-duality", in floating point (theory.md section 13).
+decrement (`bounds`), with room for rounding: "convex-duality", in floating point (theory.md section 14).
 
 At coupling 0 a quadratic Omega may leave predictors free to move together, and without Omega each is free:
 K is singular, and so is the Hessian in directions that no row sees. Omega joins tasks s, t only where

@@ -131,7 +131,8 @@ def _rung(found: Known, code: str) -> Rung:
     describe, figure = _DESCRIBE[code]
     if found.has(code):
         return Rung(code, word, "reached", figure(found), describe(found))
-    if code > "C2" and (reason in (None, INTERRUPTED) or not found.has(NEEDS[code])):
+    tried = code in found.refused or found.has(NEEDS.get(code, "C0"))
+    if code > "C2" and (reason in (None, INTERRUPTED) or not tried):
         words = _sentence(reason) or f"Not asked for; certify with level {code} tries it."
         return Rung(code, word, "not tried", "", words)
     if code in found.refused:

@@ -30,14 +30,23 @@ from amtl_cvx.subproblems import TaskWeightStep, WeightStep
 from amtl_cvx.subproblems.numpy_steps import minimal_weights
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
-from amtl_cvx.weights import MeanRegularised, QuadraticPenalty, Ridge
+from amtl_cvx.weights import Laplacian, MeanRegularised, QuadraticPenalty, Ridge
 from checks.points import Point, amtl, close
 
 OMEGAS: tuple[QuadraticPenalty, ...] = (Ridge(rho=0.7), MeanRegularised(rho=0.4))
+ROADS = ((0, 1, 0.3), (2, 1, 2.0))
+GRAPH = Laplacian(rho=0.6, edges=ROADS)
 
 
 def gram(omega: QuadraticPenalty, T: int) -> list[list[Fraction]]:
     """Gamma by its formula."""
+    if isinstance(omega, Laplacian):
+        weight = {frozenset((s, t)): Fraction(a) for s, t, a in ROADS}
+        A = [
+            [weight.get(frozenset((s, t)), Fraction(0)) if s != t else Fraction(0) for t in range(T)]
+            for s in range(T)
+        ]
+        return [[sum(A[s], Fraction(0)) * (s == t) - A[s][t] for t in range(T)] for s in range(T)]
     common = Fraction(0) if isinstance(omega, Ridge) else Fraction(1, T)
     return [[Fraction(int(s == t)) - common for t in range(T)] for s in range(T)]
 
@@ -47,6 +56,12 @@ def penalty(omega: QuadraticPenalty, W: Array) -> float:
     columns = W.T.tolist()
     if isinstance(omega, Ridge):
         return 0.7 * sum(x * x for w in columns for x in w)
+    if isinstance(omega, Laplacian):
+        far = {
+            (s, t): sum((x - y) ** 2 for x, y in zip(columns[s], columns[t], strict=True))
+            for s, t, _ in ROADS
+        }
+        return 0.6 * sum(a * far[s, t] for s, t, a in ROADS)
     pairs = (sum((x - y) ** 2 for x, y in zip(v, w, strict=True)) for v in columns for w in columns)
     return 0.4 * sum(pairs) / (2 * len(columns))
 
@@ -82,7 +97,7 @@ def solved_with_omega() -> tuple[Point, ...]:
 def omegas_are_their_formulas() -> None:
     """Value, expression, root, gram, prox and conjugate; prox and conjugate by Clarabel."""
     rng = np.random.default_rng(4)
-    for omega in OMEGAS:
+    for omega in (*OMEGAS, GRAPH):
         W, V = rng.normal(size=(2, 3, 4))
         Gamma = np.array(gram(omega, 4), dtype=float)
         expected = penalty(omega, W)
@@ -98,6 +113,13 @@ def omegas_are_their_formulas() -> None:
         slope = 2.0 * omega.rho * (W @ Gamma)  # where the sup is: at W
         assert close(omega.conjugate(slope), float((slope * W).sum()) - expected, 1e-11)
     assert OMEGAS[1].conjugate(np.ones((3, 4))) == np.inf
+    assert (
+        GRAPH.conjugate(np.eye(4)) == np.inf and GRAPH.conjugate(np.array([[1.0, 0.0, 0.0, -1.0]])) == np.inf
+    )
+    listed = Laplacian(rho=0.6, edges=np.array([[0.0, 0.3, 0.0], [0.3, 0.0, 2.0], [0.0, 2.0, 0.0]]))  # type: ignore[arg-type]
+    named = Laplacian(rho=0.6, edges=(("b", "a", 0.3), ("b", "c", 2.0)), names=("a", "b", "c"))
+    for other in (listed, named):
+        assert close(other.value(W[:, :3]), penalty(GRAPH, W[:, :3]), 1e-13)
 
 
 def value(tasks: TaskSet, model: Model, B: Array, W: Array) -> float:
