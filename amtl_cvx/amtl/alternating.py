@@ -53,8 +53,9 @@ from amtl_cvx.problem import Blocks, Model, Problem
 from amtl_cvx.refine import WORKING_LIMIT, can_refine, direct_step
 from amtl_cvx.run import Run, finish
 from amtl_cvx.solution import Solution, State, Status
-from amtl_cvx.subproblems import TaskWeightStep, WeightStep, compile_transfer_step, kept
+from amtl_cvx.subproblems import TaskWeightStep, WeightStep, compile_transfer_step, compile_weight_step
 from amtl_cvx.subproblems.numpy_steps import DENSE_SIZE, DirectWeightStep
+from amtl_cvx.subproblems.problems import kept
 from amtl_cvx.tasks import TaskSet
 
 _PATIENCE = 100  # rounds after which refinement takes over anyway, where a round costs as a Newton step does
@@ -227,7 +228,7 @@ def _imbalance(run: Run) -> float:
     After a B-step nothing else is left. Entries in small units follow late; on the basin they have no say,
     and the certificate waits for them.
     """
-    if not run.point.model.loss.smooth:
+    if not run.point.model.smooth_in_W:
         return run.history[-1].relative
     tasks, squares = run.tasks, run.point.square_gradient_W
     slopes = (run.point.loss_gradient, run.problem.slopes_at_zero)
@@ -255,7 +256,7 @@ def _compile(run: Run, options: Options) -> tuple[BlockStep, BlockStep]:
     elif options.sweep == "tasks":
         weight_step = TaskWeightStep.compile(tasks, model, backend=backend, problems=problems)
     else:
-        weight_step = WeightStep.compile(
+        weight_step = compile_weight_step(
             tasks, model, backend=backend, problems=problems, executor=options.executor
         )
     return weight_step, compile_transfer_step(

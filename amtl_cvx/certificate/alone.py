@@ -51,6 +51,7 @@ def alone_evidence(
     if point.least_of_K > 0.0 or found.judged <= ENOUGH * value:
         return found
     gain, by, names = 0.0, "decrement", list[str]()
+    held = point.model.omega is not None and point.model.omega.bounds_W(point.tasks.T)
     rest = value
     for part in joined(point.K):
         problem = _problem(point, part, multipliers)
@@ -58,7 +59,7 @@ def alone_evidence(
         gain += min(judged.gain, problem.value * (1.0 + SUMMED))
         rest -= problem.value
         by = by if judged.by == "decrement" else "gap"
-        if not judged.gain < math.inf and falls_for_ever(problem):
+        if not (held or judged.gain < math.inf) and falls_for_ever(problem):
             names += [repr(task.name) for task in problem.tasks]
     gain += max(rest, 0.0) + rounding_of_value(point)
     reasons = dict(found.reasons)

@@ -25,11 +25,12 @@ from amtl_cvx.certificate.factor import LOST, Factor, inverse_roots, root_factor
 from amtl_cvx.certificate.fenchel import fenchel_terms, mismatch_room
 from amtl_cvx.certificate.gains import Decrement, Proved, block_decrement, proved_gain
 from amtl_cvx.certificate.newton import ROUGH_SIZE, Newton, newton_step, rough_newton
-from amtl_cvx.certificate.slope import EPS, Slope, coupling_pull, slope_at
+from amtl_cvx.certificate.slope import EPS, Pull, Slope, coupling_pull, slope_at
 from amtl_cvx.losses import Loss
 from amtl_cvx.problem.scores import Scores, squares
 from amtl_cvx.problem.squares import Squares, least_singular
 from amtl_cvx.tasks import Array, Task
+from amtl_cvx.weights import WeightPenalty
 
 ENOUGH = 1e-9
 """Of F: a bound that is not made sharper."""
@@ -43,6 +44,33 @@ class Gap(NamedTuple):
 
     value: float
     safe: float
+
+
+class OmegaDual(NamedTuple):
+    """A penalty on W with kinks at a point of its dual, Omega(V) >= <Z, V> - Omega*(Z) for every V."""
+
+    Z: Array
+    """(d, T)"""
+    off: float
+    """By how much its entries may be off from one where Omega* is what it is said to be."""
+    mismatch: float
+    """Omega(W) + Omega*(Z) - <Z, W>, >= 0"""
+    room: float
+    """What rounding can hide of that."""
+
+    @classmethod
+    def at(cls, omega: WeightPenalty, W: Array, Z: Array) -> OmegaDual:
+        """At the subgradient Z, or at one near it where Omega* is finite."""
+        Z = omega.clip(Z)
+        share = 16.0 * max(W.shape) * EPS
+        parts = (omega.value(W), omega.conjugate(Z), -float((Z * W).sum()))
+        off = share * float(np.abs(Z).max(initial=0.0))
+        size = sum(map(abs, parts)) + float((np.abs(Z) * np.abs(W)).sum())
+        return cls(Z, off, max(sum(parts), 0.0), share * size + off * float(np.abs(W).sum()))
+
+    def added_to(self, pull: Pull) -> Pull:
+        """The gradient with Z, and its room."""
+        return pull._replace(gradient=pull.gradient + self.Z, room=pull.room + self.off)
 
 
 class Judged(NamedTuple):
@@ -78,6 +106,8 @@ class WeightProblem:
         The smallest singular value of K, 0 where it is rounding.
     enough : float
         A gap that no sharper bound is looked for.
+    omega : OmegaDual, optional
+        Of a penalty on W with kinks, which then stands for it: linear in W, and what that leaves open.
     """
 
     loss: Loss
@@ -93,6 +123,7 @@ class WeightProblem:
     value: float
     sigma: float
     enough: float = 0.0
+    omega: OmegaDual | None = None
 
     def judged(self, *, rounded: bool = True) -> Judged:
         """What a move of W can gain; `rounded` is whether there is rounding."""
@@ -106,6 +137,10 @@ class WeightProblem:
             if not gap.safe <= ENOUGH * self.value:
                 proved = self._by_decrement(slope, known=False)[0]
                 proved = proved._replace(gain=proved.gain + 2.0 * mismatch)
+        if self.omega is not None:
+            open_ = self.omega.mismatch + (self.omega.room if rounded else 0.0)
+            proved = proved._replace(gain=proved.gain + open_)
+            gap = Gap(gap.value + self.omega.mismatch, gap.safe + open_)
         gain, by = min((proved.gain, "decrement"), (gap.safe, "gap"))
         if not math.isfinite(gain):
             gain, by = math.inf, "none"
@@ -118,7 +153,7 @@ class WeightProblem:
         a cycle of tasks that are fitted without loss needs: along it W moves at no cost, and H is singular.
         A penalty on W is no sum of terms of the tasks: none is left out then.
         """
-        if not self.squares.plain:
+        if not self.squares.plain or self.omega is not None:
             return None
         (values, room), M = self._terms(), self.squares.K
         left = values <= _COSTLESS * self.value
@@ -164,6 +199,7 @@ class WeightProblem:
 
     def slope(self, multipliers: Sequence[Array] | None, rounded: bool) -> Slope:
         pull = coupling_pull(self.W, self.squares.K, self.coupling)
+        pull = pull if self.omega is None else self.omega.added_to(pull)
         slope = slope_at(
             self.loss,
             self.tasks,

@@ -16,8 +16,8 @@ and J is computed at each. It falls where each is lower than the one before, bey
 by more than the limit below the first. Next to a minimum J rises at k = 1.01; to fall a little way is not
 enough. A point at which J falls so does not pass.
 
-Where I - B is far from singular, for penalties whose price is not linear, losses with kinks, and more
-unknowns than `second_order` takes, nothing is tried.
+Where I - B is far from singular, for penalties whose price is not linear, losses or penalties on W
+with kinks, and more unknowns than `second_order` takes, nothing is tried.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def outward_fall(point: Point) -> float:
     if point.sigma_min > NEARLY_SINGULAR or (omega is not None and omega.bounds_W(point.tasks.T)):
         return 0.0
     small = point.W.size + np.count_nonzero(point.B) <= UNKNOWNS_LIMIT
-    if not (small and model.loss.smooth and point.edge_prices is not None):
+    if not (small and model.smooth_in_W and point.edge_prices is not None):
         return 0.0
     spaces = OwnSpaces.of(task.X for task in point.tasks)
     if spaces is None:

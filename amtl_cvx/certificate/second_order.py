@@ -165,6 +165,8 @@ def _refuse(tasks: TaskSet, model: Model, B: Array) -> None:
             f"{type(model.transfer).__name__} is not linear over all B >= 0 without a diagonal, its curvature"
             " is not known here: loss-weighted-l1 is"
         )
+    if (omega := model.prox_omega) is not None:
+        raise NotCertifiable(f"the penalty {omega.name} on W has kinks: the curvature of J is not known")
     if (away := infeasibility(model, B)) > 0.0:
         raise NotCertifiable(f"B is {away:.2g} away from B >= 0, diag(B) = 0: clip it, then judge again")
     free = tasks.T * tasks.d + int((B > 0).sum())

@@ -58,7 +58,7 @@ def valley(point: Point, *, limit: float) -> Valley | None:
     model, W, B = point.model, point.W, point.B
     small = W.size + np.count_nonzero(B) <= UNKNOWNS_LIMIT
     linear = model.transfer.row_prices(np.zeros(point.tasks.T)) is not None
-    if not (small and linear):
+    if not (small and linear) or model.prox_omega is not None:
         return None
     if (sigma := least_singular(point.singular_values)) > NEARLY_SINGULAR:
         return None

@@ -32,7 +32,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate.bounds import ENOUGH, WeightProblem
+from amtl_cvx.certificate.bounds import ENOUGH, OmegaDual, WeightProblem
 from amtl_cvx.certificate.fenchel import kinked_multipliers, within_domain
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.newton import Newton
@@ -95,7 +95,8 @@ def weight_evidence(
     newton, gap = found.newton, found.gap.value
     exact = model.loss.quadratic and multipliers is None and newton is not None and math.isfinite(newton.gain)
     if exact and newton is not None:
-        gap = newton.gain
+        gap = newton.gain + (0.0 if problem.omega is None else problem.omega.mismatch)
+    exact = exact and problem.omega is None
     reasons = _missing(model, newton, None if math.isfinite(gap) else float(point.values_of_K[-1]))
     judged, by = found.gain, found.by
     if not judged <= ENOUGH * problem.value and (part := problem.without_costless()) is not None:
@@ -104,10 +105,11 @@ def weight_evidence(
     if not math.isfinite(judged):
         parts = ("no bound is proved", found.reason, reasons.get("gap_W"))
         reasons["gain_W"] = "; ".join(part for part in parts if part)
-    error = _error(point, gap=gap, sigma=problem.sigma, newton=newton)
+    near = newton if problem.omega is None else None  # it tells no distance beside kinks
+    error = _error(point, gap=gap, sigma=problem.sigma, newton=near)
     if not math.isfinite(error):
         reasons["error_W"] = reasons.get("gap_W", "the Hessian is numerically singular: W is not determined")
-    gain = None if newton is None else newton.gain
+    gain = gap if problem.omega is not None else None if newton is None else newton.gain
     return WeightEvidence(
         gap=_finite(gap),
         exact=exact,
@@ -139,6 +141,7 @@ def weight_problem(point: Point, multipliers: Sequence[Array] | None) -> WeightP
         dense=W.size <= DENSE_LIMIT,
         value=point.objective,
         sigma=point.least_of_K,
+        omega=None if model.prox_omega is None else OmegaDual.at(model.prox_omega, W, point.subgradient_W),
     )
 
 
@@ -165,7 +168,8 @@ def _missing(model: Model, newton: Newton | None, singular: float | None) -> dic
     elif not math.isfinite(newton.condition):
         reasons["condition_W"] = "infinite: the Hessian is numerically singular"
     if singular is not None:
-        what = "I - B is" if model.omega is None else "I - B and the penalty on W together are"
+        bare = model.omega is None or model.prox_omega is not None
+        what = "I - B is" if bare else "I - B and the penalty on W together are"
         if not model.coupled:
             what = "at coupling 0 the penalty on W is"
         reasons["gap_W"] = f"{what} singular (smallest singular value {singular:.1e}), the bound is infinite"

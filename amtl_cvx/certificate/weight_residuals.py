@@ -47,6 +47,8 @@ def _weight_part(point: Point, multipliers: Sequence[Array] | None) -> WeightPar
     slopes = _slopes(point, reach, multipliers)
     weight, scale = point.loss_weight, point.problem.loss_scales
     gradient = weight * slopes.pull + 2.0 * R @ Q.T
+    own = None if point.model.prox_omega is None else point.subgradient_W
+    gradient = gradient if own is None else gradient + own
     found = weight_misses(
         slopes=slopes,
         gradient=tasks.lift(gradient),
@@ -57,6 +59,9 @@ def _weight_part(point: Point, multipliers: Sequence[Array] | None) -> WeightPar
         Q=Q,
         own=np.sqrt(np.abs(weight) * point.problem.losses_at_zero),
     )
+    if own is not None:
+        pull = np.abs(tasks.lift(own))
+        found = found._replace(size=found.size + pull + ROOM * pull.max())
     shift = scale * (slopes.norm + _EPS * slopes.terms) * (reach + tasks.target_lengths)
     return WeightPart(gradient, found, shift, slopes.kinks)
 

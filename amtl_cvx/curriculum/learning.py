@@ -22,7 +22,7 @@ from amtl_cvx.problem import Blocks, Model, Point, Problem
 from amtl_cvx.run import Run, finish
 from amtl_cvx.solution import Solution, State, Status
 from amtl_cvx.solvers import Solved
-from amtl_cvx.subproblems import HalfStep, TaskWeightStep, WeightStep
+from amtl_cvx.subproblems import HalfStep, TaskWeightStep, WeightStep, compile_weight_step
 from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.subproblems.numpy_steps import DirectWeightStep
 from amtl_cvx.tasks import TaskSet
@@ -166,7 +166,7 @@ def _start(run: Run, options: Options, *, ridge: float | None) -> None:
     run.point = run.point.at(B=np.zeros_like(run.point.B))
     point = Problem(run.tasks, model).at(*run.point)
     if model.coupled or point.least_of_K > 0.0:
-        step = WeightStep.compile(run.tasks, model, backend=run.backend, problems=options.problems)
+        step = compile_weight_step(run.tasks, model, backend=run.backend, problems=options.problems)
         W, solved = step.solve(point)
     else:
         W, solved = _free_minimum(point, run)

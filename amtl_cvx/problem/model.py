@@ -33,7 +33,7 @@ from amtl_cvx.problem.given import check_squares, coupling_of, loss_of, omega_of
 from amtl_cvx.problem.parameters import as_stored
 from amtl_cvx.tasks import Array, TaskSet, check_tasks
 from amtl_cvx.transfer import LossWeightedL1, TransferPenalty, transfers
-from amtl_cvx.weights import WeightPenalty, omegas
+from amtl_cvx.weights import QuadraticPenalty, WeightPenalty, omegas
 
 if TYPE_CHECKING:
     from amtl_cvx.problem.point import Point, Terms
@@ -153,6 +153,16 @@ class Model:
         return "" if self.omega is None else f", omega {self.omega.label}"
 
     @property
+    def prox_omega(self) -> WeightPenalty | None:
+        """The penalty on W where it has a prox and no Hessian, None where it is quadratic or none."""
+        return None if isinstance(self.omega, QuadraticPenalty) else self.omega
+
+    @property
+    def smooth_in_W(self) -> bool:
+        """Whether J has a gradient in W."""
+        return self.loss.smooth and self.prox_omega is None
+
+    @property
     def rotation_invariant(self) -> bool:
         """Whether J sees W only through X_t w_t and W'W, so that it turns with the rows (`rowspace`)."""
         return self.omega is None or self.omega.rotation_invariant
@@ -190,6 +200,11 @@ class Model:
         check_tasks(tasks)
         if self.omega is not None:
             self.omega.check(tasks.T)
+        if self.prox_omega is not None and not self.loss.smooth:
+            raise ModelError(
+                f"the {self.loss.name} loss and the penalty {self.prox_omega.name} on W both have kinks, for"
+                " which there is no W-step: take a smooth loss (squared-hinge, huber), or --omega ridge"
+            )
         for task in tasks:
             if task.compressed and not self.loss.quadratic:
                 raise DataError(

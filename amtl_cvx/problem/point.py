@@ -9,6 +9,7 @@ r"""A problem and a point: J(W, B), its parts and its derivatives, each computed
 Coupling and Omega = rho ||W G||_F^2 are one square of W, coupling ||W K||_F^2, K = [M, sqrt(rho/coupling) G],
 and P = K K'; without Omega K is M. What is about W alone has K, what crosses the blocks or is about B has M.
 At coupling 0 that square is rho ||W G||_F^2 (`square_weight` ||W K||_F^2, see `squares`).
+An Omega with kinks is no square: K is M, and its subgradients stand beside the gradient of the rest.
 
 Everything is NumPy and exact up to rounding. A point is frozen, its arrays are read-only, and what is asked
 of it for the first time is kept: whoever gets the point gets that too. A point that differs in one block
@@ -294,8 +295,9 @@ class Point:
 
     @cached_property
     def squares(self) -> Squares:
-        """Coupling and Omega as one square of W."""
-        return Squares.of(self.M, self.model.omega, self.model.coupling)
+        """Coupling and a quadratic Omega as one square of W."""
+        square = None if self.model.prox_omega is not None else self.model.omega
+        return Squares.of(self.M, square, self.model.coupling)
 
     @property
     def K(self) -> Array:
@@ -391,7 +393,7 @@ class Point:
 
     @cached_property
     def square_gradient_W(self) -> Array:
-        """The gradient of coupling and Omega in W, 2 coupling W K K', (d, T)."""
+        """The gradient of coupling and a quadratic Omega in W, 2 coupling W K K', (d, T)."""
         squared = self.R if self.squares.plain else self.W @ self.K
         return _frozen(slope_W(self.square_weight, squared, self.K))
 
@@ -401,9 +403,38 @@ class Point:
         return _frozen(slope_B(self.model.coupling, self.W, self.R))
 
     @cached_property
-    def gradient_W(self) -> Array:
-        """The gradient of J in W, G_W of theory.md section 4, (d, T)."""
+    def smooth_gradient_W(self) -> Array:
+        """The gradient in W of J without an Omega that has kinks, (d, T)."""
         return _frozen(self.loss_weight * self.loss_gradient + self.square_gradient_W)
+
+    @property
+    def gradient_W(self) -> Array:
+        """The gradient of J in W, G_W of theory.md section 4, (d, T).
+
+        Raises
+        ------
+        ModelError
+            If the penalty on W has kinks: J has no gradient in W, see `WeightPenalty.prox`.
+        """
+        if (omega := self.model.prox_omega) is not None:
+            raise ModelError(f"the penalty {omega.name} has no gradient in W, only a prox")
+        return self.smooth_gradient_W
+
+    @cached_property
+    def prox_rate(self) -> float:
+        """h, no less than the curvature of J without Omega along any entry of W: a prox step is 1 / h."""
+        weight = self.loss_weight * self.problem.loss_scales
+        bent = np.concatenate([each.curvatures.max(axis=1, initial=0.0) for each in self.scores])
+        longest = self.tasks.lengths.max(axis=0)
+        coupled = 2.0 * self.square_weight * (self.K**2).sum(axis=1)
+        return float((np.abs(weight) * bent * longest**2 + coupled).max())
+
+    @cached_property
+    def subgradient_W(self) -> Array:
+        """Z (d, T), of Omega where it has kinks: that which a prox step of length 1 / `prox_rate` shows."""
+        omega, h = self.model.prox_omega, self.prox_rate
+        assert omega is not None
+        return _frozen(omega.subgradient(self.W - self.smooth_gradient_W / h, 1.0 / h))
 
     @cached_property
     def gradient_B(self) -> Array:
@@ -427,9 +458,21 @@ class Point:
         weight = self.loss_weight * self.problem.loss_scales
         return _frozen(np.concatenate([each.hessians(weight[each.at]) for each in self.scores]))
 
-    def hessian_W(self) -> Array:
-        """Hessian in vec(W), tasks stacked: blockdiag(a_t Hess L_t) + 2 coupling K K' (x) I, (T d, T d)."""
+    def smooth_hessian_W(self) -> Array:
+        """Hessian in vec(W), tasks stacked, without an Omega that has kinks, (T d, T d)."""
         return stacked_hessian(self.loss_hessians, self.K, self.square_weight)
+
+    def hessian_W(self) -> Array:
+        """Hessian in vec(W), tasks stacked: blockdiag(a_t Hess L_t) + 2 coupling K K' (x) I, (T d, T d).
+
+        Raises
+        ------
+        ModelError
+            If the penalty on W has kinks: J has no Hessian in W.
+        """
+        if (omega := self.model.prox_omega) is not None:
+            raise ModelError(f"the penalty {omega.name} has no Hessian in W")
+        return self.smooth_hessian_W()
 
 
 def _plain(array: object) -> bool:

@@ -147,7 +147,7 @@ def refine(
         A feasible one with J not above that of `start` (up to rounding).
     """
     engine, small = engine_of(start.model, start.tasks.T), start.W.size <= DENSE_LIMIT
-    if engine is None or not (small or (start.model.loss.smooth and engine == "entries")):
+    if engine is None or not (small or (start.model.smooth_in_W and engine == "entries")):
         return start
     point, carried = start, Carried() if carried is None else carried
     if carried.steps and _enough(start, carried, tol=tol, max_steps=max_steps):

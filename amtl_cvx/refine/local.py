@@ -14,12 +14,11 @@ import scipy.linalg as sl
 
 from amtl_cvx.arrays.cholesky import factored, halved
 from amtl_cvx.certificate.curvature import edge_blocks
-from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.problem import Point
 from amtl_cvx.refine.b_step import direct_step
 from amtl_cvx.refine.tangent import tangent_variables
 from amtl_cvx.refine.variables import Variables, atom_variables, engine_of
-from amtl_cvx.subproblems.kinks import free_directions
+from amtl_cvx.subproblems.kinks import free_directions, loss_slopes
 from amtl_cvx.subproblems.numpy_steps import cholesky, minimised
 from amtl_cvx.tasks import Array, Indices, Mask
 
@@ -33,7 +32,7 @@ _DENSE_EIGENVALUE = 400  # size up to which the smallest eigenvalue is computed 
 class Derivatives(NamedTuple):
     """Second-order model of J in vec(W), by tasks, and the entries B[sources, targets], where G_W = 0.
 
-    For a loss with kinks W stands for its moves in the directions that rows on their kinks leave free.
+    Where J has kinks in W it stands for its moves along which J is smooth (`free_directions`).
     """
 
     gradient_B: Array
@@ -46,16 +45,12 @@ class Derivatives(NamedTuple):
 
 def derivatives(point: Point, free: Mask) -> Derivatives:
     """Gradient and Hessian blocks of J in W and the entries of B where `free` (T, T) is True."""
-    model = point.model
     s, t = np.nonzero(free)
-    if model.loss.smooth:
+    BW, BB = edge_blocks(point, s, t, loss_slopes(point))
+    if point.model.smooth_in_W:
         WW = point.hessian_W()
-        BW, BB = edge_blocks(point, s, t, point.loss_gradient)
     else:
-        u = kinked_multipliers(point)
-        loss_gradient = fenchel(point, u).pull / point.loss_weight
         N, WW = free_directions(point)
-        BW, BB = edge_blocks(point, s, t, loss_gradient)
         BW = BW @ N
     return Derivatives(
         gradient_B=point.gradient_B[s, t],

@@ -97,7 +97,7 @@ def tangent_variables(point: Point) -> Variables:
     WW, BW = free_part(base, WW, BW)
     slope = F @ base.coupling_gradient_B.ravel()[places] + tangent.slope
     BB = F @ BB @ F.T + np.diag(tangent.curvature)
-    if point.model.loss.smooth:
+    if point.model.smooth_in_W:
         slope = slope - BW @ np.linalg.solve(WW, base.gradient_W.T.ravel())
     if bounded := len(Z) == len(places) and not point.model.transfer.feasible(T).signed:
         slope, BW, BB = F.T @ slope, F.T @ BW, F.T @ BB @ F

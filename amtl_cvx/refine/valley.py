@@ -76,7 +76,7 @@ def _newton_moves(point: Point, trust: Trust) -> Iterator[Array]:
         except sl.LinAlgError:
             continue
         move = -solved(factor, local.BW.T @ step)
-        if not point.model.loss.smooth:
+        if not point.model.smooth_in_W:
             move = free_directions(point)[0] @ move
         if known is None or np.linalg.norm(move - known) > _SAME * np.linalg.norm(known):
             yield move.reshape(point.W.shape[::-1]).T

@@ -18,10 +18,9 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from amtl_cvx.certificate.curvature import edge_blocks
-from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.problem.coupling import residual, slope_B
-from amtl_cvx.subproblems.kinks import free_directions
+from amtl_cvx.subproblems.kinks import free_directions, loss_slopes
 from amtl_cvx.tasks import Array, Indices
 from amtl_cvx.transfer import Atoms, TransferPenalty
 
@@ -67,24 +66,18 @@ class Variables(NamedTuple):
 def coupling_blocks(point: Point, sources: Indices, targets: Indices) -> tuple[Array, Array, Array, Array]:
     """WW, BW and BB without what the penalty adds to them, and c grad l (T, d) by tasks.
 
-    For a loss with kinks W stands for its moves in the directions that rows on their kinks leave free: BW is
-    for all of W then, and WW comes with them (see `free_part`).
+    Where J has kinks in W it stands for its moves along which J is smooth: BW is for all of W then, and WW
+    comes with them (see `free_part`).
     """
-    if point.model.loss.smooth:
-        WW, gradient = point.hessian_W(), point.loss_gradient
-    else:
-        u = kinked_multipliers(point)
-        gradient = fenchel(point, u).pull / point.loss_weight
-        WW = np.empty((0, 0))
+    WW, gradient = point.hessian_W() if point.model.smooth_in_W else np.empty((0, 0)), loss_slopes(point)
     none = np.zeros((len(sources), point.tasks.T))
     BW, BB = edge_blocks(point, sources, targets, gradient, rates=none)
     return WW, BW, BB, (point.problem.task_weight * gradient).T
 
 
 def free_part(point: Point, WW: Array, BW: Array) -> tuple[Array, Array]:
-    """WW and BW in the directions in which W moves: all of them unless the loss has kinks."""
-    model = point.model
-    if model.loss.smooth:
+    """WW and BW in the directions in which W moves: all of them unless J has kinks in W."""
+    if point.model.smooth_in_W:
         return WW, BW
     N, WW = free_directions(point)
     return WW, BW @ N

@@ -43,7 +43,7 @@ reports/gpu/figures.json, taken over by hand. None: not measured, and auto stays
 
 log = logging.getLogger(__name__)
 
-_EVERY_SIZE: Mapping[str, int | None] = {"W": 0, "W-cone": 0, "B": 0, "B-cone": 0}
+_EVERY_SIZE: Mapping[str, int | None] = {"W": 0, "W-cone": 0, "W-omega": 0, "B": 0, "B-cone": 0}
 _NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
 
 

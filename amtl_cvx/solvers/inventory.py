@@ -11,11 +11,12 @@ from typing import Literal
 
 from amtl_cvx.errors import SolverUnavailableError
 
-Step = Literal["W", "W-cone", "B", "B-cone"]
+Step = Literal["W", "W-cone", "W-omega", "B", "B-cone"]
 
 CHAINS: Mapping[Step, tuple[str, ...]] = {
     "W": ("CLARABEL", "SCS", "OSQP"),
     "W-cone": ("CLARABEL", "SCS"),
+    "W-omega": ("CLARABEL", "SCS"),
     "B": ("CLARABEL", "OSQP", "SCS"),
     "B-cone": ("CLARABEL", "SCS"),
 }

@@ -118,7 +118,10 @@ def _has_values(problem: cp.Problem) -> bool:
 
 def _options(name: str, step: Step, problem: cp.Problem, limit: float) -> Mapping[str, Any]:
     options = {**_OPTIONS[name], _TIME_LIMITS[name]: OWN_LIMIT * limit}
-    if (name, step) == ("CLARABEL", "B-cone"):  # these end at 1e-10; asking for more costs a fallback
+    if name == "CLARABEL" and step in (
+        "B-cone",
+        "W-omega",
+    ):  # these end at 1e-10; asking for more costs a fallback
         options |= dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9)
     if name == "CLARABEL":
         options["direct_solve_method"] = "faer" if unknowns(problem) >= FAER_SIZE else "qdldl"

@@ -8,7 +8,8 @@ W-step, B fixed, one problem for the joint step and for a single task (theory.md
     one task   Q = k,  O = k v_t,  k = sqrt(coupling kappa_t),  kappa_t = 1 + sum_u B[t, u]^2,
                v_t = w_t - (W P)_t / kappa_t,  P = K K'                    d variables, one shape for all
 
-A quadratic penalty on W widens K (`problem.squares`) and changes nothing else; kappa_t = P_tt then.
+A quadratic penalty on W widens K (`problem.squares`) and changes nothing else; kappa_t = P_tt then. With one
+that has kinks the joint step is `penalised`.
 
 B-step, W fixed, whole or by column (W_-t is W without w_t; linear penalties only):
 
@@ -32,6 +33,7 @@ variables only.
 
 from amtl_cvx.subproblems.coupled import Coupled, joint_step, one_task, task_step
 from amtl_cvx.subproblems.halfstep import HalfStep, unit_of
+from amtl_cvx.subproblems.penalised import PenalisedWeightStep, compile_weight_step
 from amtl_cvx.subproblems.polish import exactly_feasible
 from amtl_cvx.subproblems.problems import Problems, kept
 from amtl_cvx.subproblems.transfer import (
@@ -48,6 +50,7 @@ __all__ = [
     "Coupled",
     "HalfStep",
     "LinearTransferStep",
+    "PenalisedWeightStep",
     "Problems",
     "TaskWeightStep",
     "TransferStep",
@@ -55,6 +58,7 @@ __all__ = [
     "WeightProblem",
     "WeightStep",
     "compile_transfer_step",
+    "compile_weight_step",
     "exactly_feasible",
     "joint_step",
     "kept",

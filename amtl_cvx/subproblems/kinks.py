@@ -19,6 +19,7 @@ import numpy as np
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.problem import Point
 from amtl_cvx.problem.kinks import DENSE_LIMIT
+from amtl_cvx.subproblems.tangents import tangent_moves
 from amtl_cvx.tasks import Array
 
 _STEPS, _REFUSED = 20, 1  # in all, and in a row without a better point
@@ -65,12 +66,24 @@ def _by_dual_steps(point: Point) -> Array:
     return best
 
 
+def loss_slopes(point: Point) -> Array:
+    """The gradients of the losses, or what multipliers of rows on kinks stand for, (d, T), without a_t."""
+    if point.model.loss.smooth:
+        return point.loss_gradient
+    slopes: Array = fenchel(point, kinked_multipliers(point)).pull / point.loss_weight
+    return slopes
+
+
 def free_directions(point: Point) -> tuple[Array, Array]:
-    """Orthonormal moves N (T d, m) of W, tasks stacked, that leave every row on its kink, and N'HN.
+    """Orthonormal moves N (T d, m) of W, tasks stacked, along which J is smooth, and its Hessian there.
+
+    They leave every row on its kink, or keep what a penalty on W has made of it (`tangents`).
 
     Which rows those are the solved W-step says, not the size of their multipliers: those of a heavy task that
     is interpolated lie as near to an end as its weight is large.
     """
+    if point.model.prox_omega is not None:
+        return tangent_moves(point)
     solved = point.kinked_problem
     if point.W.size <= DENSE_LIMIT:
         return solved.free_directions(point.kinked.on)

@@ -35,6 +35,7 @@ from amtl_cvx.subproblems.balance import moves, unbalanced
 from amtl_cvx.subproblems.halfstep import HalfStep
 from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.subproblems.roots import root_step
+from amtl_cvx.subproblems.tangents import prox_minimum
 from amtl_cvx.tasks import Array, TaskSet
 
 DENSE_SIZE = 500
@@ -158,6 +159,8 @@ def _minimise(point: Point) -> tuple[Point, bool]:
     tasks, loss = point.tasks, point.model.loss
     if not loss.smooth:
         return point.at(W=kinked_minimum(point)), True
+    if point.model.prox_omega is not None:
+        return prox_minimum(point), True
     moved, previous, factored = True, np.inf, False
     rooted = point.W.size <= DENSE_SIZE and _LOST < _distance(point.squares.L) <= _SINGULAR
     for count in range(_NEWTON_STEPS):

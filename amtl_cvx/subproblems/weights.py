@@ -11,7 +11,7 @@ import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
 
-from amtl_cvx.errors import SolveError
+from amtl_cvx.errors import ModelError, SolveError
 from amtl_cvx.losses import Loss
 from amtl_cvx.parallel import SharedMap
 from amtl_cvx.problem import Model, Point
@@ -51,7 +51,7 @@ class WeightProblem:
         self.T, self.d = T, d
         self.C, self.G, self.g = cp.Parameter(T * T * d), cp.Parameter(T * d * d), cp.Parameter(T * d)
         self.w = cp.Variable(T * d)
-        H = cp.reshape(_places(T, d) @ cp.hstack([self.C, self.G]), (T * d, T * d), order="F")
+        H = cp.reshape(stacked_places(T, d) @ cp.hstack([self.C, self.G]), (T * d, T * d), order="F")
         e = cp.Variable()
         objective = cp.quad_form(self.w, cp.psd_wrap(H)) - 2.0 * e
         problem = cp.Problem(cp.Minimize(objective), [e == self.g @ self.w])
@@ -166,6 +166,7 @@ class WeightStep:
         """
         if not model.loss.smooth:
             return cls.definition(tasks, model, backend=backend)
+        _refuse(model)
         size = sum(task.X.size for task in tasks) * tasks.d
         spread = not model.loss.quadratic and size >= SPREAD_SIZE
         return cls(
@@ -203,6 +204,7 @@ class TaskWeightStep:
     def compile(
         cls, tasks: TaskSet, model: Model, *, backend: Backend = AUTO, problems: Problems | None = None
     ) -> TaskWeightStep:
+        _refuse(model)
         return cls(problem=_weight_problem(1, tasks.d, problems), backend=backend.on_cpu())
 
     def minimise(self, step: Coupled, start: Array) -> HalfStep:
@@ -224,11 +226,20 @@ class TaskWeightStep:
         return HalfStep(point.W, total)
 
 
+def _refuse(model: Model) -> None:
+    """Raise `ModelError` for a penalty on W with kinks, which these problems do not have (`penalised`)."""
+    if (omega := model.prox_omega) is not None:
+        raise ModelError(
+            f"the penalty {omega.name} on W has kinks, its W-step is joint (compile_weight_step): choose"
+            " sweep 'joint'"
+        )
+
+
 def _weight_problem(T: int, d: int, problems: Problems | None) -> WeightProblem:
     return kept(problems).get(("W", T, d), lambda: WeightProblem(T=T, d=d))
 
 
-def _places(T: int, d: int) -> sp.csc_array:
+def stacked_places(T: int, d: int) -> sp.csc_array:
     """Where C (T, T, d) and G (T, d, d), in C order, stand in H: one column an entry, rows of H by column."""
     n = T * d
     t, u, i = np.indices((T, T, d)).reshape(3, -1)

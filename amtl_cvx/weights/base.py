@@ -14,6 +14,7 @@ import numpy as np
 from amtl_cvx.arrays import is_number
 from amtl_cvx.plugins import description_of, word_value
 from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.weights.tangent import Tangent, by_differences
 
 _HALVINGS = 60
 
@@ -50,6 +51,10 @@ class WeightPenalty(abc.ABC):
         """The subgradient ``(V - prox) / step`` at the prox of V, (d, T); one's own may round less."""
         Z: Array = (V - self.prox(V, step)) / step
         return Z
+
+    def tangent(self, V: Array, step: float) -> Tangent:
+        """The moves along which the prox of V (d, T) keeps its structure; by differences, or of one's own."""
+        return by_differences(lambda U: self.prox(U, step), V)
 
     def clip(self, Z: Array) -> Array:
         """Z where its conjugate is finite, else a point near Z where it is: of one's own, or s Z, s < 1."""

@@ -22,6 +22,7 @@ from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.plugins import check_weight
 from amtl_cvx.tasks import Array, Indices, TaskSet
 from amtl_cvx.weights.base import WeightPenalty
+from amtl_cvx.weights.tangent import Tangent
 from amtl_cvx.weights.variation import least_variation
 
 
@@ -118,6 +119,17 @@ class Fused(WeightPenalty):
         U = np.clip(np.cumsum(Z[:, row], axis=1)[:, :-1], -self.rho, self.rho)
         within[:, row] = np.diff(U, axis=1, prepend=0.0, append=0.0)
         return within
+
+    def tangent(self, V: Array, step: float) -> Tangent:
+        """Neighbours that are equal move together."""
+        (d, T), row = V.shape, self._row(V.shape[1])
+        W, moves = self.prox(V, step)[:, row], list[Array]()
+        for i in range(d):
+            for group in np.split(np.arange(T), np.flatnonzero(np.diff(W[i])) + 1):
+                move = np.zeros((d, T))
+                move[i, row[group]] = len(group) ** -0.5
+                moves.append(move)
+        return Tangent.of(np.array(moves), np.ones(len(moves)))
 
     def _row(self, T: int) -> Indices:
         """The numbers of the tasks along the row, (T,)."""

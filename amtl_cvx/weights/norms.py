@@ -20,6 +20,7 @@ import numpy as np
 from amtl_cvx.plugins import check_weight
 from amtl_cvx.tasks import Array
 from amtl_cvx.weights.base import WeightPenalty
+from amtl_cvx.weights.tangent import Tangent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,11 @@ class L1(WeightPenalty):
 
     def clip(self, Z: Array) -> Array:
         return np.clip(Z, -self.rho, self.rho)
+
+    def tangent(self, V: Array, step: float) -> Tangent:
+        """The weights that are not 0."""
+        kept = np.flatnonzero(np.abs(V.T.ravel()) > step * self.rho)
+        return Tangent(np.eye(V.size)[:, kept], np.ones(len(kept)))
 
     def bounds_W(self, T: int) -> bool:
         return True
@@ -125,6 +131,16 @@ class L21(WeightPenalty):
         length = np.linalg.norm(Z, axis=1, keepdims=True)
         within: Array = Z * (self.rho / np.maximum(length, self.rho))
         return within
+
+    def tangent(self, V: Array, step: float) -> Tangent:
+        """Rows that are not 0: along themselves, and turned, which the prox shortens."""
+        (d, T), length = V.shape, np.linalg.norm(V, axis=1)
+        kept = np.flatnonzero(length > step * self.rho)
+        moves, values = np.zeros((len(kept), T, d, T)), np.ones((len(kept), T))
+        for place, i in enumerate(kept):
+            moves[place, :, i] = np.linalg.qr(V[i][:, None], mode="complete")[0].T
+        values[:, 1:] -= step * self.rho / length[kept, None]
+        return Tangent.of(moves.reshape(-1, d, T), values.ravel())
 
     def bounds_W(self, T: int) -> bool:
         return True

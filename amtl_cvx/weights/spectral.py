@@ -24,6 +24,7 @@ import numpy as np
 from amtl_cvx.plugins import check_weight
 from amtl_cvx.tasks import Array
 from amtl_cvx.weights.base import WeightPenalty
+from amtl_cvx.weights.tangent import Tangent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,9 @@ class TraceNorm(WeightPenalty):
     def clip(self, Z: Array) -> Array:
         return _cut_off(Z, self.rho)
 
+    def tangent(self, V: Array, step: float) -> Tangent:
+        return _tangent(V, step * self.rho, 0.0)
+
     def bounds_W(self, T: int) -> bool:
         return True
 
@@ -119,6 +123,9 @@ class TraceNormSquared(WeightPenalty):
     def subgradient(self, V: Array, step: float) -> Array:
         return _cut_off(V / step, self._cut(V, step) / step)
 
+    def tangent(self, V: Array, step: float) -> Tangent:
+        return _tangent(V, self._cut(V, step), 2.0 * step * self.rho)
+
     def conjugate(self, V: Array) -> float:
         return float(_values(V).max(initial=0.0)) ** 2 / (4.0 * self.rho)
 
@@ -149,3 +156,32 @@ def _cut_off(V: Array, most: float) -> Array:
     U, values, Q = np.linalg.svd(V, full_matrices=False)
     W: Array = (U * np.minimum(values, most)) @ Q
     return W
+
+
+def _tangent(V: Array, cut: float, rate: float) -> Tangent:
+    """Moves of a matrix that keep its rank: of its singular values s, and of its singular vectors.
+
+    With f(s) = max(s - cut, 0) the derivative of the prox has, for every pair of which one is kept, the
+    eigenvectors u_i q_j' + u_j q_i' and u_i q_j' - u_j q_i' with [f(s_i) - f(s_j)] / (s_i - s_j) and
+    [f(s_i) + f(s_j)] / (s_i + s_j), f(s_i) / s_i for vectors beyond the values; for u_i q_i', i kept, 1, or
+    with a cut that follows their sum at this `rate` 1 / (1 + rate k) along the sum of all k.
+    """
+    U, values, Q = np.linalg.svd(V)
+    d, T = V.shape
+    k, most = int((values > cut).sum()), min(d, T)
+    moves, eigen = list[Array](), list[float]()
+    if k:
+        level = np.linalg.qr(np.ones((k, 1)), mode="complete")[0]
+        moves += [(U[:, :k] * level[:, j]) @ Q[:k] for j in range(k)]
+        eigen += [1.0 / (1.0 + rate * k)] + [1.0] * (k - 1)
+    f = np.maximum(values - cut, 0.0)
+    for i in range(k):
+        for j in range(i + 1, most):
+            one, other = np.outer(U[:, i], Q[j]), np.outer(U[:, j], Q[i])
+            moves += [(one + other) * 0.5**0.5, (one - other) * 0.5**0.5]
+            apart = values[i] - values[j]
+            eigen += [(f[i] - f[j]) / apart if j >= k else 1.0, (f[i] + f[j]) / (values[i] + values[j])]
+        beyond = [np.outer(U[:, i], q) for q in Q[most:]] + [np.outer(u, Q[i]) for u in U.T[most:]]
+        moves += beyond
+        eigen += [float(f[i] / values[i])] * len(beyond)
+    return Tangent.of(np.array(moves).reshape(-1, d, T), np.array(eigen))

@@ -1,3 +1,4 @@
+# More than 300 lines: one name a check, and where it is.
 """Independent checks of what is verified and of the verifier itself; each raises where something is wrong.
 
 Expected values come from loops (`literal`), differences, weak duality, closed forms, exact fractions or the
@@ -100,7 +101,14 @@ from checks.objective import (
     hessian_is_differences_of_the_gradient,
     objective_is_the_formula,
 )
-from checks.omegas import kinked_omegas_are_their_formulas, lines_of_steps_are_least
+from checks.omegas import (
+    gains_beside_a_kink_are_of_first_order,
+    kinked_gaps_are_no_less_than_the_gain,
+    kinked_omegas_are_their_formulas,
+    kinked_residuals_are_those_of_their_conditions,
+    lines_of_steps_are_least,
+    tangents_are_derivatives_of_the_prox,
+)
 from checks.outward import (
     cycles_carry_what_no_row_speaks_against,
     far_points_are_lower_and_far,
@@ -163,7 +171,11 @@ from checks.weights_exact import (
 )
 
 __all__ = [
+    "gains_beside_a_kink_are_of_first_order",
+    "kinked_gaps_are_no_less_than_the_gain",
     "kinked_omegas_are_their_formulas",
+    "kinked_residuals_are_those_of_their_conditions",
+    "tangents_are_derivatives_of_the_prox",
     "lines_of_steps_are_least",
     "bounds_of_single_tasks_hold",
     "falling_losses_have_no_minimum",

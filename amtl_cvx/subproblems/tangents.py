@@ -1,0 +1,163 @@
+r"""W-steps with a penalty on W that has kinks and a prox, exactly: min over W of F(W) + Omega(W).
+
+F, the losses and the coupling, is smooth. An outer step minimises its second-order model q plus Omega and
+goes there as far as J falls enough; for a quadratic loss the model is F. The model's minimum is found by
+
+* accelerated prox steps V+ = prox(V - q'(V) / h), h no less than the largest eigenvalue of H, from whose
+  start the kinks settle (which weights are 0, which tasks are equal, which rank W has);
+* Newton's method on the tangent there (`WeightPenalty.tangent`): with its moves N and the curvature C of
+  Omega along them V+ - N (N'HN + C)^-1 N'(q'(V+) + Z), Z the subgradient at V+, then one prox step. It is
+  taken where q + Omega does not rise. Once the kinks are those of the minimum it is Newton's method: the
+  last digits take one or two of them.
+
+Sources: Beck, Teboulle 2009; O'Donoghue, Candes 2015 (restarts); Lee, Sun, Saunders, Proximal Newton-type
+methods, 2014.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from amtl_cvx.arrays.cholesky import factored, solved
+from amtl_cvx.certificate.w_step import DENSE_LIMIT
+from amtl_cvx.certificate.weight_residuals import weight_part
+from amtl_cvx.problem import Point
+from amtl_cvx.problem.coupling import stacked_hessian
+from amtl_cvx.tasks import Array
+from amtl_cvx.weights import WeightPenalty
+
+_NEWTON_STEPS = 60
+_ACCURACY = 1e-13  # of every entry of the gradient, relative to its terms
+_NOISE = 1e-14  # relative change of J that is rounding
+_SHORTEST = 1e-10
+_ROUNDS, _PROX_STEPS = 60, 25  # of the model: prox steps, then one on the tangent
+_SETTLED = 1e-14  # of the largest entry: a prox step that moves nothing
+
+
+def prox_minimum(point: Point) -> Point:
+    """The point with W = argmin of J(., B); at rounding level the one of the smallest residual."""
+    previous = np.inf
+    for count in range(_NEWTON_STEPS):
+        miss = weight_part(point).misses.relative()
+        if count and (miss <= _ACCURACY or miss > 0.5 * previous):
+            break
+        found = lower_towards(point, _Model.at(point).minimum(point.W))
+        if found is point:
+            break
+        settled = point.objective - found.objective <= _NOISE * 10.0 * abs(point.objective)
+        previous, point = miss if settled or point.model.loss.quadratic else np.inf, found
+    return point
+
+
+def tangent_moves(point: Point) -> tuple[Array, Array]:
+    """Orthonormal moves N (T d, m) along which Omega is smooth at W, and the Hessian of J in W along them."""
+    omega, h = point.model.prox_omega, point.prox_rate
+    assert omega is not None
+    N, values = omega.tangent(point.W - point.smooth_gradient_W / h, 1.0 / h)
+    return N, N.T @ (point.smooth_hessian_W() @ N) + np.diag(h * (1.0 / values - 1.0))
+
+
+def lower_towards(point: Point, W: Array) -> Point:
+    """The farthest point towards W at which J falls by a part of what its model says."""
+    omega, move = point.model.prox_omega, W - point.W
+    assert omega is not None
+    value = point.objective
+    slope = float((point.smooth_gradient_W * move).sum()) + omega.value(W) - omega.value(point.W)
+    length = point.model.loss.step_length(point.tasks, move)
+    while length > _SHORTEST:
+        new = point.at(W=W if length == 1.0 else point.W + length * move)
+        if new.objective <= value + 1e-4 * length * slope + _NOISE * abs(value):
+            return new
+        length /= 2.0
+    return point
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Model:
+    """q(V) = <g, V - W> + (1/2) <V - W, H (V - W)>, and Omega."""
+
+    omega: WeightPenalty
+    blocks: Array
+    """a_t Hess L_t, (T, d, d)"""
+    K: Array
+    coupling: float
+    W: Array
+    gradient: Array
+    rate: float
+    """h, no less than the largest eigenvalue of H"""
+
+    @classmethod
+    def at(cls, point: Point) -> _Model:
+        omega, blocks, coupling = point.model.prox_omega, point.loss_hessians, point.square_weight
+        assert omega is not None
+        own = float(np.linalg.eigvalsh(blocks)[:, -1].max())
+        return cls(
+            omega=omega,
+            blocks=blocks,
+            K=point.K,
+            coupling=coupling,
+            W=point.W,
+            gradient=point.smooth_gradient_W,
+            rate=own + 2.0 * coupling * float(point.values_of_K[0]) ** 2,
+        )
+
+    def product(self, V: Array) -> Array:
+        """H V, (d, T)."""
+        own: Array = (self.blocks @ V.T[:, :, None])[:, :, 0].T
+        return own + 2.0 * self.coupling * ((V @ self.K) @ self.K.T)
+
+    def slope(self, V: Array) -> Array:
+        """q'(V), (d, T)."""
+        return self.gradient + self.product(V - self.W)
+
+    def value(self, V: Array) -> float:
+        """q + Omega."""
+        move = V - self.W
+        return float(((self.gradient + 0.5 * self.product(move)) * move).sum()) + self.omega.value(V)
+
+    def minimum(self, V: Array) -> Array:
+        """argmin of q + Omega, from V."""
+        least, dense = self.value(V), V.size <= DENSE_LIMIT
+        H = stacked_hessian(self.blocks, self.K, self.coupling) if dense else None
+        for _ in range(_ROUNDS):
+            V, still = self._prox_steps(V)
+            trial = V if H is None else self._on_tangent(V, H)
+            value, before = self.value(trial), self.value(V)
+            if value <= before + _NOISE * abs(before):
+                moved = float(np.abs(trial - V).max())
+                V, value = trial, min(value, before)
+                still = still or moved <= _SETTLED * float(np.abs(V).max())
+            else:
+                value = before
+            if still or not value < least:
+                break
+            least = value
+        return V
+
+    def _prox_steps(self, V: Array) -> tuple[Array, bool]:
+        """Some accelerated prox steps; whether the last of them moved nothing."""
+        ahead, momentum, h = V, 1.0, self.rate
+        for _ in range(_PROX_STEPS):
+            new = self.omega.prox(ahead - self.slope(ahead) / h, 1.0 / h)
+            if float(np.abs(new - V).max()) <= _SETTLED * float(np.abs(new).max(initial=0.0)):
+                return new, True
+            if float(((ahead - new) * (new - V)).sum()) > 0.0:
+                momentum = 1.0
+            grown = 0.5 * (1.0 + np.sqrt(1.0 + 4.0 * momentum**2))
+            ahead, V, momentum = new + (momentum - 1.0) / grown * (new - V), new, grown
+        return V, False
+
+    def _on_tangent(self, V: Array, H: Array) -> Array:
+        """The Newton step on the tangent of the prox at V, and a prox step from there."""
+        h = self.rate
+        ahead = V - self.slope(V) / h
+        V, (N, values) = self.omega.prox(ahead, 1.0 / h), self.omega.tangent(ahead, 1.0 / h)
+        if len(values):
+            pull = N.T @ (self.slope(V) + h * (ahead - V)).T.ravel()
+            curved = N.T @ (H @ N) + np.diag(h * (1.0 / values - 1.0))
+            with contextlib.suppress(np.linalg.LinAlgError):  # flat to the last digit: prox steps go on
+                V = V - (N @ solved(factored(curved), pull)).reshape(V.shape[::-1]).T
+        return self.omega.prox(V - self.slope(V) / h, 1.0 / h)
