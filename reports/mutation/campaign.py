@@ -25,6 +25,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -134,6 +135,7 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=PROCESSES)
     parser.add_argument("--list", action="store_true", help="print the sample and what is known of it")
     given = parser.parse_args()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and so would tests
     wanted = by_package(ROOT, count=given.count, seed=given.seed, only=given.only or ())
     results = Results(HERE / "figures.json", seed=given.seed)
     if given.key:
