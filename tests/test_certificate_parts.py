@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
+from typing import Any
 
+import cvxpy as cp
 import literal
 import numpy as np
 import pytest
-from cases import NONSMOOTH_CASES, SourceGroupL2, loss_id, random_tasks, random_transfer, tasks_for
+from cases import NONSMOOTH_CASES, Array, SourceGroupL2, loss_id, random_tasks, random_transfer, tasks_for
 from checks.points import amtl, anywhere, solved
 from checks.rational import fractions
 from scipy.optimize import lsq_linear
 
 from amtl_cvx.certificate import RowSums, certify, fenchel, residuals, w_step
+from amtl_cvx.certificate.b_step import transfer_evidence
+from amtl_cvx.certificate.bounds import WeightProblem
 from amtl_cvx.certificate.conjugate import _Judge
-from amtl_cvx.certificate.duals import Column
+from amtl_cvx.certificate.duals import Column, column_duals
 from amtl_cvx.certificate.escape import _names
 from amtl_cvx.certificate.factor import cholesky_factor
 from amtl_cvx.certificate.fenchel import _box_minimum
@@ -23,11 +28,14 @@ from amtl_cvx.certificate.newton import Newton, newton_step
 from amtl_cvx.certificate.room import price_room, rounding
 from amtl_cvx.certificate.streamed import disagreement
 from amtl_cvx.certificate.verdict import resolution
-from amtl_cvx.losses import Hinge, Loss, Quantile, Squared
+from amtl_cvx.losses import Hinge, Logistic, Loss, Quantile, Squared, SquaredHinge
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.subproblems.numpy_steps import minimal_weights
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import RowBudget
+from amtl_cvx.weights import Ridge
+
+ALONE = np.zeros((2, 2))
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
@@ -285,3 +293,89 @@ def test_a_hessian_is_factored_in_its_own_memory(rng: np.random.Generator) -> No
     assert factor is not None and np.shares_memory(factor.lower, H)
     lower = np.tril(factor.lower)
     np.testing.assert_allclose(lower @ lower.T, whole, rtol=1e-12, atol=1e-14)
+
+
+def test_a_root_that_is_mostly_rounding_bounds_no_gain(rng: np.random.Generator) -> None:
+    """K K' >= (1 - lost) L L' says nothing of W from lost = 1 on, and little before."""
+    tasks = random_tasks(rng, d=2, counts=(4, 5))
+    point = Problem(tasks, replace(amtl(Squared(), c=(1.0, 1.0)), omega=Ridge(rho=0.1))).at(
+        np.ones((2, 2)), ALONE
+    )
+    problem = w_step.weight_problem(point, None)
+    slope = problem.slope(None, True)
+    assert problem.gap(slope, True, sharp=True)[0].safe < np.inf
+    for lost in (0.6, 1.0):
+        squares = replace(problem.squares)
+        squares.__dict__["_factor"] = (problem.squares.L, lost)
+        gap, _ = replace(problem, squares=squares).gap(slope, True, sharp=True)
+        assert (gap.value, gap.safe) == (np.inf, np.inf)
+
+
+def test_tasks_without_cost_that_give_to_others_are_not_left_out() -> None:
+    """Tasks 1 and 2 cost nothing and copy each other; where 2 gives to 0 as well, 1 does by way of 2."""
+    X = [np.array([[1.0, 0.5], [-1.0, 0.25], [0.5, -1.0]]), np.eye(2), np.eye(2)]
+    tasks = TaskSet.from_arrays(X, [np.array([1.0, -1.0, 1.0]), np.ones(2), np.ones(2)])
+    model = amtl(SquaredHinge(), c=(1.0, 1.0, 1.0))
+    W = np.array([[0.1, 4.0, 8.0], [0.1, 4.0, 8.0]])
+    B = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 2.0], [0.0, 0.5, 0.0]])
+
+    def rest(B: Array) -> WeightProblem | None:
+        found = w_step.weight_problem(Problem(tasks, model).at(W, B), None).without_costless()
+        return None if found is None else found[0]
+
+    alone = rest(B)
+    assert alone is not None and alone.W.tolist() == [[0.1], [0.1]]
+    assert rest(B + [[0.0, 0.0, 0.0], [0.0, 0.0, 0.0], [1e-3, 0.0, 0.0]]) is None
+
+
+def test_the_error_of_a_newton_step_has_room_for_the_rounding_of_the_gradient(
+    rng: np.random.Generator,
+) -> None:
+    """A gradient that is off by r moves the minimum by up to r over the smallest eigenvalue."""
+    point = Problem(random_tasks(rng, d=2, counts=(4, 5)), amtl(Logistic(), c=(1.0, 1.0)))
+    for smallest in (1e-2, 1e2):
+        newton = Newton(0.0, 0.0, 1.0, smallest, None)
+        found = w_step._newton_error(point.at(np.zeros((2, 2)), ALONE), newton, 1e-9)
+        assert 1e-9 / smallest <= found <= 1.01e-9 / smallest
+
+
+def test_a_condition_that_is_known_has_no_reason(rng: np.random.Generator) -> None:
+    """One edge, so the condition is that of one column: 1."""
+    tasks, B = random_tasks(rng, d=3, counts=(4, 5)), np.array([[0.0, 0.5], [0.0, 0.0]])
+    found = transfer_evidence(Problem(tasks, amtl(Squared(), c=(1.0, 1.0))).at(rng.normal(size=(3, 2)), B))
+    assert found.condition == pytest.approx(1.0) and "condition_B" not in found.reasons
+
+
+def test_the_best_edges_are_found_without_least_squares(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows that are asked for a little above 0 are at the best b: pivoting ends there by itself."""
+    monkeypatch.setattr(Column, "nearest", None)
+    W, B = rng.normal(size=(6, 3)), np.array([[0.0, 0.3, 0.1], [0.2, 0.0, 0.4], [0.1, 0.2, 0.0]])
+    found = column_duals(W, B, np.full(3, 1e-3), 1.0)
+    exact = cp.Variable((3, 3), nonneg=True)
+    J = cp.sum_squares(W - W @ exact) + 1e-3 * cp.sum(exact)
+    least = cp.Problem(cp.Minimize(J), [cp.diag(exact) == 0.0]).solve(solver="CLARABEL")
+    here = float(((W - W @ B) ** 2).sum() + 1e-3 * B.sum())
+    assert found.gaps.sum() == pytest.approx(here - least, rel=1e-6)
+
+
+def test_rows_at_their_ends_that_press_outwards_are_left_there(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One box QP on the rows nearest to their kinks is enough where all others stay: it is solved once."""
+    asked = list[int]()
+    minimum = fenchel._RowProblem.minimum
+
+    def counted(problem: Any, v: Array, near: Array) -> Array:
+        asked.append(len(near))
+        return minimum(problem, v, near)
+
+    tasks = tasks_for(Hinge(), rng, d=2, counts=(60, 70))
+    point = Problem(tasks, amtl(Hinge(), c=(1.0, 1.0))).at(np.zeros((2, 2)), ALONE)
+    best = point.at(W=minimal_weights(point))
+    for name, value in (("minimum", counted), ("settled", lambda _, v: (v, False))):
+        monkeypatch.setattr(fenchel._RowProblem, name, value)
+    monkeypatch.setattr(fenchel, "DENSE_LIMIT", 0)
+    fenchel._kinked_multipliers(best)
+    assert asked == [2 * 4 + 20]

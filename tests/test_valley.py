@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import runpy
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from cases import Array
 from proven import exact_objective
 
 from amtl_cvx.certificate import certify
-from amtl_cvx.certificate.valley import down_the_valley, valley
+from amtl_cvx.certificate.valley import _lowest, down_the_valley, valley
 from amtl_cvx.problem import Problem
 from amtl_cvx.refine import plain_rounds, refine
 from amtl_cvx.subproblems.numpy_steps import minimal_weights
@@ -122,3 +123,28 @@ def test_a_fall_that_goes_on_as_a_predictor_grows_tenfold_does_not_pass() -> Non
     assert fall > 1e-6 * point.objective and lower.longest > 9.9 * point.longest
     told = valley(point, limit=1e-8 * point.objective)
     assert told is not None and told.deep and "J may have no minimum" in told.words
+    assert "longest predictor grows 10-fold" in told.words
+
+
+def test_a_predictor_of_exactly_ten_times_its_length_has_grown(
+    case: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lengths 5/2048 and 50/2048 are exact, and J falls from W = 0 on that way."""
+    problem = Problem(case.tasks, case.model)
+    short, long = np.zeros((case.tasks.d, 2)), np.zeros((case.tasks.d, 2))
+    short[:2, 0], long[:2, 0] = np.array([3.0, 4.0]) / 2048, np.array([30.0, 40.0]) / 2048
+    point, grown = problem.at(short, np.zeros((2, 2))), problem.at(long, np.zeros((2, 2)))
+    assert grown.longest == 10.0 * point.longest and grown.objective < point.objective
+    module = sys.modules[down_the_valley.__module__]
+    monkeypatch.setattr(module, "_grown", lambda _: [grown])
+    monkeypatch.setattr(module, "_steps", lambda *_, **__: ())
+    assert _lowest(point, least=0.0) == (grown, grown)
+
+
+@pytest.mark.parametrize("k, least, most", [(0.86, 5e-4, 1e-3), (0.8, 1e-3, 2e-3)])
+def test_a_fall_of_a_thousandth_of_j_is_deep(case: Any, k: float, least: float, most: float) -> None:
+    point = Problem(case.tasks, case.model).at(*on_the_slope(case, k))
+    high, low = (objective(case, *each) for each in (point, down_the_valley(point)))
+    assert least * high < high - low < most * high
+    told = valley(point, limit=1e-8 * point.objective)
+    assert told is not None and told.deep == (least >= 1e-3)
