@@ -212,3 +212,37 @@ def test_a_cut_lies_where_the_moments_disagree(rng: np.random.Generator, radius:
         assert cells.Cell(scale=below).home and not cells.Cell(scale=above).home
     at_once = cuts.place(scale, zoom, two_points(scale, np.zeros(4), np.zeros(4)))
     assert at_once is None  # the moments are those of the minimiser
+
+
+@pytest.mark.parametrize("size", [(1.0, 2.0), (2.0, 1.0)])
+def test_the_edge_to_cut_is_that_of_the_most_unsure_transfer(
+    rng: np.random.Generator, size: tuple[float, float]
+) -> None:
+    """Edges of the same spread: the source of the longer predictor, its mean and centre counted, is cut."""
+    tasks, model = random_tasks(rng, d=1, counts=(5, 7)), amtl()
+    problem = ExactProblem.read(tasks, model)
+    W, B = exact_matrix(np.array([[size[0] + 1.0, size[1] - 1.0]])), exact_matrix(np.zeros((2, 2)))
+    box = derive_box(tasks, model, problem.objective(W, B))
+    scale = polynomial.scale_problem(problem, box, W, B)
+    scale = replace(scale, radius=tuple(Fraction(1) for _ in scale.radius))
+    scale = replace(scale, linear={0: cuts.edge_of(scale, 0), 1: cuts.edge_of(scale, 1)})
+    centre = [float(each) for each in scale.centre]
+    mean = [(size[k] - centre[k]) for k in range(2)]
+    assert abs(centre[0]) > abs(centre[1])  # by its centre alone the first is always the longer one
+    moments = two_points(scale, np.array([*mean, 0.2, 0.2]), np.array([*mean, 0.6, 0.6]))
+    found = cuts.place(scale, Zoom.on(scale), moments)
+    assert found is not None and found[0] == int(size[1] > size[0])
+
+
+def test_a_part_keeps_nine_tenths_of_its_cell_at_most(rng: np.random.Generator) -> None:
+    """A cell from B = 5 to 7 whose moments lie at its upper end: the cut is a tenth of its width below."""
+    tasks, model = random_tasks(rng, d=1, counts=(5, 7)), amtl()
+    problem = ExactProblem.read(tasks, model)
+    W, B = exact_matrix(np.ones((1, 2))), exact_matrix(np.zeros((2, 2)))
+    scale = polynomial.scale_problem(problem, derive_box(tasks, model, problem.objective(W, B)), W, B)
+    scale = replace(scale, radius=(*scale.radius[:2], Fraction(1), Fraction(1)))
+    k = scale.edges[0]
+    ends = {0: {(k,): Fraction(1), (): Fraction(-5)}, 1: {(k,): Fraction(-1), (): Fraction(7)}}
+    moments = two_points(scale, np.array([1, 1, 6.9, 0.0]), np.array([1, 1, 7.0, 0.0]))
+    found = cuts.place(replace(scale, linear=ends), Zoom.on(scale), moments)
+    assert found is not None and found[0] == 0 and float(found[1]) == pytest.approx(6.8, abs=1e-6)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import cvxpy as cp
 import numpy as np
 import pytest
@@ -166,3 +168,30 @@ def test_the_logistic_step_matches_the_exponential_cones(rng: np.random.Generato
     )
     found: Array = minimal_weights(Problem(tasks, model).at(np.zeros((3, 1)), np.zeros((1, 1))))
     assert np.abs(found[:, 0] - w.value).max() <= 1e-6
+
+
+def test_at_the_limit_of_a_factor_it_is_still_taken(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Conjugate gradients that do not settle leave T d of exactly the limit to the factor."""
+    blocks = np.stack([np.eye(2), 2.0 * np.eye(2)])
+    system, R = WeightSystem(blocks=blocks, K=np.eye(2), coupling=0.5), rng.normal(size=(2, 2))
+    monkeypatch.setattr(numpy_steps, "DENSE_SIZE", 0)
+    monkeypatch.setattr(numpy_steps, "DENSE_LIMIT", R.size)
+    monkeypatch.setattr(WeightSystem, "_conjugate_gradients", lambda _, R, accuracy: (0.0 * R, False))
+    V, factored = system.solve(R, accuracy=np.full((2, 2), 1e-14))
+    assert factored and pytest.approx(R / [[2.0], [3.0]], abs=1e-14) == V
+
+
+def test_the_seconds_of_a_step_are_its_own(rng: np.random.Generator) -> None:
+    problem, began = (
+        Problem(random_tasks(rng, d=2, counts=(4, 5)), make_model(mu=1.0, coupling=1.0)),
+        time.perf_counter(),
+    )
+    found = DirectWeightStep().solve(problem.at(np.zeros((2, 2)), np.zeros((2, 2))))
+    assert 0.0 < found.solved.seconds <= time.perf_counter() - began
+
+
+def test_the_distance_from_singular_is_that_of_the_least_value() -> None:
+    assert numpy_steps._distance(np.diag([1.0, 1e-8])) == pytest.approx(1e-8)
+    assert numpy_steps._distance(np.zeros((2, 2))) == 0.0

@@ -170,3 +170,22 @@ def test_a_minimum_with_long_predictors_is_reached() -> None:
     tasks = TaskSet.from_arrays(X, [[1.0 + s, 1.0 - s] for s in (0.5, 0.02)])
     found = fit(tasks, make_model(mu=0.1, coupling=1.0), options=Options(engine="fast"))
     assert found.status is Status.CERTIFIED
+
+
+@pytest.mark.parametrize("unit", [1.0, 10.0])
+def test_a_direction_is_carried_the_way_in_which_more_is_lent(unit: float) -> None:
+    """Lent are 1/2, 1/2 one way and 3/5 the other: 1/2 by their squares against 9/25."""
+    own = OwnSpaces((np.eye(2)[:, :1], np.eye(2)[:, :1], np.eye(2)))
+    W = np.array([[1.0, 1.0, 1.0], [0.5, 0.5, -0.6]])
+    for sign in (1.0, -1.0):
+        ((pair, u),) = outside._carriers(own, unit * W * [[1.0], [sign]])
+        assert pair == [0, 1] and u == pytest.approx([0.0, sign])
+
+
+def test_nothing_found_farther_out_counts_as_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outside, "farther", lambda *_, **__: None)
+    problem, growth = lending(), Growth()
+    for _ in range(LOOK):
+        growth.see(problem.at(*lent(1e3)), tol=1e-8)
+    assert growth.ratio is not None and growth.ratio > 1.0
+    assert growth.lower == 0 and growth.far_objective is None

@@ -296,3 +296,15 @@ def test_along_a_valley_nothing_moves_where_J_cannot_fall() -> None:
     )
     start = Problem(tasks, model).at(np.zeros((1, 2)), np.array([[0.0, 1.0], [1.0, 0.0]]))
     assert along_valley(start, start, Trust()) is start
+
+
+def test_the_model_predicts_the_fall_of_j_near_a_minimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To second order: from the second step on J falls by what was predicted, to a fifth."""
+    ratios, adapt = list[float](), Trust.adapt
+    monkeypatch.setattr(Trust, "adapt", lambda self, ratio: (ratios.append(ratio), adapt(self, ratio))[1])
+    rng = np.random.default_rng(0)
+    problem = Problem(random_tasks(rng, d=4, counts=(9, 12, 7)), make_model(mu=0.02, coupling=1.0))
+    start = problem.at(rng.normal(size=(4, 3)), np.full((3, 3), 0.2) - 0.2 * np.eye(3))
+    *_, last = newton_steps(start, trust=Trust())
+    assert np.count_nonzero(last.B) > 3
+    assert all(0.8 < ratio < 1.25 and ratio != 1.0 for ratio in ratios[1:6])

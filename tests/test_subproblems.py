@@ -32,10 +32,13 @@ from amtl_cvx.subproblems import (
     WeightStep,
     compile_transfer_step,
     joint_step,
+    polish,
     task_step,
 )
 from amtl_cvx.subproblems.balance import unbalanced
+from amtl_cvx.subproblems.coupled import LossModel
 from amtl_cvx.tasks import TaskSet
+from amtl_cvx.transfer import RowBudget
 
 every_weight = pytest.mark.parametrize("weights", WEIGHT_CASES, ids=weight_id)
 
@@ -238,3 +241,40 @@ def test_squared_compresses_and_logistic_keeps_its_rows(rng: np.random.Generator
     tasks = random_tasks(rng, counts=(30, 5))
     assert [len(task.y) for task in Model(loss=Squared(), transfer=make_model(mu=0, coupling=1).transfer,
                                           coupling=1.0).compress(tasks)] == [7, 5]  # fmt: skip
+
+
+@pytest.mark.parametrize("most", [2, 3, 60])
+def test_the_polish_by_the_prox_is_accelerated_as_its_source_says(
+    most: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FISTA with restarts by the gradient, from the two papers, written here."""
+    model = Model(transfer=RowBudget(mu=0.01, budget=0.5), coupling=1.0)
+    W, losses = rng.normal(size=(4, 4)) + 2.0 * rng.normal(size=(4, 1)), np.ones(4)
+    L = 2.0 * np.linalg.eigvalsh(W.T @ W)[-1]
+    x = y = np.full((4, 4), 0.1) - 0.1 * np.eye(4)
+    start, t, restarts = x, 1.0, 0
+    for _ in range(most):
+        new = model.transfer.prox(y + 2.0 * W.T @ (W - W @ y) / L, 1.0 / L, losses)
+        if ((y - new) * (new - x)).sum() > 0.0:
+            t, restarts = 1.0, restarts + 1
+        after = (1.0 + np.sqrt(1.0 + 4.0 * t * t)) / 2.0
+        x, y, t = new, new + (t - 1.0) / after * (new - x), after
+    assert restarts or most < 60
+    monkeypatch.setattr(polish, "_PROX_STEPS", most)
+    assert polish.prox_polished(model, W, start, losses) == pytest.approx(x, abs=1e-9 if most < 60 else 1e-7)
+
+
+def test_a_model_of_a_wrong_shape_is_not_taken(rng: np.random.Generator) -> None:
+    """Of what a worker sends back, h must be (d, d) and r (d,), of finite numbers."""
+    tasks, model = random_tasks(rng, d=3, counts=(5, 6)), make_model(mu=1.0, coupling=1.0)
+    accepted = list[bool]()
+
+    def spread(function: Any, items: Any, *, accept: Any) -> Any:
+        for h, r in (((3, 3), (3,)), ((2, 2), (3,)), ((3, 3), (2,))):
+            accepted.append(accept(0, (np.ones(h), np.ones(r))) is not None)
+        accepted.append(accept(0, (np.full((3, 3), np.nan), np.ones(3))) is not None)
+        return [(np.eye(3), np.zeros(3)) for _ in items]
+
+    step = joint_step(Problem(tasks, model).at(np.zeros((3, 2)), np.zeros((2, 2))))._replace(spread=spread)
+    LossModel.at(step, np.zeros((3, 2)))
+    assert accepted == [True, False, False, False]

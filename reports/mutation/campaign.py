@@ -62,6 +62,7 @@ VERIFIER = (
 NEAREST = {
     "certificate": (
         "certificate_parts",
+        "valley",
         "kinked",
         *VERIFIER,
         "escape",
@@ -92,6 +93,7 @@ NEAREST = {
     ),
     "refine": (
         "refine_parts",
+        "outside",
         "refine",
         "refine_penalties",
         "valley",
