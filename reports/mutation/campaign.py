@@ -137,7 +137,7 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=PROCESSES)
     parser.add_argument("--list", action="store_true", help="print the sample and what is known of it")
     given = parser.parse_args()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it, and so would tests
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the background, and by tests then
     wanted = by_package(ROOT, count=given.count, seed=given.seed, only=given.only or ())
     results = Results(HERE / "figures.json", seed=given.seed)
     if given.key:
