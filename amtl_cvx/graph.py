@@ -61,6 +61,8 @@ class TransferGraph:
         An entry is an edge when it (its size where `signed`) is larger than this.
     signed : bool
         Whether entries may be negative.
+    degree : int, optional
+        How many others a task should teach, where the penalty bounds the convex hull of that.
 
     Raises
     ------
@@ -85,6 +87,7 @@ class TransferGraph:
     losses: Array | None = None
     threshold: float = 0.0
     signed: bool = False
+    degree: int | None = None
 
     def __post_init__(self) -> None:
         B = snapshot(self.B, "B")
@@ -144,6 +147,12 @@ class TransferGraph:
         """How many edges are below 0."""
         return int(np.count_nonzero(self.adjacency < 0.0))
 
+    @property
+    def wider(self) -> int:
+        """How many tasks teach more than `degree` others, 0 where there is none."""
+        teaches = np.count_nonzero(self.adjacency, axis=1)
+        return 0 if self.degree is None else int(np.count_nonzero(teaches > self.degree))
+
     def two_way(self) -> tuple[tuple[int, int], ...]:
         """Pairs s < t with an edge in both directions."""
         both = np.triu((self.adjacency != 0) & (self.adjacency.T != 0))
@@ -167,8 +176,15 @@ class TransferGraph:
         turned = f", {self.negative} of them negative" if self.negative else ""
         return (
             f"{edges} among {self.T} tasks (entries of B {self._above}){turned}{mutual}. "
-            f"{name!r} teaches most: {given:.3g} in total, to {_count(pupils, 'task')}."
+            f"{name!r} teaches most: {given:.3g} in total, to {_count(pupils, 'task')}.{self._wider}"
         )
+
+    @property
+    def _wider(self) -> str:
+        if self.degree is None:
+            return ""
+        others = _count(self.degree, "other")
+        return f" Tasks that teach more than {others}, as the convex hull allows: {self.wider}."
 
     @property
     def _above(self) -> str:
@@ -221,6 +237,7 @@ class TransferGraph:
         return {
             "orientation": ORIENTATION,
             "threshold": self.threshold,
+            **({} if self.degree is None else {"degree": self.degree, "wider": self.wider}),
             "tasks": self._task_rows(),
             "edges": edges,
         }

@@ -171,3 +171,12 @@ def test_what_comes_in_is_copied() -> None:
 def test_bad_input_is_named(more: dict[str, object], message: str) -> None:
     with pytest.raises(DataError, match=message):
         TransferGraph(**{"B": np.zeros((2, 2)), "names": ("a", "b"), **more})  # type: ignore[arg-type]
+
+
+def test_rows_with_more_edges_than_a_degree_are_counted() -> None:
+    B = np.array([[0.0, 0.5, 0.5, 0.5], [0.1, 0.0, 0.2, 0.0], [0.0] * 4, [0.0, 0.3, 0.0, 0.0]])
+    graph = named(B, degree=1)
+    assert graph.wider == 2 and graph.above(0.1).wider == 1 and named(B).wider == 0
+    assert graph.describe().endswith("Tasks that teach more than 1 other, as the convex hull allows: 2.")
+    assert graph.to_dict()["degree"] == 1 and graph.to_dict()["wider"] == 2
+    assert "degree" not in named(B).to_dict() and "hull" not in named(B).describe()

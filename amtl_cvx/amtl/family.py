@@ -188,19 +188,31 @@ class AmtlFamily(Family):
 
     def graph(self, solution: Solution) -> TransferGraph:
         """The learned graph, `Solution.graph`."""
-        signed = solution.model.transfer.feasible(len(solution.B)).signed
-        return TransferGraph(B=solution.B, names=solution.task_names, losses=solution.losses, signed=signed)
+        found = solution.model.transfer.feasible(len(solution.B))
+        return TransferGraph(
+            B=solution.B,
+            names=solution.task_names,
+            losses=solution.losses,
+            signed=found.signed,
+            degree=found.most,
+        )
 
     def stored_graph(self, stored: Any, *, threshold: float) -> TransferGraph:
         """The graph of a stored run; edges may be negative where its penalty says so, or, if unknown, B."""
-        signed = False
+        signed, degree = False, None
         if stored.run.get("model"):
             try:
-                signed = stored.model.transfer.feasible(len(stored.B)).signed
+                found = stored.model.transfer.feasible(len(stored.B))
+                signed, degree = found.signed, found.most
             except (DataError, ModelError):
                 signed = bool((stored.B < 0.0).any())
         return TransferGraph(
-            B=stored.B, names=stored.task_names, losses=stored.losses, threshold=threshold, signed=signed
+            B=stored.B,
+            names=stored.task_names,
+            losses=stored.losses,
+            threshold=threshold,
+            signed=signed,
+            degree=degree,
         )
 
     def summary(self, solution: Solution) -> str:

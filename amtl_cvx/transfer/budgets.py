@@ -171,9 +171,3 @@ class TotalBudget(RowPriced):
     def conjugate(self, S: Array, losses: Array) -> float:
         D = (S - self.mu * losses[:, None])[~np.eye(len(S), dtype=bool)]
         return float(self.feasible(len(S)).limit(len(S)) * D.max(initial=-np.inf))
-
-    def mu_max(self, gain: Array, losses: Array) -> float:
-        raise ModelError(
-            "total-budget has no mu from which on there are no edges, as B sums to its total: give mu a"
-            " number, 0 lets the total alone decide"
-        )

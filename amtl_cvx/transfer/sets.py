@@ -51,6 +51,11 @@ class FeasibleSet(abc.ABC):
         """(T, T): the entries that are free, where the set is B >= 0 on these and 0 elsewhere; else None."""
         return None
 
+    @property
+    def most(self) -> int | None:
+        """How many others a task should teach, where the set is the convex hull of that; else None."""
+        return None
+
     def infeasibility(self, B: Array) -> float:
         """Largest entry of B - project(B); exactly 0 in the set."""
         return float(np.abs(B - self.project(B)).max())
@@ -166,6 +171,10 @@ class DegreeHull(FeasibleSet):
     words: ClassVar[str] = "B >= 0, diag(B) = 0, entries within the cap, row sums within degree times the cap"
     degree: int
     cap: float
+
+    @property
+    def most(self) -> int:
+        return self.degree
 
     def project(self, V: Array) -> Array:
         B = np.minimum(project_transfer(V), self.cap)
