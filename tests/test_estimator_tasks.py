@@ -15,6 +15,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils.fixes import parse_version
 
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.estimators import AMTLClassifier, AMTLRegressor
@@ -98,6 +99,11 @@ def wrong(rows: Rows) -> dict[str, Any]:
         "X and y have the same row labels in another order": (
             lambda: given.fit(frame[["warm"]], pd.Series(y)[::-1], task=shop)
         ),
+        "sample_weight of 'north' must be >= 0, row 0 has -1": (
+            lambda: given.fit(X, y, task=shop, sample_weight=np.where(shop == "north", -1.0, 1.0))
+        ),
+        "sample_weight must have shape (60,)": lambda: given.fit(X, y, sample_weight=np.ones(59)),
+        "the weights of all rows are zero": lambda: given.fit(X, y, sample_weight=np.zeros(60)),
         "AMTLRegressor takes the losses squared, huber, quantile, poisson, got 'logistic'": (
             lambda: clone(given).set_params(loss="logistic").fit(X, y)
         ),
@@ -119,24 +125,29 @@ def test_what_is_wrong_is_said_in_one_line(rows: Rows) -> None:
 def test_searches_and_pipelines_carry_the_tasks(rows: Rows) -> None:
     """Each score is that of a fit by hand, folds by groups that cut across the tasks."""
     X, y, shop = rows
-    groups, grid = np.arange(60) // 5, {"coupling": [0.02, 0.5]}
+    groups, grid, v = np.arange(60) // 5, {"coupling": [0.02, 0.5]}, 1.0 + np.arange(60) % 2
     folds = list(GroupKFold(2).split(X, y, groups))
     by_hand = [
         [
             AMTLRegressor(engine="fast", coupling=c)
-            .fit(X[train], y[train], task=shop[train])
-            .score(X[test], y[test], task=shop[test])
+            .fit(X[train], y[train], task=shop[train], sample_weight=v[train])
+            .score(X[test], y[test], task=shop[test], sample_weight=v[test])
             for train, test in folds
         ]
         for c in grid["coupling"]
     ]
-    search = GridSearchCV(AMTLRegressor(engine="fast"), grid, cv=GroupKFold(2))
-    search.fit(X, y, task=shop, groups=groups)
+    estimator = AMTLRegressor(engine="fast").set_fit_request(sample_weight=True)
+    estimator.set_score_request(sample_weight=True)
+    search = GridSearchCV(estimator, grid, cv=GroupKFold(2))
+    search.fit(X, y, task=shop, groups=groups, sample_weight=v)
     np.testing.assert_allclose(search.cv_results_["mean_test_score"], np.mean(by_hand, axis=1))
     assert search.best_estimator_.predict(X, task=shop).shape == (60,)
-    line = make_pipeline(StandardScaler(), AMTLRegressor(engine="fast", coupling=0.5, standardize=False))
-    found = cross_val_score(line, X, y, cv=GroupKFold(2), params={"task": shop, "groups": groups})
-    np.testing.assert_allclose(found, by_hand[1])
+    if parse_version(sklearn.__version__) >= parse_version("1.8"):  # before, a pipeline scores without tasks
+        last = clone(estimator).set_params(coupling=0.5, standardize=False)
+        line = make_pipeline(StandardScaler().set_fit_request(sample_weight=True), last)
+        routed = {"task": shop, "groups": groups, "sample_weight": v}
+        found = cross_val_score(line, X, y, cv=GroupKFold(2), params=routed)
+        np.testing.assert_allclose(found, by_hand[1])
 
 
 def test_a_scorer_of_scikit_learn_takes_the_tasks_from_their_column(rows: Rows) -> None:

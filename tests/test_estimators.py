@@ -15,7 +15,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from amtl_cvx import Logistic, LossWeightedL1, Model, Options, RowBudget, TaskSet, fit
-from amtl_cvx.errors import ModelError
+from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.estimators import AMTLClassifier, AMTLRegressor
 
 PLAIN = {"standardize": False, "intercept": False}
@@ -81,6 +81,60 @@ def test_it_is_fit_on_the_same_tasks(rows: Rows) -> None:
     assert found.certificate_.passes and found.certificate_.level == "C2"
 
 
+def test_weights_of_rows_are_those_of_scikit_learn(rows: Rows, rng: np.random.Generator) -> None:
+    X, y, shop = rows
+    weights = rng.uniform(0.1, 3.0, 60)
+    settings = {"coupling": 0.3, "method": "stl", "engine": "fast", **PLAIN}
+    found = AMTLRegressor(**settings).fit(X, y, task=shop, sample_weight=weights)
+    signs = AMTLClassifier(**settings).fit(X, y > 0, task=shop, sample_weight=weights)
+    for t, name in enumerate(found.tasks_):
+        mine, v = shop == name, weights[shop == name]
+        ridge = Ridge(alpha=v.sum() * 0.3, fit_intercept=False).fit(X[mine], y[mine], sample_weight=v)
+        np.testing.assert_allclose(found.coef_[t], ridge.coef_, rtol=1e-9)
+        known = LogisticRegression(C=1 / (0.6 * v.sum()), fit_intercept=False, tol=1e-10)
+        known.fit(X[mine], y[mine] > 0, sample_weight=v)
+        np.testing.assert_allclose(signs.coef_[t], known.coef_[0], rtol=1e-5)
+
+
+def test_a_weight_of_two_is_the_row_twice_and_none_its_absence(rows: Rows) -> None:
+    """With transfer, preparation and "inverse-sqrt"; a shop whose rows all have weight 0 is no task."""
+    X, y, shop = rows
+    times = np.where(shop == "south", 0, np.arange(60) % 3)
+    estimator = AMTLRegressor(task_weights="inverse-sqrt", omega="ridge:0.01", **FAST)
+    weighted = clone(estimator).fit(X, y, task=shop, sample_weight=times)
+    X_each, y_each, shop_each = (np.repeat(each, times, axis=0) for each in rows)
+    repeated = clone(estimator).fit(X_each, y_each, task=shop_each)
+    assert weighted.tasks_.tolist() == repeated.tasks_.tolist() == ["east", "north"]
+    np.testing.assert_allclose(weighted.B_, repeated.B_, rtol=1e-6, atol=1e-9)
+    np.testing.assert_allclose(weighted.coef_, repeated.coef_, rtol=1e-7)
+    np.testing.assert_allclose(weighted.intercept_, repeated.intercept_, rtol=1e-7)
+    with pytest.raises(DataError, match="task 'south' is not among those of the fit"):
+        weighted.predict(X, task=shop)
+
+
+def test_classes_have_weights(rows: Rows) -> None:
+    X, y, shop = rows
+    animal = np.where(y > 1, "cat", "dog")
+
+    def found(weights: Any, **given: Any) -> Array:
+        coef: Array = (
+            AMTLClassifier(mu=2.0, **given, **FAST).fit(X, animal, task=shop, sample_weight=weights).coef_
+        )
+        return coef
+
+    once = np.where(y > 0, 1.0, 0.5)
+    by_class = found(once, class_weight={"cat": 3.0})
+    np.testing.assert_allclose(by_class, found(once * np.where(animal == "cat", 3.0, 1.0)), rtol=1e-7)
+    even = once.copy()
+    for name in SHOPS:
+        for label in ("cat", "dog"):  # each has half of what the shop weighs
+            mine = (shop == name) & (animal == label)
+            even[mine] *= once[shop == name].sum() / (2 * once[mine].sum())
+    np.testing.assert_allclose(found(once, class_weight="balanced"), found(even), rtol=1e-7)
+    with pytest.raises(ValueError, match="class_weight"):
+        found(None, class_weight="unbalanced")
+
+
 @pytest.mark.parametrize("standardize", [False, True])
 @pytest.mark.parametrize("intercept", [False, True])
 def test_coefficients_are_in_the_units_of_X(standardize: bool, intercept: bool, rows: Rows) -> None:
@@ -138,7 +192,7 @@ def test_classes_of_tasks_are_those_that_occur_in_them(classes: tuple[Array, Any
         [X[mine] for mine, _ in parts], [np.where(animal[mine] == label, 1, -1) for mine, label in parts]
     )
     plain = clone(found).set_params(**PLAIN).fit(X, animal, task=site)
-    model = Model(loss=Logistic(), transfer=LossWeightedL1(mu=0.1), coupling=0.05)
+    model = Model(loss=Logistic(), transfer=LossWeightedL1(mu=0.5), coupling=0.05)
     np.testing.assert_allclose(plain.B_, fit(tasks, model, options=Options(engine="fast")).B, atol=1e-9)
 
 
@@ -163,7 +217,7 @@ def test_parameters_are_kept_as_given_and_read_by_the_fit(rows: Rows) -> None:
         assert all(estimator.get_params()[name] == value for name, value in given.items())
         return float(estimator.fit(X, y, task=shop).solution_.model.mu)
 
-    assert price() == 0.1 and price(mu=0.2) == 0.2
+    assert price() == 0.5 and price(mu=0.2) == 0.2
     assert price(transfer=penalty) == 0.3 and price(transfer=penalty, mu=0.2) == 0.2
     assert price(transfer="row-budget:mu=0.4,budget=1") == 0.4
     assert price(transfer="row-budget:mu=0.4,budget=1", mu=0.2) == 0.2 and penalty.mu == 0.3

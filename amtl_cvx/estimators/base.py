@@ -12,10 +12,10 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from amtl_cvx.arrays import Array, Labels, check_aligned
+from amtl_cvx.arrays import Array, Labels, check_aligned, frozen
 from amtl_cvx.errors import ModelError
 from amtl_cvx.estimators.compiled import compiled
-from amtl_cvx.estimators.given import Given, codes_of, divided
+from amtl_cvx.estimators.given import Rows, codes_of, divided, grouped
 from amtl_cvx.experiment.jobs import fitted
 from amtl_cvx.families import Method
 from amtl_cvx.losses import LOSSES, Loss, make_loss
@@ -24,10 +24,11 @@ from amtl_cvx.preparation import Preparation
 from amtl_cvx.problem import Model
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import TaskSet
+from amtl_cvx.tasks.weights import stacked_weights
 from amtl_cvx.transfer import TransferPenalty, make_transfer
 from amtl_cvx.weights import WeightPenalty
 
-_MU = 0.1
+_MU = 0.5
 """The price of transfer where neither `mu` nor `transfer` says one."""
 
 
@@ -85,18 +86,18 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self.max_rounds = max_rounds
         self.task_column = task_column
 
-    def _read(self, X: Any, y: Any, task: Any, **how: Any) -> tuple[Array, Any, Any]:
-        """Rows and targets as arrays, and the label of each row's task; sets `n_features_in_` and names."""
+    def _read(self, X: Any, y: Any, task: Any, weights: Any, *, numeric: bool) -> Rows:
+        """The rows as arrays; sets `n_features_in_` and `feature_names_in_`."""
         features, task = divided(X, task, self.task_column)
         check_aligned(features, y, "X and y")
-        rows, targets = validate_data(self, features, y, dtype=np.float64, **how)
-        return rows, targets, task
+        found, targets = validate_data(self, features, y, dtype=np.float64, y_numeric=numeric)
+        codes, names = grouped(task, len(found))
+        rows = Rows(found, targets, codes, names, stacked_weights(weights, features, len(found)))
+        return rows.that_count()
 
-    def _learn(
-        self, rows: Array, given: Given, predictors: Sequence[Predictor], *, labels: Labels | None = None
-    ) -> None:
+    def _learn(self, rows: Rows, predictors: Sequence[Predictor], *, labels: Labels | None = None) -> None:
         """Fit one predictor for each of `predictors`, and set the attributes."""
-        model, options, tasks = self._model(), self._options(), self._tasks(rows, given, predictors)
+        model, options, tasks = self._model(), self._options(), self._tasks(rows, predictors)
         tasks = replace(tasks, labels=tasks.labels if labels is None else labels)
         preparation = Preparation.learn(tasks, standardize=self.standardize, intercept=self.intercept)
         solution = fitted(preparation.apply_tasks(tasks), model, self.method, options)
@@ -106,22 +107,24 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self.B_, self.graph_ = solution.B, solution.graph
         self.n_iter_ = max((record.round for record in solution.history), default=0)
         self.coef_, self.intercept_ = _in_units_of_X(solution.predictors, preparation)
-        self._known = given.names
-        self._places = np.full((len(given.names), 1 + max(each.answer for each in predictors)), -1)
+        self._known = rows.names
+        self._places = np.full((len(rows.names), 1 + max(each.answer for each in predictors)), -1)
         for place, each in enumerate(predictors):
             self._places[each.task, each.answer] = place
         if not self.certificate_.passes:
             warnings.warn(_uncertified(self.solution_), ConvergenceWarning, stacklevel=3)
 
-    def _tasks(self, rows: Array, given: Given, predictors: Sequence[Predictor]) -> TaskSet:
-        """The data of every predictor; those of one task share its rows."""
-        parts = [np.flatnonzero(given.codes == t) for t in range(len(given.names))]
-        shared = [rows[part] for part in parts]
+    def _tasks(self, rows: Rows, predictors: Sequence[Predictor]) -> TaskSet:
+        """The data of every predictor; those of one task share its rows and weights."""
+        parts = [np.flatnonzero(rows.codes == t) for t in range(len(rows.names))]
+        shared = [rows.X[part] for part in parts]
+        weights = [None if rows.weights is None else frozen(rows.weights[part]) for part in parts]
         return TaskSet.from_arrays(
             [shared[each.task] for each in predictors],
             [each.targets[parts[each.task]] for each in predictors],
             names=[each.name for each in predictors],
             feature_names=getattr(self, "feature_names_in_", None),
+            sample_weight=[weights[each.task] for each in predictors],
         )
 
     def _model(self) -> Model:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from scipy.special import log_expit
 from sklearn.base import ClassifierMixin
 from sklearn.metrics import accuracy_score
+from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import check_classification_targets
 
-from amtl_cvx.arrays import Array, Labels, Mask
+from amtl_cvx.arrays import Array, Indices, Labels, Mask
 from amtl_cvx.errors import DataError
 from amtl_cvx.estimators.base import Estimator, Predictor
-from amtl_cvx.estimators.given import ALL, grouped
+from amtl_cvx.estimators.given import ALL, Rows
 from amtl_cvx.families import Method
 from amtl_cvx.losses import Logistic, Loss
 from amtl_cvx.transfer import TransferPenalty
@@ -46,6 +47,9 @@ class AMTLClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         As in `AMTLRegressor`.
     engine, solver, tol, max_rounds, task_column
         As in `AMTLRegressor`.
+    class_weight : mapping or "balanced", optional
+        Weights of the classes, which those of the rows are multiplied by. "balanced": in each task every
+        class weighs as much as the others.
 
     Attributes
     ----------
@@ -93,6 +97,7 @@ class AMTLClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         tol: float = 1e-8,
         max_rounds: int = 500,
         task_column: str | None = None,
+        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
     ) -> None:
         super().__init__(
             loss=loss,
@@ -110,8 +115,9 @@ class AMTLClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             max_rounds=max_rounds,
             task_column=task_column,
         )
+        self.class_weight = class_weight
 
-    def fit(self, X: Any, y: Any, *, task: Any = None) -> AMTLClassifier:
+    def fit(self, X: Any, y: Any, *, task: Any = None, sample_weight: Any = None) -> AMTLClassifier:
         """Learn the predictors of all tasks, or of all classes, and the graph between them.
 
         Parameters
@@ -122,6 +128,8 @@ class AMTLClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             Classes, text or numbers; every task has two of them at least.
         task : (N,) array_like, optional
             The task of each row, text or whole numbers. None: one task, "all".
+        sample_weight : (N,) array_like, optional
+            How often each row counts, >= 0.
 
         Returns
         -------
@@ -135,22 +143,22 @@ class AMTLClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         SolveError
             For a subproblem that no solver answers.
         """
-        rows, y, task = self._read(X, y, task)
-        check_classification_targets(y)
-        self.classes_, classes = np.unique(y, return_inverse=True)
-        given = grouped(task, len(rows))
-        present = np.zeros((len(given.names), len(self.classes_)), dtype=bool)
-        present[given.codes, classes] = True
-        _check_present(present, given.names, self.classes_)
+        rows = self._read(X, y, task, sample_weight, numeric=False)
+        check_classification_targets(rows.y)
+        self.classes_, classes = np.unique(rows.y, return_inverse=True)
+        present = np.zeros((len(rows.names), len(self.classes_)), dtype=bool)
+        present[rows.codes, classes] = True
+        _check_present(present, rows.names, self.classes_)
+        rows = rows._replace(weights=self._weights(rows, classes))
         signs = [np.where(classes == k, 1.0, -1.0) for k in range(len(self.classes_))]
         if len(self.classes_) == 2:
-            predictors = [Predictor(name, t, signs[1]) for t, name in enumerate(given.names)]
+            predictors = [Predictor(name, t, signs[1]) for t, name in enumerate(rows.names)]
         else:
             predictors = [
-                Predictor(self._against_rest(given.names[t], k), t, signs[k], k)
+                Predictor(self._against_rest(rows.names[t], k), t, signs[k], k)
                 for t, k in np.argwhere(present)
             ]
-        self._learn(rows, given, predictors, labels=_pair(self.classes_))
+        self._learn(rows, predictors, labels=_pair(self.classes_))
         return self
 
     def decision_function(self, X: Any, *, task: Any = None) -> Array:
@@ -199,6 +207,22 @@ class AMTLClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     def score(self, X: Any, y: Any, *, task: Any = None, sample_weight: Any = None) -> float:
         """The share of rows whose class is predicted, over the rows of all tasks."""
         return float(accuracy_score(y, self.predict(X, task=task), sample_weight=sample_weight))
+
+    def _weights(self, rows: Rows, classes: Indices) -> Array | None:
+        """The weights of the rows times those of their classes."""
+        if self.class_weight is None:
+            return rows.weights
+        given = np.ones(len(classes)) if rows.weights is None else rows.weights
+        if isinstance(self.class_weight, str) and self.class_weight == "balanced":
+            sums = np.zeros((len(rows.names), len(self.classes_)))
+            np.add.at(sums, (rows.codes, classes), given)
+            shares = sums.sum(axis=1) / (sums > 0.0).sum(axis=1)
+            of_row = shares[rows.codes] / sums[rows.codes, classes]
+        else:
+            of_class = compute_class_weight(self.class_weight, classes=self.classes_, y=rows.y)
+            of_row = of_class[classes]
+        weighted: Array = given * of_row
+        return weighted
 
     def _against_rest(self, task: str, k: int) -> str:
         """The name of the predictor that tells a class of a task from the rest."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.arrays import Indices, as_array, check_aligned, frame_numbers, group, is_frame, numbers
+from amtl_cvx.arrays import Array, Indices, as_array, check_aligned, frame_numbers, group, is_frame, numbers
 from amtl_cvx.errors import DataError
 
 ALL = "all"
@@ -54,15 +54,31 @@ def _check_numeric(X: Any, *, tasks_known: bool) -> None:
         raise DataError(f"{error}, or name it as task_column= if it holds the tasks") from error
 
 
-class Given(NamedTuple):
-    """The task of each row as a number, (N,), and the names of the tasks in their order."""
+class Rows(NamedTuple):
+    """What a fit is given, row by row."""
 
+    X: Array
+    y: Any
     codes: Indices
+    """The task of each row as a number, (N,)."""
     names: tuple[str, ...]
+    """Of the tasks, in their order."""
+    weights: Array | None
+
+    def that_count(self) -> Rows:
+        """Without rows of weight 0, and without tasks that have no others."""
+        if self.weights is None or self.weights.all():
+            return self
+        kept = np.flatnonzero(self.weights)
+        if not len(kept):
+            raise DataError("the weights of all rows are zero: give some of them more")
+        present, codes = np.unique(self.codes[kept], return_inverse=True)
+        names = tuple(self.names[t] for t in present)
+        return Rows(self.X[kept], self.y[kept], codes, names, self.weights[kept])
 
 
-def grouped(task: Any, count: int) -> Given:
-    """The tasks of `count` rows.
+def grouped(task: Any, count: int) -> tuple[Indices, tuple[str, ...]]:
+    """The task of each of `count` rows as a number, (count,), and the names of the tasks in their order.
 
     Labels of any kind are the names; whole numbers are sorted as such.
 
@@ -72,11 +88,11 @@ def grouped(task: Any, count: int) -> Given:
         For missing labels, fractions, and another number of labels than rows.
     """
     if task is None:
-        return Given(np.zeros(count, dtype=np.intp), (ALL,))
+        return np.zeros(count, dtype=np.intp), (ALL,)
     codes, names = group(_whole(task), "task")
     if len(codes) != count:
         raise DataError(f"task must have one label per row, it has {len(codes)} for {count} rows of X")
-    return Given(codes.astype(np.intp), names)
+    return codes.astype(np.intp), names
 
 
 def _whole(task: Any) -> NDArray[Any]:

@@ -10,7 +10,6 @@ from sklearn.metrics import r2_score
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.estimators.base import Estimator, Predictor
-from amtl_cvx.estimators.given import grouped
 
 
 class AMTLRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
@@ -21,7 +20,7 @@ class AMTLRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
     loss : str or Loss
         ``"squared"``, ``"huber:1.5"``, ``"quantile:0.9"``, ``"poisson"`` or an object.
     mu : float, optional
-        Price of transfer. None: what `transfer` says, else 0.1.
+        Price of transfer. None: what `transfer` says, else 0.5.
     coupling : float
         Weight of ||W - W B||_F^2, > 0.
     transfer : str or TransferPenalty
@@ -76,7 +75,7 @@ class AMTLRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
     array([2.])
     """
 
-    def fit(self, X: Any, y: Any, *, task: Any = None) -> AMTLRegressor:
+    def fit(self, X: Any, y: Any, *, task: Any = None, sample_weight: Any = None) -> AMTLRegressor:
         """Learn the predictors of all tasks and the graph between them.
 
         Parameters
@@ -87,6 +86,8 @@ class AMTLRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
             Numbers.
         task : (N,) array_like, optional
             The task of each row, text or whole numbers. None: one task, "all".
+        sample_weight : (N,) array_like, optional
+            How often each row counts, >= 0.
 
         Returns
         -------
@@ -100,9 +101,9 @@ class AMTLRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
         SolveError
             For a subproblem that no solver answers.
         """
-        rows, y, task = self._read(X, y, task, y_numeric=True)
-        given, targets = grouped(task, len(rows)), np.asarray(y, dtype=np.float64)
-        self._learn(rows, given, [Predictor(name, t, targets) for t, name in enumerate(given.names)])
+        rows = self._read(X, y, task, sample_weight, numeric=True)
+        targets = np.asarray(rows.y, dtype=np.float64)
+        self._learn(rows, [Predictor(name, t, targets) for t, name in enumerate(rows.names)])
         return self
 
     def predict(self, X: Any, *, task: Any = None) -> Array:
