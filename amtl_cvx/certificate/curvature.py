@@ -4,8 +4,10 @@
     B_st-w_u    rate[s, u] c_u grad l_u - 2 coupling (r_t [u = s] + M_ut w_s)
     B_st-B_pt   2 coupling w_s'w_p,   0 for different targets
 
-where rate[s, u] = d p_s / d(c_u l_u), for AMTL mu where u = s and 0 elsewhere. `LocalModel` holds J around a
-point to second order, and what rounding and the distance from the true first-order point can do to it.
+where rate[s, u] = d p_s / d(c_u l_u), for AMTL mu where u = s and 0 elsewhere. In coefficients x of atoms,
+B = base + E x and R = (P l + p0)'x + (Q l + q0)'x^2, these are E'(B-W) and E'(B-B)E, with (P + 2 x Q) in the
+place of the rates and 2 (Q l + q0) on the diagonal beside. `LocalModel` holds J around a point to second
+order in W and x, and what rounding and the distance from the true first-order point can do to it.
 """
 
 from __future__ import annotations
@@ -37,9 +39,14 @@ def reduced_hessian(
     `curvatures` holds phi'' of the rows of every task, where it is not that of the loss at W, and
     `loss_gradient` (d, T) what stands for grad L_t where these have kinks.
     """
-    model = point.model
     sources, targets = np.nonzero(free)
     BW, BB = edge_blocks(point, sources, targets, loss_gradient)
+    return _assembled(point, BW, BB, curvatures)
+
+
+def _assembled(point: Point, BW: Array, BB: Array, curvatures: tuple[Array, ...] | None) -> Array:
+    """The Hessian from its blocks, W-W from `curvatures` where these are given."""
+    model = point.model
     if curvatures is None:
         WW = point.hessian_W()
     else:
@@ -51,6 +58,27 @@ def reduced_hessian(
         WW = stacked_hessian(np.stack(blocks), point.K, model.coupling)
     H: Array = np.block([[WW, BW.T], [BW, BB]])
     return H
+
+
+def atom_blocks(point: Point, chosen: Indices, loss_gradient: Array | None = None) -> tuple[Array, Array]:
+    """Second derivatives of J in some coefficients and vec(W), (k, T d), and in those coefficients, (k, k).
+
+    `loss_gradient` as in `edge_blocks`.
+    """
+    atoms, T = point.problem.atoms, point.tasks.T
+    assert atoms is not None
+    E = atoms.E[:, chosen].tocsr()
+    places = np.flatnonzero(np.diff(E.indptr))
+    F, none = E[places].T, np.zeros((len(places), T))
+    BW, BB = edge_blocks(point, *np.divmod(places, T), loss_gradient, rates=none)
+    gradient = point.loss_gradient if loss_gradient is None else loss_gradient
+    weighted = (point.problem.task_weight * gradient).T
+    rates = atoms.rates(point.coefficients, chosen)
+    _, q = atoms.prices(point.weighted_losses)
+    return (
+        F @ BW + (rates[:, :, None] * weighted[None]).reshape(len(chosen), point.W.size),
+        F @ (F @ BB.T).T + np.diag(2.0 * q[chosen]),
+    )
 
 
 def edge_blocks(
@@ -99,22 +127,31 @@ def lower_curvatures(loss: RowLoss, z: Array, y: Array, spread: Array) -> Array:
 class LocalModel:
     """J around a point, to second order: gradient, reduced Hessian H, and S = D^-1/2 H D^-1/2.
 
-    `loss_gradient` (d, T) stands for grad L_t where the losses are linear near the point (`held`).
+    Beside W these are in the coefficients x of the penalty's atoms, entries of B for most; `free` are those
+    above their bound. `loss_gradient` (d, T) stands for grad L_t where losses are linear near the point.
     """
 
     def __init__(self, point: Point, *, loss_gradient: Array | None = None) -> None:
         tasks, model, W, B = point.tasks, point.model, point.W, point.B
         self.point, self.tasks, self.model, self.W, self.B = point, tasks, model, W, B
         self.loss_gradient = loss_gradient
-        self.free = B > 0
-        self.fixed = ~self.free & ~np.eye(tasks.T, dtype=bool)
+        atoms = point.problem.atoms
+        assert atoms is not None
+        self.atoms, self.x = atoms, point.coefficients
+        self.free = self.x > atoms.lo
+        self.fixed = ~self.free
         self.objective = point.objective
-        self.multipliers = point.gradient_B
-        prices = point.row_prices
-        assert prices is not None
+        self.multipliers = point.gradient_x
         inner = 2.0 * model.coupling * np.abs(W.T @ W)
         np.fill_diagonal(inner, 0.0)
-        self.sizes = prices + inner.max(axis=1)
+        p, q = atoms.prices(point.weighted_losses)
+        self.weight = abs(atoms.E).T
+        """(k, T T): the entries of every atom, by size."""
+        largest = np.repeat(inner.max(axis=1), tasks.T)
+        self.sizes = p + 2.0 * q * np.abs(self.x) + self.weight @ largest
+        gram = np.repeat(2.0 * model.coupling * (W**2).sum(axis=0), tasks.T)
+        self.curved = (self.weight**2) @ gram + 2.0 * q
+        """Second derivative of J in each x, but for atoms with several entries of one column."""
         self.H = self._hessian(point, self._rounding_of_scores())
         diagonal = np.diag(self.H)
         self.root = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
@@ -129,28 +166,28 @@ class LocalModel:
 
     def _hessian(self, point: Point, spread: list[Array]) -> Array:
         """H at a point with the smaller curvature of every row that is within `spread` of a kink."""
+        BW, BB = atom_blocks(point, np.flatnonzero(self.free), self.loss_gradient)
         if self.model.loss.quadratic or self.loss_gradient is not None:
-            return reduced_hessian(point, self.free, loss_gradient=self.loss_gradient)
+            return _assembled(point, BW, BB, None)
         curvatures = tuple(
             lower_curvatures(self.model.loss.on(task.sample_weight), task.X @ w, task.y, around)
             for task, w, around in zip(self.tasks, point.W.T, spread, strict=True)
         )
-        return reduced_hessian(point, self.free, curvatures)
+        return _assembled(point, BW, BB, curvatures)
 
     def noise(self) -> float:
         """What rounding can do to an eigenvalue of S: that of the eigenvalue, and that of r_t in B-W."""
-        s, t = np.nonzero(self.free)
         norms = np.linalg.norm(self.W, axis=0)
-        parts = np.linalg.norm(np.abs(self.W) + np.abs(self.W) @ self.B, axis=0)
-        cancelled = np.divide(parts[t], norms[s], out=np.zeros(len(s)), where=norms[s] > 0)
+        parts = np.linalg.norm(np.abs(self.W) + np.abs(self.W) @ np.abs(self.B), axis=0)
+        each = np.divide(parts[None], norms[:, None], out=np.zeros_like(self.B), where=norms[:, None] > 0)
+        cancelled = (self.weight @ each.ravel())[self.free]
         return _EPS * (
             len(self.S) * float(np.abs(self.S).sum(axis=1).max()) + float(np.linalg.norm(cancelled))
         )
 
     def relative_multipliers(self) -> Array:
-        """q_st over the size of its terms, of the entries at 0; 0/0 = 0."""
-        s, _ = np.nonzero(self.fixed)
-        q, sizes = self.multipliers[self.fixed], self.sizes[s]
+        """The multipliers over the size of their terms, of what is at its bound; 0/0 = 0."""
+        q, sizes = self.multipliers[self.fixed], self.sizes[self.fixed]
         relative: Array = np.divide(q, sizes, out=np.zeros_like(q), where=sizes > 0)
         return relative
 
@@ -199,65 +236,88 @@ class LocalModel:
         pull = np.abs(weight * self.point.problem.slopes_at_zero).max(axis=0)
         K = np.abs(self.point.K)
         W = 2.0 * self.model.coupling * (np.abs(self.W) @ K) @ K.T + pull
-        s, _ = np.nonzero(self.free)
-        return 4.0 * _EPS * float(np.linalg.norm(np.r_[W.T.ravel(), self.sizes[s]] / self.root))
+        return 4.0 * _EPS * float(np.linalg.norm(np.r_[W.T.ravel(), self.sizes[self.free]] / self.root))
 
     def pushed_to_zero(self) -> str:
-        """Which positive entry of B a prox step sends to 0, in words; "" where none."""
-        s, t = np.nonzero(self.free)
-        excess = self.multipliers[s, t] - self.root[self.W.size :] ** 2 * self.B[s, t]
-        if not len(s) or excess.max() < 0.0:
+        """Which positive entry of B a prox step sends to its bound, in words; "" where none."""
+        free = np.flatnonzero(self.free)
+        room = (self.x - self.atoms.lo)[free]
+        excess = self.multipliers[free] - self.root[self.W.size :] ** 2 * room
+        if not len(free) or excess.max() < 0.0:
             return ""
         i = int(np.argmax(excess))
         return (
-            f"{self._edge(s[i], t[i])} = {self.B[s[i], t[i]]:.1g} is positive and its gradient,"
-            f" {self.multipliers[s[i], t[i]]:.1g}, pushes it to 0: set it to 0, then judge again"
+            f"{self._above(free[i])} and its gradient, {self.multipliers[free[i]]:.1g}, pushes it"
+            f" {self._to_bound(free[i])}, then judge again"
         )
 
     def touching(self, reach: float) -> str:
         """Which positive entry of B or multiplier can be 0 within `reach`, in words; "" where none."""
-        s, t = np.nonzero(self.free)
-        lengths = self.B[s, t] * self.root[self.W.size :]
-        if len(s) and lengths[i := int(np.argmin(lengths))] <= reach:
+        free, fixed = np.flatnonzero(self.free), np.flatnonzero(self.fixed)
+        lengths = (self.x - self.atoms.lo)[free] * self.root[self.W.size :]
+        if len(free) and lengths[i := int(np.argmin(lengths))] <= reach:
             return (
-                f"{self._edge(s[i], t[i])} = {self.B[s[i], t[i]]:.1g} is positive, but can be 0 at the true"
+                f"{self._above(free[i])}, but can be {self._bound(free[i])} at the true"
                 " point, which is a Newton step away: refine the point"
             )
-        s, t = np.nonzero(self.fixed)
-        q, sizes = self.multipliers[s, t], self.sizes[s]
-        root = np.sqrt(2.0 * self.model.coupling) * np.linalg.norm(self.W, axis=0)[s]
+        q, sizes, root = self.multipliers[fixed], self.sizes[fixed], np.sqrt(self.curved[fixed])
         moved = float(np.abs(self.S).sum(axis=1).max()) * reach * root + 4.0 * _EPS * sizes
-        if not len(s) or (q > moved).all():
+        if not len(fixed) or (q > moved).all():
             return ""
         i = int(np.argmin(np.divide(q - moved, sizes, out=np.zeros_like(q), where=sizes > 0)))
         return (
-            f"{self._edge(s[i], t[i])} = 0 has the multiplier {q[i]:.1g}, which can be 0 within twice the"
-            f" Newton step (up to {rounded_up(moved[i], 1)}): strict complementarity is not certain"
+            f"{self._atom(fixed[i])} = {self._bound(fixed[i])} has the multiplier {q[i]:.1g}, which can be 0"
+            f" within twice the Newton step (up to {rounded_up(moved[i], 1)}): strict complementarity is not"
+            " certain"
         )
+
+    def _above(self, k: int) -> str:
+        lo, x = self.atoms.lo[k], self.x[k]
+        above = "positive" if lo == 0.0 else f"above its least, {lo:.1g},"
+        return f"{self._atom(k)} = {x:.1g} is {above}"
+
+    def _bound(self, k: int) -> str:
+        return f"{self.atoms.lo[k]:.3g}"
+
+    def _to_bound(self, k: int) -> str:
+        return f"to {self._bound(k)}: set it to {self._bound(k)}"
+
+    def _atom(self, k: int) -> str:
+        """The first entry of an atom in words; what an opposite one is at 0 counts below 0."""
+        column = self.atoms.E[:, [k]]
+        s, t = divmod(int(column.indices[0]), self.tasks.T)
+        return ("-" if column.data[0] < 0.0 else "") + self._edge(s, t)
 
     def _edge(self, s: int, t: int) -> str:
         return f"B[{s}, {t}] ({self.tasks.names[s]!r} helps {self.tasks.names[t]!r})"
 
     def moved(self, step: Array) -> Point:
-        """The point after a step given in lengths, its B not below 0."""
-        move_W, move_B = self.split(step)
-        return self.point.at(W=self.W + move_W, B=np.maximum(self.B + move_B, 0.0))
+        """The point after a step given in lengths, its B feasible."""
+        move_W, move_x = self._moves(step)
+        B = self.atoms.graph(np.maximum(self.x + move_x, self.atoms.lo))
+        return self.point.at(W=self.W + move_W, B=B)
 
     def split(self, step: Array) -> tuple[Array, Array]:
         """A step given in lengths as moves of W and B."""
+        move_W, move_x = self._moves(step)
+        move_B: Array = (self.atoms.E @ move_x).reshape(self.B.shape)
+        return move_W, move_B
+
+    def _moves(self, step: Array) -> tuple[Array, Array]:
+        """A step given in lengths as moves of W and x."""
         step = step / self.root
-        move_B = np.zeros_like(self.B)
-        move_B[self.free] = step[self.W.size :]
-        return step[: self.W.size].reshape(self.W.shape[::-1]).T, move_B
+        move_x = np.zeros_like(self.x)
+        move_x[self.free] = step[self.W.size :]
+        return step[: self.W.size].reshape(self.W.shape[::-1]).T, move_x
 
     def descend(self, vector: Array) -> tuple[float | None, tuple[Array, Array] | None]:
         """The largest fall of J along +- `vector` among points with negative curvature, and that move.
 
         Shown means: the mean of J at both ends lies below J, beyond rounding.
         """
-        _, move_B = self.split(vector)
-        shrinks = np.abs(move_B[self.free])
-        room = float((self.B[self.free][shrinks > 0] / shrinks[shrinks > 0]).min(initial=math.inf))
+        _, move_x = self._moves(vector)
+        shrinks, above = np.abs(move_x[self.free]), (self.x - self.atoms.lo)[self.free]
+        room = float((above[shrinks > 0] / shrinks[shrinks > 0]).min(initial=math.inf))
         J = self.objective
         length, best = min(room, math.sqrt(abs(J)) or 1.0), (0.0, vector)
         for _ in range(40):

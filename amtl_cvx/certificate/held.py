@@ -31,7 +31,7 @@ import numpy as np
 import scipy.linalg as sl
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.certificate.curvature import LocalModel, price_rates
+from amtl_cvx.certificate.curvature import LocalModel
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.problem import Point
@@ -205,15 +205,13 @@ class HeldRows:
             low, high = self.model.loss.on(task.sample_weight).domain(task.y)
             size = np.maximum(-low, high)
             terms[:, t] += weight[t] * self.model.loss.scale(task) * (np.abs(task.X).T @ size)
-        s, _ = np.nonzero(self.local.free)
-        sizes = np.r_[terms.T.ravel(), self.local.sizes[s]]
+        sizes = np.r_[terms.T.ravel(), self.local.sizes[self.local.free]]
         return 4.0 * _EPS * float(np.linalg.norm(sizes / self.local.root))
 
     def weight_change(self, t: int, reach: float) -> float:
         """Largest relative change of a_t within reach."""
-        s, _ = np.nonzero(self.local.free)
-        roots = self.local.root[self.W.size :]
-        rates = price_rates(self.model, self.tasks.T)[s, t] / roots
+        local = self.local
+        rates = local.atoms.rates(local.x, np.flatnonzero(local.free))[:, t] / local.root[self.W.size :]
         total = float(self.model.loss_weight(self.tasks, self.local.B)[t])
         return float(self.model.task_weight(self.tasks)[t] * np.linalg.norm(rates)) * reach / total
 

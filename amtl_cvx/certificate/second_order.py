@@ -2,7 +2,9 @@ r"""Second order: is a first-order point a strict local minimum of J, a saddle, 
 
 Let H be the Hessian of J on the free set, all of W and every B_st > 0 (`curvature.reduced_hessian`). H
 positive definite and strict complementarity (multiplier q_st = G_B[s, t] > 0 wherever B_st = 0) make a
-first-order point a strict local minimum; negative curvature makes it a saddle.
+first-order point a strict local minimum; negative curvature makes it a saddle. Of a penalty with atoms, B =
+base + E x, x >= lo, the coefficients x stand for the entries of B (a pair of them that are equal, the parts
+of either sign of one entry) and lo for 0.
 
 Where the rows of all tasks span few dimensions, H is taken in coordinates of these, of the columns of W and
 of one direction more (`rowspace`): the same eigenvalues, and S in these coordinates.
@@ -44,8 +46,7 @@ from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.held import HeldRows
 from amtl_cvx.certificate.residuals import infeasibility
 from amtl_cvx.errors import NotCertifiable
-from amtl_cvx.problem import Model, Point
-from amtl_cvx.tasks import TaskSet
+from amtl_cvx.problem import Point
 
 Verdict = Literal["strict local minimum", "saddle", "degenerate"]
 
@@ -69,11 +70,11 @@ class SecondOrder:
     definite : bool
         Whether it is positive beyond rounding.
     min_multiplier : float
-        Smallest q_st where B_st = 0, in units of J; infinite where every entry of B is positive.
+        Smallest q_st of what is at its bound, in units of J; infinite where every entry of B is positive.
     relative_multiplier : float
         Smallest q_st / (p_s + max over u != s of |2 coupling w_s'w_u|).
     min_positive_B : float
-        Smallest B_st > 0; infinite where there is none.
+        Smallest B_st > 0, or distance of what is free from its bound; infinite where there is none.
     free : int
         Number of free variables, T d plus the number of positive entries of B.
     held : int
@@ -119,15 +120,14 @@ def second_order(point: Point) -> SecondOrder:
     Raises
     ------
     NotCertifiable
-        For a penalty that is not linear in B >= 0, an infeasible B, more free
-        variables than `UNKNOWNS_LIMIT`.
+        For a penalty that is no sum of atoms, an infeasible B, more free variables than `UNKNOWNS_LIMIT`.
     DataError
         For a wrong shape, a NaN or an infinity.
     """
     point.problem.check()
     point.model.check_coupled("the curvature in W and B")
-    small, B = point.reduced, point.B
-    _refuse(small.tasks, small.model, B)
+    small = point.reduced
+    _refuse(small)
     held = None if small.model.loss.smooth else HeldRows(small)
     local = LocalModel(small) if held is None else held.local
     H, S = (local.H, local.S) if held is None else (held.H, held.S)
@@ -148,8 +148,8 @@ def second_order(point: Point) -> SecondOrder:
         definite=smallest > noise,
         min_multiplier=float(multipliers.min(initial=math.inf)),
         relative_multiplier=float(local.relative_multipliers().min(initial=math.inf)),
-        min_positive_B=float(B[B > 0].min(initial=math.inf)),
-        free=point.W.size + int((B > 0).sum()),
+        min_positive_B=float((local.x - local.atoms.lo)[local.free].min(initial=math.inf)),
+        free=point.W.size + int(local.free.sum()),
         held=0 if held is None else len(held.rows),
         verdict=verdict,
         reason=reason,
@@ -158,18 +158,20 @@ def second_order(point: Point) -> SecondOrder:
     )
 
 
-def _refuse(tasks: TaskSet, model: Model, B: Array) -> None:
+def _refuse(point: Point) -> None:
     """Raise `NotCertifiable` where the Hessian of J is not known or too large."""
-    if model.transfer.row_prices(np.zeros(tasks.T)) is None:
+    atoms, tasks, model = point.problem.atoms, point.tasks, point.model
+    if atoms is None:
         raise NotCertifiable(
-            f"{type(model.transfer).__name__} is not linear over all B >= 0 without a diagonal, its curvature"
-            " is not known here: loss-weighted-l1 is"
+            f"{type(model.transfer).__name__} is no sum of prices and squares of edges above bounds: its"
+            " curvature is not known here, that of loss-weighted-l1 is"
         )
     if (omega := model.prox_omega) is not None:
         raise NotCertifiable(f"the penalty {omega.name} on W has kinks: the curvature of J is not known")
-    if (away := infeasibility(model, B)) > 0.0:
-        raise NotCertifiable(f"B is {away:.2g} away from B >= 0, diag(B) = 0: clip it, then judge again")
-    free = tasks.T * tasks.d + int((B > 0).sum())
+    if (away := infeasibility(model, point.B)) > 0.0:
+        asked = model.transfer.demands(tasks.T)
+        raise NotCertifiable(f"B is {away:.2g} away from {asked}: clip it, then judge again")
+    free = tasks.T * tasks.d + int((point.coefficients > atoms.lo).sum())
     if free > UNKNOWNS_LIMIT:
         raise NotCertifiable(
             f"{free} free variables are more than the {UNKNOWNS_LIMIT} of which a reduced Hessian is formed:"

@@ -36,6 +36,7 @@ from amtl_cvx.problem.scores import Scores, scores
 from amtl_cvx.problem.squares import Squares, least_singular
 from amtl_cvx.rowspace import spanning
 from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.transfer import Atoms, atoms_of
 
 Kept = TypeVar("Kept")
 _OF_W = ("scores", "losses", "weighted_losses", "loss_gradient", "row_prices", "edge_prices")
@@ -82,6 +83,11 @@ class Problem:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "model", check_problem(self.tasks, self.model))
+
+    @cached_property
+    def atoms(self) -> Atoms | None:
+        """The transfer penalty as atoms; None where it is no such sum."""
+        return atoms_of(self.model.transfer, self.tasks.T)
 
     def at(self, W: Array, B: Array) -> Point:
         """The problem at W (d, T), B (T, T); frames are brought into the order of its features and tasks.
@@ -451,6 +457,21 @@ class Point:
         gradient = prices[:, None] + self.coupling_gradient_B
         np.fill_diagonal(gradient, 0.0)
         return _frozen(gradient)
+
+    @cached_property
+    def coefficients(self) -> Array:
+        """x (k,) of B in `Problem.atoms`."""
+        atoms = self.problem.atoms
+        assert atoms is not None
+        return _frozen(atoms.coefficients(self.B))
+
+    @cached_property
+    def gradient_x(self) -> Array:
+        """The gradient of J in the coefficients, E'G + p + 2 q x with G that of the coupling, (k,)."""
+        atoms = self.problem.atoms
+        assert atoms is not None
+        p, q = atoms.prices(self.weighted_losses)
+        return _frozen(atoms.E.T @ self.coupling_gradient_B.ravel() + p + 2.0 * q * self.coefficients)
 
     @cached_property
     def loss_hessians(self) -> Array:

@@ -22,12 +22,12 @@ import scipy.sparse as sp
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.problem.active_set import nonnegative_columns
 from amtl_cvx.refine.boxqp import box_minimum
-from amtl_cvx.refine.variables import atom_slope, atoms_of, engine_of
+from amtl_cvx.refine.variables import engine_of
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems import HalfStep
 from amtl_cvx.subproblems.numpy_steps import DirectTransferStep
 from amtl_cvx.subproblems.polish import prox_polished
-from amtl_cvx.transfer import Atoms
+from amtl_cvx.transfer import Atoms, atoms_of
 
 BOX_LIMIT = 2000
 """Largest number of atoms whose B-step is one dense quadratic; more of them take prox steps."""
@@ -61,8 +61,7 @@ class ColumnStep:
     def solve(self, point: Point) -> HalfStep:
         """argmin over B of J(W, .), (T, T); the support of `B` is the start."""
         started, atoms, T = time.perf_counter(), self.atoms, point.tasks.T
-        losses, coupling = point.weighted_losses, point.model.coupling
-        p, q = atoms.P @ losses + atoms.p0, atoms.Q @ losses + atoms.q0
+        coupling, (p, q) = point.model.coupling, atoms.prices(point.weighted_losses)
         signs, K = atoms.E.data, point.W.T @ point.W
         sources, targets = np.divmod(atoms.E.indices, T)
         rows = sources + T * (signs < 0.0)
@@ -73,7 +72,7 @@ class ColumnStep:
         )
         Q, lowest, start = np.full((len(K), T), -np.inf), np.zeros((len(K), T)), np.zeros((len(K), T))
         lowest[rows, targets] = atoms.lo
-        start[rows, targets] = atoms.coefficients(point.B) - atoms.lo
+        start[rows, targets] = point.coefficients - atoms.lo
         inner = signs * (point.W.T @ (point.W - point.W @ atoms.base))[sources, targets]
         Q[rows, targets] = inner - p / (2.0 * coupling) - (K @ lowest)[rows, targets]
         found, settled = nonnegative_columns(K, Q, start)
@@ -91,16 +90,15 @@ class AtomStep:
 
     def solve(self, point: Point) -> HalfStep:
         """argmin over B of J(W, .), (T, T); from `B`."""
-        model, W, B = point.model, point.W, point.B
-        started, atoms = time.perf_counter(), self.atoms
-        losses, x = point.weighted_losses, atoms.coefficients(B)
-        gram, T = 2.0 * model.coupling * (W.T @ W), point.tasks.T
+        started, atoms, T = time.perf_counter(), self.atoms, point.tasks.T
+        x, (_, q) = point.coefficients, atoms.prices(point.weighted_losses)
+        gram = 2.0 * point.model.coupling * (point.W.T @ point.W)
         H = (atoms.E.T @ sp.kron(sp.csr_array(gram), sp.eye_array(T)) @ atoms.E).toarray()
-        H += np.diag(2.0 * (atoms.Q @ losses + atoms.q0))
+        H += np.diag(2.0 * q)
         diagonal = np.diag(H)
         root = np.sqrt(np.maximum(diagonal, 1e-12 * (float(diagonal.max(initial=0.0)) or 1.0)))
         S = H / np.outer(root, root) + _RIDGE * np.eye(len(H))
-        slope = atom_slope(model, W, B, losses, atoms, x) / root
+        slope = point.gradient_x / root
         lower = (atoms.lo - x) * root
         try:
             step = box_minimum(S, slope, lower)

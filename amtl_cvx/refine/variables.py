@@ -17,12 +17,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate.curvature import edge_blocks
+from amtl_cvx.certificate.curvature import atom_blocks, edge_blocks
 from amtl_cvx.problem import Model, Point
-from amtl_cvx.problem.coupling import residual, slope_B
 from amtl_cvx.subproblems.kinks import free_directions, loss_slopes
 from amtl_cvx.tasks import Array, Indices
-from amtl_cvx.transfer import Atoms, TransferPenalty
+from amtl_cvx.transfer import atoms_of
 
 Engine = Literal["entries", "atoms", "prox"]
 
@@ -35,15 +34,6 @@ def engine_of(model: Model, T: int) -> Engine | None:
     if atoms_of(transfer, T) is not None:
         return "atoms"
     return "prox" if transfer.row_steps or transfer.exact_prox else None
-
-
-def atoms_of(transfer: TransferPenalty, T: int) -> Atoms | None:
-    """The atoms, unless a class that inherits them has made its feasible set smaller."""
-    atoms = transfer.atoms(T)
-    if atoms is None:
-        return None
-    B = atoms.graph(atoms.lo + 1.0)
-    return atoms if np.array_equal(transfer.project(B), B) else None
 
 
 class Variables(NamedTuple):
@@ -63,13 +53,18 @@ class Variables(NamedTuple):
     """Whether they have no bounds."""
 
 
+def loss_blocks(point: Point) -> tuple[Array, Array]:
+    """WW and what stands for the gradients of the losses (d, T); WW comes with `free_part` at kinks."""
+    return point.hessian_W() if point.model.smooth_in_W else np.empty((0, 0)), loss_slopes(point)
+
+
 def coupling_blocks(point: Point, sources: Indices, targets: Indices) -> tuple[Array, Array, Array, Array]:
     """WW, BW and BB without what the penalty adds to them, and c grad l (T, d) by tasks.
 
     Where J has kinks in W it stands for its moves along which J is smooth: BW is for all of W then, and WW
     comes with them (see `free_part`).
     """
-    WW, gradient = point.hessian_W() if point.model.smooth_in_W else np.empty((0, 0)), loss_slopes(point)
+    WW, gradient = loss_blocks(point)
     none = np.zeros((len(sources), point.tasks.T))
     BW, BB = edge_blocks(point, sources, targets, gradient, rates=none)
     return WW, BW, BB, (point.problem.task_weight * gradient).T
@@ -85,12 +80,8 @@ def free_part(point: Point, WW: Array, BW: Array) -> tuple[Array, Array]:
 
 def atom_variables(point: Point, *, most: int) -> Variables:
     """The atoms that are above their bound or want to leave it, the steepest first up to about `most`."""
-    tasks, model, B = point.tasks, point.model, point.B
-    atoms, losses = atoms_of(model.transfer, tasks.T), point.weighted_losses
+    atoms, x, slope = point.problem.atoms, point.coefficients, point.gradient_x
     assert atoms is not None
-    x = atoms.coefficients(B)
-    q = atoms.Q @ losses + atoms.q0
-    slope = atom_slope(model, point.W, B, losses, atoms, x)
     above = x > atoms.lo
     enters = ~above & (slope < 0.0)
     paired = atoms.opposite >= 0
@@ -99,12 +90,8 @@ def atom_variables(point: Point, *, most: int) -> Variables:
     if int(enters.sum()) > room:
         enters &= slope <= np.partition(slope[enters], room - 1)[room - 1]
     chosen = np.flatnonzero(above | enters)
-    E = atoms.E[:, chosen].tocsr()
-    places = np.flatnonzero(np.diff(E.indptr))
-    F = E[places].toarray()
-    WW, BW, BB, gradient = coupling_blocks(point, *np.divmod(places, tasks.T))
-    rates = atoms.P[chosen] + 2.0 * x[chosen, None] * atoms.Q[chosen]
-    BW = F.T @ BW + (rates[:, :, None] * gradient[None]).reshape(len(chosen), -1)
+    WW, gradient = loss_blocks(point)
+    BW, BB = atom_blocks(point, chosen, gradient)
     WW, BW = free_part(point, WW, BW)
 
     def graph(value: Array) -> Array:
@@ -115,17 +102,9 @@ def atom_variables(point: Point, *, most: int) -> Variables:
     return Variables(
         value=x[chosen] - atoms.lo[chosen],
         graph=graph,
-        base=B,
+        base=point.B,
         gradient=slope[chosen],
         WW=WW,
         BW=BW,
-        BB=F.T @ BB @ F + np.diag(2.0 * q[chosen]),
+        BB=BB,
     )
-
-
-def atom_slope(model: Model, W: Array, B: Array, losses: Array, atoms: Atoms, x: Array) -> Array:
-    """Derivative of J in x, (k,)."""
-    p, q = atoms.P @ losses + atoms.p0, atoms.Q @ losses + atoms.q0
-    coupling = slope_B(model.coupling, W, residual(W, B))
-    slope: Array = atoms.E.T @ coupling.ravel() + p + 2.0 * q * x
-    return slope

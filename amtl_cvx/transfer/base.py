@@ -58,6 +58,15 @@ class Atoms:
         found[shared.row[apart]] = shared.col[apart]
         return found
 
+    def prices(self, losses: Array) -> tuple[Array, Array]:
+        """What x and x^2 cost at the weighted losses (T,), (k,) each."""
+        return self.P @ losses + self.p0, self.Q @ losses + self.q0
+
+    def rates(self, x: Array, chosen: Indices) -> Array:
+        """Derivatives of the slopes of R in some x in the weighted losses, (len(chosen), T)."""
+        rates: Array = self.P[chosen] + 2.0 * x[chosen, None] * self.Q[chosen]
+        return rates
+
     def graph(self, x: Array) -> Array:
         """B (T, T) of x (k,)."""
         B: Array = self.base + (self.E @ x).reshape(self.base.shape)
@@ -224,6 +233,25 @@ class TransferPenalty(abc.ABC):
     def options(cls, words: Mapping[str, str]) -> dict[str, Any]:
         """The parameters that the words of a command line (``key=value``) mean."""
         return {name: word_value(text) for name, text in words.items()}
+
+
+def atoms_of(transfer: TransferPenalty, T: int) -> Atoms | None:
+    """The penalty as atoms, its own or single entries at row prices; None where it is no such sum.
+
+    Atoms that a class inherits and that reach beyond its own feasible set are none.
+    """
+    atoms = transfer.atoms(T)
+    if atoms is not None:
+        ramp = np.linspace(1.0, 2.0, len(atoms.lo))
+        inside = (atoms.graph(atoms.lo + x) for x in (ramp, ramp[::-1]))
+        return atoms if all(np.array_equal(transfer.project(B), B) for B in inside) else None
+    fixed = transfer.row_prices(np.zeros(T))
+    if fixed is None:
+        return None
+    priced = [transfer.row_prices(unit) for unit in np.eye(T)]
+    rates = np.column_stack([prices - fixed for prices in priced if prices is not None])
+    entries = entry_atoms(~np.eye(T, dtype=bool), rates=np.zeros(T), fixed=fixed)
+    return replace(entries, P=rates[entries.E.indices // T])
 
 
 def check_mu(mu: object) -> None:
