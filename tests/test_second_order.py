@@ -99,7 +99,7 @@ def directions(case: Penalty, B: Array) -> tuple[list[Array], list[Array]]:
 )
 def test_second_order_of_every_penalty_by_differences(case: Penalty) -> None:
     """Eigenvalues, least multiplier and number of free variables at a fit, from values of J alone."""
-    tasks = random_tasks(np.random.default_rng(7), d=2, counts=COUNTS[:3])
+    tasks = random_tasks(np.random.default_rng(7), d=3, counts=COUNTS[:3])
     solution = fit(tasks, Model(transfer=case.at(3, 0.05), coupling=0.3), options=Options(engine="fast"))
     model, W, B = solution.model, solution.W, solution.B
     found, (free, held) = second_order(Problem(tasks, model).at(W, B)), directions(case, B)
@@ -107,7 +107,7 @@ def test_second_order_of_every_penalty_by_differences(case: Penalty) -> None:
 
     def J(x: Array) -> float:
         moved = B + sum((b * unit for b, unit in zip(x[W.size :], free, strict=True)), np.zeros_like(B))
-        return model.objective(tasks, x[: W.size].reshape(3, 2).T, moved)
+        return model.objective(tasks, x[: W.size].reshape(3, 3).T, moved)
 
     x = np.r_[W.T.ravel(), np.zeros(len(free))]
     H = np.zeros((n, n))
