@@ -41,9 +41,9 @@ import numpy as np
 import scipy.linalg as sl
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.certificate.curvature import LocalModel
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.held import HeldRows
+from amtl_cvx.certificate.local_model import LocalModel
 from amtl_cvx.certificate.residuals import infeasibility
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.problem import Point

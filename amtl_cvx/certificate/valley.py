@@ -28,8 +28,8 @@ import numpy as np
 import scipy.linalg as sl
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.certificate.curvature import LocalModel
 from amtl_cvx.certificate.held import HeldRows
+from amtl_cvx.certificate.local_model import LocalModel
 from amtl_cvx.certificate.second_order import UNKNOWNS_LIMIT
 from amtl_cvx.problem import Point
 from amtl_cvx.problem.active_set import best_edges
