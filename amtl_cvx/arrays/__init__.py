@@ -63,8 +63,10 @@ from amtl_cvx.arrays.labels import (
     two_labels,
     whole_numbers,
 )
+from amtl_cvx.arrays.missing import DROP, check_missing, labelled, target_matrix
 
 __all__ = [
+    "DROP",
     "Array",
     "Indices",
     "MANY",
@@ -77,6 +79,7 @@ __all__ = [
     "check_features",
     "check_finite",
     "check_gaps",
+    "check_missing",
     "check_weights",
     "class_labels",
     "clean",
@@ -93,6 +96,7 @@ __all__ = [
     "in_labels",
     "in_named_order",
     "label_pair",
+    "labelled",
     "nameless",
     "names_of",
     "names_or_numbers",
@@ -103,6 +107,7 @@ __all__ = [
     "snapshot",
     "sorted_names",
     "storable",
+    "target_matrix",
     "targets",
     "two_labels",
     "whole_numbers",

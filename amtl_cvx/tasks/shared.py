@@ -1,4 +1,4 @@
-"""Tasks of the same rows: they keep sharing them where they leave out the same ones."""
+"""Tasks of the same rows: they keep sharing those where they leave out the same ones."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from amtl_cvx.arrays import Array, frozen
+from amtl_cvx.arrays import Array, Mask, frozen
 from amtl_cvx.tasks.task import Task
-from amtl_cvx.tasks.weights import checked_weights
+from amtl_cvx.tasks.weights import check_labelled, checked_weights, of_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,15 +18,26 @@ class Shared:
     rows: Mapping[object, Array]
     parts: dict[tuple[object, bytes], Array] = field(default_factory=dict)
 
-    def task(self, key: object, y: Array, name: str, weights: Any) -> Task:
-        """The task of the rows under a key, without those of weight 0."""
-        X = self.rows[key]
+    def task(self, key: object, y: Array, name: str, weights: Any, there: Mask | None) -> Task:
+        """The task of the rows under a key, without those of weight 0; `y` has the labels that are there."""
+        X, missing = self.rows[key], 0
+        if there is not None:
+            missing = check_labelled(there, len(X), name)
+            X = self._part(key, there)
+            weights = None if weights is None else of_rows(weights, there, name)
         if weights is None or X.ndim != 2 or y.shape != (len(X),):
-            return Task(X=X, y=y, name=name, sample_weight=weights)  # which says what does not fit
+            return Task(X=X, y=y, name=name, sample_weight=weights, missing=missing)  # it says what is wrong
         known, kept = checked_weights(weights, len(y), name)
         if kept is not None:
-            part = key, kept.tobytes()
-            if part not in self.parts:
-                self.parts[part] = frozen(X[kept])
-            X, y = self.parts[part], frozen(y[kept])
-        return Task(X=X, y=y, name=name, sample_weight=known)
+            whole = kept
+            if there is not None:
+                whole = there.copy()
+                whole[there] = kept
+            X, y = self._part(key, whole), frozen(y[kept])
+        return Task(X=X, y=y, name=name, sample_weight=known, missing=missing)
+
+    def _part(self, key: object, kept: Mask) -> Array:
+        part = key, kept.tobytes()
+        if part not in self.parts:
+            self.parts[part] = frozen(self.rows[key][kept])
+        return self.parts[part]

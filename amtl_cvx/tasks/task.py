@@ -51,6 +51,8 @@ class Task:
         triangular factor (`Loss.compress`, `data.factor`).
     total : float, optional
         What a mean is divided by where the rows behind a factor have weights: their sum.
+    missing : int
+        How many rows were left out because they have no label.
     ones : array_like like y, optional
         What a factor of [1 X y] made of a column of ones; with it a factor can still be prepared.
     feature_names : tuple of d str, optional
@@ -75,6 +77,7 @@ class Task:
     sample_weight: Array | None = None
     count: int | None = None
     total: float | None = None
+    missing: int = 0
     ones: Array | None = None
     feature_names: tuple[str, ...] | None = None
 

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from amtl_cvx.arrays import (
+    DROP,
     Array,
     Labels,
-    as_array,
     check_aligned,
     check_complete,
     check_distinct,
@@ -29,11 +29,13 @@ from amtl_cvx.arrays import (
     frozen,
     group,
     is_frame,
+    labelled,
     names_of,
     names_or_numbers,
     numbers,
     order_of,
     snapshot,
+    target_matrix,
     targets,
 )
 from amtl_cvx.errors import DataError
@@ -50,7 +52,7 @@ from amtl_cvx.tasks.task import (
     stack_of,
     task_tuple,
 )
-from amtl_cvx.tasks.weights import stacked_weights, weights_of_tasks
+from amtl_cvx.tasks.weights import balanced_weights, check_labelled, stacked_weights, weights_of_tasks
 
 BLOCK_SIZE = 10**6
 """Number of features in all rows up to which a `TaskSet` keeps them as one block too."""
@@ -125,6 +127,7 @@ class TaskSet:
         names: Sequence[str] | None = None,
         feature_names: Sequence[str] | None = None,
         sample_weight: Sequence[ArrayLike | None] | None = None,
+        missing: str | None = None,
     ) -> TaskSet:
         """From one feature array and one target array per task.
 
@@ -141,6 +144,9 @@ class TaskSet:
             Default: those of the frames, if any.
         sample_weight : sequence of T array_like (n_t,) or None, optional
             How often each row counts, >= 0: 2 is the row twice, 0 its absence. Default: once each.
+        missing : {None, "drop"}
+            "drop": a row whose target is NaN, None or NA is left out of its task, which counts it
+            (`TaskSet.missing`). None: it is an error.
 
         Raises
         ------
@@ -169,12 +175,14 @@ class TaskSet:
                 what = f"X of {name!r}"
                 order, array = column_order(source, known, what), snapshot(source, what)
                 rows[memory(source)] = array if order is None else frozen(array[:, order])
-        found, labels = targets([(yt, f"y of {name!r}") for yt, name in zip(parts, called, strict=True)])
+        there = [labelled(part, missing) for part in parts]
+        whole = [(part, f"y of {name!r}") for (part, _), name in zip(there, called, strict=True)]
+        found, labels = targets(whole)
         weights = weights_of_tasks(sample_weight, sources, called)
         shared = Shared(rows)
         tasks = tuple(
-            shared.task(memory(source), yt, name, v)
-            for source, yt, name, v in zip(sources, found, called, weights, strict=True)
+            shared.task(memory(source), yt, name, v, mask)
+            for source, yt, name, v, (_, mask) in zip(sources, found, called, weights, there, strict=True)
         )
         return cls(tasks=tasks, feature_names=known, labels=labels)
 
@@ -188,6 +196,7 @@ class TaskSet:
         names: Sequence[str] | None = None,
         feature_names: Sequence[str] | None = None,
         sample_weight: ArrayLike | None = None,
+        missing: str | None = None,
     ) -> TaskSet:
         """From all rows stacked, with the task of each row.
 
@@ -206,6 +215,8 @@ class TaskSet:
             Default: those of a frame X.
         sample_weight : (N,) array_like, optional
             How often each row counts, >= 0.
+        missing : {None, "drop"}
+            "drop": rows whose target is NaN, None or NA are left out, and counted (`TaskSet.missing`).
 
         Raises
         ------
@@ -227,7 +238,13 @@ class TaskSet:
                 f"names name the tasks 0..T-1, these are called {', '.join(labels[:3])}, ...: leave names out"
             )
         return cls._split(
-            X, y, codes, names=labels or names, feature_names=feature_names, sample_weight=sample_weight
+            X,
+            y,
+            codes,
+            names=labels or names,
+            feature_names=feature_names,
+            sample_weight=sample_weight,
+            missing=missing,
         )
 
     @classmethod
@@ -243,12 +260,13 @@ class TaskSet:
         """From one `X` (N, d) and one column of `Y` (N, T) per task; the tasks share the rows of X.
 
         Columns of a frame Y name the tasks, where `names` does not. `sample_weight` (N,) says how often each
-        row counts, >= 0, in every task.
+        row counts, >= 0, in every task. Where Y has NaN, None or NA the row is left out of that task alone
+        (`TaskSet.missing` counts them).
 
         Raises
         ------
         DataError
-            For a Y that has not two dimensions, or other rows than X.
+            For a Y that has not two dimensions, or other rows than X, and for a task without a label.
 
         Examples
         --------
@@ -261,7 +279,7 @@ class TaskSet:
             check_distinct(called or (), "the columns of Y")
             columns = [Y[column] for column in Y.columns]
         else:
-            table = as_array(Y, "Y")
+            table = target_matrix(Y)
             if table.ndim != 2:
                 raise DataError(
                     f"Y must have two dimensions (rows, tasks), it has shape {table.shape}: one target is"
@@ -274,15 +292,24 @@ class TaskSet:
             names=called,
             feature_names=feature_names,
             sample_weight=None if sample_weight is None else [sample_weight] * len(columns),
+            missing=DROP,
         )
 
     @classmethod
-    def from_frame(cls, frame: Any, *, task: str, target: str, sample_weight: str | None = None) -> TaskSet:
+    def from_frame(
+        cls,
+        frame: Any,
+        *,
+        task: str,
+        target: str,
+        sample_weight: str | None = None,
+        missing: str | None = None,
+    ) -> TaskSet:
         """From a frame of pandas or polars in long form; columns besides `task` and `target` are features.
 
         Tasks are called what their column says, text as it is written, sorted as numbers where all are whole
         numbers. `sample_weight` names a column of weights of rows, >= 0, which is then no feature; no column
-        is one by its name alone.
+        is one by its name alone. With `missing` "drop" rows without a target are left out, and counted.
 
         Raises
         ------
@@ -315,11 +342,11 @@ class TaskSet:
                 f"the weights are column {weight!r}, which is the task or the target: name another"
             )
         check_distinct(columns, "columns")
-        check_complete(frame)
         own = dict(zip(columns, frame.columns, strict=True))
         features = [column for column in columns if column not in special]
         if not features:
             raise DataError("expected a column besides the task and the target, there is none: add a feature")
+        check_complete(frame[[own[name] for name in columns if missing is None or name != target]])
         codes, labels = group(frame[own[task]], f"column {task!r}")
         return cls._split(
             frame[[own[column] for column in features]],
@@ -329,6 +356,7 @@ class TaskSet:
             feature_names=features,
             target=f"column {target!r}",
             sample_weight=None if weight is None else frame[own[weight]],
+            missing=missing,
         )
 
     @classmethod
@@ -342,11 +370,17 @@ class TaskSet:
         feature_names: Sequence[str] | None,
         target: str = "y",
         sample_weight: object = None,
+        missing: str | None = None,
     ) -> TaskSet:
         """From stacked rows and the numbers 0..T-1 of their tasks."""
         known = known_names(feature_names, [X], ["all"])
-        order, ([values], labels) = column_order(X, known, "X"), targets([(y, target)])
+        present, there = labelled(y, missing)
+        order, ([values], labels) = column_order(X, known, "X"), targets([(present, target)])
         rows = numbers(X, "X")
+        if there is not None:  # 0 stands where there is no label
+            whole = np.zeros(len(there))
+            whole[there] = values
+            values = whole
         if values.ndim == 2 and values.shape[:1] == rows.shape[:1]:
             raise DataError(
                 f"y must have one target per row, it has {values.shape[1]}: one task per column is"
@@ -363,14 +397,21 @@ class TaskSet:
         order = np.argsort(codes, kind="stable")
         bounds = np.searchsorted(codes[order], np.arange(T + 1))
         parts = [order[bounds[t] : bounds[t + 1]] for t in range(T)]
+        called, gone = names_for(names, T), [0] * T
+        if there is not None:
+            gone = [
+                check_labelled(there[part], len(part), name) for part, name in zip(parts, called, strict=True)
+            ]
+            parts = [part[there[part]] for part in parts]
         tasks = tuple(
             Task(
                 X=frozen(rows[part]),
                 y=frozen(values[part]),
                 name=name,
                 sample_weight=None if weights is None else frozen(weights[part]),
+                missing=count,
             )
-            for part, name in zip(parts, names_for(names, T), strict=True)
+            for part, name, count in zip(parts, called, gone, strict=True)
         )
         found = cls(tasks=tasks, feature_names=known, labels=labels)
         for name in [] if known is None else counters(rows, known):
@@ -525,6 +566,30 @@ class TaskSet:
         """Names of the tasks, in the order of the columns of W."""
         return tuple(task.name for task in self.tasks)
 
+    @property
+    def missing(self) -> dict[str, int]:
+        """How many rows were left out for want of a label, by the names of the tasks that lost some."""
+        return {task.name: task.missing for task in self.tasks if task.missing}
+
+    def balanced(self) -> TaskSet:
+        """The same tasks with weights that give both classes of a task the same sum.
+
+        A row's weight, 1 or what it has, is multiplied by n / (2 n_class), n the sum of the weights of its
+        task and n_class that of its class: `class_weight="balanced"` of scikit-learn, task by task.
+
+        Raises
+        ------
+        DataError
+            For targets that are no labels, a task of one class, and one that holds a factor of its rows.
+
+        Examples
+        --------
+        >>> from amtl_cvx import TaskSet
+        >>> TaskSet.from_arrays([[[1.0], [2.0], [3.0]]], [[0, 0, 1]]).balanced()[0].sample_weight
+        array([0.75, 0.75, 1.5 ])
+        """
+        return replace(self, tasks=tuple(_balanced(task) for task in self.tasks), digest=None)
+
     def __len__(self) -> int:
         return len(self.tasks)
 
@@ -595,6 +660,12 @@ class TaskSet:
             if task.sample_weight is not None:
                 digest.update(np.ascontiguousarray(task.sample_weight, dtype="<f8").data)
         return digest.hexdigest()
+
+
+def _balanced(task: Task) -> Task:
+    if task.compressed:
+        raise DataError(f"{task.name!r} holds a factor of its rows, which has no classes: keep the rows")
+    return replace(task, sample_weight=balanced_weights(task.y, task.weights, task.name))
 
 
 def check_tasks(tasks: object) -> None:

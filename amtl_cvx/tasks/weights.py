@@ -39,9 +39,37 @@ def checked_weights(weights: object, rows: int, name: str) -> tuple[Array, Mask 
     return (found, None) if some.all() else (frozen(kept), some)
 
 
+def check_labelled(there: Mask, rows: int, name: str) -> int:
+    """How many of a task's rows have no label; `DataError` where that is all of them."""
+    if len(there) != rows:
+        raise DataError(f"{name!r} has {rows} rows in X, {len(there)} in y: give one target per row")
+    if not there.any():
+        raise DataError(f"no row of {name!r} has a label: leave the task out")
+    return int(len(there) - there.sum())
+
+
+def of_rows(weights: Any, there: Mask, name: str) -> Array:
+    """The weights of the rows that are marked, all of them checked."""
+    found = snapshot(weights, f"sample_weight of {name!r}")
+    if found.shape != there.shape:
+        raise DataError(f"sample_weight of {name!r} has shape {found.shape}: give {len(there)}, one a row")
+    return found[there]
+
+
 def total(weights: Array) -> float:
     """The sum of weights, rounded once."""
     return math.fsum(weights.tolist())
+
+
+def balanced_weights(y: Array, weights: Array, name: str) -> Array:
+    """Weights under which both classes of a task have the same sum, and all of them the sum they had."""
+    if not (np.isin(y, (-1.0, 1.0)).all() or np.isin(y, (0.0, 1.0)).all()):
+        raise DataError(f"balanced weights need two classes, the targets of {name!r} are no labels")
+    positive = y > 0.0
+    if positive.all() or not positive.any():
+        raise DataError(f"balanced weights need both classes in every task, {name!r} has one")
+    sums = np.where(positive, weights[positive].sum(), weights[~positive].sum())
+    return frozen(weights * (weights.sum() / (2.0 * sums)))
 
 
 def weights_of_tasks(weights: Any, sources: Iterable[Any], names: Iterable[str]) -> list[Any]:
