@@ -87,7 +87,7 @@ def split_off(tasks: TaskSet, masks: Sequence[Mask]) -> tuple[TaskSet, TaskSet |
             raise DataError(f"{task.name!r} has a factor of its rows: hold them out with data.hold_out")
         if mask.all():
             raise DataError(f"all rows of {task.name!r} are held out: leave one for training at least")
-        kept.append(part(task, ~mask))
+        kept.append(replace(part(task, ~mask), missing=task.missing))
         if mask.any():
             held.append(part(task, mask))
     train = replace(tasks, tasks=tuple(kept), digest=None)

@@ -18,9 +18,11 @@ from amtl_cvx.commands.parts import columns_aside, retake, wanted_parts
 from amtl_cvx.commands.rows import confirmed, keep_rows
 from amtl_cvx.commands.settings import (
     MODEL_DEFAULTS,
+    NO_CLASS_WEIGHT,
     admit,
     learn_preparation,
     number,
+    prepared,
     resolve,
     say_reading,
     time_limit,
@@ -129,6 +131,7 @@ def stored_problem(arguments: Namespace, stored: StoredRun | None, *, rows: bool
     open_names = [name for name in table_options(arguments.data) if columns[name] is None]
     taken = {name: recorded[name] for name in open_names if isinstance(recorded.get(name), str)}
     columns |= taken
+    missing = arguments.missing or recorded.get("missing")
     say_reading(arguments.data, taken, recorded)
     loss = arguments.loss or ({} if stored is None else stored.run.get("model") or {}).get("loss")
     parts = wanted_parts(recorded)
@@ -136,13 +139,16 @@ def stored_problem(arguments: Namespace, stored: StoredRun | None, *, rows: bool
     dataset = read(
         arguments.data,
         **columns,
+        missing=missing,
         aside=columns_aside(parts),
         keep_rows=rows or held or (stored is not None and not stored.family.streams) or keep_rows(loss),
     )
     if stored is not None and held:
         dataset = retake(dataset, recorded, seed=stored.seed, whole=stored.data.get("whole"))
     model, preparation = _model_and_preparation(arguments, stored, dataset)
-    tasks = preparation.apply_tasks(dataset.train)
+    given = arguments.class_weight or recorded.get("class_weight") or NO_CLASS_WEIGHT
+    tasks = prepared({"class_weight": given}, preparation, dataset.train)
+    model = model if stored is not None and stored.family.name != DEFAULT else model.bind(tasks)
     return Problem(dataset=dataset, preparation=preparation, tasks=tasks, model=model)
 
 
@@ -230,7 +236,7 @@ def _model_and_preparation(
         settings["loss"] = suggest_loss(dataset.train)
     values = {name: number(name, settings[name]) for name in ("coupling", "mu")}
     found = model_from_dict({**{key: settings[key] for key in _MODEL_KEYS}, **values})
-    return found.bind(dataset.train), preparation
+    return found, preparation
 
 
 def _stored_proof(arguments: Namespace, problem: Problem) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ from amtl_cvx.transfer import transfers
 from amtl_cvx.weights import omegas
 
 _log = logging.getLogger(__name__)
+NO_CLASS_WEIGHT = "none"
 MODEL_DEFAULTS: Mapping[str, Any] = {
     "loss": "auto",
     "reduction": "mean",
@@ -36,6 +37,7 @@ MODEL_DEFAULTS: Mapping[str, Any] = {
     "omega": None,
     "omega_parameters": None,
     "task_weights": "equal",
+    "class_weight": NO_CLASS_WEIGHT,
     "standardize": False,
     "intercept": False,
 }
@@ -116,6 +118,12 @@ def learn_preparation(settings: Mapping[str, Any], dataset: Dataset) -> Preparat
     return Preparation.learn(
         dataset.train, standardize=bool(settings["standardize"]), intercept=bool(settings["intercept"])
     )
+
+
+def prepared(settings: Mapping[str, Any], preparation: Preparation, train: TaskSet) -> TaskSet:
+    """The tasks that are fitted: prepared, and with the weights of their classes."""
+    tasks = preparation.apply_tasks(train)
+    return tasks if settings["class_weight"] == NO_CLASS_WEIGHT else tasks.balanced()
 
 
 def build_model(settings: Mapping[str, Any], train: TaskSet) -> tuple[Model, dict[str, bool]]:

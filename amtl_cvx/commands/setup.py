@@ -20,7 +20,7 @@ import numpy as np
 from amtl_cvx.arrays import storable
 from amtl_cvx.commands.parts import columns_aside, take_parts, wanted_parts
 from amtl_cvx.commands.rows import keep_rows, split_rows
-from amtl_cvx.commands.settings import build_model, learn_preparation, resolve
+from amtl_cvx.commands.settings import build_model, learn_preparation, prepared, resolve
 from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import Choice, choose
@@ -72,6 +72,7 @@ class Setup:
             f" {model.loss.label} loss ({model.loss.reduction}), coupling {model.coupling:.4g},"
             f" mu {model.mu:.4g}{model.omega_words}"
         ]
+        lines += weight_lines(train, self.settings)
         labels = train.labels if model.loss.classification else None
         if labels is not None and labels != (-1, 1):
             negative, positive = (json.dumps(label, ensure_ascii=False) for label in labels)
@@ -85,6 +86,18 @@ class Setup:
                 " the path: --standardize brings them to one size"
             )
         return lines
+
+
+def weight_lines(tasks: TaskSet, settings: Mapping[str, Any]) -> list[str]:
+    """What is said of rows that are left out, and of those that do not count once."""
+    missing = [f"{count} of {json.dumps(name, ensure_ascii=False)}" for name, count in tasks.missing.items()]
+    lines = [f"rows without a label, left out: {', '.join(missing)}"] if missing else []
+    if any(task.total is not None for task in tasks):
+        least, most = tasks.counts.min(), tasks.counts.max()
+        lines.append(f"rows count by weights, whose sums are {least:.6g} to {most:.6g} a task")
+    if settings["class_weight"] == "balanced":
+        lines.append("the classes of every task weigh the same (--class-weight balanced)")
+    return lines
 
 
 def running_options(arguments: Namespace) -> Options:
@@ -112,12 +125,13 @@ def read_data(arguments: Namespace, progress: Progress) -> Dataset:
         arguments.data,
         **options,
         aside=columns_aside(parts),
+        missing=arguments.missing,
         keep_rows=any(part.from_data for part in parts) or keep_rows(arguments.loss),
         observe=progress.counting(f"reading {arguments.data}"),
     )
 
     def read_part(place: str) -> Dataset:
-        known = {name: options[name] for name in table_options(place)}
+        known = {name: options[name] for name in table_options(place)} | {"missing": arguments.missing}
         return read(place, **known, keep_rows=True, observe=progress.counting(f"reading {place}"))
 
     return take_parts(dataset, parts, seed=arguments.seed, read=read_part)
@@ -129,7 +143,7 @@ def set_up(arguments: Namespace, options: Options, progress: Progress) -> Setup:
     _log.info("%s: %s, fingerprint %s", dataset.name, dataset.source, dataset.train.fingerprint())
     settings = resolve(arguments, dataset.settings)
     preparation = learn_preparation(settings, dataset)
-    train = preparation.apply_tasks(dataset.train)
+    train = prepared(settings, preparation, dataset.train)
     model, auto = build_model(settings, train)
     model.check(train)
     choosing = functools.partial(

@@ -20,14 +20,14 @@ from typing import Any
 import numpy as np
 
 from amtl_cvx.commands.foreign import in_data_order
-from amtl_cvx.commands.settings import RUNNING_DEFAULTS, say_reading
+from amtl_cvx.commands.settings import NO_CLASS_WEIGHT, RUNNING_DEFAULTS, say_reading
 from amtl_cvx.commands.setup import Setup
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.families import DEFAULT, Found
 from amtl_cvx.runfolder import StoredRun, model_from_dict, model_to_dict, read_run, read_state
 from amtl_cvx.solution import State
 
-_COLUMNS = ("task", "target", "sep", "decimal", "encoding", "validation", "test")
+_COLUMNS = ("task", "target", "sample_weight", "missing", "sep", "decimal", "encoding", "validation", "test")
 """Options of the reader, those of the run for a file of the same kind."""
 
 
@@ -105,6 +105,8 @@ class Beginning:
             return "its features were prepared in another way"
         if self.stored.run.get("model") != model_to_dict(setup.choice.model):
             return "its model was another"
+        if self.stored.arguments.get("class_weight", NO_CLASS_WEIGHT) != setup.settings["class_weight"]:
+            return "its classes had other weights"
         return ""
 
     def _reading(self, given: Namespace) -> dict[str, Any]:
@@ -116,10 +118,11 @@ class Beginning:
         if not self.stored.run:
             return {}
         learned = self.stored.preparation
-        flags = {
+        flags: dict[str, Any] = {
             "intercept": learned is not None and learned.intercept,
             "standardize": learned is not None and bool(learned.center.any() or (learned.scale != 1.0).any()),
         }
+        flags["class_weight"] = NO_CLASS_WEIGHT
         return {name: self.stored.arguments.get(name, flag) for name, flag in flags.items()}
 
     def _model(self) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 DATA is a problem, the name of a folder under `problems/`, or a file or folder in one of these layouts:
 
-    .npz   `X` (N, d), `y` (N,), `task` (N,) integers 0..T-1; optional `task_names`, `feature_names`
+    .npz   `X` (N, d), `y` (N,), `task` (N,) integers 0..T-1, or `X` (N, d), `Y` (N, T) with NaN where a row
+           has no label in a task; optional `sample_weight` (N,), `task_names`, `feature_names`
     .csv   long form; `task` and `target` name two columns, every other column is a feature; also .csv.gz
     .xlsx  the first sheet, a table like a .csv (needs openpyxl)
     .mat   cell arrays `X`, `Y`, one cell per task (the MALSAR layout)
     .mat   `train_x`, `train_y`, `trindex` and optionally `val_x`, `val_y`, `valindex` and `test_x`, `test_y`,
            `teindex` (the AMTL authors' layout). The indexes are 1-based starts, the last task ends at the
            last row. Without `trindex` the targets must be class labels: one task per class.
-    folder   `X.npy` (N, d), `y.npy` (N,), `task.npy` (N,), optional `names.json`; streamed. `export`
-             writes it, with the model in problem.json
+    folder   `X.npy` (N, d), `y.npy` (N,), `task.npy` (N,), optional `sample_weight.npy` (N,), `names.json`;
+             streamed. `export` writes it, with the model in problem.json
     .parquet   long form like .csv; streamed (needs pyarrow: the extra "parquet")
 
 The last two are read in chunks, and the tasks get triangular factors in place of their rows (`stream`), so
@@ -75,7 +76,7 @@ __all__ = [
     "table_options",
 ]
 
-TABLE_OPTIONS = ("task", "target", "sep", "decimal", "encoding")
+TABLE_OPTIONS = ("task", "target", "sample_weight", "sep", "decimal", "encoding")
 """Options of `read` that say how a table is written."""
 _TEXTS = (".csv.gz", ".csv", ".xlsx")
 """Tables that are read as texts."""
@@ -87,6 +88,8 @@ def read(
     *,
     task: str | None = None,
     target: str | None = None,
+    sample_weight: str | None = None,
+    missing: str | None = None,
     sep: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
@@ -102,6 +105,10 @@ def read(
         The name, or the path.
     task, target : str, optional
         Columns of a table (.csv, .xlsx, .parquet).
+    sample_weight : str, optional
+        Column of a table that says how often each row counts, >= 0; no column is one by its name alone.
+    missing : {None, "drop"}
+        "drop": rows without a target are left out, and counted by task (`TaskSet.missing`). None: an error.
     sep, decimal, encoding : str, optional
         Separator, decimal mark and encoding of a .csv; default: found, where only one reading is possible.
     aside : sequence of str
@@ -131,27 +138,30 @@ def read(
     """
     dialect = Dialect(sep=sep, decimal=decimal, encoding=encoding)
     if str(data) in problem_names():
-        _no_table(f"the problem {str(data)!r}", task, target, dialect)
+        _no_table(f"the problem {str(data)!r}", task, target, dialect, weights=sample_weight)
         _no_aside("problem", aside)
         return read_problem(str(data))
     path = _place(data)
     kind = _kind(path)
     with reading(path, kind):
         if kind in _TEXTS:
-            train, marks = table_tasks(_table(path, task, target, dialect), task, target, aside)
+            table = _table(path, (task, target, sample_weight), dialect)
+            train, marks = table_tasks(table, task, target, aside, weights=sample_weight, missing=missing)
             return Dataset(name=path.name[: -len(kind)], train=train, source=f"file {path.name}", aside=marks)
         if kind == ".parquet":
             _no_dialect(f"a {kind} file", dialect)
-            rows = ParquetRows.open(path, task, target, aside)
+            rows = ParquetRows.open(path, task, target, aside, weights=sample_weight, missing=missing)
             dataset = _stream(path, rows, keep_rows, observe)
             return dataclasses.replace(
                 dataset, aside={name: rows.aside(name) for name in map(column_name, aside)}
             )
         _no_aside(kind, aside)
-        _no_table("a folder" if kind == "folder" else f"a {kind} file", task, target, dialect)
+        what = "a folder" if kind == "folder" else f"a {kind} file"
+        _no_table(what, task, target, dialect, weights=sample_weight)
         if kind == "folder":
-            return _stream(path, ArrayRows.open(path), keep_rows, observe, settings=read_settings(path))
-        return read_npz(path) if kind == ".npz" else read_mat(path)
+            rows_there = ArrayRows.open(path, missing)
+            return _stream(path, rows_there, keep_rows, observe, settings=read_settings(path))
+        return read_npz(path, missing) if kind == ".npz" else read_mat(path, missing)
 
 
 def read_features(
@@ -159,6 +169,7 @@ def read_features(
     *,
     task: str | None = None,
     target: str | None = None,
+    sample_weight: str | None = None,
     sep: str | None = None,
     decimal: str | None = None,
     encoding: str | None = None,
@@ -167,9 +178,9 @@ def read_features(
 ) -> FeatureTable:
     """Raw rows for prediction: `X` and, if present, `task` of a .npz or a folder, or the columns of a table.
 
-    In a table, column `task` gives the task of each row; a column `target`, and those `aside`, are dropped
-    where they are there. `check` is told the names of the features, where they have names, before the entries
-    of a table are read, and may raise.
+    In a table, column `task` gives the task of each row; a column `target` or `sample_weight`, and those
+    `aside`, are dropped where they are there. `check` is told the names of the features, where they have
+    names, before the entries of a table are read, and may raise.
 
     Raises
     ------
@@ -179,19 +190,21 @@ def read_features(
     dialect = Dialect(sep=sep, decimal=decimal, encoding=encoding)
     file = _place(path)
     kind = _kind(file)
+    aside = aside if sample_weight is None else (*aside, sample_weight)
     with reading(file, kind):
         if kind in _TEXTS:
-            return table_features(_table(file, task, None, dialect), task, target, aside=aside, check=check)
+            table = _table(file, (task,), dialect)
+            return table_features(table, task, target, aside=aside, check=check)
         if kind == ".parquet":
             _no_dialect(f"a {kind} file", dialect)
             return features_parquet(file, task, target, aside=aside, check=check)
         if kind == ".mat":
             raise DataError("rows to predict on must be a .npz with X [, task] or a table: convert this file")
         _no_table("a folder" if kind == "folder" else f"a {kind} file", task, target, dialect)
-        table = features_folder(file) if kind == "folder" else features_npz(file)
-        if check is not None and table.feature_names is not None:
-            check(table.feature_names)
-        return table
+        found = features_folder(file) if kind == "folder" else features_npz(file)
+        if check is not None and found.feature_names is not None:
+            check(found.feature_names)
+        return found
 
 
 def table_options(data: str | Path) -> tuple[str, ...]:
@@ -199,14 +212,14 @@ def table_options(data: str | Path) -> tuple[str, ...]:
     kind = _kind(Path(data))
     if kind in (".csv", ".csv.gz"):
         return TABLE_OPTIONS
-    return TABLE_OPTIONS[:2] if kind in (".xlsx", ".parquet") else ()
+    return TABLE_OPTIONS[:3] if kind in (".xlsx", ".parquet") else ()
 
 
-def _table(path: Path, task: str | None, target: str | None, dialect: Dialect) -> TextTable:
+def _table(path: Path, columns: Sequence[str | None], dialect: Dialect) -> TextTable:
     if _kind(path) == ".xlsx":
         _no_dialect("a .xlsx file", dialect)
         return Workbook(path)
-    wanted = [name for name in (task, target) if name is not None]
+    wanted = [name for name in columns if name is not None]
     return DelimitedText(path, dialect, wanted=wanted)
 
 
@@ -250,9 +263,16 @@ def _place(data: str | Path) -> Path:
     return existing_file(data, expected, noun="file or problem", suffixes=_KINDS)
 
 
-def _no_table(what: str, task: str | None, target: str | None, dialect: Dialect) -> None:
+def _no_table(
+    what: str, task: str | None, target: str | None, dialect: Dialect, *, weights: str | None = None
+) -> None:
     if task is not None or target is not None:
         raise DataError(f"task and target name columns of a .csv file, {what} has none: leave them out")
+    if weights is not None:
+        raise DataError(
+            f"--weights names a column of a table, {what} has none: the weights of a .npz are its array"
+            " sample_weight, of a folder sample_weight.npy"
+        )
     _no_dialect(what, dialect)
 
 

@@ -39,11 +39,11 @@ def is_text(kind: pa.DataType) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind))
 
 
-def as_names(column: pa.Array, name: str) -> tuple[list[str], NDArray[Any]]:
-    """The different entries of a task column as texts, and which of them each row has."""
+def as_names(column: pa.Array, name: str, *, gaps: bool = False) -> tuple[list[str], NDArray[Any]]:
+    """The different entries of a task column as texts, and which each row has; "" only with `gaps`."""
     texts, index = as_texts(column, name)
     texts = list(map(clean, texts))
-    if any(not text.strip() for text in texts):
+    if not gaps and any(not text.strip() for text in texts):
         raise DataError(f"column {name!r} has missing values: drop or fill those rows first")
     return texts, index
 
@@ -75,12 +75,12 @@ def _texts(values: pa.Array, name: str) -> list[str]:
     return ["" if value is None else str(value) for value in values.to_pylist()]
 
 
-def as_floats(column: pa.Array, name: str, seen: int) -> NDArray[Any]:
-    """A column as float64; `DataError` names its first row without a value."""
+def as_floats(column: pa.Array, name: str, seen: int, *, gaps: bool = False) -> NDArray[Any]:
+    """A column as float64; `DataError` names its first row without a value, with `gaps` that is NaN."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if column.null_count:
+    if column.null_count and not gaps:
         row = seen + int(pc.index(column.is_null(), value=True).as_py())
         raise DataError(f"column {name!r} has missing values (row {row}): drop or fill those rows first")
     return np.asarray(column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False))

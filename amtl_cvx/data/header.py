@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.arrays import clean
+from amtl_cvx.arrays import Mask, clean
 from amtl_cvx.errors import DataError
 from amtl_cvx.untrusted import shown
 
@@ -37,16 +37,21 @@ def check_names(names: Sequence[str], wanted: Collection[str]) -> None:
             raise DataError(f"no column {name!r}; the columns are {shown(names)}")
 
 
-def check_aside(aside: Sequence[str], task: str, target: str) -> None:
+def check_aside(aside: Sequence[str], task: str, target: str, weights: str | None = None) -> None:
     """`DataError` for a column that is to be two things."""
-    for name in aside:
+    for name in (*aside, *(() if weights is None else (weights,))):
         if name in (task, target):
             raise DataError(f"column {name!r} is the task or the target: name a column of its own")
+    if weights in aside:
+        raise DataError(f"column {weights!r} holds the weights: mark rows in a column of its own")
 
 
-def by_task(entries: Sequence[str], codes: NDArray[np.int64]) -> tuple[tuple[str, ...], ...]:
-    """The entries of a column, one tuple a task, in the order of the rows."""
+def by_task(
+    entries: Sequence[str], codes: NDArray[np.int64], kept: Mask | None = None
+) -> tuple[tuple[str, ...], ...]:
+    """The entries of a column in the rows that are kept, one tuple a task, in the order of the rows."""
     found: list[list[str]] = [[] for _ in range(int(codes.max()) + 1)]
-    for entry, code in zip(entries, codes.tolist(), strict=True):
-        found[code].append(entry)
+    wanted = range(len(codes)) if kept is None else np.flatnonzero(kept).tolist()
+    for row in wanted:
+        found[codes[row]].append(entries[row])
     return tuple(map(tuple, found))

@@ -32,7 +32,7 @@ _PARTS = {
 _log = logging.getLogger(__name__)
 
 
-def read_mat(path: Path) -> Dataset:
+def read_mat(path: Path, missing: str | None = None) -> Dataset:
     """Either layout, told apart by the names of the variables."""
     file = MatlabFile(path)
     layout = (
@@ -42,11 +42,13 @@ def read_mat(path: Path) -> Dataset:
     variables = {key: value for key, value in arrays.items() if value.size}
     source = f"file {path.name}"
     if "X" in variables and "Y" in variables:
-        return Dataset(name=path.stem, train=_malsar(variables["X"], variables["Y"]), source=source)
+        return Dataset(name=path.stem, train=_malsar(variables["X"], variables["Y"], missing), source=source)
     if "train_x" in variables and "train_y" in variables:
         classes = None if "trindex" in variables else _class_labels(variables["train_y"])
-        train = _part(variables, "train", classes)
-        validation, test = (_other_part(variables, part, train, classes) for part in ("validation", "test"))
+        train = _part(variables, "train", classes, missing)
+        validation, test = (
+            _other_part(variables, part, train, classes, missing=missing) for part in ("validation", "test")
+        )
         labels = None if classes is None else tuple(f"{label:g}" for label in classes.tolist())
         return Dataset(
             name=path.stem, train=train, validation=validation, test=test, classes=labels, source=source
@@ -57,7 +59,7 @@ def read_mat(path: Path) -> Dataset:
     )
 
 
-def _malsar(X: NDArray[Any], Y: NDArray[Any]) -> TaskSet:
+def _malsar(X: NDArray[Any], Y: NDArray[Any], missing: str | None) -> TaskSet:
     """Cells of (n_t, d), or all of (d, n_t), with targets of n_t entries."""
     if X.dtype != object or Y.dtype != object or X.size != Y.size:
         raise DataError(
@@ -69,11 +71,16 @@ def _malsar(X: NDArray[Any], Y: NDArray[Any]) -> TaskSet:
     by_rows = all(x.ndim == 2 and x.shape[0] == len(y) for x, y in pairs)
     if not by_rows and all(x.ndim == 2 and x.shape[1] == len(y) for x, y in pairs):
         features = [x.T for x in features]
-    return TaskSet.from_arrays(features, targets)
+    return TaskSet.from_arrays(features, targets, missing=missing)
 
 
 def _other_part(
-    variables: Mapping[str, NDArray[Any]], part: str, train: TaskSet, classes: Array | None
+    variables: Mapping[str, NDArray[Any]],
+    part: str,
+    train: TaskSet,
+    classes: Array | None,
+    *,
+    missing: str | None,
 ) -> TaskSet | None:
     """Validation or test; None, with a warning where something is there, if it cannot serve as such."""
     needed = _PARTS[part][: 3 if classes is None else 2]
@@ -87,10 +94,12 @@ def _other_part(
     if width != train.d:
         _log.warning("no %s part: %s has %d columns, train_x %d", part, needed[0], width, train.d)
         return None
-    return _part(variables, part, classes)
+    return _part(variables, part, classes, missing)
 
 
-def _part(variables: Mapping[str, NDArray[Any]], part: str, classes: Array | None) -> TaskSet:
+def _part(
+    variables: Mapping[str, NDArray[Any]], part: str, classes: Array | None, missing: str | None
+) -> TaskSet:
     x_key, y_key, index_key = _PARTS[part]
     X, y = check_features(variables[x_key], what=x_key), _vector(variables[y_key])
     if y.shape != (len(X),):
@@ -100,7 +109,7 @@ def _part(variables: Mapping[str, NDArray[Any]], part: str, classes: Array | Non
     starts = _starts(variables[index_key], len(X), index_key)
     ends = [*starts[1:], len(X)]
     spans = [slice(start, end) for start, end in zip(starts, ends, strict=True)]
-    return TaskSet.from_arrays([X[span] for span in spans], [y[span] for span in spans])
+    return TaskSet.from_arrays([X[span] for span in spans], [y[span] for span in spans], missing=missing)
 
 
 def _starts(index: NDArray[Any], rows: int, key: str) -> list[int]:

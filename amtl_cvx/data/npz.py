@@ -53,18 +53,25 @@ def read_arrays(
         return _arrays(stream, required, optional)
 
 
-def read_npz(path: Path) -> Dataset:
-    """Stacked rows: `X`, `y`, `task` and optionally `task_names`, `feature_names`."""
+def read_npz(path: Path, missing: str | None = None) -> Dataset:
+    """Stacked rows: `X`, `y`, `task`, or one task a column: `X`, `Y`.
+
+    Optionally `sample_weight`, `task_names`, `feature_names`.
+    """
+    further = ("sample_weight", "task_names", "feature_names")
     with path.open("rb") as stream:
-        arrays = _arrays(stream, ("X", "y", "task"), ("task_names", "feature_names"))
-    check_gaps(whole_numbers(arrays["task"]))
-    tasks = TaskSet.from_stacked(
-        arrays["X"],
-        arrays["y"],
-        arrays["task"],
-        names=_labels(arrays, "task_names"),
-        feature_names=_labels(arrays, "feature_names"),
-    )
+        matrix = _has(stream, "Y") and not _has(stream, "y")
+        arrays = _arrays(stream, ("X", "Y") if matrix else ("X", "y", "task"), further)
+    known: dict[str, Any] = {
+        "names": _labels(arrays, "task_names"),
+        "feature_names": _labels(arrays, "feature_names"),
+        "sample_weight": arrays.get("sample_weight"),
+    }
+    if matrix:
+        tasks = TaskSet.from_matrix(arrays["X"], arrays["Y"], **known)
+    else:
+        check_gaps(whole_numbers(arrays["task"]))
+        tasks = TaskSet.from_stacked(arrays["X"], arrays["y"], arrays["task"], missing=missing, **known)
     return Dataset(name=path.stem, train=tasks, source=f"file {path.name}")
 
 
@@ -102,6 +109,14 @@ def check_task_column(task: NDArray[Any], count: int) -> NDArray[np.int64]:
     if not (np.isfinite(task).all() and np.array_equal(task, np.round(task)) and (task >= 0).all()):
         raise DataError("task must hold integers 0..T-1, it has fractions, negative numbers or NaN")
     return task.astype(np.int64)
+
+
+def _has(stream: BinaryIO, key: str) -> bool:
+    """Whether an archive has an array of this name; False for what is no archive, which `_arrays` says."""
+    if not zipfile.is_zipfile(stream):
+        return False
+    with zipfile.ZipFile(stream) as archive:
+        return f"{key}.npy" in archive.namelist()
 
 
 def _arrays(stream: BinaryIO, required: Sequence[str], optional: Sequence[str]) -> dict[str, NDArray[Any]]:

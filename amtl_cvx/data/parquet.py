@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.arrays import Array, Labels, check_features, sorted_names, two_labels
+from amtl_cvx.arrays import Labels, check_features, sorted_names, two_labels
 from amtl_cvx.data.arrow import as_floats, as_names, as_texts, is_number, is_text, saved_index
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.header import UNNAMED, CheckNames, by_task, check_aside, check_names, column_name
 from amtl_cvx.data.numerals import MISSING
-from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
+from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows, has_label
 from amtl_cvx.errors import DataError
 from amtl_cvx.untrusted import check_expansion, reading, shown
 
@@ -43,11 +43,12 @@ class _Columns:
     features: tuple[int, ...]
     target: int | None
     task: int | None
+    weights: int | None = None
 
     @property
     def texts(self) -> list[int]:
         """Columns that may be texts: all that are no features."""
-        return sorted(set(range(len(self.names))) - set(self.features))
+        return sorted(set(range(len(self.names))) - {*self.features, self.weights})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,9 +62,19 @@ class ParquetRows(Rows):
     feature_names: tuple[str, ...]
     size: int
     labels: Labels | None = None
+    missing: str | None = None
 
     @classmethod
-    def open(cls, path: Path, task: str | None, target: str | None, aside: Sequence[str] = ()) -> ParquetRows:
+    def open(
+        cls,
+        path: Path,
+        task: str | None,
+        target: str | None,
+        aside: Sequence[str] = (),
+        *,
+        weights: str | None = None,
+        missing: str | None = None,
+    ) -> ParquetRows:
         """From the schema and one pass over the task column; `DataError` for columns that do not fit."""
         with _file(path) as file:
             if task is None or target is None:
@@ -76,8 +87,9 @@ class ParquetRows(Rows):
                 raise DataError(
                     f"the task and the target are both column {task!r}: name two different columns"
                 )
-            check_aside(aside, task, target)
-            columns = _columns(file, path, task, target, left_out=aside)
+            weights = None if weights is None else column_name(weights)
+            check_aside(aside, task, target, weights)
+            columns = _columns(file, path, task, target, weights=weights, left_out=aside)
             check_names(columns.names, aside)
             assert columns.task is not None and columns.target is not None
             size = int(file.metadata.num_rows)
@@ -88,7 +100,7 @@ class ParquetRows(Rows):
             texts: set[str] = set()
             for batch in file.iter_batches(1 << 16, columns=[file.schema_arrow.names[columns.task]]):
                 texts.update(as_names(batch.column(0), columns.names[columns.task])[0])
-            labels = _classes(file, columns)
+            labels = _classes(file, columns, missing)
         names = sorted_names(texts)
         return cls(
             path=path,
@@ -98,6 +110,7 @@ class ParquetRows(Rows):
             feature_names=tuple(columns.names[j] for j in columns.features),
             size=size,
             labels=labels,
+            missing=missing,
         )
 
     @property
@@ -106,19 +119,24 @@ class ParquetRows(Rows):
 
     def chunks(self) -> Iterator[Chunk]:
         with reading(self.path, ".parquet"), _file(self.path, self.columns) as file:
-            positive = None if self.labels is None else self.labels[1]
-            parts = ((X, y, self._numbers(labels)) for X, y, labels in _parts(file, self.columns, positive))
-            yield from checked(parts, self.feature_names)
+            yield from checked(self._arrays(file), self.feature_names, missing=self.missing)
+
+    def _arrays(self, file: ParquetFile) -> Iterator[tuple[NDArray[Any], ...]]:
+        positive = None if self.labels is None else self.labels[1]
+        for X, y, labels, *weights in _parts(file, self.columns, positive, self.missing):
+            yield X, y, self._numbers(labels), *weights
 
     def aside(self, name: str) -> tuple[tuple[str, ...], ...]:
         """The entries of a column that is no feature, one tuple a task, in the order of its rows."""
-        codes = np.concatenate([chunk.task for chunk in self.chunks()])
+        with _file(self.path, self.columns) as file:
+            parts = [(task, has_label(y), *weights) for _, y, task, *weights in self._arrays(file)]
+        codes, there, *weights = map(np.concatenate, zip(*parts, strict=True))
         at, entries = self.columns.names.index(name), []
         with _file(self.path, self.columns) as file:
             for batch in file.iter_batches(1 << 16, columns=[file.schema_arrow.names[at]]):
                 texts, index = as_texts(batch.column(0), name)
                 entries += [texts[i] for i in index.tolist()]
-        return by_task(entries, codes)
+        return by_task(entries, codes, there & (weights[0] > 0.0) if weights else there)
 
     def _numbers(self, labels: tuple[list[str], NDArray[Any]]) -> NDArray[np.int64]:
         """Task numbers of the rows."""
@@ -146,7 +164,7 @@ def features_parquet(
     X, labels = np.empty((size, len(columns.features))), []
     with _file(path, columns) as file:
         seen = 0
-        for rows, _, (texts, index) in _parts(file, columns):
+        for rows, _, (texts, index), *_ in _parts(file, columns):
             X[seen : seen + len(rows)] = rows
             labels += [texts[i] for i in index.tolist()]
             seen += len(rows)
@@ -175,13 +193,14 @@ def _columns(
     task: str | None,
     target: str | None,
     *,
+    weights: str | None = None,
     left_out: Sequence[str] = (),
     check: CheckNames | None = None,
 ) -> _Columns:
     """Which column is what; `DataError` for one that is no number, or has the name of another."""
     schema = file.schema_arrow
     names = tuple(map(column_name, schema.names))
-    wanted = [name for name in (task, target) if name is not None]
+    wanted = [name for name in (task, target, weights) if name is not None]
     check_names(names, wanted)
     index = saved_index(schema)
     features = []
@@ -201,8 +220,9 @@ def _columns(
         features=tuple(features),
         target=None if target is None else place[target],
         task=None if task is None else place[task],
+        weights=None if weights is None else place[weights],
     )
-    for j in (*features, *(() if columns.target is None else (columns.target,))):
+    for j in (*features, *(place[name] for name in wanted if name != task)):
         kind = schema.field(j).type
         if not (is_number(kind) or (j == columns.target and is_text(kind))):
             raise DataError(f"column {names[j]!r} is not numeric ({kind}): encode or drop it")
@@ -228,7 +248,7 @@ def _leave_out(path: Path, kind: pa.DataType, j: int) -> None:
     _log.warning("%s: %s has no name and names the rows: left out", path.name, which)
 
 
-def _classes(file: ParquetFile, columns: _Columns) -> Labels | None:
+def _classes(file: ParquetFile, columns: _Columns, absent: str | None) -> Labels | None:
     """The two labels of a target that is text or bool; `DataError` for text of more or fewer."""
     import pyarrow.types as types
 
@@ -240,7 +260,9 @@ def _classes(file: ParquetFile, columns: _Columns) -> Labels | None:
         return None
     words: set[str] = set()
     for batch in file.iter_batches(1 << 16, columns=[file.schema_arrow.names[columns.target]]):
-        words.update(as_names(batch.column(0), name)[0])
+        words.update(as_names(batch.column(0), name, gaps=absent is not None)[0])
+    if absent is not None:
+        words = {word for word in words if word.strip() not in MISSING}
     missing = next((word for word in sorted(words) if word.strip() in MISSING), None)
     if missing is not None:  # as in a .csv
         raise DataError(f"column {name!r} has missing values ({missing!r}): drop or fill those rows first")
@@ -248,13 +270,14 @@ def _classes(file: ParquetFile, columns: _Columns) -> Labels | None:
 
 
 def _parts(
-    file: ParquetFile, columns: _Columns, positive: object = None
-) -> Iterator[tuple[Array, Array, tuple[list[str], NDArray[Any]]]]:
-    """A few rows at a time: X, y and the task of each row as a place in a list of names.
+    file: ParquetFile, columns: _Columns, positive: object = None, missing: str | None = None
+) -> Iterator[tuple[Any, ...]]:
+    """A few rows at a time: X, y, the task of each row as a place in a list of names, weights if there are.
 
-    A target of texts is +1 where it is `positive`, else -1.
+    A target of texts is +1 where it is `positive`, else -1; with `missing` NaN where there is none.
     """
-    numeric = [*columns.features, *(() if columns.target is None else (columns.target,))]
+    more = [j for j in (columns.target, columns.weights) if j is not None]
+    numeric = [*columns.features, *more]
     wanted = [*numeric, *(() if columns.task is None else (columns.task,))]
     stored, seen = file.schema_arrow.names, 0
     for batch in file.iter_batches(
@@ -264,13 +287,22 @@ def _parts(
         for at, j in enumerate(numeric):
             column = batch.column(stored[j])
             if is_text(column.type):
-                texts, index = as_names(column, columns.names[j])
-                numbers[at] = np.array([1.0 if text == positive else -1.0 for text in texts])[index]
+                texts, index = as_names(column, columns.names[j], gaps=missing is not None)
+                numbers[at] = np.array([_sign(text, positive, missing) for text in texts])[index]
             else:
-                numbers[at] = as_floats(column, columns.names[j], seen)
+                gaps = missing is not None and j == columns.target
+                numbers[at] = as_floats(column, columns.names[j], seen, gaps=gaps)
         labels: tuple[list[str], NDArray[Any]] = [], np.empty(0, dtype=np.int64)
         if columns.task is not None:
             labels = as_names(batch.column(stored[columns.task]), columns.names[columns.task])
         d = len(columns.features)
-        yield numbers[:d].T, numbers[d:].ravel(), labels
+        y = numbers[d] if columns.target is not None else np.empty(0)
+        yield numbers[:d].T, y, labels, *(() if columns.weights is None else (numbers[-1],))
         seen += len(batch)
+
+
+def _sign(text: str, positive: object, missing: str | None) -> float:
+    """A target of texts as a number."""
+    if missing is not None and text.strip() in MISSING:
+        return float("nan")
+    return 1.0 if text == positive else -1.0

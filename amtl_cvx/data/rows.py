@@ -1,7 +1,8 @@
 """Rows: data read a chunk at a time, as often as they are asked for, so that memory does not grow with n.
 
-A chunk is a few rows (X (k, d), y (k,), task (k,)), tasks in any order. Whatever yields such chunks can be
-streamed: the folder of .npy files and the Parquet file of this package, or anything of yours.
+A chunk is a few rows (X (k, d), y (k,), task (k,), and weights (k,) where rows have some), tasks in any
+order. Whatever yields such chunks can be streamed: the folder of .npy files and the Parquet file of this
+package, or anything of yours.
 
     >>> def parts():                       # called anew for every pass
     ...     for day in days:
@@ -26,6 +27,7 @@ from amtl_cvx.arrays import (
     Mask,
     as_array,
     check_aligned,
+    check_missing,
     column_names,
     column_order,
     described,
@@ -43,24 +45,28 @@ _COPIES = 3
 
 
 class Chunk(NamedTuple):
-    """Checked rows: features (k, d), targets (k,), task numbers (k,)."""
+    """Checked rows: features (k, d), targets (k,), task numbers (k,), weights > 0 (k,) where there are."""
 
     X: Array
     y: Array
     task: NDArray[np.int64]
+    weight: Array | None = None
+    unlabelled: NDArray[np.int64] | None = None
+    """Task numbers of the rows that were left out here because they have no label."""
 
     def part(self, kept: Mask) -> Chunk:
         """The rows where `kept` is true."""
-        return Chunk(self.X[kept], self.y[kept], self.task[kept])
+        weight = None if self.weight is None else self.weight[kept]
+        return Chunk(self.X[kept], self.y[kept], self.task[kept], weight)
 
-    def by_task(self) -> Iterator[tuple[int, Array, Array]]:
-        """(t, X_t, y_t) for every task that has rows here, in order of t; the order of its rows is kept."""
+    def by_task(self) -> Iterator[tuple[int, Array, Array, Array | None]]:
+        """(t, X_t, y_t, v_t) for every task with rows here, in order of t; the order of its rows is kept."""
         if not len(self.task):
             return
         order = np.argsort(self.task, kind="stable")
         present, starts = np.unique(self.task[order], return_index=True)
         for t, part in zip(present, np.split(order, starts[1:]), strict=True):
-            yield int(t), self.X[part], self.y[part]
+            yield int(t), self.X[part], self.y[part], None if self.weight is None else self.weight[part]
 
 
 class Rows(abc.ABC):
@@ -96,25 +102,31 @@ class ChunkedRows(Rows):
     Parameters
     ----------
     make : callable
-        Returns an iterable of (X (k, d), y (k,), task (k,)); k may differ, tasks are integers 0..T-1.
+        Returns an iterable of (X (k, d), y (k,), task (k,)), with weights of rows (k,) as a fourth where they
+        have some; k may differ, tasks are integers 0..T-1.
     task_names, feature_names : tuple of str, optional
         Features that are not named here are called what the columns of the first frame are.
+    missing : {None, "drop"}
+        "drop": rows whose target is NaN are left out, and counted by task.
     """
 
-    make: Callable[[], Iterable[tuple[ArrayLike, ArrayLike, ArrayLike]]]
+    make: Callable[[], Iterable[tuple[ArrayLike, ...]]]
     task_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
+    missing: str | None = None
 
     def chunks(self) -> Iterator[Chunk]:
         parts = self.make()
         if not isinstance(parts, Iterable):
             raise DataError(f"make must return parts (X, y, task), got {type(parts).__name__}: yield them")
-        return checked((self._arrays(part) for part in parts), self.feature_names)
+        return checked((self._arrays(part) for part in parts), self.feature_names, missing=self.missing)
 
     def _arrays(self, part: object) -> tuple[NDArray[Any], ...]:
-        if not isinstance(part, tuple | list) or len(part) != 3:
+        if not isinstance(part, tuple | list) or len(part) not in (3, 4):
             raise DataError(f"expected parts (X, y, task), got {type(part).__name__}: yield three arrays")
-        X, y, task = part
+        X, y, task, *weights = part
+        for weight in weights:
+            check_aligned(X, weight, "X and the weights")
         check_aligned(X, y, "X and y")
         check_aligned(X, task, "X and task")
         check_aligned(y, task, "y and task")
@@ -122,7 +134,9 @@ class ChunkedRows(Rows):
             object.__setattr__(self, "feature_names", column_names(X))
         order = column_order(X, self.feature_names, "X")
         rows = frame_numbers(X) if is_frame(X) else as_array(X, "X")
-        return rows if order is None else rows[:, order], as_array(y, "y"), as_array(task, "task")
+        rows = rows if order is None else rows[:, order]
+        more = (as_array(weight, "weights") for weight in weights)
+        return rows, as_array(y, "y"), as_array(task, "task"), *more
 
 
 def chunk_rows(d: int) -> int:
@@ -131,16 +145,20 @@ def chunk_rows(d: int) -> int:
 
 
 def checked(
-    parts: Iterable[tuple[NDArray[Any], ...]], names: tuple[str, ...] | None = None
+    parts: Iterable[tuple[NDArray[Any], ...]],
+    names: tuple[str, ...] | None = None,
+    *,
+    missing: str | None = None,
 ) -> Iterator[Chunk]:
-    """The chunks in `parts`, each (X, y, task), as finite float64 and whole task numbers, none too long."""
+    """The chunks in `parts`, each (X, y, task) or (X, y, task, weight), none too long.
+
+    They are finite float64 with whole task numbers; rows of weight 0 are left out, and with `missing` "drop"
+    those whose y is NaN.
+    """
+    check_missing(missing)
     seen, width = 0, None if names is None else len(names)
-    for X, y, task in parts:
-        shapes = X.shape, y.shape, task.shape
-        if [len(shape) for shape in shapes] != [2, 1, 1] or len({shape[0] for shape in shapes}) > 1:
-            raise DataError(
-                "expected X (k, d), y (k,) and task (k,), got X {}, y {}, task {}".format(*shapes)
-            )
+    for X, y, task, *weights in parts:
+        _check_shapes(X, y, task, *weights)
         width = X.shape[1] if width is None else width
         if X.shape[1] != width or not width:
             raise DataError(f"expected {width or 'some'} features from row {seen} on, got {X.shape[1]}")
@@ -150,14 +168,45 @@ def checked(
         for start in range(0, len(y), step):
             part = slice(start, start + step)
             whole_numbers(task[part])
-            yield Chunk(
+            there = np.ones(len(y[part]), dtype=bool) if missing is None else has_label(y[part])
+            targets = y[part] if there.all() else np.where(there, y[part], 0.0)
+            chunk = Chunk(
                 _finite(X[part], "X", seen, names),
-                _finite(y[part], "y", seen, None),
+                _finite(targets, "y", seen, None),
                 task[part].astype(np.int64),
+                _weights(weights[0][part], seen) if weights else None,
             )
-            seen += len(y[part])
+            kept = there if chunk.weight is None else there & (chunk.weight > 0.0)
+            gone = None if there.all() else chunk.task[~there]
+            yield chunk if kept.all() else chunk.part(kept)._replace(unlabelled=gone)
+            seen += len(there)
     if not seen:
         raise DataError("expected at least one row, there is none: add data")
+
+
+def _check_shapes(X: NDArray[Any], y: NDArray[Any], task: NDArray[Any], *weights: NDArray[Any]) -> None:
+    """`DataError` for arrays that do not fit each other."""
+    arrays = {"X": X, "y": y, "task": task, **({"weights": weights[0]} if weights else {})}
+    flat = [a.ndim for a in arrays.values()] == [2, *[1] * (len(arrays) - 1)]
+    if flat and len({len(a) for a in arrays.values()}) == 1:
+        return
+    wanted = ["X (k, d)", *(f"{name} (k,)" for name in list(arrays)[1:])]
+    found = ", ".join(f"{name} {a.shape}" for name, a in arrays.items())
+    raise DataError(f"expected {', '.join(wanted[:-1])} and {wanted[-1]}, got {found}")
+
+
+def has_label(y: NDArray[Any]) -> Mask:
+    """Which targets are there; NaN is none."""
+    return ~np.isnan(y) if y.dtype.kind == "f" else np.ones(len(y), dtype=bool)
+
+
+def _weights(array: NDArray[Any], seen: int) -> Array:
+    """Weights of rows as float64, none negative."""
+    found = _finite(array, "the weights", seen, None)
+    if (found < 0.0).any():
+        row = int(np.argmin(found))
+        raise DataError(f"the weights must be >= 0, row {row + seen} has {found[row]:g}")
+    return found
 
 
 def _finite(array: NDArray[Any], what: str, seen: int, names: tuple[str, ...] | None) -> Array:

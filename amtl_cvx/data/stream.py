@@ -4,10 +4,10 @@ For the squared loss, task t needs of its rows no more than the triangular facto
 
     R'R = [1 X y]'[1 X y]        R <- R of qr([R; next rows])
 
-at most d + 2 rows; the ones keep it preparable (`Preparation` learns and applies its map on factors). A Gram
-matrix would square the condition number, orthogonal steps do not (Golub and Van Loan, Matrix Computations,
-section 5.3). X is taken relative to the first row of all while rows are added: a constant column is then
-exactly 0, and a large mean costs no digits of the deviations.
+at most d + 2 rows, a row of weight v being sqrt(v) [1 x y]; the ones keep it preparable (`Preparation` learns
+and applies its map on factors). A Gram matrix would square the condition number, orthogonal steps do not
+(Golub and Van Loan, Matrix Computations, section 5.3). X is taken relative to the first row of all while rows
+are added: a constant column is then exactly 0, and a large mean costs no digits of the deviations.
 
     >>> tasks = factor(rows)                                                    # pass 1
     >>> preparation = Preparation.learn(tasks, standardize=True, intercept=True)
@@ -25,6 +25,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -71,19 +72,20 @@ def factor(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
     DataError
         For rows that cannot be used, gaps in the task numbers, a wrong number of names.
     """
-    factors, digests = _Factors(), [hashlib.sha256() for _ in Chunk._fields]
+    factors, digests = _Factors(), [hashlib.sha256() for _ in range(4)]
     with threadpool_limits(limits=1, user_api="blas"):
         for chunk in _observed(rows, observe):
-            for digest, array in zip(digests, chunk, strict=True):
-                digest.update(np.ascontiguousarray(array).data)
+            for digest, array in zip(digests, chunk[:4], strict=True):
+                if array is not None:
+                    digest.update(np.ascontiguousarray(array).data)
             check_room("the rows", 2 * chunk.X.nbytes)
             factors.add(chunk)
-        check_gaps(np.array(factors.present))
+        _check_present(factors.present, rows)
         if rows.task_names is not None and len(rows.task_names) != len(factors.present):
             raise DataError(f"expected {len(factors.present)} task names, got {len(rows.task_names)}")
         tasks = factors.tasks(rows)
     whole = hashlib.sha256("|".join((*tasks.names, *(rows.feature_names or ()))).encode())
-    for digest in digests:
+    for digest in digests if factors.weighted else digests[:3]:
         whole.update(digest.digest())
     return replace(tasks, digest=whole.hexdigest(), labels=rows.labels)
 
@@ -134,36 +136,43 @@ def evaluate(
         if X.shape[1] != len(W) or chunk.task.max() >= T:
             found = f"{X.shape[1]} features and a task {chunk.task.max()}"
             raise DataError(f"expected rows of {T} tasks with {len(W)} features, got {found}")
-        for t, X_t, y_t in chunk._replace(X=X).by_task():
+        for t, X_t, y_t, v_t in chunk._replace(X=X).by_task():
             counts[t] += len(y_t)
+            phi = loss.on(v_t)
             for at, w in enumerate(points[:, :, t]):
                 z = X_t @ w
-                losses[at, t] += loss.rows(z, y_t).sum()
-                gradients[at, :, t] += X_t.T @ loss.slopes(z, y_t)
+                losses[at, t] += phi.rows(z, y_t).sum()
+                gradients[at, :, t] += X_t.T @ phi.slopes(z, y_t)
     return RowSums(counts=counts, W=W, losses=losses, gradients=gradients)
 
 
 def gather(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
     """All rows in memory, for a loss without a factor."""
-    chunks: list[Chunk] = []
+    chunks, gone = list[Chunk](), Counter[int]()
     for chunk in _observed(rows, observe):
         if not chunks and rows.count is not None:
             shape = rows.count, chunk.X.shape[1]
             check_size("X", shape)
             check_room("X", _COPIES * 8 * math.prod(shape))
         check_room("X", _COPIES * chunk.X.nbytes)
-        X, y, task = chunk
-        chunks.append(Chunk(X.copy(), y.copy(), task.copy()))  # their maker may fill the same arrays again
-    X, y, task = (np.concatenate(part) for part in zip(*chunks, strict=True))
-    check_gaps(np.unique(task))
+        if chunk.unlabelled is not None:
+            gone.update(chunk.unlabelled.tolist())
+        chunks.append(Chunk(*(None if part is None else part.copy() for part in chunk)))  # type: ignore[arg-type]
+    X, y, task = (np.concatenate([chunk[at] for chunk in chunks]) for at in range(3))
+    weighted = any(chunk.weight is not None for chunk in chunks)
+    often = [np.ones(len(chunk.y)) if chunk.weight is None else chunk.weight for chunk in chunks]
+    weights = np.concatenate(often) if weighted else None
+    _check_present(np.unique(task).tolist(), rows)
     tasks = TaskSet.from_stacked(
         X,
         y,
         task,
         names=rows.task_names,
         feature_names=rows.feature_names,
+        sample_weight=weights,
     )
-    return tasks if rows.labels is None else replace(tasks, labels=rows.labels)
+    counted = tuple(replace(each, missing=gone[t]) for t, each in enumerate(tasks)) if gone else tasks.tasks
+    return replace(tasks, tasks=counted, labels=rows.labels or tasks.labels)
 
 
 def has_labels(rows: Rows) -> bool:
@@ -191,10 +200,20 @@ def has_labels(rows: Rows) -> bool:
 def _observed(rows: Rows, observe: Observe | None) -> Iterator[Chunk]:
     seen = 0
     for chunk in rows.chunks():
-        yield chunk
+        if len(chunk.y) or chunk.unlabelled is not None:
+            yield chunk
         seen += len(chunk.y)
         if observe is not None:
             observe(seen)
+
+
+def _check_present(present: list[int], rows: Rows) -> None:
+    """`DataError` that names a task without a row that counts."""
+    names = rows.task_names
+    absent = None if names is None else next((t for t in range(len(names)) if t not in present), None)
+    if names is not None and absent is not None and len(present) < len(names):
+        raise DataError(f"no row of {names[absent]!r} has a label and a weight: leave the task out")
+    check_gaps(np.array(present))
 
 
 class _Factors:
@@ -203,56 +222,76 @@ class _Factors:
     def __init__(self) -> None:
         self._first: Array | None = None
         self._tasks: dict[int, _Factor] = {}
+        self._missing = Counter[int]()
+        self.weighted = False
 
     @property
     def present(self) -> list[int]:
         return sorted(self._tasks)
 
     def add(self, chunk: Chunk) -> None:
-        for t, X, y in chunk.by_task():
+        if chunk.unlabelled is not None:
+            self._missing.update(chunk.unlabelled.tolist())
+        self.weighted |= chunk.weight is not None
+        for t, X, y, v in chunk.by_task():
             if self._first is None:
                 self._first = X[0].copy()
             if t not in self._tasks:
                 self._tasks[t] = _Factor(self._first)
-            self._tasks[t].add(X, y)
+            self._tasks[t].add(X, y, v)
 
     def tasks(self, rows: Rows) -> TaskSet:
         """The tasks that have rows, with their names."""
         names = rows.task_names
         parts = [self._tasks[t].task(f"task {t}" if names is None else names[t]) for t in self.present]
+        if self._missing:
+            parts = [
+                replace(part, missing=self._missing[t]) for t, part in zip(self.present, parts, strict=True)
+            ]
         return TaskSet(tasks=tuple(parts), feature_names=rows.feature_names)
 
 
 class _Factor:
-    """One task: R of [1, X - first, y] so far, and the rows that wait for the next block."""
+    """One task: R of [1, X - first, y] so far, and the rows that wait for the next block.
+
+    A row of weight v enters as the one row sqrt(v) [1, x - first, y].
+    """
 
     def __init__(self, first: Array) -> None:
         self._first, self._width, self._count = first, len(first) + 2, 0
+        self._total: float | None = None
         self._R = np.empty((0, self._width))
-        self._waiting: list[tuple[Array, Array]] = []
+        self._waiting: list[tuple[Array, Array, Array]] = []
         self._step = max(2 * self._width, _BLOCK // self._width)
 
-    def add(self, X: Array, y: Array) -> None:
-        self._waiting.append((X, y))
+    def add(self, X: Array, y: Array, v: Array | None) -> None:
+        often = np.ones(len(y)) if v is None else v
+        if v is not None or self._total is not None:
+            before = float(self._count) if self._total is None else self._total
+            self._total = math.fsum([before, *often.tolist()])
+        self._waiting.append((X, y, often))
         self._count += len(y)
-        if sum(len(y) for _, y in self._waiting) >= self._step:
+        if sum(len(y) for _, y, _ in self._waiting) >= self._step:
             self._fold()
 
     def task(self, name: str) -> Task:
         """Rows where there are at most d + 2, else the factor, X in the users' units again."""
         if self._count <= self._width:
-            X, y = (np.concatenate(part) for part in zip(*self._waiting, strict=True))
-            return Task(X=frozen(X), y=frozen(y), name=name)
+            X, y, v = (np.concatenate(part) for part in zip(*self._waiting, strict=True))
+            weights = None if self._total is None else frozen(v)
+            return Task(X=frozen(X), y=frozen(y), name=name, sample_weight=weights)
         if self._waiting:
             self._fold()
         ones, X, y = self._R[:, :1], self._R[:, 1:-1], self._R[:, -1]
-        return Task(X=X + ones * self._first, y=y, name=name, count=self._count, ones=ones[:, 0])
+        X = X + ones * self._first
+        return Task(X=X, y=y, name=name, count=self._count, total=self._total, ones=ones[:, 0])
 
     def _fold(self) -> None:
-        X, y = (np.concatenate(part) for part in zip(*self._waiting, strict=True))
+        X, y, v = (np.concatenate(part) for part in zip(*self._waiting, strict=True))
         self._waiting.clear()
         check_room("a triangular factor", 8 * self._width * 2 * (self._step + self._width))
         for start in range(0, len(y), self._step):
             part = slice(start, start + self._step)
             block = np.column_stack([np.ones(len(y[part])), X[part] - self._first, y[part]])
+            block = block if self._total is None else np.sqrt(v[part])[:, None] * block
             self._R = triangular_factor(np.vstack([self._R, block]))

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from amtl_cvx.arrays import Array, check_features, clean, sorted_names, targets
+from amtl_cvx.arrays import Array, Mask, check_features, check_missing, clean, sorted_names, targets
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.header import UNNAMED, Aside, CheckNames, by_task, check_aside, check_names, column_name
 from amtl_cvx.data.numerals import MISSING, POINT, Marks, advice, as_numbers, readings
@@ -48,9 +48,18 @@ class _Columns:
 
 
 def table_tasks(
-    table: TextTable, task: str | None, target: str | None, aside: Sequence[str] = ()
+    table: TextTable,
+    task: str | None,
+    target: str | None,
+    aside: Sequence[str] = (),
+    *,
+    weights: str | None = None,
+    missing: str | None = None,
 ) -> tuple[TaskSet, Aside]:
-    """Tasks from a table with a column `task` and a column `target`; those not `aside` are features."""
+    """Tasks from a table with a column `task` and a column `target`; those not `aside` are features.
+
+    A column of `weights` says how often rows count; with `missing` "drop" rows without a target are left out.
+    """
     if task is None or target is None:
         raise DataError(
             f"a table needs --task COLUMN and --target COLUMN; its columns are {shown(table.names)}"
@@ -58,18 +67,31 @@ def table_tasks(
     task, target, aside = column_name(task), column_name(target), tuple(map(column_name, aside))
     if task == target:
         raise DataError(f"the task and the target are both column {task!r}: name two different columns")
-    check_aside(aside, task, target)
-    columns = _columns(table, (task, target, *aside), target)
+    weights = None if weights is None else column_name(weights)
+    check_aside(aside, task, target, weights)
+    check_missing(missing)
+    own = [target] if weights is None else [target, weights]
+    columns = _columns(table, (task, *own, *aside), own)
     if not columns.names:
         raise DataError("expected a column besides the task and the target, there is none: add a feature")
     labels = _labels(table, task, columns.texts[task])
     names = sorted_names(set(labels))
     number = {name: t for t, name in enumerate(names)}
     codes = np.fromiter(map(number.__getitem__, labels), dtype=np.int64, count=len(labels))
-    entries = _targets(table, target, columns.texts[target], columns.marks)
-    [y], classes = targets([(entries, f"column {target!r}")])
-    tasks = TaskSet.from_stacked(columns.X, y, codes, names=names, feature_names=columns.names)
-    marks = {name: by_task(columns.texts[name], codes) for name in aside}
+    v = None if weights is None else _weights(table, weights, columns.texts[weights], columns.marks)
+    there = _labelled(columns.texts[target], target, missing)
+    [y], classes = targets([(_targets(table, target, columns, there), f"column {target!r}")])
+    tasks = TaskSet.from_stacked(
+        columns.X,
+        y if there.all() else np.where(there, y, np.nan),
+        codes,
+        names=names,
+        feature_names=columns.names,
+        sample_weight=v,
+        missing=missing,
+    )
+    kept = there if v is None else there & (v > 0.0)
+    marks = {name: by_task(columns.texts[name], codes, kept) for name in aside}
     return tasks if classes is None else replace(tasks, labels=classes), marks
 
 
@@ -89,7 +111,7 @@ def table_features(
     check_names(table.names, texts)
     if check is not None:
         check([name for name in table.names if name not in texts and not UNNAMED.fullmatch(name)])
-    columns = _columns(table, texts, target)
+    columns = _columns(table, texts, () if target is None else (target,))
     labels = None if task is None else _labels(table, task, columns.texts[task])
     return FeatureTable(
         X=check_features(columns.X),
@@ -98,10 +120,10 @@ def table_features(
     )
 
 
-def _columns(table: TextTable, texts: Collection[str], target: str | None) -> _Columns:
+def _columns(table: TextTable, texts: Collection[str], numbers: Collection[str]) -> _Columns:
     """All rows: columns in `texts` and those without a name as texts, the others as numbers.
 
-    How numbers are written shows in the others and in the column `target`.
+    How numbers are written shows in the others and in `numbers`, those of the texts that hold some.
     """
     names = table.names
     check_names(names, texts)
@@ -110,7 +132,7 @@ def _columns(table: TextTable, texts: Collection[str], target: str | None) -> _C
     features = sorted(set(range(len(names))) - set(kept))
     found: dict[int, list[str]] = {j: [] for j in kept}
     words: dict[str, str] = {}  # one object for all entries that are equal
-    numeric = [*features, *(j for j in kept if names[j] == target)]
+    numeric = [*features, *(j for j in kept if names[j] in numbers)]
     marks = table.marks or found_marks(table, numeric)
     parts: list[Array] = []
     count, truths = 0, None
@@ -191,8 +213,38 @@ def _labels(table: TextTable, name: str, labels: list[str]) -> list[str]:
     return labels
 
 
-def _targets(table: TextTable, name: str, texts: list[str], marks: Marks) -> NDArray[Any]:
-    """Numbers, True and False, or texts of which none is a number: labels."""
+def _labelled(texts: list[str], name: str, missing: str | None) -> Mask:
+    """Which entries of the target are there, where others are to be left out."""
+    if missing is None:
+        return np.ones(len(texts), dtype=bool)
+    absent = {text: text.strip() in MISSING for text in set(texts)}
+    there = np.array([not absent[text] for text in texts])
+    if not there.any():
+        raise DataError(f"column {name!r} has no entry: name another target")
+    return there
+
+
+def _weights(table: TextTable, name: str, texts: list[str], marks: Marks) -> Array:
+    """The weights of the rows."""
+    values = as_numbers(texts, marks)
+    if values is None or values.dtype == np.bool_:
+        raise unusable(table, name, texts, marks, first=0)
+    if (values < 0.0).any():
+        row = int(np.argmin(values))
+        raise DataError(f"column {name!r} must hold weights >= 0, {table.place(row)} has {values[row]:g}")
+    found: Array = values
+    return found
+
+
+def _targets(table: TextTable, name: str, columns: _Columns, there: Mask) -> NDArray[Any]:
+    """Numbers, True and False, or texts of which none is a number: labels.
+
+    Where an entry is missing another one stands for it, so that every entry keeps its line.
+    """
+    texts, marks = columns.texts[name], columns.marks
+    if not there.all():
+        other = texts[int(np.argmax(there))]
+        texts = [text if known else other for text, known in zip(texts, there.tolist(), strict=True)]
     values = as_numbers(texts, marks)
     if values is not None:
         return values

@@ -64,6 +64,7 @@ def describe(
             "T": train.T,
             "d": train.d,
             **rows_of(train),
+            **({"missing": train.missing} if train.missing else {}),
             "fingerprint": dataset.fingerprint,
             **({} if dataset.whole is None else {"whole": dataset.whole}),
         },

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amtl_cvx.commands.parsers.base import Commands, command
-from amtl_cvx.commands.parsers.shared import add_classes, add_dialect, path
+from amtl_cvx.commands.parsers.shared import add_classes, add_dialect, add_weights, path
 
 EXAMPLES = (
     ("predict run new.csv --task school --out predictions.csv", "one prediction a row"),
@@ -23,6 +23,7 @@ def add(commands: Commands) -> None:
     )
     predict.add_argument("--task", metavar="COLUMN", help="column of the table that names each row's task")
     predict.add_argument("--target", metavar="COLUMN", help="column of the table to leave out")
+    add_weights(predict, "left out")
     add_dialect(predict)
     add_classes(predict)
     predict.add_argument(

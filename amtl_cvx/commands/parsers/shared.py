@@ -19,7 +19,20 @@ def add_data(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--task", metavar="COLUMN", help="task column of a .csv, .xlsx or .parquet")
     parser.add_argument("--target", metavar="COLUMN", help="target column of a .csv, .xlsx or .parquet")
+    add_weights(parser, "how often each row counts, >= 0: 2 is the row twice, 0 its absence")
+    parser.add_argument(
+        "--missing",
+        choices=("drop",),
+        help="drop: leave rows without a target out of their task, counted by task (default: an error)",
+    )
     add_dialect(parser)
+
+
+def add_weights(parser: argparse.ArgumentParser, words: str) -> None:
+    """The column of weights, sample_weight in Python."""
+    parser.add_argument(
+        "--weights", dest="sample_weight", metavar="COLUMN", help=f"column of a table: {words}"
+    )
 
 
 def add_dialect(parser: argparse.ArgumentParser) -> None:
@@ -66,6 +79,11 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     )
     parser.set_defaults(transfer_parameters=None, omega_parameters=None)
     group.add_argument("--task-weights", metavar="NAME", help="equal or inverse-sqrt")
+    group.add_argument(
+        "--class-weight",
+        choices=("balanced", "none"),
+        help="balanced: rows count so that both classes of a task weigh the same (default: none)",
+    )
     for flag, words in (
         ("--standardize", "centre and scale the features"),
         (
