@@ -17,16 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtl_cvx.arrays import Labels, check_features, sorted_names, two_labels
-from amtl_cvx.data.arrow import as_floats, as_names, as_texts, is_number, is_text, saved_index
+from amtl_cvx.data.arrow import as_floats, as_names, as_texts, is_text
+from amtl_cvx.data.columns import Columns, columns_of
 from amtl_cvx.data.dataset import FeatureTable
-from amtl_cvx.data.header import UNNAMED, CheckNames, by_task, check_aside, check_names, column_name
+from amtl_cvx.data.header import CheckNames, by_task, check_aside, check_names, column_name
 from amtl_cvx.data.numerals import MISSING
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows, has_label
 from amtl_cvx.errors import DataError
 from amtl_cvx.untrusted import check_expansion, reading, shown
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyarrow.parquet import ParquetFile
 
 _BUFFER = 1 << 16
@@ -35,28 +35,11 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Columns:
-    """Columns by their place: features, target and task, each where it is wanted and there."""
-
-    names: tuple[str, ...]
-    stored: tuple[str, ...]
-    features: tuple[int, ...]
-    target: int | None
-    task: int | None
-    weights: int | None = None
-
-    @property
-    def texts(self) -> list[int]:
-        """Columns that may be texts: all that are no features."""
-        return sorted(set(range(len(self.names))) - {*self.features, self.weights})
-
-
-@dataclass(frozen=True, kw_only=True)
 class ParquetRows(Rows):
     """The rows of such a file; `codes` are the task numbers of the entries of its task column."""
 
     path: Path
-    columns: _Columns
+    columns: Columns
     codes: dict[str, int]
     task_names: tuple[str, ...]
     feature_names: tuple[str, ...]
@@ -89,7 +72,7 @@ class ParquetRows(Rows):
                 )
             weights = None if weights is None else column_name(weights)
             check_aside(aside, task, target, weights)
-            columns = _columns(file, path, task, target, weights=weights, left_out=aside)
+            columns = columns_of(file, path, task, target, weights=weights, left_out=aside)
             check_names(columns.names, aside)
             assert columns.task is not None and columns.target is not None
             size = int(file.metadata.num_rows)
@@ -158,7 +141,7 @@ def features_parquet(
     with _file(path) as file:
         wanted = None if task is None else column_name(task)
         left_out = [column_name(name) for name in (*aside, target) if name is not None]
-        columns = _columns(file, path, wanted, None, left_out=left_out, check=check)
+        columns = columns_of(file, path, wanted, None, left_out=left_out, check=check)
         size = int(file.metadata.num_rows)
     check_expansion("the table", path.stat().st_size, 24 * size * max(len(columns.features), 1))
     X, labels = np.empty((size, len(columns.features))), []
@@ -175,7 +158,7 @@ def features_parquet(
     )
 
 
-def _file(path: Path, columns: _Columns | None = None) -> ParquetFile:
+def _file(path: Path, columns: Columns | None = None) -> ParquetFile:
     """The file; columns of texts keep each of them once, however many rows there are."""
     try:
         from pyarrow.parquet import ParquetFile
@@ -187,68 +170,7 @@ def _file(path: Path, columns: _Columns | None = None) -> ParquetFile:
     return ParquetFile(path, buffer_size=_BUFFER, pre_buffer=False, read_dictionary=once)
 
 
-def _columns(
-    file: ParquetFile,
-    path: Path,
-    task: str | None,
-    target: str | None,
-    *,
-    weights: str | None = None,
-    left_out: Sequence[str] = (),
-    check: CheckNames | None = None,
-) -> _Columns:
-    """Which column is what; `DataError` for one that is no number, or has the name of another."""
-    schema = file.schema_arrow
-    names = tuple(map(column_name, schema.names))
-    wanted = [name for name in (task, target, weights) if name is not None]
-    check_names(names, wanted)
-    index = saved_index(schema)
-    features = []
-    for j, name in enumerate(names):
-        if name in (*wanted, *left_out) or schema.names[j] in index:
-            continue
-        if UNNAMED.fullmatch(name):
-            _leave_out(path, schema.field(j).type, j)
-        else:
-            features.append(j)
-    if check is not None:
-        check([names[j] for j in features])
-    place = {name: j for j, name in enumerate(names)}
-    columns = _Columns(
-        names=names,
-        stored=tuple(schema.names),
-        features=tuple(features),
-        target=None if target is None else place[target],
-        task=None if task is None else place[task],
-        weights=None if weights is None else place[weights],
-    )
-    for j in (*features, *(place[name] for name in wanted if name != task)):
-        kind = schema.field(j).type
-        if not (is_number(kind) or (j == columns.target and is_text(kind))):
-            raise DataError(f"column {names[j]!r} is not numeric ({kind}): encode or drop it")
-    _check_groups(file, path)
-    return columns
-
-
-def _check_groups(file: ParquetFile, path: Path) -> None:
-    """Refuse a group of rows that a few bytes of the file inflate beyond all measure."""
-    groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
-    check_expansion(
-        "a group of rows", path.stat().st_size, max((g.total_byte_size for g in groups), default=0)
-    )
-
-
-def _leave_out(path: Path, kind: pa.DataType, j: int) -> None:
-    """Say that a column without a name is left out; `DataError` where it may be a feature."""
-    import pyarrow.types as types
-
-    if types.is_floating(kind) or types.is_decimal(kind) or types.is_boolean(kind):
-        raise DataError(f"column {j + 1} has no name: name it, or delete it")
-    which = "the first column" if j == 0 else f"column {j + 1}"
-    _log.warning("%s: %s has no name and names the rows: left out", path.name, which)
-
-
-def _classes(file: ParquetFile, columns: _Columns, absent: str | None) -> Labels | None:
+def _classes(file: ParquetFile, columns: Columns, absent: str | None) -> Labels | None:
     """The two labels of a target that is text or bool; `DataError` for text of more or fewer."""
     import pyarrow.types as types
 
@@ -270,7 +192,7 @@ def _classes(file: ParquetFile, columns: _Columns, absent: str | None) -> Labels
 
 
 def _parts(
-    file: ParquetFile, columns: _Columns, positive: object = None, missing: str | None = None
+    file: ParquetFile, columns: Columns, positive: object = None, missing: str | None = None
 ) -> Iterator[tuple[Any, ...]]:
     """A few rows at a time: X, y, the task of each row as a place in a list of names, weights if there are.
 
