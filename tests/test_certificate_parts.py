@@ -1,3 +1,4 @@
+# More than 300 lines: many small parts, one test each.
 """Parts of the certificate by hand: rows against factors, rounding of J and prices, whose cause is told."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# More than 300 lines: many small parts, one test each.
 """Parts of refinement: its trust, which of two points is kept, plain rounds, bursts, what is carried on."""
 
 from __future__ import annotations
