@@ -8,6 +8,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 from cases import LOSS_CASES, Array, loss_id, random_tasks, tasks_for
+from scipy.optimize import linprog
 from sklearn.linear_model import Ridge as SklearnRidge
 
 from amtl_cvx import (
@@ -25,7 +26,7 @@ from amtl_cvx import (
     fit,
 )
 from amtl_cvx.errors import ModelError
-from amtl_cvx.losses import Loss, SquaredHinge
+from amtl_cvx.losses import Hinge, Loss, Squared, SquaredHinge
 from amtl_cvx.weights import QuadraticPenalty
 
 COUNTS = (9, 14, 20)
@@ -131,6 +132,54 @@ def test_where_there_is_no_minimum_it_says_so(rng: np.random.Generator) -> None:
     assert level.objective <= 1e-12 and "minimum" not in level.certificate.reasons
     mixed = tasks_for(Logistic(), rng, counts=(60, 60))  # labels that no line separates
     assert single(mixed, alone(None, Logistic())).certificate.level == "C5"
+
+
+def test_hinge_losses_by_themselves_are_a_linear_program(rng: np.random.Generator) -> None:
+    """One task is separable, with many minima of 0, the others have one each: HiGHS finds no lower value."""
+    tasks = tasks_for(Hinge(), rng, d=2, counts=(30, 30))
+    X = rng.normal(size=(9, 2))
+    easy = TaskSet.from_arrays([X], [np.sign(X @ [1.0, 2.0])], names=["easy"])
+    tasks = TaskSet(tasks=(*tasks, *easy))
+    found, least = single(tasks, alone(None, Hinge())), 0.0
+    for task in tasks:
+        A = np.hstack([-task.y[:, None] * task.X, -np.eye(task.n)])  # 1 - y x'w <= s
+        cost = np.concatenate([np.zeros(2), np.full(task.n, 1.0 / task.n)])
+        free = [(None, None)] * 2 + [(0, None)] * task.n
+        least += linprog(cost, A_ub=A, b_ub=-np.ones(task.n), bounds=free).fun
+    assert found.certificate.level == "C5" and found.objective == pytest.approx(least, rel=1e-9)
+    assert found.losses[2] == 0.0 < least
+
+
+@pytest.mark.parametrize("omega", [MeanRegularised(rho=0.6), None], ids=str)
+def test_rows_of_weight_2_stand_there_twice(omega: QuadraticPenalty | None, rng: np.random.Generator) -> None:
+    for loss in (Squared(), Hinge()):
+        once = tasks_for(loss, rng, d=2, counts=(9, 14))
+        heavy = TaskSet(tasks=tuple(replace(t, sample_weight=1.0 + (np.arange(t.n) < 4)) for t in once))
+        twice = TaskSet.from_arrays(
+            [np.vstack([t.X, t.X[:4]]) for t in once], [np.concatenate([t.y, t.y[:4]]) for t in once]
+        )
+        found = [single(tasks, alone(omega, loss)) for tasks in (heavy, twice)]
+        assert all(each.certificate.passes for each in found)
+        assert found[0].objective == pytest.approx(found[1].objective, rel=1e-11, abs=1e-14)
+
+
+def test_a_task_without_features_is_a_number(rng: np.random.Generator) -> None:
+    tasks = random_tasks(rng, d=3, counts=(9, 14))
+    empty = TaskSet.from_arrays([tasks[0].X, 0.0 * tasks[1].X], [task.y for task in tasks])
+    found = single(empty, alone(None))
+    assert found.certificate.level == "C5" and found.losses[1] == pytest.approx((tasks[1].y ** 2).mean())
+
+
+@pytest.mark.parametrize("apart", [1e-5, 1e-7])
+def test_features_that_are_nearly_the_same(apart: float, rng: np.random.Generator) -> None:
+    """Normal equations lose all digits there: the minimum is that of a QR factor."""
+    X = rng.normal(size=(12, 3))
+    X[:, 2] = X[:, 1] + apart * rng.normal(size=12)
+    y = rng.normal(size=12)
+    found = single(TaskSet.from_arrays([X], [y]), alone(None))
+    Q = np.linalg.qr(X)[0]
+    assert found.certificate.level == "C5"
+    assert found.objective == pytest.approx(float(((y - Q @ (Q.T @ y)) ** 2).mean()), rel=1e-9)
 
 
 def test_counts_that_are_all_0_have_no_minimum(rng: np.random.Generator) -> None:

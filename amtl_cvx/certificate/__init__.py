@@ -48,7 +48,7 @@ from dataclasses import replace
 import numpy as np
 
 from amtl_cvx.arrays import Array, numbers
-from amtl_cvx.certificate.alone import alone_evidence, free_multipliers, with_bound
+from amtl_cvx.certificate.alone import alone_evidence, kinked_parts, with_bound
 from amtl_cvx.certificate.b_step import (
     TransferEvidence,
     no_evidence,
@@ -130,7 +130,8 @@ def certify(
     if multipliers is not None:
         multipliers = [numbers(u, f"the multipliers of task {t}") for t, u in enumerate(multipliers)]
     elif not point.model.loss.smooth:
-        multipliers = kinked_multipliers(small) if point.model.coupled else free_multipliers(small)
+        joint = point.model.coupled or small.least_of_K > 0.0
+        multipliers = kinked_multipliers(small) if joint else kinked_parts(small)[1]
     found = residuals(point, multipliers=multipliers)
     if kind == "single-task":
         about_B = no_evidence("B is fixed at 0 in this problem")

@@ -27,16 +27,18 @@ import scipy.sparse as sp
 
 from amtl_cvx.certificate.bounds import ENOUGH, WeightProblem
 from amtl_cvx.certificate.falling import falls_for_ever
-from amtl_cvx.certificate.fenchel import kinked_multipliers, within_domain
+from amtl_cvx.certificate.fenchel import within_domain
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.levels import EXCESS
 from amtl_cvx.certificate.room import SUMMED, loss_room
 from amtl_cvx.certificate.verdict import Certificate
 from amtl_cvx.certificate.w_step import DENSE_LIMIT, WeightEvidence
-from amtl_cvx.problem import Point, Problem
+from amtl_cvx.losses import Loss
+from amtl_cvx.problem import Point
+from amtl_cvx.problem.kinks import KinkedProblem, KinkedRows
 from amtl_cvx.problem.squares import Squares
 from amtl_cvx.rowspace import span
-from amtl_cvx.tasks import Array, Indices, TaskSet
+from amtl_cvx.tasks import Array, Indices, Task, TaskSet
 
 METHOD = "convex-duality"
 _CONVEX = "the level is about W and B together; predictors by themselves are a convex problem, see C5"
@@ -55,6 +57,9 @@ def alone_evidence(
     rest = value
     for part in joined(point.K):
         problem = _problem(point, part, multipliers)
+        if problem is None:
+            rest -= float((point.loss_weight * point.problem.losses_at_zero)[part].sum())
+            continue
         judged = problem.judged()
         gain += min(judged.gain, problem.value * (1.0 + SUMMED))
         rest -= problem.value
@@ -71,27 +76,34 @@ def alone_evidence(
     return found._replace(judged=gain, by=by, reasons=reasons)
 
 
-def free_multipliers(point: Point) -> tuple[Array, ...]:
-    """Multipliers of a loss with kinks at coupling 0, T arrays (n_t,); without Omega of each task alone.
+def kinked_parts(point: Point) -> tuple[Array, tuple[Array, ...]]:
+    """The minimum of a loss with kinks at coupling 0, (d, T), and multipliers (n_t,) of every task, by parts.
 
-    Where a task has several minima (it is fitted without loss) its slopes are multipliers.
+    A task by itself that is fitted without loss has many minima: it stays at one of them, and its slopes are
+    multipliers.
     """
-    if point.model.omega is not None:
-        return kinked_multipliers(point)
-    found = []
-    for t, task in enumerate(point.tasks):
-        solved = by_itself(point, t).kinked.multipliers[0]
-        slopes = point.model.loss.on(task.sample_weight).slopes(task.X @ point.W[:, t], task.y)
-        off = [float(np.abs(u @ task.X).max()) for u in (solved, slopes)]
-        found.append(solved if off[0] <= off[1] else slopes)
-    return tuple(found)
+    W, found = point.W.copy(), dict[int, Array]()
+    for part in joined(point.K):
+        tasks = TaskSet(tasks=tuple(point.tasks[int(t)] for t in part))
+        rows, root = KinkedRows.of(tasks, point.model.loss), point.K[part]
+        solved = KinkedProblem.at(
+            rows, weight=point.loss_weight[part], root=np.sqrt(2.0 * point.square_weight) * root
+        ).minimum(point.W[:, part])
+        if root.any():
+            W[:, part] = solved.W
+            found |= dict(zip(part.tolist(), solved.multipliers, strict=True))
+        else:
+            t, w = int(part[0]), solved.W[:, 0]
+            W[:, t], found[t] = _by_itself(point.model.loss, tasks[0], (w, W[:, t]), solved.multipliers[0])
+    return W, tuple(found[t] for t in range(point.tasks.T))
 
 
-def by_itself(point: Point, t: int) -> Point:
-    """One task of a problem without Omega, at its predictor."""
-    weights = (float(point.problem.task_weight[t]),)
-    problem = Problem(TaskSet(tasks=(point.tasks[t],)), replace(point.model, task_weights=weights))
-    return problem.at(point.W[:, t : t + 1], np.zeros((1, 1)))
+def _by_itself(loss: Loss, task: Task, ways: tuple[Array, Array], solved: Array) -> tuple[Array, Array]:
+    """The better of two predictors, and of `solved` and the slopes there what is nearer to multipliers."""
+    w = min(ways, key=lambda each: loss.value(task, each))
+    slopes = loss.on(task.sample_weight).slopes(task.X @ w, task.y)
+    off = [float(np.abs(u @ task.X).max()) for u in (solved, slopes)]
+    return w, solved if off[0] <= off[1] else slopes
 
 
 def joined(K: Array) -> Iterator[Indices]:
@@ -101,11 +113,13 @@ def joined(K: Array) -> Iterator[Indices]:
     yield from (np.flatnonzero(labels == number) for number in range(count))
 
 
-def _problem(point: Point, part: Indices, multipliers: Sequence[Array] | None) -> WeightProblem:
-    """F_C at Z_C."""
+def _problem(point: Point, part: Indices, multipliers: Sequence[Array] | None) -> WeightProblem | None:
+    """F_C at Z_C; None for tasks without a row that is not 0, whose F_C is a number."""
     loss, weight, a = point.model.loss, point.square_weight, point.loss_weight[part]
     chosen = TaskSet(tasks=tuple(point.tasks[int(t)] for t in part))
     basis = span(np.vstack([task.X for task in chosen]))
+    if not basis.size:
+        return None
     turned = chosen.in_basis(basis)
     Z, K = basis.T @ point.W[:, part], point.K[part]
     losses = [rate * loss.value(task, z) for rate, task, z in zip(a, turned, Z.T, strict=True)]

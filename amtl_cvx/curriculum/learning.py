@@ -11,7 +11,7 @@ import numpy as np
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import Certificate, certify
-from amtl_cvx.certificate.alone import by_itself
+from amtl_cvx.certificate.alone import kinked_parts
 from amtl_cvx.coordinator import start_run
 from amtl_cvx.curriculum.audit import certify_curriculum
 from amtl_cvx.curriculum.rows import check_model, outgoing, refit_step
@@ -22,13 +22,21 @@ from amtl_cvx.problem import Blocks, Model, Point, Problem
 from amtl_cvx.run import Run, finish
 from amtl_cvx.solution import Solution, State, Status
 from amtl_cvx.solvers import Solved
-from amtl_cvx.subproblems import HalfStep, TaskWeightStep, WeightStep, compile_weight_step
-from amtl_cvx.subproblems.kinks import kinked_minimum
-from amtl_cvx.subproblems.numpy_steps import DirectWeightStep
+from amtl_cvx.subproblems import (
+    HalfStep,
+    PenalisedWeightStep,
+    TaskWeightStep,
+    WeightStep,
+    compile_weight_step,
+)
+from amtl_cvx.subproblems.numpy_steps import DENSE_SIZE, DirectWeightStep
+from amtl_cvx.subproblems.roots import root_step
 from amtl_cvx.tasks import TaskSet
 
 _TIE = 1e-12
 """Costs of eq. 5 that differ by less than this, relatively, are a tie."""
+_ROOTS = 20
+"""Steps, at most, from roots of the Hessian: its columns may depend on each other all but for little."""
 
 
 @dataclass(kw_only=True)
@@ -165,34 +173,42 @@ def _start(run: Run, options: Options, *, ridge: float | None) -> None:
     model = own if ridge is None else replace(own, coupling=ridge)
     run.point = run.point.at(B=np.zeros_like(run.point.B))
     point = Problem(run.tasks, model).at(*run.point)
-    if model.coupled or point.least_of_K > 0.0:
+    if model.coupled:
         step = compile_weight_step(run.tasks, model, backend=run.backend, problems=options.problems)
         W, solved = step.solve(point)
     else:
-        W, solved = _free_minimum(point, run)
+        W, solved = _uncoupled_minimum(point, run, options)
     run.point = run.point.at(W=W)
     run.note("stl", solved)
 
 
-def _free_minimum(point: Point, run: Run) -> HalfStep:
-    """The minimum where Omega leaves directions free: what no row sees makes the compiled matrix singular.
+def _uncoupled_minimum(point: Point, run: Run, options: Options) -> HalfStep:
+    """The minimum of losses and Omega alone.
 
-    Newton's method in NumPy, from the definition's minimum where curvatures may be 0 (Huber, hinge).
+    Where Omega leaves directions free, what no row sees makes the compiled matrix singular, and curvatures
+    may be 0 (Huber, hinge): then from the definition. Newton's method in NumPy goes on to the last digits.
     """
-    total, loss = Solved.none(), point.model.loss
-    if not (loss.quadratic or loss.concordant):
-        with contextlib.suppress(SolveError):  # of a loss of the user's own, without a minimum
-            step = WeightStep.definition(point.tasks, point.model, backend=run.backend)
+    model, free, total = point.model, not point.least_of_K > 0.0, Solved.none()
+    step: WeightStep | PenalisedWeightStep | None = None
+    if not free:
+        step = compile_weight_step(point.tasks, model, backend=run.backend, problems=options.problems)
+    elif not (model.loss.quadratic or model.loss.concordant):
+        step = WeightStep.definition(point.tasks, model, backend=run.backend)
+    with contextlib.suppress(SolveError):  # of a loss without a minimum
+        if step is not None:
             W, total = step.solve(point)
             point = point.at(W=W)
-    if not loss.smooth and point.model.omega is None:
-        own = [kinked_minimum(by_itself(point, t)) for t in range(point.tasks.T)]
-        return HalfStep(np.hstack(own), total)
-    try:
+    if not model.loss.smooth:
+        return HalfStep(kinked_parts(point)[0] if free else point.W, total)
+    with contextlib.suppress(SolveError):
         W, solved = DirectWeightStep().solve(point)
-    except SolveError:
-        return HalfStep(point.W, total)
-    return HalfStep(W, total + solved)
+        point, total = point.at(W=W), total + solved
+        for _ in range(_ROOTS if model.smooth_in_W and W.size <= DENSE_SIZE else 0):
+            nearer = point.at(W=point.W + root_step(point))
+            if not nearer.objective < point.objective:
+                break
+            point = nearer
+    return HalfStep(point.W, total)
 
 
 def _learn_next(run: Run, step: TaskWeightStep, learned: list[int]) -> None:

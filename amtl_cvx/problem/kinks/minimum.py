@@ -137,7 +137,8 @@ class KinkedProblem(KinkedObjective):
         off, value = self.off(W), self.value(W)
         mismatch = float((np.where(off > 0.0, self.high, self.low) - v) @ off)
         nothing = self.nothing(W)
-        miss = max(miss, mismatch / abs(value) if mismatch > nothing else 0.0)
+        if mismatch > nothing:
+            miss = max(miss, mismatch / abs(value) if abs(value) > 0.0 else np.inf)
         noise = 1e-13 * abs(value) + self.noise(W)
         return _Candidate(W, v, on, value, noise, miss, settled and miss <= _SAME)
 
