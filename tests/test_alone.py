@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from cases import LOSS_CASES, Array, loss_id, random_tasks, tasks_for
 from scipy.optimize import linprog
-from sklearn.linear_model import Ridge as SklearnRidge
 
 from amtl_cvx import (
     Logistic,
@@ -18,6 +17,7 @@ from amtl_cvx import (
     Model,
     Options,
     Poisson,
+    Problem,
     Ridge,
     Solution,
     Status,
@@ -27,12 +27,12 @@ from amtl_cvx import (
 )
 from amtl_cvx.errors import ModelError
 from amtl_cvx.losses import Hinge, Loss, Squared, SquaredHinge
-from amtl_cvx.weights import QuadraticPenalty
+from amtl_cvx.weights import L1, L21, Fused, QuadraticPenalty, TraceNorm, TraceNormSquared, WeightPenalty
 
 COUNTS = (9, 14, 20)
 
 
-def alone(omega: QuadraticPenalty | str | None, loss: Loss | str = "squared") -> Model:
+def alone(omega: WeightPenalty | str | None, loss: Loss | str = "squared") -> Model:
     return Model(loss=loss, coupling=0, omega=omega)  # type: ignore[arg-type]
 
 
@@ -51,10 +51,11 @@ def least(tasks: TaskSet, model: Model) -> float:
 
 def test_ridge_by_itself_is_that_of_scikit_learn(rng: np.random.Generator) -> None:
     """(1/n) ||y - X w||^2 + rho ||w||^2 of every task, alpha = n rho; the bound is below J, by rounding."""
+    others = pytest.importorskip("sklearn.linear_model", reason="scikit-learn is not installed")
     tasks = random_tasks(rng, counts=COUNTS)
     found = single(tasks, alone(Ridge(rho=0.3)))
     for t, task in enumerate(tasks):
-        expected = SklearnRidge(alpha=task.n * 0.3, fit_intercept=False).fit(task.X, task.y).coef_
+        expected = others.Ridge(alpha=task.n * 0.3, fit_intercept=False).fit(task.X, task.y).coef_
         assert np.abs(found.W[:, t] - expected).max() <= 1e-12
     certificate = found.certificate
     assert certificate.level == "C5" and certificate.global_method == "convex-duality"
@@ -62,6 +63,55 @@ def test_ridge_by_itself_is_that_of_scikit_learn(rng: np.random.Generator) -> No
     assert certificate.global_lower < found.objective < certificate.global_upper
     assert not certificate.has("C3") and not certificate.has("C4") and not found.B.any()
     assert "in floating point" in certificate.rungs()[-1].words
+
+
+@pytest.mark.parametrize("shape", [(20, 5), (8, 12)], ids=str)
+@pytest.mark.parametrize("rho", [0.1, 0.5])
+def test_lasso_and_multi_task_lasso_are_those_of_scikit_learn(
+    shape: tuple[int, int], rho: float, rng: np.random.Generator
+) -> None:
+    """Theirs is ||Y - X W||^2 / 2n + alpha Omega, half of J at rho = 2 alpha; features may outnumber rows."""
+    others = pytest.importorskip("sklearn.linear_model", reason="scikit-learn is not installed")
+    n, d = shape
+    X = rng.normal(size=shape)
+    Y = X @ (rng.normal(size=(d, 3)) * (rng.random((d, 1)) < 0.4)) + 0.3 * rng.normal(size=(n, 3))
+    tasks = TaskSet.from_arrays([X] * 3, list(Y.T))
+    exact = {"alpha": rho / 2.0, "fit_intercept": False, "tol": 1e-14, "max_iter": 10**6}
+    lasso = np.column_stack([others.Lasso(**exact).fit(X, y).coef_ for y in Y.T])
+    multi = others.MultiTaskLasso(**exact).fit(X, Y).coef_.T
+    sizes = (np.abs(lasso).sum(), np.linalg.norm(multi, axis=1).sum())
+    for omega, V, size in zip((L1(rho=rho), L21(rho=rho)), (lasso, multi), sizes, strict=True):
+        J = ((Y - X @ V) ** 2).sum() / n + rho * float(size)
+        found = single(tasks, alone(omega))
+        assert found.objective == pytest.approx(J, rel=1e-8) and found.certificate.level == "C5"
+        bound = found.certificate.global_lower
+        assert bound is not None and bound <= J and ((found.W == 0.0) == (np.abs(V) < 1e-9)).all()
+
+
+PENALTIES = (L1(rho=0.1), L21(rho=0.1), TraceNorm(rho=0.1), TraceNormSquared(rho=0.05), Fused(rho=0.1))
+
+
+@pytest.mark.parametrize("omega", PENALTIES, ids=lambda omega: omega.name)
+def test_penalties_with_kinks_have_the_bound_and_refuse_a_wrong_W(
+    omega: WeightPenalty, rng: np.random.Generator
+) -> None:
+    """Clarabel's J, for the logistic loss; at any other point the bound is below it, and C5 is refused."""
+    tasks = tasks_for(Logistic(), rng, d=3, counts=COUNTS)
+    model = alone(omega, Logistic())
+    W, B = single(tasks, model).blocks.values()
+    V = cp.Variable((3, 3))
+    J = sum(model.loss.expression(task, V[:, t]) for t, task in enumerate(tasks)) + omega.expression(V)
+    least = float(cp.Problem(cp.Minimize(J)).solve(solver="CLARABEL", tol_gap_rel=1e-10, tol_gap_abs=1e-10))
+    for U, right in (
+        (W, True),
+        (1.001 * W, False),
+        (W + 0.1 * rng.normal(size=W.shape), False),
+        (0.0 * W, False),
+    ):
+        found = certify(tasks, model, U, B, kind="single-task", level="C5")
+        assert (found.level == "C5") == right == found.passes
+        assert (found.global_lower or 0.0) <= least * (1 + 1e-9)  # none far out where Omega bounds no W
+    assert Problem(tasks, model).at(W, B).objective == pytest.approx(least, rel=1e-8)
 
 
 def test_least_squares_by_itself_and_fewer_rows_than_features(rng: np.random.Generator) -> None:

@@ -14,6 +14,13 @@ span, W_C = Q_C Z_C + V_C,
 
 because the cross terms of Omega are 0. So min J = sum_C min F_C, each F_C is judged in its own coordinates,
 and what J is above their sum is gained by dropping V. F_C >= 0 gains at most F_C.
+
+An Omega with kinks joins all tasks. With Z where Omega* is finite (`OmegaDual`), g = G(phi') + Z, and W* a
+minimiser, Omega(W*) <= J(W),
+
+    J(W) - J(W*)  <=  [Omega(W) + Omega*(Z) - <Z, W>] + ||g||_F (||W||_F + radius),   radius = max ||W*||_F
+
+where Omega bounds W. It needs no curvature, so that features may outnumber rows.
 """
 
 from __future__ import annotations
@@ -32,13 +39,14 @@ from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.levels import EXCESS
 from amtl_cvx.certificate.room import SUMMED, loss_room
 from amtl_cvx.certificate.verdict import Certificate
-from amtl_cvx.certificate.w_step import DENSE_LIMIT, WeightEvidence
+from amtl_cvx.certificate.w_step import DENSE_LIMIT, WeightEvidence, weight_problem
 from amtl_cvx.losses import Loss
 from amtl_cvx.problem import Point
 from amtl_cvx.problem.kinks import KinkedProblem, KinkedRows
 from amtl_cvx.problem.squares import Squares
 from amtl_cvx.rowspace import span
 from amtl_cvx.tasks import Array, Indices, Task, TaskSet
+from amtl_cvx.weights import WeightPenalty
 
 METHOD = "convex-duality"
 _CONVEX = "the level is about W and B together; predictors by themselves are a convex problem, see C5"
@@ -52,6 +60,8 @@ def alone_evidence(
     value = point.objective
     if point.least_of_K > 0.0 or found.judged <= ENOUGH * value:
         return found
+    if point.model.prox_omega is not None:
+        return _penalised(point, point.model.prox_omega, found)
     gain, by, names = 0.0, "decrement", list[str]()
     held = point.model.omega is not None and point.model.omega.bounds_W(point.tasks.T)
     rest = value
@@ -70,6 +80,27 @@ def alone_evidence(
     reasons = dict(found.reasons)
     if names:
         reasons["minimum"] = _no_minimum(names)
+    return _with_gain(found, gain, by, reasons)
+
+
+def _penalised(point: Point, omega: WeightPenalty, found: WeightEvidence) -> WeightEvidence:
+    """The same for an Omega with kinks."""
+    problem, reasons = weight_problem(point, None), dict(found.reasons)
+    assert problem.omega is not None
+    slope = problem.slope(None, True)
+    off = float(np.linalg.norm(slope.gradient)) + float(np.linalg.norm(slope.entries()))
+    reach = omega.radius(point.objective + rounding_of_value(point)) + float(np.linalg.norm(point.W))
+    gain = (problem.omega.mismatch + problem.omega.room + off * reach) * (1.0 + SUMMED)
+    free = np.ones((1, point.tasks.T))
+    if not (math.isfinite(min(gain, found.judged)) or omega.value(free) > 0.0):  # what is common to all
+        K = np.eye(point.tasks.T) - 1.0 / point.tasks.T
+        if falls_for_ever(replace(problem, squares=Squares(K, False, 1.0))):
+            reasons["minimum"] = _no_minimum([repr(task.name) for task in point.tasks])
+    return _with_gain(found, gain, "gap", reasons)
+
+
+def _with_gain(found: WeightEvidence, gain: float, by: str, reasons: dict[str, str]) -> WeightEvidence:
+    """The evidence with another bound if that is sharper."""
     if not gain < found.judged:
         return found._replace(reasons=reasons)
     reasons.pop("gain_W", None)

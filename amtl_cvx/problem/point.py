@@ -433,7 +433,7 @@ class Point:
         bent = np.concatenate([each.curvatures.max(axis=1, initial=0.0) for each in self.scores])
         longest = self.tasks.lengths.max(axis=0)
         coupled = 2.0 * self.square_weight * (self.K**2).sum(axis=1)
-        return float((np.abs(weight) * bent * longest**2 + coupled).max())
+        return float((np.abs(weight) * bent * longest**2 + coupled).max()) or 1.0  # flat at coupling 0
 
     @cached_property
     def subgradient_W(self) -> Array:

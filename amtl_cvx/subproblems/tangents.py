@@ -101,7 +101,7 @@ class _Model:
             coupling=coupling,
             W=point.W,
             gradient=point.smooth_gradient_W,
-            rate=own + 2.0 * coupling * float(point.values_of_K[0]) ** 2,
+            rate=own + 2.0 * coupling * float(point.values_of_K[0]) ** 2 or 1.0,
         )
 
     def product(self, V: Array) -> Array:

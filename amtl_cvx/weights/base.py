@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import dataclasses
+import math
 from collections.abc import Hashable, Mapping
 from fractions import Fraction
 from typing import Any, ClassVar, Self
@@ -76,6 +77,10 @@ class WeightPenalty(abc.ABC):
     def bounds_W(self, T: int) -> bool:
         """Whether it grows without bound with ||W||, whatever the direction."""
         return False
+
+    def radius(self, value: float) -> float:
+        """The largest ||W||_F at which it can be at most `value` >= 0; inf where that is not known."""
+        return math.inf
 
     def gram(self, T: int) -> Array | None:
         """Gamma (T, T) where ``Omega = rho tr(W Gamma W')``, None where it is no such form."""

@@ -76,6 +76,9 @@ class L1(WeightPenalty):
         kept = np.flatnonzero(np.abs(V.T.ravel()) > step * self.rho)
         return Tangent(np.eye(V.size)[:, kept], np.ones(len(kept)))
 
+    def radius(self, value: float) -> float:
+        return value / self.rho  # no such norm is below ||W||_F
+
     def bounds_W(self, T: int) -> bool:
         return True
 
@@ -141,6 +144,9 @@ class L21(WeightPenalty):
             moves[place, :, i] = np.linalg.qr(V[i][:, None], mode="complete")[0].T
         values[:, 1:] -= step * self.rho / length[kept, None]
         return Tangent.of(moves.reshape(-1, d, T), values.ravel())
+
+    def radius(self, value: float) -> float:
+        return value / self.rho  # no such norm is below ||W||_F
 
     def bounds_W(self, T: int) -> bool:
         return True

@@ -78,6 +78,9 @@ class TraceNorm(WeightPenalty):
     def tangent(self, V: Array, step: float) -> Tangent:
         return _tangent(V, step * self.rho, 0.0)
 
+    def radius(self, value: float) -> float:
+        return value / self.rho  # ||W||_* >= ||W||_F
+
     def bounds_W(self, T: int) -> bool:
         return True
 
@@ -128,6 +131,9 @@ class TraceNormSquared(WeightPenalty):
 
     def conjugate(self, V: Array) -> float:
         return float(_values(V).max(initial=0.0)) ** 2 / (4.0 * self.rho)
+
+    def radius(self, value: float) -> float:
+        return float(np.sqrt(value / self.rho))  # ||W||_* >= ||W||_F
 
     def bounds_W(self, T: int) -> bool:
         return True
