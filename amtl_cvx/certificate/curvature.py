@@ -41,7 +41,7 @@ def assembled(point: Point, BW: Array, BB: Array, curvatures: tuple[Array, ...] 
     """The Hessian from its blocks, W-W from `curvatures` where these are given."""
     model = point.model
     if curvatures is None:
-        WW = point.hessian_W()
+        WW = point.smooth_hessian_W()
     else:
         weights = point.loss_weight
         blocks = [

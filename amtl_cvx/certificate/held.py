@@ -102,6 +102,25 @@ class HeldRows:
         self.N, self.sigma, self.rank = _kernel(self.A)
         self.S = self.N.T @ local.S @ self.N
 
+    @property
+    def count(self) -> int:
+        """Rows that are held."""
+        return len(self.rows)
+
+    @property
+    def along(self) -> str:
+        """The moves that are left, in words."""
+        return f" along the {len(self.rows)} rows on their kinks"
+
+    @property
+    def kept(self) -> str:
+        """What was found of the rest, in words."""
+        return ", every row keeps its kink or its side of it"
+
+    def change(self, step: Array) -> float:
+        """By how much S changes over a step."""
+        return self.local.change(step)
+
     def noise(self) -> float:
         """What rounding can do to an eigenvalue of N'S N: that of S, and that of N."""
         return self.local.noise() * (1.0 + 2.0 / self.sigma)

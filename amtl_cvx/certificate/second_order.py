@@ -27,8 +27,10 @@ Where phi'' jumps (squared hinge, Huber), J has a generalised Hessian. A row wit
 with the smaller of its curvatures, which is below every element of the generalised Hessian, so that positive
 definite still means a strict local minimum. Where phi' jumps (hinge, quantile), the rows that stand on their
 kinks are held there (`held`): H is that of the moves along them, and every row has to keep its side or its
-kink within reach as well. Source: Hiriart-Urruty, Strodiot, Nguyen, Generalized Hessian
-matrix and second-order optimality conditions for problems with C^1,1 data, 1984.
+kink within reach as well; so is W where a penalty on it has kinks (`held_weights`).
+
+Source: Hiriart-Urruty, Strodiot, Nguyen, Generalized Hessian matrix and second-order optimality conditions
+for problems with C^1,1 data, 1984.
 """
 
 from __future__ import annotations
@@ -43,6 +45,7 @@ import scipy.linalg as sl
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.held import HeldRows
+from amtl_cvx.certificate.held_weights import HeldWeights
 from amtl_cvx.certificate.local_model import LocalModel
 from amtl_cvx.certificate.residuals import infeasibility
 from amtl_cvx.errors import NotCertifiable
@@ -128,7 +131,7 @@ def second_order(point: Point) -> SecondOrder:
     point.model.check_coupled("the curvature in W and B")
     small = point.reduced
     _refuse(small)
-    held = None if small.model.loss.smooth else HeldRows(small)
+    held = held_at(small)
     local = LocalModel(small) if held is None else held.local
     H, S = (local.H, local.S) if held is None else (held.H, held.S)
     raw = sl.eigvalsh(H, check_finite=False) if len(H) else [math.inf]
@@ -150,12 +153,19 @@ def second_order(point: Point) -> SecondOrder:
         relative_multiplier=float(local.relative_multipliers().min(initial=math.inf)),
         min_positive_B=float((local.x - local.atoms.lo)[local.free].min(initial=math.inf)),
         free=point.W.size + int(local.free.sum()),
-        held=0 if held is None else len(held.rows),
+        held=0 if held is None else held.count,
         verdict=verdict,
         reason=reason,
         fall=fall,
         direction=direction,
     )
+
+
+def held_at(point: Point) -> HeldRows | HeldWeights | None:
+    """What is held on kinks at a point, of rows or of W; None where J is smooth in W."""
+    if point.model.prox_omega is not None:
+        return HeldWeights(point)
+    return None if point.model.loss.smooth else HeldRows(point)
 
 
 def _refuse(point: Point) -> None:
@@ -166,8 +176,6 @@ def _refuse(point: Point) -> None:
             f"{type(model.transfer).__name__} is no sum of prices and squares of edges above bounds: its"
             " curvature is not known here, that of loss-weighted-l1 is"
         )
-    if (omega := model.prox_omega) is not None:
-        raise NotCertifiable(f"the penalty {omega.name} on W has kinks: the curvature of J is not known")
     if (away := infeasibility(model, point.B)) > 0.0:
         asked = model.transfer.demands(tasks.T)
         raise NotCertifiable(f"B is {away:.2g} away from {asked}: clip it, then judge again")
@@ -180,12 +188,12 @@ def _refuse(point: Point) -> None:
 
 
 def _judge(
-    local: LocalModel, held: HeldRows | None, smallest: float, noise: float, fall: float | None
+    local: LocalModel, held: HeldRows | HeldWeights | None, smallest: float, noise: float, fall: float | None
 ) -> tuple[Verdict, str]:
     """The verdict of the module essay, and the figures that decide it."""
     figure = f"smallest eigenvalue of the scaled reduced Hessian {smallest:.2g}"
     if held is not None:
-        figure += f" along the {len(held.rows)} rows on their kinks"
+        figure += held.along
     if fall is not None:
         return "saddle", f"{figure}; J falls by {fall:.2g} along its eigenvector, from {local.objective:.8g}"
     if smallest <= noise:
@@ -195,7 +203,7 @@ def _judge(
     if held is not None and (dependent := held.dependent()):
         return "degenerate", dependent
     step = local.newton() if held is None else held.newton()
-    size, change = float(np.linalg.norm(step)), local.change(step)
+    size, change = float(np.linalg.norm(step)), (local if held is None else held).change(step)
     if not change < 0.5 * smallest:
         return "degenerate", (
             f"{figure}, but a Newton step of {size:.1g} changes it by up to {rounded_up(change, 1)}:"
@@ -213,7 +221,7 @@ def _judge(
     reach = 2.0 * (size + rounding)
     if touching := local.touching(reach) or (held.touching(reach) if held is not None else ""):
         return "degenerate", touching
-    rows = "" if held is None else ", every row keeps its kink or its side of it"
+    rows = "" if held is None else held.kept
     return "strict local minimum", (
         f"{figure}, positive beyond rounding ({noise:.1g}); every positive entry of B and every multiplier"
         f" stays so within twice the Newton step ({reach:.1g}){rows}"

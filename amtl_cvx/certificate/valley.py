@@ -28,9 +28,8 @@ import numpy as np
 import scipy.linalg as sl
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.certificate.held import HeldRows
 from amtl_cvx.certificate.local_model import LocalModel
-from amtl_cvx.certificate.second_order import UNKNOWNS_LIMIT
+from amtl_cvx.certificate.second_order import UNKNOWNS_LIMIT, held_at
 from amtl_cvx.problem import Point
 from amtl_cvx.problem.active_set import best_edges
 from amtl_cvx.problem.coupling import NEARLY_SINGULAR
@@ -58,7 +57,7 @@ def valley(point: Point, *, limit: float) -> Valley | None:
     model, W, B = point.model, point.W, point.B
     small = W.size + np.count_nonzero(B) <= UNKNOWNS_LIMIT
     linear = model.transfer.row_prices(np.zeros(point.tasks.T)) is not None
-    if not (small and linear) or model.prox_omega is not None:
+    if not (small and linear):
         return None
     if (sigma := least_singular(point.singular_values)) > NEARLY_SINGULAR:
         return None
@@ -124,10 +123,10 @@ def _followed(point: Point, W: Array) -> Point:
 def _promised(point: Point) -> float:
     """What no step of the essay promises more than, where S >= 0: g'D^-1 g over the least shift.
 
-    Infinite where rows may stand beside a jump of their curvature, which D then has not.
+    Infinite where rows may stand beside a jump of their curvature, or W on a kink, which D then has not.
     """
     model = point.model
-    if not (model.loss.quadratic or model.loss.concordant):
+    if model.prox_omega is not None or not (model.loss.quadratic or model.loss.concordant):
         return math.inf
     double = 2.0 * model.coupling
     curved = np.einsum("tii->it", point.loss_hessians) + double * (point.K**2).sum(axis=1)
@@ -166,9 +165,9 @@ def _steps(point: Point, *, least: float) -> Iterator[Point]:
 
 def _expanded(point: Point) -> tuple[LocalModel, Array | None, Array, Array]:
     """J around the point in lengths: N where W is held to it, S and the gradient there."""
-    if point.model.loss.smooth:
+    held = held_at(point)
+    if held is None:
         local = LocalModel(point)
         gradient = np.r_[point.gradient_W.T.ravel(), local.multipliers[local.free]] / local.root
         return local, None, local.S, gradient
-    held = HeldRows(point)
     return held.local, held.N, held.S, held.N.T @ held.gradient

@@ -57,6 +57,10 @@ class WeightPenalty(abc.ABC):
         """The moves along which the prox of V (d, T) keeps its structure; by differences, or of one's own."""
         return by_differences(lambda U: self.prox(U, step), V)
 
+    def margin(self, V: Array, step: float) -> float | None:
+        """How far V (d, T) may move (Frobenius) before `tangent` has other moves; None where not known."""
+        return None
+
     def clip(self, Z: Array) -> Array:
         """Z where its conjugate is finite, else a point near Z where it is: of one's own, or s Z, s < 1."""
         if np.isfinite(self.conjugate(Z)):

@@ -79,6 +79,9 @@ class L1(WeightPenalty):
     def radius(self, value: float) -> float:
         return value / self.rho  # no such norm is below ||W||_F
 
+    def margin(self, V: Array, step: float) -> float:
+        return float(np.abs(np.abs(V) - step * self.rho).min())
+
     def bounds_W(self, T: int) -> bool:
         return True
 
@@ -147,6 +150,9 @@ class L21(WeightPenalty):
 
     def radius(self, value: float) -> float:
         return value / self.rho  # no such norm is below ||W||_F
+
+    def margin(self, V: Array, step: float) -> float:
+        return float(np.abs(np.linalg.norm(V, axis=1) - step * self.rho).min())
 
     def bounds_W(self, T: int) -> bool:
         return True

@@ -81,6 +81,9 @@ class TraceNorm(WeightPenalty):
     def radius(self, value: float) -> float:
         return value / self.rho  # ||W||_* >= ||W||_F
 
+    def margin(self, V: Array, step: float) -> float:
+        return float(np.abs(_values(V) - step * self.rho).min())
+
     def bounds_W(self, T: int) -> bool:
         return True
 
@@ -128,6 +131,12 @@ class TraceNormSquared(WeightPenalty):
 
     def tangent(self, V: Array, step: float) -> Tangent:
         return _tangent(V, self._cut(V, step), 2.0 * step * self.rho)
+
+    def margin(self, V: Array, step: float) -> float:
+        """Values move by no more than V does, the cut by rate sqrt(k) / (1 + rate k) of that."""
+        values, cut, rate = _values(V), self._cut(V, step), 2.0 * step * self.rho
+        k = int((values > cut).sum())
+        return float(np.abs(values - cut).min()) / (1.0 + rate * float(np.sqrt(k)) / (1.0 + rate * k))
 
     def conjugate(self, V: Array) -> float:
         return float(_values(V).max(initial=0.0)) ** 2 / (4.0 * self.rho)

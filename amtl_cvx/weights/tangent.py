@@ -30,7 +30,8 @@ class Tangent(NamedTuple):
     @classmethod
     def of(cls, matrices: Array, values: Array) -> Tangent:
         """From moves as matrices (m, d, T)."""
-        return cls(np.ascontiguousarray(matrices.transpose(2, 1, 0).reshape(-1, len(values))), values)
+        m, d, T = matrices.shape
+        return cls(np.ascontiguousarray(matrices.transpose(2, 1, 0).reshape(d * T, m)), values)
 
 
 def by_differences(prox: Callable[[Array], Array], V: Array) -> Tangent:

@@ -103,10 +103,12 @@ from checks.objective import (
 )
 from checks.omegas import (
     gains_beside_a_kink_are_of_first_order,
+    kinked_curvature_is_that_of_differences,
     kinked_gaps_are_no_less_than_the_gain,
     kinked_omegas_are_their_formulas,
     kinked_residuals_are_those_of_their_conditions,
     lines_of_steps_are_least,
+    margins_are_how_far_structures_stay,
     tangents_are_derivatives_of_the_prox,
 )
 from checks.outward import (
@@ -172,6 +174,8 @@ from checks.weights_exact import (
 
 __all__ = [
     "gains_beside_a_kink_are_of_first_order",
+    "kinked_curvature_is_that_of_differences",
+    "margins_are_how_far_structures_stay",
     "kinked_gaps_are_no_less_than_the_gain",
     "kinked_omegas_are_their_formulas",
     "kinked_residuals_are_those_of_their_conditions",

@@ -8,12 +8,14 @@ import cvxpy as cp
 import numpy as np
 from cases import random_tasks, random_transfer
 from omega_cases import KINKED, literal
+from omega_curvature import curvatures, solved
 
-from amtl_cvx.certificate import residuals, weight_evidence
+from amtl_cvx.certificate import residuals, second_order, weight_evidence
 from amtl_cvx.certificate.w_step import weight_problem
 from amtl_cvx.problem import Model, Problem
+from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
-from amtl_cvx.weights import L1, Fused
+from amtl_cvx.weights import L1, L21, Fused, TraceNorm
 from amtl_cvx.weights.tangent import by_differences
 from checks.points import close
 
@@ -122,3 +124,35 @@ def tangents_are_derivatives_of_the_prox() -> None:
             D, E = ((each.moves * each.values) @ each.moves.T for each in (found, other))
             assert np.abs(D - E).max() <= 1e-7 and len(found.values) == len(other.values)
             assert np.abs(found.moves.T @ found.moves - np.eye(len(found.values))).max() <= 1e-12
+
+
+def kinked_curvature_is_that_of_differences() -> None:
+    """Second order where W is held: a row that turns, a rank, groups; and a multiplier at its end."""
+    for omega in (L1(rho=1.0), L21(rho=1.0), TraceNorm(rho=1.0)):
+        point = solved(omega)
+        found, values = second_order(point), curvatures(point)
+        assert abs(found.reduced_hessian_min - values[0]) <= 1e-3 * abs(values[0]) + 1e-5
+        assert abs(found.reduced_hessian_max - values[-1]) <= 2e-3 * values[-1]
+        assert found.verdict == "strict local minimum"
+    tasks = TaskSet.from_arrays([np.eye(2)], [[3.0, 0.25]])  # |slope| of the second weight at 0 is rho
+    model = Model(transfer=LossWeightedL1(mu=1.0), coupling=0.5, omega=L1(rho=0.25))
+    end = Problem(tasks, model).at(np.array([[1.375], [0.0]]), np.zeros((1, 1)))
+    assert second_order(end).verdict == "degenerate"
+
+
+def margins_are_how_far_structures_stay() -> None:
+    """By moves of that length in all directions, the worst ones of each penalty among them."""
+    rng = np.random.default_rng(13)
+    for omega in KINKED:
+        V = rng.normal(size=(3, 3))
+        margin, count = omega.margin(V, 0.5), len(omega.tangent(V, 0.5).values)
+        assert margin is not None
+        U, _, Q = np.linalg.svd(V)
+        worst = [np.outer(U[:, k], Q[k]) for k in range(3)]
+        worst += [np.eye(1, 9, k).reshape(3, 3) for k in range(9)]
+        worst += [np.eye(3)[:, [i]] * V[i] / np.linalg.norm(V[i]) for i in range(3)]
+        worst += [np.eye(3)[:, [i]] * step for i in range(3) for step in rng.normal(size=(20, 3))]
+        for move in worst:
+            for sign in (1.0, -1.0):
+                moved = V + 0.999 * sign * margin * move / np.linalg.norm(move)
+                assert len(omega.tangent(moved, 0.5).values) == count
