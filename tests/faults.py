@@ -504,6 +504,19 @@ ATOMS, TANGENT, NAMES = (
     c.tangents_have_the_slope_and_curvature_of_the_penalty,
     c.names_find_their_own_classes_only,
 )
+SYSTEMS = (
+    Fault("scales of the tasks without their root", "subproblems:Alike.of", "root = np.sqrt(alpha)", "root = alpha", c.equal_hessians_are_solved_at_once),
+    Fault("Hbar as if all tasks had one scale", "subproblems:Alike.of", "np.einsum(\"tii->ti\", turned) / h).mean(axis=1)", "0.0 * trace + 1.0)", c.equal_hessians_are_solved_at_once),
+    Fault("coupling twice as large between modes", "subproblems:Alike.of", "2.0 * coupling", "4.0 * coupling", c.coordinates_are_those_of_the_system),
+    Fault("coupling left out of the product", "subproblems:Alike.product", " + self.values[:, None] * Y", "", c.coordinates_are_those_of_the_system),
+    Fault("residuals without their scales", "subproblems:Alike.rest", "self.alpha[:, None] * ", "", c.coordinates_are_those_of_the_system),
+    Fault("all tasks taken for alike", "subproblems:Alike.of", "<= _ALIKE * len(h)", "<= np.inf", c.cheap_modes_are_solved_for),
+    Fault("no modes but the tasks", "subproblems:Apart.of", "values < _CHEAP * values.mean()", "values < 0.0 * values", c.cheap_modes_are_solved_for),
+    Fault("a task without its coupling", "subproblems:Apart.of", "(K * K).sum(axis=1)", "0.0 * (K * K).sum(axis=1)", c.cheap_modes_are_solved_for),
+    Fault("modes that exclude each other", "subproblems:Apart.inverse", "alone + ", "", c.cheap_modes_are_solved_for),
+    Fault("an unfinished solution is taken", "subproblems:WeightSystem._conjugate_gradients", "if miss <= 1.0:", "if miss <= 1e6:", c.coordinates_are_those_of_the_system),
+)  # fmt: skip
+
 TERMS = (
     Fault("gap by the conjugate too small by 2", "certificate.conjugate:_Judge.gap", "/ (4.0 * self.model", "/ (8.0 * self.model", TERM_GAP),
     Fault("gap without R and its conjugate", "certificate.conjugate:_Judge.gap", "max(self.spent + conjugate - inner, 0.0)", "0.0", TERM_GAP),
@@ -694,6 +707,7 @@ FAULTS = (
     *PROVEN_DIGITS,
     *GLOBAL,
     *SEARCH,
+    *SYSTEMS,
     *TERMS,
     *BLOCKS,
     *STORED,

@@ -7,12 +7,9 @@ Algorithm 1 of [L16], from B = 0:
 
 * The run stops on the residuals and gaps of the certificate, never on a change of J or of the iterates.
 * Plain alternation is slow near the end, so `refine` takes over from the alternation's own iterate, once the
-  relative residual is below `handover`, or at the round limit, or when neither step is taken any more. The
-  default depends on what a round costs next to a Newton step: 0.002 where the fast engine solves a large
-  W-step by conjugate gradients, with a hundred rounds to a Newton step; else 0.05, or 0.1 for up to
-  `DENSE_SIZE` unknowns in W, and after a hundred rounds in any case. Where the CVXPY problems hand over a
-  large W, the rounds go on in NumPy to the 0.002 of the fast engine before Newton begins. Waiting longer
-  keeps hardly more runs in the basin of the plain alternation (reports/benchmark/handover.md).
+  relative residual is below `handover`, or at the round limit, or when neither step is taken any more; by
+  default as `amtl.handover` has it. Where the CVXPY problems hand over a large W, the rounds go on in NumPy,
+  as those of the fast engine, before Newton begins.
 * Where T - 1 > d the columns of W are dependent: the first B-step rebuilds each from the others almost
   exactly, and from there the alternation crawls for hundreds of rounds, past basins that change with the
   round (T = 20, d = 10, coupling 10, mu 1e-3: five different ones from rounds 1 to 50). There refinement
@@ -41,6 +38,7 @@ from typing import Literal
 
 import numpy as np
 
+from amtl_cvx.amtl.handover import goes_on, hands_over
 from amtl_cvx.amtl.memory import Looking
 from amtl_cvx.amtl.refining import refined
 from amtl_cvx.arrays import check_weights
@@ -54,11 +52,9 @@ from amtl_cvx.refine import WORKING_LIMIT, can_refine, direct_step
 from amtl_cvx.run import Run, finish
 from amtl_cvx.solution import Solution, State, Status
 from amtl_cvx.subproblems import TaskWeightStep, WeightStep, compile_transfer_step, compile_weight_step
-from amtl_cvx.subproblems.numpy_steps import DENSE_SIZE, DirectWeightStep
+from amtl_cvx.subproblems.numpy_steps import DirectWeightStep
 from amtl_cvx.subproblems.problems import kept
 from amtl_cvx.tasks import TaskSet
-
-_PATIENCE = 100  # rounds after which refinement takes over anyway, where a round costs as a Newton step does
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,8 +167,7 @@ def _lowered(
         run.alternated = run.elapsed if refining and status is not Status.CERTIFIED else None
     if status is Status.CERTIFIED or not refining:
         return status, None
-    large = options.engine == "cvxpy" and problem.model.loss.smooth and run.point.W.size > DENSE_SIZE
-    if run.phase == "numpy" or (run.phase == "rounds" and large):
+    if run.phase == "numpy" or (run.phase == "rounds" and goes_on(run, options)):
         status = _rounds(problem, run, memory, _in_numpy(options), phase="numpy")
     return (status, None) if status is Status.CERTIFIED else refined(problem, run, memory, options)
 
@@ -207,35 +202,9 @@ def _ended(problem: Problem, run: Run, options: Options) -> Status | None:
             return Status.CERTIFIED
         if found.gap_B is None and found.feasibility <= 0.0:
             return Status.STALLED  # more rounds do not make the gap known
-    if options.refine and can_refine(problem.model, problem.tasks.T) and _hands_over(run, options):
+    if options.refine and can_refine(problem.model, problem.tasks.T) and hands_over(run, options):
         return Status.ROUND_LIMIT
     return None if run.moved else Status.STALLED
-
-
-def _hands_over(run: Run, options: Options) -> bool:
-    """Whether refinement takes over now (see the module essay)."""
-    if options.handover is not None:
-        return run.history[-1].relative <= options.handover
-    last_W = next(record for record in reversed(run.history) if record.step == "W")
-    if run.point.W.size > DENSE_SIZE and last_W.solver == "conjugate-gradients":
-        return _imbalance(run) <= 2e-3
-    return _imbalance(run) <= (0.05 if run.point.W.size > DENSE_SIZE else 0.1) or run.round >= _PATIENCE
-
-
-def _imbalance(run: Run) -> float:
-    """How far the alternation is: the largest entry of every column of G_W over the largest of its terms.
-
-    After a B-step nothing else is left. Entries in small units follow late; on the basin they have no say,
-    and the certificate waits for them.
-    """
-    if not run.point.model.smooth_in_W:
-        return run.history[-1].relative
-    tasks, squares = run.tasks, run.point.square_gradient_W
-    slopes = (run.point.loss_gradient, run.problem.slopes_at_zero)
-    pulls = [run.point.loss_weight * slope for slope in slopes]
-    terms = [np.abs(tasks.lift(term)).max(axis=0) for term in (squares, *pulls)]
-    miss, size = np.abs(tasks.lift(pulls[0] + squares)).max(axis=0), np.max(terms, axis=0)
-    return float((miss / np.where(size > 0.0, size, 1.0)).max())
 
 
 def _in_numpy(options: Options) -> Options:

@@ -34,6 +34,7 @@ from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems.balance import moves, unbalanced
 from amtl_cvx.subproblems.halfstep import HalfStep
 from amtl_cvx.subproblems.kinks import kinked_minimum
+from amtl_cvx.subproblems.preconditioners import preconditioner
 from amtl_cvx.subproblems.roots import root_step
 from amtl_cvx.subproblems.tangents import prox_minimum
 from amtl_cvx.tasks import Array, TaskSet
@@ -41,7 +42,8 @@ from amtl_cvx.tasks import Array, TaskSet
 DENSE_SIZE = 500
 """Number of unknowns T d up to which the W-step's system is factored at once."""
 _CG_STEPS, _CG_LIMIT = 1000, 5000  # with a factor to fall back on, and without
-_CG_CHECK = 50  # steps after which it is asked whether their rate will do
+_CG_LOOK = 4  # steps after which the residual is looked at
+_CG_CHECK = 48  # steps after which it is asked whether their rate will do
 _CORRECTIONS = 3  # of a solution by a dense factor
 _NEWTON_STEPS = 100
 _SINGULAR = 1e-7  # smallest singular value of I - B from which on a factor of H has few digits
@@ -98,28 +100,30 @@ class WeightSystem:
 
     def _conjugate_gradients(self, R: Array, accuracy: Array) -> tuple[Array, bool]:
         """The solution so far and whether it reached the accuracy."""
-        T, d, _ = self.blocks.shape
-        kappa = 2.0 * self.coupling * (self.K**2).sum(axis=1)
-        inverse = np.linalg.inv(self.blocks + kappa[:, None, None] * np.eye(d))
-        V, rest = np.zeros_like(R), R.copy()
-        z = (inverse @ rest[:, :, None])[:, :, 0]
+        try:
+            near = preconditioner(self.blocks, self.K, self.coupling)
+        except np.linalg.LinAlgError:
+            return np.zeros_like(R), False
+        rest = near.right(R)
+        Y, z = np.zeros_like(rest), near.inverse(rest)
         direction, gamma = z, float((rest * z).sum())
         most, first = _CG_STEPS if R.size <= DENSE_LIMIT else _CG_LIMIT, float(np.abs(R / accuracy).max())
         for count in range(most):
-            miss = float(np.abs(rest / accuracy).max())
-            if miss <= 1.0:
-                return V, True
-            won, wanted = np.log(first / miss), np.log(first)
-            if count % _CG_CHECK == 0 and won * most < wanted * count:
-                break
-            image = self.product(direction)
+            if count <= 1 or count % _CG_LOOK == 0:
+                miss = float(np.abs(near.rest(rest) / accuracy).max())
+                if miss <= 1.0:
+                    return near.back(Y), True
+                won, wanted = np.log(first / miss), np.log(first)
+                if not gamma > 0.0 or (count and count % _CG_CHECK == 0 and won * most < wanted * count):
+                    break
+            image = near.product(direction)
             length = gamma / float((direction * image).sum())
-            V = V + length * direction
+            Y = Y + length * direction
             rest = rest - length * image
-            z = (inverse @ rest[:, :, None])[:, :, 0]
+            z = near.inverse(rest)
             previous, gamma = gamma, float((rest * z).sum())
             direction = z + (gamma / previous) * direction
-        return V, False
+        return near.back(Y), False
 
 
 def cholesky(H: Array) -> Array:

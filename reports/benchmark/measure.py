@@ -23,6 +23,7 @@ import numpy as np
 from entrants import Command
 from instances import Problem
 
+import amtl_cvx
 from amtl_cvx import certify
 from amtl_cvx.certificate import residuals
 from amtl_cvx.tasks import Array
@@ -55,6 +56,7 @@ class Judge:
     def __init__(self, problem: Problem) -> None:
         self.original, self.model = problem.tasks, problem.model
         self.tasks = self.model.compress(self.original)
+        self.problem = amtl_cvx.Problem(self.tasks, self.model)
         self.length = 2 + self.tasks.d * self.tasks.T + self.tasks.T**2
 
     def read(self, path: Path, *, last: bool = False) -> list[Point]:
@@ -80,7 +82,7 @@ class Judge:
         """The joint relative residual; infinite for a point that is no point."""
         if not (np.isfinite(W).all() and np.isfinite(B).all()):
             return math.inf
-        return residuals(Problem(self.tasks, self.model).at(W, _feasible(B))).relative
+        return residuals(self.problem.at(W, _feasible(B))).relative
 
     def half_steps(self, points: list[Point]) -> tuple[float, float]:
         """Largest residual that a W-step left at the previous B, and a B-step at its W."""
@@ -91,12 +93,8 @@ class Judge:
             if point.round != (0 if before is None else before.round) + 1:
                 continue
             assert B is not None
-            worst_W = max(
-                worst_W, residuals(Problem(self.tasks, self.model).at(point.W, _feasible(B))).relative_W
-            )
-            worst_B = max(
-                worst_B, residuals(Problem(self.tasks, self.model).at(point.W, _feasible(point.B))).relative_B
-            )
+            worst_W = max(worst_W, residuals(self.problem.at(point.W, _feasible(B))).relative_W)
+            worst_B = max(worst_B, residuals(self.problem.at(point.W, _feasible(point.B))).relative_B)
         return worst_W, worst_B
 
 

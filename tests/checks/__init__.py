@@ -143,6 +143,11 @@ from checks.stored import (
     points_follow_their_names,
     stored_problems_come_back,
 )
+from checks.systems import (
+    cheap_modes_are_solved_for,
+    coordinates_are_those_of_the_system,
+    equal_hessians_are_solved_at_once,
+)
 from checks.terms import (
     best_transfers,
     gap_of_every_penalty_holds,
@@ -184,6 +189,9 @@ __all__ = [
     "bounds_of_single_tasks_hold",
     "falling_losses_have_no_minimum",
     "what_no_row_sees_costs_what_omega_says",
+    "cheap_modes_are_solved_for",
+    "coordinates_are_those_of_the_system",
+    "equal_hessians_are_solved_at_once",
     "points_follow_their_names",
     "another_family_reads_its_own_models",
     "a_workers_claim_is_judged",
