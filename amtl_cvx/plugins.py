@@ -126,13 +126,16 @@ class Plugins(Generic[Kind]):
                 values[main] = float(words[main])
             except ValueError as error:
                 raise ModelError(f"{main} of {name} must be a number, got {words[main]!r}") from error
+        fields = {field.name: field for field in dataclasses.fields(cls) if field.init}
+        unknown = [f"there is no {each}" for each in values if each not in fields]
+        absent = [f"{each} is missing" for each in sorted(_needed(fields) - values.keys())]
+        if wrong := [*unknown, *absent]:
+            known = ", ".join(fields)
+            raise ModelError(f"the parameters of {name} are {known}; {', '.join(wrong)}: {name}:key=value")
         try:
             return cls(**values)
-        except TypeError as error:
-            known = ", ".join(field.name for field in dataclasses.fields(cls) if field.init)
-            raise ModelError(
-                f"the parameters of {name} are {known}; got {', '.join(values)} ({error})"
-            ) from error
+        except TypeError as error:  # of a user's own check
+            raise ModelError(f"{name} cannot be made of {', '.join(values)}: {error}") from error
 
     def unknown(self, label: str) -> str:
         """What to say of a label that is not known."""
@@ -233,3 +236,9 @@ def _hashable(value: Any) -> Hashable:
         return tuple((name, _hashable(entry)) for name, entry in sorted(value.items()))
     found: Hashable = value
     return found
+
+
+def _needed(fields: Mapping[str, dataclasses.Field[Any]]) -> set[str]:
+    """The fields that have no default."""
+    none = dataclasses.MISSING
+    return {name for name, field in fields.items() if field.default is none and field.default_factory is none}
