@@ -3,9 +3,9 @@
     python reports/variants/measure.py                        all of it, minutes
     python reports/variants/measure.py --only digits          one problem; the rest is kept from the last run
 
-writes figures.json, README.md and <problem>.png beside itself. mu, rho and the other parameters stand in
-`TRANSFERS` and `OMEGAS` below, chosen once and for all problems alike; seconds are CPU seconds of one fit in a
-warm process. Data that are absent (`AMTL_CVX_DATA`, else ../shared/data beside the repository) are told.
+writes figures.json, README.md and <problem>.png beside itself. mu, rho and the other parameters stand
+in `TRANSFERS` and `OMEGAS` below, chosen once and for all problems alike; a penalty without losses has mu times
+the mean loss of single tasks. Seconds are CPU seconds of one fit, engine "fast", in a warm process. Data that are absent (`AMTL_CVX_DATA`, else ../shared/data beside the repository) are told.
 """
 
 from __future__ import annotations
@@ -41,10 +41,14 @@ from amtl_cvx.transfer import TRANSFERS as CLASSES  # noqa: E402
 from amtl_cvx.weights import OMEGAS as WEIGHTS  # noqa: E402
 
 Parameters = Callable[[int], dict[str, Any]]
-NOTHING: Parameters = lambda T: {}  # noqa: E731
-CHAIN: Parameters = lambda T: {"edges": [(t, t + 1, 1.0) for t in range(T - 1)]}  # noqa: E731
 
-TRANSFERS: dict[str, Parameters] = dict.fromkeys(CLASSES, NOTHING) | {
+
+def nothing(T: int) -> dict[str, Any]:
+    """No parameters."""
+    return {}
+
+
+TRANSFERS: dict[str, Parameters] = dict.fromkeys(CLASSES, nothing) | {
     "elastic-net": lambda T: {"rho": 0.1},
     "forbidden": lambda T: {"edges": [(0, t) for t in range(1, T)]},
     "required": lambda T: {"edges": [(0, t, 0.05) for t in range(1, T)]},
@@ -53,9 +57,16 @@ TRANSFERS: dict[str, Parameters] = dict.fromkeys(CLASSES, NOTHING) | {
     "total-budget": lambda T: {"total": 0.5 * T},
 }
 """Parameters for T tasks besides mu, by the name of the penalty."""
-OMEGAS: dict[str, Parameters] = dict.fromkeys(WEIGHTS, NOTHING) | {"laplacian": CHAIN}
+OMEGAS: dict[str, Parameters] = dict.fromkeys(WEIGHTS, nothing) | {
+    "laplacian": lambda T: {"edges": [(t, t + 1, 1.0) for t in range(T - 1)]}
+}
 RHO = 0.01
-BESIDE = {"forbidden": "task 0 teaches nobody", "required": "task 0 teaches everybody", "laplacian": "a chain"}
+UNWEIGHTED = ("l1", "target-group-l2")
+BESIDE = {
+    "forbidden": "task 0 teaches nobody",
+    "required": "task 0 teaches everybody",
+    "laplacian": "a chain",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,11 +117,12 @@ CASES: dict[str, Callable[[], Case]] = {
 def models(case: Case) -> Iterator[tuple[str, str, Model]]:
     """Kind, name and model of every variant."""
     assert case.tasks is not None
-    T = case.tasks.T
+    T, plain = case.tasks.T, CLASSES["loss-weighted-l1"](mu=case.mu)
+    alone = fit(case.tasks, Model(transfer=plain, **case.settings), method="stl")
     for name, parameters in TRANSFERS.items():
-        penalty = CLASSES[name](mu=case.mu, **parameters(T))
+        mu = case.mu * (float(alone.losses.mean()) if name in UNWEIGHTED else 1.0)
+        penalty = CLASSES[name](mu=mu, **parameters(T))
         yield "transfer", name, Model(transfer=penalty, **case.settings)
-    plain = CLASSES["loss-weighted-l1"](mu=case.mu)
     for name, parameters in OMEGAS.items():
         omega = WEIGHTS[name](rho=RHO, **parameters(T))
         yield "omega", name, Model(transfer=plain, omega=omega, **case.settings)
@@ -121,7 +133,7 @@ def measured(case: Case, model: Model) -> tuple[dict[str, Any], Solution | None]
     assert case.tasks is not None
     started = time.process_time()
     try:
-        solution = fit(case.tasks, model, options=Options(max_rounds=300))
+        solution = fit(case.tasks, model, options=Options(engine="fast"))
     except AMTLError as error:
         return {"refused": str(error)}, None
     seconds, found = time.process_time() - started, solution.certificate
@@ -204,10 +216,11 @@ def page(found: dict[str, Any]) -> str:
         "",
         "Written by `python reports/variants/measure.py`; do not edit. " + found["machine"],
         "",
-        "Every penalty on the same problems, from its own start, the default engine; parameters stand in the"
+        "Every penalty on the same problems, from its own start, engine `fast`; parameters stand in the"
         " script and were not tuned. J of different penalties are different functions: compare graphs, levels"
-        f" and errors. Penalties on predictors (rho {RHO:g}) go with `loss-weighted-l1`. Steps are the records"
-        " of the history, half-steps and steps of refinement together.",
+        f" and errors. Penalties on predictors (rho {RHO:g}) go with `loss-weighted-l1`; a penalty without"
+        " losses has mu times the mean loss of single tasks. Steps are the records of the history, half-steps"
+        " and steps of refinement together.",
         "",
         "| term | what it does |",
         "|---|---|",
@@ -224,7 +237,9 @@ def page(found: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--only", choices=CASES, action="append")
     chosen = parser.parse_args().only or list(CASES)
     path = HERE / "figures.json"
