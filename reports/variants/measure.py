@@ -4,8 +4,9 @@
     python reports/variants/measure.py --only digits          one problem; the rest is kept from the last run
 
 writes figures.json, README.md and <problem>.png beside itself. mu, rho and the other parameters stand
-in `TRANSFERS` and `OMEGAS` below, chosen once and for all problems alike; a penalty without losses has mu times
-the mean loss of single tasks. Seconds are CPU seconds of one fit, engine "fast", in a warm process. Data that are absent (`AMTL_CVX_DATA`, else ../shared/data beside the repository) are told.
+in `TRANSFERS` and `OMEGAS` below, chosen once and for all problems alike; a penalty without losses has mu
+times the mean loss of single tasks. Seconds are CPU seconds of one fit, engine "fast", in a warm process.
+Data that are absent (`AMTL_CVX_DATA`, else ../shared/data beside the repository) are told.
 """
 
 from __future__ import annotations
