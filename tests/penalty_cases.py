@@ -206,6 +206,31 @@ CASES: tuple[Case, ...] = (
 PENALTY_CASES: tuple[TransferPenalty, ...] = tuple(case.penalty for case in CASES)
 
 
+ATOMS: tuple[Case, ...] = tuple(case for case in CASES if case.at(3).atoms(3) is not None)
+"""Those that are sums of prices and squares of edges: second order, and digits."""
+
+
+def directions(case: Case, B: Array) -> tuple[list[Array], list[Array]]:
+    """The moves of B that are free at a point, and those that its set and its price hold, one graph each."""
+    T, penalty, lowest = len(B), case.at(len(B)), case.at(len(B)).project(np.full_like(B, -9.0))
+    free, held = [], []
+    for s in range(T):
+        for t in range(T):
+            unit = np.zeros((T, T))
+            unit[s, t] = 1.0
+            if isinstance(penalty, Symmetric):
+                unit = unit + unit.T if s < t else 0.0 * unit
+            if not np.array_equal(penalty.project(B + unit), B + unit) or not unit.any():
+                continue
+            if isinstance(penalty, SignedL1):
+                side = np.sign(B[s, t])
+                free += [unit] if side else []
+                held += [-side * unit] if side else [unit, -unit]
+            else:
+                (free if B[s, t] > lowest[s, t] else held).append(unit)
+    return free, held
+
+
 @dataclass(frozen=True, kw_only=True)
 class Blind(Own):
     """A penalty whose conjugate is not known."""

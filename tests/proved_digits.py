@@ -6,9 +6,8 @@ import functools
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pytest
-from cases import Array
+from cases import Array, at
 from flint import arb, arb_mat, ctx
 from proven import (
     PROVABLE,
@@ -18,6 +17,7 @@ from proven import (
 )
 
 from amtl_cvx.digits import ProvenPoint, prove
+from amtl_cvx.digits.proof import free_atoms
 from amtl_cvx.digits.system import unknowns
 from amtl_cvx.transfer import TransferPenalty
 
@@ -66,10 +66,10 @@ class Affine(TransferPenalty):
 def check_jacobian(kind: Any, seed: int) -> None:
     """Central differences of `gradient`, and of the multipliers' and B's own derivatives through it."""
     tasks, model, W, B = fitted(seed)
-    support = [(int(s), int(t)) for s, t in np.argwhere(B > 0)]
+    point = at(tasks, model, W, B)
     with ctx.workdps(120):
-        found = kind(tasks, model, support)
-        x = unknowns(W, B, support)
+        found = kind(tasks, model, free_atoms(point))
+        x = unknowns(W, point.coefficients, free_atoms(point))
         J, h, n = found.jacobian(x), arb(10) ** -40, x.nrows()
         wide = found.jacobian(x + arb_mat(n, 1, [arb(0, 1e-20)] * n))
         for j in range(n):

@@ -21,6 +21,7 @@ from proven import (
 from amtl_cvx import LossWeightedL1, Model, TaskSet
 from amtl_cvx.digits import kinks, krawczyk, prove
 from amtl_cvx.digits.losses import ROWS, WEDGES, Kink, row_function, seams, wedge_function
+from amtl_cvx.digits.proof import free_atoms
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import Hinge, Huber, Loss, Poisson, Quantile
 from amtl_cvx.problem import Problem
@@ -200,9 +201,9 @@ def test_a_ball_over_a_seam_has_no_row() -> None:
 )
 def test_the_jacobian_encloses_the_differences_of_the_gradient(label: str, seed: int) -> None:
     tasks, model, W, B = fitted(label, seed)
-    support = [(int(s), int(t)) for s, t in np.argwhere(B > 0)]
+    point = Problem(tasks, model).at(W, B)
     with ctx.workdps(120):
-        system, x, _ = kinks.near_point(Problem(tasks, model).at(W, B), support, arb(10) ** -60)
+        system, x, _ = kinks.near_point(point, free_atoms(point), arb(10) ** -60)
         J, h, n = system.jacobian(x), arb(10) ** -40, x.nrows()
         for j in range(n):
             e = arb_mat(n, 1, [h if i == j else 0 for i in range(n)])

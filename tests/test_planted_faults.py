@@ -95,6 +95,7 @@ def test_every_planted_fault_is_caught(fault: Fault, monkeypatch: pytest.MonkeyP
         checks.best_transfers,
         checks.solved_with_omega,
         checks.enclosed,
+        checks.penalty_fits,
     ):
         points()  # fits of the sound code
     planted(fault, monkeypatch)

@@ -14,13 +14,12 @@ from cases import (
     random_transfer,
     tasks_for,
 )
-from penalty_cases import CASES as PENALTIES
-from penalty_cases import COUNTS
+from checks.atoms import second_difference, second_order_of
+from penalty_cases import ATOMS
 from penalty_cases import Case as Penalty
 from symmetric_pair import MINIMUM, SADDLE, Symmetric, flat, solved
 
 from amtl_cvx import Options, SignedL1, fit
-from amtl_cvx import Symmetric as SymmetricTransfer
 from amtl_cvx.certificate import second_order
 from amtl_cvx.certificate.curvature import reduced_hessian
 from amtl_cvx.losses import Loss, Squared
@@ -33,20 +32,6 @@ SMOOTH = [loss for loss in LOSS_CASES if loss.smooth]
 
 def scaled(tasks: TaskSet, factor: float) -> TaskSet:
     return replace(tasks, tasks=tuple(replace(task, y=factor * task.y) for task in tasks))
-
-
-def second_difference(f: object, x: Array, i: int, j: int, h: float) -> float:
-    """d2 f / dx_i dx_j by mixed central differences, extrapolated from steps h and 2 h."""
-    values = []
-    for step in (h, 2.0 * h):
-        total = 0.0
-        for p, q in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
-            point = x.copy()
-            point[i] += p * step
-            point[j] += q * step
-            total += p * q * f(point)  # type: ignore[operator]
-        values.append(total / (4.0 * step**2))
-    return (4.0 * values[0] - values[1]) / 3.0
 
 
 @pytest.mark.parametrize("weights", ["equal", (0.5, 2.0, 1.0)])
@@ -73,59 +58,9 @@ def test_the_hessian_is_that_of_J_by_differences(
     np.testing.assert_allclose(reduced_hessian(Problem(tasks, model).at(W, B), free, given), H, rtol=1e-12)
 
 
-def directions(case: Penalty, B: Array) -> tuple[list[Array], list[Array]]:
-    """The moves of B that are free at a point, and those that its set and its price hold, one graph each."""
-    T, penalty, lowest = len(B), case.at(len(B)), case.at(len(B)).project(np.full_like(B, -9.0))
-    free, held = [], []
-    for s in range(T):
-        for t in range(T):
-            unit = np.zeros((T, T))
-            unit[s, t] = 1.0
-            if isinstance(penalty, SymmetricTransfer):
-                unit = unit + unit.T if s < t else 0.0 * unit
-            if not np.array_equal(penalty.project(B + unit), B + unit) or not unit.any():
-                continue
-            if isinstance(penalty, SignedL1):
-                side = np.sign(B[s, t])
-                free += [unit] if side else []
-                held += [-side * unit] if side else [unit, -unit]
-            else:
-                (free if B[s, t] > lowest[s, t] else held).append(unit)
-    return free, held
-
-
-@pytest.mark.parametrize(
-    "case", [case for case in PENALTIES if case.at(3).atoms(3)], ids=lambda case: case.id
-)
+@pytest.mark.parametrize("case", ATOMS, ids=lambda case: case.id)
 def test_second_order_of_every_penalty_by_differences(case: Penalty) -> None:
-    """Eigenvalues, least multiplier and number of free variables at a fit, from values of J alone."""
-    tasks = random_tasks(np.random.default_rng(7), d=3, counts=COUNTS[:3])
-    solution = fit(tasks, Model(transfer=case.at(3, 0.05), coupling=0.3), options=Options(engine="fast"))
-    model, W, B = solution.model, solution.W, solution.B
-    found, (free, held) = second_order(Problem(tasks, model).at(W, B)), directions(case, B)
-    n = W.size + len(free)
-
-    def J(x: Array) -> float:
-        moved = B + sum((b * unit for b, unit in zip(x[W.size :], free, strict=True)), np.zeros_like(B))
-        return model.objective(tasks, x[: W.size].reshape(3, 3).T, moved)
-
-    x = np.r_[W.T.ravel(), np.zeros(len(free))]
-    H = np.zeros((n, n))
-    for i, j in np.argwhere(np.tri(n)):
-        H[i, j] = H[j, i] = second_difference(J, x, i, j, 1e-3)
-    values = np.linalg.eigvalsh(H)
-    assert found.free == n > W.size and found.verdict == "strict local minimum" and values[0] > 0.0
-    assert found.reduced_hessian_min == pytest.approx(values[0], rel=1e-4)
-    assert found.reduced_hessian_max == pytest.approx(values[-1], rel=1e-6)
-    slopes = []
-    for unit in held:
-        ahead = [model.objective(tasks, W, B + h * unit) for h in (0.0, 1e-4, 2e-4)]
-        slopes.append((4.0 * ahead[1] - 3.0 * ahead[0] - ahead[2]) / 2e-4)
-    if isinstance(model.transfer, SignedL1):
-        slopes = [s for s, unit in zip(slopes, held, strict=True) if not (B * unit).any()] + [
-            2.0 * 0.05 * loss for loss, row in zip(solution.losses, B, strict=True) if row.any()
-        ]  # what the part of the other sign would cost
-    assert found.min_multiplier == pytest.approx(min(slopes), rel=1e-5)
+    second_order_of(case.id)
 
 
 def test_free_edges_of_any_sign_are_degenerate(rng: np.random.Generator) -> None:

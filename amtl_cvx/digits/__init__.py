@@ -11,6 +11,10 @@ system is g(x) = 0,
     G_W[:, t] = a_t grad L_t(w_t) + 2 coupling (W P)_t          P = (I - B)(I - B)'
     G_B[s, t] = p_s - 2 coupling w_s'(w_t - W b_t)              for B_st > 0,   p_s = mu c_s l_s for AMTL
 
+A penalty that is a sum of prices and squares of edges above bounds, B = base + E x, x >= lo, has the
+coefficients x in the place of the entries of B and lo in that of 0 (`atoms`; a symmetric pair is one x, an
+edge of any sign two, of which one is 0).
+
 Newton's method finds its root to `dps` digits. The proof is in ball arithmetic (Arb) alone, with Y an
 approximate inverse of the Jacobian J = g', X = x +- r and no double anywhere:
 
@@ -63,7 +67,7 @@ def prove(
     Parameters
     ----------
     tasks, model
-        The problem: any loss of `losses`, a transfer penalty with `prices`.
+        The problem: any loss of `losses`, a transfer penalty with `prices` or `atoms`.
     W, B : (d, T), (T, T) array_like
         The stored point. The positive entries of B are the active set that is proved; the rows on kinks are
         found.

@@ -37,7 +37,7 @@ from flint import arb, arb_mat, fmpq, fmpq_mat
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate.fenchel import kinked_multipliers
 from amtl_cvx.digits.krawczyk import Undecided, largest, newton
-from amtl_cvx.digits.system import Edge, FirstOrderSystem, Sides, unknowns
+from amtl_cvx.digits.system import FirstOrderSystem, Sides, unknowns
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.tasks import TaskSet
@@ -47,24 +47,24 @@ _CHANGES = 10
 
 
 def near_point(
-    point: Point, support: Sequence[Edge], tolerance: arb
+    point: Point, free: Sequence[int], tolerance: arb
 ) -> tuple[FirstOrderSystem, arb_mat, arb_mat]:
-    """A system, an approximate root of it next to (W, B) and an approximate inverse of the Jacobian there.
+    """A system for the free atoms, an approximate root next to (W, B) and inverse of the Jacobian there.
 
     The first sides are those of the multipliers of least gap. At the root that follows, a row of K whose
     multiplier left its interval goes to that side, and a row found on the other side of its kink joins K.
     """
-    tasks, model, W, B = point.tasks, point.model, point.W, point.B
+    tasks, model, W = point.tasks, point.model, point.W
     if model.loss.smooth:
-        system = FirstOrderSystem(tasks, model, support)
-        return system, *newton(system, unknowns(W, B, support), tolerance)
+        system = FirstOrderSystem(tasks, model, free)
+        return system, *newton(system, unknowns(W, point.coefficients, free), tolerance)
     u, sides = first_rows(point)
     for _ in range(_CHANGES):
         sides, dropped = _independent(tasks, model, W, sides)
-        system = FirstOrderSystem(tasks, model, support, sides)
+        system = FirstOrderSystem(tasks, model, free, sides)
         weight = point.loss_weight
         eta = [float(weight[t] * model.loss.scale(tasks[t]) * u[t][k]) for t, k in system.kinks]
-        x, inverse = newton(system, unknowns(W, B, support, eta), tolerance)
+        x, inverse = newton(system, unknowns(W, point.coefficients, free, eta), tolerance)
         _need_apart(system, x, dropped, tolerance)
         if (changed := _sides_at(system, x)) == sides:
             break

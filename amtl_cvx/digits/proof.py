@@ -14,6 +14,7 @@ from flint import arb, arb_mat, ctx
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import infeasibility
+from amtl_cvx.digits.atoms import exact_atoms
 from amtl_cvx.digits.decimals import at_least, at_most, decimal
 from amtl_cvx.digits.kinks import near_point, row_distance, row_margin
 from amtl_cvx.digits.krawczyk import (
@@ -26,7 +27,7 @@ from amtl_cvx.digits.krawczyk import (
 )
 from amtl_cvx.digits.losses import PIECEWISE, ROWS, seams
 from amtl_cvx.digits.point import ProvenPoint
-from amtl_cvx.digits.system import Edge, FirstOrderSystem, unknowns
+from amtl_cvx.digits.system import FirstOrderSystem, unknowns
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.limits import check_time
 from amtl_cvx.losses import LOSSES
@@ -49,14 +50,14 @@ def prove_point(point: Point, *, dps: int, digits: int, within: float) -> Proven
     start = time.perf_counter()
     point.problem.check()
     _check(tasks, point.model, B)
-    support = [(int(s), int(t)) for t, s in np.argwhere(B.T > 0)]
-    _check_size(tasks, len(support))
+    free = free_atoms(point)
+    _check_size(tasks, len(free))
     undecided: Undecided | None = None
     for precision in (dps, 2 * dps, 4 * dps):
         check_time(f"digits were proved with {precision} decimals")
         with ctx.workdps(precision):
             try:
-                found = _prove(point, support=support, digits=digits, within=within)
+                found = _prove(point, free=free, digits=digits, within=within)
                 return replace(found, seconds=time.perf_counter() - start)
             except Undecided as failure:
                 undecided = failure
@@ -73,7 +74,7 @@ def _check(tasks: TaskSet, model: Model, B: Array) -> None:
                 f"{task.name!r} holds a factor of its rows, rounded: a proof needs the rows (keep_rows=True)"
             )
     if infeasibility(model, B) > 0.0:
-        raise NotCertifiable("B is not feasible (B >= 0, diag(B) = 0): clip it first")
+        raise NotCertifiable(f"B is not feasible ({model.transfer.demands(tasks.T)}): clip it first")
 
 
 def _check_size(tasks: TaskSet, edges: int) -> None:
@@ -85,12 +86,11 @@ def _check_size(tasks: TaskSet, edges: int) -> None:
         )
 
 
-def _prove(point: Point, support: Sequence[Edge], digits: int, within: float) -> ProvenPoint:
+def _prove(point: Point, free: Sequence[int], digits: int, within: float) -> ProvenPoint:
     """The proof at the precision of `ctx`; seconds are left to the caller."""
-    tasks, B = point.tasks, point.B
-    dps = ctx.dps
-    stored, unit = unknowns(point.W, B, support), arb(10) ** (GUARD - dps)
-    system, x, inverse = near_point(point, support, unit / 10**5)
+    tasks, dps = point.tasks, ctx.dps
+    stored, unit = unknowns(point.W, point.coefficients, free), arb(10) ** (GUARD - dps)
+    system, x, inverse = near_point(point, free, unit / 10**5)
     radius = (unit * largest(x).max(arb(1))).abs_upper()
     inverse, root, least = _first_box(system, x, inverse, radius)
     distance, apart = _distance(system, root, stored, within, at_most(radius))
@@ -99,7 +99,7 @@ def _prove(point: Point, support: Sequence[Edge], digits: int, within: float) ->
         raise Undecided("the radius is not below the smallest positive B and the smallest multiplier")
     negative = inertia(system.eliminated_first(root.jacobian)) - len(system.kinks)
     entries = root.enclosure.entries()
-    edges = dict(zip(support, system.edges(root.enclosure), strict=True))
+    B, support = system.state(root.enclosure).B, edges_of(system)
     rows = system.losses(system.state(root.box).W)
     pieces = {piece: rows.on(piece) for piece in PIECEWISE.get(point.model.loss.name, ())}
     return ProvenPoint(
@@ -112,11 +112,11 @@ def _prove(point: Point, support: Sequence[Edge], digits: int, within: float) ->
             tuple(decimal(entries[t * tasks.d + i], digits) for t in range(tasks.T)) for i in range(tasks.d)
         ),
         B=tuple(
-            tuple(decimal(edges[s, t], digits) if (s, t) in edges else "0" for t in range(tasks.T))
+            tuple("0" if B[s, t].is_zero() else decimal(B[s, t], digits) for t in range(tasks.T))
             for s in range(tasks.T)
         ),
         objective=decimal(system.objective(root.enclosure), digits),
-        support=tuple(support),
+        support=support,
         min_multiplier=_finite(least.multiplier),
         min_positive_B=_finite(least.edge),
         active_rows=pieces.get("inside", pieces.get("within", ())),
@@ -127,6 +127,27 @@ def _prove(point: Point, support: Sequence[Edge], digits: int, within: float) ->
         dps=dps,
         seconds=0.0,
     )
+
+
+def free_atoms(point: Point) -> list[int]:
+    """The atoms above their bound, by the target and the source of their first edge.
+
+    Raises
+    ------
+    NotCertifiable
+        For a penalty that is no sum of atoms.
+    """
+    atoms, _ = exact_atoms(point.model.transfer, point.tasks.T)
+    found = point.problem.atoms
+    assert found is not None
+    free = np.flatnonzero(point.coefficients > found.lo).tolist()
+    return sorted(free, key=lambda k: atoms[k].entries[0][1::-1])
+
+
+def edges_of(system: FirstOrderSystem) -> tuple[tuple[int, int], ...]:
+    """The edges of the free atoms, by target."""
+    pairs = {(s, t) for k in system.free for s, t, _ in system.atoms[k].entries}
+    return tuple(sorted(pairs, key=lambda pair: pair[::-1]))
 
 
 class _Least(NamedTuple):
@@ -217,10 +238,10 @@ def _isolation(
 
 
 def _smallest_edge(system: FirstOrderSystem, root: Root) -> arb:
-    """The smallest B of the support over the box; proved positive."""
+    """How far the free atoms stay above their bounds over the box; proved positive."""
     smallest = arb.pos_inf()
-    for (s, t), value in zip(system.support, system.edges(root.box), strict=True):
-        edge = system.edge_name(s, t)
+    for k, value in zip(system.free, _above(system, root.box), strict=True):
+        edge = system.name(k)
         if value < 0:
             raise NotCertifiable(
                 f"the edge {edge} does not belong to this support: it would be {float(value.mid()):.2g}"
@@ -231,11 +252,17 @@ def _smallest_edge(system: FirstOrderSystem, root: Root) -> arb:
     return smallest
 
 
+def _above(system: FirstOrderSystem, x: arb_mat) -> list[arb]:
+    """x_k - lo_k of the free atoms: an edge itself where its bound is 0."""
+    values = zip(system.free, system.coefficients(x), strict=True)
+    return [value - system.atoms[k].lo for k, value in values]
+
+
 def _smallest_multiplier(system: FirstOrderSystem, root: Root, around: arb) -> arb:
     """The smallest G_B off the support, on the box and entries of B in `around`; proved positive."""
     smallest = arb.pos_inf()
-    for (s, t), value in system.multipliers(root.box, around):
-        edge = system.edge_name(s, t)
+    for k, value in system.multipliers(root.box, around):
+        edge = system.name(k)
         if value < 0:
             raise NotCertifiable(
                 f"the edge {edge} is missing: its multiplier is {float(value.mid()):.2g}, adding it lowers J"

@@ -1,14 +1,17 @@
 r"""The first-order system of J on its free variables, in balls.
 
-Unknowns: W, one task after the other, then B_st of every edge of the support. With M = I - B, R = W M and
-beta_s = sum_t B_st, prices p_s = p0_s + k_s c_s l_s (AMTL: p0 = 0, k = mu) and a_t = c_t (1 + k_t beta_t),
+Unknowns: W, one task after the other, then the coefficients x_k of the atoms that are free, entries B_st of
+the support for AMTL. With B = base + sum_k x_k E_k, M = I - B, R = W M, the weighted losses c l, prices
+p_k = P_k'(c l) + p0_k, q_k = Q_k'(c l) + q0_k (AMTL: P_k = mu at the source) and
+a_t = c_t (1 + sum_k (P_kt x_k + Q_kt x_k^2)) over all atoms,
 
-    J           = sum_t c_t l_t + sum_s p_s beta_s + coupling ||R||_F^2 + rho tr(W Gamma W')
+    J           = sum_t c_t l_t + sum_k (p_k x_k + q_k x_k^2) + coupling ||R||_F^2 + rho tr(W Gamma W')
     G_W[:, t]   = a_t grad L_t(w_t) + 2 coupling (R M')_t + 2 rho (W Gamma)_t
-    G_B[s, t]   = p_s - 2 coupling w_s'r_t
-    d G_W[:, t] / dw_u     = [u = t] a_t Hess L_t + 2 coupling (M M')_tu I + 2 rho Gamma_tu I
-    d G_B[s, t] / dw_u     = [u = s] (k_s c_s grad l_s - 2 coupling r_t) - 2 coupling M_ut w_s
-    d G_B[s, t] / dB_pq    = [q = t] 2 coupling w_s'w_p
+    G_k         = p_k + 2 q_k x_k - 2 coupling sum of E_k[s, t] w_s'r_t
+    d G_W[:, t] / dw_u  = [u = t] a_t Hess L_t + 2 coupling (M M')_tu I + 2 rho Gamma_tu I
+    d G_k / dw_u        = (P_ku + 2 x_k Q_ku) c_u grad l_u
+                          - 2 coupling sum of E_k[s, t] ([u = s] r_t + M_ut w_s)
+    d G_k / dx_j        = [k = j] 2 q_k + 2 coupling sum of E_k[s, t] E_j[p, t] w_s'w_p
 
 where the terms in rho are those of a quadratic penalty on W, so the Jacobian of the system is the reduced
 Hessian of J (theory.md section 7). Every number that enters is exact or a ball around a real number, and
@@ -32,30 +35,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
-import numpy as np
 from flint import arb, arb_mat
 
+from amtl_cvx.digits.atoms import exact_atoms
 from amtl_cvx.digits.counts import exact_count
 from amtl_cvx.digits.gram import exact_gram
 from amtl_cvx.digits.krawczyk import Undecided
 from amtl_cvx.digits.losses import Kink, Row, Wedge, row_function, wedge_function
-from amtl_cvx.digits.prices import linear_prices
 from amtl_cvx.problem import Model
 from amtl_cvx.tasks import Array, TaskSet
 
-Edge = tuple[int, int]
 Part = TypeVar("Part", Row, Wedge)
 Sides = tuple[tuple[int, ...], ...]
 """Of every task and row: -1 below its kink, 0 on it, 1 above it."""
 
 
 class State(NamedTuple):
-    """W (d, T), M = I - B (T, T), R = W M (d, T), beta (T,), a (T,)."""
+    """W (d, T), B (T, T), M = I - B, R = W M (d, T), the coefficients of all atoms, a (T,)."""
 
     W: arb_mat
+    B: arb_mat
     M: arb_mat
     R: arb_mat
-    outgoing: list[arb]
+    x: list[arb]
     weights: list[arb]
 
 
@@ -72,12 +74,10 @@ class Losses(NamedTuple):
 
 
 class FirstOrderSystem:
-    """The system of one problem and one support, for a loss with a kink of one choice of sides as well."""
+    """The system of one problem and its free atoms, for a loss with a kink of one choice of sides as well."""
 
-    def __init__(
-        self, tasks: TaskSet, model: Model, support: Sequence[Edge], sides: Sides | None = None
-    ) -> None:
-        self.tasks, self.loss, self.support = tasks, model.loss, tuple(support)
+    def __init__(self, tasks: TaskSet, model: Model, free: Sequence[int], sides: Sides | None = None) -> None:
+        self.tasks, self.loss, self.free = tasks, model.loss, tuple(free)
         self.T, self.d = tasks.T, tasks.d
         self.sides = sides
         self.kinks = [
@@ -86,12 +86,10 @@ class FirstOrderSystem:
             for k, s in enumerate(side)
             if s == 0 and tasks[t].X[k].any()  # a row of zeros is where it is whatever W
         ]
-        self.size = self.T * self.d + len(self.support) + len(self.kinks)
+        self.size = self.T * self.d + len(self.free) + len(self.kinks)
         self.coupling = arb(float(model.coupling))
         self.gram = arb_mat(exact_gram(model, self.T))
-        prices = linear_prices(model.transfer, self.T)
-        self.fixed_prices = [arb(at_zero) for at_zero, _ in prices]
-        self.price_rates = [arb(at_unit) - arb(at_zero) for at_zero, at_unit in prices]
+        self.atoms, self.base = exact_atoms(model.transfer, self.T)
         self.c = _task_weights(tasks, model)
         mean = model.loss.reduction == "mean"
         self.scales = [1 / arb(exact_count(task)) if mean else arb(1) for task in tasks]
@@ -111,21 +109,26 @@ class FirstOrderSystem:
         )
 
     def state(self, x: arb_mat, around: arb | None = None) -> State:
-        """W and B of the unknowns; the entries off the support are 0, or the ball `around`."""
+        """W and B of the unknowns; atoms that are not free are at their bound, up to the ball `around`."""
         entries, T, d = x.entries(), self.T, self.d
         W = arb_mat([[entries[t * d + i] for t in range(T)] for i in range(d)])
-        B = [[arb(0) if around is None or s == t else around for t in range(T)] for s in range(T)]
-        for (s, t), value in zip(self.support, self.edges(x), strict=True):
-            B[s][t] = value
+        values = [atom.lo if around is None else atom.lo + around for atom in self.atoms]
+        for k, value in zip(self.free, self.coefficients(x), strict=True):
+            values[k] = value
+        B, gains = self.base.tolist(), [arb(1)] * T
+        for atom, value in zip(self.atoms, values, strict=True):
+            for s, t, size in () if value.is_zero() else atom.entries:
+                B[s][t] = B[s][t] + size * value
+            for u, rate in atom.loss_rates(value, 0):
+                gains[u] = gains[u] + rate
         M = arb_mat([[(1 if s == t else 0) - B[s][t] for t in range(T)] for s in range(T)])
-        outgoing = [sum(row, arb(0)) for row in B]
-        weights = [c * (1 + k * beta) for c, k, beta in zip(self.c, self.price_rates, outgoing, strict=True)]
-        return State(W, M, W * M, outgoing, weights)
+        weights = [c * gain for c, gain in zip(self.c, gains, strict=True)]
+        return State(W, arb_mat(B), M, W * M, values, weights)
 
-    def edges(self, x: arb_mat) -> list[arb]:
-        """The unknowns B_st, by the support."""
+    def coefficients(self, x: arb_mat) -> list[arb]:
+        """The unknowns x_k, of the free atoms."""
         start = self.T * self.d
-        return list(x.entries()[start : start + len(self.support)])
+        return list(x.entries()[start : start + len(self.free)])
 
     def predictions(self, W: arb_mat, t: int) -> list[arb]:
         """x_ti'w_t of every row."""
@@ -159,36 +162,36 @@ class FirstOrderSystem:
         rows = [row(z, y) for z, y in zip(predictions, self.tasks[t].y.tolist(), strict=True)]
         return _counted(rows, self.v[t])
 
-    def prices(self, losses: Losses) -> list[arb]:
-        """p_s, what an edge out of s costs."""
-        terms = zip(self.fixed_prices, self.price_rates, self.c, losses.values, strict=True)
-        return [fixed + k * c * value for fixed, k, c, value in terms]
+    def weighted(self, losses: Losses) -> list[arb]:
+        """c_t l_t, what prices see."""
+        return [c * value for c, value in zip(self.c, losses.values, strict=True)]
 
-    def edge_name(self, s: int, t: int) -> str:
-        """The edge s -> t in words."""
-        return f"{self.tasks.names[s]} -> {self.tasks.names[t]}"
+    def name(self, k: int) -> str:
+        """The first edge of an atom in words."""
+        s, t, size = self.atoms[k].entries[0]
+        return f"{self.tasks.names[s]} -> {self.tasks.names[t]}" + (" (below 0)" if size < 0 else "")
 
     def objective(self, x: arb_mat) -> arb:
         """J."""
         at = self.state(x)
         losses = self.losses(at.W)
-        total = sum((c * value for c, value in zip(self.c, losses.values, strict=True)), arb(0))
-        for price, beta in zip(self.prices(losses), at.outgoing, strict=True):
-            total += price * beta
+        weighted = self.weighted(losses)
+        total = sum(weighted, arb(0))
+        for atom, value in zip(self.atoms, at.x, strict=True):
+            total += atom.cost(weighted, value)
         pairs = zip((at.W * self.gram).entries(), at.W.entries(), strict=True)
         omega = sum((left * w for left, w in pairs), arb(0))
         return total + self.coupling * sum((r * r for r in at.R.entries()), arb(0)) + omega
 
     def gradient(self, x: arb_mat) -> arb_mat:
-        """g, (size, 1): G_W, the G_B of the support, c of the rows on a kink."""
+        """g, (size, 1): G_W, G_k of the free atoms, c of the rows on a kink."""
         at = self.state(x)
         losses = self.losses(at.W)
         entries = [value for column in self.slopes_W(at, losses) for value in column]
         for (t, k), eta in zip(self.kinks, x.entries()[self.size - len(self.kinks) :], strict=True):
             for i in range(self.d):
                 entries[t * self.d + i] += eta * self.X[t][k, i]
-        inner, prices = at.W.transpose() * at.R, self.prices(losses)
-        entries += [prices[s] - 2 * self.coupling * inner[s, t] for s, t in self.support]
+        entries += self._slopes(self.free, at, losses)
         entries += [self.predictions(at.W, t)[k] - self.wedges[t][k].kink for t, k in self.kinks]
         return arb_mat(self.size, 1, entries)
 
@@ -200,15 +203,20 @@ class FirstOrderSystem:
             for t in range(self.T)
         ]
 
-    def multipliers(self, x: arb_mat, around: arb) -> Iterator[tuple[Edge, arb]]:
-        """G_B[s, t] of every pair off the support and the diagonal, whose entries of B are `around`."""
+    def multipliers(self, x: arb_mat, around: arb) -> Iterator[tuple[int, arb]]:
+        """G_k of every atom that is not free, whose coefficients are up to `around` from their bounds."""
         at = self.state(x, around)
-        inner, prices = at.W.transpose() * at.R, self.prices(self.losses(at.W))
-        present = set(self.support)
-        for s in range(self.T):
-            for t in range(self.T):
-                if s != t and (s, t) not in present:
-                    yield (s, t), prices[s] - 2 * self.coupling * inner[s, t]
+        held = sorted(set(range(len(self.atoms))) - set(self.free))
+        yield from zip(held, self._slopes(held, at, self.losses(at.W)), strict=True)
+
+    def _slopes(self, chosen: Sequence[int], at: State, losses: Losses) -> list[arb]:
+        """G_k of some atoms."""
+        inner, weighted = at.W.transpose() * at.R, self.weighted(losses)
+        found = []
+        for k in chosen:
+            pulls = (size * inner[s, t] for s, t, size in self.atoms[k].entries)
+            found.append(self.atoms[k].price(weighted, at.x[k], 1) - 2 * self.coupling * sum(pulls, arb(0)))
+        return found
 
     def jacobian(self, x: arb_mat) -> arb_mat:
         """g', (size, size), the reduced Hessian of J, bordered by the rows on a kink; symmetric."""
@@ -223,17 +231,15 @@ class FirstOrderSystem:
                 H[t * d + i][t * d : (t + 1) * d] = [block[i, j] for j in range(d)]
                 for u in range(T):
                     H[t * d + i][u * d + i] += P[t, u]
-        gram = twice * (at.W.transpose() * at.W)
-        for e, (s, t) in enumerate(self.support, start=T * d):
-            for u in np.flatnonzero([not at.M[u, t].is_zero() for u in range(T)]).tolist():
-                for i in range(d):
-                    H[e][u * d + i] = -twice * at.M[u, t] * at.W[i, s]
-            rate = self.price_rates[s] * self.c[s]
-            for i in range(d):
-                H[e][s * d + i] += rate * losses.gradients[s][i, 0] - twice * at.R[i, t]
-            for f, (p, q) in enumerate(self.support, start=T * d):
-                if q == t:
-                    H[e][f] = gram[s, p]
+        gram, weighted = twice * (at.W.transpose() * at.W), self.weighted(losses)
+        for e, k in enumerate(self.free, start=T * d):
+            self._mixed(H[e], k, at, losses)
+            H[e][e] += self.atoms[k].price(weighted, at.x[k], 2)
+            for f, j in enumerate(self.free, start=T * d):
+                for s, t, size in self.atoms[k].entries:
+                    for p, q, other in self.atoms[j].entries:
+                        if q == t:
+                            H[e][f] += size * other * gram[s, p]
             for j in range(T * d):
                 H[j][e] = H[e][j]
         for c, (t, k) in enumerate(self.kinks, start=self.size - len(self.kinks)):
@@ -241,13 +247,26 @@ class FirstOrderSystem:
                 H[c][t * d + i] = H[t * d + i][c] = self.X[t][k, i]
         return arb_mat(H)
 
+    def _mixed(self, row: list[arb], k: int, at: State, losses: Losses) -> None:
+        """Add d G_k / dw to a row of the Jacobian."""
+        d, twice = self.d, 2 * self.coupling
+        for s, t, size in self.atoms[k].entries:
+            for u in [u for u in range(self.T) if not at.M[u, t].is_zero()]:
+                for i in range(d):
+                    row[u * d + i] += -twice * size * at.M[u, t] * at.W[i, s]
+            for i in range(d):
+                row[s * d + i] += -twice * size * at.R[i, t]
+        for u, rate in self.atoms[k].loss_rates(at.x[k], 1):
+            for i in range(d):
+                row[u * d + i] += rate * self.c[u] * losses.gradients[u][i, 0]
+
     def eliminated_first(self, jacobian: arb_mat) -> arb_mat:
         """The Jacobian with W first, then eta, then B.
 
         In this order every leading block is regular at a strict local minimum where I - B is: W-W is
         definite, its Schur complement in eta is -A (W-W)^-1 A', what is left is the curvature in B.
         """
-        split, edges, rows = self.T * self.d, len(self.support), jacobian.tolist()
+        split, edges, rows = self.T * self.d, len(self.free), jacobian.tolist()
         order = [*range(split), *range(split + edges, self.size), *range(split, split + edges)]
         return arb_mat([[rows[i][j] for j in order] for i in order])
 
@@ -269,9 +288,9 @@ def _counted(rows: list[Part], v: list[arb] | None) -> list[Part]:
     return rows if v is None else [row.times(weight) for row, weight in zip(rows, v, strict=True)]
 
 
-def unknowns(W: Array, B: Array, support: Sequence[Edge], multipliers: Sequence[float] = ()) -> arb_mat:
+def unknowns(W: Array, x: Array, free: Sequence[int], multipliers: Sequence[float] = ()) -> arb_mat:
     """The stored point as exact unknowns, (size, 1)."""
-    entries = [*W.T.ravel().tolist(), *(float(B[edge]) for edge in support), *multipliers]
+    entries = [*W.T.ravel().tolist(), *(float(x[k]) for k in free), *multipliers]
     return arb_mat(len(entries), 1, entries)
 
 

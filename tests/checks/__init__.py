@@ -1,3 +1,4 @@
+# More than 300 lines: a table, one name a line.
 # More than 300 lines: one name a check, and where it is.
 """Independent checks of what is verified and of the verifier itself; each raises where something is wrong.
 
@@ -12,6 +13,11 @@ from checks.alone import (
     bounds_of_single_tasks_hold,
     falling_losses_have_no_minimum,
     what_no_row_sees_costs_what_omega_says,
+)
+from checks.atoms import (
+    digits_of_every_penalty_are_those_of_J,
+    penalty_fits,
+    second_order_of_every_penalty_is_that_of_J,
 )
 from checks.blocks import rounds_descend_and_go_on
 from checks.columns import (
@@ -178,6 +184,9 @@ from checks.weights_exact import (
 )
 
 __all__ = [
+    "digits_of_every_penalty_are_those_of_J",
+    "penalty_fits",
+    "second_order_of_every_penalty_is_that_of_J",
     "gains_beside_a_kink_are_of_first_order",
     "kinked_curvature_is_that_of_differences",
     "margins_are_how_far_structures_stay",
