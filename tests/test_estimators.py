@@ -18,7 +18,7 @@ from amtl_cvx import Logistic, LossWeightedL1, Model, Options, RowBudget, TaskSe
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.estimators import AMTLClassifier, AMTLRegressor
 
-PLAIN = {"standardize": False, "intercept": False}
+PLAIN = {"standardize": False, "intercept": False, "omega": None}
 
 
 @parametrize_with_checks([AMTLRegressor(), AMTLClassifier()])
@@ -224,7 +224,14 @@ def test_parameters_are_kept_as_given_and_read_by_the_fit(rows: Rows) -> None:
     known = AMTLRegressor(omega="mean:2", task_weights="inverse-sqrt", tol=1e-6, **FAST).fit(X, y, task=shop)
     assert known.solution_.model.omega.label == "mean:rho=2" and known.certificate_.tol == 1e-6
     assert known.solution_.model.task_weights == "inverse-sqrt"
-    for given in ({"coupling": -1.0}, {"transfer": "none"}, {"method": "no"}, {"engine": "no"}, {"loss": 3}):
+    for given in (
+        {"coupling": -1.0},
+        {"transfer": "none"},
+        {"method": "no"},
+        {"engine": "no"},
+        {"loss": 3},
+        {"standardize": "no"},
+    ):
         with pytest.raises(ModelError):
             AMTLRegressor(**given).fit(X, y)
 

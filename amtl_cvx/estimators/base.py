@@ -60,7 +60,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         mu: float | None = None,
         coupling: float = 0.1,
         transfer: str | TransferPenalty = "loss-weighted-l1",
-        omega: str | WeightPenalty | None = None,
+        omega: str | WeightPenalty | None = "ridge:1e-4",
         task_weights: str | tuple[float, ...] = "equal",
         standardize: bool = True,
         intercept: bool = True,
@@ -129,6 +129,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
 
     def _model(self) -> Model:
         """The model that the parameters describe."""
+        for name in ("standardize", "intercept"):
+            if not isinstance(getattr(self, name), bool | np.bool_):
+                raise ModelError(f"{name} must be True or False, got {getattr(self, name)!r}")
         loss = make_loss(self.loss) if isinstance(self.loss, str) else self.loss
         if isinstance(loss, Loss) and loss.classification != self._classification:
             raise ModelError(

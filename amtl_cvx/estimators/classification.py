@@ -87,7 +87,7 @@ class AMTLClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         mu: float | None = None,
         coupling: float = 0.1,
         transfer: str | TransferPenalty = "loss-weighted-l1",
-        omega: str | WeightPenalty | None = None,
+        omega: str | WeightPenalty | None = "ridge:1e-4",
         task_weights: str | tuple[float, ...] = "equal",
         standardize: bool = True,
         intercept: bool = True,

@@ -116,7 +116,8 @@ def codes_of(task: Any, count: int, known: Sequence[str]) -> Indices:
     if task is None and tuple(known) != (ALL,):
         raise DataError(
             f"the fit had the tasks {_shown(known)}: say the task of each row, as task= or in the column that"
-            " task_column names"
+            " task_column names (searches and validations hand task= on with enable_metadata_routing and"
+            " without scoring=)"
         )
     codes, names = grouped(task, count)
     unseen = [name for name in names if name not in known]

@@ -26,7 +26,8 @@ class AMTLRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
     transfer : str or TransferPenalty
         The price of edges, as a term of the command line (``"row-budget:budget=1"``) or an object.
     omega : str or WeightPenalty, optional
-        A penalty on W (``"mean:rho=1"``).
+        A penalty on W (``"mean:rho=1"``). The default is a ridge so small that it only gives J a minimum;
+        None is the J of the paper, whose predictors can grow without end where tasks help each other.
     task_weights : {"equal", "inverse-sqrt"} or tuple of floats
         Weights of the tasks, in their order.
     standardize : bool
@@ -34,7 +35,7 @@ class AMTLRegressor(RegressorMixin, Estimator):  # type: ignore[misc]
     intercept : bool
         Append a column of ones, penalised and transferred like any feature.
     method : {"alternating", "curriculum", "stl"} or Method
-        As in `fit`.
+        As in `fit`; "curriculum" takes no penalty on W.
     engine : {"cvxpy", "fast"}
         Who solves the two steps: CVXPY problems, or NumPy.
     solver, tol, max_rounds
