@@ -704,6 +704,13 @@ COUNTED = (
     Fault("one weight for the curved rows of a task", "digits:WeightStep._add_curved", "2 * row.weight * x", "2 * rows[0].weight * x", c.weighted_rationals_are_those_of_rows),
     Fault("an exchange that forgets weights", "digits:WeightStep._exchange", "share * row.weight / self.rows[i].weight", "share", c.weighted_rationals_are_those_of_rows),
     Fault("exact prices without weights", "digits.rational:exact_prices", "v * piecewise", "piecewise", c.weighted_rationals_are_those_of_rows),
+    Fault("exact Gram without weights", "enclosure:_times", "weight * x", "x", c.weighted_bounds_are_those_of_rows),
+    Fault("exact means by the number of rows", "enclosure:ExactProblem.read", "sum(v, Fraction(0)) if mean", "Fraction(len(v)) if mean", c.weighted_bounds_are_those_of_rows),
+    Fault("c_t by the number of rows", "enclosure.exact:task_weights", "sum(row_counts(task), Fraction(0))", "Fraction(task.rows)", c.weighted_bounds_are_those_of_rows),
+    Fault("the checker counts rows once", "enclosure.checker:Problem.__init__", "spent(a * b)", "spent(b)", c.weighted_bounds_are_those_of_rows),
+    Fault("the checker's means by the number of rows", "enclosure.checker:Problem.__init__", "c / sum(v)", "c / n", c.weighted_bounds_are_those_of_rows),
+    Fault("weights in a proof of version 2", "enclosure.checker:check", "FORMATS[3 * any(\"weights\" in x for x in proof[\"tasks\"]) :]", "FORMATS", c.other_weights_are_another_problem),
+    Fault("a proof of other weights", "enclosure.stored:_difference", 'if not _equal(there.get("weights", []), here.get("weights", [])):', "if False:", c.other_weights_are_another_problem),
     Fault("held-out rows without their weights", "holdout:split_off", "frozen(task.sample_weight[mask])", "None", c.weighted_parts_keep_their_weights),
 )  # fmt: skip
 

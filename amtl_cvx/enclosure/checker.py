@@ -22,7 +22,7 @@ from typing import Any
 Poly = dict[tuple[int, ...], Fraction]  # {variables of the monomial, sorted: coefficient}
 ZERO, ONE = Fraction(0), Fraction(1)
 BYTES, DIGITS, STEPS, left = 2**25, 4000, 2_000_000, [0]  # limits, and how many steps (5 us each) are left
-FORMATS = tuple(f"amtl-cvx global minimum {k}" for k in "123")  # 1: rational task weights; 3: with omega
+FORMATS = tuple(f"amtl-cvx global minimum {k}" for k in "1234")  # 1: rational c_t; 3: omega; 4: row weights
 
 
 def main(arguments: list[str]) -> int:
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
 
 def check(proof: dict[str, Any], most: int = STEPS) -> tuple[Fraction, Fraction]:
     """The bounds (lower, upper) that the proof establishes; ValueError where it does not."""
-    require(proof["format"] in FORMATS, "unknown format")
+    require(proof["format"] in FORMATS[3 * any("weights" in x for x in proof["tasks"]) :], "unknown format")
     left[0] = most
     problem = Problem(proof)
     T, d, edges = problem.T, problem.d, problem.edges
@@ -70,12 +70,13 @@ def check(proof: dict[str, Any], most: int = STEPS) -> tuple[Fraction, Fraction]
 
 
 def identity(proof: dict[str, Any]) -> str:
-    """Which problem it is; the hash is of lines "x_1 ... x_d y", p/q each, an empty one between two tasks."""
+    """Which problem it is; the hash is of lines "x_1 ... x_d y [v]", p/q, an empty one between two tasks."""
     weights = ", ".join(text if "sqrt" in text else str(number(text)) for text in proof["task_weights"])
     mu, coupling = (float(number(proof[name])) for name in ("mu", "coupling"))
     n, data = [task["n"] for task in proof["tasks"]], hashlib.sha256()
     for k, task in enumerate(proof["tasks"]):
-        rows = (" ".join(map(str, map(number, [*x, y]))) for x, y in zip(task["X"], task["y"], strict=True))
+        columns = [task[key] for key in ("X", "y", "weights") if key in task]
+        rows = (" ".join(map(str, map(number, [*x, *y]))) for x, *y in zip(*columns, strict=True))
         data.update((bool(k) * "\n" + "".join(row + "\n" for row in rows)).encode())
     settings = f"mu {mu!r}, coupling {coupling!r}, {proof['reduction']} of rows, task weights {weights}"
     settings += "".join(f", omega {' '.join(map(str, map(number, row)))}" for row in proof.get("omega", ()))
@@ -90,28 +91,27 @@ def figure(value: Fraction, digits: int, side: int) -> str:
 
 
 class Problem:
-    """The data in exact numbers: weight_t (w'G_t w - 2 h_t'w + k_t) is c_t l_t."""
+    """Exact data: weight_t (w'G_t w - 2 h_t'w + k_t) is c_t l_t, rows counting as often as "weights" says."""
 
     def __init__(self, proof: dict[str, Any]) -> None:
         self.mu, self.coupling = (number(proof[name]) for name in ("mu", "coupling"))
         prices, tasks, reduction = [*map(ends, proof["task_weights"])], proof["tasks"], proof["reduction"]
         require(100 > len(prices) == len(tasks) > 0 and min(prices)[0] > 0, "one positive weight per task")
-        require(self.coupling > 0 and (self.mu > 0 or len(tasks) == 1), "mu and coupling must be positive")
-        require(all(float(x) == x for x in (self.mu, self.coupling)), "mu and coupling must be doubles")
-        self.ratio = max(high / low for low, high in prices)
-        self.T, self.d = len(tasks), len(tasks[0]["X"][0])
+        self.T, self.d, self.ratio = len(tasks), len(tasks[0]["X"][0]), max(b / a for a, b in prices)
+        require(all(float(x) == x > 0 for x in [self.coupling] + [self.mu] * (self.T > 1)), "mu, coupling")
         self.edges = [(s, t) for s in range(self.T) for t in range(self.T) if s != t]
         self.omega = [[*map(number, row)] for row in proof.get("omega", ())]
         require(all(a >= 0 and len(g) == self.T for a, *g in self.omega), "omega must be rows a >= 0, g (T)")
         self.gram, self.moment, self.square, self.weight = [], [], [], []
         for task, (c, _) in zip(tasks, prices, strict=True):
             X, y, n = [[*map(number, row)] for row in task["X"]], [*map(number, task["y"])], task["n"]
-            columns = list(zip(*X, strict=True))
-            require(len(columns) == self.d < 100 and type(n) is int and n == len(y), "X, y or n do not fit")
-            self.gram.append([[dot(u, v) for v in columns] for u in columns])
-            self.moment.append([dot(u, y) for u in columns])
-            self.square.append(dot(y, y))
-            self.weight.append({"mean": c / n, "sum": c}[reduction])
+            columns, v = list(zip(*X, strict=True)), [*map(number, task.get("weights", ["1"] * len(y)))]
+            require(len(columns) == self.d < 100 and n == len(y) and min(v) > 0, "X, y, n or weights misfit")
+            *pulls, last = ([spent(a * b) for a, b in zip(v, u, strict=True)] for u in (*columns, y))
+            self.gram.append([[dot(u, x) for x in columns] for u in pulls])
+            self.moment.append([dot(u, y) for u in pulls])
+            self.square.append(dot(last, y))
+            self.weight.append({"mean": c / sum(v), "sum": c}[reduction])
 
     def objective(self, w: list[list[Poly]], b: dict[tuple[int, int], Poly]) -> tuple[Poly, list[Poly]]:
         """J and the list of c_t l_t, from the polynomials w[i][t] and b[s, t]."""
@@ -217,7 +217,7 @@ def ends(text: str) -> tuple[Fraction, Fraction]:
     if not text.startswith("1/sqrt("):
         return number(text), number(text)
     n, low = number(text[7:-1]), 0
-    require(n >= 1 and text == f"1/sqrt({n.numerator})", "not 1/sqrt(n)")
+    require(n >= 1 and text == f"1/sqrt({n})", "not 1/sqrt(n)")
     for bit in (2**k for k in range(128, -1, -1)):
         low += bit * ((low + bit) ** 2 * n <= 4**128)
     return Fraction(low, 2**128), Fraction(low + 1, 2**128)

@@ -1,11 +1,12 @@
 r"""One small squared-loss problem in exact rational numbers, read from the stored doubles.
 
-    c_t l_t(w) = weight_t (w'G_t w - 2 h_t'w + k_t),   G_t = X_t'X_t,  h_t = X_t'y_t,  k_t = y_t'y_t
+    c_t l_t(w) = weight_t (w'G_t w - 2 h_t'w + k_t),   G_t = X_t'V X_t,  h_t = X_t'V y_t,  k_t = y_t'V y_t
     J(W, B)    = sum_t (1 + mu sum_u B[t, u]) c_t l_t(w_t) + coupling ||W - W B||_F^2 + tr(W Omega W')
 
 with Omega (T, T) = rho Gamma of a quadratic penalty on W, exact and positive semidefinite, 0 without one, and
-weight_t = c_t / n_t (reduction "mean") or c_t ("sum"). Data, mu, coupling and numbers given as c_t are
-the rationals that their doubles stand for, n_t is a whole number. A matrix is a tuple of rows.
+weight_t = c_t / n_t (reduction "mean") or c_t ("sum"), V = diag(v) how often the rows of task t count, once
+unless they have weights, and n_t the sum of v. Data, weights, mu, coupling and numbers given as c_t are the
+rationals that their doubles stand for. A matrix is a tuple of rows.
 
 c_t = 1/sqrt(n_t) is that real number, as in `digits`, and mostly irrational. It lies between the rationals
 low_t <= c_t <= high_t, multiples of 2^-128, and J, a sum of terms c_t (1 + mu sum_u B[t, u]) L_t >= 0 and of
@@ -29,7 +30,7 @@ from typing import NamedTuple
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import Squared
 from amtl_cvx.problem import Model
-from amtl_cvx.tasks import Array, TaskSet
+from amtl_cvx.tasks import Array, Task, TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 from amtl_cvx.weights import as_quadratic
 
@@ -49,15 +50,22 @@ class TaskWeight(NamedTuple):
 def task_weights(tasks: TaskSet, model: Model) -> list[TaskWeight]:
     """c_t of every task; see the module essay."""
     if model.task_weights == "inverse-sqrt":
-        return [_inverse_root(int(n)) for n in tasks.counts]
+        return [_inverse_root(sum(row_counts(task), Fraction(0)), task.name) for task in tasks]
     return [TaskWeight(c.hex(), Fraction(c), Fraction(c)) for c in model.task_weight(tasks).tolist()]
 
 
-def _inverse_root(n: int) -> TaskWeight:
-    root = math.isqrt(n)
-    if root**2 == n:
-        return TaskWeight(f"1/{root}", Fraction(1, root), Fraction(1, root))
-    low, unit = math.isqrt(4**_ROOT_BITS // n), 2**_ROOT_BITS
+def row_counts(task: Task) -> Vector:
+    """How often each row of a task counts."""
+    return tuple(map(Fraction, task.weights.tolist()))
+
+
+def _inverse_root(n: Fraction, name: str = "a task") -> TaskWeight:
+    p, q = math.isqrt(n.numerator), math.isqrt(n.denominator)
+    if Fraction(p, q) ** 2 == n:
+        return TaskWeight(f"{q}/{p}", Fraction(q, p), Fraction(q, p))
+    if n < 1:
+        raise NotCertifiable(f"the weights of {name!r} have a sum below 1: give task weights as numbers")
+    low, unit = math.isqrt(4**_ROOT_BITS * n.denominator // n.numerator), 2**_ROOT_BITS
     return TaskWeight(f"1/sqrt({n})", Fraction(low, unit), Fraction(low + 1, unit))
 
 
@@ -110,19 +118,26 @@ class ExactProblem:
                 "the global proof needs the rows themselves, a factor of them is rounded: read the data with"
                 " keep_rows=True"
             )
-        if tasks.weighted:
-            raise NotCertifiable("the global proof is for rows that count once each, these have weights")
         X = tuple(exact_matrix(task.X) for task in tasks)
         y = tuple(tuple(Fraction(value) for value in task.y.tolist()) for task in tasks)
-        counts = [Fraction(task.n) if model.loss.reduction == "mean" else Fraction(1) for task in tasks]
+        often = [row_counts(task) for task in tasks]
+        mean = model.loss.reduction == "mean"
+        counts = [sum(v, Fraction(0)) if mean else Fraction(1) for v in often]
         columns = [tuple(zip(*rows, strict=True)) for rows in X]
+        pulls = [
+            (*(_times(v, column) for column in C), _times(v, target))
+            for v, C, target in zip(often, columns, y, strict=True)
+        ]
         prices = task_weights(tasks, model)
         return cls(
             X=X,
             y=y,
-            gram=tuple(tuple(tuple(dot(u, v) for v in C) for u in C) for C in columns),
-            moment=tuple(tuple(dot(u, target) for u in C) for C, target in zip(columns, y, strict=True)),
-            square=tuple(dot(target, target) for target in y),
+            gram=tuple(
+                tuple(tuple(dot(u, x) for x in C) for u in V[:-1])
+                for V, C in zip(pulls, columns, strict=True)
+            ),
+            moment=tuple(tuple(dot(u, target) for u in V[:-1]) for V, target in zip(pulls, y, strict=True)),
+            square=tuple(dot(V[-1], target) for V, target in zip(pulls, y, strict=True)),
             weight=tuple(c.low / n for c, n in zip(prices, counts, strict=True)),
             ratio=max(c.high / c.low for c in prices),
             mu=Fraction(float(model.mu)),
@@ -208,6 +223,10 @@ def squares_of(A: Matrix) -> Matrix | None:
                 share = rows[i][k] / pivot[k]
                 rows[i] = [a - share * b for a, b in zip(rows[i], pivot, strict=True)]
     return tuple(found)
+
+
+def _times(v: Vector, column: Sequence[Fraction]) -> Vector:
+    return tuple(weight * x for weight, x in zip(v, column, strict=True))
 
 
 def exact_matrix(values: Array) -> Matrix:

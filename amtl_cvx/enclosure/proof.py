@@ -6,6 +6,7 @@ multiples of 2^-bits. The checker computes the box, the objective and the bound 
     problem                                                    its description (`Problem.save`) and names, for
                                                                readers: the checker has no use for it
     reduction, mu, coupling, task_weights, tasks [{n, X, y}]   the problem; c_t = 1/sqrt(n_t) is "1/sqrt(7)"
+    weights (n) of a task                                      how often its rows count, if not once each
     omega [a, g (T)]                                           sum a |W g|^2, a penalty on W, if there is one
     W (d, T), B (T, T)                                         the point of the upper bound
     level                                                      U' >= J(W, B): the box is that of J <= U'
@@ -26,9 +27,11 @@ from amtl_cvx.enclosure.cells import Cell
 from amtl_cvx.enclosure.exact import Matrix, exact_omega, squares_of, task_weights
 from amtl_cvx.problem import Problem
 from amtl_cvx.problem.stored import described, named
+from amtl_cvx.tasks import Array
 
-FORMAT, WITH_OMEGA = "amtl-cvx global minimum 2", "amtl-cvx global minimum 3"
-"""Version 1 held c_t = 1/sqrt(n_t) as the double next to it, 3 has a penalty on W; the checker reads all."""
+FORMAT, WITH_OMEGA, WITH_WEIGHTS = (f"amtl-cvx global minimum {k}" for k in (2, 3, 4))
+"""Version 1 held c_t = 1/sqrt(n_t) as the double next to it, 3 has a penalty on W, 4 weights of rows, with or
+without one; the checker reads all."""
 
 
 def proof_of(
@@ -46,7 +49,7 @@ def proof_of(
 ) -> dict[str, Any]:
     """The proof as a dictionary that JSON can hold; see the module essay."""
     return {
-        "format": FORMAT if problem.model.omega is None else WITH_OMEGA,
+        "format": _format(problem),
         "statement": "lower <= J(W, B) <= upper at a global minimum; B[s][t]: task s helps task t",
         "problem": _description(problem),
         **problem_of(problem),
@@ -73,13 +76,25 @@ def problem_of(problem: Problem) -> dict[str, Any]:
         **({} if model.omega is None else {"omega": _texts(squares_of(exact_omega(model, tasks.T)) or ())}),
         "tasks": [
             {
-                "n": task.n,
-                "X": [[value.hex() for value in row] for row in task.X.tolist()],
-                "y": [value.hex() for value in task.y.tolist()],
+                "n": len(task.y),
+                **({} if task.sample_weight is None else {"weights": _hex(task.sample_weight)}),
+                "X": [_hex(row) for row in task.X],
+                "y": _hex(task.y),
             }
             for task in tasks
         ],
     }
+
+
+def _format(problem: Problem) -> str:
+    """The oldest version that can say it."""
+    if problem.tasks.weighted:
+        return WITH_WEIGHTS
+    return FORMAT if problem.model.omega is None else WITH_OMEGA
+
+
+def _hex(numbers: Array) -> list[str]:
+    return [value.hex() for value in numbers.tolist()]
 
 
 def _description(problem: Problem) -> dict[str, Any]:

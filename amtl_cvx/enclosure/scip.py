@@ -176,9 +176,9 @@ class _Program:
         rows = (zip(row, self.w[t], strict=True) for row in task.X.tolist())
         scores = [sum(self.length * x * w for x, w in row) for row in rows]
         if self.model.loss.quadratic:
-            return sum((z - y) * (z - y) for z, y in zip(scores, task.y.tolist(), strict=True))
+            return _counted(task, [(z - y) * (z - y) for z, y in zip(scores, task.y.tolist(), strict=True)])
         margins = [z if y > 0 else -1.0 * z for z, y in zip(scores, task.y.tolist(), strict=True)]
-        return sum(self._row(margin) for margin in margins)
+        return _counted(task, [self._row(margin) for margin in margins])
 
     def _row(self, margin: Any) -> Any:
         """phi of one row as a function of its margin u = y z, from above."""
@@ -248,3 +248,10 @@ class _Program:
         W = self.length * np.array([[self.scip.getVal(v) for v in column] for column in self.w]).T
         B = np.array([[self.scip.getVal(v) for v in row] for row in self.B])
         return [(W, self.model.transfer.project(B))]
+
+
+def _counted(task: Task, rows: list[Any]) -> Any:
+    """The sum over the rows, each as often as it counts."""
+    if task.sample_weight is None:
+        return sum(rows)
+    return sum(v * row for v, row in zip(task.sample_weight.tolist(), rows, strict=True))

@@ -71,6 +71,9 @@ def problem_in(proof: Mapping[str, Any]) -> Problem | None:
             "y": np.array([float(exact(value)) for task in proof["tasks"] for value in task["y"]]),
             "task": np.array([t for t, task in enumerate(proof["tasks"]) for _ in task["y"]]),
         }
+        if any("weights" in task for task in proof["tasks"]):
+            often = [v for task in proof["tasks"] for v in task.get("weights", ["1"] * len(task["y"]))]
+            arrays["sample_weight"] = np.array([float(exact(v)) for v in often])
         found = Problem(*problem_from(arrays, about, names_from(about, source="problem")))
         if (other := _difference(proof, found)) or about["fingerprint"] != found.tasks.fingerprint():
             raise DataError(f"it describes another problem than it proves, {other or 'with another hash'}")
@@ -125,6 +128,8 @@ def _difference(proof: Mapping[str, Any], problem: Problem) -> str:
             return f"task {name!r} has another shape there"
         if not all(_equal(there[key], here[key]) for key in ("X", "y")):
             return f"the rows of task {name!r} are others there"
+        if not _equal(there.get("weights", []), here.get("weights", [])):
+            return f"the rows of task {name!r} have other weights there"
     return ""
 
 

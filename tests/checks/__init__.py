@@ -34,6 +34,8 @@ from checks.columns import (
     zeros_are_proved_of_zeros_only,
 )
 from checks.counted import (
+    other_weights_are_another_problem,
+    weighted_bounds_are_those_of_rows,
     weighted_conjugates_are_suprema,
     weighted_digits_are_those_of_rows,
     weighted_factors_keep_the_objective,
@@ -313,6 +315,8 @@ __all__ = [
     "projections_are_nearest_points",
     "steps_by_atoms_are_best",
     "tangents_have_the_slope_and_curvature_of_the_penalty",
+    "other_weights_are_another_problem",
+    "weighted_bounds_are_those_of_rows",
     "weighted_conjugates_are_suprema",
     "weighted_digits_are_those_of_rows",
     "weighted_factors_keep_the_objective",

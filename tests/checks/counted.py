@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
 from functools import cache
 from typing import Any
 from unittest import mock
@@ -13,9 +15,14 @@ from cases import LOSS_CASES, NONSMOOTH_CASES, Array, at, tasks_for
 from amtl_cvx import Options, fit
 from amtl_cvx.certificate import certify
 from amtl_cvx.certificate.room import loss_room
+from amtl_cvx.enclosure import Enclosure, checked_bounds, checker, enclose
+from amtl_cvx.enclosure.box import box_of
+from amtl_cvx.enclosure.exact import ExactProblem
+from amtl_cvx.enclosure.proof import problem_of
+from amtl_cvx.enclosure.stored import difference
 from amtl_cvx.holdout import draw
 from amtl_cvx.losses import Loss, Quantile, Squared
-from amtl_cvx.problem import Model
+from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
@@ -163,3 +170,54 @@ def weighted_parts_keep_their_weights() -> None:
     tasks = TaskSet.from_arrays([v[:, None]], [v], sample_weight=[v])
     for part in draw(tasks, 0.3, np.random.default_rng(0)):
         assert part[0].weights.tolist() == part[0].y.tolist()
+
+
+@cache
+def bounded() -> tuple[TaskSet, TaskSet, Model, Enclosure]:
+    """Two tasks of one feature with weights, the same in rows, and the enclosure of the first."""
+    rng = np.random.default_rng(3)
+    X = [rng.normal(size=(n, 1)) for n in (6, 7)]
+    tasks = TaskSet.from_arrays(X, [x[:, 0] + 0.3 * rng.normal(size=len(x)) for x in X])
+    weights = [np.array([1.0, 2.0, 0.0, 3.0, 1.0, 1.0]), np.array([2.0, 1.0, 1.0, 1.0, 3.0, 2.0, 0.0])]
+    weighted, repeated = twice(tasks, weights)
+    model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.1), coupling=0.5, task_weights="inverse-sqrt")
+    at_ = fit(repeated, model, options=Options(engine="fast"))
+    return weighted, repeated, model, enclose(weighted, model, at_.W, at_.B)
+
+
+def weighted_bounds_are_those_of_rows() -> None:
+    """Exact J, its box and the checker's bounds are those of rows that stand there as often."""
+    weighted, repeated, model, found = bounded()
+    one, other = (ExactProblem.read(tasks, model) for tasks in (weighted, repeated))
+    W, B = ((Fraction(1, 3), Fraction(-2, 7)),), ((Fraction(0), Fraction(1, 5)), (Fraction(0), Fraction(0)))
+    assert one.objective(W, B) == other.objective(W, B) and one.gradients(W, B) == other.gradients(W, B)
+    assert box_of(one, Fraction(2)) == box_of(other, Fraction(2))
+    assert checked(found.proof) == (found.lower, found.upper)
+    rows = {**found.proof, "tasks": problem_of(Problem(repeated, model))["tasks"]}
+    assert checked(rows) == (found.lower, found.upper)
+    assert checked_bounds(found.proof, weighted, model) == (found.lower, found.upper)
+
+
+def checked(proof: dict[str, Any]) -> tuple[Fraction, Fraction] | str:
+    """What the checker finds, or what it says."""
+    try:
+        return checker.check(proof)
+    except ValueError as refusal:
+        return str(refusal)
+
+
+def other_weights_are_another_problem() -> None:
+    """A proof of other weights is refused, and one whose weights were changed is not accepted."""
+    weighted, repeated, model, found = bounded()
+    changed = [task.weights + (t == 0) * (np.arange(len(task.y)) == 1) for t, task in enumerate(weighted)]
+    X, y = [task.X for task in weighted], [task.y for task in weighted]
+    numbers = replace(model, task_weights=(0.5, 0.5))
+    of = enclose(weighted, numbers, *(np.array(block, dtype=float) for block in (found.W, found.B)))
+    for tasks in (TaskSet.from_arrays(X, y), TaskSet.from_arrays(X, y, sample_weight=changed)):
+        assert "have other weights there" in difference(of.proof, tasks, numbers)
+    known = found.proof["tasks"][0]["weights"]
+    for weights, version in ((["0x1p+0"] * 5, 4), (["-0x1p+0", *known[1:]], 4), (known, 2)):
+        first = {**found.proof["tasks"][0], "weights": weights}
+        forged = {**found.proof, "tasks": [first, found.proof["tasks"][1]]}
+        said = checked({**forged, "format": f"amtl-cvx global minimum {version}"})
+        assert isinstance(said, str) and any(word in said for word in ("J(W, B)", "misfit", "unknown format"))
