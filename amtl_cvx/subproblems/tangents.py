@@ -25,7 +25,6 @@ from amtl_cvx.arrays.cholesky import factored, solved
 from amtl_cvx.certificate.w_step import DENSE_LIMIT
 from amtl_cvx.certificate.weight_residuals import weight_part
 from amtl_cvx.problem import Point
-from amtl_cvx.problem.coupling import stacked_hessian
 from amtl_cvx.tasks import Array
 from amtl_cvx.weights import WeightPenalty
 
@@ -34,7 +33,7 @@ _ACCURACY = 1e-13  # of every entry of the gradient, relative to its terms
 _NOISE = 1e-14  # relative change of J that is rounding
 _SHORTEST = 1e-10
 _ROUNDS, _PROX_STEPS = 60, 25  # of the model: prox steps, then one on the tangent
-_SETTLED = 1e-14  # of the largest entry: a prox step that moves nothing
+_SETTLED, _LANDED = 1e-14, 1e-13  # of the largest entry: a prox step that moves nothing
 
 
 def prox_minimum(point: Point) -> Point:
@@ -57,7 +56,17 @@ def tangent_moves(point: Point) -> tuple[Array, Array]:
     omega, h = point.model.prox_omega, point.prox_rate
     assert omega is not None
     N, values = omega.tangent(point.W - point.smooth_gradient_W / h, 1.0 / h)
-    return N, N.T @ (point.smooth_hessian_W() @ N) + np.diag(h * (1.0 / values - 1.0))
+    curved = along(N, point.loss_hessians, point.K, point.square_weight)
+    return N, curved + np.diag(h * (1.0 / values - 1.0))
+
+
+def along(N: Array, blocks: Array, K: Array, coupling: float) -> Array:
+    """N'HN (m, m), H = blockdiag(blocks) + 2 coupling K K' (x) I, for moves N (T d, m)."""
+    T, d, _ = blocks.shape
+    each = N.reshape(T, d, -1)
+    image = blocks @ each + 2.0 * coupling * np.tensordot(K @ K.T, each, axes=1)
+    found: Array = N.T @ image.reshape(N.shape)
+    return found
 
 
 def lower_towards(point: Point, W: Array) -> Point:
@@ -120,18 +129,15 @@ class _Model:
 
     def minimum(self, V: Array) -> Array:
         """argmin of q + Omega, from V."""
-        least, dense = self.value(V), V.size <= DENSE_LIMIT
-        H = stacked_hessian(self.blocks, self.K, self.coupling) if dense else None
-        for _ in range(_ROUNDS):
+        least, small = self.value(V), V.size <= DENSE_LIMIT
+        for count in range(_ROUNDS):
             V, still = self._prox_steps(V)
-            trial = V if H is None else self._on_tangent(V, H)
-            value, before = self.value(trial), self.value(V)
-            if value <= before + _NOISE * abs(before):
-                moved = float(np.abs(trial - V).max())
-                V, value = trial, min(value, before)
-                still = still or moved <= _SETTLED * float(np.abs(V).max())
-            else:
-                value = before
+            value = self.value(V)
+            if small and not (still and count):
+                trial, landed = self._on_tangent(V)
+                found = self.value(trial)
+                if found <= value + _NOISE * abs(value):
+                    V, value, still = trial, min(found, value), still or landed
             if still or not value < least:
                 break
             least = value
@@ -150,14 +156,16 @@ class _Model:
             ahead, V, momentum = new + (momentum - 1.0) / grown * (new - V), new, grown
         return V, False
 
-    def _on_tangent(self, V: Array, H: Array) -> Array:
-        """The Newton step on the tangent of the prox at V, and a prox step from there."""
+    def _on_tangent(self, V: Array) -> tuple[Array, bool]:
+        """The Newton step on the tangent of the prox at V, and a prox step from there; whether that moves."""
         h = self.rate
         ahead = V - self.slope(V) / h
         V, (N, values) = self.omega.prox(ahead, 1.0 / h), self.omega.tangent(ahead, 1.0 / h)
         if len(values):
             pull = N.T @ (self.slope(V) + h * (ahead - V)).T.ravel()
-            curved = N.T @ (H @ N) + np.diag(h * (1.0 / values - 1.0))
+            curved = along(N, self.blocks, self.K, self.coupling) + np.diag(h * (1.0 / values - 1.0))
             with contextlib.suppress(np.linalg.LinAlgError):  # flat to the last digit: prox steps go on
                 V = V - (N @ solved(factored(curved), pull)).reshape(V.shape[::-1]).T
-        return self.omega.prox(V - self.slope(V) / h, 1.0 / h)
+        after = self.omega.prox(V - self.slope(V) / h, 1.0 / h)
+        size = float(np.abs(after).max(initial=0.0))
+        return after, float(np.abs(after - V).max()) <= _LANDED * size

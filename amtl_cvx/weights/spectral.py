@@ -184,19 +184,21 @@ def _tangent(V: Array, cut: float, rate: float) -> Tangent:
     U, values, Q = np.linalg.svd(V)
     d, T = V.shape
     k, most = int((values > cut).sum()), min(d, T)
-    moves, eigen = list[Array](), list[float]()
+    moves, eigen = [np.empty((0, d, T))], [np.empty(0)]
     if k:
         level = np.linalg.qr(np.ones((k, 1)), mode="complete")[0]
-        moves += [(U[:, :k] * level[:, j]) @ Q[:k] for j in range(k)]
-        eigen += [1.0 / (1.0 + rate * k)] + [1.0] * (k - 1)
+        moves.append(np.einsum("ik,kj,kt->jit", U[:, :k], level, Q[:k]))
+        eigen.append(np.r_[1.0 / (1.0 + rate * k), np.ones(k - 1)])
     f = np.maximum(values - cut, 0.0)
     for i in range(k):
-        for j in range(i + 1, most):
-            one, other = np.outer(U[:, i], Q[j]), np.outer(U[:, j], Q[i])
-            moves += [(one + other) * 0.5**0.5, (one - other) * 0.5**0.5]
-            apart = values[i] - values[j]
-            eigen += [(f[i] - f[j]) / apart if j >= k else 1.0, (f[i] + f[j]) / (values[i] + values[j])]
-        beyond = [np.outer(U[:, i], q) for q in Q[most:]] + [np.outer(u, Q[i]) for u in U.T[most:]]
-        moves += beyond
-        eigen += [float(f[i] / values[i])] * len(beyond)
-    return Tangent.of(np.array(moves).reshape(-1, d, T), np.array(eigen))
+        later = slice(i + 1, most)
+        one = np.einsum("i,jt->jit", U[:, i], Q[later])
+        other = np.einsum("ij,t->jit", U[:, later], Q[i])
+        moves += [(one + other) * 0.5**0.5, (one - other) * 0.5**0.5]
+        apart = np.where(f[later] > 0.0, 1.0, values[i] - values[later])
+        eigen.append(np.where(f[later] > 0.0, 1.0, (f[i] - f[later]) / apart))
+        eigen.append((f[i] + f[later]) / (values[i] + values[later]))
+        moves.append(np.einsum("i,jt->jit", U[:, i], Q[most:]))
+        moves.append(np.einsum("ij,t->jit", U[:, most:], Q[i]))
+        eigen.append(np.full(d + T - 2 * most, f[i] / values[i]))
+    return Tangent.of(np.concatenate(moves), np.concatenate(eigen))
