@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from amtl_cvx.arrays import Array, in_named_order, snapshot
+from amtl_cvx.arrays import Array, Mask, in_named_order, snapshot
 from amtl_cvx.errors import DataError
 from amtl_cvx.notebook import paragraph, picture
 
@@ -63,6 +63,8 @@ class TransferGraph:
         Whether entries may be negative.
     degree : int, optional
         How many others a task should teach, where the penalty bounds the convex hull of that.
+    barred : (T, T) array_like of bool, optional
+        True where the penalty allows no edge.
 
     Raises
     ------
@@ -88,6 +90,7 @@ class TransferGraph:
     threshold: float = 0.0
     signed: bool = False
     degree: int | None = None
+    barred: Mask | None = None
 
     def __post_init__(self) -> None:
         B = snapshot(self.B, "B")
@@ -105,6 +108,12 @@ class TransferGraph:
         names = tuple(str(name) for name in self.names)
         object.__setattr__(self, "B", snapshot(in_named_order(B, self.B, (names, names), "B"), "B"))
         object.__setattr__(self, "names", names)
+        if self.barred is not None:
+            barred = snapshot(self.barred, "barred") != 0.0
+            if barred.shape != B.shape:
+                raise DataError(f"barred must have the shape {B.shape} of B, it has {barred.shape}")
+            np.fill_diagonal(barred, False)
+            object.__setattr__(self, "barred", barred if barred.any() else None)
         if self.losses is not None:
             losses = snapshot(self.losses, "losses")
             if losses.shape != (len(B),):
@@ -163,7 +172,7 @@ class TransferGraph:
         return replace(self, threshold=threshold)
 
     def describe(self) -> str:
-        """The graph in one or two sentences."""
+        """The graph in a few sentences."""
         if self.T == 1:
             return "There is one task, so no task can help another."
         if not self.edges:
@@ -176,7 +185,8 @@ class TransferGraph:
         turned = f", {self.negative} of them negative" if self.negative else ""
         return (
             f"{edges} among {self.T} tasks (entries of B {self._above}){turned}{mutual}. "
-            f"{name!r} teaches most: {given:.3g} in total, to {_count(pupils, 'task')}.{self._wider}"
+            f"{name!r} teaches most: {given:.3g} in total, to {_count(pupils, 'task')}."
+            f"{self._wider}{self._kept_out}"
         )
 
     @property
@@ -185,6 +195,10 @@ class TransferGraph:
             return ""
         others = _count(self.degree, "other")
         return f" Tasks that teach more than {others}, as the convex hull allows: {self.wider}."
+
+    @property
+    def _kept_out(self) -> str:
+        return "" if self.barred is None else f" {_count(int(self.barred.sum()), 'edge')} may not be."
 
     @property
     def _above(self) -> str:
@@ -238,6 +252,7 @@ class TransferGraph:
             "orientation": ORIENTATION,
             "threshold": self.threshold,
             **({} if self.degree is None else {"degree": self.degree, "wider": self.wider}),
+            **({} if self.barred is None else {"barred": np.argwhere(self.barred).tolist()}),
             "tasks": self._task_rows(),
             "edges": edges,
         }

@@ -13,9 +13,12 @@ import cvxpy as cp
 import numpy as np
 import pytest
 from cases import Array, random_tasks, single_task_W
+from cases import SourceGroupL2 as Own
 from penalty_cases import COUNTS, Case
 
 from amtl_cvx import Model, Options, certify, fit
+from amtl_cvx.errors import ModelError
+from amtl_cvx.experiment import mu_max
 from amtl_cvx.tasks import TaskSet
 
 TOLERANCES = (1e-13, 1e-11, 1e-9)  # of Clarabel, tried in turn
@@ -233,6 +236,30 @@ def a_high_price_leaves_what_has_to_be(case: Case, rng: np.random.Generator, poi
     assert pytest.approx(joint_W(tasks, model.coupling, 1e9, B), rel=1e-7, abs=1e-9) == solution.W
 
 
+def mu_max_is_where_edges_begin(case: Case, rng: np.random.Generator, points: int) -> None:
+    """The B-step of the formula: nothing just above it, an edge below it; refused where there is none.
+
+    A penalty of the user's own has the scale of AMTL unless it says otherwise.
+    """
+    if type(case.penalty) is Own:
+        return
+    for _ in range(max(points // 4, 1)):
+        tasks, W = tasks_of(rng, d=5), rng.normal(size=(5, 4)) + rng.normal(size=(5, 1))
+        model = Model(transfer=case.at(4), coupling=0.5)
+        if case.dear != "empty":
+            with pytest.raises(ModelError, match="give mu a"):
+                mu_max(tasks, model, W)
+            return
+        largest, losses = mu_max(tasks, model, W), model.weighted_losses(tasks, W)
+        assert largest > 0.0
+        for mu, edges in ((1.001 * largest, False), (0.99 * largest, True)):
+            B = cp.Variable((4, 4))
+            rule = model.coupling * cp.sum_squares(W - W @ B) + case.written(B, losses, mu)
+            found = solved(cp.Problem(cp.Minimize(rule), case.limits(B)))[0]
+            gained = model.coupling * float((W**2).sum()) - found
+            assert (gained > 1e-7) == edges
+
+
 def joint_W(tasks: TaskSet, coupling: float, mu: float, B: Array) -> Array:
     """(blockdiag(a_t X_t'X_t / n_t) + coupling P (x) I) vec(W) = stack(a_t X_t'y_t / n_t) of AMTL."""
     d, count, a = tasks.d, tasks.T, 1.0 + mu * B.sum(axis=1)
@@ -261,4 +288,5 @@ BATTERY = (
     the_gap_is_never_below_the_true_one,
     the_gap_vanishes_at_solutions,
     a_high_price_leaves_what_has_to_be,
+    mu_max_is_where_edges_begin,
 )

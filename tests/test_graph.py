@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import networkx as nx
 import numpy as np
@@ -180,3 +181,14 @@ def test_rows_with_more_edges_than_a_degree_are_counted() -> None:
     assert graph.describe().endswith("Tasks that teach more than 1 other, as the convex hull allows: 2.")
     assert graph.to_dict()["degree"] == 1 and graph.to_dict()["wider"] == 2
     assert "degree" not in named(B).to_dict() and "hull" not in named(B).describe()
+
+
+def test_edges_that_may_not_be_are_told() -> None:
+    barred = np.zeros((3, 3), dtype=bool)
+    barred[0, 2] = barred[1, 1] = True
+    graph = replace(one_edge(3, 0, 1), barred=barred)
+    assert graph.describe().endswith("1 edge may not be.")
+    assert graph.to_dict()["barred"] == [[0, 2]] and graph.above(0.1).to_dict()["barred"] == [[0, 2]]
+    assert "barred" not in replace(graph, barred=np.eye(3, dtype=bool)).to_dict()
+    with pytest.raises(DataError, match="barred"):
+        replace(graph, barred=np.zeros((2, 2), dtype=bool))

@@ -233,3 +233,24 @@ def test_equal_losses_and_large_numbers_are_drawn() -> None:
         write_png(
             graph_figure(TransferGraph(B=B, names=("a", "b", "c"), losses=losses)), io.BytesIO(), dpi=50
         )
+
+
+def test_edges_that_may_not_be_are_hatched() -> None:
+    """One patch over their cells, and a line that says so; none where every edge may be."""
+    B, barred = np.zeros((4, 4)), np.zeros((4, 4), dtype=bool)
+    B[0, 1], barred[2, 1], barred[3, 0] = 0.5, True, True
+    plain = TransferGraph(B=B, names=("a", "b", "c", "d"))
+    graph = dataclasses.replace(plain, barred=barred | np.eye(4, dtype=bool))
+    for each, cells in ((graph, {(2, 1), (3, 0)}), (plain, set())):
+        figure = graph_figure(each)
+        hatched = [patch for patch in panel(figure, "heatmap").patches if patch.get_hatch()]
+        squares = [path.vertices for patch in hatched for path in [patch.get_path()]]
+        found = {
+            (round(float(corner[1] + 0.5)), round(float(corner[0] + 0.5)))
+            for vertices in squares
+            for corner in vertices.reshape(-1, 5, 2)[:, 0]
+        }
+        assert found == cells and len(hatched) == bool(cells)
+        said = words(figure)
+        assert ("hatched: an edge that may not be" in said) == bool(cells)
+        assert ("edges that may not be: 2" in said) == bool(cells)

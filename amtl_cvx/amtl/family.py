@@ -195,15 +195,16 @@ class AmtlFamily(Family):
             losses=solution.losses,
             signed=found.signed,
             degree=found.most,
+            barred=found.excluded(len(solution.B)),
         )
 
     def stored_graph(self, stored: Any, *, threshold: float) -> TransferGraph:
         """The graph of a stored run; edges may be negative where its penalty says so, or, if unknown, B."""
-        signed, degree = False, None
+        signed, degree, barred = False, None, None
         if stored.run.get("model"):
             try:
-                found = stored.model.transfer.feasible(len(stored.B))
-                signed, degree = found.signed, found.most
+                found = stored.model.transfer.named(stored.task_names).feasible(len(stored.B))
+                signed, degree, barred = found.signed, found.most, found.excluded(len(stored.B))
             except (DataError, ModelError):
                 signed = bool((stored.B < 0.0).any())
         return TransferGraph(
@@ -213,6 +214,7 @@ class AmtlFamily(Family):
             threshold=threshold,
             signed=signed,
             degree=degree,
+            barred=barred,
         )
 
     def summary(self, solution: Solution) -> str:

@@ -26,6 +26,7 @@ from matplotlib.textpath import text_to_path
 from amtl_cvx.plotting.environment import own_settings
 
 INK, MUTED, LINE, PAPER, VOID = "#1c2733", "#5b6875", "#c9d1d9", "#ffffff", "#f1f4f7"
+HATCH = "#a3adb8"
 BLUE, ORANGE, CRIMSON = "#0072b2", "#e69f00", "#8c1d40"  # of different lightness: they survive a grey print
 EDGE_COLORS: Colormap = LinearSegmentedColormap.from_list(
     "edges", ["#c3ddf0", "#5fa8d6", "#1f6fae", "#0b2f5c"]

@@ -68,6 +68,8 @@ class CirclePanel:
             lines.append(self._width_words)
         if self.graph.negative:
             lines.append("dashed, red: negative, the opposite of s helps t")
+        if self.graph.barred is not None:
+            lines.append(f"edges that may not be: {int(self.graph.barred.sum())}")
         if self.step > 1:
             lines.append(
                 f"names: at most every {self.step}th task" if self.step > 2 else "names: every other task"

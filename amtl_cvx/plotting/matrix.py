@@ -10,12 +10,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap
-from matplotlib.patches import Rectangle
+from matplotlib.patches import PathPatch, Rectangle
+from matplotlib.path import Path
 
+from amtl_cvx.arrays import Array, Mask
 from amtl_cvx.graph import ORIENTATION, TransferGraph
 from amtl_cvx.plotting.canvas import (
     BLUE,
     BODY,
+    HATCH,
     INK,
     LOSS_COLORS,
     MUTED,
@@ -32,7 +35,6 @@ from amtl_cvx.plotting.canvas import (
     text_width,
     thinning,
 )
-from amtl_cvx.tasks import Array
 
 BAR, GAP = 0.85, 0.12  # inches
 _VALUES_UP_TO, _NUMBERS_UP_TO = 12, 40  # tasks up to which cells, and bars, carry their number
@@ -103,6 +105,21 @@ class Grid:
             axes.vlines(lines, -0.5, self.T - 0.5, color="white", linewidth=1.0)
         axes.set(xlim=(-0.5, self.T - 0.5), ylim=(self.T - 0.5, -0.5))
 
+    def hatch(self, axes: Axes, barred: Mask) -> None:
+        """Hatch the cells of edges that may not be."""
+        square = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5]])
+        cells = [Path(square + [t, s], closed=True) for s, t in np.argwhere(barred)]
+        axes.add_patch(
+            PathPatch(
+                Path.make_compound_path(*cells),
+                facecolor="none",
+                edgecolor=HATCH,
+                linewidth=0.0,
+                hatch="//////",
+                gid="edges that may not be",
+            )
+        )
+
     def annotate(self, axes: Axes, graph: TransferGraph, *, strongest: float | None = None) -> None:
         """The weights in the cells of a few tasks; an empty graph says so in words."""
         middle = (graph.T - 1) / 2
@@ -143,6 +160,8 @@ class MatrixPanel:
             notes.append(f"{kept} {self.graph.threshold:g}")
         if self.graph.negative:
             notes.append("red: negative, the opposite of s helps t")
+        if self.graph.barred is not None:
+            notes.append("hatched: an edge that may not be")
         if self.grid.step > 1:
             which = f"every {self.grid.step}th" if self.grid.step > 2 else "every other"
             notes.append(f"{which} task is named")
@@ -171,6 +190,8 @@ class MatrixPanel:
         cells = canvas.axes(left, top, grid.side, grid.side)
         cells.set_label("heatmap")
         grid.draw(cells, graph.adjacency)
+        if graph.barred is not None:
+            grid.hatch(cells, graph.barred)
         grid.annotate(cells, graph)
         right = left + grid.side + GAP
         gives = "gives (sizes)" if graph.signed else "gives (row sum)"

@@ -56,6 +56,11 @@ class FeasibleSet(abc.ABC):
         """How many others a task should teach, where the set is the convex hull of that; else None."""
         return None
 
+    def excluded(self, T: int) -> Mask | None:
+        """(T, T): the edges that may not be; None for a set that is not told by these."""
+        allowed = self.allowed(T)
+        return None if allowed is None else ~allowed
+
     def infeasibility(self, B: Array) -> float:
         """Largest entry of B - project(B); exactly 0 in the set."""
         return float(np.abs(B - self.project(B)).max())

@@ -1,4 +1,3 @@
-# More than 300 lines: a table, one name a line.
 # More than 300 lines: one name a check, and where it is.
 """Independent checks of what is verified and of the verifier itself; each raises where something is wrong.
 

@@ -66,10 +66,12 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--transfer",
         metavar="NAME",
-        help="transfer penalty, with its parameters as NAME:key=value,...: loss-weighted-l1 (default),"
-        " elastic-net (rho), source-group-l2 (weighted=true|false), target-group-l2, forbidden"
-        " (file=edges.csv with source,target), symmetric, row-budget (budget), degree-cap (degree, cap),"
-        " total-budget (total), or MODULE:CLASS of your own",
+        help="transfer penalty, with its parameters as NAME:key=value,...: loss-weighted-l1 (default), l1,"
+        " size-priced-l1 (power), signed-l1, squared, elastic-net (rho), source-group-l2"
+        " (weighted=true|false), target-group-l2, forbidden (file=edges.csv with source,target), required"
+        " (file=edges.csv with source,target,value), ordered (file= with a task name a line, or order=names),"
+        " symmetric, row-budget (budget), degree-cap (degree, cap), total-budget (total), or MODULE:CLASS of"
+        " your own",
     )
     group.add_argument(
         "--omega",
