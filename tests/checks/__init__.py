@@ -76,6 +76,13 @@ from checks.enclosure import (
     twice_cut_box_holds,
     zoom_changes_variables,
 )
+from checks.estimators import (
+    balanced_classes_weigh_the_same_in_each_task,
+    classes_of_a_task_are_told_from_its_rest,
+    rows_are_answered_by_the_ridge_of_their_task,
+    the_price_given_is_the_price,
+    what_is_not_certified_is_told,
+)
 from checks.forgeries import checker_rejects_forgeries, forgeries
 from checks.gains import (
     a_value_of_rounding_is_no_loss,
@@ -323,4 +330,9 @@ __all__ = [
     "weighted_parts_keep_their_weights",
     "weighted_rationals_are_those_of_rows",
     "weights_are_rows",
+    "balanced_classes_weigh_the_same_in_each_task",
+    "classes_of_a_task_are_told_from_its_rest",
+    "rows_are_answered_by_the_ridge_of_their_task",
+    "the_price_given_is_the_price",
+    "what_is_not_certified_is_told",
 ]
