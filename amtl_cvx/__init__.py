@@ -47,6 +47,7 @@ if typing.TYPE_CHECKING:
         Symmetric,
         TargetGroupL2,
         TotalBudget,
+        UserTransfer,
     )
     from amtl_cvx.weights import Laplacian, MeanRegularised, Ridge
 
@@ -91,6 +92,7 @@ __all__ = [
     "TaskSet",
     "TotalBudget",
     "TransferGraph",
+    "UserTransfer",
     "certify",
     "fit",
     "read",
@@ -134,6 +136,7 @@ _MODULES = {
     "Task": "tasks",
     "TaskSet": "tasks",
     "TotalBudget": "transfer",
+    "UserTransfer": "transfer",
     "TransferGraph": "graph",
     "certify": "ladder",
     "fit": "methods",

@@ -13,11 +13,13 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import importlib.metadata
+import inspect
 import os
 import re
 import sys
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -41,15 +43,19 @@ class Plugins(Generic[Kind]):
         What messages call the kind, the option that names a class, the group of entry points.
     classes : dict
         Built-in classes by name; `register` adds to it.
+    of_function : type, optional
+        The class that makes a term of a plain function, given as its `function`; functions are known like
+        classes then.
     """
 
     base: type[Kind]
     noun: str
     option: str
     group: str
-    classes: dict[str, type[Any]]
+    classes: dict[str, Any]
+    of_function: type[Any] | None = None
 
-    def register(self, cls: type[Kind], name: str | None = None) -> type[Kind]:
+    def register(self, cls: Any, name: str | None = None) -> Any:
         """Make `cls` known under `name` (default: its `name`, else ``module:Class``); usable as a decorator.
 
         Raises
@@ -57,7 +63,7 @@ class Plugins(Generic[Kind]):
         ModelError
             For what is no class of this kind, or where another class has the name.
         """
-        if not (isinstance(cls, type) and issubclass(cls, self.base)):
+        if not (self._derived(cls) or self._takes(cls)):
             raise ModelError(f"expected a class derived from {self.base.__name__}, got {cls!r}")
         name = name or getattr(cls, "name", None) or path_of(cls)
         if not isinstance(name, str) or (
@@ -67,8 +73,15 @@ class Plugins(Generic[Kind]):
         self.classes[name] = cls
         return cls
 
-    def find(self, label: str) -> type[Any] | None:
-        """The known class of a name or a ``module:Class``; an entry point is loaded when it is named."""
+    def _derived(self, found: object) -> bool:
+        return isinstance(found, type) and issubclass(found, self.base)
+
+    def _takes(self, found: object) -> bool:
+        """Whether a plain function makes a term."""
+        return self.of_function is not None and inspect.isfunction(found)
+
+    def find(self, label: str) -> Any:
+        """The known class or function of a name or ``module:Class``; an entry point is loaded when named."""
         if label in self.classes:
             return self.classes[label]
         for cls in self.classes.values():
@@ -79,8 +92,8 @@ class Plugins(Generic[Kind]):
                 return self.register(self._loaded(point.value), point.name)
         return None
 
-    def admit(self, label: str) -> type[Any]:
-        """The class that the user names, imported where it is a ``module:Class`` that is not known yet."""
+    def admit(self, label: str) -> Any:
+        """What the user names, imported where it is a ``module:Class`` that is not known yet."""
         found = self.find(label)
         if found is not None:
             return found
@@ -90,8 +103,13 @@ class Plugins(Generic[Kind]):
         self.classes[label] = cls
         return cls
 
-    def label(self, cls: type[Any]) -> str:
-        """The name that finds a class again."""
+    def label_of(self, term: Any) -> str:
+        """The name that finds the class, or the function, of a term again."""
+        made = self.of_function is not None and isinstance(term, self.of_function)
+        return self.label(term.function if made else type(term))
+
+    def label(self, cls: Any) -> str:
+        """The name that finds a class or function again."""
         name = getattr(cls, "name", None)
         if isinstance(name, str) and self.classes.get(name) is cls:
             return name
@@ -119,6 +137,8 @@ class Plugins(Generic[Kind]):
         if cls is None:
             raise ModelError(self.unknown(name))
         words = term_words(rest, main=main)
+        if self._takes(cls):
+            cls, given = self.of_function, {**given, "function": cls}
         values, own = dict(given), {key: value for key, value in words.items() if key != main}
         values |= cls.options(own) if own or set(given) <= {main} else {}
         if main in words:
@@ -146,8 +166,8 @@ class Plugins(Generic[Kind]):
             )
         return f"unknown {self.noun} {label!r}: choose one of {', '.join(self.classes)}, or MODULE:CLASS"
 
-    def _loaded(self, path: str) -> type[Kind]:
-        """The class at ``module:Class``, looked for in the current folder as well."""
+    def _loaded(self, path: str) -> Any:
+        """The class or function at ``module:Class``, looked for in the current folder as well."""
         module, _, name = path.partition(":")
         here = os.getcwd()
         sys.path.append(here)
@@ -164,9 +184,14 @@ class Plugins(Generic[Kind]):
             ) from error
         finally:
             sys.path.remove(here)
-        if not (isinstance(cls, type) and issubclass(cls, self.base)):
-            raise ModelError(f"{path} is no {self.noun}: expected a class derived from {self.base.__name__}")
-        lacks = ", ".join(sorted(cls.__abstractmethods__))  # type: ignore[attr-defined]
+        if self._takes(cls):
+            return cls
+        if not self._derived(cls):
+            either = " or a function" if self.of_function is not None else ""
+            raise ModelError(
+                f"{path} is no {self.noun}: expected a class derived from {self.base.__name__}{either}"
+            )
+        lacks = ", ".join(sorted(getattr(cls, "__abstractmethods__", ())))
         fields = dataclasses.is_dataclass(cls)
         if lacks or not fields:
             what = f"it lacks {lacks}" if lacks else "it is no dataclass"
@@ -179,9 +204,13 @@ def is_path(label: str) -> bool:
     return _PATH.fullmatch(label) is not None
 
 
-def path_of(cls: type[Any]) -> str:
-    """``module:Class`` of a class."""
-    return f"{cls.__module__}:{cls.__qualname__}"
+def path_of(cls: Any) -> str:
+    """``module:Class`` of a class, or of a function, by the name of its file where that is the script."""
+    module = cls.__module__
+    if module == "__main__":
+        stem = Path(getattr(sys.modules["__main__"], "__file__", None) or "__main__").stem
+        module = stem if stem.isidentifier() else module
+    return f"{module}:{cls.__qualname__}"
 
 
 def _same(plugins: Plugins[Any], name: str, cls: type[Any]) -> bool:

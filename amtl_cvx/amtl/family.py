@@ -92,7 +92,8 @@ class AmtlFamily(Family):
 
     def evidence(self, point: Point) -> Evidence:
         found = residuals(point)
-        return Evidence({"W": found.stationarity_W, "B": found.stationarity_B}, found.relative)
+        known = found.relative if point.model.transfer.has_prox else found.relative_W
+        return Evidence({"W": found.stationarity_W, "B": found.stationarity_B}, known)
 
     def unjudged(self, point: Point, *, kind: str, tol: float, reason: str) -> Certificate:
         found = residuals(point)

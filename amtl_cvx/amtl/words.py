@@ -14,7 +14,9 @@ from amtl_cvx.problem import Model
 def shortfall(certificate: Certificate) -> str:
     """What misses which limit, and why where that is known."""
     missed = []
-    if certificate.relative > certificate.tol:
+    if math.isinf(certificate.relative):
+        missed.append(certificate.reasons.get("relative_B", "its residual is not known"))
+    elif certificate.relative > certificate.tol:
         missed.append(f"the relative residual is {certificate.relative:.1e}, its limit {certificate.tol:g}")
     gains, limit = (certificate.gain_W or 0.0, certificate.gap_B or 0.0), certificate.limit or 0.0
     if math.isinf(gains[0]):

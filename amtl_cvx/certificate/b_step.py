@@ -27,10 +27,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amtl_cvx.certificate.by_cone import cone_gap
 from amtl_cvx.certificate.conjugate import conjugate_gap
 from amtl_cvx.certificate.duals import ColumnDuals, column_duals
 from amtl_cvx.certificate.exact import column_gain
 from amtl_cvx.certificate.room import features, price_room, rounding
+from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.problem.coupling import NEARLY_SINGULAR, residual, slope_B
 from amtl_cvx.tasks import Array, Mask
@@ -108,13 +110,32 @@ def no_evidence(reason: str) -> TransferEvidence:
 def _by_conjugate(point: Point) -> TransferEvidence:
     """The gap alone, of a penalty that does not split into columns."""
     model = point.model
-    gap = conjugate_gap(point)
+    gap, why = _whole_gap(point)
     if gap is None:
-        return no_evidence(_no_conjugate(model))
-    why = f"known only where {type(model.transfer).__name__} splits into columns with prices"
-    return no_evidence(why)._replace(
-        gap=gap, reasons=dict.fromkeys(("error_B", "zeros_proven", "condition_B"), why)
-    )
+        return no_evidence(why)
+    no = f"known only where {type(model.transfer).__name__} splits into columns with prices"
+    reasons = dict.fromkeys(("error_B", "zeros_proven", "condition_B"), no)
+    return no_evidence(no)._replace(gap=gap, reasons={**reasons, **({"gap_B": why} if why else {})})
+
+
+def _whole_gap(point: Point) -> tuple[float | None, str]:
+    """The gap by the penalty's conjugate or by CVXPY's program of it; None with the reason."""
+    transfer = point.model.transfer
+    gap = conjugate_gap(point)
+    if gap is not None:
+        return gap, ""
+    try:
+        gap = cone_gap(point)
+    except NotCertifiable as error:
+        return None, f"nothing is proved of {transfer!r}: {error}"
+    if gap is None:
+        return None, _no_conjugate(point.model)
+    if not math.isfinite(gap):
+        return None, (
+            f"nothing is proved of {transfer!r}: CVXPY's program of it has variables that J does not bound,"
+            " or is not the function"
+        )
+    return gap, "trusts CVXPY's canonicalisation of the function, no solver"
 
 
 def _no_conjugate(model: Model) -> str:
@@ -128,8 +149,7 @@ def transfer_gap(point: Point) -> tuple[float | None, str]:
     """How much a move of B alone can gain, summed over columns; None with the reason where not available."""
     prices = point.row_prices
     if prices is None:
-        found = conjugate_gap(point)
-        return found, "" if found is not None else _no_conjugate(point.model)
+        return _whole_gap(point)
     return float(_duals(point, prices).gaps.sum()), ""
 
 

@@ -52,7 +52,8 @@ An entry of a feature that is 0 in its task has no terms but those of the coupli
 can gain; it has the room `ROOM` sqrt(2 coupling P_tt a_t l_t(0)): at the tolerance 1e-8 a part 1e-26 of its
 task's own loss. For a task without loss at 0 (y = 0) only the exact w = 0 will do where no edge comes in.
 
-A penalty without row prices, or on another set than B >= 0, has the prox residual in place of m, and no p.
+A penalty without row prices, or on another set than B >= 0, has the prox residual in place of m, and no p;
+one without a prox has none: its residual is infinite.
 
 Sources: Oettli, Prager, Compatibility of approximate solution of linear equations with given error bounds,
 1964; Arioli, Demmel, Duff, Solving sparse linear systems with sparse backward error, 1989.
@@ -139,6 +140,8 @@ def _transfer_misses(point: Point, shift: Array) -> Misses:
     sizes, given = np.abs(point.tasks.lift(W)), np.abs(B)
     inner = np.abs(W.T @ W) + ROOM * (sizes.T @ sizes)
     size = 2.0 * model.coupling * (inner + inner @ given)
+    if not model.transfer.has_prox:
+        return Misses(np.full_like(B, np.inf), size)
     if prices is None:
         moved = model.transfer.prox(B - smooth / steps, 1.0 / steps, c * losses)
         return Misses(np.abs(steps * (B - moved)), size)

@@ -39,7 +39,7 @@ def verdict(found: Known) -> str:
         demands = found.reasons.get("feasibility", "B >= 0, diag(B) = 0")
         return f"not feasible: B is {found.feasibility:.2g} away from its feasible set ({demands})"
     word = f"{found.level} {LEVELS[found.level]}"
-    figures = f"relative residual {rounded_up(found.relative)}"
+    figures = f"relative residual {_residual(found)}"
     if found.gain_W is not None:
         figures += f", gain_W {rounded_up(found.gain_W)} ({BOUNDS[found.gain_W_by]})"
     if found.gap_B is not None:
@@ -52,6 +52,13 @@ def verdict(found: Known) -> str:
     passes = "passes" if found.passes else "does not pass"
     yet = ", but J falls on in a valley" if "valley" in found.reasons else ""
     return f"{word}: {figures}, tolerance {found.tol:g} ({passes}{yet})"
+
+
+def _residual(found: Known) -> str:
+    """The residual that is judged, or what of it is known."""
+    if math.isfinite(found.relative):
+        return rounded_up(found.relative)
+    return f"{rounded_up(found.relative_W)} for W, not known for B"
 
 
 def headline(found: Known) -> str:
@@ -89,8 +96,9 @@ def sentences(found: Known) -> list[str]:
     if found.limit is not None:
         lines.append(f"The limit for both is {rounded_down(found.limit)} ({limit_words(found)}).")
     compared = "at most" if found.relative <= found.tol else "more than"
+    compared = compared if math.isfinite(found.relative) else "to be held against"
     lines.append(
-        f"The first-order residual is {rounded_up(found.relative)} of the size of its terms,"
+        f"The first-order residual is {_residual(found)} of the size of its terms,"
         f" {compared} the tolerance {found.tol:g}."
     )
     if found.zeros_proven is not None and found.zeros:
@@ -183,10 +191,11 @@ def _limit(found: Known) -> str:
 
 def _first_order(found: Known) -> str:
     verb = "hold to" if found.relative <= found.tol else "are violated by"
+    verb = verb if math.isfinite(found.relative) else "are off by"
     yet = "" if found.has("C2") else found.reasons.get("minimum") or found.reasons.get("growth", "")
     yet = yet or found.reasons.get("valley", "")
     return (
-        f"The first-order conditions {verb} {rounded_up(found.relative)} of the size of their terms,"
+        f"The first-order conditions {verb} {_residual(found)} of the size of their terms,"
         f" the tolerance is {found.tol:g}.{yet and f' {_sentence(yet)}'}"
     )
 
@@ -260,7 +269,7 @@ _Describe = Callable[[Known], str]
 _DESCRIBE: Mapping[str, tuple[_Describe, _Describe]] = {
     "C0": (_evaluated, lambda found: f"J {found.objective:.12g}"),
     "C1": (_partial, _gaps),
-    "C2": (_first_order, lambda found: f"relative residual {rounded_up(found.relative)}"),
+    "C2": (_first_order, lambda found: f"relative residual {_residual(found)}"),
     "C3": (_strict_local, lambda found: _known("curvature", found.reduced_hessian_min, rounded_down)),
     "C4": (_digits, lambda found: _known("radius", found.proven_radius, rounded_up)),
     "C5": (_global, _bounds),

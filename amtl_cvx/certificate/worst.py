@@ -52,7 +52,12 @@ def worst_entries(
     if kinks is not None and (part := kinks.relative()) > max(tol, worst):
         t = int(np.argmax(kinks.parts()))
         found["relative_W"] = f"the multipliers of {tasks.names[t]!r} are off by {part:.1g} of its loss"
-    if (worst := about_B.relative()) > tol:
+    if not model.transfer.has_prox:
+        found["relative_B"] = (
+            f"{model.transfer!r} has no prox, so that its first-order conditions are not known and C1 is the"
+            " most: give it one (guide, Extend)"
+        )
+    elif (worst := about_B.relative()) > tol:
         s, t = _place(about_B)
         h = np.sqrt(2.0 * model.coupling) * np.linalg.norm(point.W, axis=0)[:, None]
         what = f"B[{s}, {t}] ({tasks.names[s]!r} helps {tasks.names[t]!r})"

@@ -104,7 +104,7 @@ def make_loss(label: str, *, reduction: str = "mean") -> Loss:
 def loss_class(label: str) -> type[Loss]:
     """The class that a label names; `ModelError` lists the names."""
     name = _split(label)[0]
-    found = losses.find(name)
+    found: type[Loss] | None = losses.find(name)
     if found is None and is_path(name):
         raise ModelError(losses.unknown(name))
     if found is None:

@@ -174,7 +174,7 @@ class Model:
         return {
             "loss": loss_label(self.loss),
             "reduction": self.loss.reduction,
-            "transfer": transfers.label(type(self.transfer)),
+            "transfer": transfers.label_of(self.transfer),
             "mu": self.mu,
             **({"transfer_parameters": given} if given else {}),
             "coupling": self.coupling,
@@ -187,7 +187,7 @@ class Model:
         if self.omega is None:
             return {}
         given = {name: as_stored(value) for name, value in self.omega.parameters().items()}
-        return {"omega": omegas.label(type(self.omega)), "omega_parameters": given}
+        return {"omega": omegas.label_of(self.omega), "omega_parameters": given}
 
     def bind(self, tasks: TaskSet) -> Model:
         """The model for these tasks: penalties that go by their names get them."""

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtl_cvx.certificate import prox_steps
+from amtl_cvx.certificate.by_cone import b_step, graph_of
+from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.problem.active_set import on_supports
 from amtl_cvx.problem.coupling import residual, slope_B
@@ -25,6 +27,8 @@ def exactly_feasible(point: Point) -> Array:
     model, W = point.model, point.W
     point = point.at(B=model.transfer.project(point.B))
     losses = point.weighted_losses
+    if not model.transfer.has_prox:
+        return _cone_polished(point)
     h = prox_steps(model, W, 1.0)
     moved = model.transfer.prox(point.B - point.coupling_gradient_B / h, 1.0 / h, losses)
     useful = np.abs(W).max(axis=0)[:, None] > 0.0  # w_s = 0 helps nobody, even where its edges are free
@@ -33,6 +37,26 @@ def exactly_feasible(point: Point) -> Array:
     if prices is None:
         return prox_polished(model, W, model.transfer.project(B), losses)
     return polished(W, B, prices, model.coupling)
+
+
+def _cone_polished(point: Point) -> Array:
+    """The B-step by CVXPY's program once more, to what Clarabel can; 0 where the multiplier says so.
+
+    That is where an entry could use up less than its multiplier, h B < y. Taken if J does not rise.
+    """
+    model, W, T = point.model, point.W, point.tasks.T
+    try:
+        cone = model.transfer.cone(point.weighted_losses)
+    except NotCertifiable:
+        return point.B
+    if cone is None:
+        return point.B
+    dual = b_step(cone, W, model.coupling)[-1]
+    B, held = graph_of(cone, dual, T), np.zeros((T, T))
+    held.T[~np.eye(T, dtype=bool)] = cone.at_zero(dual)
+    steps = 2.0 * model.coupling * (W**2).sum(axis=0)[:, None]
+    exact = point.at(B=np.where((steps * B < held) | (steps == 0.0), 0.0, B))
+    return exact.B if exact.objective <= point.objective else point.B
 
 
 def prox_polished(model: Model, W: Array, B: Array, losses: Array) -> Array:

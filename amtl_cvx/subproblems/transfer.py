@@ -17,7 +17,7 @@ from amtl_cvx.subproblems.halfstep import HalfStep, unit_of
 from amtl_cvx.subproblems.polish import exactly_feasible
 from amtl_cvx.subproblems.problems import Problems, kept
 from amtl_cvx.tasks import Array, Indices, TaskSet, triangular_factor
-from amtl_cvx.transfer import TransferPenalty
+from amtl_cvx.transfer import TransferPenalty, free_graph
 
 COLUMN_SIZE = 60
 """Number of tasks from which the B-step is solved column by column by default (measured, see `solvers`)."""
@@ -35,15 +35,9 @@ class TransferProblem:
 
     def __init__(self, penalty: TransferPenalty, *, T: int, rows: int, unit: float) -> None:
         self.A, self.losses = cp.Parameter((rows, T)), cp.Parameter(T, nonneg=True)
-        places = np.flatnonzero(~np.eye(T, dtype=bool).ravel(order="F"))
-        self.b = cp.Variable(max(len(places), 1))
-        spread = sp.csc_array(
-            (np.ones(len(places)), (places, np.arange(len(places)))), shape=(T * T, self.b.size)
-        )
-        self.B = cp.reshape(spread @ self.b, (T, T), order="F")
+        self.b, self.B = free_graph(T, signed=penalty.feasible(T).signed)
         objective = cp.sum_squares(self.A - self.A @ self.B) + penalty.expression(self.B, self.losses) / unit
-        found = penalty.feasible(T)
-        limits = [*([] if found.signed else [self.b >= 0]), *penalty.constraints(self.B)]
+        limits = penalty.constraints(self.B)
         self.problem = check_dpp(
             cp.Problem(cp.Minimize(objective), limits), f"the B-step with {type(penalty).__name__}"
         )

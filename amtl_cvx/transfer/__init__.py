@@ -31,7 +31,8 @@ and, at the price of AMTL, smaller sets of graphs
     degree-cap         a task teaches few others, up to the convex hull of that
     total-budget       all edges together sum to a total
 
-A penalty of one's own is one frozen dataclass with a field `mu` and four methods: `expression`, `value`,
+A penalty of one's own is a function that returns a CVXPY expression (`user`), or, where more is to be known
+than C1, one frozen dataclass with a field `mu` and four methods: `expression`, `value`,
 `prox`, `conjugate`; what else it may have is in `TransferPenalty`. It goes into `Model` as it is; `register`,
 an entry point of the group "amtl_cvx.transfer", or ``module:Class`` on the command line let stored runs and
 commands find it (`plugins`). Source: Lee, Yang, Hwang, ICML 2016, eq. 1.
@@ -62,6 +63,7 @@ from amtl_cvx.transfer.sets import (
 )
 from amtl_cvx.transfer.signed import SignedL1
 from amtl_cvx.transfer.squares import ElasticNet, SquaredTransfer
+from amtl_cvx.transfer.user import UserTransfer, free_graph
 
 __all__ = [
     "L1",
@@ -92,9 +94,14 @@ __all__ = [
     "TotalBudget",
     "TotalSum",
     "TransferPenalty",
+<<<<<<< HEAD
     "atoms_of",
+=======
+    "UserTransfer",
+>>>>>>> 2a31cd9 (A transfer penalty as a CVXPY expression of the user's: checked at the door, certified to C1 by the cone program's dual)
     "check_mu",
     "check_weight",
+    "free_graph",
     "make_transfer",
     "project_transfer",
     "register",
@@ -129,6 +136,7 @@ transfers: Plugins[TransferPenalty] = Plugins(
     "--transfer",
     "amtl_cvx.transfer",
     TRANSFERS,
+    UserTransfer,
 )
 """The same with what users add."""
 

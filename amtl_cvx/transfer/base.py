@@ -14,6 +14,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from amtl_cvx.arrays import Indices, Mask
+from amtl_cvx.cones import Cone
 from amtl_cvx.errors import ModelError
 from amtl_cvx.plugins import check_weight, description_of, word_value
 from amtl_cvx.tasks import Array, TaskSet
@@ -116,6 +117,19 @@ class TransferPenalty(abc.ABC):
         The sup over the feasible set of ``<S, B> - R(B; losses)``, off the diagonal. It bounds what
         a move of B can gain (`certificate.conjugate`). None where it is not known: then nothing is known of
         that gain, and no point of such a model passes.
+        """
+        return None
+
+    @property
+    def has_prox(self) -> bool:
+        """Whether `prox` can be asked; without it there is no first-order residual of B, and no C2."""
+        return True
+
+    def cone(self, losses: Array) -> Cone | None:
+        """CVXPY's program of R in the entries of B off the diagonal, by columns, at these losses.
+
+        It bounds what a move of B can gain in place of a conjugate (`certificate.by_cone`); None for a
+        penalty that has a conjugate. `NotCertifiable` for a program that is no bound.
         """
         return None
 
