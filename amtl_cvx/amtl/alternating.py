@@ -200,10 +200,9 @@ def _ended(problem: Problem, run: Run, options: Options) -> Status | None:
         found = certify(problem.at(*run.point), tol=options.tol)
         if found.settled:
             return Status.CERTIFIED
-        if found.gap_B is None and found.feasibility <= 0.0:
-            return Status.STALLED  # more rounds do not make the gap known
-        if found.level == "C1" and not problem.model.transfer.has_prox:
-            return Status.STALLED  # nor the residual
+        unknown = found.level == "C1" and not problem.model.transfer.has_prox
+        if unknown or (found.gap_B is None and found.feasibility <= 0.0):
+            return Status.STALLED  # more rounds do not make the residual or the gap known
     if options.refine and can_refine(problem.model, problem.tasks.T) and hands_over(run, options):
         return Status.ROUND_LIMIT
     return None if run.moved else Status.STALLED

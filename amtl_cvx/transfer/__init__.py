@@ -94,11 +94,8 @@ __all__ = [
     "TotalBudget",
     "TotalSum",
     "TransferPenalty",
-<<<<<<< HEAD
     "atoms_of",
-=======
     "UserTransfer",
->>>>>>> 2a31cd9 (A transfer penalty as a CVXPY expression of the user's: checked at the door, certified to C1 by the cone program's dual)
     "check_mu",
     "check_weight",
     "free_graph",

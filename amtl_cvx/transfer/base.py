@@ -126,11 +126,7 @@ class TransferPenalty(abc.ABC):
         return True
 
     def cone(self, losses: Array) -> Cone | None:
-        """CVXPY's program of R in the entries of B off the diagonal, by columns, at these losses.
-
-        It bounds what a move of B can gain in place of a conjugate (`certificate.by_cone`); None for a
-        penalty that has a conjugate. `NotCertifiable` for a program that is no bound.
-        """
+        """CVXPY's program of R, which bounds gains in place of a conjugate (`certificate.by_cone`)."""
         return None
 
     def prices(self, losses: Array) -> Array | None:

@@ -164,7 +164,7 @@ def _form(function: Function, T: int) -> ConeForm:
     """The program of f in the entries of B off its diagonal, by columns."""
     losses = cp.Parameter(T, nonneg=True)
     v, B = free_graph(T)
-    return ConeForm.of(lambda v: function(B, losses), v, losses)
+    return ConeForm.of(_called(function, B, losses), v, losses)
 
 
 def free_graph(T: int, *, signed: bool = False) -> tuple[cp.Variable, cp.Expression]:
