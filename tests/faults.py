@@ -507,6 +507,8 @@ SEARCH = (
     Fault("one of a pair grows", "refine.outside:farther", "W[:, pair] +=", "W[:, pair[:1]] +=", c.far_points_are_lower_and_far),
 )  # fmt: skip
 
+PROGRAM, PROGRAM_GAP = c.programs_bound_from_below, c.gaps_by_a_program_are_sharp_and_hold
+DOOR = c.doors_refuse_what_is_no_penalty
 TERM_GAP, NEAREST = c.gap_of_every_penalty_holds, c.projections_are_nearest_points
 ATOMS, TANGENT, NAMES = (
     c.steps_by_atoms_are_best,
@@ -556,8 +558,25 @@ TERMS = (
     Fault("curvature of the tangent without its 1", "refine:tangent_at", "(1.0 / e - 1.0)", "(1.0 / e)", TANGENT),
     Fault("slope of the tangent turned", "refine:tangent_at", "Z, V - after)", "Z, after - V)", TANGENT),
     Fault("rates of the tangent turned", "refine:tangent_at", "= -h * (F", "= h * (F", TANGENT),
+    Fault("bound without the right side", "cones:Cone.least", "- float(self.b @ y)", "- 0.0 * float(self.b @ y)", PROGRAM),
+    Fault("bound at the better end of the box", "cones:Cone.least", "np.minimum.reduce(ends)", "np.maximum.reduce(ends)", PROGRAM),
+    Fault("bound without the residual", "cones:Cone.least", "+ float(worst.sum())", "", PROGRAM),
+    Fault("square of x0 added", "cones:Cone.least", "-0.5 * float(x @ Px)", "0.5 * float(x @ Px)", PROGRAM),
+    Fault("dual point below 0", "cones:Cone.dual_cone", "np.maximum(y[self.zero : self.zero + self.nonneg], 0.0)", "y[self.zero : self.zero + self.nonneg]", PROGRAM),
+    Fault("dual point outside of its cone", "cones:Cone.dual_cone", "found[start] = max(head, length * (1.0 + 4.0 * (size + 2) * _EPS))", "found[start] = head", PROGRAM),
+    Fault("box of half the level", "cones:Cone._inequalities", "level - self.d]", "0.5 * level - self.d]", PROGRAM),
+    Fault("box of a row with an open end", "cones:tighten", "known = counts[row] - open_ <= 0.0", "known = counts[row] >= 0.0", PROGRAM),
+    Fault("squares for half the level", "cones:Cone._square_sides", "np.sqrt(2.0 * max", "np.sqrt(0.02 * max", PROGRAM),
+    Fault("gap by a program too small by 2", "certificate.by_cone:_gap", "/ (4.0 * coupling)", "/ (8.0 * coupling)", PROGRAM_GAP),
+    Fault("gap by a program without R", "certificate.by_cone:_gap", "max(bracket, 0.0)", "0.0", PROGRAM_GAP),
+    Fault("program of another function", "certificate.by_cone:_gap", "or bracket < -terms", "", c.programs_of_another_function_prove_nothing),
+    Fault("door open for what is not affine", "transfer:_check_function", "if not fixed.is_affine():", "if False:", DOOR),
+    Fault("door open for what falls with a loss", "transfer:_check_function", "if not found.is_nonneg():", "if False:", DOOR),
+    Fault("door open for hidden constraints", "transfer:check_alone", "if odd or limits:", "if odd:", DOOR),
+    Fault("door open for a wrong prox", "transfer:_check_prox", "+ 1e-7 *", "+ 1e7 *", DOOR),
+    Fault("residual of a penalty without a prox", "certificate.residuals:_transfer_misses", "np.full_like(B, np.inf)", "np.zeros_like(B)", c.without_a_prox_no_first_order_point),
     Fault("a label imports its module", "plugins:Plugins.find", "if label in self.classes:", "if is_path(label): return self._loaded(label)\n    if label in self.classes:", NAMES),
-    Fault("classes of another kind", "plugins:Plugins._loaded", "if not (isinstance(cls, type) and issubclass(cls, self.base)):", "if cls is None:", NAMES),
+    Fault("classes of another kind", "plugins:Plugins._loaded", "if not self._derived(cls):", "if cls is None:", NAMES),
     Fault("two classes of one name", "plugins:Plugins.register", "not isinstance(name, str) or (", "not isinstance(name, str) and (", NAMES),
 )  # fmt: skip
 

@@ -108,9 +108,7 @@ class UserTransfer(TransferPenalty):
         return {}
 
     def named(self, names: tuple[str, ...]) -> Self:
-        _check(self.function, len(names))
-        if self._prox is not None:
-            _check_prox(self.function, self._prox, len(names))
+        _checked(self.function, self._prox, len(names))
         return self
 
     def expression(self, B: cp.Expression, losses: cp.Expression | Array) -> cp.Expression:
@@ -190,7 +188,14 @@ def _called(function: Function, B: cp.Expression, losses: cp.Expression) -> cp.E
 
 
 @lru_cache(maxsize=_KEPT)
-def _check(function: Function, T: int) -> None:
+def _checked(function: Function, prox: Prox | None, T: int) -> None:
+    """Both checks, once."""
+    _check_function(function, T)
+    if prox is not None:
+        _check_prox(function, T)
+
+
+def _check_function(function: Function, T: int) -> None:
     """What the essay lists, or an error in one line that names the function."""
     name, losses = function.__name__, cp.Parameter(T, nonneg=True, name="losses")
     B = cp.Variable((T, T), nonneg=True, name="B")
@@ -219,8 +224,7 @@ def _check(function: Function, T: int) -> None:
     check_finite(evaluated.expression, f"{name} at B = 0")
 
 
-@lru_cache(maxsize=_KEPT)
-def _check_prox(function: Function, prox: Prox, T: int) -> None:
+def _check_prox(function: Function, T: int) -> None:
     """Raise `ModelError` where a prox is beaten by a solver; as far as the function is known as a program."""
     rng, off = np.random.default_rng(0), ~np.eye(T, dtype=bool)
     penalty = UserTransfer(function, mu=1.0)

@@ -32,6 +32,13 @@ from checks.columns import (
     rounding_of_prices_is_allowed_for,
     zeros_are_proved_of_zeros_only,
 )
+from checks.cones import (
+    doors_refuse_what_is_no_penalty,
+    gaps_by_a_program_are_sharp_and_hold,
+    programs_bound_from_below,
+    programs_of_another_function_prove_nothing,
+    without_a_prox_no_first_order_point,
+)
 from checks.counted import (
     other_weights_are_another_problem,
     weighted_bounds_are_those_of_rows,
@@ -192,6 +199,11 @@ from checks.weights_exact import (
 )
 
 __all__ = [
+    "without_a_prox_no_first_order_point",
+    "programs_of_another_function_prove_nothing",
+    "programs_bound_from_below",
+    "gaps_by_a_program_are_sharp_and_hold",
+    "doors_refuse_what_is_no_penalty",
     "digits_of_every_penalty_are_those_of_J",
     "penalty_fits",
     "second_order_of_every_penalty_is_that_of_J",
