@@ -149,8 +149,8 @@ LOSSES_AND_J = (
     Fault("c_t dropped from the prices", "problem:Point.gradient_B", "self.weighted_losses", "self.losses", GRADIENT),
     Fault("stale losses in the prices", "problem:Point.gradient_B", "self.weighted_losses", "self.problem.losses_at_zero", GRADIENT),
     Fault("diagonal of G_B kept", "problem:Point.gradient_B", "fill_diagonal(gradient, 0.0)", "fill_diagonal(gradient, 1.0)", GRADIENT),
-    Fault("missing 2 in the Hessian", "problem:stacked_hessian", "2.0 * coupling", "coupling", HESSIAN),
-    Fault("M'M for M M'", "problem:stacked_hessian", "M @ M.T", "M.T @ M", HESSIAN),
+    Fault("missing 2 in the Hessian", "problem:between_tasks", "2.0 * coupling", "coupling", HESSIAN),
+    Fault("M'M for M M'", "problem:between_tasks", "M @ M.T", "M.T @ M", HESSIAN),
     Fault("a_t dropped from the Hessian", "problem:Point.loss_hessians", "self.loss_weight * ", "", HESSIAN),
 )  # fmt: skip
 
@@ -287,6 +287,7 @@ GAPS = (
 )  # fmt: skip
 
 CURVATURE, HELD = c.curvature_tells_minima_from_saddles, c.held_rows_are_judged
+SCHUR = c.schur_form_is_that_of_the_matrix
 SECOND_ORDER = (
     Fault("r_t of the wrong sign", "certificate:edge_blocks", "cross[np.arange(len(s)), s] -=", "cross[np.arange(len(s)), s] +=", HESSIAN),
     Fault("M_ut w_s with M_tu", "certificate:edge_blocks", "M.T[t]", "M[t]", HESSIAN),
@@ -298,6 +299,17 @@ SECOND_ORDER = (
     Fault("squares of atoms left out of B-B", "certificate:atom_blocks", "np.diag(2.0 * q[chosen])", "np.diag(0.0 * q[chosen])", c.second_order_of_every_penalty_is_that_of_J),
     Fault("squares do not change with the loss", "transfer:Atoms.rates", "2.0 * x[chosen, None]", "0.0 * x[chosen, None]", c.second_order_of_every_penalty_is_that_of_J),
     Fault("atoms free at their bound above 0", "transfer:Atoms.coefficients", "/ weight, self.lo)", "/ weight, self.lo) + 1e-9", c.second_order_of_every_penalty_is_that_of_J),
+    Fault("scales of tasks between which there is coupling", "certificate:BlockHessian.scaled", "unit=self.unit * above", "unit=self.unit", SCHUR),
+    Fault("P off the diagonal lost", "certificate:BlockHessian.product", "(self.P @ (W / self.unit))", "(np.diag(self.P)[:, None] * (W / self.unit))", SCHUR),
+    Fault("a sum without the edges", "certificate:BlockHessian.largest_sum", " + np.abs(self.BW).sum(axis=0).reshape(self.unit.shape)", "", SCHUR),
+    Fault("edges to W once in a difference", "certificate:BlockHessian.distance", "2.0 * crossed", "crossed", SCHUR),
+    Fault("coupling out of a difference", "certificate:BlockHessian.distance", " + between.sum()", "", SCHUR),
+    Fault("complement without W", "certificate:BlockHessian.factor", "self.BB - half.T @ half", "self.BB.copy()", SCHUR),
+    Fault("W not shifted", "certificate:BlockHessian.factor", "self.WW(shift)", "self.WW()", SCHUR),
+    Fault("edges not shifted", "certificate:BlockHessian.factor", "-= shift", "-= 0.0", c.unproved_eigenvalues_are_not_claimed),
+    Fault("an eigenvalue that is not proved", "certificate:lowest", "if S.factor(part / value) is not None", "if True", c.unproved_eigenvalues_are_not_claimed),
+    Fault("the shift of an eigenvalue left in", "certificate:lowest", "float(vector @ S.product(vector))", "float(vector @ S.product(vector)) + shift * limit * 1e16", c.schur_form_has_the_verdicts_of_the_matrix),
+    Fault("S for H in Schur form", "certificate:extremes", "factor.solve(x / root) / root", "factor.solve(x)", SCHUR),
     Fault("every edge is free", "certificate:LocalModel.__init__", "self.free = self.x > atoms.lo", "self.free = self.x >= atoms.lo", CURVATURE),
     Fault("edges never free", "certificate:LocalModel.__init__", "self.free = self.x > atoms.lo", "self.free = self.x > 1e9", CURVATURE),
     Fault("a saddle is a minimum", "certificate:second_order", "if smallest < -noise", "if smallest < -1e9", CURVATURE),

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from amtl_cvx.certificate.hessian import BlockHessian
 from amtl_cvx.losses import RowLoss
 from amtl_cvx.problem import Model, Point
-from amtl_cvx.problem.coupling import stacked_hessian
+from amtl_cvx.problem.coupling import between_tasks
 from amtl_cvx.tasks import Array, Indices, Mask
 
 _JUMP = 0.25  # a larger relative change of phi'' over a short way is a jump
@@ -34,23 +35,24 @@ def reduced_hessian(
     """
     sources, targets = np.nonzero(free)
     BW, BB = edge_blocks(point, sources, targets, loss_gradient)
-    return assembled(point, BW, BB, curvatures)
+    return block_hessian(point, BW, BB, curvatures).whole()
 
 
-def assembled(point: Point, BW: Array, BB: Array, curvatures: tuple[Array, ...] | None) -> Array:
-    """The Hessian from its blocks, W-W from `curvatures` where these are given."""
-    model = point.model
+def block_hessian(point: Point, BW: Array, BB: Array, curvatures: tuple[Array, ...] | None) -> BlockHessian:
+    """The Hessian by its blocks, that of each task from `curvatures` where these are given."""
     if curvatures is None:
-        WW = point.smooth_hessian_W()
+        blocks = point.loss_hessians
     else:
-        weights = point.loss_weight
-        blocks = [
-            a * model.loss.scale(task) * (task.X.T * phi) @ task.X
-            for task, a, phi in zip(point.tasks, weights, curvatures, strict=True)
-        ]
-        WW = stacked_hessian(np.stack(blocks), point.K, model.coupling)
-    H: Array = np.block([[WW, BW.T], [BW, BB]])
-    return H
+        parts = zip(point.tasks, point.loss_weight, curvatures, strict=True)
+        loss = point.model.loss
+        blocks = np.stack([a * loss.scale(task) * (task.X.T * phi) @ task.X for task, a, phi in parts])
+    return BlockHessian(
+        blocks=blocks,
+        P=between_tasks(point.K, point.square_weight),
+        BW=BW,
+        BB=BB,
+        unit=np.ones(point.W.shape[::-1]),
+    )
 
 
 def atom_blocks(point: Point, chosen: Indices, loss_gradient: Array | None = None) -> tuple[Array, Array]:

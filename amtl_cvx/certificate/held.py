@@ -208,7 +208,7 @@ class HeldRows:
 
     def _norm(self) -> float:
         """A bound of |S|."""
-        return float(np.abs(self.local.S).sum(axis=1).max())
+        return self.local.norm
 
     def z_rounding(self, t: int) -> Array:
         """By how much z - kink may be off by rounding, (n_t,)."""

@@ -151,4 +151,4 @@ class HeldWeights:
 
     def _norm(self) -> float:
         """A bound of |S| of the rest of J."""
-        return float(np.abs(self.local.S).sum(axis=1).max())
+        return self.local.norm

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from functools import cached_property
 
 import numpy as np
-import scipy.linalg as sl
 
-from amtl_cvx.certificate.curvature import assembled, atom_blocks, lower_curvatures
+from amtl_cvx.certificate.curvature import atom_blocks, block_hessian, lower_curvatures
 from amtl_cvx.certificate.figures import rounded_up
+from amtl_cvx.certificate.hessian import BlockHessian, Factor
 from amtl_cvx.certificate.residuals import misses
 from amtl_cvx.problem import Point
 from amtl_cvx.tasks import Array
@@ -44,10 +45,26 @@ class LocalModel:
         gram = np.repeat(2.0 * model.coupling * (W**2).sum(axis=0), tasks.T)
         self.curved = (self.weight**2) @ gram + 2.0 * q
         """Second derivative of J in each x, but for atoms with several entries of one column."""
-        self.H = self._hessian(point, self._rounding_of_scores())
-        diagonal = np.diag(self.H)
+        self.hessian = self._hessian(point, self._rounding_of_scores())
+        diagonal = self.hessian.diagonal()
         self.root = np.sqrt(np.where(diagonal > 0, diagonal, 1.0))
-        self.S = self.H / np.outer(self.root, self.root)
+        self.scaled = self.hessian.scaled(self.root)
+        self.norm = self.scaled.largest_sum()
+
+    @cached_property
+    def H(self) -> Array:
+        """The reduced Hessian as one matrix."""
+        return self.hessian.whole()
+
+    @cached_property
+    def S(self) -> Array:
+        """S as one matrix."""
+        return self.scaled.whole()
+
+    @cached_property
+    def factor(self) -> Factor | None:
+        """That of S, None where S has none."""
+        return self.scaled.factor()
 
     def _rounding_of_scores(self) -> list[Array]:
         """By how much z = X w may be off by rounding, (n_t,) each."""
@@ -56,16 +73,16 @@ class LocalModel:
             for task, w in zip(self.tasks, self.W.T, strict=True)
         ]
 
-    def _hessian(self, point: Point, spread: list[Array]) -> Array:
+    def _hessian(self, point: Point, spread: list[Array]) -> BlockHessian:
         """H at a point with the smaller curvature of every row that is within `spread` of a kink."""
         BW, BB = atom_blocks(point, np.flatnonzero(self.free), self.loss_gradient)
         if self.model.loss.quadratic or self.loss_gradient is not None:
-            return assembled(point, BW, BB, None)
+            return block_hessian(point, BW, BB, None)
         curvatures = tuple(
             lower_curvatures(self.model.loss.on(task.sample_weight), task.X @ w, task.y, around)
             for task, w, around in zip(self.tasks, point.W.T, spread, strict=True)
         )
-        return assembled(point, BW, BB, curvatures)
+        return block_hessian(point, BW, BB, curvatures)
 
     def noise(self) -> float:
         """What rounding can do to an eigenvalue of S: that of the eigenvalue, and that of r_t in B-W."""
@@ -73,9 +90,7 @@ class LocalModel:
         parts = np.linalg.norm(np.abs(self.W) + np.abs(self.W) @ np.abs(self.B), axis=0)
         each = np.divide(parts[None], norms[:, None], out=np.zeros_like(self.B), where=norms[:, None] > 0)
         cancelled = (self.weight @ each.ravel())[self.free]
-        return _EPS * (
-            len(self.S) * float(np.abs(self.S).sum(axis=1).max()) + float(np.linalg.norm(cancelled))
-        )
+        return _EPS * (self.scaled.n * self.norm + float(np.linalg.norm(cancelled)))
 
     def relative_multipliers(self) -> Array:
         """The multipliers over the size of their terms, of what is at its bound; 0/0 = 0."""
@@ -84,22 +99,21 @@ class LocalModel:
         return relative
 
     def newton(self) -> Array:
-        """The Newton step on the free set, in lengths; S is definite."""
+        """The Newton step on the free set, in lengths; S has a factor."""
         gradient = np.r_[self.point.gradient_W.T.ravel(), self.multipliers[self.free]]
-        factor = sl.cho_factor(self.S, lower=True, check_finite=False)
-        step: Array = -sl.cho_solve(factor, gradient / self.root, check_finite=False)
-        return step
+        assert self.factor is not None
+        return -self.factor.solve(gradient / self.root)
 
     def farthest(self, step: Array) -> tuple[float, str]:
         """The largest part of its size (`residuals`) that a step takes an entry's gradient by, and the entry.
 
         Entries are those of the original features; alone, one moves its gradient by its curvature.
         """
-        tasks, (T, d) = self.tasks, self.W.shape[::-1]
+        tasks, d = self.tasks, len(self.W)
         about_W, about_B, _ = misses(self.point)
         move_W, move_B = self.split(step)
         basis = np.eye(d) if tasks.basis is None else tasks.basis
-        blocks = [self.H[t * d : (t + 1) * d, t * d : (t + 1) * d] for t in range(T)]
+        blocks = self.hessian.own_blocks()
         curved = np.column_stack([((basis @ block) * basis).sum(axis=1) for block in blocks])
         parts_W = about_W._replace(miss=curved * np.abs(tasks.lift(move_W))).parts()
         h = 2.0 * self.model.coupling * (self.W**2).sum(axis=0)
@@ -119,8 +133,7 @@ class LocalModel:
                 self.tasks, (point.W - self.W).T, self._rounding_of_scores(), strict=True
             )
         ]
-        S = self._hessian(point, spread) / np.outer(self.root, self.root)
-        return float(np.linalg.norm(S - self.S))
+        return self._hessian(point, spread).scaled(self.root).distance(self.scaled)
 
     def gradient_rounding(self) -> float:
         """Norm of the rounding errors of D^-1/2 times the gradient: a few eps times the size of its terms."""
@@ -153,7 +166,7 @@ class LocalModel:
                 " point, which is a Newton step away: refine the point"
             )
         q, sizes, root = self.multipliers[fixed], self.sizes[fixed], np.sqrt(self.curved[fixed])
-        moved = float(np.abs(self.S).sum(axis=1).max()) * reach * root + 4.0 * _EPS * sizes
+        moved = self.norm * reach * root + 4.0 * _EPS * sizes
         if not len(fixed) or (q > moved).all():
             return ""
         i = int(np.argmin(np.divide(q - moved, sizes, out=np.zeros_like(q), where=sizes > 0)))

@@ -25,7 +25,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg as sl
 
-from amtl_cvx.certificate.second_order import UNKNOWNS_LIMIT
+from amtl_cvx.certificate.second_order import WHOLE_LIMIT
 from amtl_cvx.problem import Point
 from amtl_cvx.problem.coupling import NEARLY_SINGULAR
 from amtl_cvx.rowspace import OwnSpaces
@@ -55,7 +55,7 @@ def outward_fall(point: Point) -> float:
     omega = model.omega
     if point.sigma_min > NEARLY_SINGULAR or (omega is not None and omega.bounds_W(point.tasks.T)):
         return 0.0
-    small = point.W.size + np.count_nonzero(point.B) <= UNKNOWNS_LIMIT
+    small = point.W.size + np.count_nonzero(point.B) <= WHOLE_LIMIT
     if not (small and model.smooth_in_W and point.edge_prices is not None):
         return 0.0
     spaces = OwnSpaces.of(task.X for task in point.tasks)

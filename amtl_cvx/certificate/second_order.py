@@ -40,7 +40,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import scipy.linalg as sl
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate.figures import rounded_up
@@ -48,6 +47,7 @@ from amtl_cvx.certificate.held import HeldRows
 from amtl_cvx.certificate.held_weights import HeldWeights
 from amtl_cvx.certificate.local_model import LocalModel
 from amtl_cvx.certificate.residuals import infeasibility
+from amtl_cvx.certificate.spectrum import local_eigenvalues, whole_eigenvalues
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.problem import Point
 
@@ -55,8 +55,10 @@ Verdict = Literal["strict local minimum", "saddle", "degenerate"]
 
 _NEAR = 1e-3
 """Part of the terms of an entry's gradient by which the true point may differ from the stored one there."""
-UNKNOWNS_LIMIT = 2500
-"""Largest number of free variables whose reduced Hessian is formed (n^3 work, 8 n^2 bytes a matrix)."""
+UNKNOWNS_LIMIT = 8000
+"""Largest number of free variables whose reduced Hessian is judged in Schur form: n^3 work, 8 n^2 bytes."""
+WHOLE_LIMIT = 2500
+"""The same where it is formed as a whole, and along what kinks leave free."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,20 +135,18 @@ def second_order(point: Point) -> SecondOrder:
     _refuse(small)
     held = held_at(small)
     local = LocalModel(small) if held is None else held.local
-    H, S = (local.H, local.S) if held is None else (held.H, held.S)
-    raw = sl.eigvalsh(H, check_finite=False) if len(H) else [math.inf]
-    smallest = float(sl.eigvalsh(S, check_finite=False)[0]) if len(S) else math.inf
-    noise = local.noise() if held is None else held.noise()
+    found = local_eigenvalues(local) if held is None else whole_eigenvalues(held.H, held.S, held.noise())
+    smallest, noise = found.scaled, found.noise
     fall, direction = None, None
     if smallest < -noise:
-        _, vectors = sl.eigh(S, subset_by_index=[0, 0], check_finite=False)
-        fall, direction = local.descend(vectors[:, 0] if held is None else held.N @ vectors[:, 0])
+        vector = found.lowest()
+        fall, direction = local.descend(vector if held is None else held.N @ vector)
         direction = None if direction is None else (small.tasks.lift(direction[0]), direction[1])
     verdict, reason = _judge(local, held, smallest, noise, fall)
     multipliers = local.multipliers[local.fixed]
     return SecondOrder(
-        reduced_hessian_min=float(raw[0]),
-        reduced_hessian_max=float(raw[-1]),
+        reduced_hessian_min=found.least,
+        reduced_hessian_max=found.largest,
         scaled_hessian_min=smallest,
         definite=smallest > noise,
         min_multiplier=float(multipliers.min(initial=math.inf)),
@@ -180,10 +180,11 @@ def _refuse(point: Point) -> None:
         asked = model.transfer.demands(tasks.T)
         raise NotCertifiable(f"B is {away:.2g} away from {asked}: clip it, then judge again")
     free = tasks.T * tasks.d + int((point.coefficients > atoms.lo).sum())
-    if free > UNKNOWNS_LIMIT:
+    limit = UNKNOWNS_LIMIT if model.smooth_in_W else min(UNKNOWNS_LIMIT, WHOLE_LIMIT)
+    if free > limit:
         raise NotCertifiable(
-            f"{free} free variables are more than the {UNKNOWNS_LIMIT} of which a reduced Hessian is formed:"
-            " fewer tasks or features, or a larger mu"
+            f"{free} free variables are more than the {limit} of which a reduced Hessian is judged: fewer"
+            " tasks or features, or a larger mu"
         )
 
 
@@ -196,7 +197,7 @@ def _judge(
         figure += held.along
     if fall is not None:
         return "saddle", f"{figure}; J falls by {fall:.2g} along its eigenvector, from {local.objective:.8g}"
-    if smallest <= noise:
+    if smallest <= noise or (held is None and local.factor is None):
         return "degenerate", f"{figure}, not above 0 beyond rounding ({noise:.1g})"
     if pushed := local.pushed_to_zero():
         return "degenerate", pushed

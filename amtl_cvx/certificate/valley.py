@@ -29,7 +29,7 @@ import scipy.linalg as sl
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate.local_model import LocalModel
-from amtl_cvx.certificate.second_order import UNKNOWNS_LIMIT, held_at
+from amtl_cvx.certificate.second_order import WHOLE_LIMIT, held_at
 from amtl_cvx.problem import Point
 from amtl_cvx.problem.active_set import best_edges
 from amtl_cvx.problem.coupling import NEARLY_SINGULAR
@@ -55,7 +55,7 @@ class Valley(NamedTuple):
 def valley(point: Point, *, limit: float) -> Valley | None:
     """By how much J falls in a valley; None where that is within `limit` or cannot be measured."""
     model, W, B = point.model, point.W, point.B
-    small = W.size + np.count_nonzero(B) <= UNKNOWNS_LIMIT
+    small = W.size + np.count_nonzero(B) <= WHOLE_LIMIT
     linear = model.transfer.row_prices(np.zeros(point.tasks.T)) is not None
     if not (small and linear):
         return None

@@ -42,11 +42,17 @@ def slope_B(coupling: float, W: Array, R: Array) -> Array:
     return slope
 
 
+def between_tasks(M: Array, coupling: float) -> Array:
+    """2 coupling M M', (T, T): times I it stands between the tasks, M (T, k)."""
+    P: Array = 2.0 * coupling * (M @ M.T)
+    return P
+
+
 def stacked_hessian(blocks: Array, M: Array, coupling: float) -> Array:
     """blockdiag(blocks) + 2 coupling M M' (x) I, (T d, T d), of blocks (T, d, d), M (T, k)."""
     T, d, _ = blocks.shape
     H = np.zeros((T, d, T, d), dtype=blocks.dtype)
     tasks, features = np.arange(T), np.arange(d)
-    H[:, features, :, features] = 2.0 * coupling * (M @ M.T)
+    H[:, features, :, features] = between_tasks(M, coupling)
     H[tasks, :, tasks, :] += blocks
     return H.reshape(T * d, T * d)

@@ -55,6 +55,9 @@ from checks.curvature import (
     exchangeable_edges_are_degenerate,
     held_rows_are_judged,
     missing_edge_is_no_minimum,
+    schur_form_has_the_verdicts_of_the_matrix,
+    schur_form_is_that_of_the_matrix,
+    unproved_eigenvalues_are_not_claimed,
 )
 from checks.digits import (
     contraction_needs_a_root_inside,
@@ -249,6 +252,9 @@ __all__ = [
     "conjugates_are_suprema",
     "contraction_needs_a_root_inside",
     "curvature_tells_minima_from_saddles",
+    "schur_form_has_the_verdicts_of_the_matrix",
+    "schur_form_is_that_of_the_matrix",
+    "unproved_eigenvalues_are_not_claimed",
     "cycles_carry_what_no_row_speaks_against",
     "cut_box_holds",
     "cuts_cover_the_box",

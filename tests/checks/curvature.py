@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import literal
@@ -14,8 +15,10 @@ from cases import (
 
 from amtl_cvx.certificate import (
     second_order,
+    spectrum,
 )
 from amtl_cvx.certificate.held import HeldRows
+from amtl_cvx.certificate.hessian import BlockHessian, extremes, lowest
 from amtl_cvx.digits import prove
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
@@ -111,3 +114,83 @@ def exchangeable_edges_are_degenerate() -> None:
     for point, _ in proven.DEGENERATE.values():
         if point.model.loss.name == "squared":
             assert second_order(at(*point)).verdict == "degenerate"
+
+
+def written_out(H: BlockHessian) -> Array:
+    """All of it by Kronecker products, (n, n)."""
+    T, d = H.unit.shape
+    WW = np.kron(H.P, np.eye(d)) / np.outer(H.unit.ravel(), H.unit.ravel())
+    for t in range(T):
+        WW[t * d : (t + 1) * d, t * d : (t + 1) * d] += H.blocks[t]
+    return np.vstack([np.hstack([WW, H.BW.T]), np.hstack([H.BW, H.BB])])
+
+
+def block_hessians() -> tuple[BlockHessian, BlockHessian, BlockHessian]:
+    """A definite one, another near to it in the same units, and one with a negative eigenvalue."""
+    rng, (T, d, k) = np.random.default_rng(8), (4, 3, 5)
+    X, K, E = rng.normal(size=(T, 6, d)), rng.normal(size=(T, T)), rng.normal(size=(k, k))
+    first = BlockHessian(
+        blocks=X.transpose(0, 2, 1) @ X,
+        P=K @ K.T,
+        BW=0.3 * rng.normal(size=(k, T * d)),
+        BB=E @ E.T + np.eye(k),
+        unit=rng.uniform(0.5, 2.0, size=(T, d)),
+    )
+    moved = replace(first, blocks=0.7 * first.blocks, P=first.P + 0.1, BW=1.1 * first.BW, BB=0.9 * first.BB)
+    return first, moved, replace(first, BB=E @ E.T - 4.0 * np.eye(k))
+
+
+def schur_form_is_that_of_the_matrix() -> None:
+    """Sums, differences, solutions and eigenvalues of block Hessians against the matrix written out."""
+    first, moved, bent = block_hessians()
+    rng = np.random.default_rng(1)
+    for each in (first, moved, bent):
+        H, root = written_out(each), rng.uniform(0.5, 2.0, size=each.n)
+        S, scaled = H / np.outer(root, root), each.scaled(root)
+        assert close(scaled.whole(), S, 1e-12) and close(scaled.diagonal(), np.diag(S), 1e-12)
+        x = rng.normal(size=each.n)
+        assert close(scaled.product(x), S @ x, 1e-11)
+        assert close(scaled.largest_sum(), np.abs(S).sum(axis=1).max(), 1e-12)
+        apart = S - written_out(first) / np.outer(root, root)
+        assert close(scaled.distance(first.scaled(root)), np.linalg.norm(apart), 1e-12, 1e-12)
+        values, factor = np.linalg.eigvalsh(S), scaled.factor()
+        assert (factor is None) == (values[0] < 0.0)
+        found = extremes(each, scaled, root, factor)
+        raw = np.linalg.eigvalsh(H)
+        assert close(found.least, raw[0], 1e-7) and close(found.largest, raw[-1], 1e-7)
+        if factor is None:
+            assert close(found.scaled.value, values[0], 1e-7) and found.scaled.vector is not None
+            assert close(found.scaled.vector @ S @ found.scaled.vector, values[0], 1e-7)
+        else:
+            assert close(factor.solve(x), np.linalg.solve(S, x), 1e-10)
+            assert 0.99 * values[0] <= found.scaled.value <= values[0]  # proved from below
+
+
+def unproved_eigenvalues_are_not_claimed() -> None:
+    """Only what a factor proves counts: inverse iteration that names another eigenvalue is found out."""
+    first, _, _ = block_hessians()
+    root = np.sqrt(first.diagonal())
+    S, factor = first.scaled(root), first.scaled(root).factor()
+    assert factor is not None
+    values, vectors = np.linalg.eigh(S.whole())
+    lower = factor._replace(
+        lower=2.0 * factor.lower, half=2.0 * factor.half
+    )  # of another matrix, far above S
+    for wrong in (lower, lower._replace(rest=2.0 * factor.rest)):
+        assert lowest(S, wrong).value <= values[0]
+
+
+def schur_form_has_the_verdicts_of_the_matrix() -> None:
+    """Points that are solved, and a saddle known by symmetry: the same verdict, the eigenvalue from below."""
+    for point in (proven.split_duplicates(), *solved()):
+        whole, limit = second_order(at(*point)), spectrum.DENSE
+        spectrum.DENSE = 0
+        try:
+            found = second_order(at(*point))
+        finally:
+            spectrum.DENSE = limit
+        assert found.verdict == whole.verdict and found.definite == whole.definite
+        assert close(found.reduced_hessian_min, whole.reduced_hessian_min, 1e-6)
+        assert close(found.reduced_hessian_max, whole.reduced_hessian_max, 1e-6)
+        assert close(found.scaled_hessian_min, whole.scaled_hessian_min, 2e-3)
+        assert found.verdict == "saddle" or found.scaled_hessian_min <= whole.scaled_hessian_min
