@@ -639,7 +639,7 @@ OMEGA = (
     Fault("residual of W over rho squared", "certificate:_weight_part", "found.size + pull", "found.size + 1e3 * pull", c.kinked_residuals_are_those_of_their_conditions),
     Fault("rows that turn are not shortened", "weights:L21.tangent", "values[:, 1:] -=", "values[:, 1:] -= 0.0 *", c.tangents_are_derivatives_of_the_prox),
     Fault("groups of tasks not of length 1", "weights:Fused.tangent", "** -0.5", "** -1.0", c.tangents_are_derivatives_of_the_prox),
-    Fault("singular vectors turn as if alone", "weights:_tangent", "(f[i] + f[j]) / (", "f[i] / (", c.tangents_are_derivatives_of_the_prox),
+    Fault("singular vectors turn as if alone", "weights:_tangent", "(f[i] + f[later]) / (", "f[i] / (", c.tangents_are_derivatives_of_the_prox),
     Fault("a cut that does not follow", "weights:_tangent", "1.0 / (1.0 + rate * k)", "1.0", c.tangents_are_derivatives_of_the_prox),
     Fault("Omega does not bend", "certificate:HeldWeights._space", "1.0 / values - 1.0", "0.0 * values", c.kinked_curvature_is_that_of_differences),
     Fault("curvature off the tangent", "certificate:HeldWeights.__init__", "raw.T @ self.local.H @ raw", "self.local.H[: raw.shape[1], : raw.shape[1]]", c.kinked_curvature_is_that_of_differences),
