@@ -15,6 +15,7 @@ from symmetric_pair import MINIMUM, SADDLE, Symmetric
 
 from amtl_cvx import LossWeightedL1, Model, Problem, TaskSet, certify, fit
 from amtl_cvx.certificate import second_order
+from amtl_cvx.errors import ModelError
 from amtl_cvx.weights import L1, Fused, WeightPenalty
 
 every_omega = pytest.mark.parametrize("omega", KINKED, ids=lambda omega: omega.label)
@@ -113,6 +114,30 @@ def test_one_of_ones_own_needs_four_methods(rng: np.random.Generator) -> None:
         assert found.certificate.passes and np.abs(found.W - expected.W).max() <= 1e-9
     found = certify(tasks, model, expected.W, expected.B, level="C3")
     assert found.level == "C2" and "is not known (`margin`)" in found.reasons["C3"]
+
+
+def test_one_that_is_torn_is_refused(rng: np.random.Generator) -> None:
+    tasks = random_tasks(rng, d=3, counts=(9, 14))
+
+    @dataclass(frozen=True, kw_only=True)
+    class Twice(Own):
+        def prox(self, V: Array, step: float) -> Array:
+            return super().prox(V, 2.0 * step)
+
+    @dataclass(frozen=True, kw_only=True)
+    class Shifted(Own):
+        def value(self, W: Array) -> float:
+            return super().value(W) + 1.0
+
+    @dataclass(frozen=True, kw_only=True)
+    class Square(Own):
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "rho", 1.0 if self.rho == 1.0 else self.rho**2)
+
+    cases = ((Twice, "value, prox and conjugate differ"), (Shifted, "at W = 0"), (Square, "proportional"))
+    for torn, words in cases:
+        with pytest.raises(ModelError, match=words):
+            fit(tasks, Model(transfer=LossWeightedL1(mu=0.05), coupling=0.5, omega=torn(rho=1.0)))
 
 
 def test_a_row_of_tasks_that_are_equal_has_edges_to_weigh() -> None:

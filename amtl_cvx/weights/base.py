@@ -13,15 +13,17 @@ import cvxpy as cp
 import numpy as np
 
 from amtl_cvx.arrays import is_number
+from amtl_cvx.errors import ModelError
 from amtl_cvx.plugins import description_of, word_value
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.weights.tangent import Tangent, by_differences
 
 _HALVINGS = 60
+_TORN = 1e-6  # relative difference of what should be the same
 
 
 class WeightPenalty(abc.ABC):
-    """What predictors cost: Omega(W), convex in W (d, T), >= 0, and 0 at W = 0.
+    """What predictors cost: Omega(W), convex in W (d, T), >= 0, 0 at W = 0 and proportional to rho.
 
     A penalty is a frozen dataclass with a field `rho`, its weight, and the methods `expression`, `value`,
     `prox` and `conjugate`. A quadratic one has a `gram` and derives from `QuadraticPenalty`.
@@ -75,8 +77,25 @@ class WeightPenalty(abc.ABC):
         """The penalty for these tasks: one that goes by their names gets them."""
         return self
 
-    def check(self, T: int) -> None:  # noqa: B027 (most have nothing to refuse)
-        """Raise `ModelError` where the penalty does not fit T tasks, or its parts each other."""
+    def check(self, T: int) -> None:
+        """Raise `ModelError` where the penalty does not fit T tasks, or its parts each other.
+
+        A class of one's own may be torn: at W = prox(V) with the subgradient Z = V - W, Omega(W) + Omega*(Z)
+        is <Z, W>; Omega is 0 at 0 and proportional to rho, which the compiled step has as a factor.
+        """
+        if self.value(np.zeros((3, T))) != 0.0:
+            raise ModelError(f"the penalty {self.name}: its value at W = 0 must be 0")
+        twice = dataclasses.replace(self, rho=2.0 * self.rho)  # type: ignore[type-var]
+        drawn = np.random.default_rng(0).normal(size=(2, 3, T))
+        for V in (drawn[0], 3.0 * self.rho * drawn[1]):
+            W = self.prox(V, 1.0)
+            Z = self.clip(V - W)
+            parts = (self.value(W), self.conjugate(Z), -float((Z * W).sum()))
+            apart = abs(sum(parts)) + float(np.abs(V - W - Z).max()) * float(np.abs(W).sum())
+            if not apart <= _TORN * (sum(map(abs, parts)) + float((V * V).sum())):
+                raise ModelError(f"the penalty {self.name}: its value, prox and conjugate differ")
+            if not abs(twice.value(V) - 2.0 * self.value(V)) <= _TORN * abs(self.value(V)):
+                raise ModelError(f"the penalty {self.name} must be proportional to rho")
 
     def bounds_W(self, T: int) -> bool:
         """Whether it grows without bound with ||W||, whatever the direction."""

@@ -86,6 +86,7 @@ class Fused(WeightPenalty):
 
     def check(self, T: int) -> None:
         self._row(T)
+        super().check(T)
 
     def expression(self, W: cp.Expression) -> cp.Expression:
         T = W.shape[1]
