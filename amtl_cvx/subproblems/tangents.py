@@ -10,14 +10,17 @@ goes there as far as J falls enough; for a quadratic loss the model is F. The mo
   taken where q + Omega does not rise. Once the kinks are those of the minimum it is Newton's method: the
   last digits take one or two of them.
 
+At coupling 0 H may be singular, more features than rows. Then outer steps minimise q + Omega plus
+(damping/2) ||V - W||_F^2, less of it from step to step: the proximal point method, with the same minimum.
+
 Sources: Beck, Teboulle 2009; O'Donoghue, Candes 2015 (restarts); Lee, Sun, Saunders, Proximal Newton-type
-methods, 2014.
+methods, 2014; Rockafellar, Monotone operators and the proximal point algorithm, 1976.
 """
 
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,26 +31,34 @@ from amtl_cvx.problem import Point
 from amtl_cvx.tasks import Array
 from amtl_cvx.weights import WeightPenalty
 
-_NEWTON_STEPS = 60
+_NEWTON_STEPS, _PROXIMAL_STEPS = 60, 200
 _ACCURACY = 1e-13  # of every entry of the gradient, relative to its terms
 _NOISE = 1e-14  # relative change of J that is rounding
 _SHORTEST = 1e-10
 _ROUNDS, _PROX_STEPS = 60, 25  # of the model: prox steps, then one on the tangent
+_SINGULAR = 1e-8  # of the largest curvature
+_DAMPED, _EASED = 1e-2, 0.1  # of it: at first, and by what it is less from step to step
+_LITTLE, _LEAST = 1e-5, 1e-9  # to which it falls, and where steps settle before the minimum
 _SETTLED, _LANDED = 1e-14, 1e-13  # of the largest entry: a prox step that moves nothing
 
 
 def prox_minimum(point: Point) -> Point:
     """The point with W = argmin of J(., B); at rounding level the one of the smallest residual."""
-    previous = np.inf
-    for count in range(_NEWTON_STEPS):
-        miss = weight_part(point).misses.relative()
-        if count and (miss <= _ACCURACY or miss > 0.5 * previous):
+    previous, damping, floor = np.inf, _DAMPED, _LITTLE
+    for count in range(_PROXIMAL_STEPS):
+        miss, model = weight_part(point).misses.relative(), _Model.at(point)
+        ended = not model.singular and (miss > 0.5 * previous or count == _NEWTON_STEPS)
+        if count and (miss <= _ACCURACY or ended):
             break
-        found = lower_towards(point, _Model.at(point).minimum(point.W))
+        if model.singular:
+            floor = floor if miss <= 0.5 * previous else max(_EASED * floor, _LEAST)
+            model, damping = model.damped(damping), max(_EASED * damping, floor)
+        found = lower_towards(point, model.minimum(point.W))
         if found is point:
             break
         settled = point.objective - found.objective <= _NOISE * 10.0 * abs(point.objective)
-        previous, point = miss if settled or point.model.loss.quadratic else np.inf, found
+        exact = point.model.loss.quadratic and not model.singular
+        previous, point = miss if settled or exact else np.inf, found
     return point
 
 
@@ -97,12 +108,14 @@ class _Model:
     gradient: Array
     rate: float
     """h, no less than the largest eigenvalue of H"""
+    singular: bool
 
     @classmethod
     def at(cls, point: Point) -> _Model:
         omega, blocks, coupling = point.model.prox_omega, point.loss_hessians, point.square_weight
         assert omega is not None
-        own = float(np.linalg.eigvalsh(blocks)[:, -1].max())
+        values = np.linalg.eigvalsh(blocks)
+        rate = float(values[:, -1].max()) + 2.0 * coupling * float(point.values_of_K[0]) ** 2 or 1.0
         return cls(
             omega=omega,
             blocks=blocks,
@@ -110,8 +123,15 @@ class _Model:
             coupling=coupling,
             W=point.W,
             gradient=point.smooth_gradient_W,
-            rate=own + 2.0 * coupling * float(point.values_of_K[0]) ** 2 or 1.0,
+            rate=rate,
+            singular=not point.model.coupled and float(values[:, 0].min()) <= _SINGULAR * rate,
         )
+
+    def damped(self, part: float) -> _Model:
+        """With `part` of the rate more curvature in every direction."""
+        more = part * self.rate
+        blocks = self.blocks + more * np.eye(self.blocks.shape[1])
+        return replace(self, blocks=blocks, rate=self.rate + more)
 
     def product(self, V: Array) -> Array:
         """H V, (d, T)."""
