@@ -61,7 +61,6 @@ TRANSFERS: dict[str, Parameters] = dict.fromkeys(CLASSES, nothing) | {
 OMEGAS: dict[str, Parameters] = dict.fromkeys(WEIGHTS, nothing) | {
     "laplacian": lambda T: {"edges": [(t, t + 1, 1.0) for t in range(T - 1)]}
 }
-RHO = 0.01
 UNWEIGHTED = ("l1", "target-group-l2")
 BESIDE = {
     "forbidden": "task 0 teaches nobody",
@@ -77,6 +76,7 @@ class Case:
     tasks: TaskSet | None
     settings: dict[str, Any]
     mu: float
+    rho: float
     test: TaskSet | None = None
 
 
@@ -99,7 +99,7 @@ def digits() -> Case:
     prepared = Preparation.learn(dataset.train, standardize=True, intercept=True)
     train = prepared.apply_tasks(dataset.train)
     test = None if dataset.test is None else prepared.apply_tasks(dataset.test)
-    return Case(tasks=train, settings={"loss": Logistic(), "coupling": 0.001}, mu=0.3, test=test)
+    return Case(tasks=train, settings={"loss": Logistic(), "coupling": 0.001}, mu=0.3, rho=0.001, test=test)
 
 
 def settings(loss: Loss, coupling: float) -> dict[str, Any]:
@@ -107,9 +107,9 @@ def settings(loss: Loss, coupling: float) -> dict[str, Any]:
 
 
 CASES: dict[str, Callable[[], Case]] = {
-    "pilot15": lambda: Case(tasks=bench("pilot15"), settings=settings(Squared(), 1.0), mu=0.1),
+    "pilot15": lambda: Case(tasks=bench("pilot15"), settings=settings(Squared(), 1.0), mu=0.1, rho=0.01),
     "hard20": lambda: Case(
-        tasks=bench("hard20"), settings=settings(Squared(reduction="sum"), 10.0), mu=0.001
+        tasks=bench("hard20"), settings=settings(Squared(reduction="sum"), 10.0), mu=0.001, rho=0.01
     ),
     "digits": digits,
 }
@@ -125,7 +125,7 @@ def models(case: Case) -> Iterator[tuple[str, str, Model]]:
         penalty = CLASSES[name](mu=mu, **parameters(T))
         yield "transfer", name, Model(transfer=penalty, **case.settings)
     for name, parameters in OMEGAS.items():
-        omega = WEIGHTS[name](rho=RHO, **parameters(T))
+        omega = WEIGHTS[name](rho=case.rho, **parameters(T))
         yield "omega", name, Model(transfer=plain, omega=omega, **case.settings)
 
 
@@ -207,7 +207,7 @@ def table(name: str, rows: list[dict[str, Any]]) -> list[str]:
 
 def sentence(cls: type) -> str:
     """What the term does: the first line of its docstring."""
-    return (inspect.getdoc(cls) or "").splitlines()[0]
+    return (inspect.getdoc(cls) or "").splitlines()[0].replace("|", "\\|")
 
 
 def page(found: dict[str, Any]) -> str:
@@ -219,7 +219,7 @@ def page(found: dict[str, Any]) -> str:
         "",
         "Every penalty on the same problems, from its own start, engine `fast`; parameters stand in the"
         " script and were not tuned. J of different penalties are different functions: compare graphs, levels"
-        f" and errors. Penalties on predictors (rho {RHO:g}) go with `loss-weighted-l1`; a penalty without"
+        f" and errors. Penalties on predictors go with `loss-weighted-l1`; a penalty without"
         " losses has mu times the mean loss of single tasks. Steps are the records of the history, half-steps"
         " and steps of refinement together.",
         "",
