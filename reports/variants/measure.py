@@ -219,7 +219,7 @@ def page(found: dict[str, Any]) -> str:
         "",
         "Every penalty on the same problems, from its own start, engine `fast`; parameters stand in the"
         " script and were not tuned. J of different penalties are different functions: compare graphs, levels"
-        f" and errors. Penalties on predictors go with `loss-weighted-l1`; a penalty without"
+        " and errors. Penalties on predictors go with `loss-weighted-l1`; a penalty without"
         " losses has mu times the mean loss of single tasks. Steps are the records of the history, half-steps"
         " and steps of refinement together.",
         "",
