@@ -10,7 +10,19 @@ import pytest
 from cases import Array, central_gradient, random_tasks, random_transfer
 from penalty_cases import CASES, penalty_id
 
-from amtl_cvx import ElasticNet, Hinge, Logistic, Model, Options, RowBudget, SourceGroupL2, Symmetric, fit
+from amtl_cvx import (
+    ElasticNet,
+    Hinge,
+    Logistic,
+    Model,
+    Options,
+    RowBudget,
+    SourceGroupL2,
+    SquaredHinge,
+    Symmetric,
+    TotalBudget,
+    fit,
+)
 from amtl_cvx.certificate import residuals
 from amtl_cvx.problem import Problem
 from amtl_cvx.refine import direct_step, engine_of
@@ -217,3 +229,14 @@ def test_symmetric_is_the_problem_in_half_sums(rng: np.random.Generator) -> None
     cp.Problem(cp.Minimize(rule), [cp.diag(C) == 0]).solve(solver="CLARABEL")
     assert pytest.approx(B.value, abs=1e-6) == solution.B and solution.certificate.edges > 0
     assert residuals(Problem(tasks, model).at(W, solution.B)).relative <= 1e-10
+
+
+def test_tasks_that_cost_nothing_in_a_singular_graph_end_in_no_error() -> None:
+    """Two tasks that copy each other and have no loss: the Hessian of J in W is singular along both."""
+    X = np.array([[1.0, 0.0], [0.0, 1.0]])
+    tasks = TaskSet.from_arrays([X, X], [[1.0, -1.0]] * 2)
+    model = Model(loss=SquaredHinge(), transfer=TotalBudget(mu=0.1, total=2.0), coupling=1.0)
+    B = np.array([[0.0, 1.0], [1.0, 0.0]])
+    local = variables(Problem(tasks, model).at(np.array([[2.0, 2.0], [-2.0, -2.0]]), B))
+    assert np.isfinite(local.gradient).all()
+    assert fit(tasks, model).certificate.objective <= 1e-12

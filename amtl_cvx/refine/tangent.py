@@ -21,9 +21,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amtl_cvx.arrays.cholesky import solved
 from amtl_cvx.problem import Point
 from amtl_cvx.refine.variables import Variables, coupling_blocks, free_part
 from amtl_cvx.subproblems.kinks import free_directions
+from amtl_cvx.subproblems.numpy_steps import cholesky
 from amtl_cvx.tasks import Array
 
 _DIFFERENCE = 1e-6  # relative step of differences
@@ -99,10 +101,10 @@ def tangent_variables(point: Point) -> Variables:
     slope = F @ base.coupling_gradient_B.ravel()[places] + tangent.slope
     BB = F @ BB @ F.T + np.diag(tangent.curvature)
     if point.model.smooth_in_W:
-        slope = slope - BW @ np.linalg.solve(WW, base.gradient_W.T.ravel())
+        slope = slope - BW @ solved(cholesky(WW.copy()), base.gradient_W.T.ravel())
     elif point.model.prox_omega is not None:  # at W its slope along these moves is as it was
         pull = free_directions(base)[0].T @ (base.smooth_gradient_W - point.smooth_gradient_W).T.ravel()
-        slope = slope - BW @ np.linalg.solve(WW, pull)
+        slope = slope - BW @ solved(cholesky(WW.copy()), pull)
     if bounded := len(Z) == len(places) and not point.model.transfer.feasible(T).signed:
         slope, BW, BB = F.T @ slope, F.T @ BW, F.T @ BB @ F
 
