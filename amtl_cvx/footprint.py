@@ -42,6 +42,7 @@ _SMALL = 2 * 10**6  # entries up to which what was used to compile goes back to 
 _VECTORS = 65  # of L-BFGS-B with 30 corrections
 _EDGES = 7
 _ENTRY = 1000
+_MOVES = 4  # square matrices of moves of W, where a penalty on it has kinks
 _LAYOUTS = 3  # of the rows of one task, while they are factored or weighted
 
 
@@ -50,6 +51,8 @@ def fit_bytes(tasks: TaskSet, model: Model, options: Options, *, method: str = "
     learns = method == "alternating"
     numpy = _numpy(tasks.T, tasks.d, refines=learns and options.refine and can_refine(model, tasks.T))
     kept = _BASE + data_bytes(tasks) + _factors(tasks, model)
+    if model.prox_omega is not None and tasks.T * tasks.d <= DENSE_LIMIT:
+        numpy += _MOVES * 8 * (tasks.T * tasks.d) ** 2
     passing = max(_LAYOUTS * 8 * task.X.size for task in tasks)
     if learns and options.engine == "fast":
         return kept + max(numpy, passing)

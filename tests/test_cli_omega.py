@@ -74,6 +74,28 @@ def test_omega_through_the_commands(
     assert "the parameters of mean are rho" in capsys.readouterr().err
 
 
+def test_tasks_in_a_row_through_the_commands(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rng: np.random.Generator,
+) -> None:
+    """Their order from a file is stored, and read back without it; a loss with kinks is refused."""
+    monkeypatch.chdir(tmp_path)
+    write_table(Path("data.csv"), rng)
+    Path("row.txt").write_text("south\nnorth\neast\n")
+    monkeypatch.setattr("amtl_cvx.runfolder.content.draw", lambda path, write: None)  # seconds of matplotlib
+    words = ["data.csv", *COLUMNS, *PRICES, "--omega", "fused:rho=0.3,file=row.txt", "--quiet"]
+    assert main(["fit", *words, "--out", "run"]) == 0
+    Path("row.txt").unlink()
+    stored = json.loads(Path("run/run.json").read_text())["model"]["omega_parameters"]
+    assert stored == {"rho": 0.3, "order": ["south", "north", "east"]}
+    assert main(["certify", "data.csv", "run", "--quiet", "--level", "C3"]) == 0
+    capsys.readouterr()
+    refused = ["data.csv", *COLUMNS, *PRICES, "--loss", "quantile:0.5", "--omega", "l1:0.1", "--out", "x"]
+    assert main(["fit", *refused]) == 2 and "both have kinks" in capsys.readouterr().err
+
+
 def test_a_penalty_on_W_of_ones_own(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -17,6 +17,7 @@ from amtl_cvx.certificate import residuals, weight_evidence
 from amtl_cvx.errors import ModelError
 from amtl_cvx.losses import Huber, Loss
 from amtl_cvx.problem import Point
+from amtl_cvx.report.tables import tiles
 from amtl_cvx.subproblems import Problems, TaskWeightStep, WeightStep, compile_weight_step
 from amtl_cvx.subproblems.numpy_steps import minimised
 from amtl_cvx.tasks import TaskSet
@@ -150,17 +151,23 @@ def test_structures_are_found() -> None:
     X = [rng.normal(size=(40, 6)) for _ in range(4)]
     w = np.outer([3.0, -2.0, 0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 2.0, 2.0])
     tasks = TaskSet.from_arrays(X, [x @ v + 0.1 * rng.normal(size=40) for x, v in zip(X, w.T, strict=True)])
-    found = {}
+    found, told = {}, {}
     for omega in (L1(rho=0.5), L21(rho=0.5), TraceNorm(rho=1.0), Fused(rho=0.5)):
         model = replace(model_of(omega, mu=1e3), coupling=1e-3)
         solution = fit(tasks, model, options=Options(engine="fast"))
         assert solution.certificate.passes
         found[omega.name] = solution.W
+        told[omega.name] = dict(tiles(solution, {}))["penalty on W"].partition("; ")[2]
     assert (found["l1"][2:] == 0.0).all() and (found["l1"][:2] != 0.0).all()
     assert (found["l21"][2:] == 0.0).all() and (found["l21"][:2] != 0.0).all()
     assert np.linalg.matrix_rank(found["trace"]) == 1
     steps = np.diff(found["fused"][:2], axis=1)
     assert (steps[:, [0, 2]] == 0.0).all() and (steps[:, 1] != 0.0).all()
+    assert told["l1"] == "16 of 24 weights are 0" and told["l21"] == "4 of 6 features have no weight"
+    assert told["trace"] == "W has rank 1 of 4"
+    assert (
+        told["fused"] == f"{int((np.diff(found['fused']) == 0.0).sum())} of 18 steps between neighbours are 0"
+    )
 
 
 @every_omega

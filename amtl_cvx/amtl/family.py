@@ -242,7 +242,8 @@ class AmtlFamily(Family):
         T = len(solution.B)
         tiles = [("edges", f"{solution.certificate.edges} of {T * (T - 1)}")]
         if (omega := solution.model.omega) is not None:
-            tiles.append(("penalty on W", f"{omega.label}, {omega.value(solution.W):.4g} of J"))
+            made = f"; {told}" if (told := omega.told(solution.W)) else ""
+            tiles.append(("penalty on W", f"{omega.label}, {omega.value(solution.W):.4g} of J{made}"))
         return tiles
 
     def headline(self, certificate: Certificate) -> str:

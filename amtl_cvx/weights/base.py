@@ -63,6 +63,10 @@ class WeightPenalty(abc.ABC):
         """How far V (d, T) may move (Frobenius) before `tangent` has other moves; None where not known."""
         return None
 
+    def told(self, W: Array) -> str:
+        """What the penalty has made of W, in words; "" where that is nothing to count."""
+        return ""
+
     def clip(self, Z: Array) -> Array:
         """Z where its conjugate is finite, else a point near Z where it is: of one's own, or s Z, s < 1."""
         if np.isfinite(self.conjugate(Z)):

@@ -132,6 +132,10 @@ class Fused(WeightPenalty):
                 moves.append(move)
         return Tangent.of(np.array(moves), np.ones(len(moves)))
 
+    def told(self, W: Array) -> str:
+        steps = np.diff(W[:, self._row(W.shape[1])], axis=1)
+        return f"{int((steps == 0.0).sum())} of {steps.size} steps between neighbours are 0"
+
     def margin(self, V: Array, step: float) -> float:
         """Means of groups move by no more than V does, their sums by no more than sqrt(T) times that."""
         row, cut = self._row(V.shape[1]), step * self.rho

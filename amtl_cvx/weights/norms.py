@@ -74,7 +74,12 @@ class L1(WeightPenalty):
     def tangent(self, V: Array, step: float) -> Tangent:
         """The weights that are not 0."""
         kept = np.flatnonzero(np.abs(V.T.ravel()) > step * self.rho)
-        return Tangent(np.eye(V.size)[:, kept], np.ones(len(kept)))
+        moves = np.zeros((V.size, len(kept)))
+        moves[kept, np.arange(len(kept))] = 1.0
+        return Tangent(moves, np.ones(len(kept)))
+
+    def told(self, W: Array) -> str:
+        return f"{int((W == 0.0).sum())} of {W.size} weights are 0"
 
     def radius(self, value: float) -> float:
         return value / self.rho  # no such norm is below ||W||_F
@@ -147,6 +152,9 @@ class L21(WeightPenalty):
             moves[place, :, i] = np.linalg.qr(V[i][:, None], mode="complete")[0].T
         values[:, 1:] -= step * self.rho / length[kept, None]
         return Tangent.of(moves.reshape(-1, d, T), values.ravel())
+
+    def told(self, W: Array) -> str:
+        return f"{int((~W.any(axis=1)).sum())} of {len(W)} features have no weight"
 
     def radius(self, value: float) -> float:
         return value / self.rho  # no such norm is below ||W||_F

@@ -26,6 +26,8 @@ from amtl_cvx.tasks import Array
 from amtl_cvx.weights.base import WeightPenalty
 from amtl_cvx.weights.tangent import Tangent
 
+_RANK = 1e-9  # of the largest singular value: what counts as 0
+
 
 @dataclass(frozen=True, kw_only=True)
 class TraceNorm(WeightPenalty):
@@ -77,6 +79,9 @@ class TraceNorm(WeightPenalty):
 
     def tangent(self, V: Array, step: float) -> Tangent:
         return _tangent(V, step * self.rho, 0.0)
+
+    def told(self, W: Array) -> str:
+        return _rank(W)
 
     def radius(self, value: float) -> float:
         return value / self.rho  # ||W||_* >= ||W||_F
@@ -132,6 +137,9 @@ class TraceNormSquared(WeightPenalty):
     def tangent(self, V: Array, step: float) -> Tangent:
         return _tangent(V, self._cut(V, step), 2.0 * step * self.rho)
 
+    def told(self, W: Array) -> str:
+        return _rank(W)
+
     def margin(self, V: Array, step: float) -> float:
         """Values move by no more than V does, the cut by rate sqrt(k) / (1 + rate k) of that."""
         values, cut, rate = _values(V), self._cut(V, step), 2.0 * step * self.rho
@@ -156,6 +164,13 @@ class TraceNormSquared(WeightPenalty):
 
 def _values(W: Array) -> Array:
     return np.asarray(np.linalg.svd(W, compute_uv=False), dtype=np.float64)
+
+
+def _rank(W: Array) -> str:
+    """The rank beyond rounding, in words."""
+    values = _values(W)
+    rank = int((values > _RANK * values.max(initial=0.0)).sum())
+    return f"W has rank {rank} of {min(W.shape)}"
 
 
 def _shortened(V: Array, cut: float) -> Array:

@@ -77,7 +77,9 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         "--omega",
         metavar="NAME",
         help="penalty on the predictors, NAME:rho=... or NAME:number: ridge, mean (how far they are from"
-        " their mean), or MODULE:CLASS of your own; none (default) for none",
+        " their mean), laplacian (file=edges.csv with source,target,value), l1, l21 (features), trace,"
+        " trace-squared, fused (tasks in a row; file= with a task name a line), or MODULE:CLASS of your own;"
+        " none (default) for none",
     )
     parser.set_defaults(transfer_parameters=None, omega_parameters=None)
     group.add_argument("--task-weights", metavar="NAME", help="equal or inverse-sqrt")
