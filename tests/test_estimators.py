@@ -60,6 +60,8 @@ def test_a_class_against_the_rest_is_a_logistic_regression(classes: tuple[Array,
     X, animal = classes
     found = AMTLClassifier(coupling=0.02, method="stl", engine="fast", **PLAIN).fit(X, animal)
     assert found.tasks_.tolist() == ["cat vs rest", "dog vs rest", "owl vs rest"]
+    whole = AMTLClassifier(**FAST).fit(X, np.searchsorted(found.classes_, animal).astype(float))
+    assert whole.tasks_.tolist() == ["0 vs rest", "1 vs rest", "2 vs rest"]
     scores = found.decision_function(X)
     for k, name in enumerate(found.classes_):
         known = LogisticRegression(C=1 / (2 * 60 * 0.02), fit_intercept=False, tol=1e-10, max_iter=1000)

@@ -226,7 +226,9 @@ class AMTLClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
 
     def _against_rest(self, task: str, k: int) -> str:
         """The name of the predictor that tells a class of a task from the rest."""
-        return f"{self.classes_[k]} vs rest" if task == ALL else f"{task}: {self.classes_[k]} vs rest"
+        label = self.classes_[k]
+        against = f"{label:g} vs rest" if isinstance(label, float) else f"{label} vs rest"
+        return against if task == ALL else f"{task}: {against}"
 
 
 def _check_present(present: Mask, names: Sequence[str], classes: NDArray[Any]) -> None:
