@@ -46,7 +46,7 @@ def worst_entries(
         what, why = f"w of {tasks.names[t]!r} for {feature}", ""
         if about_W.miss[i, t] <= _rounding(point, multipliers)[i, t]:
             why = f"; rounding of its rows' scores alone can do that: {_CURE}"
-        elif _lost(about_W, np.sqrt(curved), (i, t)):
+        elif _lost(about_W, np.sqrt(np.where(curved > 0.0, curved, 1.0)), (i, t)):
             why = _BESIDE
         found["relative_W"] = _words(what, worst, why)
     if kinks is not None and (part := kinks.relative()) > max(tol, worst):

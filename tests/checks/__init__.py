@@ -9,8 +9,10 @@ the planted faults of `faults.py`. Points that need a fit are found once, before
 from __future__ import annotations
 
 from checks.alone import (
+    bounds_of_penalties_with_kinks_hold,
     bounds_of_single_tasks_hold,
     falling_losses_have_no_minimum,
+    radii_hold_all_that_a_penalty_allows,
     what_no_row_sees_costs_what_omega_says,
 )
 from checks.atoms import (
@@ -202,6 +204,8 @@ from checks.weights_exact import (
 )
 
 __all__ = [
+    "bounds_of_penalties_with_kinks_hold",
+    "radii_hold_all_that_a_penalty_allows",
     "without_a_prox_no_first_order_point",
     "programs_of_another_function_prove_nothing",
     "programs_bound_from_below",

@@ -11,7 +11,16 @@ from amtl_cvx.certificate import Certificate, certify
 from amtl_cvx.losses import Logistic, Squared, SquaredHinge
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
-from amtl_cvx.weights import MeanRegularised, QuadraticPenalty, Ridge
+from amtl_cvx.weights import (
+    L1,
+    L21,
+    Fused,
+    MeanRegularised,
+    QuadraticPenalty,
+    Ridge,
+    TraceNorm,
+    TraceNormSquared,
+)
 from checks.points import close
 
 OMEGAS: tuple[QuadraticPenalty | None, ...] = (Ridge(rho=0.7), MeanRegularised(rho=0.4), None)
@@ -82,3 +91,48 @@ def falling_losses_have_no_minimum() -> None:
         assert "minimum" not in _judged(mixed, model, W).reasons
         level = replace(model, loss=SquaredHinge())
         assert "minimum" not in _judged(tasks, level, W).reasons
+
+
+def bounds_of_penalties_with_kinks_hold() -> None:
+    """X the unit matrix and a feature that no row has, for all tasks: the minima are shortened parts of Y.
+
+    min over W of ||Y - W||_F^2 / n + Omega(W): entries, rows or singular values of Y, less n rho / 2.
+    """
+    rng = np.random.default_rng(11)
+    Y = 2.0 * rng.normal(size=(4, 3))
+    tasks = TaskSet.from_arrays([np.eye(4, 5)] * 3, list(Y.T))
+    U, s, V = np.linalg.svd(Y, full_matrices=False)
+    cut = 4.0 * 0.3 / 2.0
+    lengths = np.linalg.norm(Y, axis=1, keepdims=True)
+    best = {
+        L1: np.sign(Y) * np.maximum(np.abs(Y) - cut, 0.0),
+        L21: Y * np.maximum(1.0 - cut / lengths, 0.0),
+        TraceNorm: (U * np.maximum(s - cut, 0.0)) @ V,
+    }
+    sizes = {L1: lambda W: np.abs(W).sum(), L21: lambda W: np.linalg.norm(W, axis=1).sum()}
+    for kind, W in best.items():
+        size = sizes.get(kind, lambda W: np.linalg.svd(W, compute_uv=False).sum())(W)
+        least = float(((Y - W) ** 2).sum()) / 4.0 + 0.3 * float(size)
+        model, W = Model(loss=Squared(), coupling=0, omega=kind(rho=0.3)), np.vstack([W, np.zeros(3)])
+        assert _judged(tasks, model, W).level == "C5" and close(
+            _judged(tasks, model, W).objective, least, 1e-12
+        )
+        for far in (0.0 * W, 1.1 * W, W + 0.1 * rng.normal(size=W.shape), -W, 5.0 * W):
+            found = _judged(tasks, model, far)
+            assert found.global_lower is not None and found.global_lower <= least and not found.passes
+
+
+def radii_hold_all_that_a_penalty_allows() -> None:
+    """No W of a given Omega is longer than its radius, and one is as long."""
+    rng = np.random.default_rng(12)
+    for omega in (L1(rho=0.4), L21(rho=0.4), TraceNorm(rho=0.4), TraceNormSquared(rho=0.4)):
+        drawn = [
+            np.outer(*rng.normal(size=(2, 3))),
+            rng.normal(size=(3, 3)),
+            np.eye(3)[:, :1] @ np.ones((1, 3)),
+        ]
+        assert all(np.linalg.norm(W) <= omega.radius(omega.value(W)) * (1 + 1e-12) for W in drawn)
+        one = np.zeros((3, 3))
+        one[1, 2] = 2.5
+        assert close(omega.radius(omega.value(one)), 2.5, 1e-12)
+    assert Fused(rho=1.0).radius(1.0) == np.inf
