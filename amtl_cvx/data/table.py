@@ -32,6 +32,8 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.untrusted import shown
 
+CURE = "drop or fill those rows first, or leave them out with --missing drop"
+"""What to do about a target that is missing."""
 _BLOCK = 1 << 12
 """Entries that are converted at once."""
 _log = logging.getLogger(__name__)
@@ -250,15 +252,26 @@ def _targets(table: TextTable, name: str, columns: _Columns, there: Mask) -> NDA
         return values
     different = set(texts)
     if any(POINT.fullmatch(text) or readings(text) for text in different):
-        raise unusable(table, name, texts, marks, first=0)
+        raise unusable(table, name, texts, marks, first=0, cure=CURE)
     if any(text.strip() in MISSING for text in different):
         at = next(i for i, text in enumerate(texts) if text.strip() in MISSING)
-        raise unusable(table, name, [texts[at]], marks, first=at)
+        raise unusable(table, name, [texts[at]], marks, first=at, cure=CURE)
     return np.array(texts, dtype=object)
 
 
-def unusable(table: TextTable, name: str, column: Sequence[str], marks: Marks, *, first: int) -> DataError:
-    """What to say of the first entry that is no number; row 0 of `column` is row `first` of the table."""
+def unusable(
+    table: TextTable,
+    name: str,
+    column: Sequence[str],
+    marks: Marks,
+    *,
+    first: int,
+    cure: str = "drop or fill those rows first",
+) -> DataError:
+    """What to say of the first entry that is no number; row 0 of `column` is row `first` of the table.
+
+    `cure` is what to do about one that is missing.
+    """
     alone = [as_numbers([entry], marks) for entry in column]
     at = next((i for i, value in enumerate(alone) if value is None), None)
     if at is None:  # numbers, and True and False
@@ -267,9 +280,7 @@ def unusable(table: TextTable, name: str, column: Sequence[str], marks: Marks, *
         return DataError(f"column {name!r} is not numeric throughout ({column[at][:40]!r} on {place})")
     place, entry = table.place(first + at), column[at].strip()
     if entry in MISSING or entry.lower() == "nan":
-        return DataError(
-            f"column {name!r} has missing values ({entry!r} on {place}): drop or fill those rows first"
-        )
+        return DataError(f"column {name!r} has missing values ({entry!r} on {place}): {cure}")
     if entry.lower().lstrip("+-") in ("inf", "infinity") or (
         POINT.fullmatch(entry) and not np.isfinite(float(entry))
     ):
