@@ -18,22 +18,19 @@ import logging
 import operator
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from amtl_cvx.arrays import Array, Mask, check_features, check_missing, clean, sorted_names, targets
+from amtl_cvx.arrays import Array, check_features, check_missing, clean, sorted_names, targets
 from amtl_cvx.data.dataset import FeatureTable
+from amtl_cvx.data.entries import labelled_of, targets_of, unusable, weights_of
 from amtl_cvx.data.header import UNNAMED, Aside, CheckNames, by_task, check_aside, check_names, column_name
-from amtl_cvx.data.numerals import MISSING, POINT, Marks, advice, as_numbers, readings
+from amtl_cvx.data.numerals import MISSING, Marks, as_numbers
 from amtl_cvx.data.texts import TextTable, found_marks
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.untrusted import shown
 
-CURE = "drop or fill those rows first, or leave them out with --missing drop"
-"""What to do about a target that is missing."""
 _BLOCK = 1 << 12
 """Entries that are converted at once."""
 _log = logging.getLogger(__name__)
@@ -80,9 +77,11 @@ def table_tasks(
     names = sorted_names(set(labels))
     number = {name: t for t, name in enumerate(names)}
     codes = np.fromiter(map(number.__getitem__, labels), dtype=np.int64, count=len(labels))
-    v = None if weights is None else _weights(table, weights, columns.texts[weights], columns.marks)
-    there = _labelled(columns.texts[target], target, missing)
-    [y], classes = targets([(_targets(table, target, columns, there), f"column {target!r}")])
+    v = None if weights is None else weights_of(table, weights, columns.texts[weights], columns.marks)
+    there = labelled_of(columns.texts[target], target, missing)
+    [y], classes = targets(
+        [(targets_of(table, target, columns.texts[target], columns.marks, there), f"column {target!r}")]
+    )
     tasks = TaskSet.from_stacked(
         columns.X,
         y if there.all() else np.where(there, y, np.nan),
@@ -213,79 +212,6 @@ def _labels(table: TextTable, name: str, labels: list[str]) -> list[str]:
             "%s: some names in column %r differ only by spaces: they are other tasks", table.file, name
         )
     return labels
-
-
-def _labelled(texts: list[str], name: str, missing: str | None) -> Mask:
-    """Which entries of the target are there, where others are to be left out."""
-    if missing is None:
-        return np.ones(len(texts), dtype=bool)
-    absent = {text: text.strip() in MISSING for text in set(texts)}
-    there = np.array([not absent[text] for text in texts])
-    if not there.any():
-        raise DataError(f"column {name!r} has no entry: name another target")
-    return there
-
-
-def _weights(table: TextTable, name: str, texts: list[str], marks: Marks) -> Array:
-    """The weights of the rows."""
-    values = as_numbers(texts, marks)
-    if values is None or values.dtype == np.bool_:
-        raise unusable(table, name, texts, marks, first=0)
-    if (values < 0.0).any():
-        row = int(np.argmin(values))
-        raise DataError(f"column {name!r} must hold weights >= 0, {table.place(row)} has {values[row]:g}")
-    found: Array = values
-    return found
-
-
-def _targets(table: TextTable, name: str, columns: _Columns, there: Mask) -> NDArray[Any]:
-    """Numbers, True and False, or texts of which none is a number: labels.
-
-    Where an entry is missing another one stands for it, so that every entry keeps its line.
-    """
-    texts, marks = columns.texts[name], columns.marks
-    if not there.all():
-        other = texts[int(np.argmax(there))]
-        texts = [text if known else other for text, known in zip(texts, there.tolist(), strict=True)]
-    values = as_numbers(texts, marks)
-    if values is not None:
-        return values
-    different = set(texts)
-    if any(POINT.fullmatch(text) or readings(text) for text in different):
-        raise unusable(table, name, texts, marks, first=0, cure=CURE)
-    if any(text.strip() in MISSING for text in different):
-        at = next(i for i, text in enumerate(texts) if text.strip() in MISSING)
-        raise unusable(table, name, [texts[at]], marks, first=at, cure=CURE)
-    return np.array(texts, dtype=object)
-
-
-def unusable(
-    table: TextTable,
-    name: str,
-    column: Sequence[str],
-    marks: Marks,
-    *,
-    first: int,
-    cure: str = "drop or fill those rows first",
-) -> DataError:
-    """What to say of the first entry that is no number; row 0 of `column` is row `first` of the table.
-
-    `cure` is what to do about one that is missing.
-    """
-    alone = [as_numbers([entry], marks) for entry in column]
-    at = next((i for i, value in enumerate(alone) if value is None), None)
-    if at is None:  # numbers, and True and False
-        at = next((i for i, value in enumerate(alone) if value is not None and value.dtype == np.bool_), 0)
-        place = table.place(first + at)
-        return DataError(f"column {name!r} is not numeric throughout ({column[at][:40]!r} on {place})")
-    place, entry = table.place(first + at), column[at].strip()
-    if entry in MISSING or entry.lower() == "nan":
-        return DataError(f"column {name!r} has missing values ({entry!r} on {place}): {cure}")
-    if entry.lower().lstrip("+-") in ("inf", "infinity") or (
-        POINT.fullmatch(entry) and not np.isfinite(float(entry))
-    ):
-        return DataError(f"column {name!r} must be finite, it has {entry!r} on {place}: drop such rows first")
-    return DataError(f"column {name!r} is not numeric ({entry[:40]!r} on {place}): {advice(entry, marks)}")
 
 
 def leave_out(table: TextTable, unnamed: Sequence[int], found: dict[int, list[str]]) -> None:
