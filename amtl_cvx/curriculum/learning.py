@@ -190,10 +190,10 @@ def _uncoupled_minimum(point: Point, run: Run, options: Options) -> HalfStep:
     """
     model, free, total = point.model, not point.least_of_K > 0.0, Solved.none()
     step: WeightStep | PenalisedWeightStep | None = None
-    if not free:
-        step = compile_weight_step(point.tasks, model, backend=run.backend, problems=options.problems)
-    elif not (model.loss.quadratic or model.loss.concordant):
+    if free and not (model.loss.quadratic or model.loss.concordant):
         step = WeightStep.definition(point.tasks, model, backend=run.backend)
+    elif not free or (model.prox_omega is not None and (point.tasks.lengths > 0.0).all()):
+        step = compile_weight_step(point.tasks, model, backend=run.backend, problems=options.problems)
     with contextlib.suppress(SolveError):  # of a loss without a minimum
         if step is not None:
             W, total = step.solve(point)

@@ -61,7 +61,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         " MODULE:CLASS",
     )
     group.add_argument("--reduction", choices=("mean", "sum"), help="over a task's rows (mean)")
-    group.add_argument("--coupling", metavar="X", help="weight of ||W - W B||^2, > 0, or auto")
+    group.add_argument("--coupling", metavar="X", help="weight of ||W - W B||^2, > 0 (0: stl alone), or auto")
     group.add_argument("--mu", metavar="X", help="price of transfer, >= 0, or auto")
     group.add_argument(
         "--transfer",
