@@ -114,6 +114,22 @@ def test_penalties_with_kinks_have_the_bound_and_refuse_a_wrong_W(
     assert Problem(tasks, model).at(W, B).objective == pytest.approx(least, rel=1e-8)
 
 
+@pytest.mark.parametrize("loss", [Squared(), Logistic()], ids=lambda loss: loss.name)
+def test_a_row_of_tasks_with_more_features_than_rows(loss: Loss, rng: np.random.Generator) -> None:
+    """No task sees every direction and Omega leaves the mean free: all rows together hold it."""
+    tasks, model = tasks_for(loss, rng, d=5, counts=(4, 4, 4)), alone(Fused(rho=0.5), loss)
+    W, B = single(tasks, model).blocks.values()
+    V = cp.Variable((5, 3))
+    J = sum(loss.expression(task, V[:, t]) for t, task in enumerate(tasks))
+    J = J + 0.5 * cp.sum(cp.abs(V[:, 1:] - V[:, :-1]))
+    least = float(cp.Problem(cp.Minimize(J)).solve(solver="CLARABEL", tol_gap_rel=1e-10, tol_gap_abs=1e-10))
+    found = certify(tasks, model, W, B, kind="single-task")
+    assert found.level == "C5" and found.objective == pytest.approx(least, rel=1e-8)
+    for U in (W + 1e-3 * rng.normal(size=W.shape), -W):
+        far = certify(tasks, model, U, B, kind="single-task")
+        assert not far.passes and (far.global_lower or 0.0) <= least * (1 + 1e-9)
+
+
 def test_least_squares_by_itself_and_fewer_rows_than_features(rng: np.random.Generator) -> None:
     """No penalty at all: the residuals are those of the pseudo-inverse, also where W is not determined."""
     tasks = random_tasks(rng, d=4, counts=(9, 3, 20))

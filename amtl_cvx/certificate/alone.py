@@ -20,7 +20,8 @@ minimiser, Omega(W*) <= J(W),
 
     J(W) - J(W*)  <=  [Omega(W) + Omega*(Z) - <Z, W>] + ||g||_F (||W||_F + radius),   radius = max ||W*||_F
 
-where Omega bounds W. It needs no curvature, so that features may outnumber rows.
+where Omega bounds W, or what tasks differ by (`reach`). It needs no curvature, so that features may outnumber
+rows.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from amtl_cvx.certificate.falling import falls_for_ever
 from amtl_cvx.certificate.fenchel import within_domain
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.levels import EXCESS
+from amtl_cvx.certificate.reach import longest_of_no_higher_J
 from amtl_cvx.certificate.room import SUMMED, loss_room
 from amtl_cvx.certificate.verdict import Certificate
 from amtl_cvx.certificate.w_step import DENSE_LIMIT, WeightEvidence, weight_problem
@@ -89,7 +91,7 @@ def _penalised(point: Point, omega: WeightPenalty, found: WeightEvidence) -> Wei
     assert problem.omega is not None
     slope = problem.slope(None, True)
     off = float(np.linalg.norm(slope.gradient)) + float(np.linalg.norm(slope.entries()))
-    reach = omega.radius(point.objective + rounding_of_value(point)) + float(np.linalg.norm(point.W))
+    reach = longest_of_no_higher_J(point, omega, problem.omega.Z, off) + float(np.linalg.norm(point.W))
     gain = (problem.omega.mismatch + problem.omega.room + off * reach) * (1.0 + SUMMED)
     free = np.ones((1, point.tasks.T))
     if not (math.isfinite(min(gain, found.judged)) or omega.value(free) > 0.0):  # what is common to all

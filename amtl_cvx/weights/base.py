@@ -109,6 +109,10 @@ class WeightPenalty(abc.ABC):
         """The largest ||W||_F at which it can be at most `value` >= 0; inf where that is not known."""
         return math.inf
 
+    def spread(self, value: float, T: int) -> float:
+        """The largest ||W - mean of its columns||_F where the penalty is at most `value`; inf if unknown."""
+        return self.radius(value)
+
     def gram(self, T: int) -> Array | None:
         """Gamma (T, T) where ``Omega = rho tr(W Gamma W')``, None where it is no such form."""
         return None

@@ -10,6 +10,7 @@ Source: Tibshirani, Saunders, Rosset, Zhu, Knight, Sparsity and smoothness via t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -114,6 +115,9 @@ class Fused(WeightPenalty):
         room = 4.0 * V.shape[1] * np.finfo(np.float64).eps * max(self.rho, float(np.abs(V).max(initial=0.0)))
         inside = (np.abs(U[:, :-1]) <= self.rho + room).all() and (np.abs(U[:, -1]) <= room).all()
         return 0.0 if inside else np.inf
+
+    def spread(self, value: float, T: int) -> float:
+        return math.sqrt(T) * value / self.rho  # no two tasks are further apart than all steps together
 
     def clip(self, Z: Array) -> Array:
         row, within = self._row(Z.shape[1]), np.empty_like(Z)

@@ -13,6 +13,7 @@ from checks.alone import (
     bounds_of_single_tasks_hold,
     falling_losses_have_no_minimum,
     radii_hold_all_that_a_penalty_allows,
+    what_all_tasks_share_is_bounded_by_their_rows,
     what_no_row_sees_costs_what_omega_says,
 )
 from checks.atoms import (
@@ -204,6 +205,7 @@ from checks.weights_exact import (
 )
 
 __all__ = [
+    "what_all_tasks_share_is_bounded_by_their_rows",
     "bounds_of_penalties_with_kinks_hold",
     "radii_hold_all_that_a_penalty_allows",
     "without_a_prox_no_first_order_point",

@@ -8,6 +8,7 @@ import numpy as np
 from cases import Array, random_tasks
 
 from amtl_cvx.certificate import Certificate, certify
+from amtl_cvx.certificate.reach import longest_of_no_higher_J
 from amtl_cvx.losses import Logistic, Squared, SquaredHinge
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
@@ -136,3 +137,28 @@ def radii_hold_all_that_a_penalty_allows() -> None:
         one[1, 2] = 2.5
         assert close(omega.radius(omega.value(one)), 2.5, 1e-12)
     assert Fused(rho=1.0).radius(1.0) == np.inf
+    W = np.zeros((2, 3))
+    for W[0, 0], W[1, 2] in rng.normal(size=(20, 2)):
+        apart = np.linalg.norm(W - W.mean(axis=1, keepdims=True))
+        assert apart <= Fused(rho=0.4).spread(Fused(rho=0.4).value(W), 3) * (1 + 1e-12)
+
+
+def what_all_tasks_share_is_bounded_by_their_rows() -> None:
+    """Steps so dear that all tasks are equal: W is the mean of Y, and a feature that no row has is free."""
+    Y = 2.0 * np.random.default_rng(13).normal(size=(4, 3))
+    tasks, model = (
+        TaskSet.from_arrays([np.eye(4, 5)] * 3, list(Y.T)),
+        Model(coupling=0, omega=Fused(rho=50.0)),
+    )
+    mean = Y.mean(axis=1, keepdims=True)
+    least, W = float(((Y - mean) ** 2).sum()) / 4.0, np.vstack([mean @ np.ones((1, 3)), np.ones(3)])
+    found = _judged(tasks, model, W)
+    assert found.level == "C5" and close(found.objective, least, 1e-12)
+    for far in (1e-3, 1.0, 30.0):
+        point = Problem(tasks, model).at(W + far * np.outer(np.arange(5.0), np.ones(3)), np.zeros((3, 3)))
+        Z = point.subgradient_W
+        off = float(np.linalg.norm(point.smooth_gradient_W + Z))
+        reach = longest_of_no_higher_J(point, model.omega, Z, min(off, 1e-3))
+        assert reach >= np.linalg.norm(W[:4]) and (reach < 1e4 * (1.0 + far) ** 2)
+        at = _judged(tasks, model, point.W)
+        assert (at.global_lower or 0.0) <= least and not at.passes
