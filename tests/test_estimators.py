@@ -26,6 +26,17 @@ def test_it_passes_the_checks_of_scikit_learn(estimator: Any, check: Any) -> Non
     check(estimator)
 
 
+@pytest.mark.slow
+@parametrize_with_checks(
+    [
+        AMTLRegressor(engine="fast", transfer="elastic-net:rho=1"),
+        AMTLClassifier(engine="fast", loss="squared-hinge", class_weight="balanced"),
+    ]
+)
+def test_it_passes_them_with_other_parameters(estimator: Any, check: Any) -> None:
+    check(estimator)
+
+
 @pytest.fixture
 def rows(rng: np.random.Generator) -> Rows:
     return shop_rows(rng)

@@ -43,7 +43,10 @@ class AMTLClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     ----------
     loss : str or Loss
         ``"logistic"``, ``"squared-hinge"``, ``"hinge"`` or an object.
-    mu, coupling, transfer, omega, task_weights, standardize, intercept, method
+    coupling : float
+        Weight of ||W - W B||_F^2, > 0. The default is a tenth of that of `AMTLRegressor`: the logistic loss
+        curves an eighth as much as the squared one at most.
+    mu, transfer, omega, task_weights, standardize, intercept, method
         As in `AMTLRegressor`.
     engine, solver, tol, max_rounds, task_column
         As in `AMTLRegressor`.
@@ -85,7 +88,7 @@ class AMTLClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         *,
         loss: str | Loss = "logistic",
         mu: float | None = None,
-        coupling: float = 0.1,
+        coupling: float = 0.01,
         transfer: str | TransferPenalty = "loss-weighted-l1",
         omega: str | WeightPenalty | None = "ridge:1e-4",
         task_weights: str | tuple[float, ...] = "equal",
