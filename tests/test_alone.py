@@ -130,6 +130,15 @@ def test_a_row_of_tasks_with_more_features_than_rows(loss: Loss, rng: np.random.
         assert not far.passes and (far.global_lower or 0.0) <= least * (1 + 1e-9)
 
 
+def test_a_radius_that_is_too_small_is_refused() -> None:
+    class Short(L1):
+        def radius(self, value: float) -> float:
+            return 0.5 * value / self.rho
+
+    with pytest.raises(ModelError, match="its radius or spread is too small"):
+        Short(rho=1.0).check(3)
+
+
 def test_least_squares_by_itself_and_fewer_rows_than_features(rng: np.random.Generator) -> None:
     """No penalty at all: the residuals are those of the pseudo-inverse, also where W is not determined."""
     tasks = random_tasks(rng, d=4, counts=(9, 3, 20))
@@ -274,6 +283,14 @@ def test_with_a_coupling_the_bound_is_there_when_it_is_asked_for(rng: np.random.
     assert found.certificate.level == "C2" and np.abs(found.W - other.W).max() <= 1e-12
     up = certify(tasks, model, found.W, found.B, kind="single-task", level="C5")
     assert up.level == "C5" and up.global_lower == pytest.approx(other.objective, rel=1e-12)
+
+
+def test_factors_of_streamed_rows_have_no_bound(rng: np.random.Generator) -> None:
+    tasks = random_tasks(rng, counts=COUNTS)
+    model = alone(Ridge(rho=0.3))
+    found = single(model.compress(tasks), model).certificate
+    assert found.passes and found.level == "C2" and found.global_lower is None
+    assert "C5" in found.refused and "factors" in found.reasons["C5"]
 
 
 def test_what_is_joined_is_judged_together(rng: np.random.Generator) -> None:

@@ -37,7 +37,7 @@ from amtl_cvx.certificate.bounds import ENOUGH, WeightProblem
 from amtl_cvx.certificate.falling import falls_for_ever
 from amtl_cvx.certificate.fenchel import within_domain
 from amtl_cvx.certificate.figures import rounded_up
-from amtl_cvx.certificate.levels import EXCESS
+from amtl_cvx.certificate.levels import EXCESS, FACTORS
 from amtl_cvx.certificate.reach import longest_of_no_higher_J
 from amtl_cvx.certificate.room import SUMMED, loss_room
 from amtl_cvx.certificate.verdict import Certificate
@@ -198,6 +198,9 @@ def with_bound(certificate: Certificate, point: Point) -> Certificate:
     J, gain = certificate.objective, certificate.gain_W
     reasons = {**certificate.reasons, "C3": _CONVEX, "C4": _CONVEX}
     certificate = replace(certificate, reasons=reasons, refused=("C3", "C4"))
+    if any(task.compressed for task in point.tasks):
+        refused = (*certificate.refused, "C5")
+        return replace(certificate, reasons={**reasons, "C5": FACTORS}, refused=refused)
     if certificate.level is None or gain is None or not math.isfinite(gain):
         why = reasons.get("minimum") or reasons.get("gain_W", "no bound is proved")
         return replace(certificate, reasons={**reasons, "C5": why})

@@ -33,6 +33,11 @@ NEEDS: Mapping[str, str] = {"C1": "C0", "C2": "C1", "C3": "C2", "C4": "C3", "C5"
 
 EXCESS = 1e-3
 """Most, of J, that a point of level C5 may lie above a lower point or bound, whatever the tolerance."""
+FACTORS = (
+    "the rows were streamed and their factors are rounded: read the data from a .npz or .csv file, which"
+    " keeps the rows"
+)
+"""Why what is about the rows themselves cannot be had of factors."""
 INTERRUPTED = "an interrupt came before this level was decided"
 """The reason of a level that was begun and neither reached nor missed."""
 DEGENERATE = "degenerate"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from amtl_cvx.certificate import second_order
 from amtl_cvx.certificate.figures import double_above, double_below, rounded_down, rounded_up
-from amtl_cvx.certificate.levels import EXCESS
+from amtl_cvx.certificate.levels import EXCESS, FACTORS
 from amtl_cvx.errors import LimitReached, NotCertifiable
 from amtl_cvx.ladder.climbed import Climb, changed, missed, refused, undecided
 from amtl_cvx.limits import check_time, seconds_left
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 SECONDS = 60.0
 """How long SCIP is asked where there is no exact bound."""
-_FACTORS = (
-    "the rows were streamed and their factors are rounded: read the data from a .npz or .csv file, which"
-    " keeps the rows"
-)
 LONGER = "--limit SECONDS (limit= in Python) allows more"
 PHASES = {
     "C3": "judging the curvature",
@@ -66,7 +62,7 @@ def digits_proven(climbed: Climb, point: Point, *, digits: int, **_: Any) -> Cli
     from amtl_cvx.digits import prove
 
     if any(task.compressed for task in tasks):
-        return refused(climbed, "C4", _FACTORS)
+        return refused(climbed, "C4", FACTORS)
     try:
         found = prove(tasks, point.model, point.W, point.B, digits=digits)
     except LimitReached:
@@ -120,7 +116,7 @@ def global_verified(
     from amtl_cvx.enclosure import enclose, stored_enclosure
 
     if any(task.compressed for task in tasks):
-        return refused(climbed, "C5", _FACTORS)
+        return refused(climbed, "C5", FACTORS)
 
     def cut(words: str) -> None:
         if observe is not None:

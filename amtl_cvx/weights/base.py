@@ -100,6 +100,13 @@ class WeightPenalty(abc.ABC):
                 raise ModelError(f"the penalty {self.name}: its value, prox and conjugate differ")
             if not abs(twice.value(V) - 2.0 * self.value(V)) <= _TORN * abs(self.value(V)):
                 raise ModelError(f"the penalty {self.name} must be proportional to rho")
+            one = np.zeros_like(V)
+            one[0, 0] = V[0, 0]
+            for U in (V, one, V - V.mean(axis=1, keepdims=True)):  # W may not be longer than it says
+                far = float(np.linalg.norm(U - U.mean(axis=1, keepdims=True)))
+                value = self.value(U) * (1.0 + _TORN)
+                if self.radius(value) < float(np.linalg.norm(U)) or self.spread(value, T) < far:
+                    raise ModelError(f"the penalty {self.name}: its radius or spread is too small")
 
     def bounds_W(self, T: int) -> bool:
         """Whether it grows without bound with ||W||, whatever the direction."""
