@@ -1,3 +1,4 @@
+# More than 300 lines: one J without edges, by every loss and penalty it can have.
 """Predictors by themselves (stl at coupling 0): J is convex, and its lower bound holds for every W."""
 
 from __future__ import annotations
