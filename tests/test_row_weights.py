@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases import LOSS_CASES, NONSMOOTH_CASES, central_gradient, literal_row, loss_id, tasks_for
-from checks.counted import counted
-from sklearn.linear_model import LogisticRegression
+from checks.counted import bounded, counted
+from sklearn.linear_model import Lasso, LogisticRegression
 
 from amtl_cvx import Options, fit
 from amtl_cvx.errors import DataError
@@ -87,6 +87,28 @@ def test_logistic_of_weights_is_that_of_scikit_learn(rng: np.random.Generator) -
     found = fit(tasks, Model(loss=Logistic(), transfer=LossWeightedL1(mu=1.0), coupling=0.2))
     known = LogisticRegression(C=1.0 / (2.0 * 0.2 * v.sum()), fit_intercept=False, tol=1e-12)
     np.testing.assert_allclose(found.W[:, 0], known.fit(X, y, sample_weight=v).coef_[0], rtol=1e-6)
+
+
+def test_lasso_of_weights_is_that_of_scikit_learn(rng: np.random.Generator) -> None:
+    """Single tasks at coupling 0, a convex problem: rho = 2 alpha."""
+    X, v = rng.normal(size=(20, 4)), rng.uniform(0.0, 3.0, size=20)
+    y = X @ [2.0, 0.0, 0.0, -1.0] + rng.normal(size=20)
+    tasks = TaskSet.from_arrays([X], [y], sample_weight=[v])
+    model = Model(loss=Squared(), transfer=LossWeightedL1(mu=0.0), coupling=0.0, omega="l1:0.4")
+    found = fit(tasks, model, method="stl")
+    known = Lasso(alpha=0.2, fit_intercept=False, tol=1e-14, max_iter=100_000).fit(X, y, sample_weight=v)
+    assert found.certificate.level == "C5"
+    np.testing.assert_allclose(found.W[:, 0], known.coef_, rtol=1e-7, atol=1e-9)
+
+
+def test_claims_of_scip_count_rows_by_weight() -> None:
+    pytest.importorskip("pyscipopt")
+    from amtl_cvx.enclosure.scip import claim
+
+    weighted, _, model, bounds = bounded()
+    W, B = (np.array(block, dtype=float) for block in (bounds.W, bounds.B))
+    found = claim(Problem(weighted, model).at(W, B))
+    assert found.lower == pytest.approx(float(bounds.lower), rel=1e-5)
 
 
 @pytest.mark.parametrize(
