@@ -49,7 +49,7 @@ if typing.TYPE_CHECKING:
         TotalBudget,
         UserTransfer,
     )
-    from amtl_cvx.weights import Laplacian, MeanRegularised, Ridge
+    from amtl_cvx.weights import Laplacian, MeanRegularised, Ridge, UserOmega
 
 __version__ = "0.1.0"
 
@@ -92,6 +92,7 @@ __all__ = [
     "TaskSet",
     "TotalBudget",
     "TransferGraph",
+    "UserOmega",
     "UserTransfer",
     "certify",
     "fit",
@@ -136,6 +137,7 @@ _MODULES = {
     "Task": "tasks",
     "TaskSet": "tasks",
     "TotalBudget": "transfer",
+    "UserOmega": "weights",
     "UserTransfer": "transfer",
     "TransferGraph": "graph",
     "certify": "ladder",

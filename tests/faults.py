@@ -520,7 +520,7 @@ SEARCH = (
 )  # fmt: skip
 
 PROGRAM, PROGRAM_GAP = c.programs_bound_from_below, c.gaps_by_a_program_are_sharp_and_hold
-DOOR = c.doors_refuse_what_is_no_penalty
+DOOR, OMEGA_DOOR = c.doors_refuse_what_is_no_penalty, c.omega_doors_refuse_what_is_no_penalty
 TERM_GAP, NEAREST = c.gap_of_every_penalty_holds, c.projections_are_nearest_points
 ATOMS, TANGENT, NAMES = (
     c.steps_by_atoms_are_best,
@@ -579,14 +579,22 @@ TERMS = (
     Fault("box of half the level", "cones:Cone._inequalities", "level - self.d]", "0.5 * level - self.d]", PROGRAM),
     Fault("box of a row with an open end", "cones:tighten", "known = counts[row] - open_ <= 0.0", "known = counts[row] >= 0.0", PROGRAM),
     Fault("squares for half the level", "cones:Cone._square_sides", "np.sqrt(2.0 * max", "np.sqrt(0.02 * max", PROGRAM),
+    Fault("variables lowered onto the lowest", "cones:lower_epigraphs", "np.maximum.at(found", "np.minimum.at(found", PROGRAM),
+    Fault("tails of cones left out", "cones:Cone._lowered", "size[start + 1 : start + length].sum()", "0.0", PROGRAM),
     Fault("gap by a program too small by 2", "certificate.by_cone:_gap", "/ (4.0 * coupling)", "/ (8.0 * coupling)", PROGRAM_GAP),
     Fault("gap by a program without R", "certificate.by_cone:_gap", "max(bracket, 0.0)", "0.0", PROGRAM_GAP),
     Fault("program of another function", "certificate.by_cone:_gap", "or bracket < -terms", "", c.programs_of_another_function_prove_nothing),
     Fault("door open for what is not affine", "transfer:_check_function", "if not fixed.is_affine():", "if False:", DOOR),
     Fault("door open for what falls with a loss", "transfer:_check_function", "if not found.is_nonneg():", "if False:", DOOR),
-    Fault("door open for hidden constraints", "transfer:check_alone", "if odd or limits:", "if odd:", DOOR),
+    Fault("door open for hidden constraints", "cones:check_alone", "if odd or limits:", "if odd:", DOOR),
     Fault("door open for a wrong prox", "transfer:_check_prox", "+ 1e-7 *", "+ 1e7 *", DOOR),
     Fault("residual of a penalty without a prox", "certificate.residuals:_transfer_misses", "np.full_like(B, np.inf)", "np.zeros_like(B)", c.without_a_prox_no_first_order_point),
+    Fault("W by a program without what it leaves open", "certificate.by_cone:omega_dual", "max(mismatch, 0.0) if known", "0.0 if known", c.gains_by_a_program_hold),
+    Fault("W by a program at another dual point", "certificate.by_cone:omega_dual", "order=\"F\")) - g", "order=\"F\")) + g", c.gains_by_a_program_hold),
+    Fault("Omega's door open for what is negative", "weights:_check_function", "if not found.is_nonneg():", "if False:", OMEGA_DOOR),
+    Fault("Omega's door open for what is not 0", "weights:_check_function", "if float(expression.value) > 0.0:", "if False:", OMEGA_DOOR),
+    Fault("Omega's door open for a wrong prox", "weights:_check_prox", "+ 1e-7 *", "+ 1e7 *", OMEGA_DOOR),
+    Fault("residual of W without a prox", "certificate.residuals:_residuals", "relative_W=found.relative_W if known else np.inf", "relative_W=found.relative_W", c.without_a_prox_of_omega_no_first_order_point),
     Fault("a label imports its module", "plugins:Plugins.find", "if label in self.classes:", "if is_path(label): return self._loaded(label)\n    if label in self.classes:", NAMES),
     Fault("classes of another kind", "plugins:Plugins._loaded", "if not self._derived(cls):", "if cls is None:", NAMES),
     Fault("two classes of one name", "plugins:Plugins.register", "not isinstance(name, str) or (", "not isinstance(name, str) and (", NAMES),

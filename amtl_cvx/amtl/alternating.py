@@ -196,16 +196,24 @@ def _rounds(problem: Problem, run: Run, memory: Looking, options: Options, *, ph
 def _ended(problem: Problem, run: Run, options: Options) -> Status | None:
     """How the rounds end with the last one, None if they go on."""
     relative = run.history[-1].relative
-    if relative <= options.tol:
+    omega = problem.model.prox_omega
+    still = omega is not None and not omega.has_prox and _still(run, options)
+    if relative <= options.tol or still:
         found = certify(problem.at(*run.point), tol=options.tol)
         if found.settled:
             return Status.CERTIFIED
-        unknown = found.level == "C1" and not problem.model.transfer.has_prox
+        unknown = found.level == "C1" and not problem.model.has_prox
         if unknown or (found.gap_B is None and found.feasibility <= 0.0):
             return Status.STALLED  # more rounds do not make the residual or the gap known
     if options.refine and can_refine(problem.model, problem.tasks.T) and hands_over(run, options):
         return Status.ROUND_LIMIT
     return None if run.moved else Status.STALLED
+
+
+def _still(run: Run, options: Options) -> bool:
+    """Whether the last round lowered J by a thousandth of the tolerance at most."""
+    last = [record.objective for record in run.history[-3:]]
+    return len(last) == 3 and last[0] - last[-1] <= 1e-3 * options.tol * abs(last[-1])
 
 
 def _in_numpy(options: Options) -> Options:

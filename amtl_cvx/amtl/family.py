@@ -20,6 +20,7 @@ from amtl_cvx.certificate import (
     conclude,
     confirm,
     infeasibility,
+    progress,
     residuals,
     rule_that_changed,
 )
@@ -92,8 +93,7 @@ class AmtlFamily(Family):
 
     def evidence(self, point: Point) -> Evidence:
         found = residuals(point)
-        known = found.relative if point.model.transfer.has_prox else found.relative_W
-        return Evidence({"W": found.stationarity_W, "B": found.stationarity_B}, known)
+        return Evidence({"W": found.stationarity_W, "B": found.stationarity_B}, progress(point))
 
     def unjudged(self, point: Point, *, kind: str, tol: float, reason: str) -> Certificate:
         found = residuals(point)

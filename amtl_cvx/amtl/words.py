@@ -15,7 +15,9 @@ def shortfall(certificate: Certificate) -> str:
     """What misses which limit, and why where that is known."""
     missed = []
     if math.isinf(certificate.relative):
-        missed.append(certificate.reasons.get("relative_B", "its residual is not known"))
+        known = certificate.reasons
+        parts = [known[name] for name in ("relative_W", "relative_B") if name in known]
+        missed.append("; ".join(parts) or "its residual is not known")
     elif certificate.relative > certificate.tol:
         missed.append(f"the relative residual is {certificate.relative:.1e}, its limit {certificate.tol:g}")
     gains, limit = (certificate.gain_W or 0.0, certificate.gap_B or 0.0), certificate.limit or 0.0

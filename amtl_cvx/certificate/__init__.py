@@ -62,7 +62,7 @@ from amtl_cvx.certificate.fenchel import kinked_multipliers
 from amtl_cvx.certificate.gains import task_gain
 from amtl_cvx.certificate.levels import LEVELS, Rung, check_level
 from amtl_cvx.certificate.outward import outward
-from amtl_cvx.certificate.residuals import Residuals, infeasibility, prox_steps, residuals
+from amtl_cvx.certificate.residuals import Residuals, infeasibility, progress, prox_steps, residuals
 from amtl_cvx.certificate.rules import rule_that_changed
 from amtl_cvx.certificate.second_order import SecondOrder, second_order
 from amtl_cvx.certificate.streamed import RowSums, confirm
@@ -89,6 +89,7 @@ __all__ = [
     "conclude",
     "confirm",
     "infeasibility",
+    "progress",
     "prox_steps",
     "residuals",
     "resolution",

@@ -27,7 +27,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate.by_cone import cone_gap
+from amtl_cvx.certificate.by_cone import TRUSTED, cone_gap
 from amtl_cvx.certificate.conjugate import conjugate_gap
 from amtl_cvx.certificate.duals import ColumnDuals, column_duals
 from amtl_cvx.certificate.exact import column_gain
@@ -135,7 +135,7 @@ def _whole_gap(point: Point) -> tuple[float | None, str]:
             f"nothing is proved of {transfer!r}: CVXPY's program of it has variables that J does not bound,"
             " or is not the function"
         )
-    return gap, "trusts CVXPY's canonicalisation of the function, no solver"
+    return gap, TRUSTED
 
 
 def _no_conjugate(model: Model) -> str:

@@ -10,6 +10,12 @@ solver's B0, and its dual point; how they were found proves nothing. The box beg
 most (||w_t|| + sqrt(v / lam)) / sigma where the columns of W without w_t are independent, sigma their
 smallest singular value; where they are not, R alone must bound B'.
 
+For a penalty on W, F the rest of J, h its `prox_rate`, and W+ a solver's prox of W - F'(W)/h:
+Z = h (W - W+) - F'(W) is a subgradient of Omega at W+, up to the solver, and in place of Omega*(Z) stands
+
+    -least(Z)       over all V with Omega(V) <= J(W, B) and, where I - B has an inverse, sigma its smallest
+                    singular value, ||V||_F <= sqrt(J / lam) / sigma
+
 Rounding as in `conjugate`: S grows by what it is known to, R falls with the losses, which are taken low in
 least(S) and high in R(B), and what the sums lose is added. Where the bracket is below 0 by more, the program
 is not the function, and nothing is known.
@@ -20,11 +26,16 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 
+from amtl_cvx.certificate.bounds import OmegaDual
 from amtl_cvx.certificate.room import SUMMED, features, loss_room, rounding
 from amtl_cvx.cones import Cone, Dual
 from amtl_cvx.problem import Point
 from amtl_cvx.problem.coupling import residual
 from amtl_cvx.tasks import Array
+
+TRUSTED = "trusts CVXPY's canonicalisation of the function, no solver"
+"""What a bound of this module stands on."""
+_EPS = float(np.finfo(np.float64).eps)
 
 
 def cone_gap(point: Point) -> float | None:
@@ -61,6 +72,28 @@ def _gap(point: Point, cone: Cone, dual: Dual, spent: float) -> float:
     if not np.isfinite(bracket) or bracket < -terms:
         return np.inf
     return (float((away**2).sum()) / (4.0 * coupling) + max(bracket, 0.0) + lost + terms) * (1.0 + noise)
+
+
+def omega_dual(point: Point) -> OmegaDual:
+    """A penalty on W with kinks at its dual point: by its conjugate, or by CVXPY's program of it."""
+    omega, W, g = point.model.prox_omega, point.W, point.smooth_gradient_W
+    assert omega is not None
+    cone = omega.cone(W.shape)
+    if cone is None:
+        return OmegaDual.at(omega, W, point.subgradient_W)
+    h, level = point.prox_rate, point.objective * (1.0 + W.size * SUMMED)
+    reach = np.sqrt(level / point.square_weight) / point.least_of_K if point.least_of_K > 0.0 else np.inf
+    box = cone.box(np.full(W.size, -reach), np.full(W.size, reach), level)
+    found = []
+    for dual in cone.near(W - g / h, 1.0 / h):
+        Z = h * (W - dual.x[cone.columns].reshape(W.shape, order="F")) - g
+        least, value = cone.least(dual, Z.ravel(order="F"), box), omega.value(W)
+        inner = float((Z * W).sum())
+        room = 16.0 * max(W.shape) * _EPS * (abs(value) + float(np.abs(Z * W).sum()) + abs(least))
+        mismatch = value - inner - least
+        known = np.isfinite(mismatch) and mismatch >= -room
+        found.append(OmegaDual(Z, 0.0, max(mismatch, 0.0) if known else np.inf, room if known else 0.0))
+    return min(found, key=lambda each: each.mismatch)
 
 
 def b_step(cone: Cone, W: Array, coupling: float) -> tuple[Dual, ...]:

@@ -53,7 +53,7 @@ can gain; it has the room `ROOM` sqrt(2 coupling P_tt a_t l_t(0)): at the tolera
 task's own loss. For a task without loss at 0 (y = 0) only the exact w = 0 will do where no edge comes in.
 
 A penalty without row prices, or on another set than B >= 0, has the prox residual in place of m, and no p;
-one without a prox has none: its residual is infinite.
+one without a prox has none: its residual is infinite, as is that of W with a penalty on W without one.
 
 Sources: Oettli, Prager, Compatibility of approximate solution of linear equations with given error bounds,
 1964; Arioli, Demmel, Duff, Solving sparse linear systems with sparse backward error, 1989.
@@ -103,13 +103,20 @@ def residuals(
 
 def _residuals(point: Point, multipliers: Sequence[Array] | None) -> Residuals:
     found = misses(point, multipliers=multipliers)
-    kinks = 0.0 if found.kinks is None else found.kinks.relative()
+    omega = point.model.prox_omega
+    known = omega is None or omega.has_prox
     return Residuals(
-        stationarity_W=float(found.W.miss.max()),
+        stationarity_W=float(found.W.miss.max()) if known else np.inf,
         stationarity_B=float(found.B.miss.max()),
-        relative_W=max(found.W.relative(), kinks),
+        relative_W=found.relative_W if known else np.inf,
         relative_B=found.B.relative(),
     )
+
+
+def progress(point: Point) -> float:
+    """How far a fit is: the largest ratio that can be had, of W by a solver's prox where it has no other."""
+    found = misses(point)
+    return max(found.relative_W, found.B.relative() if point.model.transfer.has_prox else 0.0)
 
 
 class AllMisses(NamedTuple):
@@ -118,6 +125,10 @@ class AllMisses(NamedTuple):
     W: Misses
     B: Misses
     kinks: Misses | None
+
+    @property
+    def relative_W(self) -> float:
+        return max(self.W.relative(), 0.0 if self.kinks is None else self.kinks.relative())
 
 
 def misses(

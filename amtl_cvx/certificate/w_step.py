@@ -32,7 +32,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate.bounds import ENOUGH, OmegaDual, WeightProblem
+from amtl_cvx.certificate.bounds import ENOUGH, WeightProblem
+from amtl_cvx.certificate.by_cone import TRUSTED, omega_dual
 from amtl_cvx.certificate.fenchel import kinked_multipliers, within_domain
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.newton import Newton
@@ -102,9 +103,16 @@ def weight_evidence(
     if not judged <= ENOUGH * problem.value and (part := problem.without_costless()) is not None:
         rest = part[0].judged()
         judged, by = min((judged, by), (rest.gain + part[1], rest.by))
+    if problem.omega is not None and not math.isfinite(problem.omega.mismatch):
+        reasons["gap_W"] = (
+            f"nothing is proved of {model.omega!r}: CVXPY's program of it has variables that J does not"
+            " bound, or is not the function"
+        )
     if not math.isfinite(judged):
         parts = ("no bound is proved", found.reason, reasons.get("gap_W"))
         reasons["gain_W"] = "; ".join(part for part in parts if part)
+    elif model.prox_omega is not None and model.prox_omega.cone(point.W.shape) is not None:
+        reasons["gain_W"] = TRUSTED
     near = newton if problem.omega is None else None  # it tells no distance beside kinks
     error = _error(point, gap=gap, sigma=problem.sigma, newton=near)
     if not math.isfinite(error):
@@ -141,7 +149,7 @@ def weight_problem(point: Point, multipliers: Sequence[Array] | None) -> WeightP
         dense=W.size <= DENSE_LIMIT,
         value=point.objective,
         sigma=point.least_of_K,
-        omega=None if model.prox_omega is None else OmegaDual.at(model.prox_omega, W, point.subgradient_W),
+        omega=None if model.prox_omega is None else omega_dual(point),
     )
 
 

@@ -58,7 +58,10 @@ def _residual(found: Known) -> str:
     """The residual that is judged, or what of it is known."""
     if math.isfinite(found.relative):
         return rounded_up(found.relative)
-    return f"{rounded_up(found.relative_W)} for W, not known for B"
+    parts = {"W": found.relative_W, "B": found.relative_B}
+    known = [f"{rounded_up(part)} for {block}" for block, part in parts.items() if math.isfinite(part)]
+    rest = [block for block, part in parts.items() if not math.isfinite(part)]
+    return ", ".join([*known, f"not known for {' and '.join(rest)}"])
 
 
 def headline(found: Known) -> str:

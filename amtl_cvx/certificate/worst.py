@@ -49,14 +49,13 @@ def worst_entries(
         elif _lost(about_W, np.sqrt(np.where(curved > 0.0, curved, 1.0)), (i, t)):
             why = _BESIDE
         found["relative_W"] = _words(what, worst, why)
+    if model.prox_omega is not None and not model.prox_omega.has_prox:
+        found["relative_W"] = _no_prox(model.prox_omega)
     if kinks is not None and (part := kinks.relative()) > max(tol, worst):
         t = int(np.argmax(kinks.parts()))
         found["relative_W"] = f"the multipliers of {tasks.names[t]!r} are off by {part:.1g} of its loss"
     if not model.transfer.has_prox:
-        found["relative_B"] = (
-            f"{model.transfer!r} has no prox, so that its first-order conditions are not known and C1 is the"
-            " most: give it one (guide, Extend)"
-        )
+        found["relative_B"] = _no_prox(model.transfer)
     elif (worst := about_B.relative()) > tol:
         s, t = _place(about_B)
         h = np.sqrt(2.0 * model.coupling) * np.linalg.norm(point.W, axis=0)[:, None]
@@ -64,6 +63,13 @@ def worst_entries(
         lost = _lost(about_B, np.where(h > 0.0, h, 1.0), (s, t))
         found["relative_B"] = _words(what, worst, _BESIDE if lost else "")
     return found
+
+
+def _no_prox(penalty: object) -> str:
+    return (
+        f"{penalty!r} has no prox, so that its first-order conditions are not known and C1 is the most:"
+        " give it one (guide, Extend)"
+    )
 
 
 def _place(about: Misses) -> tuple[int, int]:

@@ -12,7 +12,8 @@ S (n,) every x of the program with lo <= x <= hi has
 by (x - x0)'P (x - x0) >= 0 and s'y >= 0. Where x0 and y are those of a minimum, r is a solver's rounding and
 the bound is sharp; whatever they are, it holds. The box is that of the level set f(v) <= level: the rows of
 the program, and q'x + d <= level, are tightened against each other from what is known of v
-(`Cone.box`). A side that stays infinite costs nothing where r_i has the other sign, and everything else.
+(`Cone.box`), and variables that only stand above others are lowered onto them. A side that stays infinite
+costs nothing where r_i has the other sign, and everything else.
 
 What is trusted is that the program is f, and that P is positive semidefinite: CVXPY's canonicalisation, no
 solver. Exponential, power and semidefinite cones are refused: there y would be held against a cone whose

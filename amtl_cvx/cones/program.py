@@ -9,12 +9,13 @@ import numpy as np
 import scipy.sparse as sp
 
 from amtl_cvx.arrays import Array, Indices
-from amtl_cvx.cones.box import SLACK, opposite_sums, tighten
+from amtl_cvx.cones.box import SLACK, lower_epigraphs, most, opposite_sums, tighten
 
 _EPS = float(np.finfo(np.float64).eps)
 _ROUNDS = 30  # of tightening; a program is a few atoms deep
-_ACCURACIES = (1e-12, 1e-10, 1e-8)
-"""What is asked of the solver, one after the other where it does not get there."""
+_ACCURACIES = (1e-14, 1e-11, 1e-8)
+"""What is asked of the solver, in turn where it ends beyond `_NEAR`; the first is out of reach."""
+_NEAR = 1e-10
 _SETTINGS = {"verbose": False, "max_threads": 1, "presolve_enable": False, "time_limit": 600.0}
 
 
@@ -45,7 +46,7 @@ class Cone(NamedTuple):
     def solved(self, H: sp.csc_array, slope: Array) -> tuple[Dual, ...]:
         """Clarabel's answers to ``min over v of v'H v / 2 + slope'v + f(v)``, never trusted.
 
-        The last is the best: to 1e-12; where that is not reached, to 1e-10 or 1e-8 as well.
+        As near as it comes, with other tolerances where that is not within `_NEAR`; the best one is the last.
         """
         place = sp.csc_array(
             (np.ones(len(self.columns)), (self.columns, np.arange(len(self.columns)))),
@@ -57,7 +58,7 @@ class Cone(NamedTuple):
         cones = [clarabel.ZeroConeT(self.zero)] * (self.zero > 0)
         cones += [clarabel.NonnegativeConeT(self.nonneg)] * (self.nonneg > 0)
         cones += [clarabel.SecondOrderConeT(size) for size in self.soc]
-        found: list[Dual] = []
+        found: list[tuple[float, Dual]] = []
         for accuracy in _ACCURACIES:
             settings = clarabel.DefaultSettings()
             asked = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), accuracy)
@@ -65,11 +66,20 @@ class Cone(NamedTuple):
                 setattr(settings, name, value)
             answer = clarabel.DefaultSolver(upper, q, self.A, self.b, cones, settings).solve()
             x, y = np.array(answer.x, dtype=float), unit * np.array(answer.z, dtype=float)
+            off = abs(answer.obj_val - answer.obj_val_dual) / max(1.0, abs(answer.obj_val))
+            off = max(off, answer.r_prim, answer.r_dual)
             if np.isfinite(x).all() and np.isfinite(y).all():
-                found.append(Dual(x, y))
-            if answer.status == clarabel.SolverStatus.Solved:
+                found.append((off, Dual(x, y)))
+            if off <= _NEAR:
                 break
-        return tuple(found or [Dual(np.zeros(len(q)), np.zeros(len(self.b)))])
+        found.sort(key=lambda each: -each[0])
+        none = Dual(np.zeros(len(q)), np.zeros(len(self.b)))
+        return tuple(dual for _, dual in found) or (none,)
+
+    def near(self, V: Array, step: float) -> tuple[Dual, ...]:
+        """The answers to ``min over v of f(v) + ||v - V||^2 / (2 step)``, V by columns."""
+        v = np.ravel(V, order="F")
+        return self.solved(sp.csc_array(sp.eye_array(len(v), format="csc") / step), -v / step)
 
     def at_zero(self, dual: Dual) -> Array:
         """The multipliers (n,) of v >= 0, 0 where the program has no such row."""
@@ -119,7 +129,7 @@ class Cone(NamedTuple):
         return found if np.isfinite(found) else -np.inf
 
     def box(self, lo: Array, hi: Array, level: float) -> tuple[Array, Array]:
-        """Bounds (N,) of every x of the program with lo <= v <= hi (n,) and f(v) <= level."""
+        """Bounds (N,) of an x of least cost for every v with lo <= v <= hi (n,) and f(v) <= level."""
         low, high = np.full(len(self.q), -np.inf), np.full(len(self.q), np.inf)
         low[self.columns], high[self.columns] = lo, hi
         G, h = self._inequalities(level)
@@ -127,6 +137,7 @@ class Cone(NamedTuple):
             before = low.copy(), high.copy()
             tighten(G, h, low, high)
             self._square_sides(level, low, high)
+            self._lowered(low, high)
             if all(np.allclose(new, old, rtol=0.1) for new, old in zip((low, high), before, strict=True)):
                 break
         return low, high
@@ -146,6 +157,25 @@ class Cone(NamedTuple):
         sums, sides = opposite_sums(G, h)
         G = sp.csr_array(sp.vstack([G, sums, sp.csr_array(self.q[None])], format="csr"))
         return G, np.r_[h, sides, level - self.d]
+
+    def _lowered(self, low: Array, high: Array) -> None:
+        """What lowering epigraph variables as far as their rows allow leaves of them, in place."""
+        A, b, k = sp.csr_array(self.A), self.b, self.zero + self.nonneg
+        heads = np.array([start for start, _ in self._soc_places()], dtype=np.int64)
+        tails = np.setdiff1d(np.arange(k, len(b)), heads)
+        rows = np.r_[self.zero : k, heads].astype(np.int64)
+        beside = np.zeros(len(rows))  # the norm of the tail, at most
+        reach = most(A[tails], low, high) if len(tails) else np.zeros(0)
+        back = most(-A[tails], low, high) if len(tails) else np.zeros(0)
+        size = np.zeros(len(b))
+        size[tails] = np.maximum(reach - b[tails], back + b[tails])
+        for i, (start, length) in enumerate(self._soc_places()):
+            beside[self.nonneg + i] = size[start + 1 : start + length].sum()
+        fixed = np.r_[0 : self.zero, tails].astype(np.int64)
+        free = (self.q >= 0.0) & (np.diff(sp.csc_array(self.P).indptr) == 0) & np.isfinite(low)
+        free[self.columns] = False
+        free &= np.asarray(abs(A[fixed]).sum(axis=0)).ravel() == 0.0
+        lower_epigraphs(A[rows], b[rows] - beside, free, low, high)
 
     def _square_sides(self, level: float, low: Array, high: Array) -> None:
         """What the squares in f leave of the variables that stand alone in one, in place."""

@@ -153,6 +153,11 @@ class Model:
         return "" if self.omega is None else f", omega {self.omega.label}"
 
     @property
+    def has_prox(self) -> bool:
+        """Whether every penalty can tell its first-order residual."""
+        return self.transfer.has_prox and (self.omega is None or self.omega.has_prox)
+
+    @property
     def prox_omega(self) -> WeightPenalty | None:
         """The penalty on W where it has a prox and no Hessian, None where it is quadratic or none."""
         return None if isinstance(self.omega, QuadraticPenalty) else self.omega

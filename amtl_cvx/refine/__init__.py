@@ -244,4 +244,4 @@ def shortened(start: Point, *, tol: float) -> Iterator[Point]:
 
 def can_refine(model: Model, T: int) -> bool:
     """Whether the penalty has one of the forms that refinement needs."""
-    return engine_of(model, T) is not None
+    return (model.omega is None or model.omega.has_prox) and engine_of(model, T) is not None

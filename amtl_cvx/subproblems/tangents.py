@@ -23,6 +23,7 @@ import contextlib
 from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.sparse as sp
 
 from amtl_cvx.arrays.cholesky import factored, solved
 from amtl_cvx.certificate.w_step import DENSE_LIMIT
@@ -44,6 +45,9 @@ _SETTLED, _LANDED = 1e-14, 1e-13  # of the largest entry: a prox step that moves
 
 def prox_minimum(point: Point) -> Point:
     """The point with W = argmin of J(., B); at rounding level the one of the smallest residual."""
+    omega = point.model.prox_omega
+    if omega is not None and not omega.has_prox:
+        return _cone_minimum(point, omega)
     previous, damping, floor = np.inf, _DAMPED, _LITTLE
     for count in range(_PROXIMAL_STEPS):
         miss, model = weight_part(point).misses.relative(), _Model.at(point)
@@ -59,6 +63,21 @@ def prox_minimum(point: Point) -> Point:
         settled = point.objective - found.objective <= _NOISE * 10.0 * abs(point.objective)
         exact = point.model.loss.quadratic and not model.singular
         previous, point = miss if settled or exact else np.inf, found
+    return point
+
+
+def _cone_minimum(point: Point, omega: WeightPenalty) -> Point:
+    """The same by CVXPY's program of Omega, to what Clarabel can."""
+    shape = point.W.shape
+    cone = omega.cone(shape)
+    assert cone is not None
+    for _ in range(_NEWTON_STEPS):
+        H = sp.csc_array(point.smooth_hessian_W())
+        slope = point.smooth_gradient_W.T.ravel() - H @ point.W.T.ravel()
+        W = cone.solved(H, slope)[-1].x[cone.columns].reshape(shape, order="F")
+        last, point = point, lower_towards(point, W)
+        if not last.objective - point.objective > _NOISE * abs(point.objective):
+            break
     return point
 
 

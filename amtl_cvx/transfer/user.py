@@ -30,12 +30,10 @@ from typing import Any, ClassVar, NamedTuple, Self
 import cvxpy as cp
 import numpy as np
 import scipy.sparse as sp
-from cvxpy.atoms.atom import Atom
-from cvxpy.expressions.leaf import Leaf
 
 from amtl_cvx.cones import Cone, ConeForm
+from amtl_cvx.cones.door import called, check_alone, check_finite, short
 from amtl_cvx.errors import ConvexityError, ModelError, NotCertifiable
-from amtl_cvx.plugins import path_of
 from amtl_cvx.tasks import Array
 from amtl_cvx.transfer.base import TransferPenalty, check_mu
 from amtl_cvx.transfer.sets import project_transfer
@@ -93,11 +91,6 @@ class UserTransfer(TransferPenalty):
     def __repr__(self) -> str:
         return f"UserTransfer({self.function.__name__}, mu={self.mu!r})"
 
-    @property
-    def label(self) -> str:
-        """``module:function``, by which a stored run names it."""
-        return path_of(self.function)
-
     def parameters(self) -> dict[str, Any]:
         return {}  # the function is the label
 
@@ -154,7 +147,7 @@ class _Evaluated(NamedTuple):
 def _evaluated(function: Function, T: int) -> _Evaluated:
     """The expression with leaves that only hold values."""
     B, losses = cp.Variable((T, T), nonneg=True), cp.Variable(T, nonneg=True)
-    return _Evaluated(B, losses, _called(function, B, losses))
+    return _Evaluated(B, losses, called(function, {"B": B, "losses": losses}))
 
 
 @lru_cache(maxsize=_KEPT)
@@ -162,7 +155,7 @@ def _form(function: Function, T: int) -> ConeForm:
     """The program of f in the entries of B off its diagonal, by columns."""
     losses = cp.Parameter(T, nonneg=True)
     v, B = free_graph(T)
-    return ConeForm.of(_called(function, B, losses), v, losses)
+    return ConeForm.of(called(function, {"B": B, "losses": losses}), v, losses)
 
 
 def free_graph(T: int, *, signed: bool = False) -> tuple[cp.Variable, cp.Expression]:
@@ -171,20 +164,6 @@ def free_graph(T: int, *, signed: bool = False) -> tuple[cp.Variable, cp.Express
     b = cp.Variable(max(len(places), 1), nonneg=not signed)
     spread = sp.csc_array((np.ones(len(places)), (places, np.arange(len(places)))), shape=(T * T, b.size))
     return b, cp.reshape(spread @ b, (T, T), order="F")
-
-
-def _called(function: Function, B: cp.Expression, losses: cp.Expression) -> cp.Expression:
-    """What the function returns, a CVXPY scalar; `ModelError` for anything else."""
-    name = function.__name__
-    try:
-        found = function(B, losses)
-    except Exception as error:  # whatever the function of somebody else does
-        raise ModelError(f"{name}(B, losses) raises {type(error).__name__}: {error}") from error
-    if not isinstance(found, cp.Expression):
-        raise ModelError(f"{name}(B, losses) must return a CVXPY expression, it returns {found!r:.60}")
-    if found.size != 1:
-        raise ModelError(f"{name}(B, losses) must be one number, it has the shape {found.shape}: sum it")
-    return found if found.is_scalar() and found.shape == () else cp.sum(found)
 
 
 @lru_cache(maxsize=_KEPT)
@@ -199,24 +178,24 @@ def _check_function(function: Function, T: int) -> None:
     """What the essay lists, or an error in one line that names the function."""
     name, losses = function.__name__, cp.Parameter(T, nonneg=True, name="losses")
     B = cp.Variable((T, T), nonneg=True, name="B")
-    found = _called(function, B, losses)
+    found = called(function, {"B": B, "losses": losses})
     check_alone(found, {B, losses}, name)
     if not found.is_convex():
-        raise ConvexityError(f"{name} is not convex in B by CVXPY's rules: {_short(found)}")
+        raise ConvexityError(f"{name} is not convex in B by CVXPY's rules: {short(found)}")
     if not cp.Problem(cp.Minimize(found)).is_dpp():
         raise ConvexityError(
             f"{name} is not DPP, it would be compiled at every solve: multiply the losses with a function of"
-            f" B alone: {_short(found)}"
+            f" B alone: {short(found)}"
         )
-    fixed = _called(function, cp.Parameter((T, T), nonneg=True), cp.Variable(T, nonneg=True))
+    fixed = called(function, {"B": cp.Parameter((T, T), nonneg=True), "losses": cp.Variable(T, nonneg=True)})
     if not fixed.is_affine():
         raise ConvexityError(
-            f"{name} must be affine in the losses, so that what B costs is a weight of each: {_short(found)}"
+            f"{name} must be affine in the losses, so that what B costs is a weight of each: {short(found)}"
         )
     if not found.is_nonneg():
         raise ConvexityError(
             f"{name} must be >= 0 and not fall with a loss, for all B >= 0 and losses >= 0, which CVXPY"
-            f" cannot tell of {_short(found)}"
+            f" cannot tell of {short(found)}"
         )
     evaluated = _evaluated(function, T)
     evaluated.B.save_value(np.zeros((T, T)))
@@ -246,39 +225,3 @@ def _check_prox(function: Function, T: int) -> None:
                 f"the prox of {function.__name__} is none: at step {step:g} a solver finds a B that costs"
                 f" {costs[1]:.6g}, its own costs {costs[0]:.6g}"
             )
-
-
-def _short(found: cp.Expression) -> str:
-    words = " ".join(str(found).split())
-    return words if len(words) <= 90 else f"{words[:90]}..."
-
-
-def check_alone(found: cp.Expression, leaves: set[Leaf], name: str) -> None:
-    """Raise `ModelError` for leaves of the function's own, and for what hides a constraint."""
-    others = [leaf for leaf in (*found.variables(), *found.parameters()) if leaf not in leaves]
-    if others:
-        raise ModelError(f"{name} must have no variable or parameter of its own, it has {others[0]}")
-    odd = [node for node in _nodes(found) if not isinstance(node, Atom | Leaf)]
-    limits = [] if odd else [each for each in found.domain if not _holds(each)]
-    if odd or limits:
-        raise ModelError(
-            f"{name} is not defined everywhere, which hides a constraint: {str((odd + limits)[0])[:60]};"
-            " a feasible set needs a class (guide, Extend)"
-        )
-
-
-def _nodes(found: cp.Expression) -> list[Any]:
-    return [found, *(node for each in getattr(found, "args", []) for node in _nodes(each))]
-
-
-def _holds(limit: cp.Constraint) -> bool:
-    """Whether a constraint ``expression <= 0`` holds by its sign alone."""
-    return isinstance(limit, cp.constraints.Inequality) and bool(limit.expr.is_nonpos())
-
-
-def check_finite(found: cp.Expression, what: str) -> None:
-    """Raise `ModelError` unless the value of an expression is finite and >= 0."""
-    with np.errstate(all="ignore"):
-        value = found.value
-    if value is None or not np.isfinite(value) or float(value) < 0.0:
-        raise ModelError(f"{what} must be finite and >= 0, it is {value}")

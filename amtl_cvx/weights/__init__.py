@@ -14,11 +14,13 @@ Omega is convex in W and >= 0. Three are quadratic (`quadratic`), the others hav
     trace-squared   rho ||W||_*^2                       the same; multi-task feature learning
     fused           rho sum_t ||w_t - w_(t+1)||_1       tasks in a row, few changes from one to the next
 
-A penalty of one's own is one frozen dataclass with a field `rho`; a quadratic one derives from
-`QuadraticPenalty`. It goes into `Model` as ``omega=``; `register`, an entry point of the group
-"amtl_cvx.weights", or ``module:Class`` on the command line (``--omega``) let stored runs and commands find it
-(`plugins`). Sources: Evgeniou, Pontil, KDD 2004 (mean); Obozinski, Taskar, Jordan, 2010 (l21); Argyriou,
-Evgeniou, Pontil, 2008 (trace-squared); Tibshirani and others, 2005 (fused).
+A penalty of one's own is a function that returns a CVXPY expression (`user`), or one frozen dataclass with a
+field `rho`; a quadratic one derives from `QuadraticPenalty`. It goes into `Model` as ``omega=``; `register`,
+an entry point of the group "amtl_cvx.weights", or ``module:Class`` on the command line (``--omega``) let
+stored runs and commands find it (`plugins`).
+
+Sources: Evgeniou, Pontil, KDD 2004 (mean); Obozinski, Taskar, Jordan, 2010 (l21); Argyriou, Evgeniou, Pontil,
+2008 (trace-squared); Tibshirani and others, 2005 (fused).
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from amtl_cvx.weights.laplacian import Laplacian
 from amtl_cvx.weights.norms import L1, L21
 from amtl_cvx.weights.quadratic import MeanRegularised, QuadraticPenalty, Ridge, as_quadratic
 from amtl_cvx.weights.spectral import TraceNorm, TraceNormSquared
+from amtl_cvx.weights.user import UserOmega
 
 __all__ = [
     "L1",
@@ -45,6 +48,7 @@ __all__ = [
     "Ridge",
     "TraceNorm",
     "TraceNormSquared",
+    "UserOmega",
     "WeightPenalty",
     "make_omega",
     "omegas",
@@ -63,6 +67,7 @@ omegas: Plugins[WeightPenalty] = Plugins(
     "--omega",
     "amtl_cvx.weights",
     OMEGAS,
+    UserOmega,
 )
 """The same with what users add."""
 

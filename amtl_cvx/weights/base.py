@@ -13,6 +13,7 @@ import cvxpy as cp
 import numpy as np
 
 from amtl_cvx.arrays import is_number
+from amtl_cvx.cones import Cone
 from amtl_cvx.errors import ModelError
 from amtl_cvx.plugins import description_of, word_value
 from amtl_cvx.tasks import Array, TaskSet
@@ -49,6 +50,15 @@ class WeightPenalty(abc.ABC):
     @abc.abstractmethod
     def conjugate(self, V: Array) -> float:
         """The sup over W of ``<V, W> - Omega(W)``, inf outside its domain."""
+
+    @property
+    def has_prox(self) -> bool:
+        """Whether `prox` is its own, by which residuals may be judged; without it there is no C2."""
+        return True
+
+    def cone(self, shape: tuple[int, ...]) -> Cone | None:
+        """CVXPY's program of it for W (d, T), in place of a conjugate (`certificate.by_cone`)."""
+        return None
 
     def subgradient(self, V: Array, step: float) -> Array:
         """The subgradient ``(V - prox) / step`` at the prox of V, (d, T); one's own may round less."""

@@ -37,10 +37,13 @@ from checks.columns import (
 )
 from checks.cones import (
     doors_refuse_what_is_no_penalty,
+    gains_by_a_program_hold,
     gaps_by_a_program_are_sharp_and_hold,
+    omega_doors_refuse_what_is_no_penalty,
     programs_bound_from_below,
     programs_of_another_function_prove_nothing,
     without_a_prox_no_first_order_point,
+    without_a_prox_of_omega_no_first_order_point,
 )
 from checks.counted import (
     other_weights_are_another_problem,
@@ -208,6 +211,9 @@ __all__ = [
     "what_all_tasks_share_is_bounded_by_their_rows",
     "bounds_of_penalties_with_kinks_hold",
     "radii_hold_all_that_a_penalty_allows",
+    "without_a_prox_of_omega_no_first_order_point",
+    "omega_doors_refuse_what_is_no_penalty",
+    "gains_by_a_program_hold",
     "without_a_prox_no_first_order_point",
     "programs_of_another_function_prove_nothing",
     "programs_bound_from_below",

@@ -9,9 +9,9 @@ import cvxpy as cp
 import numpy as np
 from cases import at, random_tasks
 
-from amtl_cvx import Model, UserTransfer, certify
-from amtl_cvx.certificate import transfer_gap
-from amtl_cvx.certificate.by_cone import b_step, graph_of
+from amtl_cvx import LossWeightedL1, Model, UserOmega, UserTransfer, certify
+from amtl_cvx.certificate import transfer_gap, weight_evidence
+from amtl_cvx.certificate.by_cone import b_step, graph_of, omega_dual
 from amtl_cvx.cones import Cone
 from amtl_cvx.errors import AMTLError
 from amtl_cvx.tasks import Array
@@ -181,3 +181,65 @@ def _alone(X: Array, y: Array) -> Array:
     """argmin ||X w - y||^2 / n + COUPLING ||w||^2."""
     w: Array = np.linalg.solve(X.T @ X / len(y) + COUPLING * np.eye(X.shape[1]), X.T @ y / len(y))
     return w
+
+
+def _sizes(W: Any) -> cp.Expression:
+    return cp.sum(cp.max(cp.abs(W), axis=1))
+
+
+def gains_by_a_program_hold() -> None:
+    """Of W with a penalty on W as a function: against the W of another solver, far and near."""
+    rng = np.random.default_rng(11)
+    tasks = random_tasks(rng, counts=(9, 14, 20))
+    model = Model(transfer=LossWeightedL1(mu=0.2), coupling=COUPLING, omega=UserOmega(_sizes, rho=0.1))
+    B, W = 0.2 * rng.random((T, T)) * OFF, cp.Variable((tasks.d, T))
+    point = at(tasks, model, rng.normal(size=(tasks.d, T)), B)
+    J = COUPLING * cp.sum_squares(W @ (np.eye(T) - B)) + 0.1 * _sizes(W)
+    for t, task in enumerate(tasks):
+        J += point.loss_weight[t] * cp.sum_squares(task.X @ W[:, t] - task.y) / len(task.y)
+    cp.Problem(cp.Minimize(J)).solve(solver="CLARABEL")
+    best = point.at(W=np.asarray(W.value))
+    for away in (1.0, 0.1, 0.01):
+        there = point.at(W=best.W + away * (point.W - best.W))
+        dual = omega_dual(there)
+        assert dual.mismatch < 1e3 * away
+        gained = there.objective - best.objective
+        assert gained <= weight_evidence(there).judged * (1.0 + 1e-9) + 1e-12
+    assert weight_evidence(best).judged <= 1e-6 * best.objective
+
+
+def omega_doors_refuse_what_is_no_penalty() -> None:
+    """Not convex, negative, not 0 at 0, a constraint, other cones, a wrong prox."""
+    tasks = random_tasks(np.random.default_rng(1), counts=(9, 14, 20))
+
+    def halved(W: Any) -> cp.Expression:
+        return cp.sum(cp.abs(W))
+
+    halved.prox = lambda V, step: np.sign(V) * np.maximum(np.abs(V) - 0.5 * step, 0.0)  # type: ignore[attr-defined]
+    for function in (
+        lambda W: cp.sum(cp.sqrt(cp.abs(W))),
+        lambda W: cp.sum(cp.maximum(W, -1)),
+        lambda W: cp.sum_squares(W - 1),
+        lambda W: cp.sum(cp.inv_pos(1 - W)) * 0.0,
+        lambda W: cp.norm(W, "nuc"),
+        halved,
+    ):
+        try:
+            UserOmega(function, rho=1.0).bind(tasks)
+        except AMTLError:
+            continue
+        raise AssertionError("it was let in")
+
+
+def without_a_prox_of_omega_no_first_order_point() -> None:
+    """The minimum of single tasks (ridge: rho is all but 0) is C1, whatever a solver's prox says of it."""
+    rng = np.random.default_rng(2)
+    tasks = random_tasks(rng, counts=(9, 14, 20))
+    model = Model(transfer=LossWeightedL1(mu=1e4), coupling=COUPLING, omega=UserOmega(_all, rho=1e-9))
+    W = np.column_stack([_alone(task.X, task.y) for task in tasks])
+    found = certify(tasks, model, W, np.zeros((T, T)))
+    assert found.level == "C1" and not found.passes and found.relative_W == np.inf
+
+
+def _all(W: Any) -> cp.Expression:
+    return cp.sum(cp.abs(W))
