@@ -97,6 +97,9 @@ class UserOmega(WeightPenalty):
         _checked(self.function, self._prox, (tasks.d, tasks.T))
         return self
 
+    def check(self, T: int) -> None:
+        """Nothing: `bind` has held its parts against each other, and there is no conjugate."""
+
     def expression(self, W: cp.Expression) -> cp.Expression:
         return self.rho * called(self.function, {"W": W})
 
