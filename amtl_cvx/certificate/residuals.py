@@ -108,7 +108,7 @@ def _residuals(point: Point, multipliers: Sequence[Array] | None) -> Residuals:
     return Residuals(
         stationarity_W=float(found.W.miss.max()) if known else np.inf,
         stationarity_B=float(found.B.miss.max()),
-        relative_W=found.relative_W if known else np.inf,
+        relative_W=found.largest_W() if known else np.inf,
         relative_B=found.B.relative(),
     )
 
@@ -116,7 +116,7 @@ def _residuals(point: Point, multipliers: Sequence[Array] | None) -> Residuals:
 def progress(point: Point) -> float:
     """How far a fit is: the largest ratio that can be had, of W by a solver's prox where it has no other."""
     found = misses(point)
-    return max(found.relative_W, found.B.relative() if point.model.transfer.has_prox else 0.0)
+    return max(found.largest_W(), found.B.relative() if point.model.transfer.has_prox else 0.0)
 
 
 class AllMisses(NamedTuple):
@@ -126,8 +126,7 @@ class AllMisses(NamedTuple):
     B: Misses
     kinks: Misses | None
 
-    @property
-    def relative_W(self) -> float:
+    def largest_W(self) -> float:
         return max(self.W.relative(), 0.0 if self.kinks is None else self.kinks.relative())
 
 
