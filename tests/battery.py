@@ -208,16 +208,18 @@ def the_gap_is_never_below_the_true_one(case: Case, rng: np.random.Generator, po
 
 
 def the_gap_vanishes_at_solutions(case: Case, rng: np.random.Generator, points: int) -> None:
+    edges = 0
     for _ in range(max(points // 10, 1)):
         tasks = tasks_of(rng, d=5)
         model = Model(transfer=case.penalty, coupling=0.1)
         solution = fit(tasks, model, options=Options(tol=1e-12, max_rounds=3000))
         found = solution.certificate
-        assert found.gap_B is not None and found.gap_B <= 1e-12 * found.objective
-        assert found.gap_B >= 0.0 and found.edges > 0
+        assert found.gap_B is not None and 0.0 <= found.gap_B <= 1e-12 * found.objective
+        edges += found.edges
         B = solution.B * 1.01
-        if np.array_equal(case.at(4).project(B), B):  # and it is no accident
+        if found.edges and np.array_equal(case.at(4).project(B), B):  # and it is no accident
             assert certify(tasks, model, solution.W, B).gap_B > 1e-8 * found.objective  # type: ignore[operator]
+    assert edges > 0
 
 
 def a_high_price_leaves_what_has_to_be(case: Case, rng: np.random.Generator, points: int) -> None:
