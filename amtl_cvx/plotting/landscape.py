@@ -133,4 +133,6 @@ class _Graphs:
         lines = [f"J {point.objective:.6g}, {point.hits} of {finished} starts, {edges}"]
         if point.error is not None:
             lines.append(f"validation {self.landscape.error_name} {point.error:.4g}")
+        if point.solution.graph.barred is not None:
+            lines.append("hatched: may not be")
         return lines

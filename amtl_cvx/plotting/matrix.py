@@ -121,7 +121,9 @@ class Grid:
         )
 
     def annotate(self, axes: Axes, graph: TransferGraph, *, strongest: float | None = None) -> None:
-        """The weights in the cells of a few tasks; an empty graph says so in words."""
+        """The weights in the cells of few tasks, a hatch where none may be; words for an empty graph."""
+        if graph.barred is not None:
+            self.hatch(axes, graph.barred)
         middle = (graph.T - 1) / 2
         if not graph.edges:
             words = "empty graph:\nno task helps another" if graph.T > 1 else "one task"
@@ -190,8 +192,6 @@ class MatrixPanel:
         cells = canvas.axes(left, top, grid.side, grid.side)
         cells.set_label("heatmap")
         grid.draw(cells, graph.adjacency)
-        if graph.barred is not None:
-            grid.hatch(cells, graph.barred)
         grid.annotate(cells, graph)
         right = left + grid.side + GAP
         gives = "gives (sizes)" if graph.signed else "gives (row sum)"

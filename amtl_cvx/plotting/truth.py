@@ -57,7 +57,7 @@ def truth_figure(graph: TransferGraph, truth_B: ArrayLike) -> Figure:
     canvas = Canvas(width, top + side + grid.margin + 0.6 + _PAD)
     kinds = _kinds(graph.adjacency != 0, truth.adjacency != 0)
     headings = (
-        ("Estimate", [ORIENTATION, _counted(graph)]),
+        ("Estimate", [ORIENTATION, _counted(graph) + (", hatched: may not be" * (graph.barred is not None))]),
         ("Planted truth", [_counted(truth)]),
         ("Estimate against truth", _summary(kinds)),
     )
@@ -104,6 +104,8 @@ def _weights(
     canvas: Canvas, axes: Axes, grid: Grid, graph: TransferGraph, below: tuple[float, float], *, first: bool
 ) -> None:
     grid.draw(axes, graph.adjacency, rows=first)
+    if graph.barred is not None:
+        grid.hatch(axes, graph.barred)
     if graph.edges:
         canvas.colorbar(below, edge_scale(edge.weight for edge in graph.edges), "B[s, t]")
 

@@ -67,9 +67,9 @@ class ColumnStep:
         rows = sources + T * (signs < 0.0)
         if (signs < 0.0).any():
             K = np.block([[K, -K], [-K, K]])
-        K = K + np.diag(
-            np.bincount(rows, q, len(K)) / np.maximum(np.bincount(rows, minlength=len(K)), 1) / coupling
-        )
+        curved = np.zeros(len(K))
+        curved[rows] = q  # the same for all entries of a row
+        K = K + np.diag(curved / coupling)
         Q, lowest, start = np.full((len(K), T), -np.inf), np.zeros((len(K), T)), np.zeros((len(K), T))
         lowest[rows, targets] = atoms.lo
         start[rows, targets] = point.coefficients - atoms.lo

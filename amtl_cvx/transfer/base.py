@@ -48,8 +48,16 @@ class Atoms:
 
     @cached_property
     def entries(self) -> bool:
-        """Whether every column is one entry of B, or its negative, so that B splits into columns."""
-        return bool((np.diff(self.E.indptr) == 1).all() and (np.abs(self.E.data) == 1.0).all())
+        """Whether every column is one entry of B, or its negative, and a source's squares cost the same.
+
+        Then J(W, .) splits into columns of B with one quadratic form.
+        """
+        if (np.diff(self.E.indptr) != 1).any() or (np.abs(self.E.data) != 1.0).any():
+            return False
+        sources = self.E.indices // len(self.base) + len(self.base) * (self.E.data < 0.0)
+        _, first, each = np.unique(sources, return_index=True, return_inverse=True)
+        alike = first[each]
+        return bool((self.Q[alike] == self.Q).all() and (self.q0 == self.q0[alike]).all())
 
     @cached_property
     def opposite(self) -> Indices:

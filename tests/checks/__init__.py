@@ -183,6 +183,7 @@ from checks.terms import (
     gap_of_every_penalty_holds,
     names_find_their_own_classes_only,
     projections_are_nearest_points,
+    proxes_are_least,
     steps_by_atoms_are_best,
     tangents_have_the_slope_and_curvature_of_the_penalty,
 )
@@ -219,6 +220,7 @@ __all__ = [
     "programs_bound_from_below",
     "gaps_by_a_program_are_sharp_and_hold",
     "doors_refuse_what_is_no_penalty",
+    "proxes_are_least",
     "digits_of_every_penalty_are_those_of_J",
     "penalty_fits",
     "second_order_of_every_penalty_is_that_of_J",

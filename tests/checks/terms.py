@@ -9,6 +9,7 @@ from collections.abc import Callable
 import cvxpy as cp
 import numpy as np
 from cases import Array, random_tasks
+from penalty_cases import CASES, COUNTS
 
 from amtl_cvx.certificate.conjugate import conjugate_gap
 from amtl_cvx.errors import ModelError
@@ -18,12 +19,18 @@ from amtl_cvx.refine.b_step import AtomStep, ColumnStep
 from amtl_cvx.refine.tangent import tangent_at
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import (
+    L1,
     DegreeCap,
     ElasticNet,
     Forbidden,
     LossWeightedL1,
+    Ordered,
+    Required,
     RowBudget,
+    SignedL1,
+    SizePricedL1,
     SourceGroupL2,
+    SquaredTransfer,
     Symmetric,
     TargetGroupL2,
     TotalBudget,
@@ -31,6 +38,11 @@ from amtl_cvx.transfer import (
 )
 
 BARRED = ((0, 1), (2, 0))
+PRINTED = {
+    type(case.penalty): case
+    for case in CASES
+    if isinstance(case.penalty, L1 | SizePricedL1 | SignedL1 | SquaredTransfer | Required | Ordered)
+}
 PENALTIES: tuple[TransferPenalty, ...] = (
     ElasticNet(mu=0.3, rho=0.4),
     Forbidden(mu=0.3, edges=BARRED),
@@ -40,6 +52,7 @@ PENALTIES: tuple[TransferPenalty, ...] = (
     TargetGroupL2(mu=2.0),
     DegreeCap(mu=0.02, degree=1, cap=0.3),
     TotalBudget(mu=0.02, total=1.5),
+    *(case.at(3) for case in PRINTED.values()),
 )
 
 
@@ -48,6 +61,8 @@ Written = tuple[cp.Expression, list[cp.Constraint]]
 
 def _literal(penalty: TransferPenalty, B: cp.Expression, losses: Array) -> Written:
     """R and its set as the formulas are printed, written apart from the package."""
+    if (case := PRINTED.get(type(penalty))) is not None:
+        return case.written(B, losses, penalty.mu), case.limits(B)
     limits: list[cp.Constraint] = [B >= 0, cp.diag(B) == 0]
     rule = penalty.mu * cp.sum(cp.multiply(losses[:, None], B))
     if isinstance(penalty, ElasticNet):
@@ -75,7 +90,8 @@ def best_transfers() -> tuple[tuple[TaskSet, Model, Array, Array], ...]:
     """Found before any fault is planted."""
     rng, found = np.random.default_rng(11), []
     for penalty in PENALTIES:
-        tasks = random_tasks(rng, d=5, counts=(9, 14, 12))
+        counts = COUNTS[:3] if type(penalty) in PRINTED else (9, 14, 12)
+        tasks = random_tasks(rng, d=5, counts=counts)
         model, W = Model(transfer=penalty, coupling=0.5), rng.normal(size=(5, 3)) + rng.normal(size=(5, 1))
         B = cp.Variable((3, 3))
         losses = np.array([((t.X @ w - t.y) ** 2).mean() for t, w in zip(tasks, W.T, strict=True)])
@@ -120,6 +136,21 @@ def projections_are_nearest_points() -> None:
             _, limits = _literal(penalty, cp.Constant(P), np.ones(4))
             assert all(limit.violation().max() <= 1e-12 for limit in limits)
             assert all(float(((V - P) * (C - P)).sum()) <= 1e-12 for C in points)
+
+
+def proxes_are_least() -> None:
+    """No worse by the formula than other points of the set, near and far, with the signs of V and without."""
+    rng, step = np.random.default_rng(8), 0.5
+    for penalty in PENALTIES:
+        V, losses = 2.0 * rng.normal(size=(3, 3)), rng.random(3)
+        P = penalty.prox(V, step, losses)
+        others = [V, 0.5 * V, np.copysign(P, V), np.abs(P), *(P + 0.1 * rng.normal(size=(5, 3, 3)))]
+
+        def cost(B: Array, V: Array = V, losses: Array = losses, penalty: TransferPenalty = penalty) -> float:
+            rule, _ = _literal(penalty, cp.Constant(B), losses)
+            return float(rule.value) + float(((B - V) ** 2).sum()) / (2.0 * step)
+
+        assert all(cost(P) <= cost(penalty.project(B)) + 1e-12 for B in others)
 
 
 def steps_by_atoms_are_best() -> None:
