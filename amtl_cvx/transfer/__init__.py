@@ -44,7 +44,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from amtl_cvx.plugins import Plugins, check_weight
-from amtl_cvx.transfer.base import Atoms, TransferPenalty, atoms_of, check_mu
+from amtl_cvx.transfer.atoms import Atoms, atoms_of
+from amtl_cvx.transfer.base import TransferPenalty, check_mu
 from amtl_cvx.transfer.budgets import DegreeCap, RowBudget, TotalBudget
 from amtl_cvx.transfer.linear import L1, LossWeightedL1, RowPriced, SizePricedL1, Symmetric
 from amtl_cvx.transfer.listed import Forbidden, Ordered, Required

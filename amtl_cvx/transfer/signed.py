@@ -15,7 +15,8 @@ import cvxpy as cp
 import numpy as np
 
 from amtl_cvx.tasks import Array
-from amtl_cvx.transfer.base import Atoms, TransferPenalty, check_mu, entry_atoms
+from amtl_cvx.transfer.atoms import Atoms, entry_atoms
+from amtl_cvx.transfer.base import TransferPenalty, check_mu
 from amtl_cvx.transfer.sets import AnySign
 
 
