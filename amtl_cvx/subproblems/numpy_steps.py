@@ -44,6 +44,8 @@ DENSE_SIZE = 500
 _CG_STEPS, _CG_LIMIT = 1000, 5000  # with a factor to fall back on, and without
 _CG_LOOK = 4  # steps after which the residual is looked at
 _CG_CHECK = 48  # steps after which it is asked whether their rate will do
+_CG_LOST = 1e4  # times the least residual: along what has no curvature rounding has taken over
+_CG_NEAR = 1e2  # times less than at first is worth a correction then: at W = 0 entries ask for too much
 _CORRECTIONS = 3  # of a solution by a dense factor
 _NEWTON_STEPS = 100
 _SINGULAR = 1e-7  # smallest singular value of I - B from which on a factor of H has few digits
@@ -99,7 +101,7 @@ class WeightSystem:
         return V, True
 
     def _conjugate_gradients(self, R: Array, accuracy: Array) -> tuple[Array, bool]:
-        """The solution so far and whether it reached the accuracy."""
+        """The best solution, and whether it is accurate or near enough to be corrected from its gradient."""
         try:
             near = preconditioner(self.blocks, self.K, self.coupling)
         except np.linalg.LinAlgError:
@@ -108,14 +110,17 @@ class WeightSystem:
         Y, z = np.zeros_like(rest), near.inverse(rest)
         direction, gamma = z, float((rest * z).sum())
         most, first = _CG_STEPS if R.size <= DENSE_LIMIT else _CG_LIMIT, float(np.abs(R / accuracy).max())
+        best, least = Y, first
         for count in range(most):
             if count <= 1 or count % _CG_LOOK == 0:
                 miss = float(np.abs(near.rest(rest) / accuracy).max())
                 if miss <= 1.0:
                     return near.back(Y), True
-                won, wanted = np.log(first / miss), np.log(first)
-                if not gamma > 0.0 or (count and count % _CG_CHECK == 0 and won * most < wanted * count):
-                    break
+                best, least = (Y, miss) if miss < least else (best, least)
+                won, wanted = np.log(first / least), np.log(first)
+                slow = count and count % _CG_CHECK == 0 and won * most < wanted * count
+                if slow or miss > _CG_LOST * least or not gamma > 0.0:
+                    return near.back(best), not slow and first >= _CG_NEAR * least
             image = near.product(direction)
             length = gamma / float((direction * image).sum())
             Y = Y + length * direction
@@ -123,7 +128,7 @@ class WeightSystem:
             z = near.inverse(rest)
             previous, gamma = gamma, float((rest * z).sum())
             direction = z + (gamma / previous) * direction
-        return near.back(Y), False
+        return near.back(best), False
 
 
 def cholesky(H: Array) -> Array:

@@ -22,7 +22,9 @@ of the tasks as its one mode; without a penalty, I - B nearly singular: not with
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -35,7 +37,7 @@ _ALIKE = 1.0  # mean square of H_t / alpha_t - Hbar in units of Hbar, per featur
 _CHEAP = 1e-2  # of the mean eigenvalue of P: modes that cost less are solved for exactly
 _MODES = 500
 """Largest number of unknowns of those modes together."""
-_SHIFT = 1e-14  # part of the diagonal of E that is added to it, so that it has a factor
+_UNSEEN = 1e-12  # of E's largest eigenvalue: below it there is no curvature, but for rounding
 
 
 class Preconditioner(Protocol):
@@ -138,8 +140,8 @@ class Apart:
     """(H_t + 2 coupling P_tt I)^-1, (T, d, d)."""
     modes: Array
     """U_m (T, m)."""
-    factor: Array
-    """That of E, (m d, m d)."""
+    common: Callable[[Array], Array]
+    """E^-1 of a vector, (m d,)."""
 
     @classmethod
     def of(cls, blocks: Array, K: Array, coupling: float) -> Apart:
@@ -155,15 +157,13 @@ class Apart:
         )
         E = E.transpose(0, 2, 1, 3)
         E[pairs[:, None], each, pairs[:, None], each] += 2.0 * coupling * np.maximum(values[:m], 0.0)[:, None]
-        E = np.ascontiguousarray(E).reshape(m * d, m * d)
-        E.flat[:: m * d + 1] *= 1.0 + _SHIFT
         return cls(
             blocks=blocks,
             K=K,
             coupling=coupling,
             own=np.asarray(np.linalg.inv(own), dtype=np.float64),
             modes=U,
-            factor=factored(E),
+            common=_solver(np.ascontiguousarray(E).reshape(m * d, m * d)),
         )
 
     def right(self, R: Array) -> Array:
@@ -178,7 +178,7 @@ class Apart:
     def inverse(self, Y: Array) -> Array:
         m, d = self.modes.shape[1], Y.shape[1]
         alone = (self.own @ Y[:, :, None])[:, :, 0]
-        common = solved(self.factor, (self.modes.T @ Y).ravel()).reshape(m, d)
+        common = self.common((self.modes.T @ Y).ravel()).reshape(m, d)
         found: Array = alone + self.modes @ common
         return found
 
@@ -187,3 +187,12 @@ class Apart:
 
     def back(self, Y: Array) -> Array:
         return Y
+
+
+def _solver(E: Array) -> Callable[[Array], Array]:
+    """E^-1 by its factor; where it has none, but on what no task sees in a mode that costs nothing."""
+    try:
+        return partial(solved, factored(E.copy()))
+    except np.linalg.LinAlgError:
+        inverse: Array = np.asarray(np.linalg.pinv(E, rcond=_UNSEEN, hermitian=True), dtype=np.float64)
+        return inverse.__matmul__

@@ -177,6 +177,7 @@ from checks.systems import (
     cheap_modes_are_solved_for,
     coordinates_are_those_of_the_system,
     equal_hessians_are_solved_at_once,
+    kernels_are_left_alone,
 )
 from checks.terms import (
     best_transfers,
@@ -238,6 +239,7 @@ __all__ = [
     "cheap_modes_are_solved_for",
     "coordinates_are_those_of_the_system",
     "equal_hessians_are_solved_at_once",
+    "kernels_are_left_alone",
     "points_follow_their_names",
     "another_family_reads_its_own_models",
     "a_workers_claim_is_judged",

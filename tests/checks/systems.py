@@ -68,3 +68,16 @@ def cheap_modes_are_solved_for() -> None:
         M[own, own] += np.linalg.inv(H[own, own])
     truth = M @ R.ravel()
     assert np.abs(near.inverse(R).ravel() - truth).max() <= 1e-8 * np.abs(truth).max()
+
+
+def kernels_are_left_alone() -> None:
+    """A feature that no task has and a mean at no cost: H has a kernel, and no right side in it."""
+    _, (blocks, _, R) = instances()
+    blocks, K = blocks.copy(), np.eye(T) - 1.0 / T
+    blocks[:, 2], blocks[:, :, 2] = 0.0, 0.0
+    H = written_out(blocks, K)
+    right = (H @ R.ravel()).reshape(R.shape)
+    size = np.full_like(R, 1e-11)
+    found, settled = WeightSystem(blocks=blocks, K=K, coupling=COUPLING)._conjugate_gradients(right, size)
+    assert settled and np.linalg.matrix_rank(H) == T * D - 1
+    assert np.abs(H @ found.ravel() - right.ravel()).max() <= 1e-10 and np.abs(found).max() <= 1e3
