@@ -721,6 +721,8 @@ OMEGA = (
     Fault("a residual that reaches nowhere", "certificate:_penalised", "off * reach", "off", c.bounds_of_penalties_with_kinks_hold),
     Fault("how far W may be is left out", "certificate:_penalised", "longest_of_no_higher_J(point, omega, problem.omega.Z, off) + ", "", c.bounds_of_penalties_with_kinks_hold),
     Fault("tasks closer than they are", "weights:Fused.spread", "math.sqrt(T) * value", "0.4 * value", c.radii_hold_all_that_a_penalty_allows),
+    Fault("a price without a coupling", "commands.settings:_without_price", '{**settings, "mu": 0.0} if alone else settings', "settings", c.mu_is_0_without_a_coupling),
+    Fault("no price at any coupling", "commands.settings:_without_price", "== 0.0", ">= 0.0", c.mu_is_0_without_a_coupling),
     Fault("coupling 0 without rho", "problem:Squares._alone", "1.0 if omega is None else float(omega.rho)", "1.0", c.bounds_of_single_tasks_hold),
     Fault("a bound that is J", "certificate:with_bound", "J - gain - room", "J - room", c.bounds_of_single_tasks_hold),
     Fault("an excess without the gap", "certificate:with_bound", "math.nextafter(upper - lower, math.inf)", "math.nextafter(upper - J, math.inf)", c.bounds_of_single_tasks_hold),

@@ -12,6 +12,7 @@ from checks.alone import (
     bounds_of_penalties_with_kinks_hold,
     bounds_of_single_tasks_hold,
     falling_losses_have_no_minimum,
+    mu_is_0_without_a_coupling,
     radii_hold_all_that_a_penalty_allows,
     what_all_tasks_share_is_bounded_by_their_rows,
     what_no_row_sees_costs_what_omega_says,
@@ -210,6 +211,7 @@ from checks.weights_exact import (
 )
 
 __all__ = [
+    "mu_is_0_without_a_coupling",
     "what_all_tasks_share_is_bounded_by_their_rows",
     "bounds_of_penalties_with_kinks_hold",
     "radii_hold_all_that_a_penalty_allows",

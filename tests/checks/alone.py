@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ from cases import Array, random_tasks
 
 from amtl_cvx.certificate import Certificate, certify
 from amtl_cvx.certificate.reach import longest_of_no_higher_J
+from amtl_cvx.commands.settings import resolve
 from amtl_cvx.losses import Logistic, Squared, SquaredHinge
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.tasks import TaskSet
@@ -162,3 +164,12 @@ def what_all_tasks_share_is_bounded_by_their_rows() -> None:
         assert reach >= np.linalg.norm(W[:4]) and (reach < 1e4 * (1.0 + far) ** 2)
         at = _judged(tasks, model, point.W)
         assert (at.global_lower or 0.0) <= least and not at.passes
+
+
+def mu_is_0_without_a_coupling() -> None:
+    """Whatever was said of it: the options of a run, of a problem, the default that looks for one."""
+    for recommended, words in (({}, {}), ({"mu": 0.3}, {}), ({}, {"mu": "0.2"}), ({"coupling": 0.0}, {})):
+        asked = Namespace(**({"coupling": "0"} if "coupling" not in recommended else {}), **words)
+        assert resolve(asked, recommended)["mu"] == 0.0
+    assert resolve(Namespace(coupling="1", mu="0.2"), {})["mu"] == "0.2"
+    assert resolve(Namespace(coupling="auto"), {})["mu"] == "auto"
