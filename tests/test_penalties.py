@@ -148,3 +148,32 @@ def test_long_predictors_on_a_cycle_are_the_reason_of_a_large_gap(rng: np.random
         and f"{np.linalg.norm(W[:, 0]):.1e}" in (found.reasons["gap_B"])
     )
     assert "gap_B" not in certify(tasks, model, W, np.zeros((3, 3))).reasons
+
+
+@pytest.mark.parametrize("tasks", [2, 3, 7, 20])
+def test_a_total_budget_never_starts_at_a_singular_graph(tasks: int) -> None:
+    """Nor near one, for any total: an even spread has row sums of 1 at total = T."""
+    for total in tasks * np.r_[np.linspace(0.1, 2.5, 49), 10.0]:
+        B = terms.TotalBudget(mu=0.0, total=float(total)).start(tasks)
+        assert B.min() >= 0.0 and not np.diag(B).any() and B.sum() == pytest.approx(total, rel=1e-14)
+        assert np.linalg.svd(np.eye(tasks) - B, compute_uv=False)[-1] >= 1e-2
+    start = terms.TotalBudget(mu=0.0).start(tasks)
+    assert (
+        start.sum() == pytest.approx(tasks, rel=1e-14) and np.roll(start, -1, axis=1).diagonal().min() >= 0.5
+    )
+
+
+@pytest.mark.parametrize("penalty", PENALTY_CASES, ids=penalty_id)
+def test_mu_max_is_where_an_edge_first_pays(penalty: TransferPenalty, rng: np.random.Generator) -> None:
+    """B = 0 stays where it is under the prox with the slope of B = 0, and just below mu_max no longer."""
+    W, losses = rng.normal(size=(3, 4)), rng.random(4) + 0.1
+    slope = W.T @ W
+    np.fill_diagonal(slope, 0.0)
+    gain = np.abs(slope) if penalty.feasible(4).signed else np.maximum(slope, 0.0)
+    if penalty.start(4).any():
+        with pytest.raises(ModelError, match="does not allow B = 0"):
+            penalty.mu_max(gain, losses)
+    elif penalty.name not in ("size-priced-l1", "squared", "my-group"):  # counts, no price, none of its own
+        limit = penalty.mu_max(gain, losses)
+        above, below = (replace(penalty, mu=k * limit) for k in (1.0 + 1e-9, 1.0 - 1e-6))  # type: ignore[type-var]
+        assert not above.prox(slope, 1.0, losses).any() and below.prox(slope, 1.0, losses).any()

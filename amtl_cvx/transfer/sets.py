@@ -26,6 +26,7 @@ import numpy as np
 from amtl_cvx.arrays import Array, Mask
 
 _EPS = float(np.finfo(np.float64).eps)
+_NEAR = 0.05  # smallest singular value of I - B with which a fit may start
 
 
 class FeasibleSet(abc.ABC):
@@ -237,13 +238,19 @@ class TotalSum(FeasibleSet):
         return [cp.sum(B) == self.limit(B.shape[0])]
 
     def start(self, T: int) -> Array:
-        """Every earlier task helps every later one alike: det(I - B) = 1, whatever the total.
+        """A cycle of at most .5 an edge, the rest from earlier to later tasks; I - B is not singular.
 
-        In the point nearest to 0 every row sums to total / T, as it does in a cycle with the rest spread
-        evenly: for total = T the vector of ones is in the kernel of I - B.
+        Rows that all sum to total / T, as in the point nearest to 0 or in a cycle with the rest spread
+        evenly, have the vector of ones in the kernel of I - B for total = T. Where the cycle makes I - B
+        nearly singular, all of the total goes from earlier to later tasks: det(I - B) = 1.
         """
-        earlier = np.triu(np.ones((T, T)), 1)
-        return self.project(earlier * (self.limit(T) / max(earlier.sum(), 1.0)))
+        limit, earlier = self.limit(T), np.triu(np.ones((T, T)), 1)
+        earlier /= max(earlier.sum(), 1.0)
+        share = min(0.5, limit / T)
+        B = share * np.roll(np.eye(T), 1, axis=1) + (limit - share * T) * earlier
+        if np.linalg.svd(np.eye(T) - B, compute_uv=False)[-1] < _NEAR:
+            B = limit * earlier
+        return self.project(B)
 
 
 def project_transfer(V: Array) -> Array:
