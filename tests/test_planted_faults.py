@@ -93,6 +93,7 @@ def test_every_planted_fault_is_caught(fault: Fault, monkeypatch: pytest.MonkeyP
         checks.forgeries,
         checks.least_on_a_grid,
         checks.best_transfers,
+        checks.fitted_tangents,
         checks.solved_with_omega,
         checks.enclosed,
         checks.penalty_fits,

@@ -24,11 +24,11 @@ from amtl_cvx import (
     fit,
 )
 from amtl_cvx.certificate import residuals
+from amtl_cvx.certificate.tangent import tangent_at
 from amtl_cvx.problem import Problem
 from amtl_cvx.refine import direct_step, engine_of
 from amtl_cvx.refine.b_step import AtomStep
 from amtl_cvx.refine.local import variables
-from amtl_cvx.refine.tangent import tangent_at
 from amtl_cvx.refine.variables import atom_variables
 from amtl_cvx.subproblems.numpy_steps import minimal_weights
 from amtl_cvx.tasks import TaskSet

@@ -10,7 +10,7 @@ near the point, c_k = x_k'w_t - kink_k, and along A dw = 0 J is as smooth as L, 
 means: the Hessian H of L, restricted to the kernel of A and to the edges, is positive definite, beside strict
 complementarity of rows and edges. H has no part from phi: it is that of the coupling and of the prices.
 
-In lengths (`local_model`), A with unit rows and singular values from sigma up, N a basis of its kernel:
+In lengths (`atom_model`), A with unit rows and singular values from sigma up, N a basis of its kernel:
 
     Newton step    dy = p + N q,    p = -A^+ c,    q = -(N'S N)^-1 N'(g + S p)
     v_k            moves by at most |row k of (A A')^-1 A| (|g| + |S| reach) over a_t s_t |x_k|, and by the
@@ -31,9 +31,9 @@ import numpy as np
 import scipy.linalg as sl
 
 from amtl_cvx.arrays import Array
+from amtl_cvx.certificate.atom_model import AtomModel
 from amtl_cvx.certificate.fenchel import fenchel, kinked_multipliers
 from amtl_cvx.certificate.figures import rounded_up
-from amtl_cvx.certificate.local_model import LocalModel
 from amtl_cvx.problem import Point
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -82,7 +82,7 @@ class HeldRows:
             ]
             ends = np.where(share > 0.5, high, low)
             slopes[:, t] = scale * (task.X.T @ np.where(held, 0.0, ends))
-        self.local = LocalModel(point, loss_gradient=slopes)
+        self.local = AtomModel(point, loss_gradient=slopes)
         self._restrict()
         pull = fenchel(point, u).pull + point.square_gradient_W
         self.gradient = np.r_[pull.T.ravel(), self.local.multipliers[self.local.free]] / self.local.root

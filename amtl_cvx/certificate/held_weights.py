@@ -25,8 +25,8 @@ import numpy as np
 import scipy.linalg as sl
 
 from amtl_cvx.arrays import Array
+from amtl_cvx.certificate.atom_model import AtomModel
 from amtl_cvx.certificate.figures import rounded_up
-from amtl_cvx.certificate.local_model import LocalModel
 from amtl_cvx.problem import Point
 
 _EPS = float(np.finfo(np.float64).eps)
@@ -57,7 +57,7 @@ class HeldWeights:
         omega = point.model.prox_omega
         assert omega is not None
         self.point, self.omega, self.h = point, omega, point.prox_rate
-        self.local = LocalModel(point)
+        self.local = AtomModel(point)
         self.root = self.local.root[: point.W.size]
         self.space = self._space(point)
         edges = np.eye(len(self.local.root) - len(self.root))

@@ -35,19 +35,20 @@ for problems with C^1,1 data, 1984.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from amtl_cvx.arrays import Array
+from amtl_cvx.certificate.atom_model import AtomModel
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.held import HeldRows
 from amtl_cvx.certificate.held_weights import HeldWeights
 from amtl_cvx.certificate.local_model import LocalModel
 from amtl_cvx.certificate.residuals import infeasibility
 from amtl_cvx.certificate.spectrum import local_eigenvalues, whole_eigenvalues
+from amtl_cvx.certificate.tangent_model import TangentModel
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.problem import Point
 
@@ -134,7 +135,7 @@ def second_order(point: Point) -> SecondOrder:
     small = point.reduced
     _refuse(small)
     held = held_at(small)
-    local = LocalModel(small) if held is None else held.local
+    local = _local(small) if held is None else held.local
     found = local_eigenvalues(local) if held is None else whole_eigenvalues(held.H, held.S, held.noise())
     smallest, noise = found.scaled, found.noise
     fall, direction = None, None
@@ -143,16 +144,15 @@ def second_order(point: Point) -> SecondOrder:
         fall, direction = local.descend(vector if held is None else held.N @ vector)
         direction = None if direction is None else (small.tasks.lift(direction[0]), direction[1])
     verdict, reason = _judge(local, held, smallest, noise, fall)
-    multipliers = local.multipliers[local.fixed]
     return SecondOrder(
         reduced_hessian_min=found.least,
         reduced_hessian_max=found.largest,
         scaled_hessian_min=smallest,
         definite=smallest > noise,
-        min_multiplier=float(multipliers.min(initial=math.inf)),
-        relative_multiplier=float(local.relative_multipliers().min(initial=math.inf)),
-        min_positive_B=float((local.x - local.atoms.lo)[local.free].min(initial=math.inf)),
-        free=point.W.size + int(local.free.sum()),
+        min_multiplier=local.least_multiplier,
+        relative_multiplier=local.relative_multiplier,
+        min_positive_B=local.least_distance,
+        free=point.W.size + len(local.slopes),
         held=0 if held is None else held.count,
         verdict=verdict,
         reason=reason,
@@ -168,18 +168,34 @@ def held_at(point: Point) -> HeldRows | HeldWeights | None:
     return None if point.model.loss.smooth else HeldRows(point)
 
 
+def _local(point: Point) -> LocalModel:
+    return TangentModel(point) if point.problem.atoms is None else AtomModel(point)
+
+
+def _has_margin(point: Point) -> bool:
+    transfer = point.model.transfer
+    return transfer.has_prox and transfer.margin(point.B, 1.0, point.weighted_losses) is not None
+
+
 def _refuse(point: Point) -> None:
     """Raise `NotCertifiable` where the Hessian of J is not known or too large."""
     atoms, tasks, model = point.problem.atoms, point.tasks, point.model
-    if atoms is None:
+    name = type(model.transfer).__name__
+    if atoms is None and not _has_margin(point):
         raise NotCertifiable(
-            f"{type(model.transfer).__name__} is no sum of prices and squares of edges above bounds: its"
-            " curvature is not known here, that of loss-weighted-l1 is"
+            f"{name} is no sum of prices and squares of edges above bounds, nor has it the method `margin`:"
+            " its curvature is not known here, that of loss-weighted-l1 is"
+        )
+    if atoms is None and not model.smooth_in_W:
+        raise NotCertifiable(
+            f"J has kinks in W and {name} is no sum of prices and squares of edges above bounds: the"
+            " curvature of J is known where one of the two is otherwise"
         )
     if (away := infeasibility(model, point.B)) > 0.0:
         asked = model.transfer.demands(tasks.T)
         raise NotCertifiable(f"B is {away:.2g} away from {asked}: clip it, then judge again")
-    free = tasks.T * tasks.d + int((point.coefficients > atoms.lo).sum())
+    moving = point.B != 0.0 if atoms is None else point.coefficients > atoms.lo
+    free = tasks.T * tasks.d + int(moving.sum())
     limit = UNKNOWNS_LIMIT if model.smooth_in_W else min(UNKNOWNS_LIMIT, WHOLE_LIMIT)
     if free > limit:
         raise NotCertifiable(

@@ -28,7 +28,7 @@ import numpy as np
 import scipy.linalg as sl
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.certificate.local_model import LocalModel
+from amtl_cvx.certificate.atom_model import AtomModel
 from amtl_cvx.certificate.second_order import WHOLE_LIMIT, held_at
 from amtl_cvx.problem import Point
 from amtl_cvx.problem.active_set import best_edges
@@ -163,11 +163,11 @@ def _steps(point: Point, *, least: float) -> Iterator[Point]:
             break
 
 
-def _expanded(point: Point) -> tuple[LocalModel, Array | None, Array, Array]:
+def _expanded(point: Point) -> tuple[AtomModel, Array | None, Array, Array]:
     """J around the point in lengths: N where W is held to it, S and the gradient there."""
     held = held_at(point)
     if held is None:
-        local = LocalModel(point)
+        local = AtomModel(point)
         gradient = np.r_[point.gradient_W.T.ravel(), local.multipliers[local.free]] / local.root
         return local, None, local.S, gradient
     return held.local, held.N, held.S, held.N.T @ held.gradient

@@ -1,89 +1,24 @@
-r"""Newton steps for a penalty that has a prox alone: on (W, tangent of B), found by differencing the prox.
+r"""Newton steps for a penalty that has a prox alone: on (W, tangent of B).
 
-At a point with W = W*(B), V = B - G/h and B+ = prox(V), G = -2 lam W'(W - W B): the derivative D of the prox
-at V is symmetric with eigenvalues in [0, 1] (Moreau), its range the tangent space of what B+ keeps (its zero
-rows, a spent budget). Along an eigenvector z of eigenvalue e > 0
-
-    curvature of R   h (1/e - 1)                    slope of R   z'h (V - B+)
-    d slope / d l    -h z'(d prox / d l) / e
-
-so that Newton's method on (W, B+ + Z y) needs nothing else of the penalty. Entries of B+ that are 0 stay so
-nearby: their rows of D are 0, and as D is symmetric their columns, so that it is found from differences in
-the others alone. Where every move of these is a tangent (no budget is spent), R is smooth in them, and a step
-minimises the model exactly over B >= 0, as for penalties with prices: what wants to enter is above 0 in B+,
-and entries leave by the dozen. A step is taken only if J does not rise; what it leaves undone (a row that
-enters, a budget that is met) the exact rounds of the alternation do.
+At a point with W = W*(B) B+ is a prox step from B, and its moves are B+ + Z y, with slopes, curvature and
+rates from the prox (`certificate.tangent`): Newton's method on (W, B+ + Z y) needs nothing else of the
+penalty. Where every move of the entries of B+ that are not 0 is a tangent (no budget is spent), R is smooth
+in them, and a step minimises the model exactly over B >= 0, as for penalties with prices: what wants to enter
+is above 0 in B+, and entries leave by the dozen. A step is taken only if J does not rise; what it leaves
+undone (a row that enters, a budget that is met) the exact rounds of the alternation do.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from amtl_cvx.arrays.cholesky import solved
+from amtl_cvx.certificate.tangent import tangent_at
 from amtl_cvx.problem import Point
 from amtl_cvx.refine.variables import Variables, coupling_blocks, free_part
 from amtl_cvx.subproblems.kinks import free_directions
 from amtl_cvx.subproblems.numpy_steps import cholesky
 from amtl_cvx.tasks import Array
-
-_DIFFERENCE = 1e-6  # relative step of differences
-_LEAST = 1e-5  # eigenvalues of the prox below which a direction is not free
-
-
-class Tangent(NamedTuple):
-    """Directions in which B+ may move, and the penalty along them."""
-
-    B: Array
-    """B+ (T, T)"""
-    Z: Array
-    """(k, T, T), orthonormal."""
-    slope: Array
-    """Derivative of R along each, (k,)."""
-    curvature: Array
-    """(k,), >= 0"""
-    rates: Array
-    """Derivative of the slopes in the weighted losses, (k, T)."""
-
-
-def tangent_at(point: Point) -> Tangent:
-    """The tangent space at a point, from differences of the prox."""
-    model = point.model
-    transfer, T = model.transfer, point.tasks.T
-    losses = point.weighted_losses
-    h = 2.0 * model.coupling * float(np.linalg.norm(point.W, 2)) ** 2 or 1.0  # no step raises J
-    V = point.B - point.coupling_gradient_B / h
-    after = transfer.prox(V, 1.0 / h, losses)
-    places = np.flatnonzero(after)
-
-    def found(move: Array | float, losses: Array) -> Array:
-        return transfer.prox(V + move, 1.0 / h, losses).ravel()[places]
-
-    size = _DIFFERENCE * np.maximum(np.abs(V).max(axis=1), 1e-300)
-    D = np.empty((len(places), len(places)))
-    for column, place in enumerate(places):
-        move = np.zeros((T, T))
-        move.flat[place] = step = size[place // T]
-        D[:, column] = (found(move, losses) - found(-move, losses)) / (2.0 * step)
-    values, vectors = np.linalg.eigh(0.5 * (D + D.T))
-    free = values > _LEAST
-    e, F = np.minimum(values[free], 1.0), vectors[:, free].T
-    Z = np.zeros((len(F), T, T))
-    Z.reshape(len(F), T * T)[:, places] = F  # also where there is none
-    rates = np.empty((len(F), T))
-    for u in range(T):
-        shift = np.zeros(T)
-        shift[u] = _DIFFERENCE * max(float(losses[u]), float(losses.mean()), 1e-300)
-        low, high = np.maximum(losses - shift, 0.0), losses + shift
-        rates[:, u] = -h * (F @ (found(0.0, high) - found(0.0, low))) / (high - low)[u] / e
-    return Tangent(
-        B=after,
-        Z=Z,
-        slope=h * np.einsum("kst,st->k", Z, V - after),
-        curvature=h * (1.0 / e - 1.0),
-        rates=rates,
-    )
 
 
 def tangent_variables(point: Point) -> Variables:

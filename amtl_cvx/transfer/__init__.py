@@ -46,6 +46,7 @@ from typing import Any
 from amtl_cvx.plugins import Plugins, check_weight
 from amtl_cvx.transfer.atoms import Atoms, atoms_of
 from amtl_cvx.transfer.base import TransferPenalty, check_mu
+from amtl_cvx.transfer.budget_sets import DegreeHull, RowBudgets, TotalSum
 from amtl_cvx.transfer.budgets import DegreeCap, RowBudget, TotalBudget
 from amtl_cvx.transfer.linear import L1, LossWeightedL1, RowPriced, SizePricedL1, Symmetric
 from amtl_cvx.transfer.listed import Forbidden, Ordered, Required
@@ -53,13 +54,10 @@ from amtl_cvx.transfer.norms import SourceGroupL2, TargetGroupL2
 from amtl_cvx.transfer.sets import (
     AnySign,
     AtLeast,
-    DegreeHull,
     FeasibleSet,
     Masked,
     Mutual,
     Orthant,
-    RowBudgets,
-    TotalSum,
     project_transfer,
 )
 from amtl_cvx.transfer.signed import SignedL1

@@ -61,6 +61,14 @@ class TransferPenalty(abc.ABC):
         """
         return None
 
+    def margin(self, V: Array, step: float, losses: Array) -> float | None:
+        """How far V (T, T) may move, entry by entry, before the prox keeps other zeros, groups or budgets.
+
+        Where no entry of V moves by as much, nor `step` times the price of an edge or group, the prox at V is
+        smooth and keeps what it keeps. None where it is not known: then the curvature of J cannot be judged.
+        """
+        return None
+
     @property
     def has_prox(self) -> bool:
         """Whether `prox` can be asked; without it there is no first-order residual of B, and no C2."""

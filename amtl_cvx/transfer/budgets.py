@@ -24,8 +24,9 @@ from amtl_cvx.errors import ModelError
 from amtl_cvx.plugins import check_weight
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer.base import check_mu
+from amtl_cvx.transfer.budget_sets import DegreeHull, RowBudgets, TotalSum
 from amtl_cvx.transfer.linear import RowPriced
-from amtl_cvx.transfer.sets import DegreeHull, RowBudgets, TotalSum, project_transfer
+from amtl_cvx.transfer.sets import project_transfer
 
 
 @dataclass(frozen=True, kw_only=True)

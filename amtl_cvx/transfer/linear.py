@@ -50,6 +50,10 @@ class RowPriced(TransferPenalty):
         D = S - self.prices(losses)[:, None]
         return 0.0 if (D[allowed] <= 0.0).all() else np.inf
 
+    def margin(self, V: Array, step: float, losses: Array) -> float | None:
+        found = self.feasible(len(V)).margin(V - step * self.prices(losses)[:, None])
+        return None if found is None else 0.5 * found  # V and the prices may both move
+
     def atoms(self, T: int) -> Atoms | None:
         allowed = self.feasible(T).allowed(T)
         if allowed is None:

@@ -79,6 +79,9 @@ class SourceGroupL2(TransferPenalty):
         sizes = np.linalg.norm(project_transfer(S), axis=1)
         return 0.0 if (sizes <= self._prices(losses)).all() else np.inf
 
+    def margin(self, V: Array, step: float, losses: Array) -> float:
+        return group_margin(V, step * self._prices(losses))
+
     def mu_max(self, gain: Array, losses: Array) -> float:
         sizes = np.linalg.norm(gain, axis=1)
         return float((sizes / losses if self.weighted else sizes).max(initial=0.0))
@@ -140,8 +143,23 @@ class TargetGroupL2(TransferPenalty):
         sizes = np.linalg.norm(project_transfer(S), axis=0)
         return 0.0 if (sizes <= self.mu).all() else np.inf
 
+    def margin(self, V: Array, step: float, losses: Array) -> float:
+        return group_margin(V.T, np.full(len(V), step * self.mu))
+
     def mu_max(self, gain: Array, losses: Array) -> float:
         return float(np.linalg.norm(gain, axis=0).max(initial=0.0))
 
     def weights(self, B: Array) -> Array:
         return np.zeros(len(B))
+
+
+def group_margin(V: Array, limits: Array) -> float:
+    """How far V and the limits (T,) may move before other rows of max(V, 0) are longer than their limit.
+
+    Nor an entry of such a row changes its sign.
+    """
+    P, off = project_transfer(V), ~np.eye(len(V), dtype=bool)
+    excess = np.linalg.norm(P, axis=1) - limits
+    rows = np.abs(excess) / (1.0 + np.sqrt(max(len(V) - 1, 1)))
+    entries = np.where(off & (excess > 0.0)[:, None], np.abs(V), np.inf)
+    return float(min(rows.min(), entries.min()))

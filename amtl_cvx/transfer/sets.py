@@ -5,13 +5,11 @@
     AtLeast      B >= lo on some edges
     Mutual       B = B'
     AnySign      entries of any sign
-    RowBudgets   sum_t B[s, t] <= limit: what a task may give
-    DegreeHull   B <= cap, sum_t B[s, t] <= degree cap: the hull of rows with `degree` entries up to `cap`
-    TotalSum     sum B = total
 
-Every set is convex and closed, has a projection that leaves its own points exactly as they are, and a start
-from which an alternation can begin: B = 0 where that is feasible. `constraints` are those besides B >= 0 and
-a zero diagonal, which every problem has built in; a set with `signed` has no B >= 0.
+and those of `budget_sets`. Every set is convex and closed, has a projection that leaves its own points
+exactly as they are, and a start from which an alternation can begin: B = 0 where that is feasible.
+`constraints` are those besides B >= 0 and a zero diagonal, which every problem has built in; a set with
+`signed` has no B >= 0.
 """
 
 from __future__ import annotations
@@ -24,9 +22,6 @@ import cvxpy as cp
 import numpy as np
 
 from amtl_cvx.arrays import Array, Mask
-
-_EPS = float(np.finfo(np.float64).eps)
-_NEAR = 0.05  # smallest singular value of I - B with which a fit may start
 
 
 class FeasibleSet(abc.ABC):
@@ -50,6 +45,10 @@ class FeasibleSet(abc.ABC):
 
     def allowed(self, T: int) -> Mask | None:
         """(T, T): the entries that are free, where the set is B >= 0 on these and 0 elsewhere; else None."""
+        return None
+
+    def margin(self, V: Array) -> float | None:
+        """How far V may move, entry by entry, before its projection is on another face; None: not known."""
         return None
 
     @property
@@ -149,140 +148,8 @@ class Mutual(FeasibleSet):
         return [B == B.T]
 
 
-@dataclass(frozen=True)
-class RowBudgets(FeasibleSet):
-    """``{B >= 0, diag(B) = 0, sum_t B[s, t] <= limit}``."""
-
-    words: ClassVar[str] = "B >= 0, diag(B) = 0, row sums within the budget"
-    limit: float
-
-    def project(self, V: Array) -> Array:
-        B = project_transfer(V)
-        over = B.sum(axis=1) > self.limit
-        if over.any():
-            B[over] = capped_rows(B[over], self.limit)
-        return B
-
-    def constraints(self, B: cp.Expression) -> list[cp.Constraint]:
-        return [cp.sum(B, axis=1) <= self.limit]
-
-
-@dataclass(frozen=True)
-class DegreeHull(FeasibleSet):
-    """``{0 <= B <= cap, diag(B) = 0, sum_t B[s, t] <= degree cap}``.
-
-    The convex hull of the rows with at most `degree` entries, each at most `cap`: its own rows can have more.
-    """
-
-    words: ClassVar[str] = "B >= 0, diag(B) = 0, entries within the cap, row sums within degree times the cap"
-    degree: int
-    cap: float
-
-    @property
-    def most(self) -> int:
-        return self.degree
-
-    def project(self, V: Array) -> Array:
-        B = np.minimum(project_transfer(V), self.cap)
-        limit = self.degree * self.cap
-        over = B.sum(axis=1) > limit
-        if over.any():
-            B[over] = capped_rows(project_transfer(V)[over], limit, cap=self.cap)
-        return B
-
-    def constraints(self, B: cp.Expression) -> list[cp.Constraint]:
-        return [self.cap >= B, cp.sum(B, axis=1) <= self.degree * self.cap]
-
-
-@dataclass(frozen=True)
-class TotalSum(FeasibleSet):
-    """``{B >= 0, diag(B) = 0, sum B = total}``, T if `total` is None; the sum to within its rounding."""
-
-    words: ClassVar[str] = "B >= 0, diag(B) = 0, entries that sum to the total"
-    total: float | None
-
-    def limit(self, T: int) -> float:
-        """The sum of all entries."""
-        return float(T) if self.total is None else self.total
-
-    def project(self, V: Array) -> Array:
-        return self.nearest(V, 1.0)
-
-    def nearest(self, V: Array, step: float | Array) -> Array:
-        """The point B of the set with the least ``sum (B - V)^2 / step``, `step` a number or (T, 1).
-
-        It is max(V - step tau, 0), whose sum falls with tau: breakpoints V / step, sorted.
-        """
-        limit, B = self.limit(len(V)), project_transfer(V)
-        if np.array_equal(B, V) and self._within(B, limit):
-            return B
-        off = ~np.eye(len(V), dtype=bool)
-        steps = np.broadcast_to(step, V.shape)[off]
-        breaks = V[off] / steps
-        breaks -= breaks.max()  # of large V only the differences count
-        order = np.argsort(-breaks)
-        taus = (np.cumsum((steps * breaks)[order]) - limit) / np.cumsum(steps[order])
-        tau = taus[np.count_nonzero(breaks[order] > taus) - 1]
-        B[off] = steps * np.maximum(breaks - tau, 0.0)
-        for _ in range(3):
-            if self._within(B, limit):
-                break
-            B *= limit / B.sum()
-        return B
-
-    @staticmethod
-    def _within(B: Array, limit: float) -> bool:
-        return abs(float(B.sum()) - limit) <= 4.0 * _EPS * limit
-
-    def constraints(self, B: cp.Expression) -> list[cp.Constraint]:
-        return [cp.sum(B) == self.limit(B.shape[0])]
-
-    def start(self, T: int) -> Array:
-        """A cycle of at most .5 an edge, the rest from earlier to later tasks; I - B is not singular.
-
-        Rows that all sum to total / T, as in the point nearest to 0 or in a cycle with the rest spread
-        evenly, have the vector of ones in the kernel of I - B for total = T. Where the cycle makes I - B
-        nearly singular, all of the total goes from earlier to later tasks: det(I - B) = 1.
-        """
-        limit, earlier = self.limit(T), np.triu(np.ones((T, T)), 1)
-        earlier /= max(earlier.sum(), 1.0)
-        share = min(0.5, limit / T)
-        B = share * np.roll(np.eye(T), 1, axis=1) + (limit - share * T) * earlier
-        if np.linalg.svd(np.eye(T) - B, compute_uv=False)[-1] < _NEAR:
-            B = limit * earlier
-        return self.project(B)
-
-
 def project_transfer(V: Array) -> Array:
     """The nearest matrix with B >= 0 and diag(B) = 0."""
     B = np.maximum(V, 0.0)
     np.fill_diagonal(B, 0.0)
-    return B
-
-
-def capped_rows(P: Array, limit: float, *, cap: float = np.inf) -> Array:
-    """The nearest rows in [0, cap] with sum `limit` to rows P >= 0 (k, T) that sum to more when cut at `cap`.
-
-    B = min(max(P - tau, 0), cap): an entry begins to count at tau = P and stops at tau = P - cap. The sums as
-    computed are at most the limit. Source: Held, Wolfe, Crowder, Validation of subgradient optimization, 1974
-    (thresholds from the sorted entries).
-    """
-    breaks, signs = P, np.ones_like(P)
-    if np.isfinite(cap):
-        breaks, signs = np.hstack([P, P - cap]), np.hstack([signs, -signs])
-    order = np.argsort(-breaks, axis=1, kind="stable")
-    ordered, signs = np.take_along_axis(breaks, order, axis=1), np.take_along_axis(signs, order, axis=1)
-    counts, sums = np.cumsum(signs, axis=1), np.cumsum(signs * ordered, axis=1)
-    slack = 4.0 * _EPS * (limit + P.max(axis=1, keepdims=True))  # where as many entries as fit are at the cap
-    last = np.count_nonzero(sums - counts * ordered < limit - slack, axis=1) - 1
-    each = np.arange(len(P))
-    few, tau = counts[each, last], ordered[each, last]
-    tau = np.divide(sums[each, last] - limit, few, out=tau, where=few > 0.0)
-    B: Array = np.clip(P - tau[:, None], 0.0, cap)
-    for _ in range(3):  # rounding may leave a sum above the limit
-        sums = B.sum(axis=1)
-        above = sums > limit
-        if not above.any():
-            break
-        B[above] *= (limit / sums[above] * (1.0 - 2.0 * _EPS))[:, None]
     return B

@@ -180,6 +180,13 @@ from checks.systems import (
     equal_hessians_are_solved_at_once,
     kernels_are_left_alone,
 )
+from checks.tangents import (
+    curvature_on_faces_is_that_of_J,
+    fitted_tangents,
+    margins_keep_what_the_prox_keeps,
+    points_off_their_face_are_no_minimum,
+    prices_in_another_guise_are_judged_alike,
+)
 from checks.terms import (
     best_transfers,
     gap_of_every_penalty_holds,
@@ -213,6 +220,11 @@ from checks.weights_exact import (
 __all__ = [
     "mu_is_0_without_a_coupling",
     "what_all_tasks_share_is_bounded_by_their_rows",
+    "curvature_on_faces_is_that_of_J",
+    "fitted_tangents",
+    "margins_keep_what_the_prox_keeps",
+    "points_off_their_face_are_no_minimum",
+    "prices_in_another_guise_are_judged_alike",
     "bounds_of_penalties_with_kinks_hold",
     "radii_hold_all_that_a_penalty_allows",
     "without_a_prox_of_omega_no_first_order_point",

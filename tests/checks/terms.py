@@ -12,11 +12,11 @@ from cases import Array, random_tasks
 from penalty_cases import CASES, COUNTS
 
 from amtl_cvx.certificate.conjugate import conjugate_gap
+from amtl_cvx.certificate.tangent import tangent_at
 from amtl_cvx.errors import ModelError
 from amtl_cvx.plugins import Plugins
 from amtl_cvx.problem import Model, Problem
 from amtl_cvx.refine.b_step import AtomStep, ColumnStep
-from amtl_cvx.refine.tangent import tangent_at
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import (
     L1,
@@ -172,7 +172,8 @@ def tangents_have_the_slope_and_curvature_of_the_penalty() -> None:
         best, losses = np.where(solved > 1e-6, solved, 0.0), model.losses(tasks, W)
         tangent = tangent_at(Problem(tasks, model).at(W, best))
         assert 0 < len(tangent.Z) == np.count_nonzero(best) < 6
-        for Z, slope, curvature, rates in zip(*tangent[1:], strict=True):
+        parts = (tangent.Z, tangent.slope, tangent.curvature, tangent.rates)
+        for Z, slope, curvature, rates in zip(*parts, strict=True):
             for h, order, found in ((1e-4, 1, slope), (1e-3, 2, curvature)):
                 low, here, high = (
                     float(_literal(model.transfer, cp.Constant(tangent.B + k * h * Z), losses)[0].value)
