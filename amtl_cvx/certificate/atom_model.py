@@ -40,7 +40,7 @@ class AtomModel(LocalModel):
         self.least_multiplier = float(self.multipliers[self.fixed].min(initial=math.inf))
         self.relative_multiplier = float(self.relative_multipliers().min(initial=math.inf))
         self.least_distance = float((self.x - atoms.lo)[self.free].min(initial=math.inf))
-        super().__init__(point, loss_gradient=loss_gradient)
+        LocalModel.__init__(self, point, loss_gradient=loss_gradient)
 
     def blocks(self, point: Point) -> tuple[Array, Array]:
         return atom_blocks(point, np.flatnonzero(self.free), self.loss_gradient)
