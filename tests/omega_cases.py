@@ -43,7 +43,9 @@ def literal(omega: WeightPenalty, W: Array) -> float:
     if isinstance(omega, L21):
         return rho * sum(sum(w * w for w in row) ** 0.5 for row in rows)
     if isinstance(omega, TraceNorm | TraceNormSquared):
-        total = float(np.sqrt(np.maximum(np.linalg.eigvalsh(W.T @ W), 0.0)).sum())
+        d, T = W.shape
+        both = np.block([[np.zeros((d, d)), W], [W.T, np.zeros((T, T))]])  # eigenvalues: +- singular values
+        total = 0.5 * float(np.abs(np.linalg.eigvalsh(both)).sum())
         return rho * total if isinstance(omega, TraceNorm) else rho * total**2
     if isinstance(omega, Fused):
         order = omega.order or range(W.shape[1])

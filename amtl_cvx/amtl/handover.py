@@ -42,9 +42,10 @@ def _imbalance(run: Run) -> float:
     After a B-step nothing else is left. Entries in small units follow late; on the basin they have no say,
     and the certificate waits for them.
     """
-    if not run.point.model.smooth_in_W:
+    if not run.point.model.loss.smooth:
         return run.history[-1].relative
     tasks, squares = run.tasks, run.point.square_gradient_W
+    squares = squares if run.point.model.prox_omega is None else squares + run.point.subgradient_W
     slopes = (run.point.loss_gradient, run.problem.slopes_at_zero)
     pulls = [run.point.loss_weight * slope for slope in slopes]
     terms = [np.abs(tasks.lift(term)).max(axis=0) for term in (squares, *pulls)]

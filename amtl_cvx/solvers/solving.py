@@ -25,6 +25,8 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "OSQP": {"eps_abs": 1e-9, "eps_rel": 1e-9, "polishing": True, "max_iter": 10_000},
     "SCS": {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 50_000},
 }
+_ENOUGH: Mapping[Step, float] = {"B-cone": 1e-9, "W-omega": 1e-7}
+"""What is asked of Clarabel: a B-step ends at 1e-10, more costs a fallback; NumPy goes on from a W-step."""
 _TIME_LIMITS = {"CLARABEL": "time_limit", "OSQP": "time_limit", "SCS": "time_limit_secs"}
 _LENGTH = {"CLARABEL": "c", "OSQP": "q", "SCS": "c"}  # which of CVXPY's data is as long as an answer
 _ANSWERS = (cp.OPTIMAL, cp.OPTIMAL_INACCURATE, cp.USER_LIMIT)
@@ -118,11 +120,8 @@ def _has_values(problem: cp.Problem) -> bool:
 
 def _options(name: str, step: Step, problem: cp.Problem, limit: float) -> Mapping[str, Any]:
     options = {**_OPTIONS[name], _TIME_LIMITS[name]: OWN_LIMIT * limit}
-    if name == "CLARABEL" and step in (
-        "B-cone",
-        "W-omega",
-    ):  # these end at 1e-10; asking for more costs a fallback
-        options |= dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9)
+    if name == "CLARABEL" and step in _ENOUGH:
+        options |= dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), _ENOUGH[step])
     if name == "CLARABEL":
         options["direct_solve_method"] = "faer" if unknowns(problem) >= FAER_SIZE else "qdldl"
     return options

@@ -201,7 +201,8 @@ class _Model:
         ahead = V - self.slope(V) / h
         V, (N, values) = self.omega.prox(ahead, 1.0 / h), self.omega.tangent(ahead, 1.0 / h)
         if len(values):
-            pull = N.T @ (self.slope(V) + h * (ahead - V)).T.ravel()
+            Z = self.omega.subgradient(ahead, 1.0 / h)  # h (ahead - V) would be that but for rounding
+            pull = N.T @ (self.slope(V) + Z).T.ravel()
             curved = along(N, self.blocks, self.K, self.coupling) + np.diag(h * (1.0 / values - 1.0))
             with contextlib.suppress(np.linalg.LinAlgError):  # flat to the last digit: prox steps go on
                 V = V - (N @ solved(factored(curved), pull)).reshape(V.shape[::-1]).T
