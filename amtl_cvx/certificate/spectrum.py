@@ -39,9 +39,9 @@ def local_eigenvalues(local: LocalModel) -> Eigenvalues:
 
 def whole_eigenvalues(H: Array, S: Array, noise: float) -> Eigenvalues:
     """Those of whole matrices."""
+    raw = sl.eigvalsh(H, check_finite=False) if len(H) else [math.inf]
     if not len(S):
         return Eigenvalues(math.inf, math.inf, math.inf, noise, lambda: np.empty(0))
-    raw = sl.eigvalsh(H, check_finite=False)
     smallest = float(sl.eigvalsh(S, check_finite=False)[0])
 
     def lowest() -> Array:
