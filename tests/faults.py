@@ -317,7 +317,7 @@ SECOND_ORDER = (
     Fault("multipliers by their size", "certificate:AtomModel.touching", "(q > moved).all()", "(np.abs(q) > moved).all()", c.missing_edge_is_no_minimum),
     Fault("multipliers with the sign lost", "certificate:AtomModel.__init__", "float(self.multipliers[self.fixed].min(", "float(np.abs(self.multipliers[self.fixed]).min(", c.missing_edge_is_no_minimum),
     Fault("no row is held", "certificate:HeldRows.__init__", "held = moves & (share", "held = moves & (share > 9) & (share", HELD),
-    Fault("held rows may move", "certificate:HeldRows._restrict", "self.S = self.N.T @ local.S @ self.N", "self.S, self.N = local.S, np.eye(len(local.S))", HELD),
+    Fault("held rows may move", "certificate:HeldRows._restrict", "self.S = self.N.T @ local.S @ self.N", "self.S = local.S[: self.N.shape[1], : self.N.shape[1]]", HELD),
     Fault("curvature off the kinks", "certificate:HeldRows._restrict", "self.H = raw.T @ local.H @ raw", "self.H = local.H", HELD),
     Fault("held rows leave", "certificate:HeldRows.touching", "self._leaving(reach) or ", "", HELD),
     Fault("rows reach their kinks", "certificate:HeldRows.touching", " or self._reaching(reach)", "", HELD),
