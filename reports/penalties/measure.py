@@ -107,7 +107,7 @@ ENTRIES = tuple(PENALTIES)[:10]
 PRICES: dict[str, dict[str, float]] = {
     "pilot15": {},
     "digits": {"l1": 0.01, "source-group-l2, not weighted": 0.01, "target-group-l2": 0.01},
-    "hard20": {"source-group-l2": 0.01, "source-group-l2, not weighted": 0.01, "target-group-l2": 0.01},
+    "hard20": {},
 }
 """mu where it is not that of AMTL: prices without a loss are in other units, and groups pay less."""
 GOALS: dict[str, tuple[float, float, float]] = {
