@@ -21,8 +21,8 @@ def linear_prices(transfer: TransferPenalty, T: int) -> list[tuple[float, float]
     at_zero = transfer.row_prices(np.zeros(T))
     if at_zero is None:
         raise NotCertifiable(
-            f"{type(transfer).__name__} is not linear in B above bounds (it has a norm, or a budget that edges"
-            " share): proofs need a transfer penalty with prices"
+            f"{type(transfer).__name__} is not linear in B above bounds (it has a norm, or a budget that"
+            " edges share): proofs need a transfer penalty with prices"
         )
     at_unit = np.array([transfer.row_prices(unit) for unit in np.eye(T)])
     own = np.diag(at_unit)
