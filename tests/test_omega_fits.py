@@ -15,7 +15,7 @@ from omega_cases import KINKED
 from amtl_cvx import Hinge, Logistic, LossWeightedL1, Model, Options, Problem, Solution, Squared, certify, fit
 from amtl_cvx.certificate import residuals, weight_evidence
 from amtl_cvx.errors import ModelError
-from amtl_cvx.losses import Huber, Loss
+from amtl_cvx.losses import Huber, Loss, SquaredHinge
 from amtl_cvx.problem import Point
 from amtl_cvx.report.tables import tiles
 from amtl_cvx.subproblems import Problems, TaskWeightStep, WeightStep, compile_weight_step
@@ -180,6 +180,15 @@ def test_a_high_price_leaves_nothing(omega: WeightPenalty, rng: np.random.Genera
         assert found.certificate.passes
         none = found.W if omega.name != "fused" else np.diff(found.W, axis=1)
         assert np.abs(none).max() <= (1e-3 if omega.name == "trace-squared" else 0.0)
+
+
+def test_features_in_all_units_have_their_last_digits(rng: np.random.Generator) -> None:
+    """Curvatures of 1e-6 beside 1e6: what a prox step subtracts is rounding for the small ones."""
+    tasks = tasks_for(SquaredHinge(), rng, d=3, counts=(9, 14, 11))
+    scaled = TaskSet.from_arrays([t.X * [1e-2, 1e3, 1e-3] for t in tasks], [t.y for t in tasks])
+    for omega in (L1(rho=0.01), L21(rho=0.01)):
+        point = Problem(scaled, model_of(omega, loss=SquaredHinge())).at(np.zeros((3, 3)), np.zeros((3, 3)))
+        assert residuals(minimised(point)).relative_W <= 1e-12
 
 
 def test_what_cannot_be_had_is_refused(rng: np.random.Generator) -> None:
