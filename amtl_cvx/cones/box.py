@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from amtl_cvx.arrays import Array, Mask
 
+_SHORT, _FEW = 6, 4  # entries of a row, and rows of the same entries or of one variable, that are summed
 SLACK = 1e-9
 """By which a side of the box is let out, far more than rounding."""
 
@@ -65,15 +66,37 @@ def lower_epigraphs(A: sp.csr_array, b: Array, free: Mask, low: Array, high: Arr
 
 
 def opposite_sums(G: sp.csr_array, h: Array) -> tuple[sp.csr_array, Array]:
-    """Sums of two rows of two entries that are opposite in one: of |s| <= t that t >= 0, (k, N) and (k,)."""
-    short = np.flatnonzero(np.diff(G.indptr) == 2)
-    places: dict[tuple[int, int], list[int]] = {}
-    for i in short:
-        first, second = G.indices[G.indptr[i] : G.indptr[i] + 2]
-        places.setdefault((min(first, second), max(first, second)), []).append(int(i))
-    pairs = [(i, j) for rows in places.values() for i in rows for j in rows if i < j]
+    """Sums of two short rows of the same entries: of |s| <= t that t >= 0, (k, N) and (k,)."""
+    places: dict[tuple[int, ...], list[int]] = {}
+    for i in np.flatnonzero((np.diff(G.indptr) >= 2) & (np.diff(G.indptr) <= _SHORT)):
+        entries = sorted(G.indices[G.indptr[i] : G.indptr[i + 1]].tolist())
+        places.setdefault(tuple(entries), []).append(int(i))
+    pairs = [(i, j) for rows in places.values() for i in rows[:_FEW] for j in rows[:_FEW] if i < j]
     if not pairs:
         return sp.csr_array((0, G.shape[1])), np.zeros(0)
     one, other = (np.array(each) for each in zip(*pairs, strict=True))
     sums = sp.csr_array(G[one] + G[other])
     return sums, h[one] + h[other]
+
+
+def priced_sums(G: sp.csr_array, h: Array, q: Array, level: float) -> tuple[sp.csr_array, Array]:
+    """q'x <= level with variables of cost > 0 that have a bound replaced by what a row puts them above.
+
+    The first row of each, then the second, and so on: of a sum of t_i >= 0, t_i >= v_i - s that s is bounded.
+    """
+    entries = sp.coo_array(G)
+    alone = np.diff(G.indptr)[entries.coords[0]] == 1
+    bounded = np.isin(entries.coords[1], entries.coords[1][alone & (entries.data < 0.0)])
+    held = (entries.data < 0.0) & (q[entries.coords[1]] > 0.0) & bounded
+    row, column, a = entries.coords[0][held], entries.coords[1][held], entries.data[held]
+    order = np.lexsort((row, column))
+    row, column, a = row[order], column[order], a[order]
+    starts = np.searchsorted(column, column)
+    turn = np.arange(len(column)) - starts
+    rows, sides = [q[None]], [level]
+    for number in range(min(int(turn.max(initial=-1)) + 1, _FEW)):
+        taken = turn == number
+        share = q[column[taken]] / -a[taken]
+        rows.append((q + sp.csr_array(G[row[taken]]).T @ share)[None])
+        sides.append(level + float(h[row[taken]] @ share))
+    return sp.csr_array(np.vstack(rows)), np.array(sides)

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from amtl_cvx.arrays import Array, Indices
-from amtl_cvx.cones.box import SLACK, lower_epigraphs, most, opposite_sums, tighten
+from amtl_cvx.cones.box import SLACK, lower_epigraphs, most, opposite_sums, priced_sums, tighten
 
 _EPS = float(np.finfo(np.float64).eps)
 _ROUNDS = 30  # of tightening; a program is a few atoms deep
@@ -155,8 +155,9 @@ class Cone(NamedTuple):
             right += [self.b[start : start + 1], self.b[start] - ends, self.b[start] + ends]
         G, h = sp.csr_array(sp.vstack(rows, format="csr")), np.concatenate(right)
         sums, sides = opposite_sums(G, h)
-        G = sp.csr_array(sp.vstack([G, sums, sp.csr_array(self.q[None])], format="csr"))
-        return G, np.r_[h, sides, level - self.d]
+        priced, ends = priced_sums(G, h, self.q, level - self.d)
+        G = sp.csr_array(sp.vstack([G, sums, priced], format="csr"))
+        return G, np.r_[h, sides, ends]
 
     def _lowered(self, low: Array, high: Array) -> None:
         """What lowering epigraph variables as far as their rows allow leaves of them, in place."""

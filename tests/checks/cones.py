@@ -34,7 +34,13 @@ def _cheap(B: Any, losses: Any) -> cp.Expression:
     return losses @ cp.sum(cp.pos(B - 0.2), axis=1)
 
 
+def _top(B: Any, losses: Any) -> cp.Expression:
+    return cp.sum_largest(B, 2)
+
+
 def _value(function: Any, B: Array) -> float:
+    if function is _top:
+        return float(np.sort(B.ravel())[-2:].sum())
     if function is _cheap:
         return float(LOSSES @ np.maximum(B - 0.2, 0.0).sum(axis=1))
     if function is _groups:
@@ -75,7 +81,7 @@ def _is_dual(cone: Cone, y: Array) -> None:
 def programs_bound_from_below() -> None:
     """At any dual point, with a box that holds every variable; sharp at that of a solver."""
     rng = np.random.default_rng(3)
-    for function in (_groups, _bent, _cheap):
+    for function in (_groups, _bent, _cheap, _top):
         cone, W = _program(function), 4.0 * rng.normal(size=(4, 1)) + rng.normal(size=(4, T))
         graphs = [rng.random((T, T)) * OFF for _ in range(4)] + [np.zeros((T, T))]
         level = 2.0 * max(_value(function, B) for B in graphs)
