@@ -104,7 +104,9 @@ def fitted(omega: WeightPenalty, loss: Loss, engine: str) -> tuple[TaskSet, Mode
 
 
 @every_omega
-@pytest.mark.parametrize("loss", [Squared(), Logistic()], ids=lambda loss: loss.name)
+@pytest.mark.parametrize(
+    "loss", [Squared(), pytest.param(Logistic(), marks=pytest.mark.slow)], ids=lambda loss: loss.name
+)
 def test_a_fit_is_certified_and_each_block_is_best(omega: WeightPenalty, loss: Loss) -> None:
     tasks, model, found = fitted(omega, loss, "fast")
     assert found.certificate.passes and found.certificate.level == "C2" and found.certificate.edges > 0

@@ -9,6 +9,9 @@ r"""Bounds of what a move of W alone can gain, from the two sources there are.
 Both are given with room for rounding. ||Q L^-T|| is off by at most || |L^-1| dQ' ||_F, dQ what `slope` says,
 the part of W K with sqrt(2 coupling) drift, since K' L^-T has orthonormal columns. L itself is off by a part
 of K K' that is known (`Squares.lost`).
+
+A penalty on W with kinks is at least <Z, V> - Omega*(Z): with such a linear term in its place both bounds
+hold, and what that leaves open, Omega(W) + Omega*(Z) - <Z, W>, is added (`OmegaDual`).
 """
 
 from __future__ import annotations

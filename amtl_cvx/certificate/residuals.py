@@ -35,7 +35,10 @@ one condition more: that u be subgradients. What they are off by, and what it is
 The ratio, again at most 1, is part of `relative_W`. Beside gap_W, which is held against J as a whole, it
 judges a task with a small share in J by its own loss.
 
-With a penalty on W its terms are of the same kind: in G_W and size_W the K of `problem.squares` stands for M.
+With a quadratic penalty on W its terms are of the same kind: in G_W and size_W the K of `problem.squares`
+stands for M. One with kinks has a subgradient Z at W+ = prox(W - G_W / h) instead, h = `Point.prox_rate`:
+what is missing is h (W - W+) = G_W + Z, entry by entry, and |Z| with room is added to size_W (theory.md
+section 13).
 
 Room. G is known up to rounding: eps times what phi', R and w_s'w_t are themselves summed from, which can be
 far larger than they are, where a fit is nearly perfect or w_t nearly W b_t. `ROOM` = 1e-5 of these sizes is
