@@ -61,11 +61,12 @@ def tangent_at(point: Point, *, room: float = np.inf) -> Tangent:
         return transfer.prox(V + move, 1.0 / h, losses).ravel()[places]
 
     known = np.where(after, np.abs(V), 0.0)
-    size = np.minimum(_DIFFERENCE * np.maximum(known.max(axis=1), 1e-300), 0.5 * room)
+    scale = np.minimum(known.max(axis=1, keepdims=True), known.max(axis=0))  # no group is shorter than that
+    size = np.minimum(_DIFFERENCE * scale.ravel()[places], 0.5 * room)
     D = np.empty((len(places), len(places)))
-    for column, place in enumerate(places):
+    for column, (place, step) in enumerate(zip(places, size, strict=True)):
         move = np.zeros((T, T))
-        move.flat[place] = step = size[place // T]
+        move.flat[place] = step
         D[:, column] = (found(move, losses) - found(-move, losses)) / (2.0 * step)
     values, vectors = np.linalg.eigh(0.5 * (D + D.T))
     free = values > LEAST
@@ -87,6 +88,6 @@ def tangent_at(point: Point, *, room: float = np.inf) -> Tangent:
         slope=h * np.einsum("kst,st->k", Z, V - after),
         curvature=h * (1.0 / e - 1.0),
         rates=rates,
-        blur=lost / float(size[known.any(axis=1)].min(initial=np.inf)),
+        blur=lost / float(size.min(initial=np.inf)),
         blur_rates=h * lost / shifts,
     )

@@ -31,6 +31,7 @@ from amtl_cvx.transfer import Atoms, atoms_of
 
 BOX_LIMIT = 2000
 """Largest number of atoms whose B-step is one dense quadratic; more of them take prox steps."""
+_PROX_STEPS = 300  # what they leave to do, where it crawls, is for Newton's method or the next round
 _RIDGE = 1e-13  # part of the diagonal of a box problem that is added to it, so that it has a factor
 
 
@@ -116,5 +117,5 @@ class ProxStep:
         """argmin over B of J(W, .), (T, T); from `B`."""
         started = time.perf_counter()
         losses = point.weighted_losses
-        value = prox_polished(point.model, point.W, point.B, losses)
+        value = prox_polished(point.model, point.W, point.B, losses, most=_PROX_STEPS)
         return HalfStep(value, Solved(solver="prox", status="optimal", seconds=time.perf_counter() - started))

@@ -59,8 +59,10 @@ def _cone_polished(point: Point) -> Array:
     return exact.B if exact.objective <= point.objective else point.B
 
 
-def prox_polished(model: Model, W: Array, B: Array, losses: Array) -> Array:
+def prox_polished(model: Model, W: Array, B: Array, losses: Array, *, most: int = _PROX_STEPS) -> Array:
     """The B-step of any penalty carried on from B by accelerated prox-gradient steps, to rounding.
+
+    Or by `most` of them.
 
     Conic solvers end at 1e-9; FISTA with restarts goes on (Beck, Teboulle 2009; O'Donoghue, Candes 2015).
     """
@@ -68,7 +70,7 @@ def prox_polished(model: Model, W: Array, B: Array, losses: Array) -> Array:
     if L <= 0.0:
         return B
     ahead, momentum = B, 1.0
-    for _ in range(_PROX_STEPS):
+    for _ in range(most):
         new = model.transfer.prox(ahead - slope_B(model.coupling, W, residual(W, ahead)) / L, 1.0 / L, losses)
         if float(np.abs(new - B).max()) <= 1e-15 * max(1.0, float(np.abs(new).max())):
             return new
