@@ -1,14 +1,14 @@
 """Measure the transfer penalties: the battery, their gap of B against a conic solver, what a fit costs.
 
-    python reports/penalties/measure.py [NAME ...]
+    python reports/penalties/measure.py [fits] [NAME ...]
 
-writes figures.json and README.md beside itself, of all penalties or of those that are named, the figures of
-the others as they stand. The battery is that of the tests, with 100 points a check. The gap is held against
-what Clarabel (tolerances 1e-13) finds for the same W: its B, projected on the feasible set, is a point like
-any other, so that J there is at least the minimum and J(B) less it is at most the true gap; no tolerance of
-the solver enters. Half of the points are drawn at random, half lie near the best B. Fits are measured in a
-warm process, CPU seconds, median of three; data that are absent (`AMTL_CVX_DATA`, else ../shared/data beside
-the repository) are told.
+writes figures.json and README.md beside itself, of all penalties or of those that are named (`fits`: only
+what a fit of them costs), the other figures as they stand. The battery is that of the tests, with 100 points
+a check. The gap is held against what Clarabel (tolerances 1e-13) finds for the same W: its B, projected on
+the feasible set, is a point like any other, so that J there is at least the minimum and J(B) less it is at
+most the true gap; no tolerance of the solver enters. Half of the points are drawn at random, half lie near
+the best B. Fits are measured in a warm process, CPU seconds, median of three, once where no limit is set;
+data that are absent (`AMTL_CVX_DATA`, else ../shared/data beside the repository) are told.
 """
 
 from __future__ import annotations
@@ -204,10 +204,10 @@ def problems() -> Iterator[tuple[str, TaskSet | None, dict[str, Any]]]:
     yield "hard20", found.get("hard20"), {"loss": Squared(reduction="sum"), "coupling": 10.0}
 
 
-def timed(tasks: TaskSet, model: Model, tol: float) -> tuple[float, Solution]:
-    """Median CPU seconds of a fit after one that warmed the process, and the last solution."""
+def timed(tasks: TaskSet, model: Model, tol: float, repeats: int) -> tuple[float, Solution]:
+    """Median CPU seconds of fits after one that warmed the process, and the last solution."""
     options, seconds = Options(tol=max(tol, 1e-12)), []
-    for _ in range(REPEATS + 1):
+    for _ in range(repeats + 1):
         started = time.process_time()
         solution = fit(tasks, model, options=options)
         seconds.append(time.process_time() - started)
@@ -223,7 +223,8 @@ def fits(names: Sequence[str]) -> list[dict[str, Any]]:
             if tasks is None:
                 rows.append({**row, "skipped": f"{data_folder() / 'bench'} is not there"})
                 continue
-            seconds, solution = timed(tasks, Model(transfer=PENALTIES[name](tasks.T, mu), **settings), tol)
+            model, repeats = Model(transfer=PENALTIES[name](tasks.T, mu), **settings), REPEATS if limit else 1
+            seconds, solution = timed(tasks, model, tol, repeats)
             certificate = solution.certificate
             rows.append(
                 {
@@ -263,7 +264,7 @@ def main() -> None:
     file = HERE / "figures.json"
     known = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
     found: dict[str, Any] = {"machine": machine(), "seed": SEED, "battery": {}, "gaps": {}}
-    for name in names:
+    for name in () if "fits" in sys.argv[1:] else names:
         found["battery"][name] = battery(name)
         found["gaps"][name] = {**gaps(PENALTIES[name]), **gaps_at_solutions(PENALTIES[name])}
         print(name, found["battery"][name], found["gaps"][name], flush=True)
