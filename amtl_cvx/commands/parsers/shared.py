@@ -44,10 +44,14 @@ def add_dialect(parser: argparse.ArgumentParser) -> None:
 
 
 def add_classes(parser: argparse.ArgumentParser) -> None:
-    """Classes of the user's own that a stored run may need."""
-    for option in ("transfer", "loss", "omega"):
+    """Classes and functions of the user's own that a stored run may need."""
+    for option, what in (
+        ("transfer", "class or function"),
+        ("loss", "class"),
+        ("omega", "class or function"),
+    ):
         parser.add_argument(
-            f"--{option}", metavar="MODULE:CLASS", help=f"the {option} class of a run that has one of its own"
+            f"--{option}", metavar="MODULE:NAME", help=f"the {option} {what} of a run that has one of its own"
         )
 
 
@@ -70,16 +74,16 @@ def add_model(parser: argparse.ArgumentParser) -> None:
         " size-priced-l1 (power), signed-l1, squared, elastic-net (rho), source-group-l2"
         " (weighted=true|false), target-group-l2, forbidden (file=edges.csv with source,target), required"
         " (file=edges.csv with source,target,value), ordered (file= with a task name a line, or order=names),"
-        " symmetric, row-budget (budget), degree-cap (degree, cap), total-budget (total), or MODULE:CLASS of"
-        " your own",
+        " symmetric, row-budget (budget), degree-cap (degree, cap), total-budget (total), or MODULE:CLASS,"
+        " MODULE:FUNCTION of your own",
     )
     group.add_argument(
         "--omega",
         metavar="NAME",
         help="penalty on the predictors, NAME:rho=... or NAME:number: ridge, mean (how far they are from"
         " their mean), laplacian (file=edges.csv with source,target,value), l1, l21 (features), trace,"
-        " trace-squared, fused (tasks in a row; file= with a task name a line), or MODULE:CLASS of your own;"
-        " none (default) for none",
+        " trace-squared, fused (tasks in a row; file= with a task name a line), or MODULE:CLASS,"
+        " MODULE:FUNCTION of your own; none (default) for none",
     )
     parser.set_defaults(transfer_parameters=None, omega_parameters=None)
     group.add_argument("--task-weights", metavar="NAME", help="equal or inverse-sqrt")
