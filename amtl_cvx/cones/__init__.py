@@ -19,8 +19,9 @@ What is trusted is that the program is f, and that P is positive semidefinite: C
 solver. Exponential, power and semidefinite cones are refused: there y would be held against a cone whose
 dual is known to rounding only.
 
-Sources: Nesterov, Nemirovskii, Interior-point polynomial algorithms, 1994 (duality); Jansson, Chaykin, Keil,
-Rigorous error bounds for the optimal value in semidefinite programming, 2007 (bounds from a box).
+Theory.md section 15. Sources: Nesterov, Nemirovskii, Interior-point polynomial algorithms, 1994 (duality);
+Jansson, Chaykin, Keil, Rigorous error bounds for the optimal value in
+semidefinite programming, 2007 (bounds from a box).
 """
 
 from amtl_cvx.cones.form import ConeForm
