@@ -48,8 +48,8 @@ def page(found: dict[str, Any], *, points: int, seed: int, repeats: int, roundin
         "## A fit in a warm process",
         "",
         f"CPU seconds, median of {repeats}, from the product's start, the default engine. An answer counts"
-        " that has at least as many edges as tasks. Labels that can be separated leave J of signed edges"
-        " without a minimum on digits: its predictors grow, and nothing is certified.",
+        " that has at least as many edges as tasks. With signed edges on digits I - B becomes singular and"
+        " predictors grow: nothing is certified there.",
         "",
         "| problem | penalty | mu | asked | residual | steps | edges | level | seconds | limit | holds |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
