@@ -313,7 +313,7 @@ SECOND_ORDER = (
     Fault("every edge is free", "certificate:AtomModel.__init__", "self.free = self.x > atoms.lo", "self.free = self.x >= atoms.lo", CURVATURE),
     Fault("edges never free", "certificate:AtomModel.__init__", "self.free = self.x > atoms.lo", "self.free = self.x > 1e9", CURVATURE),
     Fault("a saddle is a minimum", "certificate:second_order", "if smallest < -noise", "if smallest < -1e9", CURVATURE),
-    Fault("curvature not judged", "certificate:_judge", "if smallest <= noise", "if smallest <= -1e9", c.exchangeable_edges_are_degenerate),
+    Fault("curvature not judged", "certificate:_judge", "if smallest <= noise or (held is None and local.factor is None)", "if False", c.exchangeable_edges_are_degenerate),
     Fault("multipliers by their size", "certificate:AtomModel.touching", "(q > moved).all()", "(np.abs(q) > moved).all()", c.missing_edge_is_no_minimum),
     Fault("multipliers with the sign lost", "certificate:AtomModel.__init__", "float(self.multipliers[self.fixed].min(", "float(np.abs(self.multipliers[self.fixed]).min(", c.missing_edge_is_no_minimum),
     Fault("no row is held", "certificate:HeldRows.__init__", "held = moves & (share", "held = moves & (share > 9) & (share", HELD),
