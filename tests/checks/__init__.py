@@ -20,6 +20,7 @@ from checks.alone import (
 from checks.atoms import (
     digits_of_every_penalty_are_those_of_J,
     penalty_fits,
+    required_edges_count_from_their_bound,
     second_order_of_every_penalty_is_that_of_J,
 )
 from checks.blocks import rounds_descend_and_go_on
@@ -189,6 +190,7 @@ from checks.tangents import (
 )
 from checks.terms import (
     best_transfers,
+    conjugates_are_not_exceeded,
     gap_of_every_penalty_holds,
     names_find_their_own_classes_only,
     projections_are_nearest_points,
@@ -236,8 +238,10 @@ __all__ = [
     "gaps_by_a_program_are_sharp_and_hold",
     "doors_refuse_what_is_no_penalty",
     "proxes_are_least",
+    "conjugates_are_not_exceeded",
     "digits_of_every_penalty_are_those_of_J",
     "penalty_fits",
+    "required_edges_count_from_their_bound",
     "second_order_of_every_penalty_is_that_of_J",
     "gains_beside_a_kink_are_of_first_order",
     "kinked_curvature_is_that_of_differences",

@@ -10,7 +10,7 @@ import numpy as np
 from cases import Array, random_tasks
 from penalty_cases import ATOMS, COUNTS, Case, directions
 
-from amtl_cvx import L1, ElasticNet, Model, Options, SizePricedL1, SquaredTransfer, TaskSet, fit
+from amtl_cvx import L1, ElasticNet, Model, Options, Required, SizePricedL1, SquaredTransfer, TaskSet, fit
 from amtl_cvx.certificate import second_order
 from amtl_cvx.digits import prove
 from amtl_cvx.problem import Problem
@@ -142,6 +142,16 @@ def least_multiplier(name: str) -> float:
         else:
             slopes.append((4.0 * ahead[1] - 3.0 * ahead[0] - ahead[2]) / 2e-4)
     return min(slopes)
+
+
+def required_edges_count_from_their_bound() -> None:
+    """The least edge required at nine tenths of what it is: a tenth of it is left."""
+    _, tasks, solution = penalty_fits()["LossWeightedL1"]
+    B = solution.B
+    s, t = divmod(int(np.argmin(np.where(B > 0.0, B, np.inf))), 3)
+    model = Model(transfer=Required(mu=0.05, edges=[(s, t, 0.9 * B[s, t])]), coupling=0.3)  # type: ignore[arg-type]
+    assert close(prove(tasks, model, solution.W, B).min_positive_B, 0.1 * B[s, t], 1e-6)
+    assert close(second_order(Problem(tasks, model).at(solution.W, B)).min_positive_B, 0.1 * B[s, t], 1e-6)
 
 
 def digits_of_every_penalty_are_those_of_J() -> None:

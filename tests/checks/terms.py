@@ -120,7 +120,8 @@ def gap_of_every_penalty_holds() -> None:
         best = model.transfer.project(solved)
         assert np.abs(best - solved).max() <= 1e-6 and np.array_equal(model.transfer.project(best), best)
         for size in (1.0, 1e-1, 1e-3):
-            B = model.transfer.project(best + size * rng.random((3, 3)))
+            signs = rng.choice([-1.0, 1.0], (3, 3)) if model.transfer.feasible(3).signed else 1.0
+            B = model.transfer.project(best + size * signs * rng.random((3, 3)))
             rise, gap = _rise(tasks, model, W, B, best), conjugate_gap(Problem(tasks, model).at(W, B))
             assert gap is not None and gap >= rise * (1.0 - 1e-9) - 1e-11
             assert size > 0.5 or gap <= 20.0 * rise + 1e-9
@@ -138,6 +139,21 @@ def projections_are_nearest_points() -> None:
             assert all(float(((V - P) * (C - P)).sum()) <= 1e-12 for C in points)
 
 
+def conjugates_are_not_exceeded() -> None:
+    """<S, B> - R(B) by the formula is at most R*(S) at points of the set near and far along S."""
+    rng = np.random.default_rng(9)
+    for penalty in PENALTIES:
+        drawn = [size * rng.normal(size=(3, 3)) for size in (0.03, 0.3, 3.0)]
+        for S in [*drawn, *(-np.abs(S) for S in drawn)]:
+            losses = 0.1 + rng.random(3)
+            np.fill_diagonal(S, 0.0)
+            found = penalty.conjugate(S, losses)
+            assert found is not None
+            for B in (penalty.project(k * S) for k in (0.1, 1.0, 10.0, 100.0)):
+                rule, _ = _literal(penalty, cp.Constant(B), losses)
+                assert float((S * B).sum()) - float(rule.value) <= found + 1e-9
+
+
 def proxes_are_least() -> None:
     """No worse by the formula than other points of the set, near and far, with the signs of V and without."""
     rng, step = np.random.default_rng(8), 0.5
@@ -151,6 +167,11 @@ def proxes_are_least() -> None:
             return float(rule.value) + float(((B - V) ** 2).sum()) / (2.0 * step)
 
         assert all(cost(P) <= cost(penalty.project(B)) + 1e-12 for B in others)
+        for B in (np.where(np.eye(3) > 0, 0.0, B) for B in others):  # points of the set by its formula
+            if all(
+                limit.violation().max() <= 1e-12 for limit in _literal(penalty, cp.Constant(B), losses)[1]
+            ):
+                assert cost(P) <= cost(B) + 1e-12
 
 
 def steps_by_atoms_are_best() -> None:
