@@ -17,6 +17,7 @@ import osqp  # noqa: F401
 import protocol
 import scs  # noqa: F401
 
+import amtl_cvx.amtl.family  # noqa: F401
 from amtl_cvx import LossWeightedL1, Model, Options, Squared, TaskSet, fit
 from amtl_cvx.solution import Record
 
