@@ -16,7 +16,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from amtl_cvx.errors import ModelError
 from amtl_cvx.families import Family, Method, family_named, family_of
@@ -24,6 +23,7 @@ from amtl_cvx.options import Options
 from amtl_cvx.problem import check_problem
 from amtl_cvx.solution import Solution, State
 from amtl_cvx.tasks import TaskSet
+from amtl_cvx.threads import one_thread
 
 if TYPE_CHECKING:
     from amtl_cvx.problem import Model
@@ -87,7 +87,7 @@ def fit(
     if start is not None and not isinstance(start, State) and not chosen.takes_start:
         takes = " or ".join(repr(name) for name, each in family.methods.items() if each.takes_start)
         raise ModelError(f"{chosen.name!r} has its own start: leave out the start, or choose {takes}")
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_thread():
         return family.fit(chosen, problem.tasks, problem.model, running)
 
 

@@ -31,12 +31,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from amtl_cvx.arrays import MANY, Array, check_gaps, frozen, label_pair, numbers_for_classes
 from amtl_cvx.data.rows import Chunk, Rows
 from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import Task, TaskSet, triangular_factor
+from amtl_cvx.threads import one_thread
 from amtl_cvx.untrusted import check_room, check_size
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def factor(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
         For rows that cannot be used, gaps in the task numbers, a wrong number of names.
     """
     factors, digests = _Factors(), [hashlib.sha256() for _ in range(4)]
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_thread():
         for chunk in _observed(rows, observe):
             for digest, array in zip(digests, chunk[:4], strict=True):
                 if array is not None:
@@ -100,7 +100,7 @@ def hold_out(
     their chunks.
     """
     train, held = _Factors(), _Factors()
-    with threadpool_limits(limits=1, user_api="blas"):
+    with one_thread():
         for chunk in _observed(rows, observe):
             out = rng.random(len(chunk.y)) < HELD_OUT
             present, first = np.unique(chunk.task, return_index=True)

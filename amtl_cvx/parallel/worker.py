@@ -17,9 +17,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from threadpoolctl import ThreadpoolController
-
 from amtl_cvx.errors import AMTLError
+from amtl_cvx.threads import one_thread
 
 _PACKAGES = ("amtl-cvx", "numpy", "scipy", "cvxpy")
 _KEPT = 2
@@ -40,7 +39,7 @@ class Outcome(NamedTuple):
 
 def perform(work: Callable[[Any, Any], Any], item: Any, key: str, sent: bytes | Path, ticket: int) -> Outcome:
     """Do one job, in a worker."""
-    with _TURN, _marked(ticket), _blas().limit(limits=1, user_api="blas"):
+    with _TURN, _marked(ticket), one_thread():
         shared = _open(key, sent)
         try:
             return Outcome(result=work(shared, item), versions=versions_here())
@@ -81,12 +80,6 @@ def _open(key: str, sent: bytes | Path) -> Any:
             _opened.popitem(last=False)
     _opened.move_to_end(key)
     return _opened[key]
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    """The BLAS of this process; looking for it takes milliseconds."""
-    return ThreadpoolController()
 
 
 def enter_worker(running: Any, pids: Any, taken: Any) -> None:
