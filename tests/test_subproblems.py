@@ -32,11 +32,11 @@ from amtl_cvx.subproblems import (
     WeightStep,
     compile_transfer_step,
     joint_step,
-    polish,
     task_step,
 )
 from amtl_cvx.subproblems.balance import unbalanced
 from amtl_cvx.subproblems.coupled import LossModel
+from amtl_cvx.subproblems.polish import prox_polished
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import RowBudget
 
@@ -245,7 +245,7 @@ def test_squared_compresses_and_logistic_keeps_its_rows(rng: np.random.Generator
 
 @pytest.mark.parametrize("most", [2, 3, 60])
 def test_the_polish_by_the_prox_is_accelerated_as_its_source_says(
-    most: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+    most: int, rng: np.random.Generator
 ) -> None:
     """FISTA with restarts by the gradient, from the two papers, written here."""
     model = Model(transfer=RowBudget(mu=0.01, budget=0.5), coupling=1.0)
@@ -260,8 +260,8 @@ def test_the_polish_by_the_prox_is_accelerated_as_its_source_says(
         after = (1.0 + np.sqrt(1.0 + 4.0 * t * t)) / 2.0
         x, y, t = new, new + (t - 1.0) / after * (new - x), after
     assert restarts or most < 60
-    monkeypatch.setattr(polish, "_PROX_STEPS", most)
-    assert polish.prox_polished(model, W, start, losses) == pytest.approx(x, abs=1e-9 if most < 60 else 1e-7)
+    found = prox_polished(model, W, start, losses, most=most)
+    assert found == pytest.approx(x, abs=1e-9 if most < 60 else 1e-7)
 
 
 def test_a_model_of_a_wrong_shape_is_not_taken(rng: np.random.Generator) -> None:
