@@ -130,13 +130,24 @@ def gap_of_every_penalty_holds() -> None:
 def projections_are_nearest_points() -> None:
     """<V - P, C - P> <= 0 for every C of the set, P in it by the formulas."""
     rng = np.random.default_rng(6)
-    for penalty in (*PENALTIES, DegreeCap(mu=0.02, degree=2, cap=0.3)):
+    capped = DegreeCap(mu=0.02, degree=2, cap=0.3)
+    for penalty in (*PENALTIES, capped):
         points = [penalty.project(10.0 * rng.normal(size=(4, 4))) for _ in range(40)]
         for V in [*rng.normal(size=(10, 4, 4)), *(1.01 * C for C in points[:5])]:
             P = penalty.project(V)
             _, limits = _literal(penalty, cp.Constant(P), np.ones(4))
             assert all(limit.violation().max() <= 1e-12 for limit in limits)
-            assert all(float(((V - P) * (C - P)).sum()) <= 1e-12 for C in points)
+            corner = [_corner(V, degree=2, cap=0.3)] if penalty is capped else []
+            assert all(float(((V - P) * (C - P)).sum()) <= 1e-12 for C in (*points, *corner))
+
+
+def _corner(V: Array, *, degree: int, cap: float) -> Array:
+    """The corner of the set of a degree cap farthest along V: `cap` at the largest of a row above 0."""
+    C = np.zeros_like(V)
+    for s, row in enumerate(V):
+        others = sorted((t for t in range(len(V)) if t != s and row[t] > 0.0), key=lambda t: -row[t])
+        C[s, others[:degree]] = cap
+    return C
 
 
 def conjugates_are_not_exceeded() -> None:
