@@ -64,14 +64,14 @@ def watched(work: Callable[[], Result], *, limit: float) -> Result:
     except RuntimeError as error:  # no more threads
         raise SolverFault.of(error) from error
     with _muted(worker.thread):
+        worker.done.clear()
         worker.calls.put(work)
         try:
             result, fault = worker.answers.get(timeout=min(limit, threading.TIMEOUT_MAX))
         except queue.Empty:
             raise SolverFault(f"no answer within {limit:.3g} s", hung=True) from None
         except KeyboardInterrupt:
-            with contextlib.suppress(queue.Empty):
-                worker.answers.get(timeout=_GRACE)
+            worker.done.wait(_GRACE)  # its answer may have been taken and lost by then
             raise
     _idle.append(worker)
     if fault is None:
@@ -87,12 +87,14 @@ class _Worker:
     def __init__(self) -> None:
         self.calls = queue.SimpleQueue[Callable[[], object]]()
         self.answers = queue.SimpleQueue[tuple[object, BaseException | None]]()
+        self.done = threading.Event()
         self.thread = threading.Thread(target=self._run, name="amtl_cvx solver", daemon=True)
         self.thread.start()
 
     def _run(self) -> None:
         while True:
             self.answers.put(_answer(self.calls.get()))  # nothing of a call is held on to
+            self.done.set()
 
 
 def _answer(work: Callable[[], object]) -> tuple[object, BaseException | None]:
