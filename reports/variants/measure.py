@@ -146,7 +146,7 @@ def measured(case: Case, model: Model) -> tuple[dict[str, Any], Solution | None]
         "residual": found.relative,
         "steps": len(solution.history),
         "seconds": round(seconds, 2),
-        "B": np.round(solution.B, 6).tolist(),
+        "B": solution.B,
     }
     if case.test is not None:
         row["error"] = 1.0 - score(solution, case.test, classes=True)["class accuracy"]
@@ -163,7 +163,7 @@ def picture(name: str, rows: list[dict[str, Any]]) -> None:
     for axes in grid.ravel():
         axes.set_axis_off()
     for axes, row in zip(grid.ravel(), shown, strict=False):
-        B = np.array(row["B"])
+        B = row["B"]
         colors = edge_scale(B[B != 0.0])
         low, high = colors.get_clim()
         axes.set_axis_on()
@@ -255,8 +255,8 @@ def main() -> None:
             row, _ = measured(case, model)
             rows.append({"kind": kind, "name": variant, **row})
             print(name, variant, {key: value for key, value in row.items() if key != "B"}, flush=True)
-        problems[name] = rows
         picture(name, rows)
+        problems[name] = [{key: value for key, value in row.items() if key != "B"} for row in rows]
     found = {"machine": machine(), "problems": {name: problems[name] for name in CASES if name in problems}}
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     (HERE / "README.md").write_text(page(found), encoding="utf-8")
