@@ -56,6 +56,19 @@ def test_a_loss_without_an_atom_of_rows_is_summed_by_weight(rng: np.random.Gener
     np.testing.assert_allclose(w.value, expected, rtol=1e-6)
 
 
+@every_loss
+def test_norms_over_rows_count_them_by_weight(loss: Loss, rng: np.random.Generator) -> None:
+    """Those of rows that stand there as often: what residuals are held against."""
+    task, v = tasks_for(loss, rng, counts=(9,))[0], np.array([1, 2, 3, 1, 4, 1, 2, 5, 1])
+    z, y = rng.normal(size=9), task.y
+    z_all, y_all = np.repeat(z, v), np.repeat(y, v)
+    slopes, weighted = loss.subgradients(z, y)[0], loss.on(v.astype(float))
+    assert weighted.norm(v * slopes) == pytest.approx(np.linalg.norm(loss.subgradients(z_all, y_all)[0]))
+    if loss.smooth:
+        terms = loss.slope_terms(loss.slopes(z_all, y_all), y_all, 1.5)
+        assert 0.0 < weighted.slope_terms(weighted.slopes(z, y), y, 1.5) <= terms * (1.0 + 1e-12)
+
+
 @every_mean
 def test_a_fit_of_weights_is_that_of_rows(loss: Loss) -> None:
     weighted, repeated, model = counted(loss)

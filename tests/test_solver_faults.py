@@ -168,6 +168,20 @@ def test_ctrl_c_during_a_solve_comes_back_at_once_and_leaves_the_solver_usable(
     assert x.value == pytest.approx([1.0, 0.0], abs=1e-6)
 
 
+def test_ctrl_c_lets_a_solver_end_that_does_so_soon() -> None:
+    """A thread that still computes when Python ends is not clean."""
+    ended = list[bool]()
+
+    def work() -> None:
+        signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)  # type: ignore[arg-type]
+        time.sleep(0.2)
+        ended.append(True)
+
+    with pytest.raises(KeyboardInterrupt):
+        watched(work, limit=10.0)
+    assert ended
+
+
 def test_a_thread_that_hangs_takes_no_further_call() -> None:
     hung = threading.Event()
     first: list[threading.Thread] = []
