@@ -13,15 +13,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import cvxpy as cp
 import numpy as np
 
-from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.errors import ModelError
 from amtl_cvx.plugins import check_weight
 from amtl_cvx.tasks import Array, Indices, TaskSet
+from amtl_cvx.transfer.edges import read_order
 from amtl_cvx.weights.base import WeightPenalty
 from amtl_cvx.weights.tangent import Tangent
 from amtl_cvx.weights.variation import least_variation
@@ -68,7 +68,7 @@ class Fused(WeightPenalty):
     @classmethod
     def options(cls, words: Mapping[str, str]) -> dict[str, Any]:
         rest = {name: text for name, text in words.items() if name != "file"}
-        given = {"order": _read_order(words["file"])} if "file" in words else {}
+        given = {"order": read_order(words["file"])} if "file" in words else {}
         return {**super().options(rest), **given}
 
     def bind(self, tasks: TaskSet) -> Self:
@@ -173,12 +173,3 @@ def _number(task: object) -> int:
     if isinstance(task, bool) or not isinstance(task, int | np.integer):
         raise ModelError(f"fused: its order must be names or numbers of tasks, got {task!r}")
     return int(task)
-
-
-def _read_order(path: str) -> tuple[str, ...]:
-    """One task name a line; `DataError` for a file that cannot be read."""
-    try:
-        lines = Path(path).expanduser().read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeError) as error:
-        raise DataError(f"cannot read the order in {path}: {error}") from error
-    return tuple(line.strip() for line in lines if line.strip())
