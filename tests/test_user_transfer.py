@@ -263,3 +263,10 @@ def test_a_registered_function_is_found_by_its_path() -> None:
     finally:
         terms.TRANSFERS.clear()
         terms.TRANSFERS.update(known)
+
+
+@pytest.mark.parametrize("function", [row_max, certified_max])
+def test_one_task_has_no_edge_to_price(function: Callable[..., Any], rng: np.random.Generator) -> None:
+    model = Model(transfer=UserTransfer(function, mu=0.5), coupling=1.0)
+    found = fit(random_tasks(rng, d=2, counts=(9,)), model)
+    assert found.B.tolist() == [[0.0]] and found.certificate.gap_B == 0.0

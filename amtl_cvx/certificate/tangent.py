@@ -47,14 +47,18 @@ class Tangent(NamedTuple):
     """The same in the losses, for the rates times the eigenvalue, (T,)."""
 
 
-def tangent_at(point: Point, *, room: float = np.inf) -> Tangent:
-    """The tangent space at a point, from differences of the prox; V and prices move less than `room`."""
+def prox_point(point: Point) -> tuple[float, Array, Array]:
+    """h, V (T, T) and B+ = prox(V) (T, T) of the module essay."""
     model = point.model
-    transfer, T = model.transfer, point.tasks.T
-    losses = point.weighted_losses
     h = 2.0 * model.coupling * float(np.linalg.norm(point.W, 2)) ** 2 or 1.0  # no step raises J
     V = point.B - point.coupling_gradient_B / h
-    after = transfer.prox(V, 1.0 / h, losses)
+    return h, V, model.transfer.prox(V, 1.0 / h, point.weighted_losses)
+
+
+def tangent_at(point: Point, *, room: float = np.inf) -> Tangent:
+    """The tangent space at a point, from differences of the prox; V and prices move less than `room`."""
+    transfer, T, losses = point.model.transfer, point.tasks.T, point.weighted_losses
+    h, V, after = prox_point(point)
     places = np.flatnonzero(after)
 
     def found(move: Array | float, losses: Array) -> Array:

@@ -24,7 +24,7 @@ import numpy as np
 from amtl_cvx.certificate.curvature import edge_blocks
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.certificate.local_model import LocalModel
-from amtl_cvx.certificate.tangent import Tangent, tangent_at
+from amtl_cvx.certificate.tangent import Tangent, prox_point, tangent_at
 from amtl_cvx.problem import Point
 from amtl_cvx.problem.coupling import residual
 from amtl_cvx.tasks import Array
@@ -38,9 +38,8 @@ class TangentModel(LocalModel):
 
     def __init__(self, point: Point) -> None:
         transfer, self.given = point.model.transfer, point.B
-        base = point.at(B=tangent_at(point).B)
-        found = tangent_at(base)
-        T, h, V = point.tasks.T, found.h, found.V
+        base, T = point.at(B=prox_point(point)[2]), point.tasks.T
+        h, V, _ = prox_point(base)
         margin = transfer.margin(V, 1.0 / h, base.weighted_losses)
         assert margin is not None
         self.margin = margin

@@ -49,7 +49,7 @@ def _cone_polished(point: Point) -> Array:
         cone = model.transfer.cone(point.weighted_losses)
     except NotCertifiable:
         return point.B
-    if cone is None:
+    if cone is None or T == 1:
         return point.B
     dual = b_step(cone, W, model.coupling)[-1]
     B, held = graph_of(cone, dual, T), np.zeros((T, T))

@@ -143,8 +143,9 @@ class Fused(WeightPenalty):
     def margin(self, V: Array, step: float) -> float:
         """Means of groups move by no more than V does, their sums by no more than sqrt(T) times that."""
         row, cut = self._row(V.shape[1]), step * self.rho
-        U = np.abs(np.cumsum((V - self.prox(V, step))[:, row], axis=1)[:, :-1])
-        steps = np.abs(np.diff(self.prox(V, step)[:, row], axis=1))
+        W = self.prox(V, step)
+        U = np.abs(np.cumsum((V - W)[:, row], axis=1)[:, :-1])
+        steps = np.abs(np.diff(W[:, row], axis=1))
         apart = np.where(steps > 0.0, 0.5 * steps, (cut - U) / len(row) ** 0.5)
         return float(apart.min(initial=np.inf))
 
