@@ -51,24 +51,21 @@ def cone_gap(point: Point) -> float | None:
     if cone is None or T == 1:
         return None if cone is None else 0.0
     spent = model.transfer.value(B, high)
-    noise = rounding(W, features(point.tasks))
-    level = (coupling * float((residual(W, point.B) ** 2).sum()) + spent) * (1.0 + noise)
-    box = _box(cone, W, level, coupling)
-    return min(_gap(point, cone, dual, spent, noise=noise, box=box) for dual in b_step(cone, W, coupling))
+    return min(_gap(point, cone, dual, spent) for dual in b_step(cone, W, coupling))
 
 
-def _gap(
-    point: Point, cone: Cone, dual: Dual, spent: float, *, noise: float, box: tuple[Array, Array]
-) -> float:
+def _gap(point: Point, cone: Cone, dual: Dual, spent: float) -> float:
     """The bound of the essay with one dual point, infinite where it proves nothing."""
     W, B, coupling, T = point.W, point.B, point.model.coupling, point.tasks.T
+    noise = rounding(W, features(point.tasks))
     Theta = 2.0 * coupling * residual(W, graph_of(cone, dual, T))
     length, pull = np.linalg.norm(W, axis=0), 2.0 * coupling * residual(W, B)
     S = W.T @ Theta
     blur = noise * np.outer(length, np.linalg.norm(Theta, axis=0))
     away = np.linalg.norm(pull - Theta, axis=0) + 2.0 * coupling * noise * (length + length @ np.abs(B))
+    level = (coupling * float((residual(W, B) ** 2).sum()) + spent) * (1.0 + noise)
     off = ~np.eye(T, dtype=bool)
-    least = cone.least(dual, (S + blur).T[off], box)
+    least = cone.least(dual, (S + blur).T[off], _box(cone, W, level, coupling))
     inner, lost = float((B * S).sum()), float((B * blur).sum())
     bracket = spent - inner - least
     terms = noise * (abs(spent) + float((B * np.abs(S)).sum()) + abs(least)) + lost
