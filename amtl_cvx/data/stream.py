@@ -132,6 +132,8 @@ def evaluate(
     T = W.shape[1]
     losses, gradients, counts = np.zeros((2, T)), np.zeros_like(points), np.zeros(T, dtype=np.int64)
     for chunk in _observed(rows, observe):
+        if not len(chunk.y):
+            continue  # none of its rows has a label
         X = chunk.X if preparation is None else preparation.apply(chunk.X)
         if X.shape[1] != len(W) or chunk.task.max() >= T:
             found = f"{X.shape[1]} features and a task {chunk.task.max()}"
