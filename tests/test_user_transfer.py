@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -270,3 +271,19 @@ def test_one_task_has_no_edge_to_price(function: Callable[..., Any], rng: np.ran
     model = Model(transfer=UserTransfer(function, mu=0.5), coupling=1.0)
     found = fit(random_tasks(rng, d=2, counts=(9,)), model)
     assert found.B.tolist() == [[0.0]] and found.certificate.gap_B == 0.0
+
+
+def test_threads_do_not_see_each_others_points() -> None:
+    """What evaluates a function holds its point: each thread has one of its own."""
+    penalty, wrong = UserTransfer(row_max, mu=1.0), list[float]()
+
+    def evaluate(size: float) -> None:
+        B = size * (1.0 - np.eye(3))
+        wrong.extend(value for _ in range(400) if (value := penalty.value(B, np.ones(3))) != 3.0 * size)
+
+    threads = [threading.Thread(target=evaluate, args=(size,)) for size in (1.0, 2.0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, TypeVar
 
 import cvxpy as cp
 import numpy as np
@@ -11,6 +13,10 @@ from cvxpy.atoms.atom import Atom
 from cvxpy.expressions.leaf import Leaf
 
 from amtl_cvx.errors import ModelError
+
+KEPT = 16
+"""Functions of which what was made is kept."""
+Found = TypeVar("Found")
 
 
 def called(function: Callable[..., Any], given: Mapping[str, cp.Expression]) -> cp.Expression:
@@ -62,3 +68,17 @@ def check_finite(found: cp.Expression, what: str) -> None:
         value = found.value
     if value is None or not np.isfinite(value) or float(value) < 0.0:
         raise ModelError(f"{what} must be finite and >= 0, it is {value}")
+
+
+def kept_by_thread(make: Callable[..., Found]) -> Callable[..., Found]:
+    """The last `KEPT` answers, each thread's by itself: those of `make` hold values that a call sets."""
+    known = threading.local()
+
+    @wraps(make)
+    def found(*given: Any) -> Found:
+        if not hasattr(known, "answers"):
+            known.answers = lru_cache(maxsize=KEPT)(make)
+        answer: Found = known.answers(*given)
+        return answer
+
+    return found

@@ -32,7 +32,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from amtl_cvx.cones import Cone, ConeForm
-from amtl_cvx.cones.door import called, check_alone, check_finite, short
+from amtl_cvx.cones.door import KEPT, called, check_alone, check_finite, kept_by_thread, short
 from amtl_cvx.errors import ConvexityError, ModelError, NotCertifiable
 from amtl_cvx.tasks import Array
 from amtl_cvx.transfer.base import TransferPenalty, check_mu
@@ -40,7 +40,6 @@ from amtl_cvx.transfer.sets import project_transfer
 
 Function = Callable[[Any, Any], cp.Expression]
 Prox = Callable[[Array, float, Array], Array]
-_KEPT = 16  # compiled functions
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -143,14 +142,14 @@ class _Evaluated(NamedTuple):
     expression: cp.Expression
 
 
-@lru_cache(maxsize=_KEPT)
+@kept_by_thread
 def _evaluated(function: Function, T: int) -> _Evaluated:
     """The expression with leaves that only hold values."""
     B, losses = cp.Variable((T, T), nonneg=True), cp.Variable(T, nonneg=True)
     return _Evaluated(B, losses, called(function, {"B": B, "losses": losses}))
 
 
-@lru_cache(maxsize=_KEPT)
+@kept_by_thread
 def _form(function: Function, T: int) -> ConeForm:
     """The program of f in the entries of B off its diagonal, by columns."""
     losses = cp.Parameter(T, nonneg=True)
@@ -166,7 +165,7 @@ def free_graph(T: int, *, signed: bool = False) -> tuple[cp.Variable, cp.Express
     return b, cp.reshape(spread @ b, (T, T), order="F")
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=KEPT)
 def _checked(function: Function, prox: Prox | None, T: int) -> None:
     """Both checks, once."""
     _check_function(function, T)

@@ -22,7 +22,7 @@ import cvxpy as cp
 import numpy as np
 
 from amtl_cvx.cones import Cone, ConeForm
-from amtl_cvx.cones.door import called, check_alone, check_finite, short
+from amtl_cvx.cones.door import KEPT, called, check_alone, check_finite, kept_by_thread, short
 from amtl_cvx.errors import ConvexityError, ModelError
 from amtl_cvx.plugins import check_weight
 from amtl_cvx.tasks import Array, TaskSet
@@ -30,7 +30,6 @@ from amtl_cvx.weights.base import WeightPenalty
 
 Function = Callable[[Any], cp.Expression]
 Prox = Callable[[Array, float], Array]
-_KEPT = 16  # compiled functions
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -133,21 +132,21 @@ class UserOmega(WeightPenalty):
         return _form(self.function, shape).at().scaled(self.rho)
 
 
-@lru_cache(maxsize=_KEPT)
+@kept_by_thread
 def _evaluated(function: Function, shape: tuple[int, ...]) -> tuple[cp.Variable, cp.Expression]:
     """The expression with a leaf that only holds a value."""
     W = cp.Variable(shape)
     return W, called(function, {"W": W})
 
 
-@lru_cache(maxsize=_KEPT)
+@kept_by_thread
 def _form(function: Function, shape: tuple[int, ...]) -> ConeForm:
     """The program of f in the entries of W, by columns."""
     w = cp.Variable(int(np.prod(shape)))
     return ConeForm.of(called(function, {"W": cp.reshape(w, shape, order="F")}), w)
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=KEPT)
 def _checked(function: Function, prox: Prox | None, shape: tuple[int, ...]) -> None:
     """Both checks, once."""
     _check_function(function, shape)
