@@ -156,3 +156,16 @@ def test_a_scorer_of_scikit_learn_takes_the_tasks_from_their_column(rows: Rows) 
     found = cross_val_score(estimator, frame, y, cv=2, scoring="neg_mean_squared_error", error_score="raise")
     fitted = clone(estimator).fit(frame[30:], y[30:])
     assert found[0] == pytest.approx(-np.mean((fitted.predict(frame[:30]) - y[:30]) ** 2))
+
+
+@pytest.mark.parametrize("class_weight", [None, "balanced", {0: 1.0, 1: -1.0}])
+def test_weights_below_0_are_refused_whatever_the_classes_have(class_weight: Any) -> None:
+    y, X = np.resize([0, 1], 20), np.random.default_rng(0).normal(size=(20, 2))
+    with pytest.raises(DataError, match="must be >= 0"):
+        AMTLClassifier(class_weight=class_weight).fit(X, y, sample_weight=np.where(y == 0, -1.0, 3.0))
+
+
+def test_tasks_called_by_numbers_that_are_no_whole_ones_are_refused() -> None:
+    X = np.random.default_rng(0).normal(size=(9, 2))
+    with pytest.raises(DataError, match=r"up to 2\^53"):
+        AMTLRegressor().fit(X, X[:, 0], task=np.repeat([1e20, 2e20, 3e20], 3))

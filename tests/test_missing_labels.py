@@ -11,10 +11,12 @@ import pytest
 from sklearn.utils.class_weight import compute_sample_weight
 
 from amtl_cvx import Options, fit
+from amtl_cvx.data import ChunkedRows, evaluate, factor
 from amtl_cvx.errors import DataError
+from amtl_cvx.estimators import AMTLRegressor
 from amtl_cvx.losses import Squared
 from amtl_cvx.problem import Model
-from amtl_cvx.tasks import TaskSet
+from amtl_cvx.tasks import Task, TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
 X4 = np.arange(8.0).reshape(4, 2)
@@ -104,3 +106,34 @@ def test_balanced_weights_multiply_those_of_the_rows() -> None:
     y, v = np.array([1.0, 1.0, 1.0, -1.0]), np.array([2.0, 1.0, 1.0, 3.0])
     found = TaskSet.from_arrays([X4], [y], sample_weight=[v]).balanced()[0].weights
     assert found.tolist() == pytest.approx((v * 7.0 / (2.0 * np.array([4.0, 4.0, 4.0, 3.0]))).tolist())
+
+
+def test_a_part_without_a_label_adds_nothing_to_the_sums() -> None:
+    """Rows that are too new to have labels stand together at the end of a stream."""
+    parts = [(X4, np.arange(4.0), np.array([0, 1, 0, 1])), (X4, np.full(4, NAN), np.array([0, 0, 1, 1]))]
+    W = np.ones((X4.shape[1], 2))
+    found, whole = (
+        evaluate(ChunkedRows(make=lambda some=some: some, missing="drop"), W, Squared())  # type: ignore[misc]
+        for some in (parts, parts[:1])
+    )
+    assert found.counts.tolist() == [2, 2] and np.array_equal(found.losses, whole.losses)
+
+
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_streamed_weights_have_the_range_of_others(size: float) -> None:
+    part = (X4, np.arange(4.0), np.zeros(4, dtype=int), np.full(4, size))
+    with pytest.raises(DataError, match="must be 0 or from 1e-100 to 1e100"):
+        factor(ChunkedRows(make=lambda: [part]))
+
+
+@pytest.mark.parametrize("given", ["X", "y"])
+def test_weights_in_another_order_of_rows_are_refused(given: str) -> None:
+    y, v = pd.Series([1.0, 2.0, 3.0, 4.0]), pd.Series([1.0, 2.0, 3.0, 4.0], index=[3, 2, 1, 0])
+    X = pd.DataFrame(X4) if given == "X" else X4
+    with pytest.raises(DataError, match="sample_weight"):
+        TaskSet.from_stacked(X, y, np.zeros(4, dtype=int), sample_weight=v)
+    with pytest.raises(DataError, match="sample_weight"):
+        AMTLRegressor().fit(X, y, sample_weight=v)
+    if given == "X":
+        with pytest.raises(DataError, match="sample_weight"):
+            Task(X=X, y=y, sample_weight=v)

@@ -36,6 +36,7 @@ from amtl_cvx.arrays import (
     whole_numbers,
 )
 from amtl_cvx.errors import DataError
+from amtl_cvx.tasks.weights import check_range
 from amtl_cvx.untrusted import check_room
 
 CHUNK = 1 << 20
@@ -206,6 +207,7 @@ def _weights(array: NDArray[Any], seen: int) -> Array:
     if (found < 0.0).any():
         row = int(np.argmin(found))
         raise DataError(f"the weights must be >= 0, row {row + seen} has {found[row]:g}")
+    check_range(found[found > 0.0], "the weights")
     return found
 
 

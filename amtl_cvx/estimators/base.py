@@ -90,6 +90,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """The rows as arrays; sets `n_features_in_` and `feature_names_in_`."""
         features, task = divided(X, task, self.task_column)
         check_aligned(features, y, "X and y")
+        check_aligned(y, task, "y and task")
+        check_aligned(y, weights, "y and sample_weight")
         found, targets = validate_data(self, features, y, dtype=np.float64, y_numeric=numeric)
         codes, names = grouped(task, len(found))
         rows = Rows(found, targets, codes, names, stacked_weights(weights, features, len(found)))

@@ -213,8 +213,8 @@ class AMTLClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
 
     def _weights(self, rows: Rows, classes: Indices) -> Array | None:
         """The weights of the rows times those of their classes."""
-        if self.class_weight is None:
-            return rows.weights
+        if self.class_weight is None or (rows.weights is not None and rows.weights.min() < 0.0):
+            return rows.weights  # those below 0 are refused with the tasks
         given = np.ones(len(classes)) if rows.weights is None else rows.weights
         if isinstance(self.class_weight, str) and self.class_weight == "balanced":
             sums = np.zeros((len(rows.names), len(self.classes_)))

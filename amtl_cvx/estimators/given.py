@@ -102,6 +102,8 @@ def _whole(task: Any) -> NDArray[Any]:
         return labels
     if not np.array_equal(numbers(labels, "task"), np.round(labels)):
         raise DataError("task must hold text or whole numbers, it has fractions")
+    if np.abs(labels).max(initial=0.0) > 2.0**53:
+        raise DataError("task must hold text or whole numbers up to 2^53: convert longer ones to text")
     return labels.astype(np.int64)
 
 

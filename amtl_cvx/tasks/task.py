@@ -85,6 +85,7 @@ class Task:
         object.__setattr__(self, "name", clean(self.name))
         if is_frame(self.X):
             check_aligned(self.X, self.y, f"X and y of {self.name!r}")
+            check_aligned(self.X, self.sample_weight, f"X and sample_weight of {self.name!r}")
             names = known_names(self.feature_names, [self.X], [self.name])
             order = column_order(self.X, names, f"X of {self.name!r}")
             object.__setattr__(self, "feature_names", names)

@@ -232,6 +232,7 @@ class TaskSet:
         check_aligned(X, y, "X and y")
         check_aligned(X, task, "X and task")
         check_aligned(y, task, "y and task")
+        check_aligned(y, sample_weight, "y and sample_weight")
         codes, labels = names_or_numbers(task)
         if labels is not None and names is not None:
             raise DataError(

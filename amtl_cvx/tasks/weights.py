@@ -34,9 +34,14 @@ def checked_weights(weights: object, rows: int, name: str) -> tuple[Array, Mask 
     if not some.any():
         raise DataError(f"all rows of {name!r} have weight 0: give one of them more, or leave the task out")
     kept = found[some]
-    if not 1.0 / _LARGEST <= kept.min() <= kept.max() <= _LARGEST:
-        raise DataError(f"sample_weight of {name!r} must be 0 or from 1e-100 to 1e100: divide by their mean")
+    check_range(kept, f"sample_weight of {name!r}")
     return (found, None) if some.all() else (frozen(kept), some)
+
+
+def check_range(weights: Array, what: str) -> None:
+    """Raise `DataError` for weights so large or small that products with squares are no numbers."""
+    if len(weights) and not 1.0 / _LARGEST <= weights.min() <= weights.max() <= _LARGEST:
+        raise DataError(f"{what} must be 0 or from 1e-100 to 1e100: divide by their mean")
 
 
 def check_labelled(there: Mask, rows: int, name: str) -> int:
