@@ -225,7 +225,7 @@ def test_names_of_families_and_methods(monkeypatch: pytest.MonkeyPatch) -> None:
 
 ROOMS = {
     "amtl", "alignment", "certificate", "curriculum", "digits", "enclosure", "estimators", "explore", "graph",
-    "ladder", "problem", "refine", "rowspace", "subproblems", "transfer", "weights",
+    "ladder", "features", "problem", "refine", "rowspace", "subproblems", "transfer", "weights",
     "arrays/gate", "tasks/task_set",  # what checks a W and B that a user gives
     "data/stream",  # W is a keyword of `data.evaluate`
     "experiment/scales", "experiment/tune",  # the choice of coupling and mu
@@ -233,7 +233,7 @@ ROOMS = {
     "plotting/landscape", "plotting/matrix", "plotting/truth",  # pictures of its graph
     "solvers/compiled", "solvers/gpu", "solvers/inventory",  # which solver takes which of its steps
 }  # fmt: skip
-"""Where AMTL's own mathematics and pictures live; a module that is new is not among them."""
+"""Where AMTL's own mathematics and pictures live, and shared features, whose predictors are W = L S."""
 
 
 def names_blocks_of_amtl(text: str) -> bool:

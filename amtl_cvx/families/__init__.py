@@ -34,6 +34,8 @@ __all__ = [
 
 FAMILIES = {
     "amtl": "amtl_cvx.amtl:AMTL",
+    "features": "amtl_cvx.features:FEATURES",
+    "go-mtl": "amtl_cvx.features:GO_MTL",
 }
 """Where each family lives; it is imported when it is first asked for."""
 DEFAULT = "amtl"

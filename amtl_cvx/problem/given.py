@@ -7,13 +7,14 @@ from typing import TypeVar
 
 import numpy as np
 
-from amtl_cvx.arrays import is_number
+from amtl_cvx.arrays import Array, is_number, nameless, numbers
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss, make_loss
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.weights import WeightPenalty, make_omega
 
 Term = TypeVar("Term")
+TASK_WEIGHTS = ("equal", "inverse-sqrt")
 
 
 def check_squares(tasks: TaskSet) -> None:
@@ -37,6 +38,62 @@ def loss_of(loss: object) -> Loss:
     if not isinstance(loss, Loss):
         raise ModelError(f"loss must be a loss such as Squared(), or its name, got {shown(loss)}")
     return loss
+
+
+def check_targets(loss: Loss, tasks: TaskSet) -> None:
+    """`DataError` where the targets are not legal for the loss, labels are mixed, or rows are absent."""
+    for task in tasks:
+        if task.compressed and not loss.quadratic:
+            raise DataError(
+                f"the {loss.name} loss needs the rows of {task.name!r}, it has a factor of them:"
+                " read the data with keep_rows=True"
+            )
+    check_squares(tasks)
+    texts = tasks.labels if tasks.labels is not None and isinstance(tasks.labels[0], str) else None
+    if texts is not None and not loss.classification:
+        raise DataError(
+            f"the {loss.name} loss needs numbers, the targets are the texts {texts}: use the logistic loss"
+        )
+    try:
+        for task in tasks:
+            loss.check(task)
+    except DataError as error:
+        if texts is None:
+            raise
+        raise DataError(f"{error} (-1 is {texts[0]!r}, +1 is {texts[1]!r})") from error
+    mixed = tasks.labels == (-1, 1) and any(0.0 in task.y for task in tasks)
+    if loss.classification and mixed:
+        raise DataError(
+            f"the {loss.name} loss needs the same labels in every task, some have 0/1 and some -1/+1"
+        )
+
+
+def task_weights_of(given: object) -> str | tuple[float, ...]:
+    """Task weights: "equal", "inverse-sqrt", or T positive numbers."""
+    if isinstance(given, str):
+        if given not in TASK_WEIGHTS:
+            raise ModelError(f"task_weights must be one of {TASK_WEIGHTS} or T numbers, got {given!r}")
+        return given
+    try:
+        found = numbers(nameless(given, "task_weights"), "task_weights")
+        weights = tuple(float(c) for c in found.tolist())
+    except (TypeError, DataError) as error:
+        got = f"{error}" if isinstance(error, DataError) else shown(given)
+        raise ModelError(f"expected task_weights of T numbers or one of {TASK_WEIGHTS}: {got}") from error
+    if not all(np.isfinite(c) and c > 0 for c in weights):
+        raise ModelError(f"task weights must be positive and finite, got {weights}")
+    return weights
+
+
+def weights_as_numbers(given: str | tuple[float, ...], tasks: TaskSet) -> Array:
+    """The task weights c of these tasks, (T,); `DataError` where there are more or fewer than tasks."""
+    if given == "equal":
+        return np.ones(tasks.T)
+    if given == "inverse-sqrt":
+        return np.asarray(1.0 / np.sqrt(tasks.counts), dtype=np.float64)
+    if len(given) != tasks.T:
+        raise DataError(f"expected {tasks.T} task weights, one per task, got {len(given)}")
+    return np.array(given, dtype=float)
 
 
 def coupling_of(coupling: object) -> float:

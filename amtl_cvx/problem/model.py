@@ -25,11 +25,20 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
-from amtl_cvx.arrays import is_number, nameless, numbers
-from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.arrays import is_number
+from amtl_cvx.errors import ModelError
 from amtl_cvx.losses import Loss, Squared, loss_label
 from amtl_cvx.notebook import paragraph
-from amtl_cvx.problem.given import check_squares, coupling_of, loss_of, omega_of, plain, shown
+from amtl_cvx.problem.given import (
+    check_targets,
+    coupling_of,
+    loss_of,
+    omega_of,
+    plain,
+    shown,
+    task_weights_of,
+    weights_as_numbers,
+)
 from amtl_cvx.problem.parameters import as_stored
 from amtl_cvx.tasks import Array, TaskSet, check_tasks
 from amtl_cvx.transfer import LossWeightedL1, TransferPenalty, transfers
@@ -37,8 +46,6 @@ from amtl_cvx.weights import QuadraticPenalty, WeightPenalty, omegas
 
 if TYPE_CHECKING:
     from amtl_cvx.problem.point import Point, Terms
-
-TASK_WEIGHTS = ("equal", "inverse-sqrt")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,23 +101,7 @@ class Model:
             )
         object.__setattr__(self, "transfer", plain(transfer))
         object.__setattr__(self, "coupling", coupling_of(self.coupling))
-        if isinstance(self.task_weights, str):
-            if self.task_weights not in TASK_WEIGHTS:
-                raise ModelError(
-                    f"task_weights must be one of {TASK_WEIGHTS} or T numbers, got {self.task_weights!r}"
-                )
-        else:
-            try:
-                given = nameless(self.task_weights, "task_weights")
-                weights = tuple(float(c) for c in numbers(given, "task_weights").tolist())
-            except (TypeError, DataError) as error:
-                got = f"{error}" if isinstance(error, DataError) else shown(self.task_weights)
-                raise ModelError(
-                    f"expected task_weights of T numbers or one of {TASK_WEIGHTS}: {got}"
-                ) from error
-            if not all(np.isfinite(c) and c > 0 for c in weights):
-                raise ModelError(f"task weights must be positive and finite, got {weights}")
-            object.__setattr__(self, "task_weights", weights)
+        object.__setattr__(self, "task_weights", task_weights_of(self.task_weights))
         object.__setattr__(self, "omega", omega_of(self.omega))
         if self.omega is not None:
             rho = float(self.omega.rho)
@@ -210,37 +201,8 @@ class Model:
                 f"the {self.loss.name} loss and the penalty {self.prox_omega.name} on W both have kinks, for"
                 " which there is no W-step: take a smooth loss (squared-hinge, huber), or --omega ridge"
             )
-        for task in tasks:
-            if task.compressed and not self.loss.quadratic:
-                raise DataError(
-                    f"the {self.loss.name} loss needs the rows of {task.name!r}, it has a factor of them:"
-                    " read the data with keep_rows=True"
-                )
-        check_squares(tasks)
-        self._check_targets(tasks)
-        if not isinstance(self.task_weights, str) and len(self.task_weights) != tasks.T:
-            raise DataError(f"expected {tasks.T} task weights, one per task, got {len(self.task_weights)}")
-
-    def _check_targets(self, tasks: TaskSet) -> None:
-        """Raise `DataError` where the targets are not legal for the loss, or the labels not one pair."""
-        texts = tasks.labels if tasks.labels is not None and isinstance(tasks.labels[0], str) else None
-        if texts is not None and not self.loss.classification:
-            raise DataError(
-                f"the {self.loss.name} loss needs numbers, the targets are the texts {texts}: use the"
-                " logistic loss"
-            )
-        try:
-            for task in tasks:
-                self.loss.check(task)
-        except DataError as error:
-            if texts is None:
-                raise
-            raise DataError(f"{error} (-1 is {texts[0]!r}, +1 is {texts[1]!r})") from error
-        mixed = tasks.labels == (-1, 1) and any(0.0 in task.y for task in tasks)
-        if self.loss.classification and mixed:
-            raise DataError(
-                f"the {self.loss.name} loss needs the same labels in every task, some have 0/1 and some -1/+1"
-            )
+        check_targets(self.loss, tasks)
+        self.task_weight(tasks)
 
     def compress(self, tasks: TaskSet) -> TaskSet:
         """Tasks with the same losses and at most d + 1 rows each where the loss allows it."""
@@ -248,11 +210,7 @@ class Model:
 
     def task_weight(self, tasks: TaskSet) -> Array:
         """The task weights c as numbers, (T,)."""
-        if self.task_weights == "equal":
-            return np.ones(tasks.T)
-        if self.task_weights == "inverse-sqrt":
-            return np.asarray(1.0 / np.sqrt(tasks.counts), dtype=np.float64)
-        return np.array(self.task_weights, dtype=float)
+        return weights_as_numbers(self.task_weights, tasks)
 
     def loss_weight(self, tasks: TaskSet, B: Array) -> Array:
         """The weight a_t of each L_t in the W-step, (T,): ``c_t (1 + mu * sum_u B[t, u])`` for AMTL."""
