@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import types
 from dataclasses import replace
 from fractions import Fraction
@@ -24,7 +25,8 @@ from proven import (
 
 from amtl_cvx import LossWeightedL1, Model, TaskSet, certify
 from amtl_cvx.certificate import second_order
-from amtl_cvx.digits import kinks, proof, prove, system
+from amtl_cvx.digits import kinks, proof, prove, rows, system
+from amtl_cvx.digits.boxes import Boxes
 from amtl_cvx.digits.system import FirstOrderSystem
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.problem import Problem
@@ -223,7 +225,8 @@ def test_a_stretched_box_needs_no_exact_inverse() -> None:
     with ctx.workdps(70):
         system, x, inverse = kinks.near_point(Problem(tasks, hinge).at(W, B), [], arb("1e-60"))
         rough = inverse + arb_mat(4, 4, [arb("1e-10").mid()] * 16)
-        _, room = proof._isolation(system, x, rough, [arb(1e-9), arb(0)], arb("1e-50"))
+        boxes = Boxes(system, functools.partial(proof._only_point, system))
+        _, room = boxes.isolation(x, rough, [arb(1e-9), arb(0)], arb("1e-50"))
     assert room > 0.0
 
 
@@ -260,15 +263,18 @@ FAULTS = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_planted_faults_are_caught(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = FAULTS[fault]
-    source = Path(str(system.__file__)).read_text()
-    assert source.count(old) == 1
-    module = types.ModuleType("faulty")
-    exec(compile(source.replace(old, new), "faulty", "exec"), module.__dict__)
-    monkeypatch.setattr(kinks, "FirstOrderSystem", module.FirstOrderSystem)
+    sources = {module: Path(str(module.__file__)).read_text() for module in (system, rows)}
+    assert sum(source.count(old) for source in sources.values()) == 1
+    faulty = {module: types.ModuleType("faulty") for module in sources}
+    for module, source in sources.items():
+        exec(compile(source.replace(old, new), "faulty", "exec"), faulty[module].__dict__)
+    for name in ("TaskRows", "exact_task_weights"):
+        setattr(faulty[system], name, getattr(faulty[rows], name))
+    monkeypatch.setattr(kinks, "FirstOrderSystem", faulty[system].FirstOrderSystem)
     with pytest.raises((AssertionError, NotCertifiable)):
         for seed in (9, 7):
             test_mpmath_finds_the_same_point_stationary(seed)
-            check_jacobian(module.FirstOrderSystem, seed)
+            check_jacobian(faulty[system].FirstOrderSystem, seed)
 
 
 def test_the_checks_that_catch_faults_pass_without_one() -> None:

@@ -22,6 +22,7 @@ from amtl_cvx import LossWeightedL1, Model, TaskSet
 from amtl_cvx.digits import kinks, krawczyk, prove
 from amtl_cvx.digits.losses import ROWS, WEDGES, Kink, row_function, seams, wedge_function
 from amtl_cvx.digits.proof import free_atoms
+from amtl_cvx.digits.rows import row_distance
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.losses import Hinge, Huber, Loss, Poisson, Quantile
 from amtl_cvx.problem import Problem
@@ -223,8 +224,7 @@ def test_margins_are_those_of_the_worst_point_of_a_box() -> None:
         box = x + arb_mat([[arb(0, 1e-2)], [arb(0)]])
         margin, none = kinks.row_margin(system, box, arb(0)), arb(0)
         assert 0.25 - 0.5e-2 - 1e-9 <= float(margin) <= 0.25 - 0.5e-2 + 1e-15
-        places = [[seams(model.loss, y) for y in task.y.tolist()] for task in tasks]
-        distance = kinks.row_distance(system, box, places)
+        distance = row_distance(system.rows, system.state(box).W, system.sides)
         assert 0.75 - 0.25e-2 - 1e-9 <= float(distance) <= 0.75 - 0.25e-2 + 1e-15
         pair = TaskSet.from_arrays(
             [task.X for task in (*tasks, *tasks)], [task.y for task in (*tasks, *tasks)]

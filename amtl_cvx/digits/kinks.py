@@ -37,7 +37,8 @@ from flint import arb, arb_mat, fmpq, fmpq_mat
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate.fenchel import kinked_multipliers
 from amtl_cvx.digits.krawczyk import Undecided, largest, newton
-from amtl_cvx.digits.system import FirstOrderSystem, Sides, unknowns
+from amtl_cvx.digits.rows import Sides, positive
+from amtl_cvx.digits.system import FirstOrderSystem, unknowns
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.tasks import TaskSet
@@ -95,7 +96,7 @@ def row_margin(system: FirstOrderSystem, box: arb_mat, around: arb) -> arb:
             rows, wedges, _row_multipliers(system, t, rows, slopes[t], at.weights[t]), strict=True
         ):
             name = f"row {k} of {system.tasks.names[t]!r}"
-            margin = _positive(
+            margin = positive(
                 (v - wedge.low).min(wedge.high - v),
                 f"{name} does not stay on its kink: its multiplier would be {float(v.mid()):.2g}",
                 f"the multiplier of {name}, on its kink, is at the end of its interval to all digits:"
@@ -103,33 +104,6 @@ def row_margin(system: FirstOrderSystem, box: arb_mat, around: arb) -> arb:
             )
             smallest = smallest.min(margin)
     return smallest
-
-
-def row_distance(system: FirstOrderSystem, box: arb_mat, seams: Sequence[Sequence[Sequence[arb]]]) -> arb:
-    """The smallest distance of a row off K from a seam of its loss, on its side; proved positive."""
-    smallest, W = arb.pos_inf(), system.state(box).W
-    for t, per_row in enumerate(seams):
-        for i, (z, places) in enumerate(zip(system.predictions(W, t), per_row, strict=True)):
-            side = None if system.sides is None else system.sides[t][i]
-            for place in places if side != 0 else ():
-                name = f"row {i} of {system.tasks.names[t]!r}"
-                distance = _positive(
-                    abs(z - place) if side is None else side * (z - place),
-                    f"{name} lies on the other side of its kink, or on it",
-                    f"{name} lies at the kink of the {system.loss.name} loss to all digits, with a"
-                    " multiplier at the end of its interval: strict complementarity fails",
-                )
-                smallest = smallest.min(distance)
-    return smallest
-
-
-def _positive(value: arb, negative: str, undecided: str) -> arb:
-    """Its lower end, proved positive; the words say what a negative one means, and one that may be 0."""
-    if value < 0:
-        raise NotCertifiable(negative)
-    if not value > 0:
-        raise Undecided(undecided)
-    return value.lower()
 
 
 def _first_sides(tasks: TaskSet, model: Model, multipliers: Sequence[Array]) -> Sides:

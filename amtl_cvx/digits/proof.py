@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import math
 import time
 from collections.abc import Sequence
@@ -12,36 +12,25 @@ from typing import NamedTuple
 import numpy as np
 from flint import arb, arb_mat, ctx
 
-from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import infeasibility
 from amtl_cvx.digits.atoms import exact_atoms
+from amtl_cvx.digits.boxes import GUARD, Boxes, decided, distance
 from amtl_cvx.digits.decimals import at_least, at_most, decimal
-from amtl_cvx.digits.kinks import near_point, row_distance, row_margin
-from amtl_cvx.digits.krawczyk import (
-    Root,
-    Undecided,
-    contract,
-    exact_inverse,
-    inertia,
-    largest,
-)
-from amtl_cvx.digits.losses import PIECEWISE, ROWS, seams
+from amtl_cvx.digits.kinks import near_point, row_margin
+from amtl_cvx.digits.krawczyk import Root, Undecided, contract, inertia, largest
+from amtl_cvx.digits.losses import PIECEWISE, ROWS
 from amtl_cvx.digits.point import ProvenPoint
+from amtl_cvx.digits.rows import row_distance
 from amtl_cvx.digits.system import FirstOrderSystem, unknowns
 from amtl_cvx.errors import NotCertifiable
-from amtl_cvx.limits import check_time
-from amtl_cvx.losses import LOSSES
-from amtl_cvx.problem import Model, Point
+from amtl_cvx.losses import LOSSES, Loss
+from amtl_cvx.problem import Point
 from amtl_cvx.tasks import TaskSet
 
 MAX_UNKNOWNS = 500
 """Unknowns up to which a proof is tried: it takes some seconds there and grows as their cube."""
 MAX_NUMBERS = 10**6
 """Numbers in all X up to which a proof is tried."""
-ISOLATION = (1e-3, 1e-4, 1e-6, 1e-8, 1e-10, 1e-12)
-"""Half-widths of boxes in which the point is shown to be the only one, the first that can be proved."""
-GUARD = 20
-"""Decimals between the precision and the radius, that is in units of the largest unknown above 1."""
 
 
 def prove_point(point: Point, *, dps: int, digits: int, within: float) -> ProvenPoint:
@@ -49,40 +38,34 @@ def prove_point(point: Point, *, dps: int, digits: int, within: float) -> Proven
     tasks, B = point.tasks, point.B
     start = time.perf_counter()
     point.problem.check()
-    _check(tasks, point.model, B)
+    check_rows(tasks, point.model.loss)
+    if infeasibility(point.model, B) > 0.0:
+        demands = point.model.transfer.demands(tasks.T)
+        raise NotCertifiable(f"B is not feasible ({demands}): clip it first")
     free = free_atoms(point)
-    _check_size(tasks, len(free))
-    undecided: Undecided | None = None
-    for precision in (dps, 2 * dps, 4 * dps):
-        check_time(f"digits were proved with {precision} decimals")
-        with ctx.workdps(precision):
-            try:
-                found = _prove(point, free=free, digits=digits, within=within)
-                return replace(found, seconds=time.perf_counter() - start)
-            except Undecided as failure:
-                undecided = failure
-    raise NotCertifiable(f"{undecided} ({4 * dps} decimals tried)")
+    check_size(tasks, tasks.T * tasks.d + len(free))
+    found = decided(functools.partial(_prove, point, free=free, digits=digits, within=within), dps)
+    return replace(found, seconds=time.perf_counter() - start)
 
 
-def _check(tasks: TaskSet, model: Model, B: Array) -> None:
+def check_rows(tasks: TaskSet, loss: Loss) -> None:
     """`NotCertifiable` where no proof is possible whatever the point."""
-    if model.loss.name not in ROWS or type(model.loss) is not LOSSES[model.loss.name]:
-        raise NotCertifiable(f"the {model.loss.name} loss has no proof: those of {', '.join(ROWS)} have one")
+    if loss.name not in ROWS or type(loss) is not LOSSES[loss.name]:
+        raise NotCertifiable(f"the {loss.name} loss has no proof: those of {', '.join(ROWS)} have one")
     for task in tasks:
         if task.compressed:
             raise NotCertifiable(
                 f"{task.name!r} holds a factor of its rows, rounded: a proof needs the rows (keep_rows=True)"
             )
-    if infeasibility(model, B) > 0.0:
-        raise NotCertifiable(f"B is not feasible ({model.transfer.demands(tasks.T)}): clip it first")
 
 
-def _check_size(tasks: TaskSet, edges: int) -> None:
-    size, numbers = tasks.T * tasks.d + edges, sum(task.X.size for task in tasks)
-    if size > MAX_UNKNOWNS or numbers > MAX_NUMBERS:
+def check_size(tasks: TaskSet, unknowns: int) -> None:
+    """`NotCertifiable` where a proof would take too long."""
+    numbers = sum(task.X.size for task in tasks)
+    if unknowns > MAX_UNKNOWNS or numbers > MAX_NUMBERS:
         raise NotCertifiable(
-            f"too large to prove: {size} unknowns and {numbers} numbers in X, the limits are {MAX_UNKNOWNS}"
-            f" and {MAX_NUMBERS}"
+            f"too large to prove: {unknowns} unknowns and {numbers} numbers in X, the limits are"
+            f" {MAX_UNKNOWNS} and {MAX_NUMBERS}"
         )
 
 
@@ -92,9 +75,12 @@ def _prove(point: Point, free: Sequence[int], digits: int, within: float) -> Pro
     stored, unit = unknowns(point.W, point.coefficients, free), arb(10) ** (GUARD - dps)
     system, x, inverse = near_point(point, free, unit / 10**5)
     radius = (unit * largest(x).max(arb(1))).abs_upper()
-    inverse, root, least = _first_box(system, x, inverse, radius)
-    distance, apart = _distance(system, root, stored, within, at_most(radius))
-    isolation, room = _isolation(system, x, inverse, apart, radius)
+    boxes = Boxes(system, functools.partial(_only_point, system))
+    inverse, root, least = boxes.first(x, inverse, radius)
+    split = tasks.T * tasks.d
+    blocks = {"W": slice(split), "B": slice(split, None)}
+    furthest, apart = distance(root, stored, blocks, within=within, radius=at_most(radius))
+    isolation, room = boxes.isolation(x, inverse, apart, radius)
     if not (radius < least.edge and radius < least.multiplier):
         raise Undecided("the radius is not below the smallest positive B and the smallest multiplier")
     negative = inertia(system.eliminated_first(root.jacobian)) - len(system.kinks)
@@ -106,7 +92,7 @@ def _prove(point: Point, free: Sequence[int], digits: int, within: float) -> Pro
         radius=at_most(radius),
         isolation=isolation,
         room=room,
-        distance=distance,
+        distance=furthest,
         strict_local_min=negative == 0,
         W=tuple(
             tuple(decimal(entries[t * tasks.d + i], digits) for t in range(tasks.T)) for i in range(tasks.d)
@@ -117,12 +103,12 @@ def _prove(point: Point, free: Sequence[int], digits: int, within: float) -> Pro
         ),
         objective=decimal(system.objective(root.enclosure), digits),
         support=support,
-        min_multiplier=_finite(least.multiplier),
-        min_positive_B=_finite(least.edge),
+        min_multiplier=finite(least.multiplier),
+        min_positive_B=finite(least.edge),
         active_rows=pieces.get("inside", pieces.get("within", ())),
         rows=pieces,
-        min_row_distance=_finite(least.distance),
-        min_row_multiplier=_finite(least.margin),
+        min_row_distance=finite(least.distance),
+        min_row_multiplier=finite(least.margin),
         unknowns=system.size,
         dps=dps,
         seconds=0.0,
@@ -169,72 +155,18 @@ def _only_point(
     Entries of B off the support go up to the smallest of the radii.
     """
     root = contract(system, x, inverse, radii, linear=len(system.kinks))
-    around = arb(0, _smallest(radii))
-    places = [[seams(system.loss, y) for y in task.y.tolist()] for task in system.tasks]
+    around = arb(0, min(radii))
     return root, _Least(
         edge=_smallest_edge(system, root),
-        distance=row_distance(system, root.box, places),
+        distance=row_distance(system.rows, system.state(root.box).W, system.sides),
         margin=row_margin(system, root.box, around),
         multiplier=_smallest_multiplier(system, root, around),
     )
 
 
-def _first_box(
-    system: FirstOrderSystem, x: arb_mat, inverse: arb_mat, radius: arb
-) -> tuple[arb_mat, Root, _Least]:
-    """The smallest box: the same half-width for all, or where units differ too much that of `_lengths`."""
-    try:
-        return inverse, *_only_point(system, x, inverse, [radius] * x.nrows())
-    except Undecided:
-        inverse, lengths = exact_inverse(system, x), _lengths(system, x)
-        longest = max(lengths)
-        return inverse, *_only_point(system, x, inverse, [radius * part / longest for part in lengths])
-
-
-def _lengths(system: FirstOrderSystem, x: arb_mat) -> list[arb]:
-    """By how much each unknown moves where J gains the whole of itself by its curvature."""
-    jacobian, J = system.jacobian(x).mid(), system.objective(x).mid()
-    found = []
-    for i in range(x.nrows()):
-        curvature = jacobian[i, i]
-        found.append((J / curvature).sqrt().mid() if curvature > 0 and J > 0 else arb(1))
-    return found
-
-
-def _smallest(radii: Sequence[arb]) -> arb:
-    return min(radii)
-
-
-def _finite(smallest: arb) -> float:
+def finite(smallest: arb) -> float:
+    """A lower bound as a double; infinite for a minimum over nothing."""
     return at_least(smallest) if smallest.is_finite() else math.inf
-
-
-def _isolation(
-    system: FirstOrderSystem, x: arb_mat, inverse: arb_mat, apart: Sequence[arb], radius: arb
-) -> tuple[float, float]:
-    """Half-width of the widest box proved, and how far one reaches beyond the stored point in every entry.
-
-    `apart` is the distance of the stored entries, by which boxes are stretched where an even one that holds
-    the stored point is not proved.
-    """
-    isolation = at_least(radius)
-    for even in ISOLATION:
-        with contextlib.suppress(NotCertifiable):
-            _only_point(system, x, inverse, [arb(even)] * x.nrows())
-            isolation = even
-            break
-    room = arb(isolation) - max(apart)
-    if room > 0:
-        return isolation, at_least(room)
-    lengths = _lengths(system, x)
-    for part in (*ISOLATION, 1e-16, 1e-24, 1e-36):
-        radii = [(2 * away + part * length).upper() for away, length in zip(apart, lengths, strict=False)]
-        free = [part * length for length in lengths[len(radii) :]]
-        with contextlib.suppress(NotCertifiable):
-            _only_point(system, x, inverse, [*radii, *free])
-            rooms = [half - away for half, away in zip(radii, apart, strict=True)]
-            return max(isolation, at_least(min(radii))), at_least(min(rooms))
-    return isolation, at_least(room)
 
 
 def _smallest_edge(system: FirstOrderSystem, root: Root) -> arb:
@@ -273,25 +205,3 @@ def _smallest_multiplier(system: FirstOrderSystem, root: Root, around: arb) -> a
             )
         smallest = smallest.min(value.lower())
     return smallest
-
-
-def _distance(
-    system: FirstOrderSystem, root: Root, stored: arb_mat, within: float, radius: float
-) -> tuple[float, list[arb]]:
-    """The largest distance of a stored entry from the root, rounded up and within the limit; that of each.
-
-    The limit is never below the radius: a block that is 0 has no size.
-    """
-    split, count = system.T * system.d, stored.nrows()
-    pairs = list(zip(root.enclosure.entries()[:count], stored.entries(), strict=True))
-    apart = []
-    for name, block in (("W", pairs[:split]), ("B", pairs[split:])):
-        furthest = max((at_most(abs(a - b)) for a, b in block), default=0.0)
-        size = max((at_most(abs(a)) for a, _ in block), default=0.0)
-        if furthest > max(within * size, radius):
-            raise NotCertifiable(
-                f"the stored {name} is {furthest:.1e} away from the first-order point found near it, more"
-                f" than {within:.0e} of its size: refine it first, or give within="
-            )
-        apart.append(furthest)
-    return max(apart), [abs(a - b).upper() for a, b in pairs]

@@ -33,21 +33,15 @@ place of w_t. It does not depend on eta. `kinks` proves that the sides are the t
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from flint import arb, arb_mat
 
 from amtl_cvx.digits.atoms import exact_atoms
-from amtl_cvx.digits.counts import exact_count
 from amtl_cvx.digits.gram import exact_gram
-from amtl_cvx.digits.krawczyk import Undecided
-from amtl_cvx.digits.losses import Kink, Row, Wedge, row_function, wedge_function
+from amtl_cvx.digits.rows import Losses, Sides, TaskRows, exact_task_weights
 from amtl_cvx.problem import Model
 from amtl_cvx.tasks import Array, TaskSet
-
-Part = TypeVar("Part", Row, Wedge)
-Sides = tuple[tuple[int, ...], ...]
-"""Of every task and row: -1 below its kink, 0 on it, 1 above it."""
 
 
 class State(NamedTuple):
@@ -59,18 +53,6 @@ class State(NamedTuple):
     R: arb_mat
     x: list[arb]
     weights: list[arb]
-
-
-class Losses(NamedTuple):
-    """L_t, grad L_t (as (d, 1)) and the rows, by task; rows on a kink with nothing."""
-
-    values: list[arb]
-    gradients: list[arb_mat]
-    rows: list[list[Row]]
-
-    def on(self, piece: str) -> tuple[tuple[int, ...], ...]:
-        """The rows of every task on a piece of its loss."""
-        return tuple(tuple(i for i, row in enumerate(rows) if row.piece == piece) for rows in self.rows)
 
 
 class FirstOrderSystem:
@@ -90,23 +72,9 @@ class FirstOrderSystem:
         self.coupling = arb(float(model.coupling))
         self.gram = arb_mat(exact_gram(model, self.T))
         self.atoms, self.base = exact_atoms(model.transfer, self.T)
-        self.c = _task_weights(tasks, model)
-        mean = model.loss.reduction == "mean"
-        self.scales = [1 / arb(exact_count(task)) if mean else arb(1) for task in tasks]
-        self.v = [
-            None if task.sample_weight is None else [arb(v) for v in task.sample_weight.tolist()]
-            for task in tasks
-        ]
-        self.X = [arb_mat(task.X.tolist()) for task in tasks]
-        wedge = wedge_function(model.loss)
-        self.wedges: list[list[Wedge]] = (
-            []
-            if wedge is None
-            else [
-                _counted([wedge(y) for y in task.y.tolist()], v)
-                for task, v in zip(tasks, self.v, strict=True)
-            ]
-        )
+        self.c = exact_task_weights(tasks, model.task_weights, model.task_weight(tasks))
+        self.rows = TaskRows(tasks, model.loss)
+        self.scales, self.X, self.wedges = self.rows.scales, self.rows.X, self.rows.wedges
 
     def state(self, x: arb_mat, around: arb | None = None) -> State:
         """W and B of the unknowns; atoms that are not free are at their bound, up to the ball `around`."""
@@ -132,35 +100,11 @@ class FirstOrderSystem:
 
     def predictions(self, W: arb_mat, t: int) -> list[arb]:
         """x_ti'w_t of every row."""
-        return list((self.X[t] * _columns(W, t)).entries())
+        return self.rows.predictions(W, t)
 
     def losses(self, W: arb_mat) -> Losses:
-        """The losses of all tasks; `NotCertifiable` where a row reaches the seam of two pieces."""
-        found = Losses([], [], [])
-        for t, task in enumerate(self.tasks):
-            try:
-                rows = self._rows(W, t)
-            except Kink:
-                raise Undecided(
-                    f"a row of {task.name!r} lies at the kink of the {self.loss.name} loss to all digits:"
-                    " J has no second derivative there"
-                ) from None
-            slopes = arb_mat([[r.slope for r in rows]])
-            found.values.append(self.scales[t] * sum((r.value for r in rows), arb(0)))
-            found.gradients.append((slopes * self.X[t] * self.scales[t]).transpose())
-            found.rows.append(rows)
-        return found
-
-    def _rows(self, W: arb_mat, t: int) -> list[Row]:
-        predictions = self.predictions(W, t)
-        if self.sides is not None:
-            return [
-                wedge.row(z, side)
-                for wedge, z, side in zip(self.wedges[t], predictions, self.sides[t], strict=True)
-            ]
-        row = row_function(self.loss)
-        rows = [row(z, y) for z, y in zip(predictions, self.tasks[t].y.tolist(), strict=True)]
-        return _counted(rows, self.v[t])
+        """The losses of all tasks; `Undecided` where a row reaches the seam of two pieces."""
+        return self.rows.losses(W, self.sides)
 
     def weighted(self, losses: Losses) -> list[arb]:
         """c_t l_t, what prices see."""
@@ -226,7 +170,7 @@ class FirstOrderSystem:
         H = [[arb(0)] * self.size for _ in range(self.size)]
         P = twice * (at.M * at.M.transpose()) + 2 * self.gram
         for t in range(T):
-            block = self._hessian(t, losses.rows[t]) * (at.weights[t] * self.scales[t])
+            block = self.rows.hessian(t, losses.rows[t]) * (at.weights[t] * self.scales[t])
             for i in range(d):
                 H[t * d + i][t * d : (t + 1) * d] = [block[i, j] for j in range(d)]
                 for u in range(T):
@@ -270,29 +214,8 @@ class FirstOrderSystem:
         order = [*range(split), *range(split + edges, self.size), *range(split, split + edges)]
         return arb_mat([[rows[i][j] for j in order] for i in order])
 
-    def _hessian(self, t: int, rows: Sequence[Row]) -> arb_mat:
-        """X_t' diag(phi'') X_t over the rows that curve."""
-        curved = [[row.curvature * x for x in xs] for row, xs in zip(rows, self.X[t].tolist(), strict=True)]
-        return self.X[t].transpose() * arb_mat(curved)
-
-
-def _task_weights(tasks: TaskSet, model: Model) -> list[arb]:
-    """c_t: 1, the real number n_t^-1/2 in a ball, or the doubles given."""
-    if model.task_weights == "inverse-sqrt":
-        return [arb(exact_count(task)).rsqrt() for task in tasks]
-    return [arb(float(c)) for c in model.task_weight(tasks)]
-
-
-def _counted(rows: list[Part], v: list[arb] | None) -> list[Part]:
-    """Rows or wedges of a task as often as they count."""
-    return rows if v is None else [row.times(weight) for row, weight in zip(rows, v, strict=True)]
-
 
 def unknowns(W: Array, x: Array, free: Sequence[int], multipliers: Sequence[float] = ()) -> arb_mat:
     """The stored point as exact unknowns, (size, 1)."""
     entries = [*W.T.ravel().tolist(), *(float(x[k]) for k in free), *multipliers]
     return arb_mat(len(entries), 1, entries)
-
-
-def _columns(matrix: arb_mat, column: int) -> arb_mat:
-    return arb_mat(matrix.nrows(), 1, [matrix[i, column] for i in range(matrix.nrows())])
