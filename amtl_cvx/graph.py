@@ -242,7 +242,7 @@ class TransferGraph:
 
         graph = self.to_networkx()
         for _, attributes in graph.nodes(data=True):
-            attributes["name"] = attributes["label"] = _xml_text(attributes["name"])
+            attributes["name"] = attributes["label"] = xml_text(attributes["name"])
         nx.write_graphml(graph, path)
 
     def to_dict(self) -> dict[str, Any]:
@@ -283,7 +283,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _xml_text(text: str) -> str:
+def xml_text(text: str) -> str:
     """`text` without the characters that XML 1.0 forbids."""
     return re.sub("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
 

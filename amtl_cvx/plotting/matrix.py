@@ -132,13 +132,13 @@ class Grid:
         elif graph.T <= _VALUES_UP_TO:
             full = abs(graph.edges[0].weight) if strongest is None else strongest
             for s, t, weight in graph.edges:
-                text = _in_cell(weight)
+                text = in_cell(weight)
                 color = "white" if abs(weight) > 0.45 * full else INK
                 size = min(0.32 * self.pitch * POINTS, 7.5)
                 axes.text(t, s, text, ha="center", va="center", size=size, color=color)
 
 
-def _in_cell(weight: float) -> str:
+def in_cell(weight: float) -> str:
     """At most five characters, and a sign."""
     sign, size = "\N{MINUS SIGN}" if weight < 0 else "", abs(weight)
     if size < 0.005:
