@@ -11,11 +11,11 @@ from explored import MODEL, explored, halves, several
 from scipy.optimize import minimize
 from sklearn.metrics import root_mean_squared_error
 
+from amtl_cvx.amtl.starts import Start
 from amtl_cvx.errors import DataError
 from amtl_cvx.explore import (
     Landscape,
     Reached,
-    Start,
     distance,
     draw_starts,
     explore,

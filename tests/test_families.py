@@ -224,13 +224,13 @@ def test_names_of_families_and_methods(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ROOMS = {
-    "amtl", "alignment", "certificate", "curriculum", "digits", "enclosure", "estimators", "explore", "graph",
+    "amtl", "alignment", "certificate", "curriculum", "digits", "enclosure", "estimators", "graph",
     "ladder", "features", "problem", "refine", "rowspace", "subproblems", "transfer", "weights",
     "arrays/gate", "tasks/task_set",  # what checks a W and B that a user gives
     "data/stream",  # W is a keyword of `data.evaluate`
     "experiment/scales", "experiment/tune",  # the choice of coupling and mu
     "known",  # the table of its figures
-    "plotting/landscape", "plotting/matrix", "plotting/truth",  # pictures of its graph
+    "plotting/graphs", "plotting/matrix", "plotting/truth",  # pictures of its graph
     "solvers/compiled", "solvers/gpu", "solvers/inventory",  # which solver takes which of its steps
 }  # fmt: skip
 """Where AMTL's own mathematics and pictures live, and shared features, whose predictors are W = L S."""

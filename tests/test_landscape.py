@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from explored import MODEL, explored, several
 
+from amtl_cvx.amtl.starts import Start
 from amtl_cvx.errors import DataError
 from amtl_cvx.explore import (
-    COLUMNS,
     Landscape,
-    Start,
     explore,
 )
 from amtl_cvx.graph import ORIENTATION
@@ -34,7 +33,7 @@ def test_files_tell_what_the_landscape_tells(landscape: Landscape, tmp_path: Pat
     with (tmp_path / "a.csv").open() as file:
         rows = list(csv.DictReader(file))
     stored = json.loads((tmp_path / "a.json").read_text())
-    assert tuple(rows[0]) == COLUMNS and len(rows) == len(landscape.points) == len(stored["points"])
+    assert tuple(rows[0]) == landscape.columns and len(rows) == len(landscape.points) == len(stored["points"])
     for number, (row, kept, point) in enumerate(
         zip(rows, stored["points"], landscape.points, strict=True), 1
     ):

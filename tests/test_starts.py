@@ -9,15 +9,10 @@ import numpy as np
 import pytest
 from explored import MODEL, several
 
+from amtl_cvx.amtl.starts import DENSITIES, SIZES, Start
 from amtl_cvx.errors import DataError, ModelError, SolveError
 from amtl_cvx.experiment import jobs
-from amtl_cvx.explore import (
-    DENSITIES,
-    SIZES,
-    Start,
-    draw_starts,
-    explore,
-)
+from amtl_cvx.explore import draw_starts, explore
 from amtl_cvx.losses import Hinge, Squared
 from amtl_cvx.methods import fit
 from amtl_cvx.options import Options

@@ -12,6 +12,7 @@ import numpy as np
 from amtl_cvx.amtl import orders, words
 from amtl_cvx.amtl.alternating import Alternating
 from amtl_cvx.amtl.coordinates import fitted
+from amtl_cvx.amtl.exploring import AmtlExploration
 from amtl_cvx.amtl.point import read_point
 from amtl_cvx.arrays import Array, Indices, check_weights
 from amtl_cvx.certificate import (
@@ -45,6 +46,7 @@ class AmtlFamily(Family):
     name = "amtl"
     blocks = ("W", "B")
     streams = True
+    exploration = AmtlExploration()
     places = ("columns of W, rows and columns of B", "rows of W")
     methods: ClassVar[Mapping[str, type[Method]]] = {
         each.name: each for each in (Alternating, Curriculum, SingleTask)

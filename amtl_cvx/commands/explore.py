@@ -24,7 +24,7 @@ from amtl_cvx.commands.setup import (
 )
 from amtl_cvx.console import note, say
 from amtl_cvx.errors import Exit, ModelError
-from amtl_cvx.explore import Landscape, draw_starts
+from amtl_cvx.explore import Landscape, draw_starts, exploration_of
 from amtl_cvx.explore import explore as explore_starts
 from amtl_cvx.options import Options
 from amtl_cvx.parallel import workers
@@ -144,12 +144,15 @@ def _table(landscape: Landscape) -> list[str]:
         return []
     judged = landscape.error_name is not None
     error = f"  {f'validation {landscape.error_name}':>22}" if judged else ""
-    lines = [f"{'point':>5}  {'J':>14}  {'above lowest':>12}  {'hits':>4}  {'edges':>5}  level{error}"]
+    counted = exploration_of(landscape.points[0].solution.model).counted
+    wide = max(5, len(counted))
+    lines = [f"{'point':>5}  {'J':>14}  {'above lowest':>12}  {'hits':>4}  {counted:>{wide}}  level{error}"]
     for number, point in enumerate(landscape.points[:_SHOWN], start=1):
-        above, edges = f"{landscape.above_lowest(point):.3%}", point.solution.certificate.edges
+        above = f"{landscape.above_lowest(point):.3%}"
+        count = getattr(point.solution.certificate, counted)
         error = f"  {point.error:>22.6g}" if point.error is not None else ""
         lines.append(
-            f"{number:>5}  {point.objective:>14.9g}  {above:>12}  {point.hits:>4}  {edges:>5}"
+            f"{number:>5}  {point.objective:>14.9g}  {above:>12}  {point.hits:>4}  {count:>{wide}}"
             f"  {point.level:<5}{error}"
         )
     left = len(landscape.points) - _SHOWN

@@ -15,16 +15,13 @@ from typing import Any
 import numpy as np
 
 from amtl_cvx.certificate.figures import rounded_down, rounded_up
+from amtl_cvx.explore.base import Exploration, exploration_of
 from amtl_cvx.explore.points import FirstOrderPoint, Reached, distance, same_value
-from amtl_cvx.graph import ORIENTATION
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import Array
 
-COLUMNS = (
-    "point", "objective", "above_lowest", "hits", "level", "second_order", "relative", "gap_W", "gap_B",
-    "edges", "distance", "spread", "validation_error", "starts",
-)  # fmt: skip
-"""The columns of landscape.csv, in order."""
+_BEFORE = ("point", "objective", "above_lowest", "hits", "level", "second_order", "relative")
+_AFTER = ("distance", "spread", "validation_error", "starts")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -55,6 +52,17 @@ class Landscape:
     def finished(self) -> int:
         """Starts that were fitted: the hits of all points and the uncertified results."""
         return sum(point.hits for point in self.points) + len(self.uncertified)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those of landscape.csv, in order."""
+        return (*_BEFORE, *self._explored.columns, *_AFTER)
+
+    @property
+    def _explored(self) -> Exploration:
+        """What the family of the results says of them."""
+        found = self.points[0].solution if self.points else self.uncertified[0].solution
+        return exploration_of(found.model)
 
     @property
     def best(self) -> FirstOrderPoint | None:
@@ -117,22 +125,24 @@ class Landscape:
         return "\n".join(lines)
 
     def _zero(self) -> list[str]:
-        number = self.number_of("zero")
+        name, words = self._explored.default
+        number = self.number_of(name)
         if number is None:
             return []
         above = self.above_lowest(self.points[number - 1])
         where = "the lowest point" if number == 1 else f"point {number}, {above:.2%} above the lowest"
-        return [f"The default start B = 0 leads to {where}."]
+        return [f"The default start {words} leads to {where}."]
 
     def _separation(self) -> list[str]:
         """How tight and how far apart the points are."""
         spread = max(point.spread for point in self.points)
         within = f"Results of one point lie within {rounded_up(spread)} of each other"
+        what = f"relative distance of {self._explored.measured}"
         if len(self.points) == 1:
-            return [f"{within} (relative distance of W and W B)."]
+            return [f"{within} ({what})."]
         apart = self.distances[np.triu_indices(len(self.points), 1)].min()
         least = f"different points at least {rounded_down(apart)} apart"
-        return [f"{within}, {least} (relative distance of W and W B)."]
+        return [f"{within}, {least} ({what})."]
 
     def _predictor(self) -> list[str]:
         """Whether the lowest J predicts best, said in any case."""
@@ -148,7 +158,7 @@ class Landscape:
         ]
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row a point by `COLUMNS`; results that did not certify follow, without a point number."""
+        """One row a point by `columns`; results that did not certify follow, without a point number."""
         rows = [
             self._row(point.solution, point.starts)
             | {
@@ -171,24 +181,22 @@ class Landscape:
             "hits": len(starts),
             "level": certificate.level,
             "relative": certificate.relative,
-            "gap_W": certificate.gap_W,
-            "gap_B": certificate.gap_B,
-            "edges": certificate.edges,
+            **{name: getattr(certificate, name) for name in self._explored.columns},
             "starts": "; ".join(starts),
         }
-        return {column: known.get(column) for column in COLUMNS}
+        return {column: known.get(column) for column in self.columns}
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-safe: the rows with W and B, the distances, and what was left out."""
+        """JSON-safe: the rows with their blocks, the distances, and what was left out."""
         lists = [point.solution for point in self.points], [reached.solution for reached in self.uncertified]
         solutions = [*lists[0], *lists[1]]
         rows = [
-            {**row, "starts": row["starts"].split("; "), "W": s.W.tolist(), "B": s.B.tolist()}
+            {**row, "starts": row["starts"].split("; "), **self._explored.stored(s)}
             for row, s in zip(self.rows(), solutions, strict=True)
         ]
         predictor = self.best_predictor
         return {
-            "orientation": ORIENTATION,
+            **self._explored.told(),
             "finished": self.finished,
             "values": self.values,
             "error_name": self.error_name,
@@ -207,7 +215,7 @@ class Landscape:
     def write_csv(self, path: str | PathLike[str]) -> None:
         """Write `rows` as CSV; what is not known is empty."""
         with Path(path).open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, self.columns)
             writer.writeheader()
             writer.writerows(self.rows())
 

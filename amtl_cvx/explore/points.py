@@ -7,11 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
+from amtl_cvx.explore.base import exploration_of
 from amtl_cvx.solution import Solution
-
-_NEGLIGIBLE = 1e-8  # a predictor this much shorter than the longest one is rounding
 
 
 class Reached(NamedTuple):
@@ -62,13 +59,8 @@ class FirstOrderPoint:
 
 
 def distance(first: Solution, second: Solution) -> float:
-    """The relative distance of two results of one problem; see the module essay."""
-    W, V, change = first.W, second.W, first.B - second.B
-    moves = np.stack([W - V, W @ change, V @ change])
-    moved = np.linalg.norm(moves, axis=1).max(axis=0)
-    lengths = np.maximum(np.linalg.norm(W, axis=0), np.linalg.norm(V, axis=0))
-    unit = np.maximum(lengths, _NEGLIGIBLE * lengths.max())
-    return float(np.divide(moved, unit, out=np.zeros_like(moved), where=unit > 0).max())
+    """The relative distance of two results of one problem, as their family measures it."""
+    return exploration_of(first.model).distance(first, second)
 
 
 def same_value(first: Solution, second: Solution) -> bool:

@@ -4,32 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from amtl_cvx.certificate.second_order import second_order
-from amtl_cvx.errors import DataError, NotCertifiable, SolveError
+from amtl_cvx.errors import DataError, SolveError
 from amtl_cvx.experiment import Job, fit_many
+from amtl_cvx.explore.base import exploration_of
 from amtl_cvx.explore.landscape import Landscape
 from amtl_cvx.explore.points import FirstOrderPoint, Reached, by_objective, connected, distance
-from amtl_cvx.explore.starts import Start
 from amtl_cvx.options import Options
-from amtl_cvx.problem import Model, Problem, check_problem
 from amtl_cvx.scoring import score
-from amtl_cvx.solution import Blocks, Solution
+from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import TaskSet
-
-SECOND_ORDER_LIMIT = 600
-"""Free variables (W and the edges) up to which each point's reduced Hessian is looked at."""
 
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
 def explore(
     tasks: TaskSet,
-    model: Model,
-    starts: Sequence[Start],
+    model: Any,
+    starts: Sequence[Any],
     *,
     validation: TaskSet | None = None,
     classes: bool = False,
@@ -43,8 +37,8 @@ def explore(
     ----------
     tasks, model
         The problem.
-    starts : sequence of Start
-        Of different names; see `draw_starts`.
+    starts : sequence
+        As `draw_starts` gives them, of different names.
     validation : TaskSet, optional
         Prepared rows of some or all of the tasks, matched by name.
     classes : bool
@@ -85,7 +79,8 @@ def explore(
     >>> len(explore(tasks, model, starts, options=fast).points)
     1
     """
-    check_problem(tasks, model).check_coupled("the search for first-order points")
+    searched = exploration_of(model, tasks)
+    searched.check(tasks, model)
     names = [start.name for start in starts]
     if not starts or len(set(names)) < len(names):
         raise DataError(
@@ -93,7 +88,10 @@ def explore(
             f" {len(set(names))} names"
         )
     judge = None if validation is None else _Judge.of(tasks, validation, classes=classes)
-    jobs = _jobs(tasks, model, starts, options or Options())
+    jobs = [
+        Job(tasks=tasks, model=model, options=searched.options(start, tasks, options or Options()))
+        for start in starts
+    ]
     finished, lost = _fit_all(jobs, executor, observe)
     reached = [Reached(names[number], finished[number]) for number in sorted(finished)]
     failed = [each for each in reached if not each.solution.certificate.passes]
@@ -118,20 +116,13 @@ class _Judge(NamedTuple):
             tasks.index(name)
         return cls(validation, classes)
 
-    def name(self, model: Model) -> str:
+    def name(self, model: Any) -> str:
         return "error rate" if model.loss.classification else "rmse"
 
     def error(self, solution: Solution) -> float:
         """Mean over tasks of the root mean squared error; for classes the share that is wrong."""
         found = next(iter(score(solution, self.rows, classes=self.classes).values()))
         return 1.0 - found if solution.model.loss.classification else found
-
-
-def _jobs(tasks: TaskSet, model: Model, starts: Sequence[Start], options: Options) -> list[Job]:
-    W = np.zeros((tasks.d, tasks.T))
-    return [
-        Job(tasks=tasks, model=model, options=replace(options, start=Blocks(W, start.B))) for start in starts
-    ]
 
 
 def _fit_all(
@@ -175,18 +166,8 @@ def _points(tasks: TaskSet, reached: Sequence[Reached], judge: _Judge | None) ->
                 solution=best,
                 starts=tuple(sorted((r.start for r in group), key=order.__getitem__)),
                 spread=max(distance(a.solution, b.solution) for a in group for b in group),
-                second_order=_curvature(tasks, best),
+                second_order=exploration_of(best.model).curvature(tasks, best),
                 error=None if judge is None else judge.error(best),
             )
         )
     return sorted(points, key=lambda point: point.objective)
-
-
-def _curvature(tasks: TaskSet, solution: Solution) -> str | None:
-    """The verdict of second order; None where it is not available or the Hessian is large."""
-    if tasks.T * tasks.d + solution.certificate.edges > SECOND_ORDER_LIMIT:
-        return None
-    try:
-        return second_order(Problem(tasks, solution.model).at(solution.W, solution.B)).verdict
-    except NotCertifiable:
-        return None

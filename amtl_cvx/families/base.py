@@ -124,6 +124,8 @@ class Family(abc.ABC):
     methods: ClassVar[Mapping[str, type[Method]]]
     places: ClassVar[tuple[str, str]] = ("columns of the predictors", "rows of the predictors")
     """What the tasks and the features count, in words."""
+    exploration: ClassVar[Any] = None
+    """How it is explored from many starts (`explore.Exploration`); None where it is not."""
     streams: ClassVar[bool] = False
     """Whether its certificates can be held against rows that are not in memory (`confirm`)."""
 

@@ -1,31 +1,17 @@
-"""What many starts reached: J, hits and validation error of each point, and the graphs of the best few."""
+"""What many starts reached: J, hits and error of each point, and what the family draws of the best few."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 
 from amtl_cvx.errors import DataError
-from amtl_cvx.explore import Landscape
-from amtl_cvx.graph import ORIENTATION
-from amtl_cvx.plotting.canvas import (
-    HEADING,
-    MUTED,
-    Canvas,
-    edge_scale,
-    heading_height,
-    heading_width,
-    shortened,
-    text_width,
-)
+from amtl_cvx.explore import Landscape, exploration_of
+from amtl_cvx.plotting.canvas import HEADING, Canvas, shortened, text_width
 from amtl_cvx.plotting.environment import own_settings
-from amtl_cvx.plotting.matrix import Grid
-from amtl_cvx.plotting.points import SIDE, Marked, Scatter, Table, chosen, marked
+from amtl_cvx.plotting.points import SIDE, Scatter, Table
 
-MAX_GRAPHS = 3
-"""How many graphs are drawn."""
 _PAD, _BETWEEN = 0.25, 0.35  # inches
 
 
@@ -41,20 +27,32 @@ def landscape_figure(landscape: Landscape, *, title: str | None = None) -> Figur
     if not landscape.points:
         return _nothing(landscape, title)
     top = _PAD if title is None else _PAD + 0.45
-    table, graphs = Table(landscape), _Graphs(landscape)
+    table, graphs = Table(landscape), _matrices(landscape)
     scatter = landscape.error_name is not None and len(landscape.points) > 1
     upper = table.width + (_BETWEEN + 0.35 + 0.7 + SIDE if scatter else 0.0)
     banner = None if title is None else shortened(title, 90)
-    width = max(upper, graphs.width, 0.0 if banner is None else 1.1 * text_width([banner], HEADING + 3))
+    width = max(
+        upper,
+        graphs.width if graphs else 0.0,
+        0.0 if banner is None else 1.1 * text_width([banner], HEADING + 3),
+    )
     first = max(table.height, Scatter.height if scatter else 0.0)
-    canvas = Canvas(width + 2 * _PAD, top + first + 0.35 + graphs.height + _PAD)
+    below = 0.35 + graphs.height if graphs else 0.0
+    canvas = Canvas(width + 2 * _PAD, top + first + below + _PAD)
     if banner is not None:
         canvas.text(_PAD, _PAD, banner, size=HEADING + 3, weight="bold")
     table.draw(canvas, _PAD, top)
     if scatter:
         Scatter(landscape).draw(canvas, _PAD + table.width + _BETWEEN + 0.35, top)
-    graphs.draw(canvas, _PAD, top + first + 0.35)
+    if graphs:
+        graphs.draw(canvas, _PAD, top + first + 0.35)
     return canvas.figure
+
+
+def _matrices(landscape: Landscape) -> Any:
+    """What the family draws of the best few; None for nothing."""
+    drawn = exploration_of(landscape.points[0].solution.model).matrices()
+    return None if drawn is None else drawn(landscape)
 
 
 def _nothing(landscape: Landscape, title: str | None) -> Figure:
@@ -66,73 +64,3 @@ def _nothing(landscape: Landscape, title: str | None) -> Figure:
     words = f"{len(landscape.uncertified)} results, the lowest J {lowest:.8g}; none of them certified"
     canvas.heading(_PAD, _PAD, shortened(title or "First-order points", 60), [words])
     return canvas.figure
-
-
-@dataclass(frozen=True)
-class _Graphs:
-    """Heatmaps of the best few side by side, in one scale of colours."""
-
-    landscape: Landscape
-
-    @property
-    def chosen(self) -> list[Marked]:
-        return chosen(marked(self.landscape), self.landscape, MAX_GRAPHS)
-
-    @property
-    def grid(self) -> Grid:
-        return Grid(self.landscape.points[0].solution.task_names)
-
-    @property
-    def pitch(self) -> float:
-        """From one matrix to the next."""
-        wide = max(heading_width(self._title(each), self._lines(each)) for each in self.chosen)
-        return max(self.grid.side, wide) + _BETWEEN
-
-    @property
-    def width(self) -> float:
-        return self.grid.margin + self.pitch * len(self.chosen)
-
-    @property
-    def height(self) -> float:
-        lines = self._lines(self.chosen[0])
-        return 0.3 + heading_height(lines) + 0.1 + self.grid.side + self.grid.margin + 0.5
-
-    def draw(self, canvas: Canvas, left: float, top: float) -> None:
-        grid, chosen = self.grid, self.chosen
-        canvas.text(left, top, f"Transfer matrices B, one scale of colours; {ORIENTATION}", color=MUTED)
-        top += 0.3
-        left += grid.margin
-        head = heading_height(self._lines(chosen[0])) + 0.1
-        entries = np.concatenate([each.point.solution.B.ravel() for each in chosen])
-        colors, strongest = edge_scale(entries[entries != 0]), float(np.abs(entries).max())
-        for place, each in enumerate(chosen):
-            graph, at = each.point.solution.graph, left + place * self.pitch
-            canvas.heading(at, top, self._title(each), self._lines(each))
-            axes = canvas.axes(at, top + head, grid.side, grid.side)
-            axes.set_label(f"graph of point {each.number}")
-            grid.draw(axes, graph.adjacency, rows=place == 0, colors=colors)
-            grid.annotate(axes, graph, strongest=strongest)
-        if strongest > 0:
-            below = (left, top + head + grid.side + grid.margin + 0.2)
-            canvas.colorbar(below, colors, "B[s, t]")
-
-    def _title(self, each: Marked) -> str:
-        roles = [
-            role
-            for role, point in (
-                ("lowest J", self.landscape.best),
-                ("best predictor", self.landscape.best_predictor),
-            )
-            if point is each.point
-        ]
-        return f"Point {each.number}" + (f": {' and '.join(roles)}" if roles else "")
-
-    def _lines(self, each: Marked) -> list[str]:
-        point, finished = each.point, self.landscape.finished
-        edges = f"{point.solution.certificate.edges} edges"
-        lines = [f"J {point.objective:.6g}, {point.hits} of {finished} starts, {edges}"]
-        if point.error is not None:
-            lines.append(f"validation {self.landscape.error_name} {point.error:.4g}")
-        if point.solution.graph.barred is not None:
-            lines.append("hatched: may not be")
-        return lines

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 
-from amtl_cvx.explore import FirstOrderPoint, Landscape
+from amtl_cvx.explore import FirstOrderPoint, Landscape, exploration_of
 from amtl_cvx.plotting.canvas import (
     BLUE,
     BODY,
@@ -112,9 +112,10 @@ class Table:
         hits = [row.point.hits for row in rows]
         axes.barh(range(len(rows)), hits, height=0.62, color=[row.color for row in rows])
         axes.set_xlim(0, 1.7 * max(hits))
-        zero = self.landscape.number_of("zero")
+        name, what = exploration_of(self.landscape.points[0].solution.model).default
+        zero = self.landscape.number_of(name)
         for place, row in enumerate(rows):
-            words = f"{row.point.hits}" + (" (with B = 0)" if row.number == zero else "")
+            words = f"{row.point.hits}" + (f" (with {what})" if row.number == zero else "")
             self._beside(axes, row.point.hits, place, words)
         if self.parts == 3:
             errors = [row.point.error or 0.0 for row in rows]
