@@ -12,7 +12,7 @@ import numpy as np
 
 from amtl_cvx.errors import ConvexityError, DataError
 from amtl_cvx.solvers.backend import Backend, Solved
-from amtl_cvx.solvers.inventory import Step, chain
+from amtl_cvx.solvers.inventory import AS_DATA, Step, chain
 from amtl_cvx.solvers.program import Program
 from amtl_cvx.solvers.solving import problem_data, solve
 from amtl_cvx.tasks import Array
@@ -61,7 +61,7 @@ class Compiled:
                 " --standardize"
             )
         first = chain(self.step, backend.solver)[:1]
-        elsewhere = first != ("CLARABEL",) or self.step not in ("W", "B")
+        elsewhere = first != ("CLARABEL",) or self.step not in AS_DATA
         if elsewhere or "CLARABEL" in backend.hung or backend.takes_gpu(self.step, self.problem):
             _set(values)
             return solve(self.problem, step=self.step, backend=backend)
@@ -95,7 +95,7 @@ class Compiled:
             return time.perf_counter() - started
         compiled = data[cp.settings.PARAM_PROB]
         if Program.fits(compiled):
-            self._program = Program(self.problem, compiled, refinement=self.step == "W")
+            self._program = Program(self.problem, compiled, refinement=self.step in ("W", "L"))
         return time.perf_counter() - started
 
 

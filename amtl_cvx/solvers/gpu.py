@@ -34,6 +34,7 @@ from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
 from amtl_cvx.errors import ModelError, SolverUnavailableError
+from amtl_cvx.solvers.inventory import CHAINS
 
 GpuChoice = Literal["auto", "on", "off"]
 
@@ -43,7 +44,7 @@ reports/gpu/figures.json, taken over by hand. None: not measured, and auto stays
 
 log = logging.getLogger(__name__)
 
-_EVERY_SIZE: Mapping[str, int | None] = {"W": 0, "W-cone": 0, "W-omega": 0, "B": 0, "B-cone": 0}
+_EVERY_SIZE: Mapping[str, int | None] = dict.fromkeys(CHAINS, 0) | {"A": None}
 _NO_DEVICE = 100  # CUDA_ERROR_NO_DEVICE
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from amtl_cvx.errors import SolverUnavailableError
 
-Step = Literal["W", "W-cone", "W-omega", "B", "B-cone"]
+Step = Literal["W", "W-cone", "W-omega", "B", "B-cone", "L", "L-cone", "S", "S-cone", "A"]
 
 CHAINS: Mapping[Step, tuple[str, ...]] = {
     "W": ("CLARABEL", "SCS", "OSQP"),
@@ -19,8 +19,16 @@ CHAINS: Mapping[Step, tuple[str, ...]] = {
     "W-omega": ("CLARABEL", "SCS"),
     "B": ("CLARABEL", "OSQP", "SCS"),
     "B-cone": ("CLARABEL", "SCS"),
+    "L": ("CLARABEL", "SCS", "OSQP"),
+    "L-cone": ("CLARABEL", "SCS"),
+    "S": ("CLARABEL", "OSQP", "SCS"),
+    "S-cone": ("CLARABEL", "SCS"),
+    "A": ("CLARABEL", "OSQP", "SCS"),
 }
 """Solvers of each step, the default first."""
+
+AS_DATA: tuple[Step, ...] = ("W", "B", "L", "S", "A")
+"""Steps that are quadratic programs, which Clarabel gets as data."""
 
 _PACKAGES = {"CLARABEL": "clarabel", "OSQP": "osqp", "SCS": "scs"}
 
