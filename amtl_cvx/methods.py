@@ -34,7 +34,7 @@ def fit(
     tasks: TaskSet,
     model: Model | None = None,
     *,
-    method: str | Method = "alternating",
+    method: str | Method | None = None,
     options: Options | None = None,
 ) -> Solution:
     """Learn the blocks of a model (AMTL: the predictors W and the graph B), with a certificate.
@@ -47,9 +47,10 @@ def fit(
         The data, features prepared (`Preparation.apply_tasks`) if they should be.
     model : Model
         What is minimised.
-    method : {"alternating", "curriculum", "stl"} or Method
+    method : {"alternating", "curriculum", "stl"} or Method, optional
         AMTL by alternation and refinement, the curriculum of Algorithm 2, or each task alone; by name, with
-        the settings of `options`, or with its own: ``Alternating(sweep="tasks")``.
+        the settings of `options`, or with its own: ``Alternating(sweep="tasks")``. Default: the first method
+        of the model's family, of AMTL "alternating".
     options : Options, optional
         Tolerance, rounds, solver, callback.
 
@@ -105,8 +106,12 @@ def _family(tasks: object, model: Any) -> Family:
     return family_of(model)
 
 
-def method_of(method: str | Method, options: Options, *, family: Family) -> Method:
-    """The method, by its name with the settings of the options; `ModelError` lists the names."""
+def method_of(method: str | Method | None, options: Options, *, family: Family) -> Method:
+    """The method, by its name with the settings of the options; `ModelError` lists the names.
+
+    None is the default method of the family.
+    """
+    method = family.default_method if method is None else method
     if isinstance(method, Method):
         if family.methods.get(method.name) is not type(method):
             raise ModelError(f"{type(method).__name__} is no method of the family {family.name!r}")

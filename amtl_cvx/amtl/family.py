@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from amtl_cvx.amtl import orders, words
+from amtl_cvx.amtl import settings as told
 from amtl_cvx.amtl.alternating import Alternating
 from amtl_cvx.amtl.coordinates import fitted
 from amtl_cvx.amtl.exploring import AmtlExploration
@@ -72,6 +73,14 @@ class AmtlFamily(Family):
 
     def check(self, tasks: TaskSet, model: Model) -> None:
         model.bind(tasks).check(tasks)
+
+    def settled(
+        self, settings: Mapping[str, Any], *, given: Mapping[str, Any], known: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        return told.settled(settings, given=given, known=known)
+
+    def made(self, settings: Mapping[str, Any], tasks: TaskSet) -> Model:
+        return told.made(settings, tasks)
 
     def arrays(self, tasks: TaskSet, model: Model) -> Mapping[str, Array]:
         return {"task_weights": model.task_weight(tasks)}
@@ -179,6 +188,9 @@ class AmtlFamily(Family):
     def model_words(self, model: Model) -> str:
         return f", coupling {model.coupling!r}, mu {model.mu!r}{model.omega_words}"
 
+    def settings_words(self, model: Model) -> str:
+        return f", coupling {model.coupling:.4g}, mu {model.mu:.4g}{model.omega_words}"
+
     def shortfall(self, certificate: Certificate) -> str:
         return words.shortfall(certificate)
 
@@ -244,7 +256,7 @@ class AmtlFamily(Family):
         T = len(solution.B)
         tiles = [("edges", f"{solution.certificate.edges} of {T * (T - 1)}")]
         if (omega := solution.model.omega) is not None:
-            made = f"; {told}" if (told := omega.told(solution.W)) else ""
+            made = f"; {found}" if (found := omega.told(solution.W)) else ""
             tiles.append(("penalty on W", f"{omega.label}, {omega.value(solution.W):.4g} of J{made}"))
         return tiles
 

@@ -14,49 +14,21 @@ from amtl_cvx.certificate.figures import double_below
 from amtl_cvx.commands.earlier import changed_rules, other_data
 from amtl_cvx.commands.foreign import Reading, in_data_order
 from amtl_cvx.commands.output import figure_lines, files_of_run, ladder_lines, reached_words, write_whole
-from amtl_cvx.commands.parts import columns_aside, retake, wanted_parts
-from amtl_cvx.commands.rows import confirmed, keep_rows
-from amtl_cvx.commands.settings import (
-    MODEL_DEFAULTS,
-    NO_CLASS_WEIGHT,
-    admit,
-    learn_preparation,
-    number,
-    prepared,
-    resolve,
-    say_reading,
-    time_limit,
-)
+from amtl_cvx.commands.problem import Problem, stored_problem
+from amtl_cvx.commands.rows import confirmed
+from amtl_cvx.commands.settings import admit, number, time_limit
 from amtl_cvx.commands.setup import interruptible
 from amtl_cvx.console import note, say
-from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
 from amtl_cvx.errors import DataError, Exit, ModelError
-from amtl_cvx.experiment import suggest_loss
-from amtl_cvx.families import DEFAULT, Family
+from amtl_cvx.families import family_with
 from amtl_cvx.ladder import Climb
 from amtl_cvx.methods import method_named
-from amtl_cvx.preparation import Preparation
-from amtl_cvx.problem import Model
 from amtl_cvx.progress import Progress
-from amtl_cvx.runfolder import StoredRun, model_from_dict, proof_text, read_certificate, read_run, to_json
+from amtl_cvx.runfolder import StoredRun, proof_text, read_certificate, read_run, to_json
 from amtl_cvx.tasks import TaskSet
 
-_AS_IT_IS = {"standardize": False, "intercept": False}
 _DIGITS = 40
 """Most digits that --digits prints."""
-_MODEL_KEYS = (
-    "loss", "reduction", "transfer", "transfer_parameters", "omega", "omega_parameters", "task_weights"
-)  # fmt: skip
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Problem:
-    """Data, prepared tasks and model that a stored point is about."""
-
-    dataset: Dataset
-    preparation: Preparation
-    tasks: TaskSet
-    model: Model
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,7 +53,7 @@ def certify(arguments: Namespace) -> Exit:
     _check_extras(arguments)
     time_limit(arguments)
     admit(arguments)
-    stored = read_run(arguments.solution)
+    stored = read_run(arguments.solution, family=family_with(arguments.method))
     problem = stored_problem(arguments, stored)
     judged = _judge(arguments, stored, problem)
     tasks, model, blocks = problem.tasks, problem.model, judged.reading.blocks
@@ -121,43 +93,12 @@ def certify(arguments: Namespace) -> Exit:
     return Exit.DONE if certified else Exit.UNCERTIFIED
 
 
-def stored_problem(arguments: Namespace, stored: StoredRun | None, *, rows: bool | None = None) -> Problem:
-    """The data of the arguments with what a run, if any, records of columns, preparation and model.
-
-    `rows` says whether rows are kept in memory; None where the loss decides.
-    """
-    recorded = {} if stored is None else stored.arguments
-    columns = {name: getattr(arguments, name) for name in TABLE_OPTIONS}
-    open_names = [name for name in table_options(arguments.data) if columns[name] is None]
-    taken = {name: recorded[name] for name in open_names if isinstance(recorded.get(name), str)}
-    columns |= taken
-    missing = arguments.missing or recorded.get("missing")
-    say_reading(arguments.data, taken, recorded)
-    loss = arguments.loss or ({} if stored is None else stored.run.get("model") or {}).get("loss")
-    parts = wanted_parts(recorded)
-    held = any(part.from_data for part in parts)
-    dataset = read(
-        arguments.data,
-        **columns,
-        missing=missing,
-        aside=columns_aside(parts),
-        keep_rows=rows or held or (stored is not None and not stored.family.streams) or keep_rows(loss),
-    )
-    if stored is not None and held:
-        dataset = retake(dataset, recorded, seed=stored.seed, whole=stored.data.get("whole"))
-    model, preparation = _model_and_preparation(arguments, stored, dataset)
-    given = arguments.class_weight or recorded.get("class_weight") or NO_CLASS_WEIGHT
-    tasks = prepared({"class_weight": given}, preparation, dataset.train)
-    model = model if stored is not None and stored.family.name != DEFAULT else model.bind(tasks)
-    return Problem(dataset=dataset, preparation=preparation, tasks=tasks, model=model)
-
-
 def _judge(arguments: Namespace, stored: StoredRun, problem: Problem) -> _Judged:
     """The first-order certificate of the stored point; where it does not pass, another order is tried."""
     recorded, tasks, model = stored.arguments, problem.tasks, problem.model
     tol = arguments.tol if arguments.tol is not None else number("tol", recorded.get("tol", 1e-8))
     family = stored.family
-    method = arguments.method or str(stored.run.get("method", "alternating"))
+    method = arguments.method or str(stored.run.get("method", family.default_method))
     judge = method_named(method, family=family.name).judge
     ridge = arguments.ridge if arguments.ridge is not None else recorded.get("ridge")
     reading = in_data_order(stored, tasks, ridge=None if ridge is None else float(ridge))
@@ -204,39 +145,6 @@ def _check_extras(arguments: Namespace) -> None:
             raise DataError(
                 f"cannot write {arguments.proof}: its folder does not exist: choose another --proof"
             )
-
-
-def _check_options(arguments: Namespace, family: Family) -> None:
-    """`ModelError` for an option of AMTL where a run is of another family, which has its own model."""
-    for name in (*MODEL_DEFAULTS, "ridge", "digits", "proof"):
-        if getattr(arguments, name, None) is not None:
-            option = f"--{name.replace('_', '-')}"
-            raise ModelError(f"{option} is of AMTL, this is a run of {family.name!r}: leave it out")
-
-
-def _model_and_preparation(
-    arguments: Namespace, stored: StoredRun | None, dataset: Dataset
-) -> tuple[Model, Preparation]:
-    """The model and the preparation: options given now, else those of run.json, else the problem's own."""
-    if stored is not None and stored.family.name != DEFAULT:
-        _check_options(arguments, stored.family)
-        return stored.model, stored.preparation or learn_preparation(_AS_IT_IS, dataset)
-    recorded = {} if stored is None else stored.arguments
-    flags = {name: recorded[name] for name in ("standardize", "intercept") if name in recorded}
-    model = {} if stored is None else stored.run.get("model") or {}
-    settings = resolve(arguments, {**dataset.settings, **flags, **model})
-    if arguments.standardize is None and arguments.intercept is None and stored is not None and stored.run:
-        preparation = stored.preparation or learn_preparation(_AS_IT_IS, dataset)
-    else:
-        preparation = learn_preparation(settings, dataset)
-    for name in ("coupling", "mu"):
-        if str(settings[name]).lower() == "auto":
-            raise ModelError(f"--{name} is not known: give a number, or keep run.json beside the solution")
-    if settings["loss"] == "auto":
-        settings["loss"] = suggest_loss(dataset.train)
-    values = {name: number(name, settings[name]) for name in ("coupling", "mu")}
-    found = model_from_dict({**{key: settings[key] for key in _MODEL_KEYS}, **values})
-    return found, preparation
 
 
 def _stored_proof(arguments: Namespace, problem: Problem) -> dict[str, Any] | None:

@@ -13,7 +13,7 @@ import numpy as np
 
 from amtl_cvx.commands.output import kept_words
 from amtl_cvx.commands.rows import confirmed_solution
-from amtl_cvx.commands.settings import admit, complete
+from amtl_cvx.commands.settings import admit, check_options, complete, table_of
 from amtl_cvx.commands.setup import (
     Setup,
     interruptible,
@@ -26,6 +26,7 @@ from amtl_cvx.console import note, say
 from amtl_cvx.errors import Exit, ModelError
 from amtl_cvx.explore import Landscape, draw_starts, exploration_of
 from amtl_cvx.explore import explore as explore_starts
+from amtl_cvx.families import DEFAULT, Settings, family_named, settings_with
 from amtl_cvx.options import Options
 from amtl_cvx.parallel import workers
 from amtl_cvx.progress import Progress
@@ -39,15 +40,18 @@ _SHOWN = 12
 def explore(arguments: Namespace) -> Exit:
     """`amtl-cvx explore`."""
     admit(arguments)
-    arguments = complete(arguments)
-    options = _options(arguments)
+    table = settings_with(arguments.method) if arguments.method else table_of(DEFAULT)
+    check_options(arguments, table)
+    arguments = complete(arguments, table)
+    _check_method(arguments.method, table)
+    options = _options(arguments, table)
     with (
         interruptible(),
         RunFolder(arguments.out, force=arguments.force) as folder,
         Progress(quiet=arguments.quiet, tol=options.tol) as progress,
         workers(arguments.jobs, scheduler=arguments.scheduler) as executor,
     ):
-        setup = set_up(arguments, dataclasses.replace(options, executor=executor), progress)
+        setup = set_up(arguments, dataclasses.replace(options, executor=executor), progress, table=table)
         if setup.stopped:
             raise KeyboardInterrupt
         landscape = _explored(arguments, setup, options, executor, progress)
@@ -57,7 +61,7 @@ def explore(arguments: Namespace) -> Exit:
             place = folder.write(
                 lowest,
                 dataset=setup.dataset,
-                arguments={**recorded(arguments), **setup.settings},
+                arguments={**recorded(arguments, table), **setup.settings},
                 seed=arguments.seed,
                 scores=_scores(landscape),
                 choice=setup.described_choice(),
@@ -70,11 +74,19 @@ def explore(arguments: Namespace) -> Exit:
     return _ending(landscape, lowest, place, out=arguments.out)
 
 
-def _options(arguments: Namespace) -> Options:
+def _check_method(method: str, table: Settings) -> None:
+    """`ModelError` for a method from whose starts nothing is explored."""
+    if family_named(table.family).exploration is None:
+        raise ModelError(f"{table.title} has no starts to explore from: fit it (fit --method {method})")
+    if method != table.methods[0]:
+        raise ModelError(f"explore fits by --method {table.methods[0]} from its starts, not by {method!r}")
+
+
+def _options(arguments: Namespace, table: Settings) -> Options:
     """How each fit is run; `AMTLError` for a seed, a number of starts or an option that is none."""
     if arguments.starts < 1:
         raise ModelError(f"--starts must be a whole number >= 1, got {arguments.starts}")
-    return running_options(arguments)
+    return running_options(arguments, table)
 
 
 def _explored(

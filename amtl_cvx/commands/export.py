@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from amtl_cvx.commands.certify import stored_problem
+from amtl_cvx.commands.problem import stored_problem
 from amtl_cvx.console import say
 from amtl_cvx.data import export as export_problem
 from amtl_cvx.errors import Exit
-from amtl_cvx.families import family_of
+from amtl_cvx.families import family_of, family_with
 from amtl_cvx.runfolder import read_run
 
 
 def export(arguments: Namespace) -> Exit:
     """`amtl-cvx export`."""
-    stored = None if arguments.run is None else read_run(arguments.run)
+    stored = None
+    if arguments.run is not None:
+        stored = read_run(arguments.run, family=family_with(arguments.method))
     problem = stored_problem(arguments, stored, rows=True)
     tasks, model = problem.tasks, problem.model
     export_problem(tasks, model, arguments.out, source=problem.dataset.source)

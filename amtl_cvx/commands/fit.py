@@ -8,10 +8,11 @@ import logging
 from argparse import Namespace
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from amtl_cvx.commands.output import kept_words, ladder_lines, reached_words
 from amtl_cvx.commands.rows import confirmed_solution
-from amtl_cvx.commands.settings import admit, complete, time_limit
+from amtl_cvx.commands.settings import admit, check_options, complete, table_of, time_limit
 from amtl_cvx.commands.setup import (
     Setup,
     feature_spread,
@@ -24,9 +25,9 @@ from amtl_cvx.commands.setup import (
 from amtl_cvx.commands.start import read_start
 from amtl_cvx.console import note, say
 from amtl_cvx.errors import AMTLError, Exit
+from amtl_cvx.families import DEFAULT, settings_with
 from amtl_cvx.ladder import Climb
 from amtl_cvx.methods import fit as fit_method
-from amtl_cvx.methods import method_named
 from amtl_cvx.options import Options
 from amtl_cvx.parallel import workers
 from amtl_cvx.progress import Progress
@@ -37,7 +38,6 @@ from amtl_cvx.tasks import TaskSet
 
 _log = logging.getLogger(__name__)
 
-_PROOFS = {"digits.json": "proven digits of W, B and J are", "proof.json": "the proof of the lower bound is"}
 _ROUNDING = 1e-13
 """Tolerances below it are not reached, or by chance: sums of products in double precision are not exact."""
 _SPREAD = 1e4
@@ -47,21 +47,29 @@ _SPREAD = 1e4
 def fit(arguments: Namespace) -> Exit:
     """`amtl-cvx fit`."""
     admit(arguments)
-    beginning = None if arguments.start is None else read_start(arguments.start)
-    arguments = complete(arguments if beginning is None else beginning.arguments(arguments))
-    options = _options(arguments)
+    beginning = None
+    if arguments.start is not None:
+        beginning = read_start(arguments.start, method=arguments.method)
+    table = settings_with(arguments.method) if arguments.method else table_of(DEFAULT)
+    table = table if beginning is None else beginning.table
+    check_options(arguments, table)
+    arguments = complete(arguments if beginning is None else beginning.arguments(arguments), table)
+    time_limit(arguments)
+    options = running_options(arguments, table)
     with (
         interruptible(),
         RunFolder(arguments.out, force=arguments.force, continued=arguments.start) as folder,
         Progress(quiet=arguments.quiet, tol=options.tol) as progress,
         workers(arguments.jobs, scheduler=arguments.scheduler) as executor,
     ):
-        setup = set_up(arguments, dataclasses.replace(options, executor=executor), progress)
+        setup = set_up(arguments, dataclasses.replace(options, executor=executor), progress, table=table)
         _log.info("%s", "; ".join(setup.summary()))
-        start, origin = (None, "") if beginning is None else beginning.at(setup, arguments.method)
+        start, origin = (
+            _start(arguments, setup) if beginning is None else beginning.at(setup, arguments.method)
+        )
         told = {
             "dataset": setup.dataset,
-            "arguments": {**recorded(arguments), **setup.settings},
+            "arguments": {**recorded(arguments, table), **setup.settings},
             "seed": arguments.seed,
             "choice": setup.described_choice() if beginning is None else beginning.choice(setup),
         }
@@ -141,17 +149,13 @@ def _missed(solution: Solution, climbed: Climb, level: str) -> Missed | None:
     return None if solution.certificate.has(level) else "uncertified"
 
 
-def _options(arguments: Namespace) -> Options:
-    """How to run; `AMTLError` for a method, seed or option that is none."""
-    method_named(arguments.method)
-    time_limit(arguments)
-    return dataclasses.replace(
-        running_options(arguments),
-        refine=arguments.refine,
-        sweep=arguments.sweep,
-        definition=arguments.definition,
-        ridge=arguments.ridge,
-    )
+def _start(arguments: Namespace, setup: Setup) -> tuple[Any, str]:
+    """Where the fit begins without --start, None where the method says so; and the line about it."""
+    if setup.stopped:
+        return None, ""
+    problem = setup.family.problem(setup.train, setup.choice.model)
+    start = setup.family.begin(problem, vars(arguments), seed=arguments.seed)
+    return start, "" if start is None else f"at random, seed {arguments.seed}"
 
 
 def _scores(solution: Solution, setup: Setup, options: Options) -> dict[str, Mapping[str, float]]:
@@ -239,7 +243,8 @@ def _print_fit(
         lines.append(f"gpu: {solution.gpu}")
     lines.append(solution.family.summary(solution))
     lines += _score_lines(scores)
-    for name, words in _PROOFS.items():
+    digits = f"proven digits of {', '.join(solution.blocks)} and J are"
+    for name, words in (("digits.json", digits), ("proof.json", "the proof of the lower bound is")):
         if (place / name).exists():
             lines.append(f"{words} in {place / name}")
     spent, report = solution.seconds.get("total", 0.0), place / "report.html"
@@ -261,14 +266,14 @@ def _advice(solution: Solution, setup: Setup, arguments: Namespace) -> str:
         return "change the model or the data as the reason says, for no setting of the method makes up for it"
     if certificate.relative <= certificate.tol:  # gaps are held against J, which is 0 by now
         return "more rows, fewer features or a larger --mu keep the objective from 0, or a larger --tol"
-    others = "another --solver, or a larger --tol"
-    if arguments.method != "alternating":
+    others, family = "another --solver, or a larger --tol", setup.family
+    if not family.methods[arguments.method].takes_start:
         return others
     rounds = f"--max-rounds above {arguments.max_rounds}"
-    if not arguments.refine:
+    if getattr(arguments, "refine", None) is False:
         return f"leave out --no-refine, or {rounds}"
-    coupling = (
-        [] if setup.choice.at_an_end else ["a larger --coupling"]
-    )  # far beyond the data it stalls a fit
+    coupling = []
+    if "coupling" in setup.settings and not setup.choice.at_an_end:  # far beyond the data it stalls a fit
+        coupling = ["a larger --coupling"]
     limit = [rounds] if solution.status is Status.ROUND_LIMIT else []
     return ", ".join([*limit, *coupling, others])

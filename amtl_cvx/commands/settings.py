@@ -1,8 +1,8 @@
-"""Settings of the model: what was asked for, resolved in one place.
+"""Settings of the model: what was asked for, resolved in one place by the table of its family.
 
 An option given on the command line wins over the recommended setting of a problem (or of the run.json beside
-a solution), which wins over the default, which for the loss, coupling and mu is "auto". At coupling 0
-(`--method stl`) there are no edges to price: mu is 0.
+a solution), which wins over the default of the table (`families.settings`). What a problem recommends is for
+AMTL: of a model of another family it says how the loss is and how the features are prepared.
 """
 
 from __future__ import annotations
@@ -14,50 +14,52 @@ from pathlib import Path
 from typing import Any
 
 from amtl_cvx.data import Dataset
-from amtl_cvx.errors import ModelError
+from amtl_cvx.errors import AMTLError, DataError, ModelError
 from amtl_cvx.experiment import suggest_loss
+from amtl_cvx.families import DEFAULT, Settings, all_settings, family_named, settings_of
+from amtl_cvx.families.settings import SHARED
 from amtl_cvx.limits import SECONDS, check_limit
 from amtl_cvx.losses import losses
-from amtl_cvx.plugins import is_path, term_words
+from amtl_cvx.plugins import is_path
 from amtl_cvx.preparation import Preparation
-from amtl_cvx.problem import Model, make_model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import transfers
 from amtl_cvx.weights import omegas
 
 _log = logging.getLogger(__name__)
 NO_CLASS_WEIGHT = "none"
-MODEL_DEFAULTS: Mapping[str, Any] = {
-    "loss": "auto",
-    "reduction": "mean",
-    "coupling": "auto",
-    "mu": "auto",
-    "transfer": "loss-weighted-l1",
-    "transfer_parameters": None,
-    "omega": None,
-    "omega_parameters": None,
-    "task_weights": "equal",
-    "class_weight": NO_CLASS_WEIGHT,
-    "standardize": False,
-    "intercept": False,
-}
-
-NO_OMEGA = "none"
-"""What --omega says for no penalty on W where a run or a problem has one."""
-
-
 RUNNING_DEFAULTS: Mapping[str, Any] = {
-    "method": "alternating",
-    "refine": True,
-    "sweep": "joint",
-    "definition": False,
     "tol": 1e-8,
     "max_rounds": 500,
     "engine": "cvxpy",
     "solver": "auto",
     "seed": 0,
 }
-"""How a fit is carried out where neither the command line nor a run to go on from says."""
+"""How a fit of any family is carried out where neither the command line nor a run to go on from says."""
+
+
+def table_of(family: str) -> Settings:
+    """The table of a family; `ModelError` for one that is known in Python alone."""
+    table = settings_of(family)
+    if table is None:
+        raise ModelError(f"the command line fits no model of the family {family!r}: fit it in Python")
+    return table
+
+
+def check_options(arguments: Namespace, table: Settings) -> None:
+    """`ModelError` for the first option that is given and of another family alone, with what to give."""
+    method = getattr(arguments, "method", None) or table.methods[0]
+    for other in all_settings():
+        for name in sorted(other.names - table.names):
+            if getattr(arguments, name, None) is not None:
+                raise ModelError(
+                    f"--{name.replace('_', '-')} is of {other.title} (--method {', '.join(other.methods)}),"
+                    f" not of --method {method}, whose own are {table.words}: leave it out"
+                )
+    if getattr(arguments, "start", None) is not None:
+        for each in table.fit:
+            if each.begins and getattr(arguments, each.name) is not None:
+                raise ModelError(f"{each.option} and --start both say where the fit begins: leave one out")
 
 
 def say_reading(data: str, taken: Mapping[str, Any], run: Mapping[str, Any]) -> None:
@@ -67,41 +69,64 @@ def say_reading(data: str, taken: Mapping[str, Any], run: Mapping[str, Any]) -> 
         _log.warning("%s: %s taken from the run", Path(data).name, said)
 
 
-def complete(arguments: Namespace) -> Namespace:
-    """The arguments with the defaults of `RUNNING_DEFAULTS` for what they leave open."""
+def complete(arguments: Namespace, table: Settings) -> Namespace:
+    """The arguments with the defaults of a fit for what they leave open."""
     given = {name: value for name, value in vars(arguments).items() if value is not None}
-    return Namespace(**{**vars(arguments), **RUNNING_DEFAULTS, **given})
+    defaults = {"method": table.methods[0], **table.running, **RUNNING_DEFAULTS}
+    return Namespace(**{**vars(arguments), **defaults, **given})
 
 
-def resolve(arguments: Namespace, recommended: Mapping[str, Any]) -> dict[str, Any]:
-    """Every setting of `MODEL_DEFAULTS`: given, else recommended, else the default."""
-    asked = {name: getattr(arguments, name, None) for name in MODEL_DEFAULTS}
+def resolve(
+    arguments: Namespace,
+    recommended: Mapping[str, Any],
+    *,
+    run: Mapping[str, Any] | None = None,
+    family: str = DEFAULT,
+) -> dict[str, Any]:
+    """Every setting of the table: given, else of the run, else recommended by a problem, else the default.
+
+    Raises
+    ------
+    ModelError
+        For a setting without a default that is nowhere said, and for one that is no number.
+    """
+    table = table_of(family)
+    defaults = table.defaults
+    advised = defaults if family == recommended.get("family", DEFAULT) else {each.name for each in SHARED}
+    known = {name: recommended[name] for name in defaults if name in recommended and name in advised}
+    known |= {name: value for name, value in (run or {}).items() if name in defaults}
+    asked = {name: getattr(arguments, name, None) for name in defaults}
     given = {name: value for name, value in asked.items() if value is not None}
-    settings = {
-        **MODEL_DEFAULTS,
-        **{name: recommended[name] for name in MODEL_DEFAULTS if name in recommended},
-        **given,
+    settings = family_named(family).settled({**defaults, **known, **given}, given=given, known=known)
+    missing = [each.option for each in table.model if each.needed and settings[each.name] is None]
+    if missing:
+        method = getattr(arguments, "method", None) or table.methods[0]
+        raise ModelError(
+            f"--method {method} needs {' and '.join(missing)}, which have no default: give numbers"
+        )
+    return settings | {
+        each.name: _number(each.option, each.kind, settings[each.name], table)
+        for each in table.model
+        if each.kind in (int, float)
     }
-    if "transfer" in given:
-        name, words = transfers.split(given["transfer"])
-        if "transfer_parameters" not in given and (words or name != recommended.get("transfer")):
-            settings["transfer_parameters"] = None  # they are of another term
-        settings["mu"] = term_words(words, main="mu").get("mu", settings["mu"])
-    if "omega" in given:
-        name, words = omegas.split(given["omega"])
-        if "omega_parameters" not in given and (words or name != recommended.get("omega")):
-            settings["omega_parameters"] = None  # they are of another term
-        settings["omega"] = None if given["omega"] == NO_OMEGA else given["omega"]
-    return _without_price(settings)
 
 
-def _without_price(settings: dict[str, Any]) -> dict[str, Any]:
-    """At coupling 0 there are no edges and mu has no meaning: it is 0 there, whatever was said of it."""
+def _number(option: str, kind: type, value: Any, table: Settings) -> Any:
+    """The value of a setting that is a number, whoever gave it."""
     try:
-        alone = float(settings["coupling"]) == 0.0
-    except (TypeError, ValueError):
-        return settings
-    return {**settings, "mu": 0.0} if alone else settings
+        found = kind(value)
+        if found != float(value) and found == found:
+            raise ValueError
+        return found
+    except (TypeError, ValueError) as error:
+        what = "a whole number" if kind is int else "a number"
+        auto = f" ({table.title} has no auto)" if str(value).lower() == "auto" else ""
+        raise ModelError(f"{option} must be {what}, got {value!r}{auto}") from error
+
+
+def is_auto(value: Any) -> bool:
+    """Whether a setting is left to the data."""
+    return str(value).lower() == "auto"
 
 
 def admit(arguments: Namespace) -> None:
@@ -126,24 +151,24 @@ def prepared(settings: Mapping[str, Any], preparation: Preparation, train: TaskS
     return tasks if settings["class_weight"] == NO_CLASS_WEIGHT else tasks.balanced()
 
 
-def build_model(settings: Mapping[str, Any], train: TaskSet) -> tuple[Model, dict[str, bool]]:
-    """The model with a stand-in where a setting is "auto", and which those are."""
-    values, auto = {}, {}
-    for name in ("coupling", "mu"):
-        auto[name] = str(settings[name]).lower() == "auto"
-        values[name] = 1.0 if auto[name] else number(name, settings[name])
-    loss = suggest_loss(train) if settings["loss"] == "auto" else settings["loss"]
-    model = make_model(
-        loss=loss,
-        reduction=settings["reduction"],
-        transfer=settings["transfer"],
-        transfer_parameters=settings["transfer_parameters"],
-        omega=settings["omega"],
-        omega_parameters=settings["omega_parameters"],
-        task_weights=settings["task_weights"],
-        **values,
-    ).bind(train)
-    return model, auto
+def build_model(
+    settings: Mapping[str, Any], tasks: TaskSet, *, family: str = DEFAULT, source: str = "the command line"
+) -> tuple[Any, dict[str, bool]]:
+    """The model with a stand-in where a setting is "auto", and which those are.
+
+    Raises
+    ------
+    ModelError, DataError
+        For settings that make no model, or none for these tasks; `source` is where they are from.
+    """
+    loss = suggest_loss(tasks) if settings["loss"] == "auto" else settings["loss"]
+    auto = {name: is_auto(settings[name]) for name in table_of(family).auto}
+    try:
+        return family_named(family).made({**settings, "loss": loss}, tasks), auto
+    except AMTLError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{source} does not describe a model ({type(error).__name__}: {error})") from error
 
 
 def time_limit(arguments: Namespace) -> float:

@@ -24,6 +24,7 @@ from amtl_cvx.commands.settings import build_model, learn_preparation, prepared,
 from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import Choice, choose
+from amtl_cvx.families import Family, Settings, all_settings, family_named, family_of
 from amtl_cvx.options import Options
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.progress import Progress
@@ -45,6 +46,11 @@ class Setup:
     choice: Choice
     auto: bool
     stopped: bool
+
+    @property
+    def family(self) -> Family:
+        """The family of the model."""
+        return family_of(self.choice.model)
 
     def described_choice(self) -> dict[str, Any] | None:
         """What run.json keeps of the choice; None where nothing was left to auto."""
@@ -69,8 +75,7 @@ class Setup:
         lines = [
             f"{self.dataset.name}: {train.T} tasks, {train.d} features, {int(train.rows.sum())} rows"
             f"{self._held_out()};"
-            f" {model.loss.label} loss ({model.loss.reduction}), coupling {model.coupling:.4g},"
-            f" mu {model.mu:.4g}{model.omega_words}"
+            f" {model.loss.label} loss ({model.loss.reduction}){self.family.settings_words(model)}"
         ]
         lines += weight_lines(train, self.settings)
         labels = train.labels if model.loss.classification else None
@@ -100,10 +105,17 @@ def weight_lines(tasks: TaskSet, settings: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def running_options(arguments: Namespace) -> Options:
-    """How every command that fits does so; `AMTLError` for a seed or an option that is none."""
+def running_options(arguments: Namespace, table: Settings) -> Options:
+    """How every command that fits does so; `AMTLError` for a seed or an option that is none.
+
+    Of the settings that the family has for a fit, those that `Options` knows are passed on.
+    """
     if arguments.seed < 0:
         raise ModelError(f"--seed must be a whole number >= 0, got {arguments.seed}")
+    known = {field.name for field in dataclasses.fields(Options)}
+    own: dict[str, Any] = {
+        each.name: getattr(arguments, each.name, None) for each in table.fit if each.name in known
+    }
     return Options(
         tol=arguments.tol,
         max_rounds=arguments.max_rounds,
@@ -111,13 +123,14 @@ def running_options(arguments: Namespace) -> Options:
         solver=arguments.solver,
         gpu=arguments.gpu,
         solve_limit=arguments.solve_limit,
+        **own,
     )
 
 
-def read_data(arguments: Namespace, progress: Progress) -> Dataset:
+def read_data(arguments: Namespace, progress: Progress, *, family: Family) -> Dataset:
     """The data of the arguments with their validation and test parts.
 
-    The rows are in memory where their loss needs them, or where some of them are taken out.
+    The rows are in memory where the loss or the family needs them, or where some of them are taken out.
     """
     options = {name: getattr(arguments, name) for name in TABLE_OPTIONS}
     parts = wanted_parts(arguments)
@@ -126,7 +139,7 @@ def read_data(arguments: Namespace, progress: Progress) -> Dataset:
         **options,
         aside=columns_aside(parts),
         missing=arguments.missing,
-        keep_rows=any(part.from_data for part in parts) or keep_rows(arguments.loss),
+        keep_rows=not family.streams or any(part.from_data for part in parts) or keep_rows(arguments.loss),
         observe=progress.counting(f"reading {arguments.data}"),
     )
 
@@ -137,15 +150,22 @@ def read_data(arguments: Namespace, progress: Progress) -> Dataset:
     return take_parts(dataset, parts, seed=arguments.seed, read=read_part)
 
 
-def set_up(arguments: Namespace, options: Options, progress: Progress) -> Setup:
+def set_up(
+    arguments: Namespace,
+    options: Options,
+    progress: Progress,
+    *,
+    table: Settings,
+) -> Setup:
     """Read, prepare, and choose what is left to auto."""
-    dataset = read_data(arguments, progress)
+    family = family_named(table.family)
+    dataset = read_data(arguments, progress, family=family)
     _log.info("%s: %s, fingerprint %s", dataset.name, dataset.source, dataset.train.fingerprint())
-    settings = resolve(arguments, dataset.settings)
+    settings = resolve(arguments, dataset.settings, family=table.family)
     preparation = learn_preparation(settings, dataset)
     train = prepared(settings, preparation, dataset.train)
-    model, auto = build_model(settings, train)
-    model.check(train)
+    model, auto = build_model(settings, train, family=table.family)
+    family.check(train, model)
     choosing = functools.partial(
         choose,
         train,
@@ -217,9 +237,13 @@ def _handling(action: Callable[[int, FrameType | None], Any] | int, *signals: in
             signal.signal(number, handler)
 
 
-def recorded(arguments: Namespace) -> dict[str, Any]:
-    """The arguments as run.json keeps them."""
+def recorded(arguments: Namespace, table: Settings) -> dict[str, Any]:
+    """The arguments as run.json keeps them: without the options of other families."""
+    others = {name for each in all_settings() for name in (*each.names, *each.kept)}
+    left_out = others - table.names - set(table.kept)
     values = {
-        name: str(value) if isinstance(value, Path) else value for name, value in vars(arguments).items()
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in vars(arguments).items()
+        if name not in left_out
     }
     return {name: storable(value) if isinstance(value, str) else value for name, value in values.items()}

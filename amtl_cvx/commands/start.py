@@ -1,4 +1,4 @@
-"""`fit --start RUN`: where a fit begins, a run of ours or any blocks (a W and B).
+"""`fit --start RUN`: where a fit begins, a run of ours or any blocks (of AMTL a W and B).
 
 A run that was interrupted, or a checkpoint of one that was killed, holds the state of its fit (`state.npz`):
 on the same data and model the fit goes on from there as if nothing had happened. Anything else, a run of
@@ -23,15 +23,12 @@ from amtl_cvx.commands.foreign import in_data_order
 from amtl_cvx.commands.settings import NO_CLASS_WEIGHT, RUNNING_DEFAULTS, say_reading
 from amtl_cvx.commands.setup import Setup
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.families import DEFAULT, Found
-from amtl_cvx.runfolder import StoredRun, model_from_dict, model_to_dict, read_run, read_state
+from amtl_cvx.families import DEFAULT, Found, Settings, settings_of, settings_with
+from amtl_cvx.runfolder import StoredRun, model_to_dict, read_run, read_state
 from amtl_cvx.solution import State
 
 _COLUMNS = ("task", "target", "sample_weight", "missing", "sep", "decimal", "encoding", "validation", "test")
 """Options of the reader, those of the run for a file of the same kind."""
-
-
-_RUNNING = (*RUNNING_DEFAULTS, "ridge", "solve_limit")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -41,12 +38,14 @@ class Beginning:
     path: Path
     stored: StoredRun
     state: State | None
+    table: Settings
 
     def arguments(self, given: Namespace) -> Namespace:
         """The arguments given, and those of the run where nothing was given."""
-        values, running = vars(given), {}
+        values, running = vars(given), dict[str, Any](method=self.table.methods[0])
         if self.state is not None:
-            running = {name: self.stored.arguments.get(name) for name in _RUNNING}
+            names = (*RUNNING_DEFAULTS, "method", "solve_limit", *(each.name for each in self.table.fit))
+            running = {name: self.stored.arguments.get(name) for name in names}
         defaults = {**self._reading(given), **self._preparation(), **self._model(), **running}
         if given.transfer is not None and given.transfer != defaults.get("transfer"):
             defaults.pop("transfer_parameters", None)  # they are of the other term
@@ -59,8 +58,9 @@ class Beginning:
     def choice(self, setup: Setup) -> Mapping[str, Any] | None:
         """What auto chose, now or for the run, as run.json keeps it."""
         model, chosen = setup.choice.model, self._chosen
-        kept = (chosen.get("coupling"), chosen.get("mu")) == (model.coupling, model.mu)
-        return setup.described_choice() or (chosen if kept else None)
+        if setup.auto or not chosen:
+            return setup.described_choice()
+        return chosen if (chosen.get("coupling"), chosen.get("mu")) == (model.coupling, model.mu) else None
 
     def at(self, setup: Setup, method: str) -> tuple[Any, str]:
         """Where the fit begins, and the line that says so.
@@ -129,10 +129,10 @@ class Beginning:
         """The model by the words of the command line; auto stays auto where its choice was cut short."""
         stored = self.stored.run.get("model")
         if stored is None:
-            return {}
-        model = model_to_dict(model_from_dict(stored))
-        weights = model["task_weights"]
-        model["task_weights"] = weights if isinstance(weights, str) else tuple(weights)
+            return self.stored.family.told(self.stored.blocks)
+        model = model_to_dict(self.stored.model)
+        if isinstance(weights := model.get("task_weights"), list):
+            model["task_weights"] = tuple(weights)
         chosen = self._chosen
         if chosen and not chosen.get("trials") and chosen.get("mu_max") is None:
             model |= {name: self.stored.arguments.get(name) for name in ("coupling", "mu")}
@@ -144,10 +144,15 @@ class Beginning:
         return chosen if isinstance(chosen, dict) else {}
 
 
-def read_start(path: Path) -> Beginning:
-    """A run folder of AMTL, or blocks in any layout that `read_run` knows; `DataError` for anything else."""
+def read_start(path: Path, *, method: str | None) -> Beginning:
+    """A run folder, or blocks in any layout that `read_run` knows; `DataError` for anything else.
+
+    Blocks without a run.json are of the family of the method; a run is of its own, and `ModelError` says so
+    where the method is of another one.
+    """
+    family = DEFAULT if method is None else settings_with(method).family
     try:
-        stored = read_run(path)
+        stored = read_run(path, family=family)
         state = read_state(path if path.is_dir() else path.parent) if stored.run else None
         if state is not None and not all(
             np.array_equal(state.blocks[name], block) for name, block in stored.blocks.items()
@@ -155,9 +160,15 @@ def read_start(path: Path) -> Beginning:
             state = None  # that of another file in the folder
     except DataError as error:
         raise DataError(f"--start: {error}") from error
-    if stored.family.name != DEFAULT:
+    table = settings_of(stored.family.name)
+    if table is None:
         raise DataError(
-            f"--start {path} is a run of the family {stored.family.name!r}, the command fits AMTL: go on from"
-            " it in Python, with Options(start=read_state(...))"
+            f"--start {path} is a run of the family {stored.family.name!r}, which the command line does not"
+            " fit: go on from it in Python, with Options(start=read_state(...))"
         )
-    return Beginning(path=path, stored=stored, state=state)
+    if method is not None and method not in table.methods:
+        raise ModelError(
+            f"--start {path} is a run of {table.title}, --method {method} is of another family: leave one of"
+            f" both out, or say --method {table.methods[0]}"
+        )
+    return Beginning(path=path, stored=stored, state=state, table=table)

@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 
 from amtl_cvx.families import Found, Method, family_of
-from amtl_cvx.methods import fit, method_named
+from amtl_cvx.methods import fit, method_of
 from amtl_cvx.options import Options
 from amtl_cvx.parallel import ordered_map
 from amtl_cvx.problem import Model
@@ -25,7 +25,8 @@ class Job:
 
     tasks: TaskSet
     model: Model
-    method: str = "alternating"
+    method: str | None = None
+    """By default that of `fit`."""
     options: Options = field(default_factory=Options)
 
 
@@ -86,12 +87,12 @@ def fit_many(
 
 def _judged(job: Job, solution: Solution) -> Solution | None:
     """A worker's solution with a certificate of this process, None where it claims one that it has not."""
-    if not isinstance(solution, Solution) or solution.method != job.method:
-        return None
     family = family_of(job.model)
+    method = method_of(job.method, job.options, family=family)
+    if not isinstance(solution, Solution) or solution.method != method.name:
+        return None
     point = family.point(Found(solution.blocks, order=solution.order), ridge=solution.ridge)
-    judge = method_named(job.method, family=family.name).judge
-    certificate = judge(job.tasks, job.model, point, job.options.tol)
+    certificate = method.judge(job.tasks, job.model, point, job.options.tol)
     certified = solution.status is Status.CERTIFIED or solution.certificate.passes
     if certified and not certificate.passes:
         return None
@@ -107,12 +108,14 @@ def _judged(job: Job, solution: Solution) -> Solution | None:
     )
 
 
-def _fit_job(shared: tuple[tuple[TaskSet, ...], Problems], job: tuple[int, Model, str, Options]) -> Solution:
+def _fit_job(
+    shared: tuple[tuple[TaskSet, ...], Problems], job: tuple[int, Model, str | None, Options]
+) -> Solution:
     (sets, problems), (place, model, method, options) = shared, job
     return fitted(sets[place], model, method, replace(options, problems=problems))
 
 
-def fitted(tasks: TaskSet, model: Model, method: str | Method, options: Options) -> Solution:
+def fitted(tasks: TaskSet, model: Model, method: str | Method | None, options: Options) -> Solution:
     """A fit whose interrupt ends the experiment too."""
     solution = fit(tasks, model, method=method, options=options)
     if solution.status is Status.INTERRUPTED:

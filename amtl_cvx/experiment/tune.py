@@ -56,7 +56,7 @@ class Choice:
     def at_an_end(self) -> bool:
         """Whether the coupling is the first or the last one that was tried."""
         ends = {trial.coupling for trial in (*self.trials[:1], *self.trials[-1:])}
-        return self.model.coupling in ends
+        return bool(ends) and self.model.coupling in ends
 
     def sentence(self, *, further: bool = True) -> str:
         """What was chosen and from what; `further` advises to look beyond a path whose end is best."""

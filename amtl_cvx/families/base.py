@@ -1,4 +1,4 @@
-"""What the package asks of a family, of its methods, and of what a method carries from step to step.
+"""What the package asks of a family; what it asks of a method is in `method`.
 
 A problem has `tasks`, `model` and ``at(**blocks)``; that is a point, with `blocks` and `objective`, and
 ``at(**some)`` for other values of some of its blocks. A certificate has `objective`, `relative`, `tol`,
@@ -13,15 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-import numpy as np
-
-from amtl_cvx.arrays import Array, Indices
 from amtl_cvx.errors import DataError
+from amtl_cvx.families.method import Method
 
 if TYPE_CHECKING:
+    from amtl_cvx.arrays import Array, Indices
     from amtl_cvx.graph import TransferGraph
     from amtl_cvx.options import Options
-    from amtl_cvx.solution import Solution, State
+    from amtl_cvx.solution import Solution
     from amtl_cvx.tasks import TaskSet
 
 
@@ -54,67 +53,6 @@ class Named:
         raise AttributeError(f"{type(self).__name__} has no attribute or block {name!r}")
 
 
-class Memory:
-    """What a method carries from one step to the next beside the point; by itself nothing.
-
-    A stored state holds it as data: facts, which are JSON, and arrays.
-    """
-
-    arrays_named: ClassVar[tuple[str, ...]] = ()
-    """Names of the arrays that there may be."""
-
-    def facts(self) -> dict[str, Any]:
-        """The numbers and names."""
-        return {}
-
-    def arrays(self) -> dict[str, Array]:
-        """The arrays there are."""
-        return {}
-
-    def enter(self, phase: str) -> None:
-        """A part of the fit begins."""
-
-    def told(self) -> dict[str, Any]:
-        """What the solution says of it (`Solution.facts`)."""
-        return {}
-
-    def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-        """Take up what a state holds; anything may be raised for what no fit left."""
-
-
-class Method(abc.ABC):
-    """A way to find the blocks, with its own settings, and the judge of what it found."""
-
-    name: ClassVar[str]
-    kind: ClassVar[str]
-    """What its certificate judges."""
-    takes_start: ClassVar[bool] = False
-    """Whether it begins at any point, not only at a state of its own."""
-    uncoupled: ClassVar[bool] = False
-    """Whether it minimises J at coupling 0 as well."""
-
-    @classmethod
-    def of(cls, options: Options) -> Method:
-        """The method with the settings that options give to one that is only named."""
-        return cls()
-
-    @abc.abstractmethod
-    def run(self, tasks: TaskSet, model: Any, options: Options) -> Solution:
-        """The fit."""
-
-    @abc.abstractmethod
-    def judge(self, tasks: TaskSet, model: Any, point: Any, tol: float) -> Any:
-        """The certificate of blocks from any source."""
-
-    def memory(self) -> Memory:
-        """What it carries, as it is before the first step."""
-        return Memory()
-
-    def accepts(self, state: State) -> bool:
-        """Whether a state can be one of its own."""
-        return True
-
-
 class Family(abc.ABC):
     """A family of models; see the package's essay."""
 
@@ -128,6 +66,11 @@ class Family(abc.ABC):
     """How it is explored from many starts (`explore.Exploration`); None where it is not."""
     streams: ClassVar[bool] = False
     """Whether its certificates can be held against rows that are not in memory (`confirm`)."""
+
+    @property
+    def default_method(self) -> str:
+        """The name of the method that fits where none is named: the first one."""
+        return next(iter(self.methods))
 
     @abc.abstractmethod
     def model_from(self, stored: Mapping[str, Any]) -> Any:
@@ -165,18 +108,53 @@ class Family(abc.ABC):
         """`AMTLError` where data and a model that were read from files do not fit each other."""
         self.problem(tasks, model)
 
+    def settled(
+        self, settings: Mapping[str, Any], *, given: Mapping[str, Any], known: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The settings of the command line, where one says something of another one.
+
+        `given` are those that the user gave now, `known` those of a problem or a run.
+        """
+        return dict(settings)
+
+    def told(self, blocks: Mapping[str, Array]) -> dict[str, Any]:
+        """The settings that blocks by themselves tell, such as how many features are learned."""
+        return {}
+
+    def made(self, settings: Mapping[str, Any], tasks: TaskSet) -> Any:
+        """The model by the words of the command line; what is left to `auto` has a stand-in.
+
+        Anything may be raised for what is no model; `AMTLError` where it does not fit the tasks.
+        """
+        return self.model_from(settings)
+
+    def begin(self, problem: Any, settings: Mapping[str, Any], *, seed: int) -> Mapping[str, Array] | None:
+        """The start that the settings ask for; None where the method begins by itself."""
+        return None
+
     def arrays(self, tasks: TaskSet, model: Any) -> Mapping[str, Array]:
         """What a stored problem holds beside rows and model, by name: for readers in other languages."""
         return {}
 
     def read(self, source: Any, *, arrays: Callable[..., Mapping[str, Any]]) -> Found:
-        """The blocks in a file, open or not; `arrays` reads named arrays of a .npz without trust."""
-        found = arrays(source, required=self.blocks, optional=("losses",))
-        return Found({name: found[name] for name in self.blocks}, found.get("losses"))
+        """The blocks in a file, open or not; `arrays` reads named arrays and names without trust."""
+        found = arrays(source, required=self.blocks, optional=("losses", "task_names", "feature_names"))
+        return Found(
+            {name: found[name] for name in self.blocks},
+            found.get("losses"),
+            task_names=found.get("task_names"),
+            feature_names=found.get("feature_names"),
+        )
 
     def prepare_start(self, problem: Any, start: Any) -> dict[str, Array]:
         """The blocks of a start that the user gives, or `AMTLError`."""
-        return self.checked({name: getattr(start, name) for name in self.blocks}, tasks=problem.tasks)
+        if not isinstance(start, Mapping):
+            start = {name: getattr(start, name) for name in self.blocks}
+        elif missing := [name for name in self.blocks if name not in start]:
+            raise DataError(
+                f"a start has {' and '.join(self.blocks)}, this one lacks {' and '.join(missing)}"
+            )
+        return self.checked({name: start[name] for name in self.blocks}, tasks=problem.tasks)
 
     def arranged(self, found: Found, *, tasks: Indices | None, features: Indices | None) -> Found:
         """Blocks, and the order of a curriculum, in another order of the tasks and the features.
@@ -184,7 +162,7 @@ class Family(abc.ABC):
         Task t of the result is task ``tasks[t]`` of what is given; None leaves all as they are.
         """
         for order in (tasks, features):
-            if order is not None and not np.array_equal(order, np.arange(len(order))):
+            if order is not None and list(order) != list(range(len(order))):
                 raise DataError(
                     f"the blocks of the family {self.name!r} cannot be taken in another order of tasks or"
                     " features: give the data in theirs"
@@ -245,6 +223,10 @@ class Family(abc.ABC):
     def model_words(self, model: Any) -> str:
         """A model in words, after its loss."""
         return ""
+
+    def settings_words(self, model: Any) -> str:
+        """The same where a fit says what it does: with four digits."""
+        return self.model_words(model)
 
     def shortfall(self, certificate: Any) -> str:
         """What misses which limit."""

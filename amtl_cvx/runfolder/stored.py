@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from amtl_cvx.arrays import Array, Labels, clean
-from amtl_cvx.data import read_arrays
+from amtl_cvx.data.blocks import read_blocks
 from amtl_cvx.errors import DataError
 from amtl_cvx.families import DEFAULT, Family, Found, Named, family_named
 from amtl_cvx.losses import Loss
@@ -46,11 +46,13 @@ class StoredRun(Named):
     own_tasks: tuple[str, ...] | None = None
     own_features: tuple[str, ...] | None = None
     run: Mapping[str, Any] = field(default_factory=dict)
+    alone: str = DEFAULT
+    """The family of blocks beside which there is no run.json."""
 
     @property
     def family(self) -> Family:
-        """The family that run.json names, AMTL without one."""
-        return family_named(self.run.get("family", DEFAULT))
+        """The family that run.json names, AMTL where it names none; without one that of the blocks."""
+        return _family(self.run, self.alone)
 
     @property
     def predictors(self) -> Array:
@@ -130,8 +132,11 @@ class StoredRun(Named):
         return stored
 
 
-def read_run(path: str | Path) -> StoredRun:
-    """Read a run folder, or a W and B in any layout of `read_point`, with or without a run.json beside it.
+def read_run(path: str | Path, *, family: str = DEFAULT) -> StoredRun:
+    """Read a run folder, or blocks in any layout, with or without a run.json beside them.
+
+    A W and B may be in any layout of `read_point`, the blocks of other families in those of `read_blocks`;
+    `family` is the one they are of where no run.json says so.
 
     The solution.npz of a folder must be the one that run.json describes; that of a file given by its own name
     may be another one (a warning says so), which is judged by the settings of the run.json beside it.
@@ -148,11 +153,11 @@ def read_run(path: str | Path) -> StoredRun:
     def read(run: Mapping[str, Any]) -> StoredRun:
         numbers = locate(folder, name)
         if name != "solution.npz" or not numbers.is_file():
-            return _stored(_found(run, path), path, run)
+            return _stored(_found(run, path, family), path, run, family)
         with reading(numbers, ".npz"):
             file = numbers.open("rb")
         with file:  # the numbers and their digest are of one file, whatever takes its place
-            stored = _stored(_found(run, file), numbers, run)
+            stored = _stored(_found(run, file, family), numbers, run, family)
             recorded = is_recorded(name, file, run)
         if not recorded:
             if whole:
@@ -190,13 +195,18 @@ def read_certificate(path: Path, run: Mapping[str, Any]) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _found(run: Mapping[str, Any], source: Any) -> Found:
-    return family_named(run.get("family", DEFAULT)).read(source, arrays=read_arrays)
+def _family(run: Mapping[str, Any], alone: str) -> Family:
+    """The family of a run, by its run.json if there is one."""
+    return family_named(run.get("family", DEFAULT) if run else alone)
 
 
-def _stored(found: Found, source: Path, run: Mapping[str, Any]) -> StoredRun:
+def _found(run: Mapping[str, Any], source: Any, alone: str) -> Found:
+    return _family(run, alone).read(source, arrays=read_blocks)
+
+
+def _stored(found: Found, source: Path, run: Mapping[str, Any], alone: str) -> StoredRun:
     """A point that was read from `source`, held against the names of run.json."""
-    family = family_named(run.get("family", DEFAULT))
+    family = _family(run, alone)
     with reading(source, "solution"):
         blocks = family.checked(found.blocks)
         d, T = family.predictors(blocks).shape
@@ -213,6 +223,7 @@ def _stored(found: Found, source: Path, run: Mapping[str, Any]) -> StoredRun:
         own_tasks=found.task_names,
         own_features=found.feature_names,
         run=check_run(run, d=d, T=T),
+        alone=alone,
     )
 
 

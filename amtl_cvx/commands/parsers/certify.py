@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amtl_cvx.commands.parsers.base import Commands, command
-from amtl_cvx.commands.parsers.shared import add_data, add_limit, add_model, add_quiet, path
+from amtl_cvx.commands.parsers.shared import add_data, add_limit, add_method, add_model, add_quiet, path
 from amtl_cvx.errors import Exit
 
 EXAMPLES = (
@@ -25,11 +25,10 @@ def add(commands: Commands) -> None:
         "solution",
         type=path,
         metavar="SOLUTION",
-        help="W and B: a run folder, a .npz or .json file, or a folder of W.npy and B.npy, or of .csv",
+        help="W and B: a run folder, a .npz or .json file, or a folder of W.npy and B.npy, or of .csv; with"
+        " --method of another family its blocks in a run folder, .npz, .json, .mat or .npy",
     )
-    certify.add_argument(
-        "--method", metavar="NAME", help="what the point claims to solve (default: run.json's)"
-    )
+    add_method(certify, "what the point claims to solve (default: run.json's)")
     add_model(certify)
     certify.add_argument(
         "--ridge", type=float, metavar="X", help="start of a curriculum (default: run.json's)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amtl_cvx.commands.parsers.base import Commands, command
-from amtl_cvx.commands.parsers.shared import add_data, add_model, add_running
+from amtl_cvx.commands.parsers.shared import add_data, add_method, add_model, add_running
 from amtl_cvx.errors import Exit
 
 EXAMPLES = (
@@ -32,5 +32,6 @@ def add(commands: Commands) -> None:
     explore.add_argument(
         "--test", metavar="PART", help="rows to keep out, as for fit (`fit DATA --start DIR` scores them)"
     )
+    add_method(explore, "alternating (default), another way from a start to a point")
     add_model(explore)
     add_running(explore, seeded="the random starts and of the held-out rows of auto")

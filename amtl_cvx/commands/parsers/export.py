@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from amtl_cvx.commands.parsers.base import Commands, command
-from amtl_cvx.commands.parsers.shared import add_data, add_model, path
+from amtl_cvx.commands.parsers.shared import add_data, add_method, add_model, path
 
 EXAMPLES = (
     ("export rows.csv run --out problem", "the problem that a run solved, for other code"),
@@ -22,6 +22,7 @@ def add(commands: Commands) -> None:
         metavar="RUN",
         help="a run folder whose model and preparation to take where no options are given",
     )
+    add_method(export, "which family the options are of (default: the run's, AMTL)")
     add_model(export)
     export.add_argument(
         "--out", type=path, required=True, metavar="DIR", help="folder to write, absent or empty"

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
-
 from amtl_cvx.commands.parsers.base import Commands, command
-from amtl_cvx.commands.parsers.shared import add_data, add_limit, add_model, add_running, path
+from amtl_cvx.commands.parsers.shared import (
+    add_data,
+    add_limit,
+    add_method,
+    add_model,
+    add_running,
+    method_words,
+    path,
+)
 from amtl_cvx.errors import Exit
 
 EXAMPLES = (
     ("fit rows.csv --task school --target score --standardize --intercept --out run", "a table"),
     ("fit rows.npz --test 0.2 --validation 0.2 --seed 1 --out run", "scored on rows kept apart"),
     ("fit rows.npz --coupling 1 --mu 0.05 --level C3 --json --out run", "for a script"),
+    (
+        "fit rows.npz --method amtfl-linear --features 6 --mu 0.1 --gamma 0.1 --decay 1 --out run",
+        "features that tasks share, AMTFL",
+    ),
     ("fit rows.npz --start run.interrupted --out run", "go on where a run was stopped"),
 )
 CODES = tuple(Exit)
@@ -34,26 +44,15 @@ def add(commands: Commands) -> None:
             help=f"{part} rows: a FILE with the columns of DATA, a share such as 0.2 or 20%% of each task's"
             f" rows, or column:NAME, a column of DATA that marks them; {use}",
         )
-    fit.add_argument("--method", metavar="NAME", help="alternating (default), curriculum, stl")
+    add_method(fit, method_words())
     fit.add_argument(
         "--start",
         type=path,
         metavar="RUN",
         help="go on from an interrupted run of ours (what is not given here is as it was there), or begin at"
-        " the W and B of any run or file",
+        " the blocks (of AMTL: W and B) of any run or file",
     )
-    add_model(fit)
-    fit.add_argument(
-        "--ridge", type=float, metavar="X", help="single-task start of the curriculum (coupling)"
-    )
-    for flag, words in (
-        ("--refine", "refinement after the alternation, or alternation only"),
-        ("--definition", "solve the W-step in its defining, conic form (slow)"),
-    ):
-        fit.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=words)
-    fit.add_argument(
-        "--sweep", choices=("joint", "tasks"), help="W-step over all tasks at once (default), or one by one"
-    )
+    add_model(fit, fit=True)
     fit.add_argument(
         "--level",
         choices=("C2", "C3", "C4", "C5"),

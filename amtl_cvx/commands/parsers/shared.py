@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from amtl_cvx.families import all_settings
+from amtl_cvx.families.settings import SHARED, Setting
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,52 +59,63 @@ def add_classes(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """J, and how the features are prepared."""
+def add_model(parser: argparse.ArgumentParser, *, fit: bool = False) -> None:
+    """J by family, and how the features are prepared; with `fit` also how that family is fitted."""
     group = parser.add_argument_group("model (default: a problem's recommended settings, else auto)")
-    group.add_argument(
-        "--loss",
-        metavar="NAME",
-        help="auto, squared, huber[:K], quantile[:tau], poisson, logistic, squared-hinge, hinge, or your own"
-        " MODULE:CLASS",
-    )
-    group.add_argument("--reduction", choices=("mean", "sum"), help="over a task's rows (mean)")
-    group.add_argument("--coupling", metavar="X", help="weight of ||W - W B||^2, > 0 (0: stl alone), or auto")
-    group.add_argument("--mu", metavar="X", help="price of transfer, >= 0, or auto")
-    group.add_argument(
-        "--transfer",
-        metavar="NAME",
-        help="transfer penalty, with its parameters as NAME:key=value,...: loss-weighted-l1 (default), l1,"
-        " size-priced-l1 (power), signed-l1, squared, elastic-net (rho), source-group-l2"
-        " (weighted=true|false), target-group-l2, forbidden (file=edges.csv with source,target), required"
-        " (file=edges.csv with source,target,value), ordered (file= with a task name a line, or order=names),"
-        " symmetric, row-budget (budget), degree-cap (degree, cap), total-budget (total), or MODULE:CLASS,"
-        " MODULE:FUNCTION of your own",
-    )
-    group.add_argument(
-        "--omega",
-        metavar="NAME",
-        help="penalty on the predictors, NAME:rho=... or NAME:number: ridge, mean (how far they are from"
-        " their mean), laplacian (file=edges.csv with source,target,value), l1, l21 (features), trace,"
-        " trace-squared, fused (tasks in a row; file= with a task name a line), or MODULE:CLASS,"
-        " MODULE:FUNCTION of your own; none (default) for none",
-    )
-    parser.set_defaults(transfer_parameters=None, omega_parameters=None)
-    group.add_argument("--task-weights", metavar="NAME", help="equal or inverse-sqrt")
-    group.add_argument(
-        "--class-weight",
-        choices=("balanced", "none"),
-        help="balanced: rows count so that both classes of a task weigh the same (default: none)",
-    )
-    for flag, words in (
-        ("--standardize", "centre and scale the features"),
-        (
-            "--intercept",
-            "append a column of ones, penalised and transferred like any feature: centre a target whose mean"
-            " is large",
-        ),
-    ):
-        group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=words)
+    for setting in SHARED:
+        _add_setting(group, setting)
+    known: dict[str, dict[str, str]] = {}  # by name: what an option means, and which family said so
+    for table in all_settings():
+        settings = [*table.model, *(table.fit if fit else ())]
+        title = f"{table.title} (--method {', '.join(table.methods)})"
+        group = parser.add_argument_group(title, _said_again(settings, known))
+        for setting in settings:
+            if setting.name not in known:
+                _add_setting(group, setting)
+            known.setdefault(setting.name, {}).setdefault(setting.words, table.title)
+        parser.set_defaults(**dict.fromkeys(table.kept))
+
+
+def _said_again(settings: Sequence[Setting], known: Mapping[str, Mapping[str, str]]) -> str | None:
+    """What options mean to a family that are options of another one already; None for none."""
+    same: dict[str, list[str]] = {}
+    lines = []
+    for setting in settings:
+        if title := known.get(setting.name, {}).get(setting.words):
+            same.setdefault(title, []).append(setting.option)
+        elif setting.name in known:
+            lines.append(f"{setting.option} {setting.metavar}: here the {setting.words}")
+    lines += [f"{', '.join(options)}: as of {title}" for title, options in same.items()]
+    return "\n".join(lines) or None
+
+
+def _add_setting(group: argparse._ArgumentGroup, setting: Setting) -> None:
+    """The option of a setting; what is not given is None."""
+    if setting.switch:
+        action = argparse.BooleanOptionalAction
+        group.add_argument(setting.option, action=action, default=None, help=setting.words)
+    elif setting.choices is not None:
+        group.add_argument(setting.option, choices=setting.choices, help=setting.words)
+    else:
+        group.add_argument(setting.option, type=_reader(setting), metavar=setting.metavar, help=setting.words)
+
+
+def _reader(setting: Setting) -> Callable[[str], Any]:
+    """What reads the text of an option; where families differ it stays text, and the family reads it."""
+    kinds = {each.kind for table in all_settings() for each in table if each.name == setting.name}
+    return setting.kind if len(kinds) < 2 else str
+
+
+def add_method(parser: argparse.ArgumentParser, words: str) -> None:
+    """The method, which decides of which family the model is."""
+    parser.add_argument("--method", metavar="NAME", help=words)
+
+
+def method_words() -> str:
+    """The methods by family."""
+    first, *others = (f"{', '.join(table.methods)} ({table.title})" for table in all_settings())
+    default = all_settings()[0].methods[0]
+    return ", ".join([first.replace(default, f"{default} (default)", 1), *others])
 
 
 def add_running(parser: argparse.ArgumentParser, *, seeded: str) -> None:
