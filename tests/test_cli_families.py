@@ -136,6 +136,12 @@ def test_every_command_takes_its_run(toy: Run) -> None:
     assert toy("export", "a.npz", *TOY, "--out", "second").code == 0
     first, second = (json.loads(Path(f"{name}/problem.json").read_text()) for name in ("copy", "second"))
     assert first["sha256"] == second["sha256"] and first["family"] == "toy" and first["k"] == 3
+    assert toy("fit", "copy", "--method", "toy", "--out", "again", "--quiet").code == 0  # by its settings
+    assert read_run("again").model == ToyModel(k=3, decay=0.5)
+    assert toy("fit", "copy", *GIVEN, "--out", "amtl", "--quiet").code == 0
+    about = {key: value for key, value in first.items() if key != "sha256"}
+    Path("copy/problem.json").write_text(json.dumps({**about, "family": "nobody"}))
+    assert "k" not in read("copy").settings  # data to anyone
 
 
 def test_a_fit_begins_at_a_run_of_its_family_and_at_no_other(

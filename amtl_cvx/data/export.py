@@ -7,11 +7,13 @@ classification loss, and never a factor in place of rows.
 
 with L_t the mean or the sum (`reduction`) of the loss over the rows of task t, and the penalty on W that is
 named, if any. The folder is data again (`data.read`), with the model of problem.json as its settings;
-`amtl-cvx certify FOLDER SOLUTION` judges what the other code found.
+`amtl-cvx certify FOLDER SOLUTION` judges what the other code found. A model of another family is stored by
+its own words.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from amtl_cvx.errors import DataError
-from amtl_cvx.families import DEFAULT, family_of
+from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.families import DEFAULT, family_named, family_of
 from amtl_cvx.problem import stored
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.untrusted import read_json
@@ -67,7 +69,10 @@ def export(tasks: TaskSet, model: Any, place: str | Path, *, source: str = "Pyth
 
 
 def read_settings(folder: Path) -> Mapping[str, Any]:
-    """The model of a problem.json that `export` wrote, as settings; empty where there is none of AMTL."""
+    """The model of a problem.json that `export` wrote, as settings, with its family where that is not AMTL.
+
+    Empty where there is none.
+    """
     path = folder / "problem.json"
     if not path.is_file():
         return {}
@@ -77,7 +82,10 @@ def read_settings(folder: Path) -> Mapping[str, Any]:
     content = stored.read_about(folder)
     if content.get("factors"):
         raise DataError("the folder holds factors of rows, which are no data: read it with Problem.load")
-    if content.get("family", DEFAULT) != DEFAULT:
+    if (family := content.get("family", DEFAULT)) != DEFAULT:
+        with contextlib.suppress(ModelError):  # of a family that is not known: data all the same
+            family_named(family)
+            return {"family": family, **stored.model_from(content).to_dict()}
         return {}
     for key, kinds in _SETTINGS.items():
         if not isinstance(content.get(key), kinds):

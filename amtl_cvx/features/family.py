@@ -28,6 +28,9 @@ class FeatureFamily(Family):
     def model_from(self, stored: Mapping[str, Any]) -> FeatureModel:
         return self.model.made_from(stored)
 
+    def told(self, blocks: Mapping[str, Array]) -> dict[str, Any]:
+        return {"features": len(blocks["S"])}
+
     def problem(self, tasks: Any, model: Any) -> FeatureProblem:
         return FeatureProblem(tasks, model)
 
