@@ -134,7 +134,7 @@ LOSSES_AND_J = (
     Fault("transposed B in J", "problem:residual", "W @ B", "W @ B.T", J),
     Fault("coupling without its factor", "problem:Point.terms", "self.model.coupling * float(", "1.0 * float(", J),
     Fault("c_t dropped from the losses", "problem:Point.weighted_losses", "self.problem.task_weight * ", "", J),
-    Fault("c_t = 1/n_t", "problem:Model.task_weight", "np.sqrt(tasks.counts)", "tasks.counts", J),
+    Fault("c_t = 1/n_t", "problem.given:weights_as_numbers", "np.sqrt(tasks.counts)", "tasks.counts", J),
     Fault("c_t dropped from the W-step", "problem:Model.loss_weight", "self.task_weight(tasks) * ", "", GRADIENT),
     Fault("price of the loss dropped", "problem:Model.loss_weight", "1.0 + self.transfer.weights(B)", "1.0 + 0.0 * B[0]", GRADIENT),
     Fault("incoming for outgoing in the W-step", "transfer:RowPriced.weights", "axis=1", "axis=0", GRADIENT),
@@ -745,7 +745,7 @@ OMEGA = (
     Fault("what no row sees is free", "certificate:alone_evidence", "max(rest, 0.0)", "0.0", c.what_no_row_sees_costs_what_omega_says),
     Fault("labels without their signs", "certificate:falls_for_ever", "[:, None] * rows", "[:, None] ** 2 * rows", c.falling_losses_have_no_minimum),
     Fault("directions that Omega sees", "certificate:falls_for_ever", "U[:, len(U) - kept :]", "U[:, :kept]", c.falling_losses_have_no_minimum),
-    Fault("a curriculum that knows no Omega", "explore:_learned_starts", " and model.omega is None", "", c.another_omega_is_another_problem),
+    Fault("a curriculum that knows no Omega", "amtl.starts:_learned_starts", " and model.omega is None", "", c.another_omega_is_another_problem),
 )  # fmt: skip
 
 FIGURES = (
@@ -799,6 +799,15 @@ ESTIMATORS = (
     Fault("an uncertified fit is silent", "estimators:Estimator._learn", "not self.certificate_.passes", "False", c.what_is_not_certified_is_told),
 )  # fmt: skip
 
+SETTINGS = (
+    Fault("a problem's price of transfer is one of features", "commands.settings:resolve", " and name in advised", "", c.settings_are_of_their_family),
+    Fault("what is needed is not asked for", "commands.settings:resolve", "each.needed and ", "False and ", c.settings_are_of_their_family),
+    Fault("half a feature", "commands.settings:_number", "found != float(value)", "False", c.settings_are_of_their_family),
+    Fault("options of others pass", "commands.settings:check_options", "other.names - table.names", "frozenset()", c.options_of_another_family_are_refused),
+    Fault("options that are shared are another's", "commands.settings:check_options", "other.names - table.names", "other.names if other is not table else ()", c.options_of_another_family_are_refused),
+    Fault("a run records the options of all", "commands.setup:recorded", "others - table.names", "set()", c.options_of_another_family_are_refused),
+)  # fmt: skip
+
 FAULTS = (
     *ESTIMATORS,
     *LOSSES_AND_J,
@@ -815,6 +824,7 @@ FAULTS = (
     *STORED,
     *OMEGA,
     *FIGURES,
+    *SETTINGS,
 )
 """Every planted fault of the verifier."""
 CHECKS = tuple(dict.fromkeys(fault.caught_by for fault in FAULTS))
