@@ -5,8 +5,8 @@ Two kinds of arrows between T tasks and k features, the columns of Z = X L:
     A[t, j]   task t -> feature j: the feedback of task t to feature j
     S[j, t]   feature j -> task t: the use that task t makes of feature j
 
-`giving[t]` is ||a_t||_1, the feedback that the loss of task t prices. A feature is dead where L_j, S_j and
-A_j are all 0: it costs nothing and does nothing. A family without feedback (GO-MTL) has no A.
+`giving[t]` is ||a_t||_1, the feedback that the loss of task t prices. A feature that no task uses is dead:
+at a first-order point L_j, S_j and A_j are all 0. A family without feedback (GO-MTL) has no A.
 
     >>> graph = FeatureGraph(L=L, S=S, A=A, tasks=("north", "south"))
     >>> graph.giving, graph.live, graph.describe()
@@ -126,9 +126,8 @@ class FeatureGraph:
 
     @cached_property
     def live(self) -> Mask:
-        """Which features are not dead, (k,)."""
-        received = 0.0 if self.A is None else np.abs(self.A).max(axis=0)
-        found: Mask = np.abs(self.L).max(axis=0) + np.abs(self.S).max(axis=1) + received > 0.0
+        """Which features some task uses, (k,)."""
+        found: Mask = (self.S != 0.0).any(axis=1)
         return found
 
     @property

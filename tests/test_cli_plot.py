@@ -29,6 +29,8 @@ def test_plot_refuses(run: Run, fitted: Path, tmp_path: Path) -> None:
     assert_error(run("plot", "run", "--out", "p"), ".png, .svg or .pdf")
     assert_error(run("plot", "run", "--out", "p.png", "--kind", "pie"), "heatmap")
     assert_error(run("plot", "run", "--out", "p.png", "--kind", "truth"), "no truth is known")
+    assert_error(run("plot", "run", "--out", "p.png", "--kind", "images"), "learns no features")
+    assert_error(run("plot", "run", "--out", "p.png", "--image-shape", "8x8"), "of --kind images")
     assert_error(run("plot", "run", "--out", "p.png", "--threshold", "nan"), "threshold")
     assert_error(run("plot", "run", "--out", "no/such/p.png"), "cannot write")
     assert_error(run("plot", "nowhere", "--out", "p.png"), "nowhere")

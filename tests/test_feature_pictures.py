@@ -148,7 +148,7 @@ def test_names_beside_marks_never_meet_and_what_has_no_room_is_counted(T: int) -
         assert a[2] <= b[0] or b[2] <= a[0] or a[3] <= b[1] or b[3] <= a[1]
     left = T - len(found)
     assert (
-        f"{left} names are left out"
+        f"for want of room: {left} of {T}"
         in words(drawing.feedback_figure(example(T, 4, name="a rather long name {}")))
     ) == (left > 0)
 

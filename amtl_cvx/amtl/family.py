@@ -47,6 +47,7 @@ class AmtlFamily(Family):
     name = "amtl"
     blocks = ("W", "B")
     streams = True
+    predictors_named = "W"
     exploration = AmtlExploration()
     places = ("columns of W, rows and columns of B", "rows of W")
     methods: ClassVar[Mapping[str, type[Method]]] = {

@@ -5,12 +5,16 @@ from __future__ import annotations
 import io
 import logging
 from argparse import Namespace
+from typing import TYPE_CHECKING
 
 from amtl_cvx.commands.output import files_of_run, write_whole
 from amtl_cvx.commands.settings import admit, number
 from amtl_cvx.data import problem_names, read
 from amtl_cvx.errors import DataError, Exit, ModelError
-from amtl_cvx.runfolder import read_history, read_run
+from amtl_cvx.runfolder import StoredRun, read_history, read_run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _log = logging.getLogger(__name__)
 
@@ -21,6 +25,8 @@ def plot(arguments: Namespace) -> Exit:
 
     if arguments.out.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ModelError(f"--out must end in .png, .svg or .pdf, got {arguments.out.name!r}")
+    if arguments.image_shape is not None and arguments.kind != "images":
+        raise ModelError("--image-shape is of --kind images: leave it out")
     admit(arguments)
     stored = read_run(arguments.run)
     if missing := stored.missing_penalty():
@@ -29,19 +35,36 @@ def plot(arguments: Namespace) -> Exit:
     if arguments.kind == "convergence":
         tol = number("tol", stored.arguments.get("tol", 1e-8))
         figure = plotting.convergence_figure(read_history(arguments.run), tol=tol)
-    elif (graph := stored.family.stored_graph(stored, threshold=arguments.threshold)) is None:
+    else:
+        own = stored.family.figure(stored, arguments.kind, title=name, shape=arguments.image_shape)
+        if own is not None and arguments.threshold:
+            raise ModelError(
+                f"--threshold is of graphs over tasks, {stored.family.name} has none: leave it out"
+            )
+        figure = _of_graph(stored, arguments, name) if own is None else own
+    content = io.BytesIO()
+    plotting.write_figure(figure, content, arguments.out.suffix[1:].lower())
+    write_whole(arguments.out, content.getvalue(), read=files_of_run(arguments.run))
+    return Exit.DONE
+
+
+def _of_graph(stored: StoredRun, arguments: Namespace, name: str) -> Figure:
+    """A figure of the graph over the tasks."""
+    from amtl_cvx import plotting
+
+    graph = stored.family.stored_graph(stored, threshold=arguments.threshold)
+    if graph is None:
         raise DataError(f"{stored.family.name} learns no graph: choose --kind convergence")
-    elif arguments.kind == "truth":
+    if arguments.kind == "truth":
         truth = read(name).truth_B if name in problem_names() else None
         if truth is None:
             raise DataError(
                 f"no truth is known for {name}: --kind truth needs a problem with a planted graph"
             )
-        figure = plotting.truth_figure(graph, truth)
-    else:
-        draw = {"graph": plotting.graph_figure, "heatmap": plotting.heatmap, "node-link": plotting.node_link}
-        figure = draw[arguments.kind](graph, title=name)
-    content = io.BytesIO()
-    plotting.write_figure(figure, content, arguments.out.suffix[1:].lower())
-    write_whole(arguments.out, content.getvalue(), read=files_of_run(arguments.run))
-    return Exit.DONE
+        return plotting.truth_figure(graph, truth)
+    draw = {"graph": plotting.graph_figure, "heatmap": plotting.heatmap, "node-link": plotting.node_link}
+    if arguments.kind not in draw:
+        raise DataError(
+            f"{stored.family.name} learns no features: choose --kind {', '.join(draw)}, convergence or truth"
+        )
+    return draw[arguments.kind](graph, title=name)

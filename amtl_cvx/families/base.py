@@ -11,12 +11,15 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from amtl_cvx.errors import DataError
 from amtl_cvx.families.method import Method
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from amtl_cvx.arrays import Array, Indices
     from amtl_cvx.graph import TransferGraph
     from amtl_cvx.options import Options
@@ -39,6 +42,8 @@ class Found(NamedTuple):
     order: Any = None
     task_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
+    rest: Mapping[str, Any] = MappingProxyType({})
+    """Arrays beside the blocks (`Family.further`)."""
 
 
 class Named:
@@ -64,6 +69,10 @@ class Family(abc.ABC):
     """What the tasks and the features count, in words."""
     exploration: ClassVar[Any] = None
     """How it is explored from many starts (`explore.Exploration`); None where it is not."""
+    further: ClassVar[tuple[str, ...]] = ()
+    """Arrays that a file may hold beside the blocks (`rest`), by name."""
+    predictors_named: ClassVar[str] = "Predictors"
+    """What the report calls the predictors."""
     streams: ClassVar[bool] = False
     """Whether its certificates can be held against rows that are not in memory (`confirm`)."""
 
@@ -138,12 +147,14 @@ class Family(abc.ABC):
 
     def read(self, source: Any, *, arrays: Callable[..., Mapping[str, Any]]) -> Found:
         """The blocks in a file, open or not; `arrays` reads named arrays and names without trust."""
-        found = arrays(source, required=self.blocks, optional=("losses", "task_names", "feature_names"))
+        names = ("losses", "task_names", "feature_names", *self.further)
+        found = arrays(source, required=self.blocks, optional=names)
         return Found(
             {name: found[name] for name in self.blocks},
             found.get("losses"),
             task_names=found.get("task_names"),
             feature_names=found.get("feature_names"),
+            rest={name: found[name] for name in self.further if name in found},
         )
 
     def prepare_start(self, problem: Any, start: Any) -> dict[str, Array]:
@@ -218,6 +229,13 @@ class Family(abc.ABC):
 
     def stored_graph(self, stored: Any, *, threshold: float) -> TransferGraph | None:
         """The directed graph over the tasks of a stored run, for a family that learns one."""
+        return None
+
+    def figure(self, stored: Any, kind: str, *, title: str, shape: str | None) -> Figure | None:
+        """A picture of a stored run (`plot --kind`); None for one of a graph, and for what it has not.
+
+        `shape` is that of the images that the inputs are, as the user says it: rows x columns.
+        """
         return None
 
     def model_words(self, model: Any) -> str:

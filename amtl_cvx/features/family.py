@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, ClassVar
+import io
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
 from amtl_cvx.arrays import Array, Indices, numbers
-from amtl_cvx.errors import DataError
+from amtl_cvx.bipartite import FeatureGraph
+from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.families import Evidence, Family, Found, Method
+from amtl_cvx.features.figures import ARRAYS, checked_figures, figures, graph_of
 from amtl_cvx.features.model import FeatureModel, GoMtlModel
 from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.problem import FeatureProblem
+from amtl_cvx.options import Options
+from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import TaskSet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WITHOUT_FEEDBACK = "go-mtl at the same mu and decay"
+"""What the scores of GO-MTL beside those of AMTFL are called."""
 
 
 class FeatureFamily(Family):
@@ -22,6 +35,8 @@ class FeatureFamily(Family):
     name = "features"
     blocks = FeatureModel.blocks
     places = ("columns of S and rows of A", "rows of L")
+    further = ARRAYS
+    predictors_named = "W = L S"
     methods: ClassVar[Mapping[str, type[Method]]] = {}
     model: ClassVar[type[FeatureModel]] = FeatureModel
 
@@ -75,6 +90,113 @@ class FeatureFamily(Family):
 
     def unjudged(self, point: FeaturePoint, *, kind: str, tol: float, reason: str) -> Any:
         raise NotImplementedError
+
+    def fit(self, method: Method, tasks: TaskSet, model: FeatureModel, options: Options) -> Solution:
+        solution = method.run(tasks, model, options)
+        known = figures(FeatureProblem(tasks, model).at(**solution.blocks))
+        return replace(solution, facts={**solution.facts, **known})
+
+    def rest(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: facts[name] for name in ARRAYS if name in facts}
+
+    def baselines(self, model: FeatureModel) -> Mapping[str, tuple[str, FeatureModel]]:
+        if not model.has_feedback or model.decay == 0.0:
+            return {}
+        alone = GoMtlModel(
+            loss=model.loss,
+            features=model.features,
+            mu=model.mu,
+            decay=model.decay,
+            task_weights=model.task_weights,
+        )
+        return {WITHOUT_FEEDBACK: ("go-mtl", alone)}
+
+    def model_words(self, model: FeatureModel) -> str:
+        weights = ("alpha", "mu", "gamma", "decay") if model.has_feedback else ("mu", "decay")
+        told = ", ".join(f"{name} {getattr(model, name)!r}" for name in weights)
+        return f", {model.features} features, {told}"
+
+    def graph(self, solution: Solution) -> FeatureGraph:
+        """Tasks and learned features with the arrows between them."""
+        return graph_of(
+            solution.blocks,
+            tasks=solution.task_names,
+            losses=solution.losses,
+            known=solution.facts,
+            inputs=solution.feature_names,
+        )
+
+    def summary(self, solution: Solution) -> str:
+        return self.graph(solution).describe()
+
+    def png(self, solution: Solution) -> bytes:
+        from amtl_cvx.plotting import write_png
+        from amtl_cvx.plotting.features import feature_figure
+
+        file = io.BytesIO()
+        write_png(feature_figure(self.graph(solution)), file, dpi=100)
+        return file.getvalue()
+
+    def pictures(self, solution: Solution, *, title: str) -> Mapping[str, Callable[[Path], None]]:
+        from amtl_cvx.plotting import write_png
+        from amtl_cvx.plotting.features import feature_figure, feature_images, raster_of
+
+        graph, raster = self.graph(solution), raster_of(solution.feature_names)
+        found: dict[str, Callable[[Path], None]] = {
+            "features.png": lambda path: write_png(feature_figure(graph, title=title), path),
+            "features.graphml": lambda path: graph.write_graphml(path),
+        }
+        if raster is not None:
+            found["images.png"] = lambda path: write_png(feature_images(graph, raster, title=title), path)
+        return found
+
+    def figure(self, stored: Any, kind: str, *, title: str, shape: str | None) -> Figure:
+        from amtl_cvx.plotting import features as drawing
+
+        names = stored.feature_names
+        d, k = stored.blocks["L"].shape
+        graph = graph_of(
+            stored.blocks,
+            tasks=stored.task_names,
+            losses=stored.losses,
+            known=checked_figures(stored.rest, k=k, T=len(stored.task_names)),
+            inputs=names,
+        )
+        draw = {
+            "graph": drawing.feature_figure,
+            "heatmap": drawing.feature_heatmaps,
+            "node-link": drawing.feature_links,
+            "reconstruction": drawing.reconstruction_figure,
+            **({"feedback": drawing.feedback_figure} if "A" in self.blocks else {}),
+        }
+        if kind in draw:
+            return draw[kind](graph, title=title)
+        if kind != "images":
+            raise ModelError(f"{self.name} has no {kind} to draw: choose one of {', '.join(draw)}, images")
+        raw = d if stored.preparation is None else stored.preparation.d
+        raster = drawing.raster_of(names) if shape is None else drawing.raster_from(shape, d=raw)
+        if raster is None:
+            raise DataError(
+                "the names of the features do not say that they are pixels: give --image-shape HxW"
+            )
+        return drawing.feature_images(graph, raster, title=title)
+
+    def sections(self, solution: Solution, *, truth: Any = None) -> Mapping[str, str]:
+        from amtl_cvx.features.pages import sections  # matplotlib
+
+        return sections(solution, self.graph(solution))
+
+    def tiles(self, solution: Solution) -> Sequence[tuple[str, str]]:
+        graph, certificate = self.graph(solution), cast(Any, solution.certificate)
+        zero: float = certificate.zero_objective
+        below = zero - solution.objective
+        tiles = [
+            ("live learned features", f"{int(graph.live.sum())} of {graph.k}"),
+            (f"J {'below' if below >= 0 else 'above'} the zero point's", f"{abs(below):.3g} of {zero:.3g}"),
+        ]
+        if graph.A is not None:
+            tiles.append(("tasks that give feedback", f"{int(np.count_nonzero(graph.giving))} of {graph.T}"))
+        return [*tiles, ("features a task uses, mean", f"{graph.using.mean():.3g} of {graph.k}")]
 
 
 class GoMtlFamily(FeatureFamily):

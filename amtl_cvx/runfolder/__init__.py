@@ -6,7 +6,8 @@
     digits.json        where C4 proved them: W, B and J as decimals, names of tasks and features, the radius
     proof.json         where C5 proved it: the lower bound, for `python -m amtl_cvx.enclosure.checker`
     state.npz          in a run that was interrupted: what going on from it needs
-    graph.png, graph.graphml, report.html
+    graph.png, graph.graphml, report.html (a family with learned features: features.png, features.graphml, and
+    images.png where the inputs are pixels)
     run.json           arguments, model, preparation, versions, seed, timings, hash of the data, hashes of the
                        other files
 

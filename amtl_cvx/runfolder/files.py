@@ -11,7 +11,10 @@ UNRECORDED = (
     "landscape.csv", "landscape.json", "landscape.png",
 )  # fmt: skip
 """What runs hold whose run.json does not yet list the files beside it."""
-OWN_FILES = (*UNRECORDED, "digits.json", "proof.json", "state.npz", "run.json")
+OWN_FILES = (
+    *UNRECORDED, "digits.json", "proof.json", "state.npz",
+    "features.png", "features.graphml", "images.png", "run.json",
+)  # fmt: skip
 """What a run folder may hold of ours."""
 OWN_PREFIX = ".amtl_cvx-"
 """How the names of our own folders begin, in DIR and beside it."""

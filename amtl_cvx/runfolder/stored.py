@@ -37,7 +37,8 @@ class StoredRun(Named):
     """A run read back: numbers from solution.npz, the rest from run.json beside it (if there is one).
 
     `blocks` are those of the family, each an attribute too (AMTL: ``W``, ``B``). `own_tasks` and
-    `own_features` are names that the file of the blocks itself gives.
+    `own_features` are names that the file of the blocks itself gives, `rest` what the family stores beside
+    them, unchecked.
     """
 
     blocks: Mapping[str, Array]
@@ -45,6 +46,7 @@ class StoredRun(Named):
     order: tuple[int, ...] | None = None
     own_tasks: tuple[str, ...] | None = None
     own_features: tuple[str, ...] | None = None
+    rest: Mapping[str, Any] = field(default_factory=dict)
     run: Mapping[str, Any] = field(default_factory=dict)
     alone: str = DEFAULT
     """The family of blocks beside which there is no run.json."""
@@ -222,6 +224,7 @@ def _stored(found: Found, source: Path, run: Mapping[str, Any], alone: str) -> S
         order=order,
         own_tasks=found.task_names,
         own_features=found.feature_names,
+        rest=found.rest,
         run=check_run(run, d=d, T=T),
         alone=alone,
     )

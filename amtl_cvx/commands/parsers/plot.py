@@ -5,8 +5,12 @@ from __future__ import annotations
 from amtl_cvx.commands.parsers.base import Commands, command
 from amtl_cvx.commands.parsers.shared import add_classes, path
 
+KINDS = (
+    "graph", "heatmap", "node-link", "convergence", "truth", "feedback", "reconstruction", "images"
+)  # fmt: skip
 EXAMPLES = (
     ("plot run --out graph.pdf", "the graph of a run"),
+    ("plot run --kind images --image-shape 8x8 --out images.png", "learned features of images"),
     ("plot run --kind convergence --out convergence.png", "how the fit went"),
 )
 
@@ -18,9 +22,15 @@ def add(commands: Commands) -> None:
     plot.add_argument("--out", type=path, required=True, metavar="FILE", help=".png, .svg or .pdf to write")
     plot.add_argument(
         "--kind",
-        choices=("graph", "heatmap", "node-link", "convergence", "truth"),
+        choices=KINDS,
         default="graph",
-        help="what to draw (graph: heatmap and node-link)",
+        help="what to draw (graph: heatmap and node-link); feedback, reconstruction and images are of learned"
+        " features",
+    )
+    plot.add_argument(
+        "--image-shape",
+        metavar="HxW",
+        help="the inputs are the pixels of an image, row after row (as their names say)",
     )
     plot.add_argument("--threshold", type=float, default=0.0, metavar="X", help="leave out edges up to X (0)")
     add_classes(plot)

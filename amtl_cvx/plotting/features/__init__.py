@@ -13,7 +13,7 @@ from amtl_cvx.plotting.features.figures import (
     reconstruction_figure,
 )
 from amtl_cvx.plotting.features.links import MAX_LINKS
-from amtl_cvx.plotting.features.raster import Raster, raster_of
+from amtl_cvx.plotting.features.raster import Raster, raster_from, raster_of
 
 __all__ = [
     "MAX_LINKS",
@@ -23,6 +23,7 @@ __all__ = [
     "feature_images",
     "feature_links",
     "feedback_figure",
+    "raster_from",
     "raster_of",
     "reconstruction_figure",
 ]

@@ -60,7 +60,7 @@ class FeedbackPanel:
             lines.append(f"rank correlation of loss and feedback (Spearman): {agreement:+.2f}")
         left = T - len(self._named())
         if left:
-            lines.append(f"{left} names are left out: no room")
+            lines.append(f"without its name, for want of room: {left} of {T} marks")
         return lines
 
     @property
