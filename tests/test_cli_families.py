@@ -84,7 +84,7 @@ def test_a_random_start_is_by_the_seed(here: Run) -> None:
     answer = here(
         "fit", "a.npz", *TOY, "--first", "random", "--seed", "4", "--max-rounds", "1", "--out", "toy"
     )
-    assert "start: at random, seed 4" in answer.out
+    assert "start: --first random, seed 4" in answer.out
     tasks = read("a.npz", keep_rows=True).train
     rng = np.random.default_rng(4)
     start = {"L": rng.normal(size=(4, 3)), "S": rng.normal(size=(3, 3)), "b": rng.normal(size=(1, 3))}
@@ -102,6 +102,7 @@ def test_a_random_start_is_by_the_seed(here: Run) -> None:
         ((*TOY, "--omega", "none"), ("--omega is of AMTL",)),
         ((*TOY, "--mu", "auto"), ("--mu is of AMTL",)),
         ((*TOY, "--no-refine"), ("--refine is of AMTL",)),
+        ((*TOY, "--engine", "fast"), ("--engine is of AMTL",)),
         ((*TOY, "--features", "2"), ("--features is of AMTFL (--method amtfl-linear)",)),
         ((*GIVEN, "--k", "2"), ("--k is of the toy (--method toy)", "not of --method alternating", "--mu")),
         ((*GIVEN, "--first", "random"), ("--first is of the toy",)),

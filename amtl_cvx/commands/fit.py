@@ -25,7 +25,7 @@ from amtl_cvx.commands.setup import (
 from amtl_cvx.commands.start import read_start
 from amtl_cvx.console import note, say
 from amtl_cvx.errors import AMTLError, Exit
-from amtl_cvx.families import DEFAULT, settings_with
+from amtl_cvx.families import DEFAULT, Settings, settings_with
 from amtl_cvx.ladder import Climb
 from amtl_cvx.methods import fit as fit_method
 from amtl_cvx.options import Options
@@ -65,7 +65,7 @@ def fit(arguments: Namespace) -> Exit:
         setup = set_up(arguments, dataclasses.replace(options, executor=executor), progress, table=table)
         _log.info("%s", "; ".join(setup.summary()))
         start, origin = (
-            _start(arguments, setup) if beginning is None else beginning.at(setup, arguments.method)
+            _start(arguments, setup, table) if beginning is None else beginning.at(setup, arguments.method)
         )
         told = {
             "dataset": setup.dataset,
@@ -149,13 +149,14 @@ def _missed(solution: Solution, climbed: Climb, level: str) -> Missed | None:
     return None if solution.certificate.has(level) else "uncertified"
 
 
-def _start(arguments: Namespace, setup: Setup) -> tuple[Any, str]:
+def _start(arguments: Namespace, setup: Setup, table: Settings) -> tuple[Any, str]:
     """Where the fit begins without --start, None where the method says so; and the line about it."""
     if setup.stopped:
         return None, ""
     problem = setup.family.problem(setup.train, setup.choice.model)
     start = setup.family.begin(problem, vars(arguments), seed=arguments.seed)
-    return start, "" if start is None else f"at random, seed {arguments.seed}"
+    said = [f"{each.option} {getattr(arguments, each.name)}" for each in table.fit if each.begins]
+    return start, "" if start is None else f"{' '.join(said)}, seed {arguments.seed}"
 
 
 def _scores(solution: Solution, setup: Setup, options: Options) -> dict[str, Mapping[str, float]]:

@@ -84,7 +84,7 @@ def _said_again(settings: Sequence[Setting], known: Mapping[str, Mapping[str, st
         if title := known.get(setting.name, {}).get(setting.words):
             same.setdefault(title, []).append(setting.option)
         elif setting.name in known:
-            lines.append(f"{setting.option} {setting.metavar}: here the {setting.words}")
+            lines.append(f"{setting.option}: here {setting.words}")
     lines += [f"{', '.join(options)}: as of {title}" for title, options in same.items()]
     return "\n".join(lines) or None
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from amtl_cvx.families.settings.table import Setting, Settings
 
+REFINE = Setting(
+    name="refine", words="refinement after the alternation, or alternation only", default=True, switch=True
+)
+
 AMTL = Settings(
     family="amtl",
     title="AMTL",
@@ -35,12 +39,7 @@ AMTL = Settings(
     ),
     fit=(
         Setting(name="ridge", words="single-task start of the curriculum (coupling)", kind=float),
-        Setting(
-            name="refine",
-            words="refinement after the alternation, or alternation only",
-            default=True,
-            switch=True,
-        ),
+        REFINE,
         Setting(
             name="definition",
             words="solve the W-step in its defining, conic form (slow)",
@@ -56,5 +55,5 @@ AMTL = Settings(
     ),
     kept={"transfer_parameters": None, "omega_parameters": None},
     auto=("coupling", "mu"),
-    certify=("digits", "proof"),
+    further=("engine", "digits", "proof"),
 )

@@ -6,6 +6,7 @@ names none. alpha is in units of the losses, 1 where nobody says.
 
 from __future__ import annotations
 
+from amtl_cvx.families.settings.amtl import REFINE
 from amtl_cvx.families.settings.table import Setting, Settings
 
 FEATURES = Setting(
@@ -20,6 +21,12 @@ INIT = Setting(
     default="svd",
     choices=("svd", "random"),
     begins=True,
+)
+DEFINITION = Setting(
+    name="definition",
+    words="solve the steps of L and S with the atom of the loss itself (slow)",
+    default=False,
+    switch=True,
 )
 
 AMTFL = Settings(
@@ -64,7 +71,7 @@ AMTFL = Settings(
             choices=("all", "labelled"),
         ),
     ),
-    fit=(INIT,),
+    fit=(INIT, REFINE, DEFINITION),
     kept={"activation": "identity"},
 )
 
@@ -73,6 +80,6 @@ GO_MTL = Settings(
     title="GO-MTL",
     methods=("go-mtl",),
     model=(FEATURES, MU, DECAY),
-    fit=(INIT,),
+    fit=(INIT, REFINE, DEFINITION),
     kept={"activation": "identity"},
 )

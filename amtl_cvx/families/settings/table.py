@@ -65,8 +65,8 @@ class Settings:
         Settings that have no option, with their defaults.
     auto : tuple of str
         Which of the model may be left to the data (``auto``).
-    certify : tuple of str
-        Options of `certify` that other families have not.
+    further : tuple of str
+        Options of commands that have a meaning for this family and not for every other one.
     """
 
     family: str
@@ -76,7 +76,7 @@ class Settings:
     fit: tuple[Setting, ...] = ()
     kept: Mapping[str, Any] = field(default_factory=dict)
     auto: tuple[str, ...] = ()
-    certify: tuple[str, ...] = ()
+    further: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Setting]:
         return iter((*self.model, *self.fit))
@@ -84,7 +84,7 @@ class Settings:
     @property
     def names(self) -> frozenset[str]:
         """The options of the family, those that all share apart."""
-        return frozenset((*(setting.name for setting in self), *self.certify))
+        return frozenset((*(setting.name for setting in self), *self.further))
 
     @property
     def defaults(self) -> dict[str, Any]:
