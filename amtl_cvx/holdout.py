@@ -6,7 +6,8 @@
 
 Rows, and their weights with them, are drawn within each task, and within each class of a task where the
 targets are classes; tasks that are classes over shared rows (one-vs-rest) lose the same rows. A task or class
-with a single row keeps it.
+with a single row keeps it. A row that is held out of every task that has a label for it is gone from the pool
+of rows (`tasks.pool`) too; one that another task is still trained on, or that has no label at all, is not.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 from amtl_cvx.arrays import Mask, frozen
 from amtl_cvx.errors import DataError
 from amtl_cvx.losses import Loss
-from amtl_cvx.tasks import Array, Task, TaskSet
+from amtl_cvx.tasks import Array, Task, TaskSet, links_without
 
 Split = tuple[TaskSet, TaskSet | None, tuple[int, ...]]
 """Training part, held-out part, numbers of the tasks in it: what `hold_out` returns."""
@@ -90,8 +91,14 @@ def split_off(tasks: TaskSet, masks: Sequence[Mask]) -> tuple[TaskSet, TaskSet |
         kept.append(replace(part(task, ~mask), missing=task.missing))
         if mask.any():
             held.append(part(task, mask))
-    train = replace(tasks, tasks=tuple(kept), digest=None)
-    return train, replace(tasks, tasks=tuple(held), digest=None) if held else None
+    train = replace(
+        tasks, tasks=tuple(kept), digest=None, links=links_without(tasks, [~mask for mask in masks])
+    )
+    if not held:
+        return train, None
+    links = links_without(tasks, masks, unlabelled=False)
+    links = None if links is None else links.of([t for t, mask in enumerate(masks) if mask.any()])
+    return train, replace(tasks, tasks=tuple(held), digest=None, links=links)
 
 
 def _classes(task: Task, classification: bool) -> NDArray[np.int64]:

@@ -4,8 +4,10 @@
 
 `--standardize` learns `center` and `scale`, the mean and the standard deviation (divided by N) of the pooled
 rows of the training tasks; `--intercept` appends the ones, last and after standardising, so that the bias is
-penalised and transferred like any other weight, as the authors of [L16] do. There is one map for all tasks:
-the columns of W are subtracted from each other in W - W B, so feature j has to mean the same in every task.
+penalised and transferred like any other weight, as the authors of [L16] do. Rows without a label are mapped
+like the others but not learned from: the map is that of the rows which the losses see. There is one map for
+all tasks: the columns of W are subtracted from each other in W - W B, so feature j has to mean the same in
+every task.
 A column that is constant in the pooled rows, exactly or up to rounding, has no deviation to be divided by.
 Beside an intercept it says nothing: it is centred to 0 (scale 1), and a warning names it. Without one it may
 serve as one: it is not centred, and brought to size 1 where it is larger, so that its unit (a year, a time
@@ -114,8 +116,8 @@ class Preparation:
     def learn(cls, tasks: TaskSet, *, standardize: bool, intercept: bool) -> Preparation:
         """Learn the map from the training tasks: mean and standard deviation of their pooled rows.
 
-        Rows that have weights count by them. A column that is constant is centred to 0 beside an intercept,
-        with a warning, and otherwise kept.
+        Rows that have weights count by them, rows without a label do not count. A column that is constant is
+        centred to 0 beside an intercept, with a warning, and otherwise kept.
         The statistics take two passes over the rows, a block at a time.
 
         Raises
@@ -186,7 +188,8 @@ class Preparation:
         if names is not None and self.intercept:
             names = (*names, "intercept")
         parts = tuple(replace(task, X=prepared[_buffer(task.X)]) for task in tasks)
-        return replace(tasks, tasks=parts, feature_names=names)
+        links = None if tasks.links is None else tasks.links.mapped(lambda X: self._map(X, _ONES))
+        return replace(tasks, tasks=parts, feature_names=names, links=links)
 
     def to_dict(self) -> dict[str, Any]:
         """The map as JSON can hold it; the numbers survive the round trip exactly."""

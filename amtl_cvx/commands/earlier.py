@@ -20,10 +20,11 @@ def other_data(stored: StoredRun, was: Mapping[str, Any], dataset: Dataset) -> t
     the same rows in memory, are told from it.
     """
     then, train = stored.data.get("fingerprint"), dataset.train
-    if then is None or then == train.fingerprint():
+    pool = stored.family.pooled
+    if then is None or then == train.fingerprint(pool=pool):
         return "", False
     with contextlib.suppress(DataError):  # other names: other data
-        if then == train.in_order(stored.task_names, stored.feature_names).fingerprint():
+        if then == train.in_order(stored.task_names, stored.feature_names).fingerprint(pool=pool):
             return "", False
     reasons = was.get("reasons")
     streamed = isinstance(reasons, dict) and "rows" in reasons

@@ -15,13 +15,14 @@ import dataclasses
 import logging
 import re
 from argparse import Namespace
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 
 from amtl_cvx.arrays import Mask, clean
 from amtl_cvx.data import Dataset
+from amtl_cvx.data.header import NO, TRAIN
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.holdout import draw, split_off
 from amtl_cvx.tasks import Task, TaskSet
@@ -29,11 +30,11 @@ from amtl_cvx.untrusted import shown
 
 _log = logging.getLogger(__name__)
 _COLUMN = "column:"
-_YES, _NO = {"1", "1.0", "true"}, {"0", "0.0", "false"}
+_YES = {"1", "1.0", "true"}
 _WORDS = {
     "validation": {"validation", "valid", "val"},
     "test": {"test"},
-    "train": {"train", "training", ""},
+    "train": TRAIN,
 }
 
 
@@ -139,7 +140,8 @@ def _marks(part: Part, dataset: Dataset, parts: Sequence[Part]) -> list[Mask]:
     assert part.column is not None
     entries = [[entry.strip().lower() for entry in task] for task in dataset.aside[part.column]]
     words, where = {entry for task in entries for entry in task}, f"--{part.name}: column {part.column!r}"
-    if words <= _YES | _NO:
+    chosen: Set[str]
+    if words <= _YES | NO:
         chosen = _YES
         if sum(each.column == part.column for each in parts) > 1:
             raise DataError(

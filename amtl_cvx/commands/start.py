@@ -98,7 +98,8 @@ class Beginning:
 
     def _other(self, setup: Setup) -> str:
         """What differs from the problem of the run, "" if nothing does."""
-        if self.stored.data.get("fingerprint") != setup.dataset.train.fingerprint():
+        train, pool = setup.dataset.train, self.stored.family.pooled
+        if self.stored.data.get("fingerprint") != train.fingerprint(pool=pool):
             return "its data were others"
         now = setup.preparation
         if self.stored.run.get("preparation") != (None if now.is_identity else now.to_dict()):

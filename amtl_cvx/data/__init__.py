@@ -11,7 +11,8 @@ DATA is a problem, the name of a folder under `problems/`, or a file or folder i
            `teindex` (the AMTL authors' layout). The indexes are 1-based starts, the last task ends at the
            last row. Without `trindex` the targets must be class labels: one task per class.
     folder   `X.npy` (N, d), `y.npy` (N,), `task.npy` (N,), optional `sample_weight.npy` (N,), `names.json`;
-             streamed. `export` writes it, with the model in problem.json
+             streamed. `export` writes it, with the model in problem.json, and which rows of different tasks
+             are one, where their arrays do not say it, in `pool.npy`, `unlabelled.npy` (`problem.stored`)
     .parquet   long form like .csv; streamed (needs pyarrow: the extra "parquet")
 
 The last two are read in chunks, and the tasks get triangular factors in place of their rows (`stream`), so
@@ -152,8 +153,11 @@ def read(
             _no_dialect(f"a {kind} file", dialect)
             rows = ParquetRows.open(path, task, target, aside, weights=sample_weight, missing=missing)
             dataset = _stream(path, rows, keep_rows, observe)
+            columns = tuple(map(column_name, aside))
             return dataclasses.replace(
-                dataset, aside={name: rows.aside(name) for name in map(column_name, aside)}
+                dataset,
+                train=rows.without_marked(dataset.train, columns),
+                aside={name: rows.aside(name) for name in columns},
             )
         _no_aside(kind, aside)
         what = "a folder" if kind == "folder" else f"a {kind} file"
@@ -244,7 +248,8 @@ def _stream(
     name, kind = (path.name, "folder") if path.is_dir() else (path.stem, "file")
     source, settings = f"{kind} {path.name}", settings or {}
     if keep_rows is None:
-        keep_rows = not make_loss(settings["loss"]).quadratic if settings else has_labels(rows)
+        quadratic = make_loss(settings["loss"]).quadratic if settings else not has_labels(rows)
+        keep_rows = rows.linked or not quadratic
     if keep_rows:
         if isinstance(rows, ParquetRows):
             check_expansion("the table", path.stat().st_size, 24 * rows.size * (len(rows.feature_names) + 2))

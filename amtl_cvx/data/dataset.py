@@ -75,6 +75,11 @@ class Dataset:
         """The fingerprint of the training tasks, taken once: every checkpoint of a fit has it."""
         return self.train.fingerprint()
 
+    @functools.cached_property
+    def pool_fingerprint(self) -> str:
+        """The same, for a family that sums over the pool of rows."""
+        return self.train.fingerprint(pool=True)
+
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", clean(self.name))
         object.__setattr__(self, "source", clean(self.source))

@@ -2,8 +2,9 @@
 
 `task` holds the integers 0..T-1; `sample_weight.npy` (N,), if it is there, says how often each row counts.
 Any real dtype, byte order and memory order will do; nothing is unpickled. `names.json`, if it is there, may
-hold the lists "task_names" and "feature_names". The files are read piece by piece and not mapped: mapped
-pages would count as memory of the process until they are unmapped.
+hold the lists "task_names" and "feature_names". `pool.npy` (N,) and `unlabelled.npy` (M, d) say which rows
+of different tasks are one, as `problem.stored` writes them. The files are read piece by piece and not mapped:
+mapped pages would count as memory of the process until they are unmapped.
 """
 
 from __future__ import annotations
@@ -23,7 +24,8 @@ from amtl_cvx.data.npz import tasks_of_rows
 from amtl_cvx.data.numerals import MISSING
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
 from amtl_cvx.errors import DataError
-from amtl_cvx.problem.stored import read_names
+from amtl_cvx.problem.stored import LINKS, read_names
+from amtl_cvx.tasks import Links, links_from
 from amtl_cvx.untrusted import check_room, check_size, reading
 from amtl_cvx.untrusted.npy import ArrayFile
 
@@ -43,6 +45,7 @@ class ArrayRows(Rows):
     task_names: tuple[str, ...] | None = None
     feature_names: tuple[str, ...] | None = None
     labels: Labels | None = None
+    linked: bool = False
 
     @classmethod
     def open(cls, folder: Path, missing: str | None = None) -> ArrayRows:
@@ -68,6 +71,7 @@ class ArrayRows(Rows):
             task_names=names.get("task_names"),
             feature_names=features,
             labels=_classes(y, missing),
+            linked=any((folder / f"{name}.npy").exists() for name in LINKS),
         )
 
     @property
@@ -77,6 +81,19 @@ class ArrayRows(Rows):
     def chunks(self) -> Iterator[Chunk]:
         with reading(self.X.path.parent, "folder"):
             yield from checked(self._parts(), self.feature_names, missing=self.missing)
+
+    def links(self) -> Links | None:
+        if not self.linked:
+            return None
+        found = {}
+        for name in LINKS:
+            path = self.X.path.parent / f"{name}.npy"
+            if name == LINKS[0] or path.exists():
+                file = ArrayFile.open(path)
+                check_size(name, file.shape, file.dtype.itemsize)
+                check_room(name, 2 * math.prod(file.shape) * file.dtype.itemsize)
+                found[name] = file.rows(0, *file.shape[:1])
+        return links_from(found, self.task.rows(0, self.count), d=self.X.shape[1])
 
     def _parts(self) -> Iterator[tuple[NDArray[Any], ...]]:
         step = chunk_rows(self.X.shape[1])

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from amtl_cvx.arrays import Mask, clean
 from amtl_cvx.errors import DataError
+from amtl_cvx.tasks import Links, TaskSet
 from amtl_cvx.untrusted import shown
 
 UNNAMED = re.compile(r"(Unnamed: \d+(\.\d+)*)?")
 """No name, or the one that pandas gave a column without a name when it saved the table again."""
 Aside = dict[str, tuple[tuple[str, ...], ...]]
 """Columns that are no features: see `Dataset.aside`."""
+NO, TRAIN = frozenset({"0", "0.0", "false"}), frozenset({"train", "training", ""})
+"""Entries of a column that marks rows: not this one; one that is trained on."""
 CheckNames = Callable[[Sequence[str]], None]
 """Told the names of the features before their entries are read; it raises for those that are not wanted."""
 
@@ -55,3 +59,19 @@ def by_task(
     for row in wanted:
         found[codes[row]].append(entries[row])
     return tuple(map(tuple, found))
+
+
+def without_marked(tasks: TaskSet, columns: Iterable[tuple[tuple[str, ...], ...]]) -> TaskSet:
+    """The tasks without the rows without a label that a column marks for another part.
+
+    `columns` hold the entries of the rows without a label, by task. Where tasks share some of these, it is
+    not known which entry is whose, nor then which rows are there (`Links.unknown`).
+    """
+    marked = [
+        [entry.strip().lower() not in NO | TRAIN for task in column for entry in task] for column in columns
+    ]
+    if tasks.links is None or not any(map(any, marked)):
+        return tasks
+    gone: Mask = np.any(np.array(marked), axis=0)
+    fit = len(gone) == len(tasks.links.unlabelled)
+    return replace(tasks, links=tasks.links.without(gone) if fit else Links.unknown(tasks.d))

@@ -20,10 +20,11 @@ from amtl_cvx.arrays import Labels, check_features, sorted_names, two_labels
 from amtl_cvx.data.arrow import as_floats, as_names, as_texts, is_text
 from amtl_cvx.data.columns import Columns, columns_of
 from amtl_cvx.data.dataset import FeatureTable
-from amtl_cvx.data.header import CheckNames, by_task, check_aside, check_names, column_name
+from amtl_cvx.data.header import CheckNames, by_task, check_aside, check_names, column_name, without_marked
 from amtl_cvx.data.numerals import MISSING
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows, has_label
 from amtl_cvx.errors import DataError
+from amtl_cvx.tasks import TaskSet
 from amtl_cvx.untrusted import check_expansion, reading, shown
 
 if TYPE_CHECKING:
@@ -111,6 +112,16 @@ class ParquetRows(Rows):
 
     def aside(self, name: str) -> tuple[tuple[str, ...], ...]:
         """The entries of a column that is no feature, one tuple a task, in the order of its rows."""
+        return self._entries(name)
+
+    def without_marked(self, tasks: TaskSet, aside: Sequence[str]) -> TaskSet:
+        """The tasks without the rows without a label that a column marks for another part."""
+        if tasks.links is None:
+            return tasks
+        return without_marked(tasks, [self._entries(name, labelled=False) for name in aside])
+
+    def _entries(self, name: str, *, labelled: bool = True) -> tuple[tuple[str, ...], ...]:
+        """The entries in rows with a label or without one, one tuple a task."""
         with _file(self.path, self.columns) as file:
             parts = [(task, has_label(y), *weights) for _, y, task, *weights in self._arrays(file)]
         codes, there, *weights = map(np.concatenate, zip(*parts, strict=True))
@@ -119,6 +130,7 @@ class ParquetRows(Rows):
             for batch in file.iter_batches(1 << 16, columns=[file.schema_arrow.names[at]]):
                 texts, index = as_texts(batch.column(0), name)
                 entries += [texts[i] for i in index.tolist()]
+        there = there if labelled else ~there
         return by_task(entries, codes, there & (weights[0] > 0.0) if weights else there)
 
     def _numbers(self, labels: tuple[list[str], NDArray[Any]]) -> NDArray[np.int64]:

@@ -36,6 +36,7 @@ from amtl_cvx.arrays import (
     whole_numbers,
 )
 from amtl_cvx.errors import DataError
+from amtl_cvx.tasks import Links
 from amtl_cvx.tasks.weights import check_range
 from amtl_cvx.untrusted import check_room
 
@@ -54,6 +55,8 @@ class Chunk(NamedTuple):
     weight: Array | None = None
     unlabelled: NDArray[np.int64] | None = None
     """Task numbers of the rows that were left out here because they have no label."""
+    whole: Chunk | None = None
+    """All rows, where some were left out: y is NaN where there is no label, weights may be 0."""
 
     def part(self, kept: Mask) -> Chunk:
         """The rows where `kept` is true."""
@@ -86,6 +89,8 @@ class Rows(abc.ABC):
     task_names: tuple[str, ...] | None
     feature_names: tuple[str, ...] | None
     labels: Labels | None = None
+    linked: bool = False
+    """Whether the source says which rows of different tasks are one (`links`)."""
 
     @property
     def count(self) -> int | None:
@@ -94,6 +99,10 @@ class Rows(abc.ABC):
     @abc.abstractmethod
     def chunks(self) -> Iterator[Chunk]:
         """One pass over the rows; `DataError` names the first row that cannot be used."""
+
+    def links(self) -> Links | None:
+        """Which rows of different tasks are one, where it is `linked`; `DataError` for what is none."""
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +188,8 @@ def checked(
             )
             kept = there if chunk.weight is None else there & (chunk.weight > 0.0)
             gone = None if there.all() else chunk.task[~there]
-            yield chunk if kept.all() else chunk.part(kept)._replace(unlabelled=gone)
+            whole = chunk if there.all() else chunk._replace(y=np.where(there, chunk.y, np.nan))
+            yield chunk if kept.all() else chunk.part(kept)._replace(unlabelled=gone, whole=whole)
             seen += len(there)
     if not seen:
         raise DataError("expected at least one row, there is none: add data")

@@ -32,10 +32,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from amtl_cvx.arrays import MANY, Array, check_gaps, frozen, label_pair, numbers_for_classes
+from amtl_cvx.arrays import DROP, MANY, Array, check_gaps, frozen, label_pair, numbers_for_classes
 from amtl_cvx.data.rows import Chunk, Rows
 from amtl_cvx.errors import DataError
-from amtl_cvx.tasks import Task, TaskSet, triangular_factor
+from amtl_cvx.tasks import Links, Task, TaskSet, triangular_factor
 from amtl_cvx.threads import one_thread
 from amtl_cvx.untrusted import check_room, check_size
 
@@ -87,7 +87,8 @@ def factor(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
     whole = hashlib.sha256("|".join((*tasks.names, *(rows.feature_names or ()))).encode())
     for digest in digests if factors.weighted else digests[:3]:
         whole.update(digest.digest())
-    return replace(tasks, digest=whole.hexdigest(), labels=rows.labels)
+    links = Links.unknown(tasks.d) if rows.linked else None
+    return replace(tasks, digest=whole.hexdigest(), labels=rows.labels, links=links)
 
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set
@@ -150,21 +151,22 @@ def evaluate(
 
 def gather(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
     """All rows in memory, for a loss without a factor."""
-    chunks, gone = list[Chunk](), Counter[int]()
+    chunks, present, gaps = list[Chunk](), set[int](), False
     for chunk in _observed(rows, observe):
         if not chunks and rows.count is not None:
             shape = rows.count, chunk.X.shape[1]
             check_size("X", shape)
             check_room("X", _COPIES * 8 * math.prod(shape))
         check_room("X", _COPIES * chunk.X.nbytes)
-        if chunk.unlabelled is not None:
-            gone.update(chunk.unlabelled.tolist())
-        chunks.append(Chunk(*(None if part is None else part.copy() for part in chunk)))  # type: ignore[arg-type]
+        gaps |= chunk.unlabelled is not None
+        present.update(np.unique(chunk.task).tolist())
+        whole = (chunk.whole or chunk)[:4]
+        chunks.append(Chunk(*(None if part is None else part.copy() for part in whole)))  # type: ignore[arg-type]
     X, y, task = (np.concatenate([chunk[at] for chunk in chunks]) for at in range(3))
     weighted = any(chunk.weight is not None for chunk in chunks)
     often = [np.ones(len(chunk.y)) if chunk.weight is None else chunk.weight for chunk in chunks]
     weights = np.concatenate(often) if weighted else None
-    _check_present(np.unique(task).tolist(), rows)
+    _check_present(sorted(present), rows)
     tasks = TaskSet.from_stacked(
         X,
         y,
@@ -172,9 +174,14 @@ def gather(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
         names=rows.task_names,
         feature_names=rows.feature_names,
         sample_weight=weights,
+        missing=DROP if gaps else None,
     )
-    counted = tuple(replace(each, missing=gone[t]) for t, each in enumerate(tasks)) if gone else tasks.tasks
-    return replace(tasks, tasks=counted, labels=rows.labels or tasks.labels)
+    tasks, links = replace(tasks, labels=rows.labels or tasks.labels), rows.links()
+    if links is None:
+        return tasks
+    links.check(tasks, tasks.d)
+    links.check_numbers(tasks.tasks)
+    return replace(tasks, links=links)
 
 
 def has_labels(rows: Rows) -> bool:

@@ -24,7 +24,16 @@ import numpy as np
 from amtl_cvx.arrays import Array, check_features, check_missing, clean, sorted_names, targets
 from amtl_cvx.data.dataset import FeatureTable
 from amtl_cvx.data.entries import labelled_of, targets_of, unusable, weights_of
-from amtl_cvx.data.header import UNNAMED, Aside, CheckNames, by_task, check_aside, check_names, column_name
+from amtl_cvx.data.header import (
+    UNNAMED,
+    Aside,
+    CheckNames,
+    by_task,
+    check_aside,
+    check_names,
+    column_name,
+    without_marked,
+)
 from amtl_cvx.data.numerals import MISSING, Marks, as_numbers
 from amtl_cvx.data.texts import TextTable, found_marks
 from amtl_cvx.errors import DataError
@@ -93,6 +102,8 @@ def table_tasks(
     )
     kept = there if v is None else there & (v > 0.0)
     marks = {name: by_task(columns.texts[name], codes, kept) for name in aside}
+    gone = ~there if v is None else ~there & (v > 0.0)
+    tasks = without_marked(tasks, (by_task(columns.texts[name], codes, gone) for name in aside))
     return tasks if classes is None else replace(tasks, labels=classes), marks
 
 

@@ -99,7 +99,7 @@ def _hex(numbers: Array) -> list[str]:
 
 def _description(problem: Problem) -> dict[str, Any]:
     """Which problem it is, as run folders and saved problems say it; the hash is of the numbers proved."""
-    numbers = replace(problem.tasks, digest=None, basis=None)
+    numbers = replace(problem.tasks, digest=None, basis=None, links=None)
     return {**described(numbers, problem.model), **named(numbers)}
 
 

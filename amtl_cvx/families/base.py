@@ -76,6 +76,9 @@ class Family(abc.ABC):
     streams: ClassVar[bool] = False
     """Whether its certificates can be held against rows that are not in memory (`confirm`)."""
 
+    pooled: ClassVar[bool] = False
+    """Whether J sums over rows beside the losses, each once (`TaskSet.pool`)."""
+
     @property
     def default_method(self) -> str:
         """The name of the method that fits where none is named: the first one."""

@@ -33,6 +33,7 @@ class FeatureFamily(Family):
     """L (d, k) makes the features, S (k, T) uses them, A (T, k) is what tasks give back to them."""
 
     name = "features"
+    pooled = True
     blocks = FeatureModel.blocks
     places = ("columns of S and rows of A", "rows of L")
     further = ARRAYS
@@ -203,6 +204,7 @@ class GoMtlFamily(FeatureFamily):
     """L (d, k) makes the features, S (k, T) uses them."""
 
     name = "go-mtl"
+    pooled = False
     blocks = GoMtlModel.blocks
     places = ("columns of S", "rows of L")
     model = GoMtlModel

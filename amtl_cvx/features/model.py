@@ -60,7 +60,7 @@ class FeatureModel:
     price_floor : float
         What feedback costs beside the loss, times sqrt(mean n / n_t), >= 0; the authors' code has 0.001.
     reconstruct : {"all", "labelled"}
-        Whether rows without a label are reconstructed too.
+        Whether rows that no task has a label for are reconstructed too.
     task_weights : {"equal", "inverse-sqrt"} or tuple of T positive floats
         c_t.
     activation : {"identity"}

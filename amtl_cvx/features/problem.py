@@ -19,7 +19,8 @@ from amtl_cvx.tasks import TaskSet, check_tasks, triangular_factor
 class Reconstruction:
     """The rows X (N, d) that ||Z - Z S A||_F^2 sums over, as a factor: N itself is nowhere a size.
 
-    Rows that tasks share, as one-vs-rest tasks do, count once; weights of rows do not count.
+    They are those of `TaskSet.pool`: rows that tasks share, as one-vs-rest tasks do, count once, and so does
+    a row of weight 2, which in the losses is the row twice; a row of weight 0 is absent.
     """
 
     factor: Array
@@ -28,20 +29,10 @@ class Reconstruction:
     """N."""
 
     @classmethod
-    def of(cls, tasks: TaskSet) -> Reconstruction:
-        """That of all rows of the tasks; `DataError` where factors stand for weighted ones."""
-        for task in tasks:
-            if task.compressed and task.total is not None:
-                raise DataError(
-                    f"the reconstruction needs the rows of {task.name!r}, it has a factor of weighted ones:"
-                    " read the data with keep_rows=True"
-                )
-        if any(task.compressed for task in tasks):
-            parts, rows = [task.X for task in tasks], int(tasks.rows.sum())
-        else:
-            parts = distinct([task.X for task in tasks])
-            rows = sum(len(part) for part in parts)
-        return cls(frozen(triangular_factor(np.vstack(parts))), rows)
+    def of(cls, tasks: TaskSet, *, labelled: bool = False) -> Reconstruction:
+        """That of the rows of the tasks, all or those with a label; `DataError` as of `TaskSet.pool`."""
+        pool = tasks.pool(labelled=labelled)
+        return cls(frozen(triangular_factor(np.vstack(pool.parts))), pool.rows)
 
     @classmethod
     def none(cls, d: int) -> Reconstruction:
@@ -60,17 +51,6 @@ class Reconstruction:
         s = np.zeros(self.factor.shape[1])
         s[: len(values)] = values**2
         return frozen(s), frozen(np.ascontiguousarray(V.T))
-
-
-def distinct(parts: list[Array]) -> list[Array]:
-    """The arrays, each once: those that are the same in every bit count as one."""
-    known: dict[int, Array] = {id(part): part for part in parts}
-    found: dict[tuple[tuple[int, ...], bytes], Array] = {}
-    alike = [part.shape for part in known.values()]
-    for number, part in enumerate(known.values()):
-        one = alike.count(part.shape) == 1
-        found.setdefault((part.shape, number.to_bytes(8, "little") if one else part.tobytes()), part)
-    return list(found.values())
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,7 +124,7 @@ class FeatureProblem:
             return self.whole
         if self.model.gamma == 0.0:
             return Reconstruction.none(self.tasks.d)
-        return Reconstruction.of(self.tasks)
+        return Reconstruction.of(self.tasks, labelled=self.model.reconstruct == "labelled")
 
     @cached_property
     def gamma(self) -> float:

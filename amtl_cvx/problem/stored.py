@@ -7,6 +7,8 @@
     X.npy (N, d), y.npy (N,), task.npy (N,)     the rows in the order of the tasks, the task of each
     task_weights.npy (T,)   of AMTL: c_t as numbers, for readers in other languages
     ones.npy (N,), basis.npy (d_original, d)    of tasks that hold factors, or stand in coordinates
+    pool.npy (N,), unlabelled.npy (M, d)    where tasks share rows and the arrays do not say which: rows that
+                    have one number are one; the numbers that are left are those of rows without a label
 
 Arrays are little-endian, float64 and int64, the rows of X one after the other, so that every number comes
 back bit for bit. Nothing is executed to read a folder: no array holds objects, and a penalty or loss of the
@@ -33,13 +35,15 @@ from amtl_cvx.arrays import Array
 from amtl_cvx.errors import AMTLError, DataError
 from amtl_cvx.families import DEFAULT, family_named, family_of
 from amtl_cvx.losses import Loss, make_loss
-from amtl_cvx.tasks import Task, TaskSet
+from amtl_cvx.tasks import Links, Task, TaskSet, links_from, same_bits
 from amtl_cvx.untrusted import digest, existing_file, read_json, reading
 from amtl_cvx.untrusted.npy import read_array
 
 PROGRAM = "amtl_cvx"
 SCHEMA = 1
-_NEEDED, _OPTIONAL = ("X", "y", "task"), ("sample_weight", "ones", "basis")
+LINKS = "pool", "unlabelled"
+"""Arrays that say which rows are one (`tasks.pool`)."""
+_NEEDED, _OPTIONAL = ("X", "y", "task"), ("sample_weight", "ones", "basis", *LINKS)
 _KINDS = {
     "X": (2, "f"),
     "y": (1, "f"),
@@ -47,6 +51,8 @@ _KINDS = {
     "sample_weight": (1, "f"),
     "ones": (1, "f"),
     "basis": (2, "f"),
+    "pool": (1, "i"),
+    "unlabelled": (2, "f"),
 }
 """Dimensions and kind of the arrays that are read."""
 
@@ -80,15 +86,15 @@ def loss_from(stored: Mapping[str, Any], *, source: str = "problem.json") -> Los
 def described(tasks: TaskSet, model: Any) -> dict[str, Any]:
     """Which problem it is, without the rows: the model, what the data are called, and their fingerprint."""
     labels = tasks.labels if model.loss.classification else None
-    family = family_of(model).name
+    family = family_of(model)
     return {
-        **({} if family == DEFAULT else {"family": family}),
+        **({} if family.name == DEFAULT else {"family": family.name}),
         **model.to_dict(),
         "labels": None if labels is None else list(labels),
         "T": tasks.T,
         "d": tasks.d,
         **rows_of(tasks),
-        "fingerprint": tasks.fingerprint(),
+        "fingerprint": tasks.fingerprint(pool=family.pooled),
     }
 
 
@@ -190,8 +196,10 @@ def _fill(folder: Path, tasks: TaskSet, model: Any, source: str) -> None:
         arrays["ones"] = np.concatenate([*lacking])
     if tasks.basis is not None:
         arrays["basis"] = tasks.basis
+    if tasks.links is not None:
+        arrays |= _of_links(tasks.links)
     for name, array in arrays.items():
-        kind = "<i8" if name == "task" else "<f8"
+        kind = "<i8" if name in ("task", "pool") else "<f8"
         np.save(folder / f"{name}.npy", np.ascontiguousarray(array, dtype=kind), allow_pickle=False)
     _write_json(folder / "names.json", named(tasks))
     about = {"program": PROGRAM, "schema": SCHEMA, "source": source, **described(tasks, model)}
@@ -261,7 +269,7 @@ def _tasks(
     found: list[Task] = []
     for t, (start, stop) in enumerate(zip(ends[:-1], ends[1:], strict=True)):
         part: Array = X[start:stop]
-        if found and _shared(found[-1].X, part):
+        if found and same_bits(found[-1].X, part):
             part = found[-1].X
         ones = arrays["ones"][start:stop] if "ones" in arrays else None
         own = weighted[t] and "sample_weight" in arrays
@@ -283,9 +291,24 @@ def _tasks(
         digest=about["fingerprint"] if about.get("factors") is True or "basis" in arrays else None,
         basis=arrays.get("basis"),
         labels=None if labels is None else (labels[0], labels[1]),
+        links=_links(arrays, found),
     )
 
 
-def _shared(one: Array, other: Array) -> bool:
-    """Whether two arrays are the same bits, by which -0.0 is not 0.0."""
-    return one.shape == other.shape and bool((one.view(np.int64) == other.view(np.int64)).all())
+def _of_links(links: Links) -> dict[str, np.ndarray]:
+    """Links as arrays."""
+    known = {"pool": np.concatenate(links.index)} if links.index else {}
+    return {**known, "unlabelled": links.unlabelled} if len(links.unlabelled) or not known else known
+
+
+def _links(arrays: Mapping[str, np.ndarray], tasks: list[Task]) -> Links | None:
+    """Links from arrays, in which every row has its number and no other is lost."""
+    if not any(name in arrays for name in LINKS):
+        return None
+    d = tasks[0].X.shape[1]
+    if "pool" not in arrays:
+        return Links.unknown(d)
+    links = links_from(arrays, arrays["task"], d=d)
+    links.check(tasks, d)
+    links.check_numbers(tasks, same="basis" not in arrays)
+    return links

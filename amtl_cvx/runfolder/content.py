@@ -65,7 +65,7 @@ def describe(
             "d": train.d,
             **rows_of(train),
             **({"missing": train.missing} if train.missing else {}),
-            "fingerprint": dataset.fingerprint,
+            "fingerprint": dataset.pool_fingerprint if solution.family.pooled else dataset.fingerprint,
             **({} if dataset.whole is None else {"whole": dataset.whole}),
         },
         "preparation": None if solution.preparation is None else solution.preparation.to_dict(),

@@ -16,7 +16,9 @@ from numpy.typing import ArrayLike, NDArray
 from amtl_cvx.arrays import (
     DROP,
     Array,
+    Indices,
     Labels,
+    Mask,
     check_aligned,
     check_complete,
     check_distinct,
@@ -42,6 +44,7 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.notebook import paragraph, table
 from amtl_cvx.rowspace import row_basis
 from amtl_cvx.tasks.given import counted, kind, known_names, memory, names_for, one_a_task, task_index
+from amtl_cvx.tasks.pool import Links, Pool, Source, links_of, pool_of
 from amtl_cvx.tasks.shared import Shared
 from amtl_cvx.tasks.task import (
     Stack,
@@ -76,6 +79,9 @@ class TaskSet:
     labels : (negative, positive), optional
         What the users call the two classes, where y holds classes: two texts, two bools, (0, 1) or (-1, 1).
         Read from y where it is not given.
+    links : Links, optional
+        Which rows of different tasks are one, where their arrays do not say it, and the rows without a label
+        (`tasks.pool`).
 
     Raises
     ------
@@ -100,6 +106,7 @@ class TaskSet:
     digest: str | None = None
     basis: Array | None = None
     labels: Labels | None = None
+    links: Links | None = None
 
     def __post_init__(self) -> None:
         tasks, names = in_one_order(task_tuple(self.tasks), self.feature_names)
@@ -117,6 +124,10 @@ class TaskSet:
             check_distinct(self.feature_names, "the features")
         if self.labels is None:
             object.__setattr__(self, "labels", classes_of(self.tasks))
+        if self.links is not None and any(task.compressed for task in self.tasks):
+            object.__setattr__(self, "links", Links.unknown(self.d))
+        elif self.links is not None:
+            self.links.check(self.tasks, self.d)
 
     @classmethod
     def from_arrays(
@@ -184,7 +195,7 @@ class TaskSet:
             shared.task(memory(source), yt, name, v, mask)
             for source, yt, name, v, (_, mask) in zip(sources, found, called, weights, there, strict=True)
         )
-        return cls(tasks=tasks, feature_names=known, labels=labels)
+        return cls(tasks=tasks, feature_names=known, labels=labels, links=shared.links())
 
     @classmethod
     def from_stacked(
@@ -399,6 +410,7 @@ class TaskSet:
         bounds = np.searchsorted(codes[order], np.arange(T + 1))
         parts = [order[bounds[t] : bounds[t + 1]] for t in range(T)]
         called, gone = names_for(names, T), [0] * T
+        links = _links(rows, parts, there, weights)
         if there is not None:
             gone = [
                 check_labelled(there[part], len(part), name) for part, name in zip(parts, called, strict=True)
@@ -414,7 +426,7 @@ class TaskSet:
             )
             for part, name, count in zip(parts, called, gone, strict=True)
         )
-        found = cls(tasks=tasks, feature_names=known, labels=labels)
+        found = cls(tasks=tasks, feature_names=known, labels=labels, links=links)
         for name in [] if known is None else counters(rows, known):
             _log.warning(
                 "column %r only numbers the rows, and is learned from: delete it if it is an id", name
@@ -542,7 +554,8 @@ class TaskSet:
         """The same tasks in coordinates: X basis for X; tasks that share rows keep sharing them."""
         rows = {id(task.X): frozen(task.X @ basis) for task in self.tasks}
         tasks = tuple(replace(task, X=rows[id(task.X)], ones=None) for task in self.tasks)
-        return TaskSet(tasks=tasks, digest=self.digest, basis=basis, labels=self.labels)
+        links = None if self.links is None else self.links.mapped(lambda X: frozen(X @ basis))
+        return TaskSet(tasks=tasks, digest=self.digest, basis=basis, labels=self.labels, links=links)
 
     def lift(self, V: Array) -> Array:
         """Columns V (d, k) in coordinates as columns of the original features."""
@@ -622,7 +635,8 @@ class TaskSet:
             return self
         rows = {id(task.X): frozen(task.X[:, order]) for task in {id(each.X): each for each in self}.values()}
         tasks = tuple(replace(task, X=rows[id(task.X)]) for task in self)
-        return replace(self, tasks=tasks, feature_names=tuple(names))
+        links = None if self.links is None else self.links.mapped(lambda X: frozen(X[:, order]))
+        return replace(self, tasks=tasks, feature_names=tuple(names), links=links)
 
     def index(self, task: int | str) -> int:
         """The number of a task given by number or name; `DataError` if there is no such task."""
@@ -636,7 +650,10 @@ class TaskSet:
         unknown = [name for name in self.names if name not in names]
         wanted = [name for name in names if name in self.names] if not unknown else names
         order = order_of(self.names, wanted, "the tasks")
-        tasks = self if order is None else replace(self, tasks=tuple(self.tasks[t] for t in order))
+        if order is None:
+            return self.with_features(features)
+        links = None if self.links is None else self.links.of(order.tolist())
+        tasks = replace(self, tasks=tuple(self.tasks[t] for t in order), links=links)
         return tasks.with_features(features)
 
     def stacked(self) -> tuple[Array, Array, NDArray[np.int64]]:
@@ -649,8 +666,40 @@ class TaskSet:
         """The weights of all rows, in the order of `stacked`, (N,); None where no task has some."""
         return np.concatenate([task.weights for task in self.tasks]) if self.weighted else None
 
-    def fingerprint(self) -> str:
-        """sha256 over names, shapes and numbers: two runs with the same hash saw the same data."""
+    def pool(self, *, labelled: bool = False) -> Pool:
+        """The rows of all tasks, each once: those that tasks share, and those without a label too.
+
+        Parameters
+        ----------
+        labelled : bool
+            Only the rows that some task has a label for.
+
+        Returns
+        -------
+        Pool
+            `parts`, arrays (n_i, d) that hold the rows, in part factors of them, and their number `rows`.
+
+        Raises
+        ------
+        DataError
+            For tasks that hold factors of rows that have weights, lack labels or may be shared, and for some
+            of the tasks of a set with missing labels: what is needed was not kept.
+
+        Examples
+        --------
+        >>> from amtl_cvx import TaskSet
+        >>> nan = float("nan")
+        >>> tasks = TaskSet.from_matrix([[1.0], [2.0], [3.0]], [[0.0, 5.0], [nan, 6.0], [nan, nan]])
+        >>> tasks.rows, tasks.pool().rows, tasks.pool(labelled=True).rows
+        (array([1, 2]), 3, 2)
+        """
+        return pool_of(self, labelled=labelled)
+
+    def fingerprint(self, *, pool: bool = False) -> str:
+        """sha256 over names, shapes and numbers: two runs with the same hash saw the same data.
+
+        With `pool` it covers the `links` too: which rows tasks share, and those without a label.
+        """
         if self.digest is not None:
             return self.digest
         digest = hashlib.sha256()
@@ -660,7 +709,22 @@ class TaskSet:
             digest.update(np.ascontiguousarray(task.y, dtype="<f8").data)
             if task.sample_weight is not None:
                 digest.update(np.ascontiguousarray(task.sample_weight, dtype="<f8").data)
+        if pool and self.links is not None:
+            self.links.update(digest)
         return digest.hexdigest()
+
+
+def _links(rows: Array, parts: Sequence[Indices], there: Mask | None, weights: Array | None) -> Links | None:
+    """The links of stacked rows, of which the `parts` are those of the tasks; None where all count."""
+    present = None if weights is None or (weights > 0.0).all() else weights > 0.0
+    if there is None and present is None:
+        return None
+    return links_of(
+        [
+            Source(rows[part], *(None if mask is None else mask[part] for mask in (there, present)))
+            for part in parts
+        ]
+    )
 
 
 def _balanced(task: Task) -> Task:

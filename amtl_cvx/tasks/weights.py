@@ -53,12 +53,12 @@ def check_labelled(there: Mask, rows: int, name: str) -> int:
     return int(len(there) - there.sum())
 
 
-def of_rows(weights: Any, there: Mask, name: str) -> Array:
-    """The weights of the rows that are marked, all of them checked."""
+def whole_weights(weights: Any, rows: int, name: str) -> Array:
+    """The weights of all rows of a task, those without a label too."""
     found = snapshot(weights, f"sample_weight of {name!r}")
-    if found.shape != there.shape:
-        raise DataError(f"sample_weight of {name!r} has shape {found.shape}: give {len(there)}, one a row")
-    return found[there]
+    if found.shape != (rows,):
+        raise DataError(f"sample_weight of {name!r} has shape {found.shape}: give {rows}, one a row")
+    return found
 
 
 def total(weights: Array) -> float:
