@@ -808,8 +808,21 @@ SETTINGS = (
     Fault("a run records the options of all", "commands.setup:recorded", "others - table.names", "set()", c.options_of_another_family_are_refused),
 )  # fmt: skip
 
+POOL = (
+    Fault("shared rows by their shape and ends", "tasks:groups", "if same_bits(distinct[g], X)", "if True", c.rows_are_pooled_once),
+    Fault("copies are other rows", "tasks:groups", "X[:1].tobytes()", "bytes(str(id(X)), 'ascii')", c.rows_are_pooled_once),
+    Fault("rows without a label left out", "tasks:links_of", "left = here & ~there", "left = here & there & ~there", c.rows_are_pooled_once),
+    Fault("rows of weight 0 among those without a label", "tasks:links_of", "number[source.present]", "number", c.rows_are_pooled_once),
+    Fault("labelled rows are all rows", "tasks:pool_of", "if labelled else rows", "if False else rows", c.rows_are_pooled_once),
+    Fault("held-out rows are reconstructed", "tasks:links_without", "each[mask] for", "each for", c.rows_held_out_leave_the_pool),
+    Fault("a folder forgets which rows are one", "problem.stored:_tasks", "links=links_from(arrays, found, same=\"basis\" not in arrays)", "links=None", c.stored_rows_are_pooled_as_they_were),
+    Fault("weighted factors are rows", "tasks:pool_of", "if task.total is not None", "if False", c.factors_are_refused_where_they_do_not_tell),
+    Fault("factors of the same rows count twice", "tasks:_check_alike", "task.X.sum(axis=1)", "task.X.sum(axis=1) * len(seen)", c.factors_are_refused_where_they_do_not_tell),
+)  # fmt: skip
+
 FAULTS = (
     *ESTIMATORS,
+    *POOL,
     *LOSSES_AND_J,
     *COUNTED,
     *RESIDUALS_AND_VERDICT,

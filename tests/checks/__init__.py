@@ -149,6 +149,12 @@ from checks.outward import (
     points_from_which_J_falls_for_ever_do_not_pass,
 )
 from checks.points import anywhere, solved
+from checks.pool import (
+    factors_are_refused_where_they_do_not_tell,
+    rows_are_pooled_once,
+    rows_held_out_leave_the_pool,
+    stored_rows_are_pooled_as_they_were,
+)
 from checks.rational import rational_pieces_are_exact, rational_steps_are_exact
 from checks.residuals import (
     infeasible_points_have_no_level,
@@ -267,6 +273,7 @@ __all__ = [
     "exact_gaps_are_the_gain",
     "exact_problem_is_J",
     "exchangeable_edges_are_degenerate",
+    "factors_are_refused_where_they_do_not_tell",
     "factors_keep_the_objective",
     "falling_losses_have_no_minimum",
     "far_points_are_lower_and_far",
@@ -350,6 +357,8 @@ __all__ = [
     "rounding_of_prices_is_allowed_for",
     "rounds_descend_and_go_on",
     "rows_are_answered_by_the_ridge_of_their_task",
+    "rows_are_pooled_once",
+    "rows_held_out_leave_the_pool",
     "rows_that_disagree_are_told",
     "safe_rule_keeps_its_factor_two",
     "scaled_polynomial_is_J",
@@ -365,6 +374,7 @@ __all__ = [
     "steps_by_atoms_are_best",
     "steps_know_omega",
     "stored_problems_come_back",
+    "stored_rows_are_pooled_as_they_were",
     "supports_within_a_newton_step_are_not_certain",
     "tables_hold_and_say_why",
     "tangents_are_derivatives_of_the_prox",
