@@ -24,8 +24,8 @@ from amtl_cvx.data.npz import tasks_of_rows
 from amtl_cvx.data.numerals import MISSING
 from amtl_cvx.data.rows import Chunk, Rows, checked, chunk_rows
 from amtl_cvx.errors import DataError
-from amtl_cvx.problem.stored import LINKS, read_names
-from amtl_cvx.tasks import Links, links_from
+from amtl_cvx.problem.stored import read_names
+from amtl_cvx.tasks import LINKS, Links, TaskSet, links_from
 from amtl_cvx.untrusted import check_room, check_size, reading
 from amtl_cvx.untrusted.npy import ArrayFile
 
@@ -71,7 +71,7 @@ class ArrayRows(Rows):
             task_names=names.get("task_names"),
             feature_names=features,
             labels=_classes(y, missing),
-            linked=any((folder / f"{name}.npy").exists() for name in LINKS),
+            linked=any(map(Path.exists, _links(folder))),
         )
 
     @property
@@ -82,18 +82,16 @@ class ArrayRows(Rows):
         with reading(self.X.path.parent, "folder"):
             yield from checked(self._parts(), self.feature_names, missing=self.missing)
 
-    def links(self) -> Links | None:
+    def links(self, tasks: TaskSet) -> Links | None:
         if not self.linked:
-            return None
-        found = {}
-        for name in LINKS:
-            path = self.X.path.parent / f"{name}.npy"
-            if name == LINKS[0] or path.exists():
-                file = ArrayFile.open(path)
-                check_size(name, file.shape, file.dtype.itemsize)
-                check_room(name, 2 * math.prod(file.shape) * file.dtype.itemsize)
-                found[name] = file.rows(0, *file.shape[:1])
-        return links_from(found, self.task.rows(0, self.count), d=self.X.shape[1])
+            return tasks.links
+        found = {"task": self.task.rows(0, self.count)}
+        for path in filter(Path.exists, _links(self.X.path.parent)):
+            file = ArrayFile.open(path)
+            check_size(path.stem, file.shape, file.dtype.itemsize)
+            check_room(path.stem, 2 * math.prod(file.shape) * file.dtype.itemsize)
+            found[path.stem] = file.rows(0, *file.shape[:1])
+        return links_from(found, tasks.tasks)
 
     def _parts(self) -> Iterator[tuple[NDArray[Any], ...]]:
         step = chunk_rows(self.X.shape[1])
@@ -145,3 +143,8 @@ def _signs(y: NDArray[Any], labels: Labels | None, missing: str | None) -> NDArr
 def _member(folder: Path, key: str) -> ArrayFile:
     file = ArrayFile.open(folder / f"{key}.npy")
     return file if key == "X" else file.vector()
+
+
+def _links(folder: Path) -> list[Path]:
+    """Where a folder has which rows are one, if it does."""
+    return [folder / f"{name}.npy" for name in LINKS]

@@ -36,7 +36,7 @@ from amtl_cvx.arrays import (
     whole_numbers,
 )
 from amtl_cvx.errors import DataError
-from amtl_cvx.tasks import Links
+from amtl_cvx.tasks import Links, TaskSet
 from amtl_cvx.tasks.weights import check_range
 from amtl_cvx.untrusted import check_room
 
@@ -100,9 +100,9 @@ class Rows(abc.ABC):
     def chunks(self) -> Iterator[Chunk]:
         """One pass over the rows; `DataError` names the first row that cannot be used."""
 
-    def links(self) -> Links | None:
-        """Which rows of different tasks are one, where it is `linked`; `DataError` for what is none."""
-        return None
+    def links(self, tasks: TaskSet) -> Links | None:
+        """The links of all rows in memory, where it is `linked` those of the source; `DataError` for none."""
+        return tasks.links
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -151,14 +151,13 @@ def evaluate(
 
 def gather(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
     """All rows in memory, for a loss without a factor."""
-    chunks, present, gaps = list[Chunk](), set[int](), False
+    chunks, present = list[Chunk](), set[int]()
     for chunk in _observed(rows, observe):
         if not chunks and rows.count is not None:
             shape = rows.count, chunk.X.shape[1]
             check_size("X", shape)
             check_room("X", _COPIES * 8 * math.prod(shape))
         check_room("X", _COPIES * chunk.X.nbytes)
-        gaps |= chunk.unlabelled is not None
         present.update(np.unique(chunk.task).tolist())
         whole = (chunk.whole or chunk)[:4]
         chunks.append(Chunk(*(None if part is None else part.copy() for part in whole)))  # type: ignore[arg-type]
@@ -174,14 +173,9 @@ def gather(rows: Rows, *, observe: Observe | None = None) -> TaskSet:
         names=rows.task_names,
         feature_names=rows.feature_names,
         sample_weight=weights,
-        missing=DROP if gaps else None,
+        missing=DROP if np.isnan(y).any() else None,
     )
-    tasks, links = replace(tasks, labels=rows.labels or tasks.labels), rows.links()
-    if links is None:
-        return tasks
-    links.check(tasks, tasks.d)
-    links.check_numbers(tasks.tasks)
-    return replace(tasks, links=links)
+    return replace(tasks, labels=rows.labels or tasks.labels, links=rows.links(tasks))
 
 
 def has_labels(rows: Rows) -> bool:

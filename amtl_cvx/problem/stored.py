@@ -35,14 +35,12 @@ from amtl_cvx.arrays import Array
 from amtl_cvx.errors import AMTLError, DataError
 from amtl_cvx.families import DEFAULT, family_named, family_of
 from amtl_cvx.losses import Loss, make_loss
-from amtl_cvx.tasks import Links, Task, TaskSet, links_from, same_bits
+from amtl_cvx.tasks import LINKS, Task, TaskSet, links_from, same_bits
 from amtl_cvx.untrusted import digest, existing_file, read_json, reading
 from amtl_cvx.untrusted.npy import read_array
 
 PROGRAM = "amtl_cvx"
 SCHEMA = 1
-LINKS = "pool", "unlabelled"
-"""Arrays that say which rows are one (`tasks.pool`)."""
 _NEEDED, _OPTIONAL = ("X", "y", "task"), ("sample_weight", "ones", "basis", *LINKS)
 _KINDS = {
     "X": (2, "f"),
@@ -197,7 +195,7 @@ def _fill(folder: Path, tasks: TaskSet, model: Any, source: str) -> None:
     if tasks.basis is not None:
         arrays["basis"] = tasks.basis
     if tasks.links is not None:
-        arrays |= _of_links(tasks.links)
+        arrays |= tasks.links.arrays()
     for name, array in arrays.items():
         kind = "<i8" if name in ("task", "pool") else "<f8"
         np.save(folder / f"{name}.npy", np.ascontiguousarray(array, dtype=kind), allow_pickle=False)
@@ -291,24 +289,5 @@ def _tasks(
         digest=about["fingerprint"] if about.get("factors") is True or "basis" in arrays else None,
         basis=arrays.get("basis"),
         labels=None if labels is None else (labels[0], labels[1]),
-        links=_links(arrays, found),
+        links=links_from(arrays, found, same="basis" not in arrays),
     )
-
-
-def _of_links(links: Links) -> dict[str, np.ndarray]:
-    """Links as arrays."""
-    known = {"pool": np.concatenate(links.index)} if links.index else {}
-    return {**known, "unlabelled": links.unlabelled} if len(links.unlabelled) or not known else known
-
-
-def _links(arrays: Mapping[str, np.ndarray], tasks: list[Task]) -> Links | None:
-    """Links from arrays, in which every row has its number and no other is lost."""
-    if not any(name in arrays for name in LINKS):
-        return None
-    d = tasks[0].X.shape[1]
-    if "pool" not in arrays:
-        return Links.unknown(d)
-    links = links_from(arrays, arrays["task"], d=d)
-    links.check(tasks, d)
-    links.check_numbers(tasks, same="basis" not in arrays)
-    return links

@@ -31,6 +31,8 @@ from amtl_cvx.tasks.task import Task
 if TYPE_CHECKING:
     from amtl_cvx.tasks.task_set import TaskSet
 
+LINKS = "pool", "unlabelled"
+"""Names of the arrays that files hold of links."""
 _ALIKE = 1e-6
 """Factors whose Gram matrices differ by no more than this, relative, may stand for the same rows."""
 _KEEP = "read the data with keep_rows=True"
@@ -89,6 +91,11 @@ class Links:
         """Those of some of the tasks, which have all rows, in this order."""
         return replace(self, index=tuple(self.index[t] for t in tasks)) if self.index else self
 
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What a file holds of them (`links_from`)."""
+        known = {"pool": np.concatenate(self.index)} if self.index else {}
+        return {**known, "unlabelled": self.unlabelled} if len(self.unlabelled) or not known else known
+
     def mapped(self, change: Callable[[Array], Array]) -> Links:
         """The same for tasks whose rows were mapped."""
         return replace(self, unlabelled=change(self.unlabelled))
@@ -107,7 +114,7 @@ class Links:
         if not fit or self.unlabelled.shape[1:] != (d,):
             raise DataError("the links are of other tasks: make them anew, or leave them out")
 
-    def check_numbers(self, tasks: Sequence[Task], *, same: bool = True) -> None:
+    def check_numbers(self, tasks: Sequence[Task], *, same: bool) -> None:
         """`DataError` where rows are numbered as no rows are, or (`same`) different rows have one number."""
         M = len(self.unlabelled)
         most = sum(map(len, self.index)) + M
@@ -155,21 +162,29 @@ def links_of(sources: Sequence[Source]) -> Links | None:
     return found if any(source.labelled is not None for source in sources) else _needed(found)
 
 
-def links_from(arrays: Mapping[str, np.ndarray], task: np.ndarray, *, d: int) -> Links:
-    """The links of stacked rows, with the task of each: `pool`, the number of each, and `unlabelled`.
+def links_from(arrays: Mapping[str, np.ndarray], tasks: Sequence[Task], *, same: bool = True) -> Links | None:
+    """The links that `Links.arrays` gave, with the task of each row, of tasks that have been read.
 
     Raises
     ------
     DataError
-        For arrays that are none of these; that the numbers fit the rows is for `Links.check_numbers`.
+        Where they number rows as no rows are, or (`same`) give one number to different rows.
     """
-    pool = arrays["pool"]
+    d = tasks[0].X.shape[1]
+    if not any(name in arrays for name in LINKS):
+        return None
+    if "pool" not in arrays:
+        return Links.unknown(d)
+    pool, task = arrays["pool"], arrays["task"]
     if pool.dtype.kind not in "iu" or pool.shape != task.shape:
         raise DataError(f"pool must hold a whole number a row, {len(task)}, it is {pool.dtype} {pool.shape}")
     order = np.argsort(task, kind="stable")
     starts = np.unique(task[order], return_index=True)[1][1:]
     index = tuple(np.split(pool[order].astype(np.intp), starts))
-    return Links(index, snapshot(arrays.get("unlabelled", np.zeros((0, d))), "unlabelled"))
+    links = Links(index, snapshot(arrays.get("unlabelled", np.zeros((0, d))), "unlabelled"))
+    links.check(tasks, d)
+    links.check_numbers(tasks, same=same)
+    return links
 
 
 def links_without(tasks: TaskSet, kept: Sequence[Mask], *, unlabelled: bool = True) -> Links | None:
