@@ -25,6 +25,10 @@ SINGLE_TASK = "stl at the same coupling"
 NO_EDGES = "no edges, the same omega"
 """And those of the same J at B = 0, where a penalty on W ties the tasks too."""
 SINGLE_TASK_WORDS = "that coupling is the weight of its ridge, it was not chosen for it"
+AT_DECAY = "stl with the decay as ridge"
+"""What those of single-task learning beside learned features are called."""
+BASELINES = {SINGLE_TASK: SINGLE_TASK_WORDS, AT_DECAY: "that ridge was not chosen for it"}
+"""What is to be known of a baseline, by its name."""
 
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set

@@ -24,6 +24,7 @@ from amtl_cvx.features.figures import figures
 from amtl_cvx.plotting import features as drawing
 from amtl_cvx.report import pictures, write_report
 from amtl_cvx.runfolder import save
+from amtl_cvx.scoring import AT_DECAY
 from amtl_cvx.solution import Record, Solution, Status
 from amtl_cvx.tasks import TaskSet
 
@@ -241,6 +242,8 @@ def test_a_solution_is_told_in_a_line_and_drawn_in_a_notebook() -> None:
     name, (method, model) = next(iter(solution.family.baselines(solution.model).items()))
     assert (name, method) == (features_family.WITHOUT_FEEDBACK, "go-mtl")
     assert model == GoMtlModel(features=3, mu=0.1, decay=0.3) and not model.has_feedback
-    assert not solution.family.baselines(model) and not solution.family.baselines(amtfl(decay=0.0))
+    (name, (method, model)), *more = solution.family.baselines(model).items()
+    assert (name, method, model.coupling, more) == (AT_DECAY, "stl", 0.3, [])
+    assert not solution.family.baselines(amtfl(decay=0.0))
     better = dataclasses.replace(solution, objective=solution.certificate.zero_objective - 0.5)
     assert dict(better.family.tiles(better))["J below the zero point's"].startswith("0.5 of")

@@ -32,7 +32,7 @@ from amtl_cvx.options import Options
 from amtl_cvx.parallel import workers
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import Missed, RunFolder, to_json, write_proofs
-from amtl_cvx.scoring import SINGLE_TASK, SINGLE_TASK_WORDS, score
+from amtl_cvx.scoring import BASELINES, score
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.tasks import TaskSet
 
@@ -177,7 +177,7 @@ def _scores(solution: Solution, setup: Setup, options: Options) -> dict[str, Map
             if method != solution.method:
                 solutions[name] = fit_method(setup.train, model, method=method, options=alone)
     except AMTLError as error:  # the fit that was asked for is done, and is not lost for this
-        _log.warning("no scores of single-task learning: %s", error)
+        _log.warning("no scores of baselines: %s", error)
     classes = dataset.classes is not None
     return {
         method: {
@@ -210,7 +210,7 @@ def _score_lines(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
     """What was scored on which part, one line a method and part."""
     lines = []
     for method, values in scores.items():
-        remark = f" ({SINGLE_TASK_WORDS})" if method == SINGLE_TASK else ""
+        remark = f" ({BASELINES[method]})" if method in BASELINES else ""
         by_part: dict[str, list[str]] = {}
         for key, value in values.items():
             part = "validation" if key.startswith("validation ") else "test"

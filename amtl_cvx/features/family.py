@@ -19,8 +19,11 @@ from amtl_cvx.features.model import FeatureModel, GoMtlModel
 from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.problem import FeatureProblem
 from amtl_cvx.options import Options
+from amtl_cvx.problem import Model
+from amtl_cvx.scoring import AT_DECAY
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import TaskSet
+from amtl_cvx.transfer import LossWeightedL1
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -100,17 +103,14 @@ class FeatureFamily(Family):
     def rest(self, facts: Mapping[str, Any]) -> dict[str, Any]:
         return {name: facts[name] for name in ARRAYS if name in facts}
 
-    def baselines(self, model: FeatureModel) -> Mapping[str, tuple[str, FeatureModel]]:
-        if not model.has_feedback or model.decay == 0.0:
+    def baselines(self, model: FeatureModel) -> Mapping[str, tuple[str, Any]]:
+        if model.decay == 0.0:
             return {}
-        alone = GoMtlModel(
-            loss=model.loss,
-            features=model.features,
-            mu=model.mu,
-            decay=model.decay,
-            task_weights=model.task_weights,
-        )
-        return {WITHOUT_FEEDBACK: ("go-mtl", alone)}
+        shared: dict[str, Any] = {"loss": model.loss, "task_weights": model.task_weights}
+        single = Model(**shared, transfer=LossWeightedL1(mu=0.0), coupling=model.decay)
+        alone = GoMtlModel(**shared, features=model.features, mu=model.mu, decay=model.decay)
+        with_features = {WITHOUT_FEEDBACK: ("go-mtl", alone)} if model.has_feedback else {}
+        return {**with_features, AT_DECAY: ("stl", single)}
 
     def model_words(self, model: FeatureModel) -> str:
         weights = ("alpha", "mu", "gamma", "decay") if model.has_feedback else ("mu", "decay")

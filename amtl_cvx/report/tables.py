@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amtl_cvx.certificate.figures import rounded_up
-from amtl_cvx.scoring import SINGLE_TASK, SINGLE_TASK_WORDS
+from amtl_cvx.scoring import BASELINES
 from amtl_cvx.solution import Solution
 
 MAX_FEATURES, MAX_TASKS = 80, 40
@@ -117,7 +117,7 @@ def _feature_names(solution: Solution) -> list[str]:
 def score_words(scores: Mapping[str, Any]) -> list[str]:
     """What the metrics and the baseline of the score table mean."""
     columns, _ = score_table(scores)
-    baseline = [f"{SINGLE_TASK}: {SINGLE_TASK_WORDS}"] if SINGLE_TASK in scores else []
+    baseline = [f"{name}: {words}" for name, words in BASELINES.items() if name in scores]
     return [*(f"{name}: {_METRICS[name]}" for name in columns if name in _METRICS), *baseline]
 
 

@@ -72,6 +72,7 @@ AMTFL = Settings(
         ),
     ),
     fit=(INIT, REFINE, DEFINITION),
+    further=("digits",),
     kept={"activation": "identity"},
 )
 
@@ -81,5 +82,6 @@ GO_MTL = Settings(
     methods=("go-mtl",),
     model=(FEATURES, MU, DECAY),
     fit=(INIT, REFINE, DEFINITION),
+    further=("digits",),
     kept={"activation": "identity"},
 )
