@@ -22,6 +22,7 @@ if typing.TYPE_CHECKING:
     from amtl_cvx.certificate import Certificate
     from amtl_cvx.data import Dataset, read
     from amtl_cvx.errors import AMTLError
+    from amtl_cvx.features import FeatureModel, GoMtlModel
     from amtl_cvx.graph import TransferGraph
     from amtl_cvx.ladder import certify
     from amtl_cvx.losses import Hinge, Huber, Logistic, Poisson, Quantile, Squared, SquaredHinge
@@ -59,7 +60,9 @@ __all__ = [
     "Dataset",
     "DegreeCap",
     "ElasticNet",
+    "FeatureModel",
     "Forbidden",
+    "GoMtlModel",
     "Hinge",
     "Huber",
     "L1",
@@ -105,7 +108,9 @@ _MODULES = {
     "Dataset": "data",
     "DegreeCap": "transfer",
     "ElasticNet": "transfer",
+    "FeatureModel": "features",
     "Forbidden": "transfer",
+    "GoMtlModel": "features",
     "Hinge": "losses",
     "Huber": "losses",
     "L1": "transfer",

@@ -39,18 +39,19 @@ def fit(
 ) -> Solution:
     """Learn the blocks of a model (AMTL: the predictors W and the graph B), with a certificate.
 
-    Source: Lee, Yang, Hwang, ICML 2016, Algorithms 1 and 2.
+    Sources: Lee, Yang, Hwang, ICML 2016, Algorithms 1 and 2; of learned features Lee, Yang, Hwang, ICML 2018.
 
     Parameters
     ----------
     tasks : TaskSet
         The data, features prepared (`Preparation.apply_tasks`) if they should be.
-    model : Model
+    model : Model, FeatureModel or GoMtlModel
         What is minimised.
-    method : {"alternating", "curriculum", "stl"} or Method, optional
-        AMTL by alternation and refinement, the curriculum of Algorithm 2, or each task alone; by name, with
-        the settings of `options`, or with its own: ``Alternating(sweep="tasks")``. Default: the first method
-        of the model's family, of AMTL "alternating".
+    method : {"alternating", "curriculum", "stl", "amtfl-linear", "go-mtl"} or Method, optional
+        AMTL by alternation and refinement, the curriculum of Algorithm 2, or each task alone; AMTFL, GO-MTL,
+        each for its own model. By name, with the settings of `options`, or with its own:
+        ``Alternating(sweep="tasks")``. Default: the first method of the model's family, of AMTL
+        "alternating".
     options : Options, optional
         Tolerance, rounds, solver, callback.
 

@@ -74,7 +74,8 @@ class Solution(Named):
     blocks : Mapping
         The blocks of the family by their names; each is an attribute too. Of AMTL: ``W`` (d, T), predictors
         for prepared features, and ``B`` (T, T), transfer, exactly feasible; ``B[s, t]`` is the edge s -> t,
-        "task s helps task t".
+        "task s helps task t". Of learned features ``L`` (d, k), ``S`` (k, T) and, but for GO-MTL, ``A``
+        (T, k), the feedback of the tasks; their predictors are L S.
     losses : (T,)
         L_t(w_t), without task weights.
     objective : float
@@ -82,7 +83,7 @@ class Solution(Named):
     certificate, status, history, method, model
         How good the point is, how the run ended, its steps, and what was solved.
     task_names, feature_names
-        Names of the columns of W and (if known) of its rows.
+        Names of the columns of the predictors and (if known) of their rows.
     preparation : Preparation or None
         The feature map to apply to raw rows, None for the identity.
     facts : Mapping

@@ -73,7 +73,7 @@ class FeatureModel:
 
     Examples
     --------
-    >>> from amtl_cvx.features import FeatureModel
+    >>> from amtl_cvx import FeatureModel
     >>> FeatureModel(features=3, mu=0.1, alpha=0.5, gamma=0.2, decay=0.01).to_dict()["feedback"]
     'signed'
     """
@@ -204,7 +204,7 @@ class GoMtlModel(FeatureModel):
 
     Examples
     --------
-    >>> from amtl_cvx.features import GoMtlModel
+    >>> from amtl_cvx import GoMtlModel
     >>> GoMtlModel(features=3, mu=0.1, decay=0.01).blocks
     ('L', 'S')
     """

@@ -72,8 +72,8 @@ class FeatureProblem:
     Examples
     --------
     >>> import numpy as np
-    >>> from amtl_cvx import TaskSet
-    >>> from amtl_cvx.features import FeatureModel, FeatureProblem
+    >>> from amtl_cvx import FeatureModel, TaskSet
+    >>> from amtl_cvx.features import FeatureProblem
     >>> tasks = TaskSet.from_arrays([np.eye(2), np.ones((1, 2))], [[1.0, 0.0], [3.0]])
     >>> problem = FeatureProblem(tasks, FeatureModel(features=1, mu=1.0, alpha=0.5, gamma=2.0, decay=0.25))
     >>> point = problem.at(L=[[1.0], [1.0]], S=[[1.0, 1.0]], A=[[0.0], [0.5]])
