@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -103,6 +104,8 @@ def test_the_pool_goes_where_the_tasks_go() -> None:
     np.testing.assert_allclose(preparation.center, labelled.mean(axis=0), rtol=1e-13)
     assert rows_of(preparation.apply_tasks(tasks)) == given(preparation.apply(X))
     assert rows_of(tasks.in_order(["b", "a"], ["v", "u"])) == given(X[:, ::-1])
+    sent = pickle.loads(pickle.dumps(tasks))  # as workers get it
+    assert rows_of(sent) == given(X) and sent.fingerprint(pool=True) == tasks.fingerprint(pool=True)
     assert tasks.in_order(["b", "a"], None).pool().parts[0].tobytes() == tasks.pool().parts[0].tobytes()
     turned = tasks.in_basis(np.array([[0.6], [0.8]])).pool()
     np.testing.assert_allclose(np.sort(turned.parts[0][:, 0]), np.sort(X @ [0.6, 0.8]), rtol=1e-13)
