@@ -820,6 +820,21 @@ POOL = (
     Fault("factors of the same rows count twice", "tasks:_check_alike", "task.X.sum(axis=1)", "task.X.sum(axis=1) * len(seen)", c.factors_are_refused_where_they_do_not_tell),
 )  # fmt: skip
 
+FEATURES, NO_FEATURES = c.feature_digits_are_those_of_the_oracle, c.feature_proofs_refuse_what_is_not_there
+FEATURE_DIGITS = (
+    Fault("ball features: M without A", "features:FeatureSystem.state", "- S * A", "- S * A * 0", FEATURES),
+    Fault("ball features: gamma halved", "features:FeatureSystem.slopes", "self._pull(at), 2 * self.gamma", "self._pull(at), self.gamma", FEATURES),
+    Fault("ball features: prices without a floor", "features:FeatureSystem.prices", "c * value + floor", "c * value", FEATURES),
+    Fault("ball features: incoming for outgoing", "features:FeatureSystem.state", "norms[t] +=", "norms[j] +=", FEATURES),
+    Fault("ball features: cross term of K M'", "features:FeatureSystem._along", " + at.K * dM.transpose()", "", FEATURES),
+    Fault("ball features: loss weights stand still", "features:FeatureSystem._along", "self.alpha * self.c[t] * gain", "0 * gain", FEATURES),
+    Fault("gamma per row for total", "features:_reconstruction", "if per_row else 1", "if False else 1", FEATURES),
+    Fault("ball features: S held from one side", "features:FeatureSystem.rooms", "self.mu - abs(G.S[j, t])", "self.mu - G.S[j, t]", NO_FEATURES),
+    Fault("ball features: A held whatever its pull", "features:FeatureSystem.rooms", "prices[t] - pull", "prices[t]", NO_FEATURES),
+    Fault("ball features: signs not asked", "features:FeatureSystem.sizes", "at.A[t, j] * sign)", "abs(at.A[t, j]))", NO_FEATURES),
+    Fault("every split feature a minimum", "features:_prove", "inertia(root.jacobian) == 0", "True", NO_FEATURES),
+)  # fmt: skip
+
 FAULTS = (
     *ESTIMATORS,
     *POOL,
@@ -829,6 +844,7 @@ FAULTS = (
     *GAPS,
     *SECOND_ORDER,
     *PROVEN_DIGITS,
+    *FEATURE_DIGITS,
     *GLOBAL,
     *SEARCH,
     *SYSTEMS,

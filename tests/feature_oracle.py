@@ -113,9 +113,8 @@ class Oracle:
         return sum(self.exact(self.weights(t)).tolist())
 
     def task_weight(self, t: int) -> Any:
-        if self.c == "inverse-sqrt":
-            return 1 / self.mp.sqrt(self.count(t))
-        return self.mp.mpf(1 if self.c is None else float(self.c[t]))
+        given = 1 if self.c is None else self.c[t]
+        return 1 / self.mp.sqrt(self.count(t)) if self.c == "inverse-sqrt" else self.mp.mpf(given)
 
     def floor(self, t: int) -> Any:
         mean = sum(self.count(u) for u in range(self.T)) / self.T
@@ -149,8 +148,8 @@ class Oracle:
 
     def task_loss(self, t: int, w: Array) -> tuple[Any, Array]:
         """l_t and its gradient in w_t."""
-        X = self.data[t]
-        found = [self.row(z, float(y)) for z, y in zip(X @ w, self.y[t], strict=True)]
+        X, y = self.data[t], self.y[t]
+        found = [self.row(*pair) for pair in zip(X @ w, map(float, y), strict=True)]
         share = self.exact(self.weights(t)) / (self.count(t) if self.reduction == "mean" else 1)
         value = sum(part * phi for part, (phi, _) in zip(share, found, strict=True))
         return value, X.T @ (share * np.array([slope for _, slope in found]))
@@ -206,12 +205,12 @@ class Oracle:
         return max(part.max() for part in self.violations(L, S, A))
 
     def slack(self, L: Array, S: Array, A: Array) -> Any:
-        """The smallest room of a zero of S or A within its box, the smallest size of another entry."""
+        """The smallest room of a zero of S or A within its box, or size of another entry; no A in GO-MTL."""
         _, G = self.derivatives(L, S, A)
         prices, found = self.prices(self.exact(L), self.exact(S)), []
         for place, value in np.ndenumerate(S):
             found.append(abs(value) if value else self.mp.mpf(self.mu) - abs(G.S[place]))
-        for (t, j), value in np.ndenumerate(A):
+        for (t, j), value in np.ndenumerate(A if self.alpha or self.gamma else A[:0]):
             pull = abs(G.A[t, j]) if self.signed else -G.A[t, j]
             found.append(abs(value) if value else prices[t] - pull)
         return min(found)
@@ -219,7 +218,7 @@ class Oracle:
     # a solver
 
     def first_order_point(self, seed: int = 0, *, start: Blocks | None = None, small: float = 1e-6) -> Blocks:
-        """One of the first-order points: L-BFGS-B from a random start, then Newton on the signs found."""
+        """One of the first-order points, it may be 0: L-BFGS-B from a random start, Newton on its signs."""
         d, k = self.X[0].shape[1], self.k
         rng = np.random.default_rng(seed)
         if start is None:
@@ -227,7 +226,8 @@ class Oracle:
             start = Blocks(rng.normal(size=(d, k)), rng.normal(size=(k, self.T)), A)
         L, S, A = self._descended(start)
         S, A = np.where(abs(S) > small, S, 0.0), np.where(abs(A) > small, A, 0.0)
-        return self._newton(Blocks(np.where(S.any(axis=1), L, 0.0), S, A))  # dead features exactly 0
+        live = Blocks(np.where(S.any(axis=1), L, 0.0), S, A)  # dead features exactly 0
+        return self._newton(live) if S.any() else Blocks(*map(self.exact, live))
 
     def _descended(self, start: Blocks) -> Blocks:
         """In doubles, on S and A as differences of entries >= 0."""
@@ -286,8 +286,9 @@ class Oracle:
         for _ in range(60):
             step = inverse @ conditions(self, x)
             x = x - step
-            if max(abs(step)) < self.mp.mpf(10) ** (5 - self.mp.dps):
+            if (size := max(abs(step))) < self.mp.mpf(10) ** (5 - self.mp.dps):
                 return put(x)
+            assert size < 1e3
         raise AssertionError("Newton's method does not converge")
 
 

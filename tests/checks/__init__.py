@@ -101,6 +101,10 @@ from checks.estimators import (
     the_price_given_is_the_price,
     what_is_not_certified_is_told,
 )
+from checks.feature_digits import (
+    feature_digits_are_those_of_the_oracle,
+    feature_proofs_refuse_what_is_not_there,
+)
 from checks.forgeries import checker_rejects_forgeries, forgeries
 from checks.gains import (
     a_value_of_rounding_is_no_loss,
@@ -278,6 +282,8 @@ __all__ = [
     "falling_losses_have_no_minimum",
     "far_points_are_lower_and_far",
     "fitted_tangents",
+    "feature_digits_are_those_of_the_oracle",
+    "feature_proofs_refuse_what_is_not_there",
     "forgeries",
     "free_opposites_are_solved_exactly",
     "free_tasks_leave_a_sharp_gap",
