@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
-from amtl_cvx.arrays import Array, Indices, numbers
+from amtl_cvx.arrays import Array, Indices, in_named_order, numbers
 from amtl_cvx.bipartite import FeatureGraph
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.families import Evidence, Family, Found, Method
+from amtl_cvx.features import orders
 from amtl_cvx.features.figures import ARRAYS, checked_figures, figures, graph_of
 from amtl_cvx.features.model import FeatureModel, GoMtlModel
 from amtl_cvx.features.point import FeaturePoint
@@ -66,8 +67,11 @@ class FeatureFamily(Family):
         for name, shape in (("L", (d, k)), ("S", (k, T)), ("A", (T, k))):
             if name in found and found[name].shape != shape:
                 whose = f"{T} tasks, {d} features of the data and {k} learned ones"
-                raise DataError(f"{name} must have shape {shape} for {whose}, it has {found[name].shape}")
-        return found
+                cure = ": transpose it" if found[name].shape == shape[::-1] else ""
+                raise DataError(
+                    f"{name} must have shape {shape} for {whose}, it has {found[name].shape}{cure}"
+                )
+        return found if tasks is None else in_their_order(found, blocks, tasks)
 
     def check(self, tasks: TaskSet, model: FeatureModel) -> None:
         FeatureProblem(tasks, model).check()
@@ -80,14 +84,12 @@ class FeatureFamily(Family):
         return FeatureProblem(tasks, model).at(**blocks).losses
 
     def arranged(self, found: Found, *, tasks: Indices | None, features: Indices | None) -> Found:
-        blocks = dict(found.blocks)
-        if tasks is not None:
-            blocks["S"] = np.asarray(blocks["S"])[:, tasks]
-            if "A" in blocks:
-                blocks["A"] = np.asarray(blocks["A"])[tasks]
-        if features is not None:
-            blocks["L"] = np.asarray(blocks["L"])[features]
-        return found._replace(blocks=blocks)
+        return found._replace(blocks=orders.arranged(found.blocks, tasks=tasks, features=features))
+
+    def repair(
+        self, problem: FeatureProblem, point: Mapping[str, Array], *, judge: Callable[[Any], Any]
+    ) -> str | None:
+        return orders.repair(problem, point, judge=judge)
 
     def evidence(self, point: FeaturePoint) -> Evidence:
         raise NotImplementedError
@@ -198,6 +200,13 @@ class FeatureFamily(Family):
         if graph.A is not None:
             tiles.append(("tasks that give feedback", f"{int(np.count_nonzero(graph.giving))} of {graph.T}"))
         return [*tiles, ("features a task uses, mean", f"{graph.using.mean():.3g} of {graph.k}")]
+
+
+def in_their_order(found: Mapping[str, Array], given: Mapping[str, Any], tasks: TaskSet) -> dict[str, Array]:
+    """Blocks in the order of the tasks and their features, where frames name theirs."""
+    names, inputs = tasks.names, tasks.feature_names
+    sides = {"L": (inputs, None), "S": (None, names), "A": (names, None)}
+    return {name: in_named_order(array, given[name], sides[name], name) for name, array in found.items()}
 
 
 class GoMtlFamily(FeatureFamily):
