@@ -101,9 +101,7 @@ def resolve(
     missing = [each.option for each in table.model if each.needed and settings[each.name] is None]
     if missing:
         method = getattr(arguments, "method", None) or table.methods[0]
-        raise ModelError(
-            f"--method {method} needs {' and '.join(missing)}, which have no default: give numbers"
-        )
+        raise ModelError(f"--method {method} needs {', '.join(missing)}, without a default: give numbers")
     return settings | {
         each.name: _number(each.option, each.kind, settings[each.name], table)
         for each in table.model

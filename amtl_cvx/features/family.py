@@ -19,6 +19,7 @@ from amtl_cvx.features.figures import ARRAYS, checked_figures, figures, graph_of
 from amtl_cvx.features.model import FeatureModel, GoMtlModel
 from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.problem import FeatureProblem
+from amtl_cvx.features.starts import start_of
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Model
 from amtl_cvx.scoring import AT_DECAY
@@ -50,6 +51,13 @@ class FeatureFamily(Family):
 
     def told(self, blocks: Mapping[str, Array]) -> dict[str, Any]:
         return {"features": len(blocks["S"])}
+
+    def begin(
+        self, problem: FeatureProblem, settings: Mapping[str, Any], *, seed: int
+    ) -> Mapping[str, Array] | None:
+        if settings["init"] == "svd":
+            return None  # where the method begins by itself
+        return start_of(problem, settings["init"], seed=seed).blocks
 
     def problem(self, tasks: Any, model: Any) -> FeatureProblem:
         return FeatureProblem(tasks, model)
@@ -118,6 +126,15 @@ class FeatureFamily(Family):
         weights = ("alpha", "mu", "gamma", "decay") if model.has_feedback else ("mu", "decay")
         told = ", ".join(f"{name} {getattr(model, name)!r}" for name in weights)
         return f", {model.features} features, {told}"
+
+    def settings_words(self, model: FeatureModel) -> str:
+        said = f", {model.features} features, mu {model.mu:.4g}, decay {model.decay:.4g}"
+        if not model.has_feedback:
+            return said
+        per = " by row" if model.gamma_per == "row" else ""
+        said += f", alpha {model.alpha:.4g}, gamma {model.gamma:.4g}{per}, {model.feedback} feedback"
+        floor = f", price floor {model.price_floor:.4g}" if model.price_floor else ""
+        return f"{said}{floor}{', labelled rows reconstructed' if model.reconstruct == 'labelled' else ''}"
 
     def graph(self, solution: Solution) -> FeatureGraph:
         """Tasks and learned features with the arrows between them."""
