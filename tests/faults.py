@@ -835,6 +835,16 @@ FEATURE_DIGITS = (
     Fault("every split feature a minimum", "features:_prove", "inertia(root.jacobian) == 0", "True", NO_FEATURES),
 )  # fmt: skip
 
+FEATURES_SHOWN = (
+    Fault("feedback by feature for feedback by task", "bipartite:FeatureGraph.giving", "axis=1", "axis=0", c.arrows_of_features_have_their_direction),
+    Fault("feedback runs to tasks", "bipartite:FeatureGraph.to_networkx", 'graph.add_edge(f"t{t}", f"z{j}", kind="feedback"', 'graph.add_edge(f"z{j}", f"t{t}", kind="feedback"', c.arrows_of_features_have_their_direction),
+    Fault("errors are sizes", "features.figures:figures", "point.E, axis=0", "point.Z, axis=0", c.figures_of_features_are_their_definitions),
+    Fault("A in the order of the file", "features.orders:arranged", 'found["A"] = found["A"][tasks]', "pass", c.orders_of_features_keep_J),
+    Fault("every task takes every column of S", "features.orders:_task_costs", "costs[:, t] =", "costs[t, :] =", c.a_wrong_order_of_features_is_cured_by_what_is_said),
+    Fault("pixels in the order of the columns", "plotting.features.raster:Raster.image", "found[list(self.places)] =", "found[:] =", c.pixels_stand_where_their_names_say),
+    Fault("any two numbers are a pixel", "plotting.features.raster:raster_of", "_PIXEL.fullmatch", "re.compile(r'[^0-9]*([0-9]+)_([0-9]+)|(a)(b)').fullmatch", c.pixels_stand_where_their_names_say),
+)  # fmt: skip
+
 FAULTS = (
     *ESTIMATORS,
     *POOL,
@@ -853,6 +863,7 @@ FAULTS = (
     *STORED,
     *OMEGA,
     *FIGURES,
+    *FEATURES_SHOWN,
     *SETTINGS,
 )
 """Every planted fault of the verifier."""

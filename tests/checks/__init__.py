@@ -105,6 +105,13 @@ from checks.feature_digits import (
     feature_digits_are_those_of_the_oracle,
     feature_proofs_refuse_what_is_not_there,
 )
+from checks.feature_pages import (
+    a_wrong_order_of_features_is_cured_by_what_is_said,
+    arrows_of_features_have_their_direction,
+    figures_of_features_are_their_definitions,
+    orders_of_features_keep_J,
+    pixels_stand_where_their_names_say,
+)
 from checks.forgeries import checker_rejects_forgeries, forgeries
 from checks.gains import (
     a_value_of_rounding_is_no_loss,
@@ -231,6 +238,11 @@ from checks.weights_exact import (
 )
 
 __all__ = [
+    "a_wrong_order_of_features_is_cured_by_what_is_said",
+    "arrows_of_features_have_their_direction",
+    "figures_of_features_are_their_definitions",
+    "orders_of_features_keep_J",
+    "pixels_stand_where_their_names_say",
     "a_value_of_rounding_is_no_loss",
     "a_workers_claim_is_judged",
     "another_family_reads_its_own_models",
