@@ -98,7 +98,7 @@ def prove(
     >>> proven.strict_local_min, proven.objective[:12]
     (True, '0.5000000000')
     """
-    _require_flint()
+    require_flint()
     model.check_coupled("the proof of W and B")
     from amtl_cvx.digits.proof import prove_point
 
@@ -137,7 +137,7 @@ def exact_transfer(
     >>> exact_transfer(np.ones((1, 2)), [1, 1], 1.0).B[0][1]
     Fraction(1, 2)
     """
-    _require_flint()
+    require_flint()
     from amtl_cvx.digits import rational
 
     return rational.exact_transfer(W, prices, coupling, support=support)
@@ -158,7 +158,7 @@ def exact_weights(tasks: TaskSet, model: Model, B: Matrix) -> ExactWeights:
     NotCertifiable
         For another loss, a problem that is too large, and without the extra ``[verify]``.
     """
-    _require_flint()
+    require_flint()
     from amtl_cvx.digits import rational
 
     return rational.exact_weights(tasks, model, B)
@@ -172,13 +172,14 @@ def exact_prices(tasks: TaskSet, model: Model, W: Matrix) -> tuple[Fraction, ...
     NotCertifiable
         For a penalty or loss whose prices are no rationals, and without the extra ``[verify]``.
     """
-    _require_flint()
+    require_flint()
     from amtl_cvx.digits import rational
 
     return rational.exact_prices(tasks, model, W)
 
 
-def _require_flint() -> None:
+def require_flint() -> None:
+    """`NotCertifiable` where python-flint is not installed."""
     try:
         import flint  # noqa: F401
     except ImportError as error:

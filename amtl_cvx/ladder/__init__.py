@@ -25,13 +25,13 @@ not decided: that says nothing against the point.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from amtl_cvx.certificate import LEVELS, Certificate, check_level
+from amtl_cvx.certificate import Certificate, check_level
 from amtl_cvx.certificate import certify as certify_first_order
 from amtl_cvx.certificate.alone import with_bound
 from amtl_cvx.certificate.levels import DEGENERATE, EXCESS, INTERRUPTED, NEEDS
@@ -49,7 +49,7 @@ __all__ = ["EXCESS", "LIMIT", "WIDTH", "Climb", "certify", "climb", "climb_from"
 WIDTH = 1e-3
 """Largest relative width of an enclosure that makes level C5."""
 _OTHER_PROBLEM = "the levels from C3 on are about J, and this point solves another problem"
-_STEPS: dict[str, Callable[..., Climb]] = {
+_STEPS: Mapping[str, Callable[..., Climb]] = {
     "C3": strict_local,
     "C4": digits_proven,
     "C5": global_verified,
@@ -191,11 +191,12 @@ def climb_from(
     limit: float = LIMIT,
     proof: dict[str, Any] | None = None,
     observe: Callable[[str], None] | None = None,
+    steps: Mapping[str, Callable[..., Climb]] = _STEPS,
 ) -> Climb:
-    """The same of a `Point`."""
+    """The same of a `Point`, or of another family with its own steps, lowest first."""
     check_level(level)
     check_limit(limit)
-    wanted = [code for code in LEVELS if "C2" < code <= level]
+    wanted = [code for code in steps if code <= level]
     climbed, end = Climb(certificate=certificate), time.monotonic() + limit
     for code in wanted:
         if certificate.kind == "single-task":
@@ -210,7 +211,7 @@ def climb_from(
             try:
                 with limited(end - time.monotonic()):
                     check_time("the levels below were climbed")
-                    tried = _STEPS[code](
+                    tried = steps[code](
                         climbed, point, width=width, digits=digits, proof=proof, observe=observe
                     )
                 stands = tried.certificate.has(below)

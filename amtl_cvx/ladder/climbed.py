@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Climb:
     """How far up, and what was found on the way; None for a rung that was not come to.
 
+    Another family than AMTL has its own certificate and proof here, and no curvature.
+
     Attributes
     ----------
     certificate : Certificate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ from amtl_cvx.errors import LimitReached, NotCertifiable
 from amtl_cvx.ladder.climbed import Climb, changed, missed, refused, undecided
 from amtl_cvx.limits import check_time, seconds_left
 from amtl_cvx.problem import Point
+from amtl_cvx.tasks import TaskSet
 
 if TYPE_CHECKING:
     from amtl_cvx.digits import ProvenPoint
@@ -58,13 +59,23 @@ def strict_local(climbed: Climb, point: Point, **_: Any) -> Climb:
 
 def digits_proven(climbed: Climb, point: Point, *, digits: int, **_: Any) -> Climb:
     """C4."""
-    tasks = point.tasks
     from amtl_cvx.digits import prove
 
+    def proof() -> ProvenPoint:
+        return prove(point.tasks, point.model, point.W, point.B, digits=digits)
+
+    return proven_by(climbed, point.tasks, proof, margins=("min_multiplier", "min_positive_B"))
+
+
+def proven_by(climbed: Climb, tasks: TaskSet, proof: Callable[[], Any], *, margins: tuple[str, ...]) -> Climb:
+    """C4 of any family: what its proof, a `ProvenPoint` or the like, makes of the certificate.
+
+    `margins` are the figures that the proof bounds where floating point could not tell C3.
+    """
     if any(task.compressed for task in tasks):
         return refused(climbed, "C4", FACTORS)
     try:
-        found = prove(tasks, point.model, point.W, point.B, digits=digits)
+        found = proof()
     except LimitReached:
         raise
     except NotCertifiable as refusal:
@@ -80,7 +91,7 @@ def digits_proven(climbed: Climb, point: Point, *, digits: int, **_: Any) -> Cli
             " and nothing excludes another in between: refine the point",
         )
     if not climbed.certificate.has("C3"):
-        climbed = _decided_by(climbed, found)
+        climbed = _decided_by(climbed, {name: getattr(found, name) for name in margins})
     return changed(
         climbed,
         "C4",
@@ -90,15 +101,12 @@ def digits_proven(climbed: Climb, point: Point, *, digits: int, **_: Any) -> Cli
     )
 
 
-def _decided_by(climbed: Climb, found: ProvenPoint) -> Climb:
+def _decided_by(climbed: Climb, margins: Mapping[str, float]) -> Climb:
     """C3 without what floating point could not tell, and with the margins that are proved."""
     certificate = climbed.certificate
-    margins = {name: getattr(found, name) for name in ("min_multiplier", "min_positive_B")}
-    decided = replace(
-        certificate,
-        reasons={code: reason for code, reason in certificate.reasons.items() if code != "C3"},
-        **{name: value for name, value in margins.items() if math.isfinite(value)},
-    )
+    known: dict[str, Any] = {name: value for name, value in margins.items() if math.isfinite(value)}
+    reasons = {code: reason for code, reason in certificate.reasons.items() if code != "C3"}
+    decided = replace(certificate, reasons=reasons, **known)
     return replace(climbed, certificate=decided)
 
 
