@@ -637,7 +637,7 @@ STORED = (
     Fault("a changed array is read", "problem.stored:_array", "if files and files.get", "if not files and files.get", c.stored_problems_come_back),
     Fault("a changed description is read", "problem.stored:read_about", 'if "sha256" in about', 'if "sha255" in about', c.stored_problems_come_back),
     Fault("changed names are read", "problem.stored:read", 'if "names.json" in files', 'if "names" in files', c.stored_problems_come_back),
-    Fault("tasks that are equal by value share rows", "problem.stored:_shared", "(one.view(np.int64) == other.view(np.int64))", "(one == other)", c.stored_problems_come_back),
+    Fault("tasks that are equal by value share rows", "tasks:same_bits", "(one.view(np.int64) == other.view(np.int64))", "(one == other)", c.stored_problems_come_back),
     Fault("a mean over the rows of the factor", "problem.stored:_tasks", 'int(rows[t]) if', 'None if', c.stored_problems_come_back),
     Fault("the second number of a penalty is lost", "problem.making:made_from", 'stored.get("transfer_parameters")', "None", c.stored_problems_come_back),
     Fault("a model of another family is read as AMTL's", "problem.stored:model_from", 'stored.get("family", DEFAULT)', "DEFAULT", c.another_family_reads_its_own_models),
