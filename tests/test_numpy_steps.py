@@ -195,3 +195,21 @@ def test_the_seconds_of_a_step_are_its_own(rng: np.random.Generator) -> None:
 def test_the_distance_from_singular_is_that_of_the_least_value() -> None:
     assert numpy_steps._distance(np.diag([1.0, 1e-8])) == pytest.approx(1e-8)
     assert numpy_steps._distance(np.zeros((2, 2))) == 0.0
+
+
+@every_loss
+def test_the_factor_of_the_hessian_is_that_of_the_point(loss: Loss, rng: np.random.Generator) -> None:
+    """After W or B moved too, however much is kept of the point before."""
+    tasks = tasks_for(loss, rng)
+    point = Problem(tasks, Model(loss=loss, transfer=LossWeightedL1(mu=0.2), coupling=0.7)).at(
+        rng.normal(size=(6, 4)), random_transfer(rng, 4)
+    )
+    for B in (None, random_transfer(rng, 4), None):
+        a, P = point.model.loss_weight(tasks, point.B), (np.eye(4) - point.B) @ (np.eye(4) - point.B).T
+        H = np.kron(2.0 * 0.7 * P, np.eye(6))
+        for t, task in enumerate(tasks):
+            part = slice(6 * t, 6 * t + 6)
+            H[part, part] += a[t] * loss.hessian(task, point.W[:, t])
+        L = np.tril(numpy_steps.hessian_factor(point))
+        np.testing.assert_allclose(L @ L.T, H, rtol=1e-12, atol=1e-12 * np.abs(H).max())
+        point = point.at(W=point.W + rng.normal(size=(6, 4)), B=B)

@@ -37,6 +37,7 @@ from amtl_cvx.subproblems import (
 from amtl_cvx.subproblems.balance import unbalanced
 from amtl_cvx.subproblems.coupled import LossModel
 from amtl_cvx.subproblems.polish import prox_polished
+from amtl_cvx.subproblems.weights import BlockForm
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import RowBudget
 
@@ -278,3 +279,18 @@ def test_a_model_of_a_wrong_shape_is_not_taken(rng: np.random.Generator) -> None
     step = joint_step(Problem(tasks, model).at(np.zeros((3, 2)), np.zeros((2, 2))))._replace(spread=spread)
     LossModel.at(step, np.zeros((3, 2)))
     assert accepted == [True, False, False, False]
+
+
+@pytest.mark.parametrize("T, d", [(1, 3), (4, 1), (3, 4)])
+def test_the_entries_of_the_w_problem_stand_in_their_places(T: int, d: int, rng: np.random.Generator) -> None:
+    form, n = BlockForm.of(T, d), T * d
+    C, G, unit = rng.normal(size=(T, T, d)), rng.normal(size=(T, d, d)), rng.uniform(1.0, 2.0, (T, d))
+    C, G = C + C.transpose(1, 0, 2), G + G.transpose(0, 2, 1)
+    H = np.zeros((T, d, T, d))
+    for t in range(T):
+        H[t, :, t, :] += G[t]
+        for u in range(T):
+            H[t, :, u, :] += np.diag(C[t, u])
+    H = H.reshape(n, n) * np.outer(unit.ravel(), unit.ravel())
+    found = (form.places(n) @ form.entries(C, G, unit)).reshape(n, n, order="F")
+    np.testing.assert_allclose(found, H, rtol=1e-15, atol=1e-15)

@@ -93,7 +93,8 @@ def edge_blocks(
     M = point.M
     gradient = point.loss_gradient if loss_gradient is None else loss_gradient
     weighted_gradient = point.problem.task_weight * gradient
-    rates = price_rates(model, point.tasks.T)[s] if rates is None else rates
+    if rates is None:
+        rates = point.problem.kept("price_rates", lambda: price_rates(model, point.tasks.T))[s]
     cross = rates[:, :, None] * weighted_gradient.T[None]
     cross -= 2.0 * model.coupling * M.T[t][:, :, None] * W.T[s][:, None, :]
     cross[np.arange(len(s)), s] -= 2.0 * model.coupling * (W @ M).T[t]

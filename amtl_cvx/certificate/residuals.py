@@ -139,6 +139,12 @@ def misses(
     multipliers: Sequence[Array] | None = None,
 ) -> AllMisses:
     """What every entry is off by; parameters as in `residuals`."""
+    if multipliers is None:
+        return point.kept("misses", lambda: _misses(point, None))
+    return _misses(point, multipliers)
+
+
+def _misses(point: Point, multipliers: Sequence[Array] | None) -> AllMisses:
     part = weight_part(point, multipliers=multipliers)
     return AllMisses(part.misses, _transfer_misses(point, part.shift), part.kinks)
 

@@ -41,6 +41,7 @@ from amtl_cvx.transfer import Atoms, atoms_of
 Kept = TypeVar("Kept")
 _OF_W = ("scores", "losses", "weighted_losses", "loss_gradient", "row_prices", "edge_prices")
 _OF_B = ("M", "squares", "loss_weight", "svd", "kinked_problem")
+_OF_B_IF_QUADRATIC = ("loss_hessians", "hessian_factor")
 
 
 class Terms(NamedTuple):
@@ -150,6 +151,12 @@ class Problem:
             )
         return cls(tasks, model)
 
+    def kept(self, name: str, found: Callable[[], Kept]) -> Kept:
+        """What others find out about this problem, found once and kept under the name."""
+        if name not in self.__dict__:
+            self.__dict__[name] = found()
+        return cast(Kept, self.__dict__[name])
+
     def compressed(self) -> Problem:
         """The same J from at most d + 1 rows a task where the loss allows it."""
         return Problem(self.model.compress(self.tasks), self.model)
@@ -242,6 +249,7 @@ class Point:
         """The same problem with another block, or with both."""
         new = Point(self.problem, self.W if W is None else W, self.B if B is None else B)
         kept = (*(_OF_W if W is None else ()), *(_OF_B if B is None else ()))
+        kept += _OF_B_IF_QUADRATIC if B is None and self.model.loss.quadratic else ()
         new.__dict__.update({name: self.__dict__[name] for name in kept if name in self.__dict__})
         solved = self.__dict__.get("kinked")
         if B is None and solved is not None and solved.settled:

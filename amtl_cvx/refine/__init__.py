@@ -25,7 +25,7 @@ negative curvature; one that has to cover the entries at their bound too crawls.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from amtl_cvx.certificate import certify, residuals, resolution
@@ -101,7 +101,7 @@ class Carried:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON; the numbers survive the round trip exactly."""
-        return asdict(self)
+        return {**vars(self), "trust": dict(vars(self.trust)), "growth": dict(vars(self.growth))}
 
     @classmethod
     def from_dict(cls, stored: Mapping[str, Any]) -> Carried:

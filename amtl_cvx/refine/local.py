@@ -149,9 +149,9 @@ def variables(point: Point) -> Variables:
     return Variables(B[places], graph, B, local.gradient_B, local.WW, local.BW, local.BB)
 
 
-def eliminated(local: Derivatives | Variables) -> Array:
-    """S = BB - BW WW^-1 WB; the factor takes the memory of WW, which is lost."""
-    half = halved(cholesky(local.WW), local.BW.T)
+def eliminated(local: Derivatives | Variables, factor: Array | None = None) -> Array:
+    """S = BB - BW WW^-1 WB; the factor of WW, where it is not given, takes its memory, which is lost."""
+    half = halved(cholesky(local.WW) if factor is None else factor, local.BW.T)
     return local.BB - half.T @ half
 
 

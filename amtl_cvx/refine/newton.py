@@ -17,7 +17,7 @@ from amtl_cvx.refine.boxqp import box_minimum
 from amtl_cvx.refine.local import FALL, Trust, eliminated, exact_round, positive, shifted, variables
 from amtl_cvx.refine.valley import along_valley
 from amtl_cvx.subproblems.kinks import noise
-from amtl_cvx.subproblems.numpy_steps import DENSE_SIZE, minimised
+from amtl_cvx.subproblems.numpy_steps import DENSE_SIZE, hessian_factor, minimised
 
 _TRUST_RATIO = 1e-10  # below this predicted relative decrease, J is rounding noise and the residual decides
 _TRIALS = 24
@@ -75,7 +75,8 @@ def _step(point: Point, trust: Trust) -> Point | None:
     rounding = noise(point)
     fall = max(FALL * abs(J), rounding)
     root = np.sqrt(positive(np.diag(local.BB)))
-    S = eliminated(local) / np.outer(root, root)
+    known = local.base is point.B and point.model.smooth_in_W and point.W.size <= DENSE_SIZE
+    S = eliminated(local, hessian_factor(point) if known else None) / np.outer(root, root)
     none = np.empty((0, 0))
     local = local._replace(WW=none, BW=none)  # the trial points need their memory
     gradient, lower = local.gradient / root, -local.value * root

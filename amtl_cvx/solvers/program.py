@@ -7,7 +7,8 @@ CVXPY compiles a DPP problem to sparse matrices that map the vector v of its par
 `Program` takes these matrices (`ParamConeProg`) and skips what CVXPY does around them at every solve. From
 one solve to the next the solver only gets new numbers (`DefaultSolver.update`). It is set up again where the
 places of the zeros of P change: a sparse B makes the W-step sparse, and the factorisation lives on that
-(School: T d = 3892, .1 s with the 18% of the entries that are not 0, .8 s with all). A keeps its zeros.
+(School: T d = 3892, .1 s with the 18% of the entries that are not 0, .8 s with all). Up to `_WHOLE` unknowns
+all entries are taken, 0 or not, for there setting up costs more than factoring. A keeps its zeros.
 
 The data are taken as they come, without equilibration, so that an updated solver holds just what a new one
 would, and a result does not depend on earlier calls. Whoever writes the problem scales it.
@@ -41,6 +42,7 @@ _SETTINGS: Mapping[str, Any] = {
     "iterative_refinement_reltol": 1e-16,
     "iterative_refinement_abstol": 1e-16,
 }
+_WHOLE = 400
 _SOLVED = str(clarabel.SolverStatus.Solved)
 
 
@@ -113,7 +115,7 @@ class Program:
             self.vector[column : column + value.size] = value.ravel(order="F")
         P, q = self.P.values @ self.vector, self.q @ self.vector
         A, b = -(self.A.values @ self.vector), self.b @ self.vector
-        started, pattern = time.perf_counter(), P != 0.0
+        started, pattern = time.perf_counter(), (P != 0.0) | (self.n <= _WHOLE)
         solver, kept = self.solver, self.kept if self.settings.time_limit == OWN_LIMIT * limit else None
         self.solver = self.kept = None  # a solver that failed is not used again
         known = kept is not None and np.array_equal(pattern, kept)

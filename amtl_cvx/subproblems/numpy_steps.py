@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,18 +87,24 @@ class WeightSystem:
         """H, (T d, T d), tasks stacked."""
         return stacked_hessian(self.blocks, self.K, self.coupling)
 
-    def solve(self, R: Array, *, accuracy: Array) -> tuple[Array, bool]:
-        """V with H V = R up to its `accuracy` in every entry, (T, d) each; whether H was factored for it."""
+    def factor(self) -> Array:
+        """The lower Cholesky factor of H, as `cholesky` gives it."""
+        return cholesky(self.dense())
+
+    def solve(
+        self, R: Array, *, accuracy: Array, factor: Callable[[], Array] | None = None
+    ) -> tuple[Array, bool]:
+        """V with H V = R up to its `accuracy` in every entry, (T, d) each; whether a factor was asked for."""
         if R.size > DENSE_SIZE:
             V, settled = self._conjugate_gradients(R, accuracy)
             if settled or R.size > DENSE_LIMIT:
                 return V, False
-        factor, V = cholesky(self.dense()), np.zeros_like(R)
+        lower, V = (factor or self.factor)(), np.zeros_like(R)
         for _ in range(_CORRECTIONS):
             rest = R - self.product(V)
             if (np.abs(rest) <= accuracy).all():
                 break
-            V = V + solved(factor, rest.ravel()).reshape(R.shape)
+            V = V + solved(lower, rest.ravel()).reshape(R.shape)
         return V, True
 
     def _conjugate_gradients(self, R: Array, accuracy: Array) -> tuple[Array, bool]:
@@ -129,6 +136,12 @@ class WeightSystem:
             previous, gamma = gamma, float((rest * z).sum())
             direction = z + (gamma / previous) * direction
         return near.back(best), False
+
+
+def hessian_factor(point: Point) -> Array:
+    """That of the Hessian of J in W: a small one stays with the point, where the loss is quadratic with B."""
+    system = WeightSystem.at(point)
+    return point.kept("hessian_factor", system.factor) if point.W.size <= DENSE_SIZE else system.factor()
 
 
 def cholesky(H: Array) -> Array:
@@ -206,7 +219,9 @@ def _newton_step(point: Point, part: WeightPart) -> tuple[Array, bool]:
     gradient = part.gradient
     accuracy = 0.3 * _NEWTON_ACCURACY * _sizes(point.tasks, part.misses.size)
     accuracy = np.minimum(accuracy, _STEP_ACCURACY * (float(np.abs(gradient).max()) or 1.0))
-    solution, dense = WeightSystem.at(point).solve(gradient.T, accuracy=accuracy.T)
+    solution, dense = WeightSystem.at(point).solve(
+        gradient.T, accuracy=accuracy.T, factor=lambda: hessian_factor(point)
+    )
     return -solution.T, dense
 
 

@@ -22,7 +22,7 @@ from amtl_cvx.subproblems.coupled import LossModel, joint_step
 from amtl_cvx.subproblems.halfstep import HalfStep
 from amtl_cvx.subproblems.problems import Problems, kept
 from amtl_cvx.subproblems.tangents import lower_towards, prox_minimum
-from amtl_cvx.subproblems.weights import WeightStep, stacked_places
+from amtl_cvx.subproblems.weights import BlockForm, WeightStep
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.weights import WeightPenalty
 
@@ -34,11 +34,11 @@ class PenalisedProblem:
     """The compiled problem of the module essay for T tasks; `unit` is the penalty at rho = 1."""
 
     def __init__(self, unit: WeightPenalty, *, T: int, d: int) -> None:
-        self.T, self.d = T, d
-        self.C, self.G, self.g = cp.Parameter(T * T * d), cp.Parameter(T * d * d), cp.Parameter(T * d)
+        self.T, self.d, self.form = T, d, BlockForm.of(T, d)
+        self.h, self.g = cp.Parameter(self.form.size), cp.Parameter(T * d)
         self.P, self.s = cp.Parameter((d, T), nonneg=True), cp.Parameter(nonneg=True)
         self.w, e, v = cp.Variable(T * d), cp.Variable(), cp.Variable()
-        H = cp.reshape(stacked_places(T, d) @ cp.hstack([self.C, self.G]), (T * d, T * d), order="F")
+        H = cp.reshape(self.form.places(T * d) @ self.h, (T * d, T * d), order="F")
         W = cp.multiply(self.P, cp.reshape(self.w, (d, T), order="F"))
         objective = cp.quad_form(self.w, cp.psd_wrap(H)) - 2.0 * e + self.s * v
         limits = [e == self.g @ self.w, v >= unit.expression(W)]
@@ -54,8 +54,7 @@ class PenalisedProblem:
         unit = 1.0 / np.sqrt(np.einsum("tti->ti", C) + np.einsum("tii->ti", G))
         size = float(np.abs(unit * g).max()) or 1.0
         values = {
-            self.C: (C * unit[:, None, :] * unit[None, :, :]).ravel(),
-            self.G: (G * unit[:, :, None] * unit[:, None, :]).ravel(),
+            self.h: self.form.entries(C, G, unit),
             self.g: (unit * g).ravel() / size,
             self.P: unit.T,
             self.s: np.asarray(omega.rho / size),

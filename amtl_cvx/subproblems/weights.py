@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import cvxpy as cp
 import numpy as np
@@ -21,7 +21,7 @@ from amtl_cvx.subproblems.coupled import Coupled, LossModel, Rows, joint_step, t
 from amtl_cvx.subproblems.halfstep import HalfStep
 from amtl_cvx.subproblems.kinks import kinked_minimum
 from amtl_cvx.subproblems.problems import Problems, kept
-from amtl_cvx.tasks import Array, Task, TaskSet
+from amtl_cvx.tasks import Array, Indices, Task, TaskSet
 from amtl_cvx.weights import WeightPenalty
 
 SPREAD_SIZE = 10**8
@@ -40,21 +40,22 @@ class WeightSolver(Protocol):
 class WeightProblem:
     """The compiled quadratic W-problem for T tasks, w the columns of W stacked.
 
-        min_{w, e}  w'H w - 2 e    subject to    e = g'w
+        min_{w, e}  w'H w + e    subject to    e = -2 g'w
 
-    H has the blocks ``H[t, u] = diag(C[t, u])`` and, in the diagonal, G_t (d, d) on top. The row for e keeps
+    H has the blocks ``H[t, u] = diag(C[t, u])`` and, in the diagonal, G_t (d, d) on top (`BlockForm`): an
+    entry is a parameter once, for the time to compile goes by their number. The row for e keeps
     parameters out of the objective's linear part, which CVXPY compiles to a dense matrix (School: 20 GB), and
     SCS takes no problem without a constraint.
     """
 
     def __init__(self, *, T: int, d: int) -> None:
-        self.T, self.d = T, d
-        self.C, self.G, self.g = cp.Parameter(T * T * d), cp.Parameter(T * d * d), cp.Parameter(T * d)
+        self.T, self.d, self.form = T, d, BlockForm.of(T, d)
+        self.h, self.pull = cp.Parameter(self.form.size), cp.Parameter(T * d)
         self.w = cp.Variable(T * d)
-        H = cp.reshape(stacked_places(T, d) @ cp.hstack([self.C, self.G]), (T * d, T * d), order="F")
+        H = cp.reshape(self.form.places(T * d) @ self.h, (T * d, T * d), order="F")
         e = cp.Variable()
-        objective = cp.quad_form(self.w, cp.psd_wrap(H)) - 2.0 * e
-        problem = cp.Problem(cp.Minimize(objective), [e == self.g @ self.w])
+        objective = cp.quad_form(self.w, cp.psd_wrap(H)) + e
+        problem = cp.Problem(cp.Minimize(objective), [e == self.pull @ self.w])
         self.compiled = Compiled(problem, step="W", what="the W-step")
         self._losses: LossModel | None = None
 
@@ -95,17 +96,16 @@ class WeightProblem:
         g = unit * g
         size = float(np.abs(g).max()) or 1.0
         values = {
-            self.C: (C * unit[:, None, :] * unit[None, :, :]).ravel(),
-            self.G: (G * unit[:, :, None] * unit[:, None, :]).ravel(),
-            self.g: g.ravel() / size,
+            self.h: self.form.entries(C, G, unit),
+            self.pull: -2.0 * g.ravel() / size,
         }
         try:
             solved = self.compiled.solve(values, backend)
         except SolveError:  # curvature 0 on all rows and I - B nearly singular: a damped Newton step
             if step.loss.quadratic:
                 raise
-            damping = _DAMPING * np.einsum("tu,i->tui", np.eye(self.T), np.ones(self.d))
-            values[self.C] = values[self.C] + damping.ravel()
+            damping = _DAMPING * np.broadcast_to(np.eye(self.d), G.shape)
+            values[self.h] = values[self.h] + self.form.entries(np.zeros_like(C), damping, np.ones_like(unit))
             solved = self.compiled.solve(values, backend)
         return HalfStep((size * unit * self.w.value.reshape(self.T, self.d)).T, solved)
 
@@ -239,10 +239,43 @@ def _weight_problem(T: int, d: int, problems: Problems | None) -> WeightProblem:
     return kept(problems).get(("W", T, d), lambda: WeightProblem(T=T, d=d))
 
 
-def stacked_places(T: int, d: int) -> sp.csc_array:
-    """Where C (T, T, d) and G (T, d, d), in C order, stand in H: one column an entry, rows of H by column."""
-    n = T * d
-    t, u, i = np.indices((T, T, d)).reshape(3, -1)
-    s, j, k = np.indices((T, d, d)).reshape(3, -1)
-    rows = np.r_[(u * d + i) * n + t * d + i, (s * d + k) * n + s * d + j]
-    return sp.csc_array((np.ones(len(rows)), (rows, np.arange(len(rows)))), shape=(n * n, len(rows)))
+class BlockForm(NamedTuple):
+    """The entries of a symmetric H (T d, T d) of blocks ``diag(C[t, u])`` and, in the diagonal, G_t on top.
+
+    Each that can differ from 0 once, of H[i, j] and H[j, i] that of j >= i; w is stacked by tasks.
+    """
+
+    pairs: tuple[Indices, Indices]
+    """Tasks t < u."""
+    inner: tuple[Indices, Indices]
+    """Features j <= k."""
+    T: int
+    d: int
+
+    @classmethod
+    def of(cls, T: int, d: int) -> BlockForm:
+        """That of T tasks with d features."""
+        return cls(np.triu_indices(T, 1), np.triu_indices(d), T, d)
+
+    @property
+    def size(self) -> int:
+        """How many there are."""
+        return len(self.pairs[0]) * self.d + len(self.inner[0]) * self.T
+
+    def entries(self, C: Array, G: Array, unit: Array) -> Array:
+        """Those of ``diag(unit) H diag(unit)`` from C (T, T, d), G (T, d, d) and unit (T, d)."""
+        (t, u), (j, k) = self.pairs, self.inner
+        blocks = (G * unit[:, :, None] * unit[:, None, :])[:, j, k]
+        blocks[:, j == k] += np.einsum("tti->ti", C) * unit * unit
+        return np.concatenate([(C[t, u] * unit[t] * unit[u]).ravel(), blocks.ravel()])
+
+    def places(self, n: int) -> sp.csc_array:
+        """Where they stand in H, its columns one below the other: (n n, size) for n = T d."""
+        (t, u), (j, k), count = self.pairs, self.inner, np.arange(self.size)
+        features, tasks = np.arange(self.d), np.arange(self.T)[:, None]
+        first = np.concatenate([(t[:, None] * self.d + features).ravel(), (tasks * self.d + j).ravel()])
+        second = np.concatenate([(u[:, None] * self.d + features).ravel(), (tasks * self.d + k).ravel()])
+        other = first != second
+        rows = np.concatenate([second * n + first, (first * n + second)[other]])
+        columns = np.concatenate([count, count[other]])
+        return sp.csc_array((np.ones(len(rows)), (rows, columns)), shape=(n * n, self.size))
