@@ -22,7 +22,7 @@ from amtl_cvx.commands.settings import (
 from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import suggest_loss
-from amtl_cvx.families import Settings, all_settings, family_named, family_with, settings_of
+from amtl_cvx.families import DEFAULT, Settings, all_settings, family_named, settings_of, settings_with
 from amtl_cvx.families.settings import SHARED
 from amtl_cvx.methods import method_named
 from amtl_cvx.preparation import Preparation
@@ -47,15 +47,17 @@ def stored_problem(arguments: Namespace, stored: StoredRun | None, *, rows: bool
 
     `rows` says whether rows are kept in memory; None where the loss and the family decide.
     """
-    family = family_named(family_with(arguments.method)) if stored is None else stored.family
+    if stored is not None:
+        family = stored.family
+        method_named(arguments.method or family.default_method, family=family.name)
+    else:
+        family = family_named(settings_with(arguments.method).family if arguments.method else DEFAULT)
     table = settings_of(family.name)
-    if arguments.method is not None:
-        method_named(arguments.method, family=family.name)
     _check_options(arguments, table, family=family.name)
     dataset = _data(arguments, stored, rows=rows or (not family.streams or None))
     given = arguments.class_weight or (stored and stored.arguments.get("class_weight")) or NO_CLASS_WEIGHT
     if table is None:
-        assert stored is not None  # `family_with` knows families with a table
+        assert stored is not None  # a method that is found has a table
         preparation = stored.preparation or learn_preparation(_AS_IT_IS, dataset)
         tasks, model = prepared({"class_weight": given}, preparation, dataset.train), stored.model
     else:
