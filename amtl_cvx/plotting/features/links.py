@@ -43,6 +43,7 @@ from amtl_cvx.plotting.canvas import (
 MAX_LINKS = 100
 """How many arrows, the strongest, each half of the picture draws."""
 _STEP, _TALLEST, _LOOSEST, _HEAD = 0.34, 7.5, 2.0, 0.32  # inches
+_READABLE = 4.5  # points
 _HEADINGS = ("tasks give feedback", "features", "tasks use them")
 
 
@@ -114,7 +115,8 @@ class LinksPanel:
     def box(self) -> tuple[float, float]:
         """Half width and half height of a feature."""
         high = min(0.42 * self.tall / self.graph.k, 0.11)
-        return text_width([self.graph.names[-1]], min(BODY, 1.4 * high * POINTS)) / 2 + 0.07, high
+        size = min(BODY, max(1.4 * high * POINTS, _READABLE))
+        return text_width([self.graph.names[-1]], size) / 2 + 0.07, high
 
     @property
     def edge(self) -> float:
@@ -225,8 +227,9 @@ class LinksPanel:
                     linestyle="-" if live else (0, (2.0, 2.0)), zorder=4, gid=f"feature {j}",
                 )
             )  # fmt: skip
-            axes.text(x, y, name, size=size, color=INK if live else MUTED, ha="center",
-                      va="center_baseline", zorder=5)  # fmt: skip
+            if size >= _READABLE or j % 5 == 0:
+                axes.text(x, y, name, size=max(size, _READABLE), color=INK if live else MUTED, ha="center",
+                          va="center_baseline", zorder=5)  # fmt: skip
 
     def _headings(self, axes: Axes) -> None:
         """The names of the columns, above them."""

@@ -129,6 +129,6 @@ class RebuiltPanel:
 
     def _numbers(self, axes: Axes, ends: Array, words: list[str]) -> None:
         axes.set_xlim(0.0, float(ends.max()) or 1.0)
-        for row in range(0, self.graph.k, self.step):
+        for row in range(self.graph.k) if self.step == 1 else ():
             axes.annotate(words[row], (float(ends[row]), row), (3, 0), textcoords="offset points",
                           va="center", size=min(self.font, 7.5), color=MUTED)  # fmt: skip
