@@ -4,9 +4,19 @@ L (d, k) makes the features, S (k, T) is how the tasks use them, A (T, k) what t
 What the package asks of a family is answered in `family`; what J is stands in `model` and `point`.
 """
 
+from amtl_cvx.features.certificate import FeatureCertificate, certify
 from amtl_cvx.features.family import FEATURES, GO_MTL
 from amtl_cvx.features.model import FeatureModel, GoMtlModel
 from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.problem import FeatureProblem
 
-__all__ = ["FEATURES", "GO_MTL", "FeatureModel", "FeaturePoint", "FeatureProblem", "GoMtlModel"]
+__all__ = [
+    "FEATURES",
+    "GO_MTL",
+    "FeatureCertificate",
+    "FeatureModel",
+    "FeaturePoint",
+    "FeatureProblem",
+    "GoMtlModel",
+    "certify",
+]

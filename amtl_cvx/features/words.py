@@ -1,0 +1,200 @@
+"""All sentences of a certificate of shared features: verdict, headline, what is known, every level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from amtl_cvx.certificate.figures import rounded_down, rounded_up
+from amtl_cvx.certificate.levels import DEGENERATE, INTERRUPTED, LEVELS, NEEDS, UNDECIDED, Rung, State
+from amtl_cvx.features.known import FeatureKnown
+
+NO_FEEDBACK = "GO-MTL has no A"
+"""Why a figure of A has no value."""
+
+
+def verdict(found: FeatureKnown) -> str:
+    """One line: level, word and the figures that decide."""
+    if found.level is None:
+        return f"not feasible: A must not be negative, an entry of it is {-found.feasibility:.2g}"
+    gaps = "".join(f", gap_{name} {rounded_up(value)}" for name, value in _gaps(found) if value is not None)
+    proven = "".join(
+        f", {rung.figure}" for rung in rungs(found) if rung.code > "C2" and rung.state == "reached"
+    )
+    passes = "passes" if found.passes else "does not pass"
+    if found.live_features == 0:
+        passes += ": the zero point, nothing is learned"
+    return (
+        f"{found.level} {LEVELS[found.level]}: relative residual {rounded_up(found.relative)}{gaps}, limit"
+        f" {rounded_down(found.limit)}, {_live(found)}{_against_zero(found)}{proven}, tolerance {found.tol:g}"
+        f" ({passes})"
+    )
+
+
+def headline(found: FeatureKnown) -> str:
+    """The verdict in a few words, without claiming more than was shown."""
+    if found.level is None:
+        return "Not feasible: A must not be negative"
+    if found.live_features == 0:
+        return "The zero point: nothing is learned"
+    if not found.passes:
+        return "The certificate does not pass"
+    if found.objective >= found.zero_objective:
+        return "A verified first-order point, no better than the zero point"
+    return "A verified first-order point"
+
+
+def sentences(found: FeatureKnown) -> list[str]:
+    """The certificate in plain words, up to C2; `rungs` goes on from there."""
+    if found.level is None:
+        return [f"{verdict(found)}."]
+    lines = [
+        "The point is judged as a first-order point of the joint objective J; J is not convex, other such"
+        " points can exist, and the zero point always is one.",
+        f"The objective is {found.objective:.6g}; that of the zero point is {found.zero_objective:.6g}.",
+        f"{_live(found)[0].upper()}{_live(found)[1:]}.{_dead(found)}",
+    ]
+    lines += [
+        f"No move of {name} alone can gain more than {rounded_up(value)}."
+        for name, value in _gaps(found)
+        if value is not None
+    ]
+    compared = "at most" if found.relative <= found.tol else "more than"
+    lines += [
+        f"The limit for their sum is {rounded_down(found.limit)}.",
+        f"The first-order residual is {rounded_up(found.relative)} of the size of its terms, {compared} the"
+        f" tolerance {found.tol:g}.",
+        f"What each feature costs in L, E and A balances what it costs in S to {rounded_up(found.balance)}.",
+    ]
+    others = {name: why for name, why in found.reasons.items() if name not in LEVELS and why != NO_FEEDBACK}
+    return [*lines, *(f"{name}: {why}." for name, why in others.items())]
+
+
+def _gaps(found: FeatureKnown) -> list[tuple[str, float | None]]:
+    return [("L", found.gap_L), ("S", found.gap_S), ("A", found.gap_A)]
+
+
+def _live(found: FeatureKnown) -> str:
+    words = "feature is" if found.features == 1 else "features are"
+    return f"{found.live_features} of {found.features} {words} live"
+
+
+def _dead(found: FeatureKnown) -> str:
+    dead = found.features - found.live_features
+    if not dead:
+        return ""
+    one = dead == 1
+    return (
+        f" {dead} {'is' if one else 'are'} dead: no task uses {'it' if one else 'them'}, which meets the"
+        " conditions whatever the data say; another start may have use for more."
+    )
+
+
+def _against_zero(found: FeatureKnown) -> str:
+    above = found.live_features > 0 and found.objective >= found.zero_objective
+    return ", J is not below that of the zero point" if above else ""
+
+
+def rungs(found: FeatureKnown) -> tuple[Rung, ...]:
+    """Every level of the ladder as the certificate sees it, lowest first: six `Rung`."""
+    return tuple(_rung(found, code) for code in LEVELS)
+
+
+def _rung(found: FeatureKnown, code: str) -> Rung:
+    word, reason, (figure, words) = LEVELS[code], found.reasons.get(code), _known(found, code)
+    if found.has(code):
+        return Rung(code, word, "reached", figure, words)
+    if code in found.refused:
+        return Rung(code, word, "cannot be had", "", _sentence(reason))
+    tried = found.has(NEEDS.get(code, "C0"))
+    if code > "C2" and (reason in (None, INTERRUPTED) or not tried):
+        asked = f"Not asked for; certify with level {code} tries it."
+        return Rung(code, word, "not tried", "", _sentence(reason) or asked)
+    if reason is not None:
+        state: State = "cannot tell" if reason.startswith((DEGENERATE, UNDECIDED)) else "not reached"
+        return Rung(code, word, state, figure, _sentence(reason))
+    return Rung(code, word, "not reached", figure, words)
+
+
+def _sentence(reason: str | None) -> str:
+    return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
+
+
+def _known(found: FeatureKnown, code: str) -> tuple[str, str]:
+    """The figure of a level, and the sentence of who reached it."""
+    known: Mapping[str, tuple[str, str]] = {
+        "C0": (f"J {found.objective:.12g}", _evaluated(found)),
+        "C1": (
+            ", ".join(f"gap_{name} {rounded_up(g)}" for name, g in _gaps(found) if g is not None),
+            _partial(found),
+        ),
+        "C2": (f"relative residual {rounded_up(found.relative)}", _first_order(found)),
+        "C3": (_figure("curvature", found.reduced_hessian_min, down=True), _strict(found)),
+        "C4": (_figure("radius", found.proven_radius), _digits(found)),
+        "C5": ("", ""),
+    }
+    return known[code]
+
+
+def _figure(name: str, value: float | None, *, down: bool = False) -> str:
+    return "" if value is None else f"{name} {(rounded_down if down else rounded_up)(value)}"
+
+
+def _evaluated(found: FeatureKnown) -> str:
+    if found.level is None:
+        return _sentence(verdict(found))
+    return f"J, its gradients and residuals are known; {_live(found)}, and J of the zero point is known."
+
+
+def _partial(found: FeatureKnown) -> str:
+    parts = [
+        f"what a move of {name} alone can gain is not known ({_why(found, name)})"
+        if value is None
+        else f"no move of {name} alone can gain more than {rounded_up(value)}"
+        for name, value in _gaps(found)
+        if value is not None or _why(found, name) != NO_FEEDBACK
+    ]
+    return f"{_sentence('; '.join(parts))[:-1]}; the limit for the sum is {rounded_down(found.limit)}."
+
+
+def _why(found: FeatureKnown, name: str) -> str:
+    return found.reasons.get(f"gap_{name}", "not available")
+
+
+def _first_order(found: FeatureKnown) -> str:
+    verb = "hold to" if found.relative <= found.tol else "are violated by"
+    zero = _sentence(found.reasons.get("zero"))
+    return (
+        f"The first-order conditions {verb} {rounded_up(found.relative)} of the size of their terms, the"
+        f" tolerance is {found.tol:g}.{zero and f' {zero}'}"
+    )
+
+
+def _strict(found: FeatureKnown) -> str:
+    curvature = found.reduced_hessian_min
+    if curvature is None:
+        return ""
+    extra = [
+        f", {name} {rounded_down(value)}"
+        for name, value in (
+            ("smallest room of a zero of S or A", found.min_multiplier),
+            ("smallest entry of S or A that is not 0", found.min_entry),
+        )
+        if value is not None and math.isfinite(value)
+    ]
+    dead = ", dead features included" if found.live_features < found.features else ""
+    return (
+        f"A strict local minimum: every small move of L, S and A raises J{dead}. Curvature at least"
+        f" {rounded_down(curvature)} along the {found.free} free entries{''.join(extra)}."
+    )
+
+
+def _digits(found: FeatureKnown) -> str:
+    radius, distance, isolation = found.proven_radius, found.proven_distance, found.proven_isolation
+    if radius is None or distance is None or isolation is None:
+        return ""
+    return (
+        f"Exactly one first-order point with these zeros lies within {rounded_down(isolation)} of the stored"
+        f" one, at most {rounded_up(distance)} away from it; it is known to {rounded_up(radius)}, and it is a"
+        " strict local minimum."
+    )
