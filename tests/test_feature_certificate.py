@@ -12,7 +12,7 @@ from cases import Array
 from feature_points import drawn_problem, first_order, solved
 
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.features import FeatureModel, FeaturePoint, FeatureProblem, GoMtlModel, certify
+from amtl_cvx.features import FEATURES, FeatureModel, FeaturePoint, FeatureProblem, GoMtlModel, certify
 from amtl_cvx.features.certificate import FeatureCertificate, strict_local
 from amtl_cvx.features.second_order import second_order
 from amtl_cvx.tasks import TaskSet
@@ -218,3 +218,12 @@ def test_what_cannot_be_judged_is_refused() -> None:
             certify(point, tol=tol)  # type: ignore[arg-type]
     with pytest.raises(DataError, match="overflows"):
         certify(point.at(L=point.L * 1e200))
+
+
+def test_the_family_knows_residuals_and_what_was_not_judged() -> None:
+    point = first_order()
+    evidence = FEATURES.evidence(point)
+    assert set(evidence.stationarity) == {"L", "S", "A"} and evidence.relative == certify(point).relative
+    found = FEATURES.unjudged(point, kind="joint", tol=1e-8, reason="an interrupt came")
+    assert not found.passes and found.level == "C0" and found.reasons["gap_L"] == "an interrupt came"
+    assert FEATURES.headline(found) == "The certificate does not pass"

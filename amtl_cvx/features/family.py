@@ -15,10 +15,12 @@ from amtl_cvx.bipartite import FeatureGraph
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.families import Evidence, Family, Found, Method
 from amtl_cvx.features import orders
+from amtl_cvx.features.certificate import FeatureCertificate, evaluated
 from amtl_cvx.features.figures import ARRAYS, checked_figures, figures, graph_of
 from amtl_cvx.features.model import FeatureModel, GoMtlModel
 from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.problem import FeatureProblem
+from amtl_cvx.features.residuals import residuals
 from amtl_cvx.features.starts import start_of
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Model
@@ -100,10 +102,14 @@ class FeatureFamily(Family):
         return orders.repair(problem, point, judge=judge)
 
     def evidence(self, point: FeaturePoint) -> Evidence:
-        raise NotImplementedError
+        found = residuals(point)
+        return Evidence(found.stationarity, found.relative)
 
-    def unjudged(self, point: FeaturePoint, *, kind: str, tol: float, reason: str) -> Any:
-        raise NotImplementedError
+    def unjudged(self, point: FeaturePoint, *, kind: str, tol: float, reason: str) -> FeatureCertificate:
+        return replace(evaluated(point, tol=tol, reason=reason), kind=kind)
+
+    def headline(self, certificate: FeatureCertificate) -> str:
+        return certificate.headline()
 
     def fit(self, method: Method, tasks: TaskSet, model: FeatureModel, options: Options) -> Solution:
         solution = method.run(tasks, model, options)
