@@ -57,3 +57,16 @@ def test_starts_are_balanced_and_seeded(k: int) -> None:
         again, other = start_of(problem, "random", seed=1), start_of(problem, "random", seed=2)
         np.testing.assert_array_equal(again.S, random.S)
         assert not np.array_equal(other.S, random.S)
+
+
+def test_where_feedback_must_not_be_negative_every_feature_can_be_given_to() -> None:
+    for seed in range(5):
+        problem = drawn_problem(seed=seed, feedback="nonnegative", d=3, T=3, k=4)
+        for init in ("svd", "random"):
+            point = start_of(problem, init, seed=seed)  # type: ignore[arg-type]
+            free = start_of(drawn_problem(seed=seed, d=3, T=3, k=4), init, seed=seed)  # type: ignore[arg-type]
+            np.testing.assert_allclose(point.W, free.W, atol=1e-13)
+            X = np.vstack([task.X for task in problem.tasks])
+            pull = (X @ point.L).T @ (X @ point.W)
+            assert (pull.max(axis=1) >= np.abs(pull.min(axis=1))).all()
+            np.testing.assert_allclose(np.abs(point.S), np.abs(free.S), atol=1e-14)

@@ -7,7 +7,9 @@ more features than that it has orthonormal columns that are drawn: L S is W all 
 live. Filled up with zeros the rest would be dead for good (dead features are first-order points), with small
 numbers they would die in the first steps, which price them before they are of use.
 
-The scale of each feature is that of the D-step. A begins at 0; `AmtflLinear` takes an A-step from there.
+The scale of each feature is that of the D-step, and A begins at 0. Where A must not be negative, -L_j and
+-S_j are not as good as L_j and S_j: the sign is that with which some task can give to the feature, for which
+z_j'(Z S)_t > 0.
 """
 
 from __future__ import annotations
@@ -37,7 +39,15 @@ def start_of(problem: FeatureProblem, init: Init = "svd", *, seed: int = 0) -> F
     else:
         L, S = rng.normal(size=(len(W), k)), rng.normal(size=(k, W.shape[1]))
         L = L * float(np.linalg.norm(W)) / float(np.linalg.norm(L @ S))
-    return balanced(problem.zero.at(L=L, S=S))
+    point = balanced(problem.zero.at(L=L, S=S))
+    return point if problem.model.signed else _turned(point)
+
+
+def _turned(point: FeaturePoint) -> FeaturePoint:
+    """With the sign of each feature for which z_j'(Z S)_t is the larger at its largest."""
+    pull = point.Z.T @ (point.Z @ point.S)
+    sign = np.where(pull.max(axis=1) >= -pull.min(axis=1), 1.0, -1.0)
+    return point.at(L=point.L * sign, S=point.S * sign[:, None])
 
 
 def factors(W: Array, k: int, *, rng: np.random.Generator) -> tuple[Array, Array]:
