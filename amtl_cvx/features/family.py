@@ -16,12 +16,14 @@ from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.families import Evidence, Family, Found, Method
 from amtl_cvx.features import orders
 from amtl_cvx.features.certificate import FeatureCertificate, evaluated
+from amtl_cvx.features.climbing import climb_features
 from amtl_cvx.features.figures import ARRAYS, checked_figures, figures, graph_of
 from amtl_cvx.features.model import FeatureModel, GoMtlModel
 from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.problem import FeatureProblem
 from amtl_cvx.features.residuals import residuals
 from amtl_cvx.features.starts import start_of
+from amtl_cvx.ladder import Climb
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Model
 from amtl_cvx.scoring import AT_DECAY
@@ -107,6 +109,24 @@ class FeatureFamily(Family):
 
     def unjudged(self, point: FeaturePoint, *, kind: str, tol: float, reason: str) -> FeatureCertificate:
         return replace(evaluated(point, tol=tol, reason=reason), kind=kind)
+
+    def climb(
+        self,
+        certificate: FeatureCertificate,
+        problem: FeatureProblem,
+        blocks: Mapping[str, Array],
+        *,
+        level: str,
+        limit: float,
+        digits: int = 40,
+        proof: dict[str, Any] | None = None,
+        observe: Callable[[str], None] | None = None,
+    ) -> Climb:
+        if proof is not None:
+            raise DataError(f"{self.name} has no level C5, of which a proof could be: leave the proof out")
+        return climb_features(
+            certificate, problem.at(**blocks), level=level, limit=limit, digits=digits, observe=observe
+        )
 
     def headline(self, certificate: FeatureCertificate) -> str:
         return certificate.headline()

@@ -89,7 +89,7 @@ class FeatureKnown:
     )
     proven_isolation: float | None = row(
         DIGITS,
-        "there is no other first-order point with these zeros within this distance of L, S and A",
+        "there is no other first-order point within this distance of L, S and A",
         "L, S and A",
         default=None,
         holds="at least",

@@ -194,7 +194,7 @@ def _digits(found: FeatureKnown) -> str:
     if radius is None or distance is None or isolation is None:
         return ""
     return (
-        f"Exactly one first-order point with these zeros lies within {rounded_down(isolation)} of the stored"
+        f"Exactly one first-order point lies within {rounded_down(isolation)} of the stored"
         f" one, at most {rounded_up(distance)} away from it; it is known to {rounded_up(radius)}, and it is a"
         " strict local minimum."
     )
