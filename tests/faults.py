@@ -845,6 +845,15 @@ FEATURES_SHOWN = (
     Fault("any two numbers are a pixel", "plotting.features.raster:raster_of", "_PIXEL.fullmatch", "re.compile(r'[^0-9]*([0-9]+)_([0-9]+)|(a)(b)').fullmatch", c.pixels_stand_where_their_names_say),
 )  # fmt: skip
 
+JOINT_STEPS = (
+    Fault("feedback and use do not cross", "features.curvature:_rates", "point.model.alpha * ", "0.0 * ", c.second_derivatives_are_differences_of_slopes),
+    Fault("curvature of features without M'", "features.curvature:_of_L", "M @ M.T", "M", c.second_derivatives_are_differences_of_slopes),
+    Fault("curvature of S for every pair of tasks", "features.curvature:_of_S", "SS[:, same, :, same] += curvature", "SS[:, same, :, same[::-1]] += curvature", c.second_derivatives_are_differences_of_slopes),
+    Fault("feedback that starts the wrong way", "features.curvature:feedback_signs", "-np.sign(point.gradient_A)", "np.sign(point.gradient_A)", c.joint_steps_end_at_the_known_point),
+    Fault("feedback moves at no price", "features.newton:_Model.at", "A_signs * point.gradient_A + price", "A_signs * point.gradient_A", c.joint_steps_end_at_the_known_point),
+    Fault("every end is convergence", "features.newton:_ended", "residuals(point).relative <= tol", "True", c.joint_steps_end_at_the_known_point),
+)  # fmt: skip
+
 FAULTS = (
     *ESTIMATORS,
     *POOL,
@@ -865,6 +874,7 @@ FAULTS = (
     *FIGURES,
     *FEATURES_SHOWN,
     *SETTINGS,
+    *JOINT_STEPS,
 )
 """Every planted fault of the verifier."""
 CHECKS = tuple(dict.fromkeys(fault.caught_by for fault in FAULTS))

@@ -112,6 +112,10 @@ from checks.feature_pages import (
     orders_of_features_keep_J,
     pixels_stand_where_their_names_say,
 )
+from checks.feature_steps import (
+    joint_steps_end_at_the_known_point,
+    second_derivatives_are_differences_of_slopes,
+)
 from checks.forgeries import checker_rejects_forgeries, forgeries
 from checks.gains import (
     a_value_of_rounding_is_no_loss,
@@ -317,6 +321,7 @@ __all__ = [
     "hessian_is_differences_of_the_gradient",
     "inertia_is_that_of_the_eigenvalues",
     "infeasible_points_have_no_level",
+    "joint_steps_end_at_the_known_point",
     "judged_gains_are_bounds",
     "judged_gains_have_room_for_rounding",
     "judged_gaps_have_room_for_rounding",
@@ -382,6 +387,7 @@ __all__ = [
     "scaled_polynomial_is_J",
     "schur_form_has_the_verdicts_of_the_matrix",
     "schur_form_is_that_of_the_matrix",
+    "second_derivatives_are_differences_of_slopes",
     "second_order_of_every_penalty_is_that_of_J",
     "settings_are_of_their_family",
     "single_task_points_have_no_edges",
