@@ -17,10 +17,11 @@ from feature_oracle import Oracle
 from test_feature_pages import amtfl, data, solved
 
 import amtl_cvx
+from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.families import family_named, family_of
 from amtl_cvx.families.base import Found
-from amtl_cvx.features import FEATURES, GO_MTL, FeatureProblem
+from amtl_cvx.features import FEATURES, GO_MTL, FeatureProblem, certify
 from amtl_cvx.runfolder import read_run, save
 from amtl_cvx.tasks import TaskSet
 
@@ -196,6 +197,29 @@ def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty folder, and runs without pictures."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("amtl_cvx.runfolder.folder.write_pictures", lambda *_: None)
+
+
+def test_what_is_missed_is_said_by_name() -> None:
+    """A drawn point, the zero point, and A below 0 where it must not be."""
+    problem = drawn_problem()
+    point = drawn_point(problem)
+    found = certify(point)
+    said = FEATURES.shortfall(found)
+    assert f"the relative residual is {found.relative:.1e}, its limit 1e-08" in said
+    for name in "LSA":
+        assert f"of {name} {rounded_up(getattr(found, f'gap_{name}'))}" in said
+    cure = FEATURES.advice(found, problem.model, point.blocks)
+    assert "loss squared, mean, 3 features, mu 0.1, decay 0.05, alpha 0.3, gamma 0.02 in total" in cure
+    go = without_feedback(problem)
+    alone = certify(drawn_point(go))
+    assert "of A" not in GO_MTL.shortfall(alone) and "alpha" not in GO_MTL.advice(alone, go.model, {})
+    zero = certify(problem.zero)
+    assert "no feature is live" in FEATURES.shortfall(zero)
+    assert "smaller --mu" in FEATURES.advice(zero, problem.model, problem.zero.blocks)
+    held = drawn_problem(feedback="nonnegative")
+    below = certify(held.at(**point.blocks))
+    assert f"an entry of it is {point.A.min():.3g}" in FEATURES.shortfall(below)
+    assert "clip A at 0" in FEATURES.advice(below, held.model, point.blocks)
 
 
 def test_a_model_in_words() -> None:

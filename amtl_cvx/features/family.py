@@ -14,7 +14,7 @@ from amtl_cvx.arrays import Array, Indices, in_named_order, numbers
 from amtl_cvx.bipartite import FeatureGraph
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.families import Evidence, Family, Found, Method
-from amtl_cvx.features import orders
+from amtl_cvx.features import advice, orders
 from amtl_cvx.features.certificate import FeatureCertificate, evaluated
 from amtl_cvx.features.climbing import climb_features
 from amtl_cvx.features.figures import ARRAYS, checked_figures, figures, graph_of
@@ -131,6 +131,14 @@ class FeatureFamily(Family):
     def headline(self, certificate: FeatureCertificate) -> str:
         return certificate.headline()
 
+    def shortfall(self, certificate: FeatureCertificate) -> str:
+        return advice.shortfall(certificate)
+
+    def advice(
+        self, certificate: FeatureCertificate, model: FeatureModel, blocks: Mapping[str, Array]
+    ) -> str:
+        return advice.advice(certificate, model)
+
     def fit(self, method: Method, tasks: TaskSet, model: FeatureModel, options: Options) -> Solution:
         solution = method.run(tasks, model, options)
         known = figures(FeatureProblem(tasks, model).at(**solution.blocks))
@@ -233,8 +241,8 @@ class FeatureFamily(Family):
         return sections(solution, self.graph(solution))
 
     def tiles(self, solution: Solution) -> Sequence[tuple[str, str]]:
-        graph, certificate = self.graph(solution), cast(Any, solution.certificate)
-        zero: float = certificate.zero_objective
+        graph, certificate = self.graph(solution), cast(FeatureCertificate, solution.certificate)
+        zero = certificate.zero_objective
         below = zero - solution.objective
         tiles = [
             ("live learned features", f"{int(graph.live.sum())} of {graph.k}"),
