@@ -48,7 +48,11 @@ def solved(problem: FeatureProblem, *, start: int = 1) -> FeaturePoint:
     return problem.at(**{name: blocks[name] for name in problem.model.blocks})
 
 
-@cache
 def first_order(loss: str = "squared", *, start: int = 1, **options: Any) -> FeaturePoint:
-    """`solved` of `drawn_problem`, once."""
+    """`solved` of `drawn_problem`: found once, and a new point, which has kept nothing, every time."""
+    return drawn_problem(loss, **options).at(**_first_order(loss, start=start, **options).blocks)
+
+
+@cache
+def _first_order(loss: str, *, start: int, **options: Any) -> FeaturePoint:
     return solved(drawn_problem(loss, **options), start=start)

@@ -13,6 +13,7 @@ from feature_points import drawn_problem, first_order, solved
 
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.features import FEATURES, FeatureModel, FeaturePoint, FeatureProblem, GoMtlModel, certify
+from amtl_cvx.features.balance import balanced
 from amtl_cvx.features.certificate import FeatureCertificate, strict_local
 from amtl_cvx.features.second_order import second_order
 from amtl_cvx.tasks import TaskSet
@@ -57,6 +58,18 @@ def test_first_order_points_pass_and_are_strict_local_minima(options: dict[str, 
     )
     assert (found.gap_A is None) is (found.relative_A is None) is ("go_mtl" in options)
     assert "passes" in found.verdict() and "features are live" in found.verdict()
+
+
+@pytest.mark.parametrize("options", POINTS, ids=str)
+def test_the_scale_of_a_feature_has_nothing_left_to_do(options: dict[str, Any]) -> None:
+    """At a certified point the D-step is neutral; with another scale it is not, nor is that certified."""
+    point = first_order(**options)
+    assert certify(point).passes and balanced(point) is point
+    d = np.array([1.0 + 1e-4, *[1.0] * (len(point.S) - 1)])
+    blocks = {"L": point.L * d, "S": point.S / d[:, None], "A": point.A * d}
+    other = point.at(**{name: blocks[name] for name in point.blocks})
+    if point.S[0].any():
+        assert not certify(other).passes and balanced(other).objective < other.objective
 
 
 @pytest.mark.parametrize("options", POINTS, ids=str)

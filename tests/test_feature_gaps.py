@@ -45,7 +45,7 @@ def gained(name: str, point: FeaturePoint) -> float:
     J = sum(terms) + sum(price[t] * given[t] for t in range(T)) + model.mu * cp.sum(cp.abs(S))
     J += problem.gamma * cp.sum_squares(X @ L - X @ L @ S @ A) + model.decay * cp.sum_squares(L)
     signs = [variable >= 0] if name == "A" and not model.signed else []
-    accuracy = {"tol_gap_abs": 1e-11, "tol_gap_rel": 1e-11, "tol_feas": 1e-11}
+    accuracy = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9)
     return point.objective - float(cp.Problem(cp.Minimize(J), signs).solve("CLARABEL", **accuracy))
 
 
