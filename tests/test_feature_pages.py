@@ -221,7 +221,7 @@ def test_images_need_a_shape_that_somebody_says(run: Run, tmp_path: Path) -> Non
 
 def test_a_solution_is_told_in_a_line_and_drawn_in_a_notebook() -> None:
     solution = solved()
-    assert solution.family.summary(solution) == solution.family.graph(solution).describe()  # type: ignore[attr-defined]
+    assert solution.family.summary(solution) == solution.family.learned(solution).describe()  # type: ignore[attr-defined]
     png = solution.family.png(solution)
     assert png is not None and png.startswith(b"\x89PNG")
     words = solution.family.model_words(solution.model)

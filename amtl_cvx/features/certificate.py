@@ -77,8 +77,8 @@ class FeatureCertificate(FeatureKnown):
     >>> found = certify(problem.at(L=[[1.0]], S=[[1.0]]))  # (l s - 2)^2 + |s| + l^2 / 2
     >>> found.level, found.passes, found.live_features, found.zero_objective
     ('C0', False, 1, 4.0)
-    >>> certify(problem.zero).reasons["zero"][:31]
-    'this is the zero point, at whic'
+    >>> certify(problem.zero).reasons["zero"][:41]
+    'no task uses a feature, as at the zero po'
     """
 
     def _repr_html_(self) -> str:

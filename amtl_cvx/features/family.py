@@ -170,7 +170,7 @@ class FeatureFamily(Family):
         floor = f", price floor {model.price_floor:.4g}" if model.price_floor else ""
         return f"{said}{floor}{', labelled rows reconstructed' if model.reconstruct == 'labelled' else ''}"
 
-    def graph(self, solution: Solution) -> FeatureGraph:
+    def learned(self, solution: Solution) -> FeatureGraph:
         """Tasks and learned features with the arrows between them."""
         return graph_of(
             solution.blocks,
@@ -181,21 +181,21 @@ class FeatureFamily(Family):
         )
 
     def summary(self, solution: Solution) -> str:
-        return self.graph(solution).describe()
+        return self.learned(solution).describe()
 
     def png(self, solution: Solution) -> bytes:
         from amtl_cvx.plotting import write_png
         from amtl_cvx.plotting.features import feature_figure
 
         file = io.BytesIO()
-        write_png(feature_figure(self.graph(solution)), file, dpi=100)
+        write_png(feature_figure(self.learned(solution)), file, dpi=100)
         return file.getvalue()
 
     def pictures(self, solution: Solution, *, title: str) -> Mapping[str, Callable[[Path], None]]:
         from amtl_cvx.plotting import write_png
         from amtl_cvx.plotting.features import feature_figure, feature_images, raster_of
 
-        graph, raster = self.graph(solution), raster_of(solution.feature_names)
+        graph, raster = self.learned(solution), raster_of(solution.feature_names)
         found: dict[str, Callable[[Path], None]] = {
             "features.png": lambda path: write_png(feature_figure(graph, title=title), path),
             "features.graphml": lambda path: graph.write_graphml(path),
@@ -238,10 +238,10 @@ class FeatureFamily(Family):
     def sections(self, solution: Solution, *, truth: Any = None) -> Mapping[str, str]:
         from amtl_cvx.features.pages import sections  # matplotlib
 
-        return sections(solution, self.graph(solution))
+        return sections(solution, self.learned(solution))
 
     def tiles(self, solution: Solution) -> Sequence[tuple[str, str]]:
-        graph, certificate = self.graph(solution), cast(FeatureCertificate, solution.certificate)
+        graph, certificate = self.learned(solution), cast(FeatureCertificate, solution.certificate)
         zero = certificate.zero_objective
         below = zero - solution.objective
         tiles = [

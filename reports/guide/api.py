@@ -32,6 +32,8 @@ FURTHER = {
     "amtl_cvx.experiment": ("Job", "fit_many", "choose", "mu_max"),
     "amtl_cvx.parallel": ("workers",),
     "amtl_cvx.estimators": ("AMTLRegressor", "AMTLClassifier"),
+    "amtl_cvx.features": ("FeatureProblem", "FeatureCertificate", "certify"),
+    "amtl_cvx.bipartite": ("FeatureGraph",),
     "amtl_cvx.data": ("ChunkedRows", "factor", "evaluate", "read_features", "read_point", "export"),
 }
 """Names that the guide imports from their modules."""
