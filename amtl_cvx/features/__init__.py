@@ -6,6 +6,7 @@ What the package asks of a family is answered in `family`; what J is stands in `
 
 from amtl_cvx.features.certificate import FeatureCertificate, certify
 from amtl_cvx.features.family import FEATURES, GO_MTL
+from amtl_cvx.features.methods import AmtflLinear, GoMtl
 from amtl_cvx.features.model import FeatureModel, GoMtlModel
 from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.problem import FeatureProblem
@@ -13,10 +14,12 @@ from amtl_cvx.features.problem import FeatureProblem
 __all__ = [
     "FEATURES",
     "GO_MTL",
+    "AmtflLinear",
     "FeatureCertificate",
     "FeatureModel",
     "FeaturePoint",
     "FeatureProblem",
+    "GoMtl",
     "GoMtlModel",
     "certify",
 ]

@@ -18,6 +18,7 @@ from amtl_cvx.features import advice, orders
 from amtl_cvx.features.certificate import FeatureCertificate, evaluated
 from amtl_cvx.features.climbing import climb_features
 from amtl_cvx.features.figures import ARRAYS, checked_figures, figures, graph_of
+from amtl_cvx.features.methods import AmtflLinear, GoMtl
 from amtl_cvx.features.model import FeatureModel, GoMtlModel
 from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.problem import FeatureProblem
@@ -47,7 +48,7 @@ class FeatureFamily(Family):
     places = ("columns of S and rows of A", "rows of L")
     further = ARRAYS
     predictors_named = "W = L S"
-    methods: ClassVar[Mapping[str, type[Method]]] = {}
+    methods: ClassVar[Mapping[str, type[Method]]] = {AmtflLinear.name: AmtflLinear}
     model: ClassVar[type[FeatureModel]] = FeatureModel
 
     def model_from(self, stored: Mapping[str, Any]) -> FeatureModel:
@@ -266,6 +267,7 @@ class GoMtlFamily(FeatureFamily):
     name = "go-mtl"
     pooled = False
     blocks = GoMtlModel.blocks
+    methods: ClassVar[Mapping[str, type[Method]]] = {GoMtl.name: GoMtl}
     places = ("columns of S", "rows of L")
     model = GoMtlModel
 

@@ -229,7 +229,7 @@ def gap_A(point: FeaturePoint) -> Gap:
     pull, length = H.T @ outside, np.linalg.norm(outside, axis=0)
     room = noise * np.outer(size.H, length)
     slope = 2.0 * gamma * ((np.abs(pull) if point.model.signed else pull) + room)
-    with np.errstate(divide="ignore", over="ignore"):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # 0 / 0 is not asked
         tops = np.where((slope > 0.0) & ~free[:, None], low[:, None] / slope, np.inf).min(axis=0)
     along = np.einsum("rj,rj->j", outside, point.Z)
     best = np.divide(along, length**2, out=np.zeros_like(length), where=length > off)
