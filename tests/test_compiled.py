@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import cvxpy as cp
 import numpy as np
@@ -11,16 +12,19 @@ from cases import (
     random_tasks,
     random_transfer,
 )
-from cvxpy.reductions.solvers.solving_chain import SolvingChain
+from cvxpy.reductions.dcp2cone.cone_matrix_stuffing import ConeMatrixStuffing
 from step_cases import both_losses, correlated
 
 from amtl_cvx.problem import Problem, make_model
+from amtl_cvx.solvers import compiled as compiled_problems
 from amtl_cvx.subproblems import (
     TaskWeightStep,
     WeightStep,
     compile_transfer_step,
     weights,
 )
+from amtl_cvx.subproblems.transfer import ColumnProblem
+from amtl_cvx.subproblems.weights import WeightProblem
 
 
 @both_losses
@@ -29,13 +33,13 @@ def test_a_step_is_compiled_once(
 ) -> None:
     tasks = random_tasks(rng, loss=loss)
     compiled = []
-    original = SolvingChain.apply
+    original = ConeMatrixStuffing.apply
 
-    def counted(self: SolvingChain, problem: cp.Problem, *rest: object) -> object:
+    def counted(self: ConeMatrixStuffing, problem: cp.Problem) -> object:
         compiled.append(problem)
-        return original(self, problem, *rest)
+        return original(self, problem)
 
-    monkeypatch.setattr(SolvingChain, "apply", counted)
+    monkeypatch.setattr(ConeMatrixStuffing, "apply", counted)
     model = make_model(loss=loss, mu=0.05, coupling=0.7)
     steps = [
         WeightStep.compile(tasks, model),
@@ -93,3 +97,44 @@ def test_a_step_takes_the_rows_and_the_loss_that_it_is_given(
         for tasks, model in ((first, mean), (second, mean), (first, total)):
             W = step.solve(Problem(tasks, model).at(np.zeros((6, 2)), B)).value
             assert np.abs(model.gradient_W(tasks, W, B)).max() <= 1e-9
+
+
+@pytest.mark.parametrize("given", ["joint", "one task", "whole", "columns", "columns of few rows"])
+def test_the_data_of_a_quadratic_program_are_those_of_cvxpys_own_door(given: str) -> None:
+    problem = {
+        "joint": lambda: WeightProblem(T=3, d=2),
+        "one task": lambda: WeightProblem(T=1, d=2),
+        "whole": lambda: ColumnProblem(T=4, single=False),
+        "columns": lambda: ColumnProblem(T=4, single=True),
+        "columns of few rows": lambda: ColumnProblem(T=9, single=True, rows=3),
+    }[given]().compiled.problem
+    found = compiled_problems.quadratic_data(problem)
+    for parameter in problem.parameters():
+        parameter.value = np.ones(parameter.shape)
+    expected = compiled_problems.cone_data(problem)
+    for name in ("P", "q", "A"):
+        mine, theirs = getattr(found, name), getattr(expected, name)
+        assert mine.shape == theirs.shape and abs(mine - theirs).max() <= 0.0
+    assert [getattr(found.cone_dims, cone) for cone in ("zero", "nonneg", "exp", "soc", "psd")] == [
+        getattr(expected.cone_dims, cone) for cone in ("zero", "nonneg", "exp", "soc", "psd")
+    ]
+    assert found.param_id_to_col == expected.param_id_to_col
+    for variable in problem.variables():
+        assert found.var_id_to_col[variable.id] == expected.var_id_to_col[variable.id]
+
+
+@pytest.mark.parametrize("step", ["W", "B"])
+def test_a_quadratic_program_that_cvxpy_changed_goes_by_its_own_door(
+    step: str, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tasks, model = random_tasks(rng), make_model(mu=0.05, coupling=0.7)
+    W, B = correlated(rng, 6, 4), random_transfer(rng, 4)
+    make = WeightStep.compile if step == "W" else compile_transfer_step
+    expected = make(tasks, model).solve(Problem(tasks, model).at(W, B)).value
+
+    def other(problem: cp.Problem) -> Any:
+        raise AttributeError("reduced_P")
+
+    monkeypatch.setattr(compiled_problems, "quadratic_data", other)
+    found = make(tasks, model).solve(Problem(tasks, model).at(W, B))
+    assert found.solved.solver == "CLARABEL" and np.array_equal(found.value, expected)

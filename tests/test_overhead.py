@@ -11,7 +11,7 @@ import cvxpy as cp
 import numpy as np
 import pytest
 from cases import LOSS_CASES, TOLERANCE, Array, loss_id, random_tasks, random_transfer, tasks_for
-from cvxpy.reductions.solvers.solving_chain import SolvingChain
+from cvxpy.reductions.dcp2cone.cone_matrix_stuffing import ConeMatrixStuffing
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV
 
@@ -23,6 +23,7 @@ from amtl_cvx.experiment import choose
 from amtl_cvx.losses import Loss
 from amtl_cvx.problem import Problem, make_model
 from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved, solving
+from amtl_cvx.solvers import compiled as compiled_problems
 from amtl_cvx.solvers.program import Answer, Program
 from amtl_cvx.subproblems import Problems, TaskWeightStep, WeightStep, compile_transfer_step
 from amtl_cvx.tasks import TaskSet
@@ -36,13 +37,13 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 def compiled(monkeypatch: pytest.MonkeyPatch) -> list[cp.Problem]:
     """Every problem that CVXPY compiles."""
     found: list[cp.Problem] = []
-    original = SolvingChain.apply
+    original = ConeMatrixStuffing.apply
 
-    def counted(self: SolvingChain, problem: cp.Problem, *rest: object) -> object:
+    def counted(self: ConeMatrixStuffing, problem: cp.Problem) -> object:
         found.append(problem)
-        return original(self, problem, *rest)
+        return original(self, problem)
 
-    monkeypatch.setattr(SolvingChain, "apply", counted)
+    monkeypatch.setattr(ConeMatrixStuffing, "apply", counted)
     return found
 
 
@@ -84,13 +85,15 @@ def test_two_problems_are_compiled_in_a_fit_however_many_rounds(
 def test_cvxpy_is_asked_for_problem_data_once_a_problem(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked, original = [], cp.Problem.get_problem_data
+    asked = []
+    for place, name in ((cp.Problem, "get_problem_data"), (compiled_problems, "quadratic_data")):
+        original = getattr(place, name)
 
-    def counted(self: cp.Problem, *rest: Any, **settings: Any) -> Any:
-        asked.append(self)
-        return original(self, *rest, **settings)
+        def counted(self: cp.Problem, *rest: Any, original: Any = original, **settings: Any) -> Any:
+            asked.append(self)
+            return original(self, *rest, **settings)
 
-    monkeypatch.setattr(cp.Problem, "get_problem_data", counted)
+        monkeypatch.setattr(place, name, counted)
     fit(random_tasks(rng), make_model(mu=0.05, coupling=0.7), options=quick())
     assert len(asked) == 2
 

@@ -70,7 +70,7 @@ class ColumnProblem:
             self.data = cp.Parameter((rows, T - 1))
             quadratic = cp.sum_squares(self.data @ self.b)
         problem = cp.Problem(cp.Minimize(quadratic + self.q @ self.b), [self.b >= 0])
-        self.compiled = Compiled(problem, step="B", what="the B-step by columns")
+        self.compiled = Compiled(problem, step="B", what="the B-step by columns", quadratic=True)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,7 @@ class WeightProblem:
         e = cp.Variable()
         objective = cp.quad_form(self.w, cp.psd_wrap(H)) + e
         problem = cp.Problem(cp.Minimize(objective), [e == self.pull @ self.w])
-        self.compiled = Compiled(problem, step="W", what="the W-step")
+        self.compiled = Compiled(problem, step="W", what="the W-step", quadratic=True)
         self._losses: LossModel | None = None
 
     def minimise(self, step: Coupled, start: Array, backend: Backend) -> HalfStep:

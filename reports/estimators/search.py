@@ -21,7 +21,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 import cvxpy as cp  # noqa: E402
 import numpy as np  # noqa: E402
-from cvxpy.reductions.solvers.solving_chain import SolvingChain  # noqa: E402
+from cvxpy.reductions.dcp2cone.cone_matrix_stuffing import ConeMatrixStuffing  # noqa: E402
 from joblib.externals.loky import get_reusable_executor  # noqa: E402
 from sklearn.datasets import load_digits  # noqa: E402
 from sklearn.exceptions import ConvergenceWarning  # noqa: E402
@@ -68,17 +68,17 @@ def searched(n_jobs: int | None) -> Searched:
 
 def counted() -> tuple[Searched, int]:
     """The search in this process, and the problems that CVXPY compiled in it."""
-    compiled, original = list[cp.Problem](), SolvingChain.apply
+    compiled, original = list[cp.Problem](), ConeMatrixStuffing.apply
 
-    def apply(chain: SolvingChain, problem: cp.Problem, *rest: object) -> object:
+    def apply(step: ConeMatrixStuffing, problem: cp.Problem) -> object:
         compiled.append(problem)
-        return original(chain, problem, *rest)
+        return original(step, problem)
 
-    SolvingChain.apply = apply
+    ConeMatrixStuffing.apply = apply
     try:
         return searched(None), len(compiled)
     finally:
-        SolvingChain.apply = original
+        ConeMatrixStuffing.apply = original
 
 
 def page(two: Searched, one: Searched, compiled: int) -> str:
