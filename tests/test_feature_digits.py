@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from checks.feature_digits import WRONG, changed, check_digits, saddle
 from feature_instances import proven, rounded, solved
-from feature_oracle import Blocks, Oracle
+from feature_oracle import MANY, Blocks, Oracle
 
 from amtl_cvx import TaskSet
 from amtl_cvx.errors import NotCertifiable
@@ -134,3 +134,17 @@ def test_feedback_without_a_price_is_not_unique() -> None:
     assert Oracle.of(free.tasks, model).residual(*at) < 1e-10
     with pytest.raises(NotCertifiable, match="singular"):
         prove_features(rounded(free, at))
+
+
+def test_feedback_without_a_price_is_proved_where_it_is_unique() -> None:
+    """alpha = 0, one task: L and S are those of GO-MTL, A = (1 / s, 0); a dead feature has its part of A."""
+    X, y = [np.array([[1.0, 0.5], [0.0, 1.0], [1.0, -1.0]])], [np.array([1.0, 0.5, 0.25])]
+    plain = Oracle(X=X, y=y, k=1, mu=0.1, decay=0.05)
+    L, S, _ = plain.first_order_point(1)
+    model = FeatureModel(features=2, mu=0.1, decay=0.05, gamma=0.5)
+    at = Blocks(np.pad(L, [(0, 0), (0, 1)]), np.pad(S, [(0, 1), (0, 0)]), np.array([[1 / S[0, 0], 0.0]]))
+    stored = rounded(FeatureProblem(TaskSet.from_arrays(X, y), model), at)
+    found = prove_features(stored)
+    assert found.strict_local_min and found.live == (0,) and found.unknowns == 7
+    assert abs(MANY.mpf(found.A[0][0]) - 1 / S[0, 0]) < MANY.mpf(10) ** -38 and float(found.A[0][1]) == 0.0
+    assert abs(MANY.mpf(found.objective) - plain.objective(L, S, 0 * S.T)) < MANY.mpf(10) ** -38

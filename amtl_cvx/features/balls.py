@@ -15,7 +15,8 @@ e_t = c_t (1 + alpha ||a_t||_1), p_t = alpha (c_t l_t + f_t) and column t of GW 
     dG_A = -2 gamma (dW'K + W'dK)  + alpha c_t (grad L_t'dw_t) tau_t
 
 A feature whose L_j, S_j and A_j are all 0 is dead: where S_j and A_j are, its equations are
-2 (gamma G + decay I) L_j = 0 and nothing else depends on L_j. GO-MTL has no A.
+2 (gamma G + decay I) L_j = 0 and nothing else depends on L_j. Where feedback has no price (alpha = 0) and any
+sign, all of A is free, and L with it. GO-MTL has no A.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from amtl_cvx.features.problem import FeatureProblem
 
 
 class Entry(NamedTuple):
-    """A free entry of S or A: its place and its sign."""
+    """A free entry of S or A: its place and its sign, 0 for one that may have any."""
 
     row: int
     column: int
@@ -78,8 +79,7 @@ class FeatureSystem:
         counts = [arb(exact_count(task)) for task in tasks]
         mean = sum(counts, arb(0)) / self.T
         self.floor = [arb(model.price_floor) / (count / mean).sqrt() for count in counts]
-        self.live = np.flatnonzero(point.live).tolist()
-        self.S, self.A = _entries(point.S), _entries(point.A) if self.feedback else []
+        self.live, self.S, self.A = free_entries(point)
         self.tau = arb_mat(self.T, self.k)
         for t, j, sign in self.A:
             self.tau[t, j] = sign
@@ -188,7 +188,7 @@ class FeatureSystem:
         """The free entries of S and A times their signs, with their names."""
         at = self.arrays(x)
         yield from ((self.name("S", j, t), at.S[j, t] * sign) for j, t, sign in self.S)
-        yield from ((self.name("A", j, t), at.A[t, j] * sign) for t, j, sign in self.A)
+        yield from ((self.name("A", j, t), at.A[t, j] * sign) for t, j, sign in self.A if sign)
 
     def name(self, block: str, j: int, t: int) -> str:
         """An entry in words."""
@@ -249,6 +249,18 @@ class FeatureSystem:
             *(G.S[j, t] for j, t, _ in self.S),
             *(G.A[t, j] for t, j, _ in self.A),
         ]
+
+
+def free_entries(point: FeaturePoint) -> tuple[list[int], list[Entry], list[Entry]]:
+    """The live features, the free entries of S and those of A; all features, all of A where it is free.
+
+    An entry of A without a price may have any sign, which is 0 here.
+    """
+    model, (k, T) = point.model, point.S.shape
+    if model.has_feedback and model.signed and model.alpha == 0.0:
+        return list(range(k)), _entries(point.S), [Entry(t, j, 0) for t in range(T) for j in range(k)]
+    given = _entries(point.A) if model.has_feedback else []
+    return np.flatnonzero(point.live).tolist(), _entries(point.S), given
 
 
 def _reconstruction(problem: FeatureProblem) -> tuple[arb, arb_mat]:

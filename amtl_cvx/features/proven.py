@@ -27,6 +27,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
+import numpy as np
 from flint import arb, arb_mat, ctx
 
 from amtl_cvx.digits.boxes import GUARD, Boxes, decided, distance
@@ -36,7 +37,7 @@ from amtl_cvx.digits.losses import PIECEWISE
 from amtl_cvx.digits.proof import check_rows, check_size, finite
 from amtl_cvx.digits.rows import positive, row_distance
 from amtl_cvx.errors import NotCertifiable
-from amtl_cvx.features.balls import FeatureSystem
+from amtl_cvx.features.balls import FeatureSystem, free_entries
 from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.tasks import TaskSet
 
@@ -162,8 +163,8 @@ def prove_features(
         raise NotCertifiable("A is not feasible (non-negative feedback): clip it first")
     if not point.live.any():
         raise NotCertifiable("no feature is live: at the point 0 there are no digits to prove")
-    free = int(point.live.sum()) * point.tasks.d + int((point.S != 0.0).sum() + (point.A != 0.0).sum())
-    check_size(point.tasks, free)
+    live, S, A = free_entries(point)
+    check_size(point.tasks, len(live) * point.tasks.d + len(S) + len(A))
     proof = functools.partial(_prove, point, digits=digits, within=within)
     return replace(decided(proof, max(dps, digits + 30)), seconds=time.perf_counter() - start)
 
@@ -201,7 +202,7 @@ def _prove(point: FeaturePoint, *, digits: int, within: float) -> ProvenFeatures
         S=S,
         A=A if system.feedback else (),
         objective=decimal(system.objective(root.enclosure), digits),
-        live=tuple(system.live),
+        live=tuple(np.flatnonzero(point.live).tolist()),
         min_multiplier=finite(least.multiplier),
         min_entry=finite(least.entry),
         rows={piece: rows.on(piece) for piece in PIECEWISE.get(point.model.loss.name, ())},

@@ -1,0 +1,68 @@
+"""Random problems of shared features: J, its gradients, prices, proofs and verdicts against the oracle."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from feature_instances import rounded
+from feature_oracle import MANY
+from feature_random import anywhere, drawn
+
+from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.features import certify
+from amtl_cvx.features.proven import prove_features
+
+
+def check_values(seed: int) -> None:
+    found = drawn(seed)
+    problem, oracle, _ = found
+    at = anywhere(found)
+    point, (J, G) = rounded(problem, at), oracle.derivatives(*at)
+    assert abs(point.objective - float(J)) <= 1e-12 * float(J)
+    assert abs(rounded(problem.compressed(), at).objective - float(J)) <= 1e-12 * float(J)
+    for name in point.blocks:
+        slope, true = getattr(point, f"gradient_{name}"), getattr(G, name).astype(float)
+        assert np.abs(slope - true).max() <= 1e-11 * max(np.abs(true).max(), 1.0)
+    prices = np.array(oracle.prices(oracle.exact(at.L), oracle.exact(at.S)), dtype=float)
+    assert np.allclose(point.prices, prices, rtol=1e-12)
+    residuals, off = certify(point), oracle.violations(*at)
+    for name in point.blocks:
+        true = float(getattr(off, name).max())
+        assert abs(getattr(residuals, f"stationarity_{name}") - true) <= 1e-11 * max(true, 1.0)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, 3), pytest.param(3, 103, marks=pytest.mark.slow)])
+def test_values_are_those_of_the_definition(first: int, last: int) -> None:
+    for seed in range(first, last):
+        check_values(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 60, 20))
+def test_points_of_the_oracle_pass_and_are_proved_and_others_are_not(first: int) -> None:
+    proved = 0
+    for seed in range(first, first + 20):
+        problem, oracle, rng = drawn(seed)
+        try:
+            at = oracle.first_order_point(seed)
+        except (AssertionError, np.linalg.LinAlgError):
+            continue  # the oracle's own Newton steps, which have no safeguard
+        if oracle.residual(*at) > 1e-40:
+            continue  # other entries would have been free
+        point = rounded(problem, at)
+        assert certify(point).passes == (at.S != 0).any()
+        try:
+            found = prove_features(point)
+        except NotCertifiable:
+            assert not at.S.any() or oracle.slack(*at) < 1e-9 or problem.model.alpha == 0.0
+            continue
+        proved += 1
+        J = oracle.objective(*at)
+        assert abs(MANY.mpf(found.objective) - J) <= MANY.mpf(10) ** -38 * J
+        for name in point.blocks:
+            block = point.blocks[name]
+            size = float(10.0 ** rng.uniform(-6, -1)) * np.abs(block).max()
+            move = size * rng.choice([-1.0, 1.0], size=block.shape)
+            moved = block + (move if name != "A" or oracle.signed else abs(move))
+            assert not size or not certify(point.at(**{name: moved})).passes
+    assert proved >= 10
