@@ -173,12 +173,12 @@ class FeatureGraph:
     def describe(self) -> str:
         """The features in a few sentences."""
         alive = int(self.live.sum())
+        every = _count(self.k, "learned feature")
         if not alive:
-            return f"None of the {_count(self.k, 'feature')} is live: every predictor is 0."
-        used = f"{self.using.mean():.3g}"
+            return f"None of the {every} is live: every predictor is 0."
         lines = [
-            f"{alive} of {_count(self.k, 'feature')} {'is' if alive == 1 else 'are'} live;"
-            f" a task uses {used} on average."
+            f"{alive} of {every} {'is' if alive == 1 else 'are'} live; a task uses {self.using.mean():.3g} on"
+            " average."
         ]
         if self.A is None:
             return lines[0]

@@ -92,8 +92,8 @@ def test_every_option_once(here: Run) -> None:
     )
     answer = here("fit", "a.npz", "--method", "amtfl-linear", *options, "--out", "new")
     assert answer.code == 0, answer
-    said = "huber:2.0 loss (sum), 2 features, mu 0.02, decay 0.03, alpha 0.5, gamma 3 by row, nonnegative"
-    assert said in answer.out
+    said = "huber:2.0 loss (sum), 2 learned features, mu 0.02, decay 0.03, alpha 0.5, gamma 3 by row"
+    assert f"{said}, nonnegative" in answer.out
     assert "start: --init random, seed 3" in answer.out
     described = json.loads(Path("new/run.json").read_text())
     model = FeatureModel(
@@ -260,7 +260,7 @@ def test_csv_and_classes(here: Run) -> None:
     columns = ("--task", "kind", "--target", "label")
     table = ("t.csv", *columns, "--missing", "drop", "--class-weight", "balanced")
     answer = here("fit", *table, *AMTFL, "--mu", "0.02", "--validation", "0.2", "--out", "classes")
-    assert answer.code == 0 and "logistic loss (mean), 2 features" in answer.out, answer
+    assert answer.code == 0 and "logistic loss (mean), 2 learned features" in answer.out, answer
     assert "validation, amtfl-linear: accuracy" in answer.out
     assert here("certify", "t.csv", "classes").code == 0
     predicted = here("predict", "classes", "t.csv", *columns)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,6 +23,7 @@ from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.families import family_named, family_of
 from amtl_cvx.families.base import Found
 from amtl_cvx.features import FEATURES, GO_MTL, FeatureProblem, certify
+from amtl_cvx.options import Options
 from amtl_cvx.runfolder import read_run, save
 from amtl_cvx.tasks import TaskSet
 
@@ -222,5 +224,18 @@ def test_what_is_missed_is_said_by_name() -> None:
     assert "clip A at 0" in FEATURES.advice(below, held.model, point.blocks)
 
 
+def test_a_fit_takes_down_what_only_the_data_tell() -> None:
+    """Whatever the method says; and the words of GO-MTL name no A."""
+    solution, tasks = solved(), data()
+    said = dataclasses.replace(solution, facts={"of the method": 1})
+    method: Any = SimpleNamespace(run=lambda *_: said)
+    found = FEATURES.fit(method, tasks, solution.model, Options())
+    assert set(found.facts) == {"of the method", "balance", "prices", "sizes", "errors"}
+    np.testing.assert_array_equal(found.facts["errors"], solution.facts["errors"])
+    assert set(FEATURES.rest(found.facts)) == {"balance", "prices", "sizes", "errors"}
+    go = certify(drawn_point(without_feedback(drawn_problem())))
+    assert "costs in L balances" in "\n".join(go.sentences())
+
+
 def test_a_model_in_words() -> None:
-    assert FEATURES.model_words(amtfl()) == ", 3 features, alpha 0.5, mu 0.1, gamma 0.2, decay 0.3"
+    assert FEATURES.model_words(amtfl()) == ", 3 learned features, alpha 0.5, mu 0.1, gamma 0.2, decay 0.3"

@@ -131,7 +131,7 @@ def test_the_page_shows_tasks_and_features(whole: tuple[str, Page]) -> None:
     assert float(rows[1][1]) == pytest.approx(np.sqrt(5.0), rel=1e-3) and rows[3][6] == "\N{EM DASH}"
     share = solution.facts["errors"] / solution.facts["sizes"].clip(min=1e-9)
     np.testing.assert_allclose([float(row[6]) for row in rows[1:3]], share[:2], rtol=1e-3)
-    assert "2 of 3 features are live; a task uses 1.33 on average." in page.text
+    assert "2 of 3 learned features are live; a task uses 1.33 on average." in page.text
     assert "z0 to z2 are the columns of Z = X L" in page.text and "W = L S: the weight" in page.text
     assert "2 of 3 live learned features" in page.text and "2 of 3 tasks that give feedback" in page.text
     assert "not in all of them together" in page.text
@@ -225,7 +225,7 @@ def test_a_solution_is_told_in_a_line_and_drawn_in_a_notebook() -> None:
     png = solution.family.png(solution)
     assert png is not None and png.startswith(b"\x89PNG")
     words = solution.family.model_words(solution.model)
-    assert words == ", 3 features, alpha 0.5, mu 0.1, gamma 0.2, decay 0.3"
+    assert words == ", 3 learned features, alpha 0.5, mu 0.1, gamma 0.2, decay 0.3"
     name, (method, model) = next(iter(solution.family.baselines(solution.model).items()))
     assert (name, method) == (features_family.WITHOUT_FEEDBACK, "go-mtl")
     assert model == GoMtlModel(features=3, mu=0.1, decay=0.3) and not model.has_feedback

@@ -122,7 +122,7 @@ def test_what_is_all_zero_says_so() -> None:
     assert "no task gives feedback: A = 0" in words(drawing.feedback_figure(nothing))
     assert "No task gives feedback (A = 0)" in nothing.describe()
     dead = replace(nothing, L=0 * graph.L, S=0 * graph.S)
-    assert dead.describe() == "None of the 3 features is live: every predictor is 0."
+    assert dead.describe() == "None of the 3 learned features is live: every predictor is 0."
     for draw in FIGURES:
         write_png(draw(dead), io.BytesIO(), dpi=30)
 
@@ -245,7 +245,7 @@ def test_the_graph_is_told_in_words_and_written_with_the_direction_of_its_arrows
     assert graph.giving.tolist() == [0.0, 0.5] and graph.receiving.tolist() == [0.5, 0.0, 0.0]
     assert graph.serving.tolist() == [2.0, 1.0, 0.0]
     assert graph.describe() == (
-        "2 of 3 features are live; a task uses 1 on average. 1 of 2 tasks gives feedback,"
+        "2 of 3 learned features are live; a task uses 1 on average. 1 of 2 tasks gives feedback,"
         " 'so\\x00uth' most: 0.5 in total."
     )
     graph.write_graphml(tmp_path / "features.graphml")

@@ -160,10 +160,10 @@ class FeatureFamily(Family):
     def model_words(self, model: FeatureModel) -> str:
         weights = ("alpha", "mu", "gamma", "decay") if model.has_feedback else ("mu", "decay")
         told = ", ".join(f"{name} {getattr(model, name)!r}" for name in weights)
-        return f", {model.features} features, {told}"
+        return f", {model.features} learned features, {told}"
 
     def settings_words(self, model: FeatureModel) -> str:
-        said = f", {model.features} features, mu {model.mu:.4g}, decay {model.decay:.4g}"
+        said = f", {model.features} learned features, mu {model.mu:.4g}, decay {model.decay:.4g}"
         if not model.has_feedback:
             return said
         per = " by row" if model.gamma_per == "row" else ""

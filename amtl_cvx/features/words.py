@@ -64,10 +64,19 @@ def sentences(found: FeatureKnown) -> list[str]:
         f"The limit for their sum is {rounded_down(found.limit)}.",
         f"The first-order residual is {rounded_up(found.relative)} of the size of its terms, {compared} the"
         f" tolerance {found.tol:g}.",
-        f"What each feature costs in L, E and A balances what it costs in S to {rounded_up(found.balance)}.",
+        f"What each feature costs in {_costs(found)} balances what it costs in S to"
+        f" {rounded_up(found.balance)}.",
     ]
     others = {name: why for name, why in found.reasons.items() if name not in LEVELS and why != NO_FEEDBACK}
     return [*lines, *(f"{name}: {why}." for name, why in others.items())]
+
+
+def _costs(found: FeatureKnown) -> str:
+    return "L" if found.fed_back is None else "L, E and A"
+
+
+def _blocks(found: FeatureKnown) -> str:
+    return "L and S" if found.fed_back is None else "L, S and A"
 
 
 def _gaps(found: FeatureKnown) -> list[tuple[str, float | None]]:
@@ -184,7 +193,7 @@ def _strict(found: FeatureKnown) -> str:
     ]
     dead = ", dead features included" if found.live_features < found.features else ""
     return (
-        f"A strict local minimum: every small move of L, S and A raises J{dead}. Curvature at least"
+        f"A strict local minimum: every small move of {_blocks(found)} raises J{dead}. Curvature at least"
         f" {rounded_down(curvature)} along the {found.free} free entries{''.join(extra)}."
     )
 
