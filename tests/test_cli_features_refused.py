@@ -16,7 +16,7 @@ WRONG = [
     (("--features", "2", "--gamma", "0", "--decay", "1"), ("needs --mu",)),
     ((*WEIGHTS, "--coupling", "1"), ("--coupling is of AMTL", "not of --method amtfl-linear", "--features")),
     ((*WEIGHTS, "--coupling", "auto"), ("--coupling is of AMTL",)),
-    ((*WEIGHTS, "--mu", "auto"), ("--mu must be a number, got 'auto'", "AMTFL has no auto")),
+    ((*WEIGHTS, "--mu", "auto"), ("--mu of --method amtfl-linear must be a number, got 'auto'",)),
     ((*WEIGHTS, "--transfer", "l1"), ("--transfer is of AMTL",)),
     ((*WEIGHTS, "--omega", "ridge:1"), ("--omega is of AMTL",)),
     ((*WEIGHTS, "--ridge", "1"), ("--ridge is of AMTL",)),

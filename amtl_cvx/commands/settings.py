@@ -98,28 +98,27 @@ def resolve(
     asked = {name: getattr(arguments, name, None) for name in defaults}
     given = {name: value for name, value in asked.items() if value is not None}
     settings = family_named(family).settled({**defaults, **known, **given}, given=given, known=known)
+    method = getattr(arguments, "method", None) or table.methods[0]
     missing = [each.option for each in table.model if each.needed and settings[each.name] is None]
     if missing:
-        method = getattr(arguments, "method", None) or table.methods[0]
         raise ModelError(f"--method {method} needs {', '.join(missing)}, without a default: give numbers")
     return settings | {
-        each.name: _number(each.option, each.kind, settings[each.name], table)
+        each.name: _number(f"{each.option} of --method {method}", each.kind, settings[each.name])
         for each in table.model
         if each.kind in (int, float)
     }
 
 
-def _number(option: str, kind: type, value: Any, table: Settings) -> Any:
+def _number(said: str, kind: type, value: Any) -> Any:
     """The value of a setting that is a number, whoever gave it."""
     try:
         found = kind(value)
-        if found != float(value) and found == found:
+        if isinstance(value, bool) or (found != float(value) and found == found):
             raise ValueError
         return found
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         what = "a whole number" if kind is int else "a number"
-        auto = f" ({table.title} has no auto)" if str(value).lower() == "auto" else ""
-        raise ModelError(f"{option} must be {what}, got {value!r}{auto}") from error
+        raise ModelError(f"{said} must be {what}, got {value!r}") from error
 
 
 def is_auto(value: Any) -> bool:

@@ -27,6 +27,9 @@ def settings_are_of_their_family() -> None:
         assert "--mu" in refused(
             lambda bad=bad: resolve(Namespace(**GIVEN | {"mu": bad}), {}, family="features")
         )
+    for bad in (True, float("inf"), "2.0"):
+        asked = Namespace(**{**GIVEN, "features": bad})
+        assert "whole" in refused(lambda asked=asked: resolve(asked, {}, family="features"))
     assert "whole" in refused(lambda: resolve(Namespace(**GIVEN | {"features": 2.5}), {}, family="features"))
 
 
