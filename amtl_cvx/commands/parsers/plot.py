@@ -24,8 +24,9 @@ def add(commands: Commands) -> None:
         "--kind",
         choices=KINDS,
         default="graph",
-        help="what to draw (graph: heatmap and node-link); feedback, reconstruction and images are of learned"
-        " features",
+        metavar="KIND",
+        help="what to draw: graph (default: heatmap and node-link), heatmap, node-link, convergence, truth; of"
+        " learned features also feedback, reconstruction, images",
     )
     plot.add_argument(
         "--image-shape",
