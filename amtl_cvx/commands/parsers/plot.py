@@ -25,8 +25,8 @@ def add(commands: Commands) -> None:
         choices=KINDS,
         default="graph",
         metavar="KIND",
-        help="what to draw: graph (default: heatmap and node-link), heatmap, node-link, convergence, truth; of"
-        " learned features also feedback, reconstruction, images",
+        help="what to draw: graph (default: heatmap and node-link), heatmap, node-link, convergence, truth;"
+        " of learned features also feedback, reconstruction, images",
     )
     plot.add_argument(
         "--image-shape",
