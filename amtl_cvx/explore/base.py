@@ -20,7 +20,7 @@ from amtl_cvx.tasks import TaskSet
 class Exploration(abc.ABC):
     """How one family is explored (`Family.exploration`)."""
 
-    columns: ClassVar[tuple[str, ...]]
+    columns: tuple[str, ...]
     """Figures of the certificate that a row of the landscape has, in order."""
     counted: ClassVar[str]
     """The one of them that the console shows."""

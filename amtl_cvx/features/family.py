@@ -17,6 +17,7 @@ from amtl_cvx.families import Evidence, Family, Found, Method
 from amtl_cvx.features import advice, orders
 from amtl_cvx.features.certificate import FeatureCertificate, evaluated
 from amtl_cvx.features.climbing import climb_features
+from amtl_cvx.features.exploring import FeatureExploration
 from amtl_cvx.features.figures import ARRAYS, checked_figures, figures, graph_of
 from amtl_cvx.features.methods import AmtflLinear, GoMtl
 from amtl_cvx.features.model import FeatureModel, GoMtlModel
@@ -48,6 +49,7 @@ class FeatureFamily(Family):
     places = ("columns of S and rows of A", "rows of L")
     further = ARRAYS
     predictors_named = "W = L S"
+    exploration = FeatureExploration(FeatureModel.blocks)
     methods: ClassVar[Mapping[str, type[Method]]] = {AmtflLinear.name: AmtflLinear}
     model: ClassVar[type[FeatureModel]] = FeatureModel
 
@@ -267,6 +269,7 @@ class GoMtlFamily(FeatureFamily):
     name = "go-mtl"
     pooled = False
     blocks = GoMtlModel.blocks
+    exploration = FeatureExploration(GoMtlModel.blocks)
     methods: ClassVar[Mapping[str, type[Method]]] = {GoMtl.name: GoMtl}
     places = ("columns of S", "rows of L")
     model = GoMtlModel
