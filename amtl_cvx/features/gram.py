@@ -18,11 +18,13 @@ from typing import NamedTuple
 import cvxpy as cp
 import numpy as np
 
+from amtl_cvx import memory
 from amtl_cvx.errors import SolveError
 from amtl_cvx.solvers import Backend, Compiled, Step
 from amtl_cvx.subproblems import HalfStep
 from amtl_cvx.tasks import Array
 
+_BYTES = 200  # of memory an entry of H takes while the problem is compiled
 _TURNS = 8  # supports that are tried by a polish
 _DEAR = 1e6  # a price in these units, in which slopes begin at 2, that a solver need not see beyond
 _DAMPING = 1e-10  # of the unit diagonal, where no solver answers: H is singular
@@ -36,9 +38,13 @@ class Quadratic(NamedTuple):
 
 
 class GramProblem:
-    """The compiled problem of n unknowns; without prices p is 0 and no unknown is bounded."""
+    """The compiled problem of n unknowns; without prices p is 0 and no unknown is bounded.
+
+    `DataError` where it does not fit into memory.
+    """
 
     def __init__(self, n: int, *, step: Step, priced: bool, signed: bool = True) -> None:
+        memory.check(_BYTES * n * n, f"the {step}-step with {n} unknowns", "learn fewer features")
         self.priced, self.signed = priced, signed
         self.H, self.g, self.p = cp.Parameter((n, n)), cp.Parameter(n), cp.Parameter(n)
         self.x, e = cp.Variable(n), cp.Variable()
