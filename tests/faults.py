@@ -845,6 +845,21 @@ FEATURES_SHOWN = (
     Fault("any two numbers are a pixel", "plotting.features.raster:raster_of", "_PIXEL.fullmatch", "re.compile(r'[^0-9]*([0-9]+)_([0-9]+)|(a)(b)').fullmatch", c.pixels_stand_where_their_names_say),
 )  # fmt: skip
 
+SCALES, BLOCK_STEPS = c.scales_of_features_are_the_best, c.block_steps_end_at_the_minima_of_J
+FEATURE_ROUNDS = (
+    Fault("scales without the reconstruction", "features.balance:balance", "(point.L**2).sum(axis=0) + reconstruction", "(point.L**2).sum(axis=0)", SCALES),
+    Fault("scales with the feedback of a task", "features.balance:balance", "point.prices @ np.abs(point.A)", "point.prices.mean() * np.abs(point.A).sum(axis=0)", SCALES),
+    Fault("a square counted once", "features.balance:best_scales", "np.cbrt(2.0 * q)", "np.cbrt(q)", SCALES),
+    Fault("S scaled with L", "features.balance:balanced", "point.S / np.where", "point.S * np.where", SCALES),
+    Fault("losses of the L-step without feedback", "features.steps:quadratic_of_L", "point.loss_weight * S", "S", BLOCK_STEPS),
+    Fault("M'M for M M'", "features.steps:quadratic_of_L", "point.M @ point.M.T", "point.M.T @ point.M", BLOCK_STEPS),
+    Fault("a whole Hessian for half of it", "features.steps:quadratic_of_S", "0.5 * point.loss_weight", "point.loss_weight", BLOCK_STEPS),
+    Fault("feedback at one price", "features.steps:FeedbackStep.solve", "price=point.prices", "price=0.0 * point.prices + point.prices.mean()", BLOCK_STEPS),
+    Fault("a polish at twice the price", "features.gram:polished", "g - 0.5 * price * sign", "g - price * sign", BLOCK_STEPS),
+    Fault("signs that nobody can give to", "features.starts:_turned", ">= -pull.min(axis=1)", "<= -pull.min(axis=1)", c.starts_have_the_signs_of_feedback),
+    Fault("more features than the rank of W", "features.starts:factors", "np.linalg.qr(rng.normal(size=(k, r)))[0]", "np.eye(k, r)", c.starts_have_the_signs_of_feedback),
+)  # fmt: skip
+
 JOINT_STEPS = (
     Fault("feedback and use do not cross", "features.curvature:_rates", "point.model.alpha * ", "0.0 * ", c.second_derivatives_are_differences_of_slopes),
     Fault("curvature of features without M'", "features.curvature:_of_L", "M @ M.T", "M", c.second_derivatives_are_differences_of_slopes),
@@ -874,6 +889,7 @@ FAULTS = (
     *FIGURES,
     *FEATURES_SHOWN,
     *SETTINGS,
+    *FEATURE_ROUNDS,
     *JOINT_STEPS,
 )
 """Every planted fault of the verifier."""

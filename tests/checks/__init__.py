@@ -112,6 +112,11 @@ from checks.feature_pages import (
     orders_of_features_keep_J,
     pixels_stand_where_their_names_say,
 )
+from checks.feature_rounds import (
+    block_steps_end_at_the_minima_of_J,
+    scales_of_features_are_the_best,
+    starts_have_the_signs_of_feedback,
+)
 from checks.feature_steps import (
     joint_steps_end_at_the_known_point,
     second_derivatives_are_differences_of_slopes,
@@ -254,6 +259,7 @@ __all__ = [
     "anywhere",
     "balanced_classes_weigh_the_same_in_each_task",
     "best_transfers",
+    "block_steps_end_at_the_minima_of_J",
     "bounds_hold_for_all_prices_of_an_interval",
     "bounds_of_penalties_with_kinks_hold",
     "bounds_of_single_tasks_hold",
@@ -387,7 +393,9 @@ __all__ = [
     "scaled_polynomial_is_J",
     "schur_form_has_the_verdicts_of_the_matrix",
     "schur_form_is_that_of_the_matrix",
+    "scales_of_features_are_the_best",
     "second_derivatives_are_differences_of_slopes",
+    "starts_have_the_signs_of_feedback",
     "second_order_of_every_penalty_is_that_of_J",
     "settings_are_of_their_family",
     "single_task_points_have_no_edges",
