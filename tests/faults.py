@@ -852,7 +852,7 @@ FEATURE_ROUNDS = (
     Fault("a square counted once", "features.balance:best_scales", "np.cbrt(2.0 * q)", "np.cbrt(q)", SCALES),
     Fault("S scaled with L", "features.balance:balanced", "point.S / np.where", "point.S * np.where", SCALES),
     Fault("losses of the L-step without feedback", "features.steps:quadratic_of_L", "point.loss_weight * S", "S", BLOCK_STEPS),
-    Fault("M'M for M M'", "features.steps:quadratic_of_L", "point.M @ point.M.T", "point.M.T @ point.M", BLOCK_STEPS),
+    Fault("M'M in the L-step", "features.steps:quadratic_of_L", "point.M @ point.M.T", "point.M.T @ point.M", BLOCK_STEPS),
     Fault("a whole Hessian for half of it", "features.steps:quadratic_of_S", "0.5 * point.loss_weight", "point.loss_weight", BLOCK_STEPS),
     Fault("feedback at one price", "features.steps:FeedbackStep.solve", "price=point.prices", "price=0.0 * point.prices + point.prices.mean()", BLOCK_STEPS),
     Fault("a polish at twice the price", "features.gram:polished", "g - 0.5 * price * sign", "g - price * sign", BLOCK_STEPS),
