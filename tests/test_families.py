@@ -217,6 +217,9 @@ def test_names_of_families_and_methods(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ModelError, match="unknown method 'curriculum'"):
         fit(tasks, model, method="curriculum")
     assert fit(tasks, model, method=Sweeping()).status is Status.CERTIFIED
+    for start in ({"L": np.eye(3)}, ToyModel(k=3, decay=0.3)):
+        with pytest.raises(DataError, match="a start has L and S and b, this one lacks"):
+            fitted(start=start)
     from amtl_cvx.amtl import Curriculum
 
     with pytest.raises(ModelError, match="no method of the family 'toy'"):

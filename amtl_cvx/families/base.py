@@ -163,8 +163,8 @@ class Family(abc.ABC):
     def prepare_start(self, problem: Any, start: Any) -> dict[str, Array]:
         """The blocks of a start that the user gives, or `AMTLError`."""
         if not isinstance(start, Mapping):
-            start = {name: getattr(start, name) for name in self.blocks}
-        elif missing := [name for name in self.blocks if name not in start]:
+            start = {name: getattr(start, name, None) for name in self.blocks}
+        if missing := [name for name in self.blocks if start.get(name) is None]:
             raise DataError(
                 f"a start has {' and '.join(self.blocks)}, this one lacks {' and '.join(missing)}"
             )
