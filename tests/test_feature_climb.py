@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from checks.feature_digits import saddle
 from feature_instances import rounded, solved
+from feature_oracle import MANY
 
 from amtl_cvx.features import FEATURES, GO_MTL, FeaturePoint
 from amtl_cvx.features.certificate import certify
 from amtl_cvx.features.proven import prove_features
 from amtl_cvx.ladder import Climb
+from amtl_cvx.runfolder.proofs import write_proofs
 
 
 def climbed(point: FeaturePoint, level: str = "C5", **options: Any) -> Climb:
@@ -66,3 +70,18 @@ def test_factors_have_no_digits() -> None:
     problem, _, at = solved(4)
     found = climbed(rounded(problem.compressed(), at), "C4").certificate
     assert found.level == "C3" and "C4" in found.refused and np.isfinite(found.reduced_hessian_min)
+
+
+def test_the_run_folder_keeps_the_digits(tmp_path: Path) -> None:
+    problem, _, at = solved(2)
+    found = climbed(rounded(problem, at), "C4")
+    write_proofs(tmp_path, found, problem)
+    kept = json.loads((tmp_path / "digits.json").read_text())
+    assert kept["problem"]["family"] == "features" and kept["problem"]["gamma"] == problem.model.gamma
+    assert kept["task_names"] == list(problem.tasks.names) and kept["feature_names"] is None
+    for name, block in at._asdict().items():
+        stored = np.array([[MANY.mpf(entry) for entry in row] for row in kept[name]])
+        assert stored.shape == block.shape and abs(stored - block).max() < MANY.mpf(10) ** -38
+    assert not (tmp_path / "proof.json").exists()
+    lines = found.proven.lines(problem.tasks)
+    assert len(lines) == 1 + at.L.size + np.count_nonzero(at.S) + np.count_nonzero(at.A)

@@ -3,7 +3,7 @@
     solution.npz       W (d, T), B (T, T), losses (T,), objective (); `order` (T,) for a curriculum
     certificate.json   the certificate
     history.csv        one line a step
-    digits.json        where C4 proved them: W, B and J as decimals, names of tasks and features, the radius
+    digits.json        where C4 proved them: blocks and J as decimals, names of tasks and features, radius
     proof.json         where C5 proved it: the lower bound, for `python -m amtl_cvx.enclosure.checker`
     state.npz          in a run that was interrupted: what going on from it needs
     graph.png, graph.graphml, report.html (a family with learned features: features.png, features.graphml, and

@@ -1,6 +1,6 @@
 """What a climb proved, kept with the run: digits.json (level C4) and proof.json (level C5).
 
-digits.json holds which problem it is (the description of `Problem.save`), W, B and J of the proven point as
+digits.json holds which problem it is (the description of `Problem.save`), blocks and J of the proven point as
 decimals, the names of tasks and features, and the radius within which the point is known; proof.json the
 lower bound, which `python -m amtl_cvx.enclosure.checker` verifies without a solver and without this package.
 """

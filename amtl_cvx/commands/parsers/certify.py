@@ -45,7 +45,7 @@ def add(commands: Commands) -> None:
     )
     add_limit(certify)
     certify.add_argument(
-        "--digits", type=int, metavar="N", help="print W, B and J to N proven digits, up to 40 (level C4, C5)"
+        "--digits", type=int, metavar="N", help="print blocks, J to N proven digits, up to 40 (level C4, C5)"
     )
     certify.add_argument(
         "--proof",
