@@ -14,6 +14,7 @@ from test_feature_point import tasks_for
 from amtl_cvx.features import FeatureModel, FeaturePoint, FeatureProblem, GoMtlModel, newton
 from amtl_cvx.features.curvature import reduced_hessian
 from amtl_cvx.features.newton import newton_steps, refine
+from amtl_cvx.features.starts import start_of
 from amtl_cvx.losses import make_loss
 from amtl_cvx.refine.local import Trust
 from amtl_cvx.tasks import TaskSet
@@ -169,6 +170,30 @@ def test_an_interrupt_passes_through_and_a_limit_is_kept() -> None:
     with pytest.raises(KeyboardInterrupt):
         refine(start, observe=interrupt)
     assert refine(start, max_steps=3)[1:] == (3, "limit")
+
+
+def test_a_trust_term_of_another_point_is_forgotten() -> None:
+    start = begun(problem_of(planted()))
+    trust = Trust(value=1e25)  # no step is long enough to be seen in J
+    assert refine(start, trust=trust).ended == "converged" and trust.value < 1.0
+
+
+@pytest.mark.slow
+def test_forty_random_problems_end_at_first_order_points() -> None:
+    """Any loss, sizes and weights over orders of magnitude: none stalls, whatever the start is worth."""
+    losses = ("squared", "logistic", "huber:0.7", "squared-hinge")
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        T, d, k, n = rng.integers(2, 9), rng.integers(1, 13), rng.integers(1, 7), rng.integers(4, 30)
+        alpha, mu, gamma, decay = 10.0 ** rng.uniform((-2.0, -3.0, -4.0, -3.0), (0.5, -0.7, 0.0, -0.7))
+        loss = losses[seed % 4]
+        problem = problem_of(
+            planted(loss, seed=seed, T=T, d=d, n=n), loss, features=int(k), alpha=alpha, mu=mu, gamma=gamma,
+            decay=decay, price_floor=0.01, feedback=("signed", "nonnegative")[seed % 3 % 2],
+        )  # fmt: skip
+        found = refine(start_of(problem))
+        assert found.ended == "converged", (seed, found)
+        assert violation(found.point) < 1e-9 and found.point.objective <= problem.zero.objective
 
 
 def test_what_is_too_large_for_a_hessian_stays(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,6 +42,8 @@ _FALL = 1e-12  # part of J from which on a fall is more than rounding
 _FORETOLD = 1e-10  # part of J below which what the model foretells is rounding, and the residual decides
 _ROUNDING = 1e-14
 _TRIALS = 30
+_SHY = 6  # trials at the level of rounding: shorter steps hardly lower the residual
+_FLAT = 1e-6  # part of the curvature of others in the same unit that each entry counts with
 _LEAST_SHIFT = 1e-13  # directions in which J is flat stay where they are
 _LOOK = 20  # steps from look to look for blocks that grow
 _LOOKS = 5  # so many in a row by a tenth, with J lower by less than `_HARDLY`, are a run-off
@@ -149,9 +151,15 @@ def newton_steps(start: FeaturePoint, *, trust: Trust) -> Iterator[FeaturePoint]
     point = _tidied(start)
     if point is not start:
         yield point
-    while (found := newton_step(point, trust)) is not None:
+    while found := newton_step(point, trust) or newton_step(point, _afresh(trust)):
         point = found
         yield point
+
+
+def _afresh(trust: Trust) -> Trust:
+    """With the trust term as at first: it may have risen so high for an earlier point that steps are none."""
+    trust.value = Trust().value
+    return trust
 
 
 def newton_step(point: FeaturePoint, trust: Trust) -> FeaturePoint | None:
@@ -160,9 +168,10 @@ def newton_step(point: FeaturePoint, trust: Trust) -> FeaturePoint | None:
     if not len(model.places):
         return None
     J, rounding = point.objective, _ROUNDING * abs(point.objective)
-    scale = 1.0 / np.sqrt(positive(np.abs(np.diag(model.hessian))))
+    scale = 1.0 / np.sqrt(model.curvature(point))
     convex = trust.convex(model.hessian * np.outer(scale, scale))
     gradient, lower = model.gradient * scale, model.lower / scale
+    shy = 0
     for _ in range(_TRIALS):
         try:
             step = box_minimum(shifted(convex, max(trust.value, _LEAST_SHIFT)), gradient, lower)
@@ -179,6 +188,8 @@ def newton_step(point: FeaturePoint, trust: Trust) -> FeaturePoint | None:
         elif fall >= -rounding and residuals(trial).relative < 0.999 * residuals(point).relative:
             trust.adapt(1.0)
             return trial
+        elif (shy := shy + 1) > _SHY:
+            break
         trust.raise_()
     return None
 
@@ -218,6 +229,18 @@ class _Model(NamedTuple):
             Entries(point.gradient_L, S_slope, A_slope).stacked[places],
             reduced_hessian(point, places) * np.outer(signs, signs),
         )
+
+    def curvature(self, point: FeaturePoint) -> Array:
+        """That of each entry by itself, kept away from 0 beside others in the same unit.
+
+        L: those of the same row; S and A: those of the block.
+        """
+        found = np.zeros(point.L.size + 2 * point.S.size)
+        found[self.places] = np.abs(np.diag(self.hessian))
+        L, S, A = Entries.parts(found, point)
+        rows = np.repeat(L.max(axis=1, keepdims=True), L.shape[1], axis=1)
+        floor = Entries(rows, np.full_like(S, S.max()), np.full_like(A, A.max())).stacked
+        return positive(np.maximum(found, _FLAT * floor)[self.places])
 
     def moved(self, point: FeaturePoint, step: Array) -> FeaturePoint:
         """The point with the entries moved; one that goes as far as its bound is 0."""
