@@ -46,7 +46,9 @@ def gained(name: str, point: FeaturePoint) -> float:
     J += problem.gamma * cp.sum_squares(X @ L - X @ L @ S @ A) + model.decay * cp.sum_squares(L)
     signs = [variable >= 0] if name == "A" and not model.signed else []
     accuracy = dict.fromkeys(("tol_gap_abs", "tol_gap_rel", "tol_feas"), 1e-9)
-    return point.objective - float(cp.Problem(cp.Minimize(J), signs).solve("CLARABEL", **accuracy))
+    cp.Problem(cp.Minimize(J), signs).solve("CLARABEL", **accuracy)
+    best = np.maximum(variable.value, 0.0) if signs else variable.value
+    return point.objective - point.at(**{name: best}).objective  # attained, however well it was solved
 
 
 def gained_by_least_squares(point: FeaturePoint) -> float:
@@ -149,12 +151,13 @@ def test_what_there_is_no_bound_for_is_said() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Solution may be inaccurate")
 @pytest.mark.parametrize("loss", SMOOTH)
 def test_no_gap_is_below_what_clarabel_gains(loss: str) -> None:
     for seed in range(100):
         go_mtl, nonnegative = seed % 5 == 4, seed % 2 == 1
         options = {"go_mtl": go_mtl, "feedback": "nonnegative" if nonnegative else "signed", "gamma": 0.2}
         point = anywhere(drawn_problem(loss, seed=seed, **options), seed)
-        for name in (("L", "S", "A"), ("L", "S"))[go_mtl]:
-            found = gap(name, point).value
-            assert found is not None and found >= gained(name, point) - 1e-8 * point.objective
+        name = (("L", "S", "A"), ("L", "S"))[go_mtl][seed % (3 - go_mtl)]
+        found = gap(name, point).value
+        assert found is not None and found >= gained(name, point) - 1e-10 * point.objective

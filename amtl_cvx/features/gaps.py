@@ -150,7 +150,8 @@ def _steady(point: FeaturePoint, into: Array, nu: float) -> bool:
     moves = into.reshape(k, d, -1)
     for each in point.scores:
         root = np.einsum("jt,jdr->tdr", point.S[:, each.at], moves)
-        far = 4.0 * nu * np.linalg.norm(each.X @ root, axis=2)
+        longest = ((each.X @ (root @ root.swapaxes(1, 2))) * each.X).sum(axis=2)
+        far = 4.0 * nu * np.sqrt(np.maximum(longest, 0.0))
         size = np.abs(each.X) @ (np.abs(point.L) @ np.abs(point.S[:, each.at])).T[:, :, None]
         room = _FALLS if loss.concordant else loss.steady(each.z, each.y) - unit(point) * size[:, :, 0]
         if ((far > room) & (each.curvatures > 0.0)).any():

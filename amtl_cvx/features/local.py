@@ -18,6 +18,7 @@ from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.residuals import long, misses
 from amtl_cvx.problem.scores import squares
 
+_SUMMED = 4.0 * float(np.finfo(np.float64).eps)  # of sums of absolute values, as in `certificate.local_model`
 _HALVINGS = 40
 
 
@@ -62,10 +63,13 @@ class Local:
         scaled = self._rounding[np.ix_(self.free, self.free)] / np.outer(self.root, self.root)
         return float(np.linalg.norm(scaled)) + _eigen(self.S)
 
-    @property
-    def raw_noise(self) -> float:
-        """The same to those of H."""
-        return float(np.linalg.norm(self._rounding[np.ix_(self.free, self.free)])) + _eigen(self.H)
+    def least_curvature(self, smallest: float) -> float:
+        """No more than the smallest eigenvalue of H, rounding included; `smallest` is that of S."""
+        rounding = float(np.linalg.norm(self._rounding[np.ix_(self.free, self.free)])) + _eigen(self.H)
+        raw = float(sl.eigvalsh(self.H, check_finite=False)[0]) - rounding
+        if smallest <= self.noise:
+            return raw
+        return max(raw, (smallest - self.noise) * float(self.root.min()) ** 2)  # H = D^1/2 S D^1/2
 
     # first order
 
@@ -84,7 +88,7 @@ class Local:
     @cached_property
     def slope_rounding(self) -> Array:
         """What rounding can do to the gradient, in all entries."""
-        size, noise = long(self.point), unit(self.point)
+        size, noise = long(self.point), _SUMMED
         found = size.gradients()
         priced = found["A"] + size.prices()[:, None] + self.point.prices[:, None]
         return noise * Entries(found["L"], found["S"] + self.point.model.mu, priced).stacked
@@ -141,13 +145,17 @@ class Local:
         parts = np.diag(self.H) * np.abs(step), size.stacked[self.free]
         return float(np.divide(*parts, out=np.zeros_like(step), where=parts[0] > 0.0).max(initial=0.0))
 
-    def touching(self, reach: Array) -> str:
-        """What may be 0, or leave it, where free entries move by `reach` in units of S; "" where nothing."""
-        near = self.sizes * self.root <= reach
+    def touching(self, step: Array) -> str:
+        """What may be 0, or leave it, within twice the Newton step (in units of S) and what rounding of the
+        gradient can do to that; "" where nothing.
+        """
+        inverse, off = np.linalg.inv(self.S), self.slope_rounding[self.free] / self.root
+        near = self.sizes * self.root <= 2.0 * (np.abs(step) + np.abs(inverse) @ off)
         if near.any():
             return f"an entry of S or A, {self.sizes[near].min():.1g}, may be 0 that near to the point"
-        pulls = np.abs(self.whole[np.ix_(self.at_bound, self.free)]) / self.root
-        close = self.margins <= 2.0 * (pulls @ reach) + self.slope_rounding[self.at_bound]
+        pulls = self.whole[np.ix_(self.at_bound, self.free)] / self.root
+        moved = np.abs(pulls @ step) + np.abs(pulls @ inverse) @ off
+        close = self.margins <= 2.0 * moved + self.slope_rounding[self.at_bound]
         if close.any():
             room = self.margins[close].min()
             return f"a zero of S or A has room {room:.1g} in its box, no more than the point is known to"

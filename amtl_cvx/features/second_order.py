@@ -111,9 +111,8 @@ def second_order(point: FeaturePoint) -> SecondOrder:
     smallest, noise = float(values[0]), local.noise
     fall = local.fall() if smallest < -noise else None
     verdict, reason = _judge(local, smallest, noise, fall)
-    raw = float(sl.eigvalsh(local.H, check_finite=False)[0])
     return SecondOrder(
-        reduced_hessian_min=raw - local.raw_noise,
+        reduced_hessian_min=local.least_curvature(smallest),
         scaled_hessian_min=smallest,
         min_multiplier=local.least_margin,
         min_entry=local.least_entry,
@@ -133,7 +132,7 @@ def _judge(local: Local, smallest: float, noise: float, fall: float | None) -> t
         return "degenerate", f"{figure}, not above 0 beyond rounding ({noise:.1g})"
     if not local.least_margin > 0.0:
         return "degenerate", f"{figure}, but a zero of S or A has no room in its box beyond rounding"
-    step = np.linalg.solve(local.S, -local.slopes / local.root)
+    step = np.asarray(np.linalg.solve(local.S, -local.slopes / local.root), dtype=np.float64)
     size, change = float(np.linalg.norm(step)), local.change(step / local.root)
     if not change < 0.5 * (smallest - noise):
         return "degenerate", (
@@ -145,8 +144,7 @@ def _judge(local: Local, smallest: float, noise: float, fall: float | None) -> t
             f"{figure}, but a Newton step moves an entry by {part:.1g} of the size of its gradient, more"
             f" than {_NEAR:.0e}: the point is too far from a first-order point, refine it"
         )
-    off = np.abs(np.linalg.inv(local.S)) @ (local.slope_rounding[local.free] / local.root)
-    if touching := local.touching(2.0 * (np.abs(step) + off)):
+    if touching := local.touching(step):
         return "degenerate", f"{figure}, but {touching}"
     return "strict local minimum", (
         f"{figure}, positive beyond rounding ({noise:.1g}); every entry of S and A keeps its side of 0"
