@@ -160,7 +160,7 @@ def test_the_scale_of_y_changes_no_verdict(y: float) -> None:
 
 @pytest.mark.parametrize("column", [1e-6, 1.0, 1e6])
 def test_the_units_of_a_column_change_no_verdict(column: float) -> None:
-    other = scaled(first_order(decay=0.0, gamma=0.1, alpha=0.3, start=2), column=column)
+    other = scaled(first_order(decay=0.0, gamma=0.02, alpha=1.0), column=column)
     assert climbed(other).level == "C3"
     assert not any(certify(each).passes for each in flawed(other))
 

@@ -54,7 +54,7 @@ class Local:
     @cached_property
     def _rounding(self) -> Array:
         """What rounding can do to H, entry by entry."""
-        found: Array = unit(self.point) * hessian(_absolute(self.point), np.abs(self.signs))
+        found: Array = _SUMMED * hessian(_absolute(self.point), np.abs(self.signs))
         return found
 
     @property

@@ -231,7 +231,7 @@ def flawed(point: FeaturePoint) -> list[tuple[str, FeaturePoint]]:
     found = []
     for name, block in point.blocks.items():
         for place in np.ndindex(block.shape):
-            least = np.abs(block[block != 0.0]).min()
+            least = np.abs(block[block != 0.0]).min(initial=1.0)
             values = (-block[place], 0.0) if block[place] else (1e-3 * least, -1e-3 * least)
             found += [(name, point.at(**{name: changed(block, place, value)})) for value in values]
     return [each for each in found if point.model.signed or (each[1].A >= 0.0).all()]
