@@ -217,7 +217,7 @@ def test_what_is_missed_is_said_by_name() -> None:
     assert "of A" not in GO_MTL.shortfall(alone) and "alpha" not in GO_MTL.advice(alone, go.model, {})
     zero = certify(problem.zero)
     assert "no feature is live" in FEATURES.shortfall(zero)
-    assert "smaller --mu" in FEATURES.advice(zero, problem.model, problem.zero.blocks)
+    assert "smaller --mu or --decay" in FEATURES.advice(zero, problem.model, problem.zero.blocks)
     held = drawn_problem(feedback="nonnegative")
     below = certify(held.at(**point.blocks))
     assert f"an entry of it is {point.A.min():.3g}" in FEATURES.shortfall(below)

@@ -235,6 +235,14 @@ def test_equal_losses_and_large_numbers_are_drawn() -> None:
         )
 
 
+def test_losses_that_differ_by_rounding_have_one_colour() -> None:
+    losses = np.array([1.0, 1.0 + 2**-52, 1.0 - 2**-53])
+    graph = TransferGraph(B=np.zeros((3, 3)), names=("a", "b", "c"), losses=losses)
+    assert len({node.get_facecolor() for node in nodes(node_link(graph)).values()}) == 1
+    other = dataclasses.replace(graph, losses=np.array([1.0, 1.0 + 1e-6, 1.0]))
+    assert len({node.get_facecolor() for node in nodes(node_link(other)).values()}) == 2
+
+
 def test_edges_that_may_not_be_are_hatched() -> None:
     """One patch over their cells, and a line that says so; none where every edge may be."""
     B, barred = np.zeros((4, 4)), np.zeros((4, 4), dtype=bool)

@@ -265,6 +265,8 @@ def _advice(solution: Solution, setup: Setup, arguments: Namespace) -> str:
         return "what the reason says, or go on from here with --start, should the minimum be far out"
     if "minimum" in certificate.reasons:
         return "change the model or the data as the reason says, for no setting of the method makes up for it"
+    if "zero" in certificate.reasons:  # the conditions hold, where nothing is learned
+        return solution.family.advice(certificate, solution.model, solution.blocks)
     if certificate.relative <= certificate.tol:  # gaps are held against J, which is 0 by now
         return "more rows, fewer features or a larger --mu keep the objective from 0, or a larger --tol"
     others, family = "another --solver, or a larger --tol", setup.family

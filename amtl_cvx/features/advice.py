@@ -40,9 +40,7 @@ def advice(certificate: FeatureCertificate, model: FeatureModel) -> str:
     if certificate.feasibility > 0.0:
         return "clip A at 0, or judge it with --feedback signed"
     if certificate.live_features == 0:
-        return (
-            "a point that says something has a feature that some task uses; a smaller --mu has more of them"
-        )
+        return "a smaller --mu or --decay, at which features are worth their price, or another start"
     told = f"{model.features} features, mu {model.mu:g}, decay {model.decay:g}"
     if model.has_feedback:
         told += f", alpha {model.alpha:g}, gamma {model.gamma:g} {_PER[model.gamma_per]}, {model.feedback} A"

@@ -113,10 +113,13 @@ def heading_width(title: str, lines: Sequence[str]) -> float:
 
 
 def scale(values: Iterable[float], colors: Colormap, *, zero: bool = False) -> ScalarMappable:
-    """Colours for `values`, from 0 or the smallest to the largest; a single value gets the full colour."""
+    """Colours for `values`, from 0 or the smallest to the largest.
+
+    A single value gets the full colour, and so do those that differ by rounding only.
+    """
     known = list(values) or [1.0]
     low, high = 0.0 if zero else min(known), max(known)
-    if high <= low:
+    if high - low <= 1e-12 * abs(high):
         low = min(0.0, high - 1.0) if high <= 0 else 0.0
     mappable = ScalarMappable(norm=Normalize(low, high), cmap=colors)
     mappable.set_array([])
