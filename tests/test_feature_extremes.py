@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
 
-from amtl_cvx.features import FeatureModel, FeaturePoint, FeatureProblem
+from amtl_cvx import fit
+from amtl_cvx.errors import DataError
+from amtl_cvx.features import FEATURES, FeatureModel, FeaturePoint, FeatureProblem
+from amtl_cvx.features.certificate import certify
+from amtl_cvx.features.rounding import rounding
+from amtl_cvx.solution import Status
 from amtl_cvx.tasks import TaskSet
 
 MODEL = FeatureModel(features=2, mu=0.05, alpha=0.3, gamma=0.2, decay=0.05)
@@ -74,3 +81,98 @@ def test_the_unit_of_the_targets_is_one_of_L_and_the_prices(unit: float) -> None
     np.testing.assert_allclose(moved.gradient_L / unit, point.gradient_L, rtol=1e-10)
     for name in ("gradient_S", "gradient_A", "prices"):
         np.testing.assert_allclose(getattr(moved, name) / unit**2, getattr(point, name), rtol=1e-10)
+
+
+def exactly(point: FeaturePoint) -> Fraction:
+    """J of the doubles of a point, for the squared loss and signed feedback."""
+
+    def exact(array: np.ndarray) -> np.ndarray:
+        found: np.ndarray = np.vectorize(Fraction, otypes=[object])(array)
+        return found
+
+    model, (L, S, A) = point.model, map(exact, (point.L, point.S, point.A))
+    J = Fraction(model.mu) * abs(S).sum() + Fraction(model.decay) * (L * L).sum()
+    for t, task in enumerate(point.tasks):
+        missed = exact(task.X) @ L @ S[:, t] - exact(task.y)
+        J += (1 + Fraction(model.alpha) * abs(A[t]).sum()) * (missed @ missed) / len(missed)
+    for part in point.tasks.pool().parts:
+        Z = exact(part) @ L
+        J += Fraction(model.gamma) * ((Z - Z @ S @ A) ** 2).sum()
+    return Fraction(J)
+
+
+def test_what_rounding_can_do_to_J_is_known_and_said() -> None:
+    """Targets are met and S A is I up to rounding, in a scale that makes ever more of that rounding."""
+    tasks, model, said = drawn(d=2, n=3), replace(MODEL, decay=0.0), []
+    made = somewhere(FeatureProblem(tasks, model))
+    tasks = TaskSet.from_arrays(
+        [task.X for task in tasks], [task.X @ w for task, w in zip(tasks, made.W.T, strict=True)]
+    )
+    for huge in (1.0, 1e4, 1e8, 1e15):
+        S = made.S / huge
+        point = FeatureProblem(tasks, model).at(L=huge * made.L, S=S, A=np.linalg.pinv(S))
+        off = abs(float(Fraction(point.objective) - exactly(point)))
+        assert off <= rounding(point)
+        said.append("objective" in certify(point).reasons)
+        assert said[-1] or off <= 1e-8 * point.objective
+    assert not said[0] and said[-1] and off > 1e-3 * point.objective
+
+
+def test_a_J_of_rounding_is_no_figure_without_a_word() -> None:
+    """No decay, and targets that one feature meets: J falls to 0 as L grows, and is not attained."""
+    X = np.random.default_rng(1).normal(size=(12, 4)) * [1.0, 1.0, 0.0, 1.0]
+    tasks = TaskSet.from_arrays([X] * 3, [X[:, 0]] * 3)
+    found = fit(tasks, replace(MODEL, features=3, mu=0.02, decay=0.0))
+    assert found.status is not Status.CERTIFIED and not found.certificate.passes
+    assert found.certificate.reasons["objective"].startswith("L, S and A are so large")
+    assert "J is known only to within" in FEATURES.shortfall(found.certificate)
+
+
+EDGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "more features than columns": ({"d": 2}, {"features": 6}),
+    "more features than tasks": ({"T": 2}, {"features": 5}),
+    "one task": ({"T": 1}, {}),
+    "one row a task": ({"n": 1}, {}),
+    "one column": ({"d": 1}, {"features": 3}),
+    "no price": ({}, {"alpha": 0.0}),
+    "no reconstruction": ({}, {"gamma": 0.0}),
+    "no decay": ({}, {"decay": 0.0}),
+    "non-negative feedback": ({"T": 2}, {"features": 5, "feedback": "nonnegative"}),
+}
+
+
+@pytest.mark.parametrize("edge", EDGES)
+def test_edges_are_fitted_and_judged(edge: str) -> None:
+    """Certified below the zero point, and no small move of anything lowers J beyond its rounding."""
+    data, settings = EDGES[edge]
+    tasks, model = drawn(**data), replace(MODEL, mu=0.02, **settings)
+    found, rng = fit(tasks, model), np.random.default_rng(0)
+    point = FeatureProblem(tasks, model).at(**found.blocks)
+    assert found.status is Status.CERTIFIED and found.certificate.live_features > 0
+    assert point.objective == pytest.approx(found.objective, rel=1e-12)
+    assert point.objective < point.problem.zero.objective
+    for size in (1e-3, 1e-5):
+        for _ in range(20):
+            share = rng.choice([0.1, 0.5, 1.0])
+            blocks = {
+                name: block + size * rng.normal(size=block.shape) * (rng.random(block.shape) < share)
+                for name, block in point.blocks.items()
+            }
+            if not model.signed:
+                blocks["A"] = np.maximum(blocks["A"], 0.0)
+            assert point.problem.at(**blocks).objective >= point.objective - rounding(point)
+
+
+def test_rows_five_times_are_gamma_five_times() -> None:
+    tasks, model = drawn(), replace(MODEL, mu=0.02)
+    often = mapped(tasks, lambda X: np.repeat(X, 5, axis=0), lambda y: np.repeat(y, 5))
+    one, other = fit(tasks, replace(model, gamma=5.0 * model.gamma)), fit(often, model)
+    assert other.objective == pytest.approx(one.objective, rel=1e-10)
+    np.testing.assert_allclose(other.predictors, one.predictors, rtol=1e-6, atol=1e-8)
+
+
+def test_a_task_of_one_class_is_named() -> None:
+    tasks = TaskSet.from_arrays([np.eye(2)] * 2, [[1.0, -1.0], [-1.0, -1.0]], names=["a", "b"])
+    with pytest.raises(DataError, match="'b' have label -1") as told:
+        fit(tasks, replace(MODEL, loss="logistic"))
+    assert "\n" not in str(told.value)

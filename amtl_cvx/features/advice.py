@@ -31,8 +31,8 @@ def shortfall(certificate: FeatureCertificate) -> str:
         )
     if certificate.live_features == 0:
         missed.append("no feature is live: it is the zero point, at which nothing is learned")
-    why = certificate.reasons.get("growth")
-    return f"not certified: {'; '.join([*(missed or ['no level is reached']), *([why] if why else [])])}"
+    why = [certificate.reasons[name] for name in ("growth", "objective") if name in certificate.reasons]
+    return f"not certified: {'; '.join([*(missed or ['no level is reached']), *why])}"
 
 
 def advice(certificate: FeatureCertificate, model: FeatureModel) -> str:

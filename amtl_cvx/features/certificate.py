@@ -40,6 +40,7 @@ from typing import Any
 import numpy as np
 
 from amtl_cvx.certificate import Rung, check_tolerance
+from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.errors import DataError, NotCertifiable
 from amtl_cvx.features import words
 from amtl_cvx.features.balance import balance
@@ -47,6 +48,7 @@ from amtl_cvx.features.gaps import Gap, gap
 from amtl_cvx.features.known import FeatureKnown
 from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.residuals import residuals
+from amtl_cvx.features.rounding import rounding
 from amtl_cvx.features.second_order import second_order
 from amtl_cvx.notebook import paragraph
 
@@ -58,6 +60,7 @@ ZERO = (
     "no task uses a feature, as at the zero point, which meets the conditions whatever the data say: nothing"
     " is learned; start elsewhere, or give a smaller mu or decay"
 )
+CANCELS = "L, S and A are so large that their products cancel: J is known only to within"
 _RESOLVED = 2.0**16 * float(np.finfo(np.float64).eps)  # as in `certificate.verdict`, for a smooth loss
 
 
@@ -186,6 +189,8 @@ def evaluated(point: FeaturePoint, *, tol: float, reason: str = "not computed") 
         )
     if below > 0.0:
         reasons["feasibility"] = "A >= 0"
+    if not (off := rounding(point)) <= tol * J:
+        reasons["objective"] = f"{CANCELS} {rounded_up(off)}"
     return FeatureCertificate(
         objective=J,
         tol=float(tol),
