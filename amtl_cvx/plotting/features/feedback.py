@@ -50,10 +50,10 @@ class FeedbackPanel:
     def lines(self) -> list[str]:
         gives, T = self.graph.giving, self.graph.T
         givers = int(np.count_nonzero(gives))
-        if not givers:
-            return ["no task gives feedback: A = 0"]
         lines = [
             f"a mark a task: its loss, and the feedback that it gives, ||a_t||_1; {givers} of {T} give any"
+            if givers
+            else "no task gives feedback: A = 0"
         ]
         agreement = rank_correlation(self.losses, gives)
         if agreement is not None:
