@@ -205,6 +205,15 @@ def test_predictions_are_those_of_L_S(here: Run) -> None:
     np.testing.assert_allclose(found, data["X"][:5] @ blocks["L"] @ blocks["S"], rtol=1e-12)
 
 
+def test_points_from_many_starts_are_a_run(here: Run) -> None:
+    answer = here("explore", "a.npz", *AMTFL, "--starts", "3", "--out", "points")
+    assert answer.code == 0 and "3 starts" in answer.out
+    said = json.loads(Path("points/run.json").read_text())["arguments"]
+    assert (said["starts"], said["mu"], said["method"]) == (3, 0.05, "amtfl-linear") and "init" not in said
+    assert here("certify", "a.npz", "points").code == 0
+    assert_error(here("explore", "a.npz", *AMTFL, "--coupling", "1", "--out", "new"), "--coupling is of AMTL")
+
+
 def test_an_exported_problem_is_fitted_by_its_settings(here: Run) -> None:
     assert here("export", "a.npz", "run", "--out", "problem").code == 0
     assert here("export", "a.npz", *AMTFL, "--out", "second").code == 0

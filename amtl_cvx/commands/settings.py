@@ -70,10 +70,16 @@ def say_reading(data: str, taken: Mapping[str, Any], run: Mapping[str, Any]) -> 
 
 
 def complete(arguments: Namespace, table: Settings) -> Namespace:
-    """The arguments with the defaults of a fit for what they leave open."""
-    given = {name: value for name, value in vars(arguments).items() if value is not None}
-    defaults = {"method": table.methods[0], **table.running, **RUNNING_DEFAULTS}
-    return Namespace(**{**vars(arguments), **defaults, **given})
+    """The arguments with the defaults of a fit for what they leave open.
+
+    Where a fit begins is left out for a command that has no such option.
+    """
+    asked = vars(arguments)
+    given = {name: value for name, value in asked.items() if value is not None}
+    elsewhere = {each.name for each in table.fit if each.begins and each.name not in asked}
+    running = {name: value for name, value in table.running.items() if name not in elsewhere}
+    defaults = {"method": table.methods[0], **running, **RUNNING_DEFAULTS}
+    return Namespace(**{**asked, **defaults, **given})
 
 
 def resolve(
