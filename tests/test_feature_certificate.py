@@ -93,6 +93,18 @@ def test_dead_features_are_counted_and_are_no_obstacle() -> None:
     assert "dead features included" in found.rungs()[3].words
 
 
+def test_the_zero_point_is_flat_along_what_neither_decay_nor_rows_hold() -> None:
+    """decay = 0: a column of X twice leaves moves of L that J does not see."""
+    base = drawn_problem(decay=0.0)
+    twice = TaskSet.from_arrays(
+        [task.X[:, [0, 1, 1]] for task in base.tasks], [task.y for task in base.tasks]
+    )
+    assert second_order(base.zero).verdict == "strict local minimum"
+    assert second_order(FeatureProblem(twice, base.model).zero).verdict == "degenerate"
+    held = replace(base.model, decay=0.1)
+    assert second_order(FeatureProblem(twice, held).zero).verdict == "strict local minimum"
+
+
 @pytest.mark.parametrize("options", [{}, {"go_mtl": True}], ids=str)
 def test_j_rises_around_a_point_with_a_dead_feature(options: dict[str, Any]) -> None:
     """Straight from J: all entries at random, those of the dead one alone, and along its steepest pull."""

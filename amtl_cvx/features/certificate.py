@@ -13,13 +13,14 @@ Nothing here comes from a solver. `certify` knows the levels up to C2, `strict_l
 Every block is convex while the others stand still, so partial optimum and first-order point are the same
 (Gorski, Pfeuffer, Klamroth 2007), and the gaps say it in units of J.
 
-The zero point meets all conditions of every such problem, and is a strict local minimum of it: near 0 what L
-times S gains is of second order, mu ||S||_1 of first. It says nothing about the data. So does a point with
-L_j = 0, S_j. = 0, A_j = 0 for some features, of these features. Hence what is printed beside the residuals:
-the number of live features (those that some task uses), and J at the zero point. With no live feature the
-level is C1 at most and the point does not pass: reading `passes`, an exit code or the level must not suggest
-that something was learned. `reasons["zero"]` says that the conditions hold there. A point that passes with a
-J above that of the zero point is a first-order point, and is said to be worse than none.
+The zero point meets all conditions of every such problem, and is a strict local minimum wherever decay > 0
+(and feedback, if there is any, has a price): near 0 what L times S gains is of second order, mu ||S||_1 of
+first. It says nothing about the data, nor does any point about a feature with L_j = 0, S_j. = 0, A_.j = 0.
+Hence what is printed beside the residuals: the number of live features (those that some task uses), and J at
+the zero point. With no live feature the level is C1 at most and the point does not pass: reading `passes`, an
+exit code or the level must not suggest that something was learned. `reasons["zero"]` says that the conditions
+hold there. A point that passes with a J above that of the zero point is a first-order point, and is said to
+be no better than that one.
 
 `balance` is the largest, over the sum of its terms, of
 
@@ -136,6 +137,17 @@ def certify(point: FeaturePoint, *, tol: float = 1e-8) -> FeatureCertificate:
         For a tolerance that is none.
     DataError
         Where the losses overflow, or tasks and model do not fit each other.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import TaskSet
+    >>> from amtl_cvx.features import FeatureProblem, GoMtlModel, certify
+    >>> tasks = TaskSet.from_arrays([np.ones((1, 1))], [[1.5]])
+    >>> problem = FeatureProblem(tasks, GoMtlModel(features=1, mu=1.0, decay=0.5))
+    >>> found = certify(problem.at(L=[[1.0]], S=[[1.0]]))  # (l s - 1.5)^2 + |s| + l^2 / 2
+    >>> found.level, found.passes, found.objective
+    ('C2', True, 1.75)
     """
     check_tolerance(tol)
     known = evaluated(point, tol=tol)
