@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from feature_instances import rounded
-from feature_oracle import MANY
+from feature_oracle import MANY, Blocks
 from feature_random import anywhere, drawn
 
+from amtl_cvx import Options, fit
 from amtl_cvx.errors import NotCertifiable
-from amtl_cvx.features import certify
+from amtl_cvx.features import FEATURES, GO_MTL, certify
 from amtl_cvx.features.proven import prove_features
 
 
@@ -66,3 +67,32 @@ def test_points_of_the_oracle_pass_and_are_proved_and_others_are_not(first: int)
             moved = block + (move if name != "A" or oracle.signed else abs(move))
             assert not size or not certify(point.at(**{name: moved})).passes
     assert proved >= 10
+
+
+def check_fit(seed: int) -> None:
+    """Certified to 1e-10 or at 0, with the oracle's J and residual; C4 where feedback has a price."""
+    problem, oracle, _ = drawn(seed)
+    family, method = (FEATURES, "amtfl-linear") if problem.model.has_feedback else (GO_MTL, "go-mtl")
+    found = fit(problem.tasks, problem.model, method=method, options=Options(tol=1e-10))
+    at = Blocks(**{"A": np.zeros((oracle.T, oracle.k)), **found.blocks})
+    assert found.certificate.passes == at.S.any()
+    J = float(oracle.objective(*at))
+    assert abs(found.objective - J) <= 1e-12 * J and oracle.residual(*at) <= 1e-8 * max(J, 1.0)
+    if found.certificate.passes and (problem.model.alpha > 0.0 or not problem.model.has_feedback):
+        climbed = family.climb(found.certificate, problem, found.blocks, level="C4", limit=60.0)
+        assert climbed.certificate.level == "C4"
+        proved = MANY.mpf(climbed.proven.objective)
+        assert abs(proved - oracle.objective(*at)) <= 1e-13 * J
+
+
+@pytest.mark.parametrize("seed", [186, 269])
+def test_newton_steps_end_at_the_last_digit(seed: int) -> None:
+    """Where any trust term raises the residual of a block that is exact, the whole step is taken."""
+    check_fit(seed)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("first", range(0, 100, 50))
+def test_random_fits_are_certified_and_their_digits_proved(first: int) -> None:
+    for seed in range(first, first + 50):
+        check_fit(seed)

@@ -151,15 +151,22 @@ def newton_steps(start: FeaturePoint, *, trust: Trust) -> Iterator[FeaturePoint]
     point = _tidied(start)
     if point is not start:
         yield point
-    while found := newton_step(point, trust) or newton_step(point, _afresh(trust)):
+    while found := newton_step(point, trust) or _anew(point, trust):
         point = found
         yield point
 
 
-def _afresh(trust: Trust) -> Trust:
-    """With the trust term as at first: it may have risen so high for an earlier point that steps are none."""
-    trust.value = Trust().value
-    return trust
+def _anew(point: FeaturePoint, trust: Trust) -> FeaturePoint | None:
+    """A step with the trust term as at first, or else without one; None if there is none.
+
+    It may have risen so high for an earlier point that steps are none. Near a minimum any of it can be too
+    much: a step that is a little short may raise the residual of a block that was exact.
+    """
+    for value in (Trust().value, 0.0):
+        trust.value = value
+        if found := newton_step(point, trust):
+            return found
+    return None
 
 
 def newton_step(point: FeaturePoint, trust: Trust) -> FeaturePoint | None:
