@@ -5,7 +5,8 @@
 writes refinement.json and refinement.md beside itself. Each fit begins at the SVD of single-task predictors,
 with A = 0, and is judged by the certificate; seconds are CPU seconds of the process, start included, judge
 not. A point counts where at least half of the features are live and J is below that of the zero point, which
-meets all first-order conditions whatever the data say.
+meets all first-order conditions whatever the data say. Random problems have any loss, sizes and weights over
+orders of magnitude; for them J is looked at after every step.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import json
 import sys
 import time
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +32,10 @@ from amtl_cvx.features import FeatureModel, FeatureProblem  # noqa: E402
 from amtl_cvx.features.certificate import certify, strict_local  # noqa: E402
 from amtl_cvx.features.newton import refine  # noqa: E402
 from amtl_cvx.features.starts import start_of  # noqa: E402
+from amtl_cvx.losses import make_loss  # noqa: E402
 
 T, D, K, ROWS = 12, 20, 6, 30
-NOISE = (1.0, 5.0)
-"""Standard deviations of the noise of the first and of the last six tasks."""
+NOISE = (1.0, 5.0)  # of the first half of the tasks and of the others
 SETTINGS = (
     {"alpha": 0.1, "mu": 0.1, "gamma": 0.001, "decay": 0.1},
     {"alpha": 1.0, "mu": 0.1, "gamma": 0.001, "decay": 0.1},
@@ -51,8 +53,9 @@ DIGITS = (
 )
 FEEDBACKS = ("signed", "nonnegative")
 SEEDS = range(3)
-TOL, SECONDS, LEAST, SHARE = 1e-10, 10.0, 46, 0.9
-DIGITS_SECONDS = 60.0
+RANDOM = range(100)
+LOSSES = ("squared", "logistic", "huber:0.7", "squared-hinge")
+TOL, SECONDS, DIGITS_SECONDS, LEAST, SHARE = 1e-10, 10.0, 60.0, 46, 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,16 +91,52 @@ class Row:
         return self.counts and self.residual <= TOL and self.seconds <= SECONDS
 
 
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """One random problem."""
+
+    seed: int
+    loss: str
+    feedback: str
+    ended: str
+    steps: int
+    seconds: float
+    residual: float
+    level: str | None
+    live: int
+    rise: float
+    """The largest rise of J in a step, over J."""
+
+
+def shared(rng: np.random.Generator, T: int, d: int, k: int, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """X (T, n, d) and y (T, n): k features of standard normals, each task uses about half of them."""
+    L = rng.standard_normal((d, k))
+    S = rng.standard_normal((k, T)) * (rng.random((k, T)) < 0.5)
+    X = rng.standard_normal((T, n, d))
+    more = np.where(np.arange(T) < T // 2, *NOISE)[:, None]
+    y = np.einsum("tnd,dt->tn", X, L @ S) + more * rng.standard_normal((T, n))
+    return X, (y - y.mean(axis=1, keepdims=True)) / y.std(axis=1, keepdims=True)
+
+
 def planted(seed: int) -> TaskSet:
-    """Six features of standard normals, each task uses about half of them; y standardised by task."""
-    rng = np.random.default_rng(seed)
-    L = rng.standard_normal((D, K))
-    S = rng.standard_normal((K, T)) * (rng.random((K, T)) < 0.5)
-    X = rng.standard_normal((T, ROWS, D))
-    noise = np.repeat(NOISE, T // 2)[:, None]
-    y = np.einsum("tnd,dt->tn", X, L @ S) + noise * rng.standard_normal((T, ROWS))
-    y = (y - y.mean(axis=1, keepdims=True)) / y.std(axis=1, keepdims=True)
+    """Six features, the first six tasks reliable; y standardised by task."""
+    X, y = shared(np.random.default_rng(seed), T, D, K, ROWS)
     return TaskSet.from_arrays(list(X), list(y))
+
+
+def random_problem(seed: int) -> FeatureProblem:
+    """Sizes, weights, loss and feedback by the seed."""
+    rng = np.random.default_rng(seed)
+    tasks, d, k, n = (int(rng.integers(*ends)) for ends in ((2, 13), (2, 21), (1, 9), (4, 40)))
+    alpha, mu, gamma, decay = 10.0 ** rng.uniform((-2.0, -3.0, -4.0, -3.0), (0.5, -0.7, 0.0, -0.7))
+    loss = make_loss(LOSSES[seed % 4])
+    X, y = shared(rng, tasks, d, min(k, 4), n)
+    y = np.where(y > 0.0, 1.0, -1.0) if loss.classification else y
+    model = FeatureModel(
+        loss=loss, features=k, alpha=alpha, mu=mu, gamma=gamma, decay=decay,
+        feedback=FEEDBACKS[seed // 4 % 2], price_floor=0.001 * (seed // 8 % 2),
+    )  # fmt: skip
+    return FeatureProblem(TaskSet.from_arrays(list(X), list(y)), model)
 
 
 def digits() -> TaskSet:
@@ -118,10 +157,7 @@ def fitted(name: str, tasks: TaskSet, model: FeatureModel, seed: int) -> Row:
         name=name,
         feedback=model.feedback,
         seed=seed,
-        alpha=model.alpha,
-        mu=model.mu,
-        gamma=model.gamma,
-        decay=model.decay,
+        **{weight: getattr(model, weight) for weight in SETTINGS[0]},
         steps=found.steps,
         ended=found.ended,
         seconds=seconds,
@@ -136,7 +172,31 @@ def fitted(name: str, tasks: TaskSet, model: FeatureModel, seed: int) -> Row:
     )
 
 
-def measured() -> dict[str, list[Row]]:
+def drawn(seed: int) -> Drawn:
+    """One random problem, J seen after every step."""
+    began = time.process_time()
+    problem = random_problem(seed)
+    start = start_of(problem.compressed())
+    seen = [start.objective]
+    found = refine(start, tol=TOL / 10.0, observe=lambda point, _: seen.append(point.objective))
+    seconds = time.process_time() - began
+    point = problem.at(**found.point.blocks)
+    certificate = strict_local(certify(point, tol=TOL), point)
+    return Drawn(
+        seed=seed,
+        loss=problem.model.loss.label,
+        feedback=problem.model.feedback,
+        ended=found.ended,
+        steps=found.steps,
+        seconds=seconds,
+        residual=certificate.relative,
+        level=certificate.level,
+        live=certificate.live_features,
+        rise=max(0.0, *(after / before - 1.0 for before, after in pairwise(seen))),
+    )
+
+
+def measured() -> tuple[dict[str, list[Row]], list[Drawn]]:
     """All of them."""
     plain = [
         fitted("planted", planted(seed), FeatureModel(features=K, feedback=feedback, **weights), seed)
@@ -150,17 +210,32 @@ def measured() -> dict[str, list[Row]]:
         for weights in DIGITS
         for feedback in FEEDBACKS
     ]
-    return {"planted": plain, "digits": others}
+    return {"planted": plain, "digits": others}, [drawn(seed) for seed in RANDOM]
+
+
+def words(rows: list[Drawn]) -> list[str]:
+    """What became of the random problems."""
+    ends = {name: [row for row in rows if row.ended == name] for name in sorted({row.ended for row in rows})}
+    alive = [row for row in ends["converged"] if row.live]
+    levels = {name: sum(row.level == name for row in alive) for name in ("C3", "C2", "C1", "C0")}
+    return [
+        f"{len(rows)} problems: 2 to 12 tasks, 2 to 20 columns, 1 to 8 features, 4 to 39 rows; alpha .01 to"
+        " 3, mu and decay .001 to .2, gamma .0001 to 1.",
+        "",
+        *(f"- {name}: {len(those)}" for name, those in ends.items()),
+        f"- of those that converged {len(ends['converged']) - len(alive)} are the zero point; the others by"
+        f" level: {', '.join(f'{name} {count}' for name, count in levels.items() if count)}",
+        f"- largest rise of J in a step, over J: {max(row.rise for row in rows):.1e}",
+        f"- steps up to {max(row.steps for row in rows)}, CPU seconds up to"
+        f" {max(row.seconds for row in rows):.2f}",
+    ]
 
 
 def lines(rows: list[Row]) -> list[str]:
     """A table."""
-    head = (
-        "| alpha | mu | gamma | decay | feedback | seed | steps | CPU s | residual | level | J / J(0) | live"
-        " | S | A |"
-    )
+    names = (*SETTINGS[0], "feedback", "seed", "steps", "CPU s", "residual", "level", "J / J(0)", "live")
     return [
-        head,
+        f"| {' | '.join((*names, 'S', 'A'))} |",
         "|" + "---|" * 14,
         *(
             f"| {row.alpha:g} | {row.mu:g} | {row.gamma:g} | {row.decay:g} | {row.feedback} | {row.seed} |"
@@ -171,7 +246,7 @@ def lines(rows: list[Row]) -> list[str]:
     ]
 
 
-def page(found: dict[str, list[Row]], where: str) -> str:
+def page(found: dict[str, list[Row]], draws: list[Drawn], where: str) -> str:
     """refinement.md."""
     plain, images = found["planted"], found["digits"]
     met, third = sum(row.meets for row in plain), sum(row.level == "C3" for row in plain)
@@ -205,15 +280,20 @@ def page(found: dict[str, list[Row]], where: str) -> str:
             "",
             *lines(images),
             "",
+            "## Random problems",
+            "",
+            *words(draws),
+            "",
         ]
     )
 
 
 def main() -> None:
-    found, where = measured(), machine()
+    (found, draws), where = measured(), machine()
     stored = {"machine": where, **{name: [asdict(row) for row in rows] for name, rows in found.items()}}
+    stored["random"] = [asdict(row) for row in draws]
     (HERE / "refinement.json").write_text(json.dumps(stored, indent=1) + "\n")
-    (HERE / "refinement.md").write_text(page(found, where))
+    (HERE / "refinement.md").write_text(page(found, draws, where))
 
 
 if __name__ == "__main__":
