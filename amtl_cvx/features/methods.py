@@ -9,7 +9,8 @@ r"""The methods of shared features: rounds over L, S and A, then Newton steps, j
   they save: on 12 tasks, 20 columns and 6 features about 20 Newton steps follow no round, 18 follow 5, and
   J ends as low.
 * Where Newton steps end without a certificate, `MORE` rounds go on from there and they begin anew, `TURNS`
-  times at most, while J falls. Without refinement the rounds go on to the tolerance or to `max_rounds`.
+  times at most, while J or the residual falls. Without refinement the rounds go on to the tolerance or to
+  `max_rounds`.
 
 GO-MTL has no A, and is otherwise the same.
 
@@ -36,7 +37,7 @@ from amtl_cvx.features.steps import Definition, FeedbackStep, LossStep
 from amtl_cvx.options import Options
 from amtl_cvx.refine.local import FALL, Trust
 from amtl_cvx.run import Run, finish
-from amtl_cvx.solution import Solution, State, Status
+from amtl_cvx.solution import Record, Solution, State, Status
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems.problems import kept
 from amtl_cvx.tasks import TaskSet
@@ -186,14 +187,14 @@ class _Fit:
                 status = self._rounds()
                 if status is Status.CERTIFIED or not self.refining:
                     return status, None
-                if before is not None and not self.run.point.objective < before - FALL * abs(before):
-                    return Status.STALLED, None
             begun, ended = False, self._newton()
-            found, before = self.judged(), self.run.point.objective
+            found, last = self.judged(), self.run.history[-1]
             if found.passes:
                 return Status.CERTIFIED, found
-            if ended is Status.GROWING or memory.turn == TURNS:
+            idle = before is not None and not self._better(before)
+            if ended is Status.GROWING or memory.turn == TURNS or idle:
                 return ended, found
+            before = last
             memory.turn, memory.until = memory.turn + 1, self.run.round + MORE
 
     def _rounds(self) -> Status:
@@ -230,12 +231,17 @@ class _Fit:
         relative = history[-1].relative
         if relative <= self.options.tol and self.judged().passes:
             return Status.CERTIFIED
-        before = history[-1 - len(self.problem.shapes)].objective if self.memory.turn else None
-        if before is not None and not history[-1].objective < before - FALL * abs(before):
+        if self.memory.turn and not self._better(history[-1 - len(self.problem.shapes)]):
             return Status.STALLED
         if self.refining and handover is not None and relative <= handover:
             return Status.ROUND_LIMIT
         return None if self.run.moved else Status.STALLED
+
+    def _better(self, before: Record) -> bool:
+        """Whether J has fallen beyond rounding since then, or the residual to a half."""
+        last = self.run.history[-1]
+        fell = last.objective < before.objective - FALL * abs(before.objective)
+        return fell or last.relative < 0.5 * before.relative
 
     def _newton(self) -> Status:
         """Newton steps, every one recorded; how they ended."""
