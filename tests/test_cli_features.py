@@ -171,7 +171,14 @@ def test_a_point_in_a_mat_is_in_the_order_of_the_data(here: Run) -> None:
     assert_error(here("certify", "a.npz", "point.mat", "--method", "amtfl-linear"), "needs --mu")
     scipy.io.savemat("point.mat", {**blocks, "S": blocks["S"].T})
     assert_error(here("certify", "a.npz", "point.mat", *AMTFL), "S", "shape")
-    assert_error(here("certify", "a.npz", "point.mat"), "W and B")
+    scipy.io.savemat("point.mat", blocks)
+    said = "point.mat holds L and S and A, blocks of AMTFL: say --method amtfl-linear"
+    assert_error(here("certify", "a.npz", "point.mat"), said)
+    assert_error(here("fit", "a.npz", "--start", "point.mat", "--out", "new"), said)
+    scipy.io.savemat("point.mat", {name: blocks[name] for name in "LS"})
+    assert_error(here("certify", "a.npz", "point.mat"), "holds L and S, blocks of GO-MTL")
+    scipy.io.savemat("point.mat", {"L": blocks["L"]})
+    assert_error(here("certify", "a.npz", "point.mat"), "variables W and B")
 
 
 def test_certify_judges_by_what_is_said_now(here: Run) -> None:

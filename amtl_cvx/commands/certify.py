@@ -12,7 +12,7 @@ from typing import Any
 from amtl_cvx.certificate import Certificate, check_level
 from amtl_cvx.certificate.figures import double_below
 from amtl_cvx.commands.earlier import changed_rules, other_data
-from amtl_cvx.commands.foreign import Reading, in_data_order
+from amtl_cvx.commands.foreign import Reading, in_data_order, read_point
 from amtl_cvx.commands.output import figure_lines, files_of_run, ladder_lines, reached_words, write_whole
 from amtl_cvx.commands.problem import Problem, stored_problem
 from amtl_cvx.commands.rows import confirmed
@@ -20,11 +20,10 @@ from amtl_cvx.commands.settings import admit, number, time_limit
 from amtl_cvx.commands.setup import interruptible
 from amtl_cvx.console import note, say
 from amtl_cvx.errors import DataError, Exit, ModelError
-from amtl_cvx.families import family_with
 from amtl_cvx.ladder import Climb
 from amtl_cvx.methods import method_named
 from amtl_cvx.progress import Progress
-from amtl_cvx.runfolder import StoredRun, proof_text, read_certificate, read_run, to_json
+from amtl_cvx.runfolder import StoredRun, proof_text, read_certificate, to_json
 from amtl_cvx.tasks import TaskSet
 
 _DIGITS = 40
@@ -53,7 +52,7 @@ def certify(arguments: Namespace) -> Exit:
     _check_extras(arguments)
     time_limit(arguments)
     admit(arguments)
-    stored = read_run(arguments.solution, family=family_with(arguments.method))
+    stored = read_point(arguments.solution, method=arguments.method)
     problem = stored_problem(arguments, stored)
     judged = _judge(arguments, stored, problem)
     tasks, model, blocks = problem.tasks, problem.model, judged.reading.blocks

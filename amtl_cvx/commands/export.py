@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from amtl_cvx.commands.foreign import read_point
 from amtl_cvx.commands.problem import stored_problem
 from amtl_cvx.console import say
 from amtl_cvx.data import export as export_problem
 from amtl_cvx.errors import Exit
-from amtl_cvx.families import family_of, family_with
-from amtl_cvx.runfolder import read_run
+from amtl_cvx.families import family_of
 
 
 def export(arguments: Namespace) -> Exit:
     """`amtl-cvx export`."""
     stored = None
     if arguments.run is not None:
-        stored = read_run(arguments.run, family=family_with(arguments.method))
+        stored = read_point(arguments.run, method=arguments.method)
     problem = stored_problem(arguments, stored, rows=True)
     tasks, model = problem.tasks, problem.model
     export_problem(tasks, model, arguments.out, source=problem.dataset.source)

@@ -1,17 +1,19 @@
-"""A point from elsewhere: the order it is taken in, by its names."""
+"""A point from elsewhere: whose it is, and the order it is taken in, by its names."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.errors import DataError
-from amtl_cvx.families import Found
-from amtl_cvx.runfolder import StoredRun
+from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.families import Found, all_settings, family_with
+from amtl_cvx.runfolder import StoredRun, read_run
 from amtl_cvx.tasks import Indices, TaskSet
 from amtl_cvx.untrusted import shown
 
@@ -27,6 +29,25 @@ class Reading:
     point: Any
     order: str
     notes: tuple[str, ...] = ()
+
+
+def read_point(path: Path, *, method: str | None) -> StoredRun:
+    """A run or blocks alone; without a run.json they are of the family of the method, AMTL without one.
+
+    Raises
+    ------
+    DataError
+        For what cannot be read; blocks of another family than the method's are told with a method of theirs.
+    """
+    try:
+        return read_run(path, family=family_with(method))
+    except DataError as error:
+        for table in all_settings() if method is None else ():
+            with contextlib.suppress(DataError):
+                blocks = " and ".join(read_run(path, family=table.family).blocks)
+                said = f"{path} holds {blocks}, blocks of {table.title}: say --method {table.methods[0]}"
+                raise ModelError(said) from error
+        raise
 
 
 def in_data_order(stored: StoredRun, tasks: TaskSet, *, ridge: float | None) -> Reading:

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from amtl_cvx.commands.foreign import in_data_order
+from amtl_cvx.commands.foreign import in_data_order, read_point
 from amtl_cvx.commands.settings import NO_CLASS_WEIGHT, RUNNING_DEFAULTS, say_reading
 from amtl_cvx.commands.setup import Setup
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.families import DEFAULT, Found, Settings, settings_of, settings_with
-from amtl_cvx.runfolder import StoredRun, model_to_dict, read_run, read_state
+from amtl_cvx.families import Found, Settings, settings_of, settings_with
+from amtl_cvx.runfolder import StoredRun, model_to_dict, read_state
 from amtl_cvx.solution import State
 
 _COLUMNS = ("task", "target", "sample_weight", "missing", "sep", "decimal", "encoding", "validation", "test")
@@ -151,9 +151,10 @@ def read_start(path: Path, *, method: str | None) -> Beginning:
     Blocks without a run.json are of the family of the method; a run is of its own, and `ModelError` says so
     where the method is of another one.
     """
-    family = DEFAULT if method is None else settings_with(method).family
+    if method is not None:
+        settings_with(method)
     try:
-        stored = read_run(path, family=family)
+        stored = read_point(path, method=method)
         state = read_state(path if path.is_dir() else path.parent) if stored.run else None
         if state is not None and not all(
             np.array_equal(state.blocks[name], block) for name, block in stored.blocks.items()
