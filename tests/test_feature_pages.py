@@ -12,14 +12,17 @@ import numpy as np
 import pytest
 from command_line import Run, assert_error
 from matplotlib.figure import Figure
+from pictures import outside, words
 from test_report import EVIL, Page
 
 from amtl_cvx import plotting
 from amtl_cvx.bipartite import FeatureGraph
+from amtl_cvx.explore import FirstOrderPoint, Landscape
 from amtl_cvx.features import FeatureModel, FeaturePoint, FeatureProblem, GoMtlModel, certify, pages
 from amtl_cvx.features import family as features_family
 from amtl_cvx.features.figures import figures
 from amtl_cvx.plotting import features as drawing
+from amtl_cvx.plotting import landscape_figure
 from amtl_cvx.report import pictures, write_report
 from amtl_cvx.runfolder import save
 from amtl_cvx.scoring import AT_DECAY
@@ -217,6 +220,27 @@ def test_images_need_a_shape_that_somebody_says(run: Run, tmp_path: Path) -> Non
     assert_error(run("plot", "out", "--kind", "images", "--out", "p.png"), "give --image-shape HxW")
     assert run("plot", "out", "--kind", "images", "--image-shape", "2x2", "--out", "p.png").code == 0
     assert_error(run("plot", "out", "--kind", "feedback", "--out", "p.png"), "go-mtl has no feedback to draw")
+
+
+@pytest.mark.parametrize("feedback", ["signed", "nonnegative"])
+def test_points_of_a_landscape_stand_with_features_in_one_order(feedback: str) -> None:
+    """The second point is the first one with features in another order, and with turned signs if they may."""
+    first = solved(amtfl(feedback=feedback))
+    order, signs = np.array([1, 2, 0]), np.array([-1.0, 1.0, -1.0] if feedback == "signed" else [1.0] * 3)
+    turned = {
+        "L": first.L[:, order] * signs, "S": first.S[order] * signs[:, None], "A": first.A[:, order] * signs
+    }  # fmt: skip
+    second = dataclasses.replace(first, blocks=turned)
+    points = [FirstOrderPoint(solution=each, starts=("svd",), spread=0.0) for each in (first, second)]
+    figure = landscape_figure(Landscape(points=tuple(points)))
+    shown = [axes for axes in figure.axes if axes.get_label() == "use S, transposed"]
+    for axes in shown:
+        found = np.ma.filled(axes.images[-1].get_array(), 0.0)
+        np.testing.assert_array_equal(found[:, :2], first.S[:2].T)  # z2 is dead, and its place free
+    said = words(figure)
+    assert len(shown) == 2 and f"Point 1: lowest J (J {first.objective:.6g})" in said
+    assert ("in the order and with the signs of those of the first point" in said) == (feedback == "signed")
+    assert "(the svd start)" in said and not outside(figure)
 
 
 def test_a_solution_is_told_in_a_line_and_drawn_in_a_notebook() -> None:

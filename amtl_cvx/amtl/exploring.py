@@ -41,6 +41,7 @@ class AmtlExploration(Exploration):
     columns = ("gap_W", "gap_B", "edges")
     counted = "edges"
     default = ("zero", "B = 0")
+    mark = "with B = 0"
     measured = "W and W B"
 
     def check(self, tasks: TaskSet, model: Model) -> None:

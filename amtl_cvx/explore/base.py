@@ -26,6 +26,8 @@ class Exploration(abc.ABC):
     """The one of them that the console shows."""
     default: ClassVar[tuple[str, str]]
     """The name of the start that a fit has by itself, and what it is in words."""
+    mark: ClassVar[str]
+    """What the picture says beside the point that it leads to; short."""
     measured: ClassVar[str]
     """What the distance is a distance of."""
 

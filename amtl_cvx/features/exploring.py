@@ -13,7 +13,7 @@ for the matching whose sum is least. Where feedback is free (alpha = 0) A is not
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -50,6 +50,7 @@ class FeatureExploration(Exploration):
 
     counted = "live_features"
     default = ("svd", "at the SVD of single-task predictors")
+    mark = "the svd start"
     measured = "matched features"
 
     def __init__(self, blocks: Sequence[str]) -> None:
@@ -90,6 +91,11 @@ class FeatureExploration(Exploration):
         if signs:
             apart = np.minimum(apart, np.linalg.norm(a[:, None] + b[None], axis=2))
         return float(apart[linear_sum_assignment(apart)].max())
+
+    def matrices(self) -> Callable[[Any], Any]:
+        from amtl_cvx.plotting.features.points import Points  # matplotlib
+
+        return Points
 
     def curvature(self, tasks: TaskSet, solution: Solution) -> str | None:
         point = FeatureProblem(tasks, solution.model).at(**solution.blocks)  # type: ignore[arg-type]

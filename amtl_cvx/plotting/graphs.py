@@ -10,7 +10,7 @@ from amtl_cvx.explore import Landscape
 from amtl_cvx.graph import ORIENTATION
 from amtl_cvx.plotting.canvas import MUTED, Canvas, edge_scale, heading_height, heading_width
 from amtl_cvx.plotting.matrix import Grid
-from amtl_cvx.plotting.points import Marked, chosen, marked
+from amtl_cvx.plotting.points import Marked, chosen, marked, titled
 
 MAX_GRAPHS = 3
 """How many graphs are drawn."""
@@ -34,7 +34,7 @@ class Graphs:
     @property
     def pitch(self) -> float:
         """From one matrix to the next."""
-        wide = max(heading_width(self._title(each), self._lines(each)) for each in self.chosen)
+        wide = max(heading_width(titled(each, self.landscape), self._lines(each)) for each in self.chosen)
         return max(self.grid.side, wide) + _BETWEEN
 
     @property
@@ -56,7 +56,7 @@ class Graphs:
         colors, strongest = edge_scale(entries[entries != 0]), float(np.abs(entries).max())
         for place, each in enumerate(chosen):
             graph, at = each.point.solution.graph, left + place * self.pitch
-            canvas.heading(at, top, self._title(each), self._lines(each))
+            canvas.heading(at, top, titled(each, self.landscape), self._lines(each))
             axes = canvas.axes(at, top + head, grid.side, grid.side)
             axes.set_label(f"graph of point {each.number}")
             grid.draw(axes, graph.adjacency, rows=place == 0, colors=colors)
@@ -64,17 +64,6 @@ class Graphs:
         if strongest > 0:
             below = (left, top + head + grid.side + grid.margin + 0.2)
             canvas.colorbar(below, colors, "B[s, t]")
-
-    def _title(self, each: Marked) -> str:
-        roles = [
-            role
-            for role, point in (
-                ("lowest J", self.landscape.best),
-                ("best predictor", self.landscape.best_predictor),
-            )
-            if point is each.point
-        ]
-        return f"Point {each.number}" + (f": {' and '.join(roles)}" if roles else "")
 
     def _lines(self, each: Marked) -> list[str]:
         point, finished = each.point, self.landscape.finished

@@ -56,6 +56,13 @@ def chosen(marked: list[Marked], landscape: Landscape, limit: int) -> list[Marke
     return chosen
 
 
+def titled(each: Marked, landscape: Landscape) -> str:
+    """The number of a point, and what it is first in."""
+    firsts = (("lowest J", landscape.best), ("best predictor", landscape.best_predictor))
+    roles = [role for role, point in firsts if point is each.point]
+    return f"Point {each.number}" + (f": {' and '.join(roles)}" if roles else "")
+
+
 @dataclass(frozen=True)
 class Table:
     """One row a point, in columns: J above the lowest, hits, validation error."""
@@ -112,10 +119,10 @@ class Table:
         hits = [row.point.hits for row in rows]
         axes.barh(range(len(rows)), hits, height=0.62, color=[row.color for row in rows])
         axes.set_xlim(0, 1.7 * max(hits))
-        name, what = exploration_of(self.landscape.points[0].solution.model).default
-        zero = self.landscape.number_of(name)
+        explored = exploration_of(self.landscape.points[0].solution.model)
+        by_itself = self.landscape.number_of(explored.default[0])
         for place, row in enumerate(rows):
-            words = f"{row.point.hits}" + (f" (with {what})" if row.number == zero else "")
+            words = f"{row.point.hits}" + (f" ({explored.mark})" if row.number == by_itself else "")
             self._beside(axes, row.point.hits, place, words)
         if self.parts == 3:
             errors = [row.point.error or 0.0 for row in rows]

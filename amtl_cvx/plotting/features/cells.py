@@ -41,9 +41,13 @@ class CellsPanel:
     """The heatmaps with their margins."""
 
     graph: FeatureGraph
+    heading: str = ""
+    note: str = ""
 
     @property
     def title(self) -> str:
+        if self.heading:
+            return self.heading
         return "Use S" if self.graph.A is None else "Feedback A and use S"
 
     @property
@@ -58,6 +62,7 @@ class CellsPanel:
         notes.append(f"row t, column j of S transposed: {USE}")
         if self.graph.negative:
             notes.append("red: negative")
+        notes += [self.note] if self.note else []
         if not self.graph.live.all():
             dead = [name for name, live in zip(self.graph.names, self.graph.live, strict=True) if not live]
             notes.append(f"dead features: {_listed(dead)}")
