@@ -25,6 +25,7 @@ from amtl_cvx.methods import fit
 from amtl_cvx.options import Options
 from amtl_cvx.runfolder import read_run, read_state
 
+AMTFL = ["--method", "amtfl-linear", "--features", "2", "--mu", "1", "--gamma", "1", "--decay", "1"]
 TOY = ("--method", "toy", "--k", "3", "--decay", "0.5")
 
 
@@ -54,18 +55,8 @@ def test_a_fit_is_that_of_its_family_and_is_recorded_by_its_options(here: Run) -
     described = json.loads(Path("toy/run.json").read_text())
     said = described["arguments"]
     assert (described["family"], described["method"], said["k"], said["decay"]) == ("toy", "toy", 3, 0.5)
-    assert said["first"] == "eye" and said["loss"] == "auto" and said["standardize"] is False
-    others = {
-        "coupling",
-        "mu",
-        "transfer",
-        "transfer_parameters",
-        "omega",
-        "refine",
-        "ridge",
-        "features",
-        "init",
-    }
+    assert said["init"] == "eye" and said["loss"] == "auto" and said["standardize"] is False
+    others = {"coupling", "mu", "transfer_parameters", "omega", "refine", "ridge", "features"}
     assert not others & set(said)
     again = fit(read("a.npz", keep_rows=True).train, ToyModel(k=3, decay=0.5))
     assert again.method == "alternating" and described["chosen"] is None
@@ -77,14 +68,14 @@ def test_a_fit_is_that_of_its_family_and_is_recorded_by_its_options(here: Run) -
 def test_amtl_records_no_option_of_another_family(here: Run) -> None:
     said = json.loads(Path("run/run.json").read_text())["arguments"]
     assert {"coupling", "mu", "refine", "sweep", "ridge", "omega_parameters"} <= set(said)
-    assert not {"k", "decay", "first", "features", "alpha", "gamma", "init", "activation"} & set(said)
+    assert not {"k", "decay", "features", "alpha", "gamma", "init", "activation"} & set(said)
 
 
 def test_a_random_start_is_by_the_seed(here: Run) -> None:
     answer = here(
-        "fit", "a.npz", *TOY, "--first", "random", "--seed", "4", "--max-rounds", "1", "--out", "toy"
+        "fit", "a.npz", *TOY, "--init", "random", "--seed", "4", "--max-rounds", "1", "--out", "toy"
     )
-    assert "start: --first random, seed 4" in answer.out
+    assert "start: --init random, seed 4" in answer.out
     tasks = read("a.npz", keep_rows=True).train
     rng = np.random.default_rng(4)
     start = {"L": rng.normal(size=(4, 3)), "S": rng.normal(size=(3, 3)), "b": rng.normal(size=(1, 3))}
@@ -105,7 +96,9 @@ def test_a_random_start_is_by_the_seed(here: Run) -> None:
         ((*TOY, "--engine", "fast"), ("--engine is of AMTL",)),
         ((*TOY, "--features", "2"), ("--features is of AMTFL (--method amtfl-linear)",)),
         ((*GIVEN, "--k", "2"), ("--k is of the toy (--method toy)", "not of --method alternating", "--mu")),
-        ((*GIVEN, "--first", "random"), ("--first is of the toy",)),
+        ((*GIVEN, "--init", "random"), ("--init is of",)),
+        ((*TOY, "--init", "svd"), ("--init of --method toy must be one of eye, random, got 'svd'",)),
+        ((*AMTFL, "--init", "eye"), ("--init of --method amtfl-linear must be one of svd, random",)),
         ((*GIVEN, "--method", "magic"), ("'magic'", "stl, amtfl-linear, go-mtl, toy")),
         (("--method", "toy", "--k", "3", "--decay", "auto"), ("invalid float value: 'auto'",)),
         (("--method", "toy", "--k", "2.5"), ("invalid int value",)),
@@ -157,8 +150,8 @@ def test_a_fit_begins_at_a_run_of_its_family_and_at_no_other(
     words = ("toy is a run of the toy", "--method stl", "--method toy")
     assert_error(toy("fit", "a.npz", "--start", "toy", "--method", "stl", "--out", "new"), *words)
     assert_error(toy("fit", "a.npz", "--start", "toy", "--mu", "1", "--out", "new"), "--mu is of AMTL")
-    both = ("fit", "a.npz", *TOY, "--start", "toy", "--first", "random", "--out", "new")
-    assert_error(toy(*both), "--first and --start")
+    both = ("fit", "a.npz", *TOY, "--start", "toy", "--init", "random", "--out", "new")
+    assert_error(toy(*both), "--init and --start")
     assert_error(toy("fit", "a.npz", *TOY, "--start", "run", "--out", "new"), "run is a run of AMTL")
     assert not Path("new").exists()
 

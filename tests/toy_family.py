@@ -201,7 +201,7 @@ class ToyFamily(Family):
     def begin(
         self, problem: ToyProblem, settings: Mapping[str, Any], *, seed: int
     ) -> Mapping[str, Array] | None:
-        if settings["first"] != "random":
+        if settings["init"] != "random":
             return None
         rng = np.random.default_rng(seed)
         return {name: rng.normal(size=block.shape) for name, block in self.start(problem).items()}
@@ -225,6 +225,6 @@ SETTINGS = Settings(
         Setting(name="k", words="how many columns L has", needed=True, kind=int),
         Setting(name="decay", words="weight of both squares (0.3)", default=0.3, kind=float),
     ),
-    fit=(Setting(name="first", words="the start", default="eye", choices=("eye", "random"), begins=True),),
+    fit=(Setting(name="init", words="the start", default="eye", choices=("eye", "random"), begins=True),),
 )
 """What the command line asks of it, for tests that register this."""

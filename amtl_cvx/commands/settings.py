@@ -56,6 +56,12 @@ def check_options(arguments: Namespace, table: Settings) -> None:
                     f"--{name.replace('_', '-')} is of {other.title} (--method {', '.join(other.methods)}),"
                     f" not of --method {method}, whose own are {table.words}: leave it out"
                 )
+    for each in table:
+        value = getattr(arguments, each.name, None)
+        if value is not None and each.choices is not None and value not in each.choices:
+            raise ModelError(
+                f"{each.option} of --method {method} must be one of {', '.join(each.choices)}, got {value!r}"
+            )
     if getattr(arguments, "start", None) is not None:
         for each in table.fit:
             if each.begins and getattr(arguments, each.name) is not None:

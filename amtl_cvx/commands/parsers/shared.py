@@ -95,9 +95,15 @@ def _add_setting(group: argparse._ArgumentGroup, setting: Setting) -> None:
         action = argparse.BooleanOptionalAction
         group.add_argument(setting.option, action=action, default=None, help=setting.words)
     elif setting.choices is not None:
-        group.add_argument(setting.option, choices=setting.choices, help=setting.words)
+        group.add_argument(setting.option, choices=_choices(setting), help=setting.words)
     else:
         group.add_argument(setting.option, type=_reader(setting), metavar=setting.metavar, help=setting.words)
+
+
+def _choices(setting: Setting) -> tuple[str, ...]:
+    """The choices of an option in any family; which of them one has is checked with its table."""
+    named = [each for table in all_settings() for each in table if each.name == setting.name]
+    return tuple(dict.fromkeys(word for each in (setting, *named) for word in each.choices or ()))
 
 
 def _reader(setting: Setting) -> Callable[[str], Any]:
