@@ -126,17 +126,21 @@ def pool() -> Iterator[WorkerPool]:
         yield executor
 
 
+@pytest.fixture(scope="session")
+def processes() -> Iterator[Executor]:
+    """Two processes that are not replaced: no test of this one ends them."""
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
+        yield executor
+
+
 @pytest.fixture(params=["none", "threads", "processes", "pool"])
-def executor(request: pytest.FixtureRequest, pool: WorkerPool) -> Iterator[Executor | None]:
+def executor(request: pytest.FixtureRequest) -> Iterator[Executor | None]:
     """Every way of working on one machine."""
     if request.param == "threads":
         with ThreadPoolExecutor(3) as threads:
             yield threads
-    elif request.param == "processes":
-        with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as processes:
-            yield processes
     else:
-        yield pool if request.param == "pool" else None
+        yield None if request.param == "none" else request.getfixturevalue(request.param)
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def rows(folder: str) -> list[dict[str, str]]:
 
 def test_the_folder_is_whole_and_the_lowest_point_certifies(run: Run, tmp_path: Path) -> None:
     save("a")
-    settings = ("--coupling", "2", "--mu", "0.03")
+    settings = ("--coupling", "2", "--mu", "0.03", "--engine", "fast")
     answer = run(
         "explore", "a.npz", "--out", "out", "--validation", "a-held.npz", "--starts", "20", *settings
     )

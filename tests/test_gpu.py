@@ -8,6 +8,8 @@ not optimal.
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 from cases import LOSS_CASES, loss_id, random_tasks, tasks_for
@@ -53,16 +55,22 @@ def test_cudss_is_tried_before_gpu_indirect(monkeypatch: pytest.MonkeyPatch) -> 
 # a GPU that answers
 
 
+@cache
+def without_gpu(loss: Loss) -> tuple[TaskSet, Solution]:
+    tasks = tasks_for(loss, np.random.default_rng(20160619))
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.05), coupling=0.7)
+    return tasks, fit(tasks, model, options=Options(gpu="off"))
+
+
 @pytest.mark.parametrize("linear_solver", list(MODULES))
 @pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
 def test_a_gpu_that_answers_agrees_in_the_certificate(
-    monkeypatch: pytest.MonkeyPatch, rng: np.random.Generator, loss: Loss, linear_solver: str
+    monkeypatch: pytest.MonkeyPatch, loss: Loss, linear_solver: str
 ) -> None:
     none_present(monkeypatch)
     standin = install(monkeypatch, linear_solver)
-    tasks = tasks_for(loss, rng)
-    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.05), coupling=0.7)
-    on, off = (fit(tasks, model, options=Options(gpu=choice)) for choice in ("on", "off"))
+    tasks, off = without_gpu(loss)
+    on = fit(tasks, off.model, options=Options(gpu="on"))
     assert solvers_of(on, "W") == solvers_of(on, "B") == {f"SCS {linear_solver}"}
     assert solvers_of(off, "W") == solvers_of(off, "B") == {"CLARABEL"}
     assert on.gpu == f"SCS {linear_solver}: {len(standin.sizes)} inner solves" and off.gpu == "not used: off"

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Executor, Future
+from concurrent.futures import CancelledError, Executor, Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -122,16 +122,16 @@ def test_a_pool_outlives_a_killed_worker(
     assert "jobs were lost (BrokenProcessPool" in caplog.text
 
 
-@pytest.mark.parametrize("executor", ["processes"], indirect=True)
 def test_this_process_does_the_rest_of_a_broken_executor(
-    executor: Executor, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    found = ordered_map(dies_once, NUMBERS, shared=tmp_path / "died", executor=executor)
-    assert found == [n * n for n in NUMBERS]
-    assert "the executor takes no more jobs (BrokenProcessPool" in caplog.text
-    assert set(ordered_map(process, NUMBERS, shared=None, executor=executor)) == {os.getpid()}
-    with pytest.raises(SolveError, match="^job 2$"):
-        ordered_map(fails, NUMBERS, shared=2, executor=executor)
+    with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as executor:
+        found = ordered_map(dies_once, NUMBERS, shared=tmp_path / "died", executor=executor)
+        assert found == [n * n for n in NUMBERS]
+        assert "the executor takes no more jobs (BrokenProcessPool" in caplog.text
+        assert set(ordered_map(process, NUMBERS, shared=None, executor=executor)) == {os.getpid()}
+        with pytest.raises(SolveError, match="^job 2$"):
+            ordered_map(fails, NUMBERS, shared=2, executor=executor)
 
 
 def test_a_job_that_always_kills_its_worker_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
