@@ -133,7 +133,7 @@ def test_another_order_of_tasks_and_features_is_the_same_point(loss: str) -> Non
     assert set(alone.blocks) == {"L", "S"}
 
 
-@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("loss", ["squared", pytest.param("logistic", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [

@@ -80,6 +80,24 @@ def coarse_pictures() -> Iterator[None]:
         yield
 
 
+def sketched(
+    drawn: dict[str, FeatureGraph], name: str, graph: FeatureGraph, *more: object, **words: object
+) -> Figure:
+    """An empty figure; what should have been drawn is taken down."""
+    drawn[name] = graph
+    return Figure()
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, FeatureGraph]:
+    """What was to be drawn, by the names of the figures, which are empty."""
+    found: dict[str, FeatureGraph] = {}
+    for name in drawing.__all__:
+        if name.startswith("feature_") or name.endswith("_figure"):
+            monkeypatch.setattr(drawing, name, functools.partial(sketched, found, name))
+    return found
+
+
 def written(folder: Path, solution: Solution) -> tuple[str, Page]:
     about = {"name": "toy", "source": "drawn", "T": 3, "d": 4, "rows": 27, "fingerprint": "ab"}
     write_report(folder / "report.html", solution=solution, arguments={}, versions={}, data=about)
@@ -150,6 +168,7 @@ def test_the_page_has_every_picture_and_loads_nothing(whole: tuple[str, Page]) -
     assert all(source.startswith("data:image/png;base64,") for source in sources)
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_page_without_feedback_says_nothing_of_it(tmp_path: Path) -> None:
     model = GoMtlModel(features=3, mu=0.1, decay=0.3)
     tasks = TaskSet.from_arrays([task.X for task in data()], [task.y for task in data()])
@@ -169,17 +188,9 @@ def test_names_in_a_page_are_escaped(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert EVIL not in text and page.tags.count("script") == 1 and "{{ 7 * 7 }}" in text
 
 
-def sketched(
-    drawn: dict[str, FeatureGraph], name: str, graph: FeatureGraph, *more: object, **words: object
-) -> Figure:
-    """An empty figure; what should have been drawn is taken down."""
-    drawn[name] = graph
-    return Figure()
-
-
 @pytest.mark.usefixtures("pictures")
 def test_a_run_folder_holds_the_pictures_and_is_drawn_again(
-    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, tmp_path: Path, drawn: dict[str, FeatureGraph]
 ) -> None:
     solution, tasks = solved(), data()
     save(solution, "out", tasks=tasks)
@@ -190,11 +201,7 @@ def test_a_run_folder_holds_the_pictures_and_is_drawn_again(
     }  # fmt: skip
     with np.load("out/solution.npz") as stored:
         assert set(stored) == {*"LSA", "losses", "objective", "prices", "sizes", "errors", "balance"}
-    drawn: dict[str, FeatureGraph] = {}
-    for name in drawing.__all__:
-        if name.startswith("feature_") or name.endswith("_figure"):
-            sketch = functools.partial(sketched, drawn, name)
-            monkeypatch.setattr(drawing, name, sketch)
+    drawn.clear()
     for kind in ("graph", "heatmap", "node-link", "feedback", "reconstruction", "images"):
         assert run("plot", "out", "--kind", kind, "--out", "p.png") == (0, "", "")
     assert len(drawn) == 6
@@ -222,7 +229,7 @@ def test_images_need_a_shape_that_somebody_says(run: Run, tmp_path: Path) -> Non
     assert_error(run("plot", "out", "--kind", "feedback", "--out", "p.png"), "go-mtl has no feedback to draw")
 
 
-@pytest.mark.parametrize("feedback", ["signed", "nonnegative"])
+@pytest.mark.parametrize("feedback", ["signed", pytest.param("nonnegative", marks=pytest.mark.slow)])
 def test_points_of_a_landscape_stand_with_features_in_one_order(feedback: str) -> None:
     """The second point is the first one with features in another order, and with turned signs if they may."""
     first = solved(amtfl(feedback=feedback))
@@ -243,6 +250,7 @@ def test_points_of_a_landscape_stand_with_features_in_one_order(feedback: str) -
     assert "(the svd start)" in said and not outside(figure)
 
 
+@pytest.mark.usefixtures("drawn")
 def test_a_solution_is_told_in_a_line_and_drawn_in_a_notebook() -> None:
     solution = solved()
     assert solution.family.summary(solution) == solution.family.learned(solution).describe()  # type: ignore[attr-defined]

@@ -86,7 +86,7 @@ def test_an_arrow_runs_from_its_task_to_its_feature_and_from_there_to_the_task_t
 def test_without_feedback_only_the_right_half_is_drawn() -> None:
     graph = replace(example(4, 3), A=None)
     for draw in FIGURES:
-        assert "A[t, j]" not in words(draw(graph)) and not outside(draw(graph))
+        assert "A[t, j]" not in words(draw(graph))
     figure = drawing.feature_links(graph)
     assert all(name.startswith("use") for name in arrows(figure)) and len(arrows(figure)) == len(graph.use)
     assert "tasks give feedback" not in words(figure)
@@ -123,8 +123,8 @@ def test_what_is_all_zero_says_so() -> None:
     assert "No task gives feedback (A = 0)" in nothing.describe()
     dead = replace(nothing, L=0 * graph.L, S=0 * graph.S)
     assert dead.describe() == "None of the 3 learned features is live: every predictor is 0."
-    for draw in FIGURES:
-        write_png(draw(dead), io.BytesIO(), dpi=30)
+    assert "dead features: z0, z1, z2" in words(drawing.feature_heatmaps(dead))
+    write_png(drawing.reconstruction_figure(dead), io.BytesIO(), dpi=30)
 
 
 def test_feedback_stands_against_loss() -> None:
@@ -169,10 +169,9 @@ def test_reconstruction_errors_stand_beside_sizes() -> None:
     ("T", "k", "name"),
     [
         (1, 3, "task {}"),
-        (2, 1, "a rather long name of task {} in the north"),
         *(
             pytest.param(T, k, "a rather long name of task {} in the north", marks=pytest.mark.slow)
-            for T, k in ((60, 40), (2, 40), (60, 1), (12, 6))
+            for T, k in ((60, 40), (2, 40), (2, 1), (60, 1), (12, 6))
         ),
     ],
 )
@@ -180,6 +179,7 @@ def test_no_text_leaves_a_figure(T: int, k: int, name: str) -> None:
     graph = example(T, k, name=name, dead=(k - 1,) if k > 1 else ())
     for draw in FIGURES:
         assert not outside(draw(graph, title="a title")), draw
+        assert T == 1 or not outside(draw(replace(graph, A=None))), draw
 
 
 def test_of_many_arrows_the_strongest_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
