@@ -48,8 +48,8 @@ from amtl_cvx.features.local import Local
 from amtl_cvx.features.point import FeaturePoint
 
 Verdict = Literal["strict local minimum", "saddle", "degenerate"]
-ENTRIES_LIMIT = 5000
-"""Largest number of entries of L, S and A whose Hessian is formed (200 MB)."""
+ENTRIES_LIMIT = 4000
+"""Largest number of entries of L, S and A whose Hessian is formed (128 MB)."""
 _NEAR = 1e-3
 NOT_UNIQUE = (
     "feedback has no price (alpha = 0) and there are fewer features than tasks: A is not unique, J is flat"

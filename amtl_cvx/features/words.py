@@ -100,8 +100,10 @@ def _dead(found: FeatureKnown) -> str:
 
 
 def _against_zero(found: FeatureKnown) -> str:
-    above = found.live_features > 0 and found.objective >= found.zero_objective
-    return ", J is not below that of the zero point" if above else ""
+    if found.live_features == 0:
+        return ""
+    words = "J is below" if found.objective < found.zero_objective else "J is not below"
+    return f", {words} that of the zero point ({found.zero_objective:.6g})"
 
 
 def rungs(found: FeatureKnown) -> tuple[Rung, ...]:
