@@ -65,6 +65,16 @@ def test_nothing_is_learned_where_that_is_too_dear() -> None:
     assert not found.S.any() and found.objective == pytest.approx(problem.zero.objective, rel=1e-12)
 
 
+def test_a_model_without_a_minimum_is_said_to_grow() -> None:
+    """Scales c of L and A and 1/c of S leave losses and S A: mu ||S||_1 falls to 0 where A is free, or 0."""
+    for odd in ({"alpha": 0.0, "decay": 0.0}, {"gamma": 0.0, "decay": 0.0}):
+        found = fitted(drawn_problem(k=2, T=3, **odd))
+        assert found.status is Status.GROWING and not found.certificate.passes and never_rises(found)
+        assert "J has no minimum" in found.certificate.reasons["growth"]
+    held = fitted(drawn_problem(decay=0.0))
+    assert held.status is Status.CERTIFIED
+
+
 def test_rounds_alone_reach_the_tolerance_or_say_that_they_did_not() -> None:
     problem = drawn_problem(k=1, T=3)
     found = fitted(problem, {"refine": False}, tol=1e-6)

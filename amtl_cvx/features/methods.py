@@ -20,8 +20,10 @@ Sources: [L18] section 3; GO-MTL: Kumar, Daume, ICML 2012, algorithm 1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from amtl_cvx.coordinator import BlockStep, Part, rounds, start_run
 from amtl_cvx.families import Memory, Method
@@ -191,8 +193,11 @@ class _Fit:
             found, last = self.judged(), self.run.history[-1]
             if found.passes:
                 return Status.CERTIFIED, found
+            if ended is Status.GROWING or (found.live_features and _endless(self.problem.model)):
+                reasons = {"growth": _growth(self.run.point), **found.reasons}
+                return Status.GROWING, replace(found, reasons=reasons)
             idle = before is not None and not self._better(before)
-            if ended is Status.GROWING or memory.turn == TURNS or idle:
+            if memory.turn == TURNS or idle:
                 return ended, found
             before = last
             memory.turn, memory.until = memory.turn + 1, self.run.round + MORE
@@ -267,3 +272,23 @@ class _Fit:
 def _part(block: str, step: BlockStep) -> Part:
     """A step of a round, with what its block can still gain."""
     return Part(block=block, step=step, gap=lambda point: gap(block, point).value)
+
+
+def _endless(model: FeatureModel) -> bool:
+    """Whether J is known to fall for ever: A costs nothing, or is 0, and L grows while S shrinks."""
+    return model.decay == 0.0 and 0.0 in (model.alpha, model.gamma)
+
+
+def _growth(point: FeaturePoint) -> str:
+    """What is said of a fit in which blocks grow, and what helps."""
+    name, size = max(
+        ((name, float(np.abs(block).max(initial=0.0))) for name, block in point.blocks.items()),
+        key=lambda found: found[1],
+    )
+    seen = f"entries of {name} have grown to {size:.2g} while J fell to {point.objective:.7g}"
+    if _endless(point.model):
+        return (
+            "without decay, and alpha or gamma 0, J has no minimum: L grows, S shrinks and L S stays"
+            f" ({seen}); give a decay > 0"
+        )
+    return f"J may have no minimum here: {seen}; give a larger decay"
