@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 from feature_draws import LOSSES, drawn_point, drawn_problem, without_feedback
 
-from amtl_cvx.errors import ModelError
+from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.features import FeatureProblem
+from amtl_cvx.features.balance import balance, balanced
 from amtl_cvx.features.methods import AmtflLinear, GoMtl
 from amtl_cvx.methods import fit
 from amtl_cvx.options import Options
@@ -45,6 +47,9 @@ def test_a_fit_is_certified_and_J_never_rises(loss: str) -> None:
         blocks = list(each.model.blocks)
         assert [record.step for record in found.history[: len(blocks)]] == blocks
         assert found.history[-1].step == "refine" and found.history[0].round == 1
+        point = each.at(**found.blocks)
+        assert balance(point).relative.max() < 1e-10
+        assert balanced(point).objective == pytest.approx(point.objective, rel=1e-15)
 
 
 @pytest.mark.parametrize(
@@ -56,6 +61,31 @@ def test_odd_models_end_honestly(odd: dict[str, Any]) -> None:
     assert found.status is Status.CERTIFIED and never_rises(found)
     assert found.certificate.live_features >= 1 and found.objective < problem.zero.objective
     assert problem.model.gamma > 0.0 or not found.A.any()
+
+
+def test_another_order_of_tasks_is_the_same_fit() -> None:
+    problem, order = drawn_problem(seed=6), np.array([2, 0, 3, 1])
+    tasks = replace(problem.tasks, tasks=tuple(problem.tasks.tasks[t] for t in order))
+    here, there = fitted(problem), fitted(FeatureProblem(tasks, problem.model))
+    assert there.objective == pytest.approx(here.objective, rel=1e-12)
+    sign = np.sign((here.L * there.L).sum(axis=0))  # that of singular vectors is free
+    np.testing.assert_allclose(there.L, here.L * sign, atol=1e-7)
+    np.testing.assert_allclose(there.A, here.A[order] * sign, atol=1e-7)
+
+
+def test_a_column_of_zeros_is_not_used_and_a_task_of_one_class_is_refused() -> None:
+    problem = drawn_problem("logistic", seed=7, mu=0.03)
+    kept = np.r_[0.0, np.ones(problem.tasks.d - 1)]
+    plain = [replace(task, X=task.X * kept) for task in problem.tasks]
+    found = fitted(FeatureProblem(replace(problem.tasks, tasks=tuple(plain)), problem.model))
+    assert (
+        found.status is Status.CERTIFIED
+        and found.certificate.live_features >= 1
+        and np.abs(found.L[0]).max() < 1e-15
+    )
+    plain[1] = replace(plain[1], y=-np.ones(len(plain[1].y)))
+    with pytest.raises(DataError, match="both classes in every task, all rows of 'task 1'"):
+        fitted(FeatureProblem(replace(problem.tasks, tasks=tuple(plain)), problem.model))
 
 
 def test_nothing_is_learned_where_that_is_too_dear() -> None:
