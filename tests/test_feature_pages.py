@@ -226,7 +226,9 @@ def test_images_need_a_shape_that_somebody_says(run: Run, tmp_path: Path) -> Non
     assert not Path("out/images.png").exists()
     assert_error(run("plot", "out", "--kind", "images", "--out", "p.png"), "give --image-shape HxW")
     assert run("plot", "out", "--kind", "images", "--image-shape", "2x2", "--out", "p.png").code == 0
-    assert_error(run("plot", "out", "--kind", "feedback", "--out", "p.png"), "go-mtl has no feedback to draw")
+    assert_error(
+        run("plot", "out", "--kind", "feedback", "--out", "p.png"), "'go-mtl' has no feedback to draw"
+    )
 
 
 @pytest.mark.parametrize("feedback", ["signed", pytest.param("nonnegative", marks=pytest.mark.slow)])

@@ -39,7 +39,8 @@ def plot(arguments: Namespace) -> Exit:
         own = stored.family.figure(stored, arguments.kind, title=name, shape=arguments.image_shape)
         if own is not None and arguments.threshold:
             raise ModelError(
-                f"--threshold is of graphs over tasks, {stored.family.name} has none: leave it out"
+                f"--threshold is of graphs over tasks, the family {stored.family.name!r} has none: leave it"
+                " out"
             )
         figure = _of_graph(stored, arguments, name) if own is None else own
     content = io.BytesIO()

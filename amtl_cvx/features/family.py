@@ -229,7 +229,10 @@ class FeatureFamily(Family):
         if kind in draw:
             return draw[kind](graph, title=title)
         if kind != "images":
-            raise ModelError(f"{self.name} has no {kind} to draw: choose one of {', '.join(draw)}, images")
+            raise ModelError(
+                f"the family {self.name!r} has no {kind} to draw: choose one of {', '.join(draw)}, images,"
+                " convergence"
+            )
         raw = d if stored.preparation is None else stored.preparation.d
         raster = drawing.raster_of(names) if shape is None else drawing.raster_from(shape, d=raw)
         if raster is None:
