@@ -122,9 +122,13 @@ def test_a_feature_that_is_of_no_use_is_put_to_0_in_all_blocks() -> None:
     start = begun(problem_of(planted()))
     S = start.S.copy()
     S[1] = 0.0
-    first = next(newton_steps(start.at(S=S, A=np.ones_like(start.A)), trust=Trust()))
-    assert first.live.tolist() == [True, False, True]
+    unused = start.at(S=S, A=np.ones_like(start.A))
+    first = next(newton_steps(unused, trust=Trust()))
+    assert first.objective < unused.objective and first.live.tolist() == [True, False, True]
     assert not first.L[:, 1].any() and not first.A[:, 1].any()
+    empty = start.at(L=start.L * [1.0, 0.0, 1.0], A=np.ones_like(start.A))  # used, but made of nothing
+    first = next(newton_steps(empty, trust=Trust()))
+    assert first.objective < empty.objective and first.live.tolist() == [True, False, True]
     gone = refine(start.at(S=S))
     assert gone.ended == "converged" and not gone.point.live[1]
 
