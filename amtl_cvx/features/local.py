@@ -19,6 +19,7 @@ from amtl_cvx.features.residuals import long, misses
 from amtl_cvx.problem.scores import squares
 
 _SUMMED = 4.0 * float(np.finfo(np.float64).eps)  # of sums of absolute values, as in `certificate.local_model`
+_SHARE = 1e-6
 _HALVINGS = 40
 
 
@@ -54,7 +55,9 @@ class Local:
     @cached_property
     def _rounding(self) -> Array:
         """What rounding can do to H, entry by entry."""
-        found: Array = _SUMMED * hessian(_absolute(self.point), np.abs(self.signs))
+        signs = np.abs(self.signs)
+        whole, moved = (hessian(_absolute(self.point, share), signs) for share in (0.0, _SHARE))
+        found: Array = _SUMMED * (whole + (moved - whole) / _SHARE)
         return found
 
     @property
@@ -190,10 +193,14 @@ def lower(point: FeaturePoint, spread: list[Array]) -> FeaturePoint:
     return new
 
 
-def _absolute(point: FeaturePoint) -> FeaturePoint:
-    """What `hessian` asks of a point, such that every term of every entry is there in absolute value."""
+def _absolute(point: FeaturePoint, share: float) -> FeaturePoint:
+    """What `hessian` asks of a point, such that every term of every entry is there in absolute value.
+
+    Factors have their own sizes and a share of those that they are summed from (`Long`).
+    """
     size, problem, tasks = long(point), point.problem, point.tasks
-    pull = tasks.lengths * problem.loss_scales * (size.slopes + size.slope_terms)
+    pull = tasks.lengths * problem.loss_scales * (size.slopes + share * size.slope_terms)
+    Z, E = (np.linalg.norm(block, axis=0) for block in (point.Z, point.E))
     bent = np.einsum("tii->ti", point.loss_curvature)
     if not point.model.loss.quadratic:  # phi'' is off with the scores
         bent = bent * (1.0 + size.reach[:, None])
@@ -206,9 +213,9 @@ def _absolute(point: FeaturePoint) -> FeaturePoint:
         L=np.abs(point.L),
         S=np.abs(point.S),
         A=np.abs(point.A),
-        Z=size.Z[None],
-        M=-size.M,  # it and K have a minus sign wherever they stand alone
-        K=-np.outer(size.across, size.E),
+        Z=(Z + share * size.Z)[None],
+        M=-(np.abs(point.M) + share * size.M),  # it and K have a minus sign wherever they stand alone
+        K=-np.outer(size.across, E + share * size.E),
         loss_weight=point.loss_weight,
         loss_gradient=pull,
         weighted_gradient=point.loss_weight * pull,

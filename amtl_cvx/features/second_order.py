@@ -19,9 +19,9 @@ Where feedback has no price (alpha = 0) and k < T, the T columns Z s_t lie in k 
 is singular and A is not unique: no C3.
 
 As in `certificate.second_order`: S = D^-1/2 H D^-1/2 with D = diag(H), which is the same in all units. H and
-the gradient are taken to be known to 4 eps times the sums of their terms in absolute values (`_absolute`,
-`Long`), none of which cancels, and the Frobenius norm of that for H is what an eigenvalue of S has to exceed.
-Roundings do not all point one way, so that this is ample; a proof in ball arithmetic is C4. The verdict is
+the gradient are taken to be known to 4 eps times the sums of their terms in absolute values, and of what each
+factor of these is itself summed from (`_absolute`, `Long`): none of that cancels. Its Frobenius norm for H is
+what an eigenvalue of S has to exceed. A proof, in ball arithmetic, is C4. The verdict is
 
     strict local minimum   the smallest eigenvalue of S is positive beyond rounding, the Newton step changes S
                            by less than half of it, moves the gradient of no entry by a thousandth of its size
