@@ -155,6 +155,16 @@ def prove_features(
         Where there is no proof, with the reason.
     DataError
         For data that do not fit the loss.
+
+    Examples
+    --------
+    >>> from amtl_cvx import TaskSet
+    >>> from amtl_cvx.features import FeatureProblem, GoMtlModel
+    >>> tasks = TaskSet.from_arrays([[[1.0]]], [[1.0]])
+    >>> problem = FeatureProblem(tasks, GoMtlModel(features=1, mu=0.5, decay=1.0))
+    >>> found = prove_features(problem.at(L=[[0.5]], S=[[1.0]]))  # (l s - 1)^2 + s / 2 + l^2
+    >>> found.strict_local_min, found.L[0][0][:12], found.radius < 1e-49
+    (True, '0.5000000000', True)
     """
     start = time.perf_counter()
     point.problem.check()
