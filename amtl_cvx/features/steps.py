@@ -38,7 +38,7 @@ Moved = Literal["L", "S"]
 _NEWTON_STEPS = 60
 _SETTLED = 1e-13  # of J: a fall below it is rounding
 _SHORT, _SHORTEST = 0.2, 1e-10  # parts of a Newton step: curvature is added, no more of it is tried
-_TINY = 1e-3
+_TINY = 1e-3  # what a move from 0 is held to
 _SINGULAR = 1e-8  # of the unit diagonal
 _ADDED, _LEAST_ADDED = 1e-3, 1e-6  # of the diagonal of H: at first, and what counts as nothing
 
