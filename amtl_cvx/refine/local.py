@@ -43,12 +43,15 @@ class Derivatives(NamedTuple):
     targets: Indices
 
 
-def derivatives(point: Point, free: Mask) -> Derivatives:
-    """Gradient and Hessian blocks of J in W and the entries of B where `free` (T, T) is True."""
+def derivatives(point: Point, free: Mask, *, factored: bool = False) -> Derivatives:
+    """Gradient and Hessian blocks of J in W and the entries of B where `free` (T, T) is True.
+
+    `factored` leaves out WW where J is smooth in W: its factor is known.
+    """
     s, t = np.nonzero(free)
     BW, BB = edge_blocks(point, s, t, loss_slopes(point))
     if point.model.smooth_in_W:
-        WW = point.hessian_W()
+        WW = np.empty((0, 0)) if factored else point.hessian_W()
     else:
         N, WW = free_directions(point)
         BW = BW @ N
@@ -130,15 +133,15 @@ def working_set(point: Point) -> Mask:
     return (B > 0.0) | enters
 
 
-def variables(point: Point) -> Variables:
-    """What a step from here moves besides W, by the form that the penalty has."""
+def variables(point: Point, *, factored: bool = False) -> Variables:
+    """What a step from here moves besides W, by the form that the penalty has; `factored` as above."""
     B = point.B
     engine = engine_of(point.model, point.tasks.T)
     if engine == "atoms":
         return atom_variables(point, most=WORKING_LIMIT)
     if engine == "prox":
         return tangent_variables(point)
-    local = derivatives(point, working_set(point))
+    local = derivatives(point, working_set(point), factored=factored)
     places = local.sources, local.targets
 
     def graph(value: Array) -> Array:

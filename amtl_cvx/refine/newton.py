@@ -68,14 +68,15 @@ def _lower(old: Point, new: Point) -> Point:
 
 def _step(point: Point, trust: Trust) -> Point | None:
     """The first trial point that lowers J (at rounding level: the residual); None if there is none."""
-    local = variables(point)
+    known = point.model.smooth_in_W and point.W.size <= DENSE_SIZE
+    local = variables(point, factored=known)
     J = point.objective if local.base is point.B else point.at(B=local.base).objective
     if not len(local.value):
         return None
     rounding = noise(point)
     fall = max(FALL * abs(J), rounding)
     root = np.sqrt(positive(np.diag(local.BB)))
-    known = local.base is point.B and point.model.smooth_in_W and point.W.size <= DENSE_SIZE
+    known = known and local.base is point.B
     S = eliminated(local, hessian_factor(point) if known else None) / np.outer(root, root)
     none = np.empty((0, 0))
     local = local._replace(WW=none, BW=none)  # the trial points need their memory

@@ -99,12 +99,12 @@ class WeightSystem:
             V, settled = self._conjugate_gradients(R, accuracy)
             if settled or R.size > DENSE_LIMIT:
                 return V, False
-        lower, V = (factor or self.factor)(), np.zeros_like(R)
+        lower, V, rest = (factor or self.factor)(), np.zeros_like(R), R
         for _ in range(_CORRECTIONS):
-            rest = R - self.product(V)
             if (np.abs(rest) <= accuracy).all():
                 break
             V = V + solved(lower, rest.ravel()).reshape(R.shape)
+            rest = R - self.product(V)
         return V, True
 
     def _conjugate_gradients(self, R: Array, accuracy: Array) -> tuple[Array, bool]:
