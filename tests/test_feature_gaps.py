@@ -126,6 +126,19 @@ def test_free_feedback_gains_a_projection() -> None:
     assert gap("A", point).value == pytest.approx(true, rel=1e-9)
 
 
+@pytest.mark.parametrize("size", [1.0, 1e-6, 1e-12, 1e-15, 1e-18, 1e-300])
+def test_free_feedback_makes_use_of_what_is_next_to_nothing(size: float) -> None:
+    """A row of S may be as small as rounding: a large A makes up for it, and all of E is there to gain."""
+    problem = drawn_problem(alpha=0.0, features=2, gamma=0.7)
+    point = anywhere(problem, 3, sparse=False)
+    S = point.S * np.array([[1.0], [size]])
+    A = np.outer(S[0] / (S[0] @ S[0]), [1.0, 0.0])  # the first feature is reconstructed, the second is not
+    there = point.at(S=S, A=A)
+    true = 0.7 * float((there.E**2).sum())
+    found = gap("A", there).value
+    assert found is not None and true > 0.1 and true * (1.0 - 1e-9) <= found <= true * (1.0 + 1e-6)
+
+
 def test_free_feedback_that_must_not_be_negative_gains_no_more() -> None:
     point = anywhere(drawn_problem(alpha=0.0, features=4, gamma=0.7, feedback="nonnegative"), 3, sparse=False)
     found, true = gap("A", point).value, gained("A", point)

@@ -17,8 +17,9 @@ that ellipsoid. The second drops the losses' own curvature. Both are computed, a
 others are sums of terms that are not negative, none of which cancels (`theory.md`, sections 5 and 6).
 
 Tasks that give for free (p_t = 0) would force s = 0. They can take any A_tj: what their h_t span is projected
-out of E_j and of the other h_t, and gamma ||P E_j||^2 is part of the gap. For signed A that is exact; where
-A >= 0 it forgets a condition. Then the multipliers of non-negative least squares are tried as well: by
+out of E_j and of the other h_t, and gamma ||P E_j||^2 is part of the gap. For signed A that is exact where
+the h_t are certain to span as much as they seem to, and no less than exact where rounding leaves that open;
+where A >= 0 it forgets a condition. Then the multipliers of non-negative least squares are tried as well: by
 them each h_t'theta is above p_t by rounding only, which costs at most that times what A_tj can be at a
 minimum, gamma ||z_j||^2 / p_t or 2 ||z_j|| / sigma, sigma the least singular value of all h_t.
 
@@ -54,6 +55,7 @@ DENSE_LIMIT = 3000
 _EPS = float(np.finfo(np.float64).eps)
 _FALLS = math.log(2.0)  # how far a score of a concordant loss may move until phi'' is half of it
 _KAPPA = 0.5
+_TURNED = 1e-3  # of a sine: what is turned by more is not known
 _FORGETS = "feedback is free, and what it can gain is bounded as if A might be negative, or by rounding"
 
 
@@ -223,12 +225,14 @@ def gap_A(point: FeaturePoint) -> Gap:
     paid = float(high @ given.sum(axis=1))
     if gamma == 0.0:
         return Gap(paid * (1.0 + noise))
-    H, off, free = point.Z @ point.S, noise * size.E, low <= 0.0
-    span = _span(H[:, free], noise * size.H[free])
+    H, free = point.Z @ point.S, low <= 0.0
+    span, turned = _span(point, H, free, noise)
+    off = noise * size.E + turned * np.linalg.norm(point.E, axis=0)
+    pulled = noise * size.H + turned * np.linalg.norm(H, axis=0)
     inside, outside = span.T @ point.E, point.E - span @ (span.T @ point.E)
     H = H - span @ (span.T @ H)
     pull, length = H.T @ outside, np.linalg.norm(outside, axis=0)
-    room = noise * np.outer(size.H, length)
+    room = np.outer(pulled, length)
     slope = 2.0 * gamma * ((np.abs(pull) if point.model.signed else pull) + room)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # 0 / 0 is not asked
         tops = np.where((slope > 0.0) & ~free[:, None], low[:, None] / slope, np.inf).min(axis=0)
@@ -245,13 +249,26 @@ def gap_A(point: FeaturePoint) -> Gap:
     return Gap(value, why)
 
 
-def _span(H: Array, room: Array) -> Array:
-    """An orthonormal basis (r, m) of what the columns of H span; their rounding counts as 0."""
-    if not H.shape[1]:
-        return np.zeros((len(H), 0))
-    length = np.where(room > 0.0, room, 1.0)
-    U, values, _ = np.linalg.svd(H / length, full_matrices=False)
-    return np.ascontiguousarray(U[:, values > math.sqrt(H.shape[1])])
+def _span(point: FeaturePoint, H: Array, free: Mask, noise: float) -> tuple[Array, float]:
+    """An orthonormal basis (r, m) of what the h_t of free tasks span, or of more, and how far it may be off.
+
+    However small a part of them is, a large A makes use of it. So none is left out as rounding: they are in
+    what their features span, which is taken unless there are fewer tasks; and all directions are taken where
+    it is not known for certain what spans. The second is the sine of the angle by which rounding turns it.
+    """
+    used = point.S[:, free].any(axis=1) & point.L.any(axis=0)
+    tasks = free & point.S[used].any(axis=0)
+    if not tasks.any():
+        return np.zeros((len(H), 0)), 0.0
+    size, fewer = long(point), tasks.sum() < used.sum()
+    for columns, summed in [(H[:, tasks], size.H[tasks])] * bool(fewer) + [(point.Z[:, used], size.Z[used])]:
+        length = np.linalg.norm(columns, axis=0)
+        if columns.shape[1] < len(H) and length.all():
+            U, values, _ = np.linalg.svd(columns / length, full_matrices=False)
+            rounding = noise * float(np.linalg.norm(summed / length))
+            if rounding < _TURNED * values[-1]:
+                return U, rounding / (float(values[-1]) - rounding)
+    return np.eye(len(H)), 0.0
 
 
 def _without_prices(point: FeaturePoint, free: Mask) -> float:
