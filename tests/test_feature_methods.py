@@ -15,7 +15,7 @@ from feature_draws import LOSSES, drawn_point, drawn_problem, without_feedback
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.features import FeatureProblem
 from amtl_cvx.features.balance import balance, balanced
-from amtl_cvx.features.methods import AmtflLinear, GoMtl
+from amtl_cvx.features.methods import AmtflLinear, GoMtl, _growth
 from amtl_cvx.methods import fit
 from amtl_cvx.options import Options
 from amtl_cvx.solution import Record, Solution, Status
@@ -101,6 +101,10 @@ def test_a_model_without_a_minimum_is_said_to_grow() -> None:
         found = fitted(drawn_problem(k=1, T=2, d=2, decay=0.0, **odd))
         assert found.status is Status.GROWING and not found.certificate.passes and never_rises(found)
         assert "J has no minimum" in found.certificate.reasons["growth"]
+    for name, alpha, cure in (("A", 0.0, "give an alpha > 0"), ("L", 0.1, "give a larger decay")):
+        point = drawn_point(drawn_problem(alpha=alpha))
+        far = point.at(**{name: 1e6 * point.blocks[name]})
+        assert _growth(far).endswith(cure) and f"entries of {name} have grown" in _growth(far)
     held = fitted(drawn_problem(decay=0.0))
     assert held.status is Status.CERTIFIED
 

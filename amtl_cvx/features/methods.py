@@ -291,4 +291,5 @@ def _growth(point: FeaturePoint) -> str:
             "without decay, and alpha or gamma 0, J has no minimum: L grows, S shrinks and L S stays"
             f" ({seen}); give a decay > 0"
         )
-    return f"J may have no minimum here: {seen}; give a larger decay"
+    cure = "give an alpha > 0" if name == "A" and point.model.alpha == 0.0 else "give a larger decay"
+    return f"J may have no minimum here: {seen}; {cure}"
