@@ -14,6 +14,7 @@ from amtl_cvx import fit
 from amtl_cvx.errors import DataError
 from amtl_cvx.features import FEATURES, FeatureModel, FeaturePoint, FeatureProblem
 from amtl_cvx.features.certificate import certify
+from amtl_cvx.features.rank import exact_rank
 from amtl_cvx.features.rounding import rounding
 from amtl_cvx.solution import Status
 from amtl_cvx.tasks import TaskSet
@@ -176,3 +177,30 @@ def test_a_task_of_one_class_is_named() -> None:
     with pytest.raises(DataError, match="'b' have label -1") as told:
         fit(tasks, replace(MODEL, loss="logistic"))
     assert "\n" not in str(told.value)
+
+
+def test_the_rank_of_rows_is_that_of_the_doubles() -> None:
+    rng = np.random.default_rng(0)
+    whole = rng.integers(-9, 9, size=(12, 3)).astype(float)
+    for rows, rank in (
+        (whole, 3),
+        (whole @ [[1.0, 0.0, 2.0, 0.5], [0.0, 1.0, 1.0, 3.0], [0.0, 0.0, 1e-300, 0.0]], 2),
+        (np.column_stack([whole[:, 0], 2.0**-40 * whole[:, 0], 0.0 * whole[:, 0]]), 1),
+        (np.column_stack([whole[:, 0], whole[:, 0] / 3.0]), 2),  # a third is not a double
+        (whole[:2], 2),
+        (np.zeros((4, 2)), 0),
+        (np.array([[1.0, 1.0], [1.0, 1.0 + 2.0**-52]]), 2),
+        (np.array([[5e-324, 1e300], [1e-323, 2e300]]), 1),
+    ):
+        assert exact_rank(rows) == rank
+    assert exact_rank(np.broadcast_to(0.0, (10**6, 40))) is None  # too much work
+
+
+def test_columns_that_depend_up_to_rounding_are_named() -> None:
+    X = np.random.default_rng(1).normal(size=(9, 2))
+    model = replace(MODEL, features=1, mu=0.02, decay=0.0)
+    for third, said in ((X[:, 0] / 3.0, True), (X[:, 0] / 4.0, False)):
+        tasks = TaskSet.from_arrays([np.column_stack([X, third])] * 2, [X[:, 0] + 1.0, X[:, 1]])
+        found = fit(tasks, model).certificate
+        assert ("columns" in found.reasons) is said
+        assert "columns" not in fit(tasks, replace(model, decay=0.01)).certificate.reasons

@@ -45,7 +45,7 @@ from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.errors import DataError, NotCertifiable
 from amtl_cvx.features import words
 from amtl_cvx.features.balance import balance
-from amtl_cvx.features.gaps import Gap, gap
+from amtl_cvx.features.gaps import Gap, assumed, gap
 from amtl_cvx.features.known import FeatureKnown
 from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.residuals import residuals
@@ -62,6 +62,10 @@ ZERO = (
     " is learned; start elsewhere, or give a smaller mu or decay"
 )
 CANCELS = "L, S and A are so large that their products cancel: J is known only to within"
+COLUMNS = (
+    "some depend on others up to rounding, and without a decay they are judged as if they did exactly; as the"
+    " doubles that they are, an L beyond 1e13 could gain by the difference"
+)
 _RESOLVED = 2.0**16 * float(np.finfo(np.float64).eps)  # as in `certificate.verdict`, for a smooth loss
 
 
@@ -161,6 +165,8 @@ def certify(point: FeaturePoint, *, tol: float = 1e-8) -> FeatureCertificate:
     partial = total <= known.limit
     if known.live_features == 0:
         reasons["zero"] = ZERO
+    if assumed(point):
+        reasons["columns"] = COLUMNS
     passes = partial and known.relative <= tol and known.live_features > 0
     return replace(
         known,

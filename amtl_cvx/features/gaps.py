@@ -111,7 +111,7 @@ def _by_curvature(point: FeaturePoint, room: Array) -> float:
     """nu^2 / (2 kappa); infinite where H is singular or a score may move too far."""
     if point.L.size > DENSE_LIMIT:
         return math.inf
-    into = np.kron(np.eye(point.L.shape[1]), _seen(point))
+    into = np.kron(np.eye(point.L.shape[1]), point.kept("seen", lambda: _seen(point)))
     H = into.T @ hessian_L(point) @ into
     g, off = into.T @ point.gradient_L.T.ravel(), np.abs(into.T) @ room.T.ravel()
     bent = np.diag(H) > 0.0
@@ -131,8 +131,15 @@ def _by_curvature(point: FeaturePoint, room: Array) -> float:
     return nu * nu / (2.0 * (1.0 if point.model.loss.quadratic else _KAPPA)) if steady else math.inf
 
 
+def assumed(point: FeaturePoint) -> bool:
+    """Whether, without a decay, columns of X depend on others up to rounding and not for certain."""
+    if point.model.decay > 0.0:
+        return False
+    return bool(point.problem.rank != point.kept("seen", lambda: _seen(point)).shape[1])
+
+
 def _seen(point: FeaturePoint) -> Array:
-    """Columns for the moves of a column of L that J sees, (d, r); beside a decay it sees all."""
+    """Columns for the moves of a column of L that J sees beyond rounding, (d, r); beside a decay all."""
     if point.model.decay > 0.0:
         return np.eye(len(point.L))
     rows = triangular_factor(

@@ -11,8 +11,9 @@ from amtl_cvx.arrays import Array, frozen
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.features.model import FeatureModel
 from amtl_cvx.features.point import FeaturePoint, checked
+from amtl_cvx.features.rank import exact_rank
 from amtl_cvx.problem.given import shown
-from amtl_cvx.tasks import TaskSet, check_tasks, triangular_factor
+from amtl_cvx.tasks import TaskSet, check_tasks, groups, triangular_factor
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +126,16 @@ class FeatureProblem:
         if self.model.gamma == 0.0:
             return Reconstruction.none(self.tasks.d)
         return Reconstruction.of(self.tasks, labelled=self.model.reconstruct == "labelled")
+
+    @cached_property
+    def rank(self) -> int | None:
+        """The exact rank of the rows that J sees; None where it is not known: factors, or very many rows."""
+        if any(task.compressed for task in self.tasks):
+            return None
+        _, parts = groups([task.X for task in self.tasks])
+        if self.gamma > 0.0:
+            parts += self.tasks.pool(labelled=self.model.reconstruct == "labelled").parts
+        return exact_rank(np.vstack(parts))
 
     @cached_property
     def gamma(self) -> float:

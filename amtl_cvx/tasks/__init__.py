@@ -14,7 +14,7 @@ legal.
 
 from amtl_cvx.arrays import Array, Indices, Mask
 from amtl_cvx.tasks.given import task_index
-from amtl_cvx.tasks.pool import LINKS, Links, Pool, links_from, links_without, same_bits
+from amtl_cvx.tasks.pool import LINKS, Links, Pool, groups, links_from, links_without, same_bits
 from amtl_cvx.tasks.task import Stack, Task, feature_lengths, stack_of, triangular_factor
 from amtl_cvx.tasks.task_set import TaskSet, check_tasks
 
@@ -30,6 +30,7 @@ __all__ = [
     "TaskSet",
     "check_tasks",
     "feature_lengths",
+    "groups",
     "links_from",
     "links_without",
     "same_bits",
