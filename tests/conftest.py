@@ -45,6 +45,14 @@ def registered() -> Iterator[None]:
         known.update(names)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def few_pixels() -> Iterator[None]:
+    """The pictures of a page are drawn with few pixels."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(report_pictures, "_DPI", 30)
+        yield
+
+
 @pytest.fixture
 def rng() -> np.random.Generator:
     """The only source of randomness in a test."""
@@ -82,7 +90,6 @@ def run(
             (folder / name).touch()
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(report_pictures, "_DPI", 30)
     if "pictures" not in request.fixturenames:
         monkeypatch.setattr(run_folder, "write_pictures", sketch)
 
@@ -99,16 +106,11 @@ def run(
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the run `run` and its data `a.npz`, of real files; not to be changed.
-
-    The pictures of its page are drawn with few pixels.
-    """
+    """A folder with the run `run` and its data `a.npz`, of real files; not to be changed."""
     folder = tmp_path_factory.mktemp("once")
     np.savez(folder / "a.npz", **arrays())
     options = (*GIVEN, "--standardize", "--intercept", "--quiet")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(report_pictures, "_DPI", 30)
-        assert main(["fit", str(folder / "a.npz"), "--out", str(folder / "run"), *options]) == 0
+    assert main(["fit", str(folder / "a.npz"), "--out", str(folder / "run"), *options]) == 0
     return folder
 
 

@@ -108,6 +108,7 @@ def test_the_data_of_a_quadratic_program_are_those_of_cvxpys_own_door(given: str
         "columns": lambda: ColumnProblem(T=4, single=True),
         "columns of few rows": lambda: ColumnProblem(T=9, single=True, rows=3),
     }[given]().compiled.problem
+    assert problem.is_dpp(quad_form_dpp="qp")
     found = compiled_problems.quadratic_data(problem)
     for parameter in problem.parameters():
         parameter.value = np.ones(parameter.shape)

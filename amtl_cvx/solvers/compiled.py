@@ -43,11 +43,14 @@ class Compiled:
     A quadratic program goes to Clarabel as data (`Program`). Everything else, another solver asked for, and
     whatever that does not solve, goes through CVXPY (`solve`).
 
-    `quadratic` says that the problem has a quadratic objective, affine limits, and no attributes.
+    `quadratic` says that the problem has a quadratic objective, affine limits, and no attributes, and that it
+    is DPP, which a test knows.
     """
 
     def __init__(self, problem: cp.Problem, *, step: Step, what: str, quadratic: bool = False) -> None:
-        self.problem, self.step, self.quadratic = check_dpp(problem, what), step, quadratic
+        self.problem, self.step, self.quadratic = problem, step, quadratic
+        if not quadratic:
+            check_dpp(problem, what)
         self._program: Program | None = None
         self._compiled = False
 
