@@ -29,6 +29,10 @@ __all__ = ["BlockStep", "Options", "Part", "alternate", "half_step", "rounds", "
 _NOISE = 1e-13  # relative size of rounding in J
 
 
+def _no_more(point: Any) -> float:
+    return 0.0
+
+
 class BlockStep(Protocol):
     """A convex step over one block, the others standing still."""
 
@@ -39,12 +43,14 @@ class BlockStep(Protocol):
 class Part:
     """A step of a round: the block it moves, and what it says that J can still fall by moving it alone.
 
-    `gap` is asked only where J rose; None means that it is not known.
+    `gap` is asked only where J rose; None means that it is not known. `noise` is what rounding can do to J at
+    a point beyond 1e-12 of it, where a family knows of more.
     """
 
     block: str
     step: BlockStep
     gap: Callable[[Any], float | None]
+    noise: Callable[[Any], float] = _no_more
 
 
 def start_run(problem: Any, options: Options, *, method: Method, memory: Memory | None = None) -> Run:
@@ -171,6 +177,7 @@ def _check_rise(run: Run, part: Part, point: Any, rise: float, told: Solved) -> 
     """Raise `SolveError` if J rose by more than the gap of the block that moved."""
     gap = part.gap(point)
     noise = 1e-12 * abs(run.history[-1].objective if run.history else 0.0)
+    noise += part.noise(run.point) + part.noise(point)
     if gap is not None and rise > gap * (1.0 + 1e-6) + noise:
         raise SolveError(
             f"round {run.round}: the {part.block}-step raised the objective by {rise:.3g}, beyond its duality"

@@ -11,12 +11,16 @@ import numpy as np
 import pytest
 
 from amtl_cvx import fit
-from amtl_cvx.errors import DataError
+from amtl_cvx.coordinator import Options, Part, _check_rise, start_run
+from amtl_cvx.errors import DataError, SolveError
 from amtl_cvx.features import FEATURES, FeatureModel, FeaturePoint, FeatureProblem
 from amtl_cvx.features.certificate import certify
+from amtl_cvx.features.methods import AmtflLinear
 from amtl_cvx.features.rank import exact_rank
 from amtl_cvx.features.rounding import rounding
+from amtl_cvx.features.steps import FeedbackStep
 from amtl_cvx.solution import Status
+from amtl_cvx.solvers import Solved
 from amtl_cvx.tasks import TaskSet
 
 MODEL = FeatureModel(features=2, mu=0.05, alpha=0.3, gamma=0.2, decay=0.05)
@@ -204,3 +208,19 @@ def test_columns_that_depend_up_to_rounding_are_named() -> None:
         found = fit(tasks, model).certificate
         assert ("columns" in found.reasons) is said
         assert "columns" not in fit(tasks, replace(model, decay=0.01)).certificate.reasons
+
+
+def test_a_rise_of_rounding_is_no_error_of_a_step() -> None:
+    """Where blocks cancel J is rounding: a J that is higher within that is no fault of the step."""
+    tasks, model = drawn(d=2, n=3), replace(MODEL, decay=0.0)
+    problem = FeatureProblem(tasks, model)
+    run = start_run(problem, Options(), method=AmtflLinear())
+    S = somewhere(problem).S * 1e-9
+    run.point = somewhere(problem).at(S=S, L=1e9 * somewhere(problem).L, A=np.linalg.pinv(S))
+    part = Part(block="A", step=FeedbackStep.compile(problem), gap=lambda point: 0.0, noise=rounding)
+    rise = rounding(run.point)
+    assert rise > 0.0
+    _check_rise(run, part, problem.zero, rise, Solved.none())
+    for noise, far in ((rounding, 3.0 * rise + 1e-3), (lambda point: 0.0, rise)):
+        with pytest.raises(SolveError, match="raised the objective"):
+            _check_rise(run, replace(part, noise=noise), problem.zero, far, Solved.none())

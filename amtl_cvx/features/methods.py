@@ -34,6 +34,7 @@ from amtl_cvx.features.model import FeatureModel
 from amtl_cvx.features.newton import LARGEST, refine
 from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.problem import FeatureProblem
+from amtl_cvx.features.rounding import rounding
 from amtl_cvx.features.starts import Init, start_of
 from amtl_cvx.features.steps import Definition, FeedbackStep, LossStep
 from amtl_cvx.options import Options
@@ -271,7 +272,7 @@ class _Fit:
 
 def _part(block: str, step: BlockStep) -> Part:
     """A step of a round, with what its block can still gain."""
-    return Part(block=block, step=step, gap=lambda point: gap(block, point).value)
+    return Part(block=block, step=step, gap=lambda point: gap(block, point).value, noise=rounding)
 
 
 def _endless(model: FeatureModel) -> bool:
