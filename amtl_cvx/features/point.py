@@ -21,7 +21,7 @@ import numpy as np
 
 from amtl_cvx.arrays import Array, frozen, in_named_order, numbers
 from amtl_cvx.errors import DataError
-from amtl_cvx.problem.scores import Scores, scores
+from amtl_cvx.problem.scores import LossesAt
 from amtl_cvx.tasks import TaskSet
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Terms(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class FeaturePoint:
+class FeaturePoint(LossesAt):
     """The blocks of a problem at one place, with what follows from them.
 
     Parameters
@@ -124,26 +124,6 @@ class FeaturePoint:
     def W(self) -> Array:
         """The predictors L S, (d, T)."""
         return frozen(self.L @ self.S)
-
-    @cached_property
-    def scores(self) -> tuple[Scores, ...]:
-        """The scores of all rows and what the loss is there."""
-        return tuple(scores(self.model.loss, self.tasks.stacks, self.W))
-
-    @cached_property
-    def losses(self) -> Array:
-        """The losses L_t(L s_t), (T,), without c_t."""
-        return frozen(self.problem.loss_scales * np.concatenate([each.sums for each in self.scores]))
-
-    @cached_property
-    def weighted_losses(self) -> Array:
-        """c_t L_t(L s_t), (T,)."""
-        return frozen(self.problem.task_weight * self.losses)
-
-    @cached_property
-    def loss_gradient(self) -> Array:
-        """The gradients of the losses without weights, (d, T): column t is grad L_t(L s_t)."""
-        return frozen(self.problem.loss_scales * np.hstack([each.pull for each in self.scores]))
 
     @cached_property
     def loss_curvature(self) -> Array:

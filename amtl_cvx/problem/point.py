@@ -32,7 +32,7 @@ from amtl_cvx.problem.coupling import difference, residual, slope_B, slope_W, st
 from amtl_cvx.problem.kinks import KinkedMinimum, KinkedProblem, KinkedRows
 from amtl_cvx.problem.making import check_problem
 from amtl_cvx.problem.model import Model
-from amtl_cvx.problem.scores import Scores, scores
+from amtl_cvx.problem.scores import LossesAt
 from amtl_cvx.problem.squares import Squares, least_singular
 from amtl_cvx.rowspace import spanning
 from amtl_cvx.tasks import Array, TaskSet
@@ -202,7 +202,7 @@ class Problem:
 
 
 @dataclass(frozen=True, eq=False)
-class Point:
+class Point(LossesAt):
     """A problem's blocks at one place, with what follows from them.
 
     Parameters
@@ -353,26 +353,6 @@ class Point:
     def kinked(self) -> KinkedMinimum:
         """Its minimum with the multipliers that prove it, looked for from this W."""
         return self.kinked_problem.minimum(self.W)
-
-    @cached_property
-    def scores(self) -> tuple[Scores, ...]:
-        """The scores of all rows and what the loss is there."""
-        return tuple(scores(self.model.loss, self.tasks.stacks, self.W))
-
-    @cached_property
-    def losses(self) -> Array:
-        """The losses L_t(w_t), (T,), without c_t."""
-        return _frozen(self.problem.loss_scales * np.concatenate([each.sums for each in self.scores]))
-
-    @cached_property
-    def weighted_losses(self) -> Array:
-        """The losses times the task weights, c_t L_t(w_t), (T,): what the transfer penalty sees."""
-        return _frozen(self.problem.task_weight * self.losses)
-
-    @cached_property
-    def loss_gradient(self) -> Array:
-        """The gradients of the losses without weights, (d, T): column t is grad L_t(w_t)."""
-        return _frozen(self.problem.loss_scales * np.hstack([each.pull for each in self.scores]))
 
     @cached_property
     def loss_weight(self) -> Array:

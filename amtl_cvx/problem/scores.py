@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from amtl_cvx.arrays import frozen
 from amtl_cvx.losses import Loss, RowLoss, Weighted
 from amtl_cvx.tasks import Array, Stack
 
@@ -78,3 +80,34 @@ def scores(loss: Loss, stacks: Iterable[Stack], W: Array) -> Iterator[Scores]:
     for X, y, weights in stacks:
         at = slice(first, first := first + len(X))
         yield Scores(loss.on(weights), at, X, y, W.T[at])
+
+
+class LossesAt:
+    """What the losses are at the predictors `W` of a point, of any family."""
+
+    problem: Any
+    """With `tasks`, `model`, `loss_scales` and `task_weight`."""
+    if TYPE_CHECKING:
+
+        @property
+        def W(self) -> Array: ...  # (d, T), a block or what follows from blocks
+
+    @cached_property
+    def scores(self) -> tuple[Scores, ...]:
+        """The scores of all rows and what the loss is there."""
+        return tuple(scores(self.problem.model.loss, self.problem.tasks.stacks, self.W))
+
+    @cached_property
+    def losses(self) -> Array:
+        """The losses L_t(w_t), (T,), without c_t."""
+        return frozen(self.problem.loss_scales * np.concatenate([each.sums for each in self.scores]))
+
+    @cached_property
+    def weighted_losses(self) -> Array:
+        """The losses times the task weights, c_t L_t(w_t), (T,)."""
+        return frozen(self.problem.task_weight * self.losses)
+
+    @cached_property
+    def loss_gradient(self) -> Array:
+        """The gradients of the losses without weights, (d, T): column t is grad L_t(w_t)."""
+        return frozen(self.problem.loss_scales * np.hstack([each.pull for each in self.scores]))
