@@ -17,11 +17,14 @@ from typing import Any
 
 import amtl_cvx
 from amtl_cvx.losses import Loss
+from amtl_cvx.problem.scores import LossesAt
 from amtl_cvx.transfer import TransferPenalty
 
 HERE = Path(__file__).resolve().parent
 BASES = (Loss, TransferPenalty)
 """What a loss or penalty of a user's own derives from, not among the names of the package itself."""
+PARTS = (LossesAt,)
+"""What several classes have in common and is no class of its own to a reader."""
 FURTHER = {
     "amtl_cvx.runfolder": ("save", "read_run"),
     "amtl_cvx.ladder": ("climb",),
@@ -32,7 +35,7 @@ FURTHER = {
     "amtl_cvx.experiment": ("Job", "fit_many", "choose", "mu_max"),
     "amtl_cvx.parallel": ("workers",),
     "amtl_cvx.estimators": ("AMTLRegressor", "AMTLClassifier"),
-    "amtl_cvx.features": ("FeatureProblem", "FeatureCertificate", "certify"),
+    "amtl_cvx.features": ("FeatureProblem", "FeaturePoint", "FeatureCertificate", "certify"),
     "amtl_cvx.bipartite": ("FeatureGraph",),
     "amtl_cvx.data": ("ChunkedRows", "factor", "evaluate", "read_features", "read_point", "export"),
 }
@@ -71,8 +74,9 @@ def _items(body: str) -> str:
 
 
 def members(cls: type) -> Iterator[tuple[str, Any]]:
-    """Public methods and properties that a class itself defines, in its order, classmethods unwrapped."""
-    for name, value in vars(cls).items():
+    """Public methods and properties that a class itself defines, then those of a part it shares."""
+    shared = {name: value for part in PARTS if part in cls.__bases__ for name, value in vars(part).items()}
+    for name, value in {**vars(cls), **shared}.items():
         found = value.__func__ if isinstance(value, classmethod) else value
         public = not name.startswith("_") and getattr(found, "__doc__", None)
         if public and (inspect.isfunction(found) or isinstance(found, property | cached_property)):
