@@ -277,6 +277,7 @@ def test_csv_and_classes(here: Run) -> None:
     table = ("t.csv", *columns, "--missing", "drop", "--class-weight", "balanced")
     answer = here("fit", *table, *AMTFL, "--mu", "0.02", "--validation", "0.2", "--out", "classes")
     assert answer.code == 0 and "logistic loss (mean), 2 learned features" in answer.out, answer
+    assert 'rows without a label, left out of the losses, but reconstructed: 1 of "b"' in answer.out
     assert "validation, amtfl-linear: accuracy" in answer.out
     assert here("certify", "t.csv", "classes").code == 0
     predicted = here("predict", "classes", "t.csv", *columns)

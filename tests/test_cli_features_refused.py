@@ -67,3 +67,25 @@ def test_wrong_words_are_told_in_a_line(run: Run, tmp_path: Path, options: Any, 
 def test_options_beside_another_method(run: Run, options: Any, words: Any) -> None:
     np.savez("a.npz", **arrays())
     assert_error(run("fit", "a.npz", "--out", "new", *options), *words)
+
+
+def test_blocks_of_another_shape_or_with_feedback_are_told_in_a_line(run: Run) -> None:
+    """From a file alone nothing is known of the data; an A that is not 0 is not of GO-MTL."""
+    data = arrays()
+    np.savez("a.npz", **data)
+    d, k, T = data["X"].shape[1], 2, 3
+    rng = np.random.default_rng(1)
+    L, S, A = rng.normal(size=(d, k)), rng.normal(size=(k, T)), np.zeros((T, k))
+    np.savez("zero.npz", L=L, S=S, A=A)
+    np.savez("given.npz", L=L, S=S, A=A - 0.1)
+    np.savez("turned.npz", L=L.T, S=S.T)
+    assert run("certify", "a.npz", "zero.npz", *GO_MTL).code == 1
+    assert_error(
+        run("certify", "a.npz", "given.npz", *GO_MTL),
+        "the file has feedback A",
+        "--method amtfl-linear",
+    )
+    assert_error(
+        run("certify", "a.npz", "turned.npz", *GO_MTL),
+        f"S must have shape ({d}, {k}) for {d} learned features and {k} tasks, the columns of L and S",
+    )

@@ -239,3 +239,13 @@ def test_a_fit_takes_down_what_only_the_data_tell() -> None:
 
 def test_a_model_in_words() -> None:
     assert FEATURES.model_words(amtfl()) == ", 3 learned features, alpha 0.5, mu 0.1, gamma 0.2, decay 0.3"
+    other = amtfl(gamma_per="row", feedback="nonnegative", price_floor=0.5, reconstruct="labelled")
+    told = "gamma per row, feedback nonnegative, price floor 0.5, reconstruct labelled"
+    assert FEATURES.model_words(other) == f"{FEATURES.model_words(amtfl())}, {told}"
+
+
+def test_what_becomes_of_rows_without_a_label_is_said() -> None:
+    assert FEATURES.unlabelled_words(amtfl()) == "left out of the losses, but reconstructed"
+    assert FEATURES.unlabelled_words(amtfl(reconstruct="labelled")) == "left out"
+    assert FEATURES.unlabelled_words(amtfl(gamma=0.0)) == "left out"
+    assert GO_MTL.unlabelled_words(without_feedback(drawn_problem()).model) == "left out"

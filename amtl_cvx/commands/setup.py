@@ -77,7 +77,7 @@ class Setup:
             f"{self._held_out()};"
             f" {model.loss.label} loss ({model.loss.reduction}){self.family.settings_words(model)}"
         ]
-        lines += weight_lines(train, self.settings)
+        lines += weight_lines(train, self.settings, self.family.unlabelled_words(model))
         labels = train.labels if model.loss.classification else None
         if labels is not None and labels != (-1, 1):
             negative, positive = (json.dumps(label, ensure_ascii=False) for label in labels)
@@ -93,10 +93,10 @@ class Setup:
         return lines
 
 
-def weight_lines(tasks: TaskSet, settings: Mapping[str, Any]) -> list[str]:
-    """What is said of rows that are left out, and of those that do not count once."""
+def weight_lines(tasks: TaskSet, settings: Mapping[str, Any], unlabelled: str) -> list[str]:
+    """What is said of rows without a label, what becomes of them, and of those that do not count once."""
     missing = [f"{count} of {json.dumps(name, ensure_ascii=False)}" for name, count in tasks.missing.items()]
-    lines = [f"rows without a label, left out: {', '.join(missing)}"] if missing else []
+    lines = [f"rows without a label, {unlabelled}: {', '.join(missing)}"] if missing else []
     if any(task.total is not None for task in tasks):
         least, most = tasks.counts.min(), tasks.counts.max()
         lines.append(f"rows count by weights, whose sums are {least:.6g} to {most:.6g} a task")

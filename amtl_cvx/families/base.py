@@ -249,6 +249,10 @@ class Family(abc.ABC):
         """The same where a fit says what it does: with four digits."""
         return self.model_words(model)
 
+    def unlabelled_words(self, model: Any) -> str:
+        """What becomes of rows without a label."""
+        return "left out"
+
     def shortfall(self, certificate: Any) -> str:
         """What misses which limit."""
         return (

@@ -20,7 +20,7 @@ from amtl_cvx.features.climbing import climb_features
 from amtl_cvx.features.exploring import FeatureExploration
 from amtl_cvx.features.figures import ARRAYS, checked_figures, figures, graph_of
 from amtl_cvx.features.methods import AmtflLinear, GoMtl
-from amtl_cvx.features.model import FeatureModel, GoMtlModel
+from amtl_cvx.features.model import FeatureModel, GoMtlModel, unusual
 from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.problem import FeatureProblem
 from amtl_cvx.features.residuals import residuals
@@ -81,7 +81,9 @@ class FeatureFamily(Family):
         d, T = (d, T) if tasks is None else (tasks.d, tasks.T)
         for name, shape in (("L", (d, k)), ("S", (k, T)), ("A", (T, k))):
             if name in found and found[name].shape != shape:
-                whose = f"{T} tasks, {d} features of the data and {k} learned ones"
+                counted = f"{k} learned features and {T} tasks, the columns of L and S"
+                of_data = f"{T} tasks, {d} features of the data and {k} learned ones"
+                whose = counted if tasks is None else of_data
                 cure = ": transpose it" if found[name].shape == shape[::-1] else ""
                 raise DataError(
                     f"{name} must have shape {shape} for {whose}, it has {found[name].shape}{cure}"
@@ -161,8 +163,13 @@ class FeatureFamily(Family):
 
     def model_words(self, model: FeatureModel) -> str:
         weights = ("alpha", "mu", "gamma", "decay") if model.has_feedback else ("mu", "decay")
-        told = ", ".join(f"{name} {getattr(model, name)!r}" for name in weights)
-        return f", {model.features} learned features, {told}"
+        told = [f"{name} {getattr(model, name)!r}" for name in weights]
+        told += [f"{name.replace('_', ' ')} {getattr(model, name)}" for name in unusual(model)]
+        return f", {model.features} learned features, {', '.join(told)}"
+
+    def unlabelled_words(self, model: FeatureModel) -> str:
+        whole = model.gamma > 0.0 and model.reconstruct == "all"
+        return "left out of the losses, but reconstructed" if whole else super().unlabelled_words(model)
 
     def settings_words(self, model: FeatureModel) -> str:
         said = f", {model.features} learned features, mu {model.mu:.4g}, decay {model.decay:.4g}"
@@ -276,6 +283,17 @@ class GoMtlFamily(FeatureFamily):
     methods: ClassVar[Mapping[str, type[Method]]] = {GoMtl.name: GoMtl}
     places = ("columns of S", "rows of L")
     model = GoMtlModel
+
+    def read(self, source: Any, *, arrays: Callable[..., Mapping[str, Any]]) -> Found:
+        """L and S; `DataError` where an A beside them, which is not of this J, is not 0."""
+
+        def without_feedback(source: Any, *, required: Any, optional: Any = ()) -> Mapping[str, Any]:
+            found = {**arrays(source, required=required, optional=(*optional, "A"))}
+            if numbers(found.pop("A", 0.0), "A").any():
+                raise DataError("the file has feedback A, GO-MTL has none: say --method amtfl-linear")
+            return found
+
+        return super().read(source, arrays=without_feedback)
 
 
 FEATURES = FeatureFamily()

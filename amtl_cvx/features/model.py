@@ -227,6 +227,12 @@ class GoMtlModel(FeatureModel):
         return ("features", "mu", "decay", "activation")
 
 
+def unusual(model: FeatureModel) -> list[str]:
+    """The settings of feedback and reconstruction that are not the default, by name."""
+    usual = {"gamma_per": "total", "feedback": "signed", "price_floor": 0.0, "reconstruct": "all"}
+    return [name for name, value in usual.items() if model.has_feedback and getattr(model, name) != value]
+
+
 def _count(features: object) -> int:
     """How many features; `ModelError` for what is no whole number >= 1."""
     if not is_number(features) or not 1 <= float(features) < 2**31 or float(features) != int(features):
