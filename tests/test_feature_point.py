@@ -161,6 +161,9 @@ def test_settings_that_are_none_are_refused(settings: dict[str, Any], words: str
     assert "\n" not in str(told.value)
     with pytest.raises(ModelError, match="GO-MTL has no alpha"):
         GoMtlModel(features=2, mu=1.0, decay=1.0, alpha=1.0)
+    for ignored in ({"feedback": "nonnegative"}, {"gamma_per": "row"}, {"reconstruct": "labelled"}):
+        with pytest.raises(ModelError, match=f"GO-MTL has no {next(iter(ignored))}"):
+            GoMtlModel(features=2, mu=1.0, decay=1.0, **ignored)
 
 
 def test_blocks_that_do_not_fit_are_refused() -> None:

@@ -31,6 +31,7 @@ ACTIVATIONS = ("identity",)
 FEEDBACKS = ("signed", "nonnegative")
 GAMMA_PER = ("total", "row")
 RECONSTRUCT = ("all", "labelled")
+_USUAL = {"gamma_per": "total", "feedback": "signed", "price_floor": 0.0, "reconstruct": "all"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,7 +215,9 @@ class GoMtlModel(FeatureModel):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        of_amtfl = [name for name in ("alpha", "gamma", "price_floor") if getattr(self, name)]
+        of_amtfl = [
+            name for name in ("alpha", "gamma", *_USUAL) if getattr(self, name) != _USUAL.get(name, 0.0)
+        ]
         if of_amtfl:
             raise ModelError(f"GO-MTL has no {of_amtfl[0]}: take FeatureModel, the model of AMTFL")
 
@@ -229,8 +232,7 @@ class GoMtlModel(FeatureModel):
 
 def unusual(model: FeatureModel) -> list[str]:
     """The settings of feedback and reconstruction that are not the default, by name."""
-    usual = {"gamma_per": "total", "feedback": "signed", "price_floor": 0.0, "reconstruct": "all"}
-    return [name for name, value in usual.items() if model.has_feedback and getattr(model, name) != value]
+    return [name for name, value in _USUAL.items() if getattr(model, name) != value]
 
 
 def _count(features: object) -> int:
