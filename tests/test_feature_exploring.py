@@ -98,3 +98,9 @@ def test_starts_are_drawn_by_the_seed_and_a_landscape_is_written(run: Run, tmp_p
     assert answer.code == 0 and "live_features" in answer.out and "single-task predictors" in answer.out
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert {"landscape.csv", "landscape.json", "landscape.png", "solution.npz", "report.html"} <= names
+
+
+def test_starts_that_end_at_the_zero_point_are_told() -> None:
+    model = GoMtlModel(features=2, mu=1e3, decay=0.1)
+    found = explore(tasks(), model, draw_starts(tasks(), model, 2, rng=np.random.default_rng(0)))
+    assert not found.points and "2 of these at the zero point, where nothing is learned." in found.describe()

@@ -116,6 +116,8 @@ class Landscape:
                 f"{_count(len(self.uncertified), 'result')} without a certificate that passes, part of no"
                 f" point: {names}{more}."
             )
+            zero = sum("zero" in reached.solution.certificate.reasons for reached in self.uncertified)
+            lines += [f"{zero} of these at the zero point, where nothing is learned."] if zero else []
         if self.lost:
             name, reason = next(iter(self.lost.items()))
             lines.append(f"{_count(len(self.lost), 'start')} ended in a solver's failure: {name} ({reason}).")
