@@ -127,7 +127,7 @@ def test_feedback_without_a_price_is_not_unique() -> None:
     """alpha = 0: at a point of GO-MTL any A with S A = I costs nothing, and k < T leaves many."""
     problem, _, point = solved(0, go_mtl=True)
     model = FeatureModel(
-        **{name: getattr(problem.model, name) for name in ("features", "mu", "decay")}, gamma=0.5
+        **{name: getattr(problem.model, name) for name in ("features", "mu", "decay")}, alpha=0.0, gamma=0.5
     )
     free = FeatureProblem(problem.tasks, model)
     at = point._replace(A=np.linalg.pinv(point.S.astype(float)))
@@ -141,7 +141,7 @@ def test_feedback_without_a_price_is_proved_where_it_is_unique() -> None:
     X, y = [np.array([[1.0, 0.5], [0.0, 1.0], [1.0, -1.0]])], [np.array([1.0, 0.5, 0.25])]
     plain = Oracle(X=X, y=y, k=1, mu=0.1, decay=0.05)
     L, S, _ = plain.first_order_point(1)
-    model = FeatureModel(features=2, mu=0.1, decay=0.05, gamma=0.5)
+    model = FeatureModel(features=2, mu=0.1, alpha=0.0, decay=0.05, gamma=0.5)
     at = Blocks(np.pad(L, [(0, 0), (0, 1)]), np.pad(S, [(0, 1), (0, 0)]), np.array([[1 / S[0, 0], 0.0]]))
     stored = rounded(FeatureProblem(TaskSet.from_arrays(X, y), model), at)
     found = prove_features(stored)

@@ -159,6 +159,7 @@ def test_settings_that_are_none_are_refused(settings: dict[str, Any], words: str
     with pytest.raises(ModelError, match=words) as told:
         FeatureModel(**{"features": K, **WEIGHTS, **settings})
     assert "\n" not in str(told.value)
+    assert FeatureModel(features=K, mu=0.3, decay=0.1).alpha == 1.0  # as on the command line
     with pytest.raises(ModelError, match="GO-MTL has no alpha"):
         GoMtlModel(features=2, mu=1.0, decay=1.0, alpha=1.0)
     for ignored in ({"feedback": "nonnegative"}, {"gamma_per": "row"}, {"reconstruct": "labelled"}):

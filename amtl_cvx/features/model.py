@@ -49,7 +49,7 @@ class FeatureModel:
     mu : float
         The price of ||S||_1, > 0: without one J has no minimum, for L can shrink as S grows.
     alpha : float
-        The price of feedback, >= 0, in units of the task's loss.
+        The price of feedback, >= 0, in units of the task's loss; 1 unless it is given.
     gamma : float
         The weight of the reconstruction ||Z - Z S A||_F^2, >= 0.
     decay : float
@@ -84,7 +84,7 @@ class FeatureModel:
     loss: Loss = field(default_factory=Squared)
     features: int = cast(int, None)  # which is refused below, with what to give
     mu: float = cast(float, None)
-    alpha: float = 0.0
+    alpha: float = 1.0
     gamma: float = 0.0
     decay: float = 0.0
     feedback: str = "signed"
@@ -212,6 +212,7 @@ class GoMtlModel(FeatureModel):
 
     family: ClassVar[str] = "go-mtl"
     blocks: ClassVar[tuple[str, ...]] = ("L", "S")
+    alpha: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
