@@ -73,7 +73,7 @@ def test_another_order_of_tasks_is_the_same_fit() -> None:
     np.testing.assert_allclose(there.A, here.A[order] * sign, atol=1e-7)
 
 
-def test_a_column_of_zeros_is_not_used_and_a_task_of_one_class_is_refused() -> None:
+def test_a_column_of_zeros_is_not_used_and_a_task_of_one_class_has_a_minimum_where_L_decays() -> None:
     problem = drawn_problem("logistic", seed=7, mu=0.03)
     kept = np.r_[0.0, np.ones(problem.tasks.d - 1)]
     plain = [replace(task, X=task.X * kept) for task in problem.tasks]
@@ -84,8 +84,12 @@ def test_a_column_of_zeros_is_not_used_and_a_task_of_one_class_is_refused() -> N
         and np.abs(found.L[0]).max() < 1e-15
     )
     plain[1] = replace(plain[1], y=-np.ones(len(plain[1].y)))
+    tasks = replace(problem.tasks, tasks=tuple(plain))
+    alone = fitted(FeatureProblem(tasks, problem.model))
+    assert alone.status is Status.CERTIFIED and alone.losses[1] <= np.log(2.0)
+    assert alone.objective == pytest.approx(FeatureProblem(tasks, problem.model).at(**alone.blocks).objective)
     with pytest.raises(DataError, match="both classes in every task, all rows of 'task 1'"):
-        fitted(FeatureProblem(replace(problem.tasks, tasks=tuple(plain)), problem.model))
+        fitted(FeatureProblem(tasks, replace(problem.model, decay=0.0)))
 
 
 def test_nothing_is_learned_where_that_is_too_dear() -> None:

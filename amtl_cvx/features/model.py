@@ -175,7 +175,7 @@ class FeatureModel:
     def check(self, tasks: TaskSet) -> None:
         """Raise `DataError` where the tasks do not fit the loss or the task weights."""
         check_tasks(tasks)
-        check_targets(self.loss, tasks)
+        check_targets(self.loss, tasks, one_class=self.decay > 0.0)  # with it J has a minimum all the same
         self.task_weight(tasks)
 
     def compress(self, tasks: TaskSet) -> TaskSet:

@@ -138,6 +138,10 @@ class Loss(abc.ABC):
         """Raise `DataError` where the targets of `task` are not legal for this loss."""
         return None
 
+    def check_targets(self, task: Task) -> None:
+        """The same for a model that needs no two classes in a task, as its other terms hold predictors."""
+        self.check(task)
+
     def decide(self, z: Array) -> Array:
         """Predictions in the units of y from the scores z = X w (identity for most regression losses)."""
         return z

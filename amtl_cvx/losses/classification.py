@@ -21,17 +21,20 @@ class LabelLoss(Loss):
     classification: ClassVar[bool] = True
 
     def check(self, task: Task) -> None:
+        self.check_targets(task)
+        if len(labels := np.unique(task.y)) < 2:
+            raise DataError(
+                f"the {self.name} loss needs both classes in every task, all rows of {task.name!r} have label"
+                f" {labels[0]:g}: drop the task or merge it with another one"
+            )
+
+    def check_targets(self, task: Task) -> None:
         labels = set(np.unique(task.y).tolist())
         if not (labels <= {-1.0, 1.0} or labels <= {0.0, 1.0}):
             shown = ", ".join(f"{label:g}" for label in sorted(labels)[:4])
             raise DataError(
                 f"the {self.name} loss needs labels -1/+1 or 0/1, {task.name!r} has {len(labels)} different"
                 f" targets ({shown}, ...): use the squared loss, or one task per class"
-            )
-        if len(labels) < 2:
-            raise DataError(
-                f"the {self.name} loss needs both classes in every task, all rows of {task.name!r} have label"
-                f" {next(iter(labels)):g}: drop the task or merge it with another one"
             )
 
     def decide(self, z: Array) -> Array:

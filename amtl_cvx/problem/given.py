@@ -40,8 +40,11 @@ def loss_of(loss: object) -> Loss:
     return loss
 
 
-def check_targets(loss: Loss, tasks: TaskSet) -> None:
-    """`DataError` where the targets are not legal for the loss, labels are mixed, or rows are absent."""
+def check_targets(loss: Loss, tasks: TaskSet, *, one_class: bool = False) -> None:
+    """`DataError` where the targets are not legal for the loss, labels are mixed, or rows are absent.
+
+    `one_class`: a task may have labels of one class alone.
+    """
     for task in tasks:
         if task.compressed and not loss.quadratic:
             raise DataError(
@@ -56,7 +59,7 @@ def check_targets(loss: Loss, tasks: TaskSet) -> None:
         )
     try:
         for task in tasks:
-            loss.check(task)
+            (loss.check_targets if one_class else loss.check)(task)
     except DataError as error:
         if texts is None:
             raise
