@@ -4,7 +4,7 @@ With n = T d unknowns in W, G = T d^2 entries of the losses' Hessians, C = T^2 d
 and E edges, in bytes, the largest of what is held at one time:
 
     compile     CVXPY's tensors of the W-problem                        220 K
-    W-step      what of them is kept, and Clarabel's factor             115 to 165 K + 65 G + 8.5 n^2 fill
+    W-step      what of them is kept, and Clarabel's factor             115 to 140 K + 65 G + 8.5 n^2 fill
     B-step      beside these, up to `COLUMN_SIZE` tasks, its own        200 T^3 + 5 T^4
     Newton      H (n, n), factored in place, and its edges              9 n^2 + 18 n E + 40 E^2
     L-BFGS-B    beyond `DENSE_LIMIT` unknowns, in place of Newton       65 vectors of T d + T^2
@@ -103,7 +103,7 @@ def _tensors(T: int, d: int, *, graph: bool) -> int:
     G, C = T * d * d, T * T * d
     fill = min(1.0, _HUBS / T) if graph else 0.0
     K = G + C
-    held = 115 * K + 50 * min(K, _SMALL)
+    held = 115 * K + 25 * min(K, _SMALL)
     return int(max(220 * K, held + 65 * G + 8.5 * fill * (T * d) ** 2))
 
 

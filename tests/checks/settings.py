@@ -20,7 +20,7 @@ def settings_are_of_their_family() -> None:
     assert "coupling" not in found
     lacking = {name: value for name, value in GIVEN.items() if name != "mu"}
     told = refused(lambda: resolve(Namespace(**lacking), advice, family="features"))
-    assert "--mu" in told and "--gamma" not in told
+    assert "--mu" in told and "--gamma" not in told and "without a default" in told
     assert resolve(Namespace(**lacking), advice, run={"mu": 2.0}, family="features")["mu"] == 2.0
     assert resolve(Namespace(), {**advice, "family": "features", **GIVEN}, family="features")["mu"] == 0.5
     for bad in ("auto", "x", "nan-", None):
