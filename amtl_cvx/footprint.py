@@ -3,8 +3,8 @@ r"""The footprint: how much memory a fit or a certificate will take, known befor
 With n = T d unknowns in W, G = T d^2 entries of the losses' Hessians, C = T^2 d of the coupling, K = G + C
 and E edges, in bytes, the largest of what is held at one time:
 
-    compile     CVXPY's tensors of the W-problem                        220 K
-    W-step      what of them is kept, and Clarabel's factor             115 to 140 K + 65 G + 8.5 n^2 fill
+    compile     CVXPY's tensors of the W-problem                        195 K
+    W-step      what of them is kept, and Clarabel's factor             100 to 125 K + 52 G + 8.5 n^2 fill
     B-step      beside these, up to `COLUMN_SIZE` tasks, its own        200 T^3 + 5 T^4
     Newton      H (n, n), factored in place, and its edges              9 n^2 + 18 n E + 40 E^2
     L-BFGS-B    beyond `DENSE_LIMIT` unknowns, in place of Newton       65 vectors of T d + T^2
@@ -103,8 +103,8 @@ def _tensors(T: int, d: int, *, graph: bool) -> int:
     G, C = T * d * d, T * T * d
     fill = min(1.0, _HUBS / T) if graph else 0.0
     K = G + C
-    held = 115 * K + 25 * min(K, _SMALL)
-    return int(max(220 * K, held + 65 * G + 8.5 * fill * (T * d) ** 2))
+    held = 100 * K + 25 * min(K, _SMALL)
+    return int(max(195 * K, held + 52 * G + 8.5 * fill * (T * d) ** 2))
 
 
 def _numpy(T: int, d: int, *, refines: bool) -> int:
