@@ -12,15 +12,16 @@ Rows of X are nowhere counted but in the losses: Z, E are those of a factor R wi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
 from amtl_cvx.arrays import Array, frozen, in_named_order, numbers
 from amtl_cvx.errors import DataError
+from amtl_cvx.problem.keeping import Keeping
 from amtl_cvx.problem.scores import LossesAt
 from amtl_cvx.tasks import TaskSet
 
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from amtl_cvx.features.model import FeatureModel
     from amtl_cvx.features.problem import FeatureProblem
 
-Kept = TypeVar("Kept")
 _DEPENDS = {
     "W": "LS",
     "scores": "LS",
@@ -55,7 +55,7 @@ class Terms(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class FeaturePoint(LossesAt):
+class FeaturePoint(LossesAt, Keeping):
     """The blocks of a problem at one place, with what follows from them.
 
     Parameters
@@ -98,12 +98,6 @@ class FeaturePoint(LossesAt):
             if name in self.__dict__ and not set(of) & set(some):
                 new.__dict__[name] = self.__dict__[name]
         return new
-
-    def kept(self, name: str, found: Callable[[], Kept]) -> Kept:
-        """What others find out about this point, found once and kept under the name."""
-        if name not in self.__dict__:
-            self.__dict__[name] = found()
-        return cast(Kept, self.__dict__[name])
 
     @property
     def blocks(self) -> Mapping[str, Array]:

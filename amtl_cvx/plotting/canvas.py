@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import IO
+from typing import IO, Protocol
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -191,3 +191,34 @@ def _missing_glyphs_allowed() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         yield
+
+
+_PAD, _BETWEEN = 0.25, 0.6  # inches
+
+
+class Panel(Protocol):
+    """A part of a figure with its size in inches."""
+
+    @property
+    def width(self) -> float: ...
+
+    @property
+    def height(self) -> float: ...
+
+    def draw(self, canvas: Canvas, left: float, top: float) -> None: ...
+
+
+def side_by_side(panels: Sequence[Panel], title: str | None, *, longest: int) -> Figure:
+    """A figure of panels beside each other, below a title of at most `longest` letters."""
+    banner = None if title is None else shortened(title, longest)
+    top = _PAD if banner is None else _PAD + 0.45
+    width = sum(panel.width for panel in panels) + _BETWEEN * (len(panels) - 1)
+    width = max(width, 0.0 if banner is None else 1.1 * text_width([banner], HEADING + 3))
+    canvas = Canvas(width + 2 * _PAD, top + max(panel.height for panel in panels) + _PAD)
+    if banner is not None:
+        canvas.text(_PAD, _PAD, banner, size=HEADING + 3, weight="bold")
+    left = _PAD
+    for panel in panels:
+        panel.draw(canvas, left, top)
+        left += panel.width + _BETWEEN
+    return canvas.figure

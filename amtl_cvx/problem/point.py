@@ -18,17 +18,18 @@ of it for the first time is kept: whoever gets the point gets that too. A point 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, TypeVar, cast
+from typing import NamedTuple
 
 import numpy as np
 
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.problem import stored
 from amtl_cvx.problem.coupling import difference, residual, slope_B, slope_W, stacked_hessian
+from amtl_cvx.problem.keeping import Keeping
 from amtl_cvx.problem.kinks import KinkedMinimum, KinkedProblem, KinkedRows
 from amtl_cvx.problem.making import check_problem
 from amtl_cvx.problem.model import Model
@@ -38,7 +39,6 @@ from amtl_cvx.rowspace import spanning
 from amtl_cvx.tasks import Array, TaskSet
 from amtl_cvx.transfer import Atoms, atoms_of
 
-Kept = TypeVar("Kept")
 _OF_W = ("scores", "losses", "weighted_losses", "loss_gradient", "row_prices", "edge_prices")
 _OF_B = ("M", "squares", "loss_weight", "svd", "kinked_problem")
 _OF_B_IF_QUADRATIC = ("loss_hessians", "hessian_factor")
@@ -54,7 +54,7 @@ class Terms(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class Problem(Keeping):
     """What is minimised: the objective J of a model on tasks.
 
     Parameters
@@ -151,12 +151,6 @@ class Problem:
             )
         return cls(tasks, model)
 
-    def kept(self, name: str, found: Callable[[], Kept]) -> Kept:
-        """What others find out about this problem, found once and kept under the name."""
-        if name not in self.__dict__:
-            self.__dict__[name] = found()
-        return cast(Kept, self.__dict__[name])
-
     def compressed(self) -> Problem:
         """The same J from at most d + 1 rows a task where the loss allows it."""
         return Problem(self.model.compress(self.tasks), self.model)
@@ -202,7 +196,7 @@ class Problem:
 
 
 @dataclass(frozen=True, eq=False)
-class Point(LossesAt):
+class Point(LossesAt, Keeping):
     """A problem's blocks at one place, with what follows from them.
 
     Parameters
@@ -255,12 +249,6 @@ class Point(LossesAt):
         if B is None and solved is not None and solved.settled:
             new.__dict__["kinked"] = solved  # of B alone, wherever W stood
         return new
-
-    def kept(self, name: str, found: Callable[[], Kept]) -> Kept:
-        """What others find out about this point, found once and kept under the name."""
-        if name not in self.__dict__:
-            self.__dict__[name] = found()
-        return cast(Kept, self.__dict__[name])
 
     @property
     def blocks(self) -> Mapping[str, Array]:

@@ -17,13 +17,14 @@ from typing import Any
 
 import amtl_cvx
 from amtl_cvx.losses import Loss
+from amtl_cvx.problem.keeping import Keeping
 from amtl_cvx.problem.scores import LossesAt
 from amtl_cvx.transfer import TransferPenalty
 
 HERE = Path(__file__).resolve().parent
 BASES = (Loss, TransferPenalty)
 """What a loss or penalty of a user's own derives from, not among the names of the package itself."""
-PARTS = (LossesAt,)
+PARTS = (LossesAt, Keeping)
 """What several classes have in common and is no class of its own to a reader."""
 FURTHER = {
     "amtl_cvx.runfolder": ("save", "read_run"),
