@@ -787,16 +787,16 @@ COUNTED = (
 )  # fmt: skip
 
 ESTIMATORS = (
-    Fault("coefficients of prepared rows", "estimators:_in_units_of_X", "W[: preparation.d] / preparation.scale[:, None]", "W[: preparation.d]", c.rows_are_answered_by_the_ridge_of_their_task),
-    Fault("centres added to the intercept", "estimators:_in_units_of_X", "ones - preparation", "ones + preparation", c.rows_are_answered_by_the_ridge_of_their_task),
+    Fault("coefficients of prepared rows", "estimators:in_units_of_X", "W[: preparation.d] / preparation.scale[:, None]", "W[: preparation.d]", c.rows_are_answered_by_the_ridge_of_their_task),
+    Fault("centres added to the intercept", "estimators:in_units_of_X", "ones - preparation", "ones + preparation", c.rows_are_answered_by_the_ridge_of_their_task),
     Fault("tasks by the order of the rows to predict", "estimators:codes_of", "[known.index(name) for name in names]", "list(range(len(names)))", c.rows_are_answered_by_the_ridge_of_their_task),
     Fault("rows of weight 0 make a task", "estimators:Rows.that_count", "np.flatnonzero(self.weights)", "np.arange(len(self.weights))", c.rows_are_answered_by_the_ridge_of_their_task),
-    Fault("weights in the order of the tasks", "estimators:Estimator._tasks", "frozen(rows.weights[part])", "frozen(rows.weights[: len(part)])", c.rows_are_answered_by_the_ridge_of_their_task),
-    Fault("scores of another class", "estimators:Estimator._learn", "each.answer] = place", "each.answer] = each.task", c.classes_of_a_task_are_told_from_its_rest),
-    Fault("a class and those after it", "estimators:AMTLClassifier.fit", "classes == k", "classes >= k", c.classes_of_a_task_are_told_from_its_rest),
-    Fault("classes balanced as in the first task", "estimators:AMTLClassifier._weights", "sums[rows.codes, classes]", "sums[0, classes]", c.balanced_classes_weigh_the_same_in_each_task),
-    Fault("the price of the term wins", "estimators:Estimator._model", "replace(transfer, mu=self.mu)", "transfer", c.the_price_given_is_the_price),
-    Fault("an uncertified fit is silent", "estimators:Estimator._learn", "not self.certificate_.passes", "False", c.what_is_not_certified_is_told),
+    Fault("weights in the order of the tasks", "estimators:TaskEstimator._tasks", "frozen(rows.weights[part])", "frozen(rows.weights[: len(part)])", c.rows_are_answered_by_the_ridge_of_their_task),
+    Fault("scores of another class", "estimators:TaskEstimator._learn", "each.answer] = place", "each.answer] = each.task", c.classes_of_a_task_are_told_from_its_rest),
+    Fault("a class and those after it", "estimators:Classification.fit", "classes == k", "classes >= k", c.classes_of_a_task_are_told_from_its_rest),
+    Fault("classes balanced as in the first task", "estimators:Classification._weights", "sums[rows.codes, classes]", "sums[0, classes]", c.balanced_classes_weigh_the_same_in_each_task),
+    Fault("the price of the term wins", "estimators:AmtlEstimator._model", "replace(transfer, mu=self.mu)", "transfer", c.the_price_given_is_the_price),
+    Fault("an uncertified fit is silent", "estimators:TaskEstimator._learn", "not self.certificate_.passes", "False", c.what_is_not_certified_is_told),
 )  # fmt: skip
 
 SETTINGS = (

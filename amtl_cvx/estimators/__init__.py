@@ -16,7 +16,6 @@ Everything else is `fit` and `Preparation`: the same J, the same certificate. `c
 in the units of X. Compiled problems are kept from fit to fit (`compiled`): a grid search compiles once.
 """
 
-from amtl_cvx.estimators.classification import AMTLClassifier
-from amtl_cvx.estimators.regression import AMTLRegressor
+from amtl_cvx.estimators.amtl import AMTLClassifier, AMTLRegressor
 
 __all__ = ["AMTLClassifier", "AMTLRegressor"]

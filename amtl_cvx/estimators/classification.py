@@ -1,9 +1,9 @@
-"""AMTL of classes as a scikit-learn classifier."""
+"""Estimators of classes: one predictor for each task, or for each class of it against the rest."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +16,12 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from amtl_cvx.arrays import Array, Indices, Labels, Mask
 from amtl_cvx.errors import DataError
-from amtl_cvx.estimators.base import Estimator, Predictor
+from amtl_cvx.estimators.base import Predictor, TaskEstimator
 from amtl_cvx.estimators.given import ALL, Rows
-from amtl_cvx.families import Method
-from amtl_cvx.losses import Logistic, Loss
-from amtl_cvx.transfer import TransferPenalty
-from amtl_cvx.weights import WeightPenalty
+from amtl_cvx.losses import Logistic
 
 
-def _has_probabilities(classifier: AMTLClassifier) -> bool:
+def _has_probabilities(classifier: Classification) -> bool:
     """Whether the loss gives probabilities; else the attribute `predict_proba` is missing."""
     loss = classifier.loss
     if loss == Logistic.name or isinstance(loss, Logistic):
@@ -32,96 +29,16 @@ def _has_probabilities(classifier: AMTLClassifier) -> bool:
     raise AttributeError(f"probabilities are those of the logistic loss, this one is {loss!r}")
 
 
-class AMTLClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
-    """Asymmetric multi-task classification for scikit-learn, with the graph of who helps whom.
+class Classification(ClassifierMixin, TaskEstimator):  # type: ignore[misc]
+    """One predictor a task of two classes, else one for each class of it."""
 
-    With two classes each task has one predictor, of the second one. With more, each class of a task has one
-    that tells it from the rest, and the graph is between these: ``B_[s, t] > 0`` says that what tells s from
-    the rest helps to tell t from the rest.
-
-    Parameters
-    ----------
-    loss : str or Loss
-        ``"logistic"``, ``"squared-hinge"``, ``"hinge"`` or an object.
-    coupling : float
-        Weight of ||W - W B||_F^2, > 0. The default is a tenth of that of `AMTLRegressor`: the logistic loss
-        curves an eighth as much as the squared one at most.
-    mu, transfer, omega, task_weights, standardize, intercept, method
-        As in `AMTLRegressor`.
-    engine, solver, tol, max_rounds, task_column
-        As in `AMTLRegressor`.
-    class_weight : mapping or "balanced", optional
-        Weights of the classes, which those of the rows are multiplied by. "balanced": in each task every
-        class weighs as much as the others.
-
-    Attributes
-    ----------
-    classes_ : (K,) array
-        The classes, sorted.
-    tasks_ : (P,) array of str
-        Names of the predictors: of the tasks, or "cat vs rest" and "north: cat vs rest" with more than two
-        classes.
-    solution_, certificate_, B_, graph_, coef_, intercept_, n_iter_, n_features_in_, feature_names_in_
-        As in `AMTLRegressor`, with a predictor in the place of a task.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from amtl_cvx.estimators import AMTLClassifier
-    >>> X = np.repeat([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]], 10, axis=0)
-    >>> X = X + np.random.default_rng(0).normal(size=(30, 2))
-    >>> model = AMTLClassifier(coupling=0.01, engine="fast").fit(X, np.repeat(["cat", "dog", "owl"], 10))
-    >>> model.tasks_.tolist(), model.B_.shape
-    (['cat vs rest', 'dog vs rest', 'owl vs rest'], (3, 3))
-    >>> model.predict([[0.0, 5.0]])
-    array(['owl'], dtype='<U3')
-    >>> model.predict_proba([[0.0, 5.0]]).round(1), model.certificate_.level
-    (array([[0.1, 0. , 0.9]]), 'C2')
-    """
-
+    class_weight: Mapping[Any, float] | Literal["balanced"] | None
     _classification: ClassVar[bool] = True
     __metadata_request__predict_proba: ClassVar[dict[str, bool]] = {"task": True}
     __metadata_request__decision_function: ClassVar[dict[str, bool]] = {"task": True}
 
-    def __init__(
-        self,
-        *,
-        loss: str | Loss = "logistic",
-        mu: float | None = None,
-        coupling: float = 0.01,
-        transfer: str | TransferPenalty = "loss-weighted-l1",
-        omega: str | WeightPenalty | None = "ridge:1e-4",
-        task_weights: str | tuple[float, ...] = "equal",
-        standardize: bool = True,
-        intercept: bool = True,
-        method: str | Method = "alternating",
-        engine: Literal["cvxpy", "fast"] = "cvxpy",
-        solver: str = "auto",
-        tol: float = 1e-8,
-        max_rounds: int = 500,
-        task_column: str | None = None,
-        class_weight: Mapping[Any, float] | Literal["balanced"] | None = None,
-    ) -> None:
-        super().__init__(
-            loss=loss,
-            mu=mu,
-            coupling=coupling,
-            transfer=transfer,
-            omega=omega,
-            task_weights=task_weights,
-            standardize=standardize,
-            intercept=intercept,
-            method=method,
-            engine=engine,
-            solver=solver,
-            tol=tol,
-            max_rounds=max_rounds,
-            task_column=task_column,
-        )
-        self.class_weight = class_weight
-
-    def fit(self, X: Any, y: Any, *, task: Any = None, sample_weight: Any = None) -> AMTLClassifier:
-        """Learn the predictors of all tasks, or of all classes, and the graph between them.
+    def fit(self, X: Any, y: Any, *, task: Any = None, sample_weight: Any = None) -> Self:
+        """Learn the predictors of all tasks, or of all classes, and what they share.
 
         Parameters
         ----------

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import amtl_cvx
+from amtl_cvx.estimators.classification import Classification
+from amtl_cvx.estimators.regression import Regression
 from amtl_cvx.losses import Loss
 from amtl_cvx.problem.keeping import Keeping
 from amtl_cvx.problem.scores import LossesAt
@@ -24,7 +26,7 @@ from amtl_cvx.transfer import TransferPenalty
 HERE = Path(__file__).resolve().parent
 BASES = (Loss, TransferPenalty)
 """What a loss or penalty of a user's own derives from, not among the names of the package itself."""
-PARTS = (LossesAt, Keeping)
+PARTS = (LossesAt, Keeping, Regression, Classification)
 """What several classes have in common and is no class of its own to a reader."""
 FURTHER = {
     "amtl_cvx.runfolder": ("save", "read_run"),
