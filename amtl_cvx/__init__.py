@@ -27,6 +27,7 @@ if typing.TYPE_CHECKING:
     from amtl_cvx.ladder import certify
     from amtl_cvx.losses import Hinge, Huber, Logistic, Poisson, Quantile, Squared, SquaredHinge
     from amtl_cvx.methods import fit
+    from amtl_cvx.network import NetworkModel
     from amtl_cvx.options import Options
     from amtl_cvx.preparation import Preparation
     from amtl_cvx.problem import Model, Point, Problem
@@ -71,6 +72,7 @@ __all__ = [
     "LossWeightedL1",
     "MeanRegularised",
     "Model",
+    "NetworkModel",
     "Options",
     "Ordered",
     "Point",
@@ -109,6 +111,7 @@ _MODULES = {
     "DegreeCap": "transfer",
     "ElasticNet": "transfer",
     "FeatureModel": "features",
+    "NetworkModel": "network",
     "Forbidden": "transfer",
     "GoMtlModel": "features",
     "Hinge": "losses",

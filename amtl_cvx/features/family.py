@@ -45,11 +45,11 @@ class FeatureFamily(Family):
 
     name = "features"
     pooled = True
-    blocks = FeatureModel.blocks
+    blocks: ClassVar[tuple[str, ...]] = ("L", "S", "A")
     places = ("columns of S and rows of A", "rows of L")
     further = ARRAYS
     predictors_named = "W = L S"
-    exploration = FeatureExploration(FeatureModel.blocks)
+    exploration = FeatureExploration(blocks)
     methods: ClassVar[Mapping[str, type[Method]]] = {AmtflLinear.name: AmtflLinear}
     model: ClassVar[type[FeatureModel]] = FeatureModel
 
@@ -278,8 +278,8 @@ class GoMtlFamily(FeatureFamily):
 
     name = "go-mtl"
     pooled = False
-    blocks = GoMtlModel.blocks
-    exploration = FeatureExploration(GoMtlModel.blocks)
+    blocks = ("L", "S")
+    exploration = FeatureExploration(blocks)
     methods: ClassVar[Mapping[str, type[Method]]] = {GoMtl.name: GoMtl}
     places = ("columns of S", "rows of L")
     model = GoMtlModel

@@ -27,7 +27,6 @@ from amtl_cvx.notebook import paragraph
 from amtl_cvx.problem.given import check_targets, loss_of, task_weights_of, weights_as_numbers
 from amtl_cvx.tasks import TaskSet, check_tasks
 
-ACTIVATIONS = ("identity",)
 FEEDBACKS = ("signed", "nonnegative")
 GAMMA_PER = ("total", "row")
 RECONSTRUCT = ("all", "labelled")
@@ -80,7 +79,7 @@ class FeatureModel:
     """
 
     family: ClassVar[str] = "features"
-    blocks: ClassVar[tuple[str, ...]] = ("L", "S", "A")
+    activations: ClassVar[tuple[str, ...]] = ("identity",)
     loss: Loss = field(default_factory=Squared)
     features: int = cast(int, None)  # which is refused below, with what to give
     mu: float = cast(float, None)
@@ -108,10 +107,11 @@ class FeatureModel:
             ("feedback", FEEDBACKS),
             ("gamma_per", GAMMA_PER),
             ("reconstruct", RECONSTRUCT),
-            ("activation", ACTIVATIONS),
+            ("activation", self.activations),
         ):
             if getattr(self, name) not in known:
-                raise ModelError(f"{name} must be one of {known}, got {getattr(self, name)!r}")
+                relu = "; a ReLU is NetworkModel's" if getattr(self, name) == "relu" else ""
+                raise ModelError(f"{name} must be one of {known}, got {getattr(self, name)!r}{relu}")
         object.__setattr__(self, "task_weights", task_weights_of(self.task_weights))
         if self.mu == 0.0:
             raise ModelError(
@@ -125,6 +125,11 @@ class FeatureModel:
 
     def _repr_html_(self) -> str:
         return paragraph([repr(self)])
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        """The names of the blocks, in the order of a round."""
+        return ("L", "S", "A")
 
     @property
     def has_feedback(self) -> bool:
@@ -211,7 +216,6 @@ class GoMtlModel(FeatureModel):
     """
 
     family: ClassVar[str] = "go-mtl"
-    blocks: ClassVar[tuple[str, ...]] = ("L", "S")
     alpha: float = 0.0
 
     def __post_init__(self) -> None:
@@ -225,6 +229,10 @@ class GoMtlModel(FeatureModel):
     def __repr__(self) -> str:
         shown = ("loss", "features", "mu", "decay", "task_weights")
         return f"GoMtlModel({', '.join(f'{name}={getattr(self, name)!r}' for name in shown)})"
+
+    @property
+    def blocks(self) -> tuple[str, ...]:
+        return ("L", "S")
 
     @classmethod
     def settings(cls) -> tuple[str, ...]:
