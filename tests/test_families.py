@@ -228,7 +228,7 @@ def test_names_of_families_and_methods(monkeypatch: pytest.MonkeyPatch) -> None:
 
 ROOMS = {
     "amtl", "alignment", "certificate", "curriculum", "digits", "enclosure", "estimators", "graph",
-    "ladder", "features", "problem", "refine", "rowspace", "subproblems", "transfer", "weights",
+    "ladder", "features", "network", "problem", "refine", "rowspace", "subproblems", "transfer", "weights",
     "arrays/gate", "tasks/task_set",  # what checks a W and B that a user gives
     "data/stream",  # W is a keyword of `data.evaluate`
     "experiment/scales", "experiment/tune",  # the choice of coupling and mu

@@ -1,6 +1,7 @@
 """AMTFL with ReLU and Deep-AMTFL: a network makes the features, and a certificate says what a fit is worth.
 
-    model, rows, problem, point    J, the forward and the backward pass, every kink with a mask
+    model, rows, problem, point    J and the forward pass
+    backward                       the gradient, every kink with a mask
     hessian                        second derivatives in the cell of a point
 
 Source: Lee, Yang, Hwang, Deep Asymmetric Multi-task Feature Learning, ICML 2018.

@@ -1,7 +1,7 @@
 r"""The Hessian of J in the cell of a point, or with a mask for every kink, by the R-operator.
 
-For a direction (dV, dS, dA) the forward and the backward pass of `point` are differentiated line by line,
-with masks M and D that stand still:
+For a direction (dV, dS, dA) the forward and the backward pass (`point`, `backward`) are differentiated line
+by line, with masks M and D that stand still:
 
     du^l = dz^(l-1) V_l + z^(l-1) dV_l,  dz^l = M^l du^l,  dF = dZ S + Z dS
     dR = dF A + F dA,  dE = dZ - D dR
@@ -24,7 +24,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.network.point import Gradient, NetworkPoint
+from amtl_cvx.network.backward import Gradient
+from amtl_cvx.network.point import NetworkPoint
 
 CHUNK = 2**24
 """Numbers in the largest array that a chunk of directions makes."""

@@ -1,18 +1,10 @@
-r"""A point of a network's problem: the forward pass, J, and its gradient where every kink has a mask.
+r"""A point of a network's problem: the forward pass and J, each computed once.
 
-    forward    u^l = z^(l-1) V_l,  z^l = max(u^l, 0)            Z = z^h,  F = Z S
-               R = F A,  E = Z - max(R, 0)
-    backward   G_E = 2 gamma times E,  G_R = - D G_E,  G_F = P + G_R A',  w^h = G_F S' + G_E
-               G_u^l = M^l w^l,  w^(l-1) = G_u^l V_l'
-    gradient   G_V_l = z^(l-1)' G_u^l + 2 decay V_l,   G_S = Z'G_F,   G_A = F'G_R
-
-P (N, T) holds e_t/n_t phi' of the labels, M^l (N, k_l) is 1 where a unit is on and 0 where it is off, D the
-same for R. w^l_ij = dJ/dz^l_ij is the weight of the kink of unit j of layer l on row i: at u = 0 it adds
-w max(u', 0) to the directional derivative. A unit on its kink may have any mask in [0, 1]; the gradient with
-it is what the multiplier theta = mask w makes of it (`multipliers`).
+    u^l = z^(l-1) V_l,  z^l = max(u^l, 0),   Z = z^h,  F = Z S,  R = F A,  E = Z - max(R, 0)
 
 A unit is on its kink (`touching`) where u is within rounding of the terms it is summed from; its z is 0 then,
-to the last bit, so that what is summed from such units alone is 0 as well.
+to the last bit, so that what is summed from such units alone is 0 as well. The gradient is that of
+`backward`.
 """
 
 from __future__ import annotations
@@ -20,12 +12,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from amtl_cvx.arrays import Array, Mask, frozen
 from amtl_cvx.features.point import Terms
+from amtl_cvx.network.backward import Gradient, backward
+from amtl_cvx.network.rows import beside_ones
 from amtl_cvx.problem.keeping import Keeping
 from amtl_cvx.tasks import TaskSet
 
@@ -36,29 +30,6 @@ if TYPE_CHECKING:
 
 ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
 """Part of the sum of its terms, in absolute values, below which a sum counts as 0."""
-
-
-class Gradient(NamedTuple):
-    """The gradient of J without ||S||_1 and the prices of A, and the weights of the kinks."""
-
-    V: tuple[Array, ...]
-    """G_V_l of the layers, biases included."""
-    S: Array
-    A: Array
-    """(T, k), with the bias of the feedback as last row where there is one."""
-    kinks: tuple[Array, ...]
-    """w^l = dJ/dz^l, (N, k_l)."""
-    slopes: tuple[Array, ...]
-    """G_u^l = dJ/du^l, (N, k_l)."""
-    F: Array
-    """dJ/dF, (N, T)."""
-    R: Array
-    """dJ/dR, (N, k)."""
-
-    @property
-    def vector(self) -> Array:
-        """All entries, in the order of the problem's layout."""
-        return np.concatenate([part.ravel() for part in (*self.V, self.S, self.A)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +98,7 @@ class NetworkPoint(Keeping):
             U.append(frozen(u))
             Z.append(frozen(z))
             touching.append(at)
-            below = _input(z, self.model.fit_bias)
+            below = beside_ones(z, self.model.fit_bias)
         return tuple(U), tuple(Z), tuple(touching)
 
     @property
@@ -150,7 +121,7 @@ class NetworkPoint(Keeping):
         """What enters each layer: the inputs, then z^l, with a column of ones where layers have a bias."""
         return (
             self.problem.inputs,
-            *(frozen(_input(z, self.model.fit_bias)) for z in self.Z[:-1]),
+            *(frozen(beside_ones(z, self.model.fit_bias)) for z in self.Z[:-1]),
         )
 
     @property
@@ -166,7 +137,7 @@ class NetworkPoint(Keeping):
     @cached_property
     def F_plus(self) -> Array:
         """F, with a column of ones where the feedback has a bias."""
-        return frozen(_input(self.F, self.model.feedback_bias))
+        return frozen(beside_ones(self.F, self.model.feedback_bias))
 
     @cached_property
     def R(self) -> Array:
@@ -182,7 +153,7 @@ class NetworkPoint(Keeping):
     @cached_property
     def F_terms(self) -> Array:
         """What F, and the ones beside it, are summed from, in absolute values."""
-        return frozen(_input(self.features @ np.abs(self.S), self.model.feedback_bias))
+        return frozen(beside_ones(self.features @ np.abs(self.S), self.model.feedback_bias))
 
     @cached_property
     def rebuilt(self) -> Array:
@@ -281,27 +252,8 @@ class NetworkPoint(Keeping):
             kink.
         """
         if masks is not None:
-            return self._gradient(masks)
-        return self.kept("cell gradient", lambda: self._gradient(self.on))
-
-    def _gradient(self, masks: Sequence[Array]) -> Gradient:
-        problem, decay = self.problem, self.model.decay
-        E = 2.0 * problem.gamma * problem.rows.times[:, None] * self.E
-        R = -E * self.rebuilding
-        given = 1.0 + self.model.alpha * np.abs(self.A).sum(axis=1)
-        F = given * self.loss_slopes + R @ self.A.T
-        A = self.F_plus.T @ R
-        A[self.tasks.T :] += 2.0 * decay * self.A_plus[self.tasks.T :]
-        w = F @ self.S.T + E
-        V, kinks, slopes = [], [], []
-        for number in reversed(range(len(self.V))):
-            u = masks[number] * w
-            V.append(self.below[number].T @ u + 2.0 * decay * self.V[number])
-            kinks.append(w)
-            slopes.append(u)
-            if number:
-                w = u @ self.V[number][: self.Z[number - 1].shape[1]].T
-        return Gradient(tuple(V[::-1]), self.features.T @ F, A, tuple(kinks[::-1]), tuple(slopes[::-1]), F, R)
+            return backward(self, masks)
+        return self.kept("cell gradient", lambda: backward(self, self.on))
 
     @cached_property
     def live(self) -> Array:
@@ -309,8 +261,3 @@ class NetworkPoint(Keeping):
         parts = (self.V[-1] != 0.0, self.S.T != 0.0, self.A_plus != 0.0)
         found: Array = np.any([part.any(axis=0) for part in parts], axis=0)
         return found
-
-
-def _input(z: Array, bias: bool) -> Array:
-    """z, with a column of ones where there is a bias."""
-    return np.column_stack([z, np.ones(len(z))]) if bias else z

@@ -11,7 +11,7 @@ from amtl_cvx.arrays import Array, frozen, in_named_order, numbers
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.network.model import NetworkModel
 from amtl_cvx.network.point import NetworkPoint
-from amtl_cvx.network.rows import Rows
+from amtl_cvx.network.rows import Rows, beside_ones
 from amtl_cvx.problem.given import shown
 from amtl_cvx.tasks import TaskSet, check_tasks
 
@@ -154,7 +154,7 @@ class NetworkProblem:
     @cached_property
     def inputs(self) -> Array:
         """X, with a column of ones where layers have a bias, (N, d) or (N, d + 1)."""
-        return frozen(with_ones(self.rows.X)) if self.model.fit_bias else self.rows.X
+        return frozen(beside_ones(self.rows.X)) if self.model.fit_bias else self.rows.X
 
     @cached_property
     def gamma(self) -> float:
@@ -210,11 +210,6 @@ class NetworkProblem:
     def zero(self) -> NetworkPoint:
         """The point 0, at which nothing is learned: a first-order point of every such problem."""
         return self.from_vector(np.zeros(self.size))
-
-
-def with_ones(rows: Array) -> Array:
-    """The rows with a column of ones, last."""
-    return np.column_stack([rows, np.ones(len(rows))])
 
 
 def _augmented(weights: Array, bias: Array | None) -> Array:

@@ -108,3 +108,8 @@ def _distinct(rows: Array) -> tuple[Array, Indices]:
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return rows[first[order]], rank[place.ravel()]
+
+
+def beside_ones(rows: Array, there: bool = True) -> Array:
+    """The rows with a column of ones, last, where there is a bias."""
+    return np.column_stack([rows, np.ones(len(rows))]) if there else rows
