@@ -94,7 +94,7 @@ class Run:
         with np.errstate(over="ignore", invalid="ignore"):
             J = self.point.objective
         if not J < _LARGEST:
-            names = " or ".join(self.family.blocks)
+            names = " or ".join(self.point.blocks)
             raise ModelError(
                 f"J of the start must be below {_LARGEST:.0e}, it is {J:.3g}: scale {names} down"
             )
@@ -202,7 +202,7 @@ class Run:
         """Whether to save now: after the first round, and before the next step could take too long."""
         self._pace, self._stepped = max(now - self._stepped, 0.5 * self._pace), now
         if self._saved is None:
-            return step != self.family.blocks[0] or _MARGIN * self._pace >= INTERVAL
+            return step != next(iter(self.point.blocks)) or _MARGIN * self._pace >= INTERVAL
         return now - self._saved + _MARGIN * self._pace >= INTERVAL
 
     def _save(self) -> None:

@@ -8,7 +8,7 @@ Targets must be written as those of the fit: counts or other labels would be sco
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,8 +46,7 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
     complete = len(solution.task_names) == tasks.T
     tasks = tasks.in_order(solution.task_names, solution.feature_names)
     index = [task_index(solution.task_names, task.name) for task in tasks]
-    predictors = solution.predictors
-    scores = [task.X @ predictors[:, t] for task, t in zip(tasks, index, strict=True)]
+    scores = _scores(solution, tasks, index)
     if any(task.compressed for task in tasks) and not solution.model.loss.quadratic:
         raise DataError(
             f"the {solution.model.loss.name} loss is scored on rows: read them with keep_rows=True"
@@ -75,6 +74,22 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
         "rmse": float(np.sqrt(squares / tasks.counts).mean()),
         "pooled rmse": float(np.sqrt(squares.sum() / tasks.counts.sum())),
     }
+
+
+def _scores(solution: Solution, tasks: TaskSet, index: Sequence[int]) -> list[Array]:
+    """The scores of each task's rows; rows that tasks share go through the model once."""
+    family, blocks = solution.family, solution.blocks
+    if family.linear:
+        predictors = family.predictors(blocks)
+        return [task.X @ predictors[:, t] for task, t in zip(tasks, index, strict=True)]
+    users: dict[int, list[int]] = {}
+    for place, task in enumerate(tasks):
+        users.setdefault(id(task.X), []).append(place)
+    found: dict[int, Array] = {}
+    for places in users.values():
+        of_all = family.scores(blocks, tasks[places[0]].X)
+        found |= {place: of_all[:, index[place]].copy() for place in places}
+    return [found[place] for place in range(tasks.T)]
 
 
 def _squares(z: Array, task: Task) -> float:

@@ -144,7 +144,7 @@ class Solution(Named):
         return paragraph(self._lines()) + ("" if png is None else picture(png, self.family.summary(self)))
 
     def _lines(self) -> list[str]:
-        d, T = self.predictors.shape
+        d, T = self.shape
         size, reasons = f"{T} tasks, {d} features", self.certificate.reasons
         why = reasons.get("growth") or reasons.get("minimum")
         return [
@@ -161,8 +161,13 @@ class Solution(Named):
 
     @property
     def predictors(self) -> Array:
-        """The predictors of the tasks for prepared features, (d, T)."""
+        """The predictors of the tasks for prepared features, (d, T); a network has none, only `scores`."""
         return self.family.predictors(self.blocks)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """How many prepared features and how many tasks it is of, (d, T)."""
+        return self.family.shape(self.blocks)
 
     @property
     def order(self) -> tuple[int, ...] | None:
@@ -191,11 +196,11 @@ class Solution(Named):
         DataError
             If X does not have the features the model was fitted on, or holds what is no number.
         """
-        raw = len(self.predictors) if self.preparation is None else self.preparation.d
+        raw = self.shape[0] if self.preparation is None else self.preparation.d
         names = None if self.feature_names is None else self.feature_names[:raw]
         rows = check_features(one_row(X), d=raw, names=names)
         prepared = rows if self.preparation is None else self.preparation.apply(rows)
-        return prepared @ self.predictors
+        return self.family.scores(self.blocks, prepared)
 
     def predict(self, task: int | str, X: ArrayLike) -> NDArray[Any]:
         """Predictions of one task, by number or name, for raw rows X (N, d_raw): (N,), in the units of y.
@@ -227,7 +232,7 @@ class Solution(Named):
             For a task or a feature that the solution has not.
         """
         check_tasks(tasks)
-        raw = len(self.predictors) if self.preparation is None else self.preparation.d
+        raw = self.shape[0] if self.preparation is None else self.preparation.d
         if tasks.d != raw:
             raise DataError(f"expected tasks with the {raw} features of the fit, got {tasks.d}")
         if self.feature_names is not None:

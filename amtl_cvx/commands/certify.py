@@ -106,7 +106,7 @@ def _judge(arguments: Namespace, stored: StoredRun, problem: Problem) -> _Judged
         judge(tasks, model, reading.point, tol),
         problem.dataset,
         model,
-        family.predictors(reading.blocks),
+        reading.blocks,
         preparation=problem.preparation,
     )
     advice = None

@@ -35,7 +35,7 @@ def other_data(stored: StoredRun, was: Mapping[str, Any], dataset: Dataset) -> t
             f" {once} and they were read {now} here",
             False,
         )
-    blocks = " and ".join(stored.family.blocks)
+    blocks = " and ".join(stored.blocks)
     return (
         "these are not the data of the run (their hash differs): the point is judged on them, the run is not,"
         f" and the exit code is 1; next: give the data of the run, or a copy of its {blocks} without the"

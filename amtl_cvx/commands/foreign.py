@@ -59,7 +59,7 @@ def in_data_order(stored: StoredRun, tasks: TaskSet, *, ridge: float | None) -> 
         Where the names in the file of the point are not those of the data.
     """
     notes: list[str] = []
-    family, features = stored.family, len(stored.predictors)
+    family, features = stored.family, stored.shape[0]
     columns = _place(stored.own_tasks, tasks.names, what="task")
     if columns is None and stored.run:
         columns = _run_place(stored.task_names, tasks.names, "tasks", notes)

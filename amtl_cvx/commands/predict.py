@@ -50,12 +50,10 @@ def predict(arguments: Namespace) -> Exit:
     order = order_of(table.feature_names, stored.feature_names, "the columns")
     X = table.X if order is None else table.X[:, order]
     X = X if stored.preparation is None else stored.preparation.apply(X)
-    if X.shape[1] != len(stored.predictors):
-        raise DataError(
-            f"expected rows with {len(stored.predictors)} features, {arguments.rows} has {X.shape[1]}"
-        )
+    if X.shape[1] != stored.shape[0]:
+        raise DataError(f"expected rows with {stored.shape[0]} features, {arguments.rows} has {X.shape[1]}")
     try:
-        header, rows = _predictions(stored, loss, X @ stored.predictors, table.task)
+        header, rows = _predictions(stored, loss, stored.family.scores(stored.blocks, X), table.task)
     except DataError as error:
         labels = () if table.task is None else map(str, table.task)
         names = [label for label in labels if label not in stored.task_names]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -57,18 +57,17 @@ def confirmed(
     certificate: Certificate,
     dataset: Dataset,
     model: Model,
-    predictors: Array,
+    blocks: Mapping[str, Array],
     *,
     preparation: Preparation,
     observe: Observe | None = None,
 ) -> Certificate:
-    """The certificate of predictors, held against the rows where they are streamed."""
+    """The certificate of blocks, held against the rows where they are streamed."""
     if dataset.rows is None:
         return certificate
-    sums = evaluate(dataset.rows, predictors, model.loss, preparation, observe=observe)
-    found: Certificate = family_of(model).confirm(
-        certificate, preparation.apply_tasks(dataset.train), model, sums
-    )
+    family = family_of(model)
+    sums = evaluate(dataset.rows, family.predictors(blocks), model.loss, preparation, observe=observe)
+    found: Certificate = family.confirm(certificate, preparation.apply_tasks(dataset.train), model, sums)
     return found
 
 
@@ -86,7 +85,7 @@ def confirmed_solution(
             certificate,
             dataset,
             solution.model,
-            solution.predictors,
+            solution.blocks,
             preparation=preparation,
             observe=counting("judging on the rows"),
         )

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from amtl_cvx.arrays import Array
 from amtl_cvx.commands.foreign import in_data_order, read_point
 from amtl_cvx.commands.settings import NO_CLASS_WEIGHT, RUNNING_DEFAULTS, say_reading
 from amtl_cvx.commands.setup import Setup
@@ -84,7 +85,7 @@ class Beginning:
             why = other or "it holds no state of such a run"
             raise ModelError(f"--start {self.path} is no start for --method {method} ({why}): leave it out")
         point = self._point(setup)
-        blocks = " and ".join(family.blocks)
+        blocks = " and ".join(self.stored.blocks)
         return point, f"begins at {blocks} of {self.path}{f': {other}' if other else ''}"
 
     def _point(self, setup: Setup) -> Any:
@@ -156,9 +157,7 @@ def read_start(path: Path, *, method: str | None) -> Beginning:
     try:
         stored = read_point(path, method=method)
         state = read_state(path if path.is_dir() else path.parent) if stored.run else None
-        if state is not None and not all(
-            np.array_equal(state.blocks[name], block) for name, block in stored.blocks.items()
-        ):
+        if state is not None and not _same(state.blocks, stored.blocks):
             state = None  # that of another file in the folder
     except DataError as error:
         raise DataError(f"--start: {error}") from error
@@ -174,3 +173,8 @@ def read_start(path: Path, *, method: str | None) -> Beginning:
             f" both out, or say --method {table.methods[0]}"
         )
     return Beginning(path=path, stored=stored, state=state, table=table)
+
+
+def _same(one: Mapping[str, Array], other: Mapping[str, Array]) -> bool:
+    """Whether both are the same blocks."""
+    return set(one) == set(other) and all(np.array_equal(one[name], other[name]) for name in one)

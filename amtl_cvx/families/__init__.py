@@ -17,7 +17,8 @@ import importlib
 from typing import Any
 
 from amtl_cvx.errors import ModelError
-from amtl_cvx.families.base import Evidence, Family, Found, Named
+from amtl_cvx.families.base import Family
+from amtl_cvx.families.found import Evidence, Found, Named
 from amtl_cvx.families.method import Memory, Method
 from amtl_cvx.families.settings import Settings
 

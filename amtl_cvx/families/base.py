@@ -11,10 +11,10 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from amtl_cvx.errors import DataError
+from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.families.found import Evidence, Found
 from amtl_cvx.families.method import Method
 
 if TYPE_CHECKING:
@@ -27,43 +27,14 @@ if TYPE_CHECKING:
     from amtl_cvx.tasks import TaskSet
 
 
-class Evidence(NamedTuple):
-    """Residuals of a point: of each block in its own units, and the worst over the size of its terms."""
-
-    stationarity: Mapping[str, float]
-    relative: float
-
-
-class Found(NamedTuple):
-    """What a file says of a point, before anything of it is checked."""
-
-    blocks: Mapping[str, Any]
-    losses: Any = None
-    order: Any = None
-    task_names: tuple[str, ...] | None = None
-    feature_names: tuple[str, ...] | None = None
-    rest: Mapping[str, Any] = MappingProxyType({})
-    """Arrays beside the blocks (`Family.further`)."""
-
-
-class Named:
-    """Blocks by their names: ``found.W`` is ``found.blocks["W"]``."""
-
-    blocks: Mapping[str, Array]
-
-    def __getattr__(self, name: str) -> Array:
-        blocks: Mapping[str, Array] = self.__dict__.get("blocks", {})
-        if name in blocks:
-            return blocks[name]
-        raise AttributeError(f"{type(self).__name__} has no attribute or block {name!r}")
-
-
 class Family(abc.ABC):
     """A family of models; see the package's essay."""
 
     name: ClassVar[str]
     blocks: ClassVar[tuple[str, ...]]
-    """In the order of a round."""
+    """Those that every point has, in the order of a round."""
+    optional: ClassVar[tuple[str, ...]] = ()
+    """Those that a point may have beside them, as its model says."""
     methods: ClassVar[Mapping[str, type[Method]]]
     places: ClassVar[tuple[str, str]] = ("columns of the predictors", "rows of the predictors")
     """What the tasks and the features count, in words."""
@@ -73,11 +44,18 @@ class Family(abc.ABC):
     """Arrays that a file may hold beside the blocks (`rest`), by name."""
     predictors_named: ClassVar[str] = "Predictors"
     """What the report calls the predictors."""
+    linear: ClassVar[bool] = True
+    """Whether scores are ``X @ predictors``; where they are not, the family says `scores` and `shape`."""
     streams: ClassVar[bool] = False
     """Whether its certificates can be held against rows that are not in memory (`confirm`)."""
 
     pooled: ClassVar[bool] = False
     """Whether J sums over rows beside the losses, each once (`TaskSet.pool`)."""
+
+    @property
+    def residuals_of(self) -> tuple[str, ...]:
+        """What the history has a residual of, in order (`Evidence.stationarity`): the blocks."""
+        return self.blocks
 
     @property
     def default_method(self) -> str:
@@ -108,9 +86,18 @@ class Family(abc.ABC):
     def unjudged(self, point: Any, *, kind: str, tol: float, reason: str) -> Any:
         """A certificate that holds what is known of a point without work, and does not pass."""
 
-    @abc.abstractmethod
     def predictors(self, blocks: Mapping[str, Array]) -> Array:
-        """The predictors, (d, T): one column a task."""
+        """The predictors, (d, T): one column a task; `ModelError` where scores are not linear."""
+        raise ModelError(f"the family {self.name!r} has no linear predictors: take its scores")
+
+    def scores(self, blocks: Mapping[str, Array], X: Array) -> Array:
+        """The scores of every task, (n, T), for prepared rows X (n, d)."""
+        return X @ self.predictors(blocks)
+
+    def shape(self, blocks: Mapping[str, Array]) -> tuple[int, int]:
+        """How many prepared features and how many tasks the blocks are of, (d, T)."""
+        d, T = self.predictors(blocks).shape
+        return d, T
 
     @abc.abstractmethod
     def losses(self, tasks: TaskSet, model: Any, blocks: Mapping[str, Array]) -> Array:
@@ -150,10 +137,10 @@ class Family(abc.ABC):
 
     def read(self, source: Any, *, arrays: Callable[..., Mapping[str, Any]]) -> Found:
         """The blocks in a file, open or not; `arrays` reads named arrays and names without trust."""
-        names = ("losses", "task_names", "feature_names", *self.further)
+        names = ("losses", "task_names", "feature_names", *self.optional, *self.further)
         found = arrays(source, required=self.blocks, optional=names)
         return Found(
-            {name: found[name] for name in self.blocks},
+            {name: found[name] for name in (*self.blocks, *self.optional) if name in found},
             found.get("losses"),
             task_names=found.get("task_names"),
             feature_names=found.get("feature_names"),
@@ -163,12 +150,13 @@ class Family(abc.ABC):
     def prepare_start(self, problem: Any, start: Any) -> dict[str, Array]:
         """The blocks of a start that the user gives, or `AMTLError`."""
         if not isinstance(start, Mapping):
-            start = {name: getattr(start, name, None) for name in self.blocks}
+            start = {name: getattr(start, name, None) for name in (*self.blocks, *self.optional)}
         if missing := [name for name in self.blocks if start.get(name) is None]:
             raise DataError(
                 f"a start has {' and '.join(self.blocks)}, this one lacks {' and '.join(missing)}"
             )
-        return self.checked({name: start[name] for name in self.blocks}, tasks=problem.tasks)
+        known = (*self.blocks, *(name for name in self.optional if start.get(name) is not None))
+        return self.checked({name: start[name] for name in known}, tasks=problem.tasks)
 
     def arranged(self, found: Found, *, tasks: Indices | None, features: Indices | None) -> Found:
         """Blocks, and the order of a curriculum, in another order of the tasks and the features.
@@ -266,7 +254,7 @@ class Family(abc.ABC):
 
     def summary(self, solution: Solution) -> str:
         """What was learned, in a line."""
-        return ", ".join(f"{name} {solution.blocks[name].shape}" for name in self.blocks)
+        return ", ".join(f"{name} {block.shape}" for name, block in solution.blocks.items())
 
     def png(self, solution: Solution) -> bytes | None:
         """A picture of what was learned for a notebook."""

@@ -38,7 +38,7 @@ class Weights(NamedTuple):
 def tiles(solution: Solution, data: Mapping[str, Any]) -> list[tuple[str, str]]:
     """The tiles under the headline."""
     certificate = solution.certificate
-    d, T = solution.predictors.shape
+    d, T = solution.shape
     raw = None if solution.preparation is None else solution.preparation.d
     tiles = [
         ("objective J", f"{solution.objective:.8g}"),
@@ -106,7 +106,7 @@ def _cell(value: float, full: float) -> tuple[str, float]:
 
 def _feature_names(solution: Solution) -> list[str]:
     """A name of every row of W."""
-    d = len(solution.predictors)
+    d = solution.shape[0]
     names = list(solution.feature_names or ())
     if not names:
         raw = d if solution.preparation is None else solution.preparation.d

@@ -116,7 +116,7 @@ def write_numbers(folder: Path, solution: Solution) -> None:
     (folder / "certificate.json").write_text(to_json(solution.certificate.to_dict()))
     with (folder / "history.csv").open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(history_columns(family.blocks))
+        writer.writerow(history_columns(family.residuals_of))
         writer.writerows(record.columns().values() for record in solution.history)
 
 

@@ -32,7 +32,7 @@ _SECONDS = ("total", "compile", "solvers", "refine")
 def state_arrays(state: State) -> dict[str, np.ndarray]:
     """The content of state.npz."""
     facts = {**{name: getattr(state, name) for name in _OWN}, **state.facts}
-    columns = (*history_columns(tuple(state.blocks)), "solver_seconds")
+    columns = _columns(family_named(state.family))
     return {
         **state.blocks,
         "facts": np.array(json.dumps(facts)),
@@ -50,8 +50,8 @@ def read_state(folder: Path) -> State | None:
         facts = json.loads(str(read_arrays(path, required=("facts",))["facts"]))
         family = family_named(facts.get("family", DEFAULT))
         method = method_named(facts["method"], family=family.name)
-        columns = (*history_columns(family.blocks), "solver_seconds")
-        arrays = read_arrays(path, required=(*family.blocks, *columns), optional=method.memory().arrays_named)
+        more = (*family.optional, *method.memory().arrays_named)
+        arrays = read_arrays(path, required=(*family.blocks, *_columns(family)), optional=more)
         return _state(arrays, facts, family)
     except DataError:
         raise
@@ -72,15 +72,17 @@ def read_state(folder: Path) -> State | None:
 
 
 def _state(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], family: Family) -> State:
-    columns = (*history_columns(family.blocks), "solver_seconds")
+    columns, names = _columns(family), (*family.blocks, *family.optional)
     rows = zip(*(arrays[name].tolist() for name in columns), strict=True)
     method = method_named(facts["method"], family=family.name)
     carried = {name: arrays[name] for name in method.memory().arrays_named if name in arrays}
     state = State(
         family=family.name,
         method=method.name,
-        blocks=family.checked({name: arrays[name] for name in family.blocks}),
-        history=tuple(Record.of(dict(zip(columns, row, strict=True)), blocks=family.blocks) for row in rows),
+        blocks=family.checked({name: arrays[name] for name in names if name in arrays}),
+        history=tuple(
+            Record.of(dict(zip(columns, row, strict=True)), blocks=family.residuals_of) for row in rows
+        ),
         phase=str(facts["phase"]),
         moved=bool(facts["moved"]),
         facts={name: value for name, value in facts.items() if name not in _OWN},
@@ -90,3 +92,8 @@ def _state(arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any], family: F
     if not state.history or not method.accepts(state):
         raise ValueError("its parts do not fit together")
     return state
+
+
+def _columns(family: Family) -> tuple[str, ...]:
+    """The columns of the history, as they are stored."""
+    return (*history_columns(family.residuals_of), "solver_seconds")

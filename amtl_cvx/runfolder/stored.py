@@ -62,6 +62,11 @@ class StoredRun(Named):
         return self.family.predictors(self.blocks)
 
     @property
+    def shape(self) -> tuple[int, int]:
+        """How many prepared features and how many tasks it is of, (d, T)."""
+        return self.family.shape(self.blocks)
+
+    @property
     def arguments(self) -> Mapping[str, Any]:
         """The arguments that run.json records; empty without one."""
         return self.run.get("arguments") or {}
@@ -82,18 +87,16 @@ class StoredRun(Named):
         if stored is None:
             return None
         preparation = replace(Preparation.from_dict(stored), feature_names=self.feature_names)
-        if preparation.d + preparation.intercept != len(self.predictors):
+        if preparation.d + preparation.intercept != self.shape[0]:
             raise DataError(
                 f"run.json: the preparation is one of {preparation.d} features, the predictors have"
-                f" {len(self.predictors)}: keep the files of a run together"
+                f" {self.shape[0]}: keep the files of a run together"
             )
         return preparation
 
     @property
     def task_names(self) -> tuple[str, ...]:
-        return tuple(
-            map(clean, self.run.get("task_names") or [f"task {t}" for t in range(self.predictors.shape[1])])
-        )
+        return tuple(map(clean, self.run.get("task_names") or [f"task {t}" for t in range(self.shape[1])]))
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
@@ -211,7 +214,7 @@ def _stored(found: Found, source: Path, run: Mapping[str, Any], alone: str) -> S
     family = _family(run, alone)
     with reading(source, "solution"):
         blocks = family.checked(found.blocks)
-        d, T = family.predictors(blocks).shape
+        d, T = family.shape(blocks)
         losses, order = _losses(found.losses, T), _order(found.order, T)
     names = run.get("task_names")
     if run and not (isinstance(names, list) and len(names) == T):
@@ -256,8 +259,8 @@ def _records(path: Path, run: Mapping[str, Any]) -> tuple[tuple[Record, ...], bo
     try:
         content = path.read_bytes()
         rows = csv.DictReader(io.StringIO(content.decode("utf-8"), newline=""))
-        blocks = family_named(run.get("family", DEFAULT)).blocks
-        found = tuple(Record.of(row, blocks=blocks) for row in rows)
+        of = family_named(run.get("family", DEFAULT)).residuals_of
+        found = tuple(Record.of(row, blocks=of) for row in rows)
         for record in found:
             check_record(record)
         return found, is_recorded("history.csv", io.BytesIO(content), run)
