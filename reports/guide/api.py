@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import amtl_cvx
+from amtl_cvx.estimators.amtfl import AmtflEstimator
 from amtl_cvx.estimators.classification import Classification
 from amtl_cvx.estimators.regression import Regression
 from amtl_cvx.losses import Loss
@@ -26,7 +27,7 @@ from amtl_cvx.transfer import TransferPenalty
 HERE = Path(__file__).resolve().parent
 BASES = (Loss, TransferPenalty)
 """What a loss or penalty of a user's own derives from, not among the names of the package itself."""
-PARTS = (LossesAt, Keeping, Regression, Classification)
+PARTS = (LossesAt, Keeping, Regression, Classification, AmtflEstimator)
 """What several classes have in common and is no class of its own to a reader."""
 FURTHER = {
     "amtl_cvx.runfolder": ("save", "read_run"),
@@ -37,7 +38,7 @@ FURTHER = {
     "amtl_cvx.explore": ("draw_starts", "explore"),
     "amtl_cvx.experiment": ("Job", "fit_many", "choose", "mu_max"),
     "amtl_cvx.parallel": ("workers",),
-    "amtl_cvx.estimators": ("AMTLRegressor", "AMTLClassifier"),
+    "amtl_cvx.estimators": ("AMTLRegressor", "AMTLClassifier", "AMTFLRegressor", "AMTFLClassifier"),
     "amtl_cvx.features": ("FeatureProblem", "FeaturePoint", "FeatureCertificate", "certify"),
     "amtl_cvx.bipartite": ("FeatureGraph",),
     "amtl_cvx.data": ("ChunkedRows", "factor", "evaluate", "read_features", "read_point", "export"),
