@@ -1,4 +1,4 @@
-"""The estimators of learned features: the checks of scikit-learn, the formulas of their blocks, their tasks."""
+"""Estimators of learned features: the checks of scikit-learn, the formulas of their blocks, their tasks."""
 
 from __future__ import annotations
 
