@@ -60,9 +60,11 @@ class FeatureGraph:
     losses, prices : (T,) array_like, optional
         L_t, without task weights, and p_t, what a unit of feedback of task t costs.
     sizes, errors, balance : (k,) array_like, optional
-        ||Z_j||, ||E_j|| of the reconstruction error E = Z - Z S A, and the balance residual of each feature.
+        ||Z_j||, ||E_j|| of the reconstruction error E (`missed`), and the balance residual of each feature.
     inputs : tuple of str, optional
         Names of the rows of L; those of the raw inputs come first.
+    missed : str
+        The formula of E.
 
     Raises
     ------
@@ -89,6 +91,7 @@ class FeatureGraph:
     errors: Array | None = None
     balance: Array | None = None
     inputs: tuple[str, ...] | None = None
+    missed: str = "Z - Z S A"
 
     def __post_init__(self) -> None:
         L, S = (snapshot(getattr(self, name), name) for name in "LS")

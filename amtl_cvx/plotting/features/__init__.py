@@ -13,16 +13,19 @@ from amtl_cvx.plotting.features.figures import (
     reconstruction_figure,
 )
 from amtl_cvx.plotting.features.links import MAX_LINKS
-from amtl_cvx.plotting.features.raster import Raster, raster_from, raster_of
+from amtl_cvx.plotting.features.raster import Imaging, Mapped, Raster, mapped_from, raster_from, raster_of
 
 __all__ = [
     "MAX_LINKS",
+    "Imaging",
+    "Mapped",
     "Raster",
     "feature_figure",
     "feature_heatmaps",
     "feature_images",
     "feature_links",
     "feedback_figure",
+    "mapped_from",
     "raster_from",
     "raster_of",
     "reconstruction_figure",

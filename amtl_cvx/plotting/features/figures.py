@@ -9,9 +9,9 @@ from amtl_cvx.plotting.canvas import side_by_side
 from amtl_cvx.plotting.environment import own_settings
 from amtl_cvx.plotting.features.cells import CellsPanel
 from amtl_cvx.plotting.features.feedback import FeedbackPanel
-from amtl_cvx.plotting.features.images import ImagesPanel
+from amtl_cvx.plotting.features.images import feature_tiles
 from amtl_cvx.plotting.features.links import LinksPanel
-from amtl_cvx.plotting.features.raster import Raster
+from amtl_cvx.plotting.features.raster import Imaging
 from amtl_cvx.plotting.features.rebuilt import RebuiltPanel
 
 _TITLE = 90  # letters
@@ -48,6 +48,6 @@ def reconstruction_figure(graph: FeatureGraph, *, title: str | None = None) -> F
 
 
 @own_settings()
-def feature_images(graph: FeatureGraph, raster: Raster, *, title: str | None = None) -> Figure:
+def feature_images(graph: FeatureGraph, raster: Imaging, *, title: str | None = None) -> Figure:
     """The columns of L as images."""
-    return side_by_side([ImagesPanel(graph, raster)], title, longest=_TITLE)
+    return side_by_side([feature_tiles(graph, raster)], title, longest=_TITLE)

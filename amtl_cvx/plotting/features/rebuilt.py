@@ -42,7 +42,8 @@ class RebuiltPanel:
         notes = []
         if self.graph.errors is not None:
             notes.append(
-                "||E_j||, the reconstruction error E = Z - Z S A, of ||Z_j||; the number: their ratio"
+                f"||E_j||, the reconstruction error E = {self.graph.missed}, of ||Z_j||; the number:"
+                " their ratio"
             )
         feedback = "feedback: sum of |A[t, j]| over the tasks; " if self.graph.A is not None else ""
         notes.append(f"{feedback}use: sum of |S[j, t]| over the tasks")
