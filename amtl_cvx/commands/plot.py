@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import logging
 from argparse import Namespace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from amtl_cvx.commands.output import files_of_run, write_whole
 from amtl_cvx.commands.settings import admit, number
 from amtl_cvx.data import problem_names, read
+from amtl_cvx.data.npz import read_arrays
 from amtl_cvx.errors import DataError, Exit, ModelError
 from amtl_cvx.runfolder import StoredRun, read_history, read_run
 
@@ -25,8 +26,9 @@ def plot(arguments: Namespace) -> Exit:
 
     if arguments.out.suffix.lower() not in (".png", ".svg", ".pdf"):
         raise ModelError(f"--out must end in .png, .svg or .pdf, got {arguments.out.name!r}")
-    if arguments.image_shape is not None and arguments.kind != "images":
-        raise ModelError("--image-shape is of --kind images: leave it out")
+    for name in ("image_shape", "image_map"):
+        if getattr(arguments, name) is not None and arguments.kind != "images":
+            raise ModelError(f"--{name.replace('_', '-')} is of --kind images: leave it out")
     admit(arguments)
     stored = read_run(arguments.run)
     if missing := stored.missing_penalty():
@@ -36,7 +38,8 @@ def plot(arguments: Namespace) -> Exit:
         tol = number("tol", stored.arguments.get("tol", 1e-8))
         figure = plotting.convergence_figure(read_history(arguments.run), tol=tol)
     else:
-        own = stored.family.figure(stored, arguments.kind, title=name, shape=arguments.image_shape)
+        images = {"shape": arguments.image_shape, "image_map": _image_map(arguments)}
+        own = stored.family.figure(stored, arguments.kind, title=name, **images)
         if own is not None and arguments.threshold:
             raise ModelError(
                 f"--threshold is of graphs over tasks, the family {stored.family.name!r} has none: leave it"
@@ -47,6 +50,13 @@ def plot(arguments: Namespace) -> Exit:
     plotting.write_figure(figure, content, arguments.out.suffix[1:].lower())
     write_whole(arguments.out, content.getvalue(), read=files_of_run(arguments.run))
     return Exit.DONE
+
+
+def _image_map(arguments: Namespace) -> Any:
+    """The array of --image-map; `DataError` for a file without one."""
+    if arguments.image_map is None:
+        return None
+    return read_arrays(arguments.image_map, required=("image_map",))["image_map"]
 
 
 def _of_graph(stored: StoredRun, arguments: Namespace, name: str) -> Figure:

@@ -222,10 +222,13 @@ class Family(abc.ABC):
         """The directed graph over the tasks of a stored run, for a family that learns one."""
         return None
 
-    def figure(self, stored: Any, kind: str, *, title: str, shape: str | None) -> Figure | None:
+    def figure(
+        self, stored: Any, kind: str, *, title: str, shape: str | None, image_map: Array | None = None
+    ) -> Figure | None:
         """A picture of a stored run (`plot --kind`); None for one of a graph, and for what it has not.
 
-        `shape` is that of the images that the inputs are, as the user says it: rows x columns.
+        `shape` is that of the images that the inputs are, as the user says it: rows x columns; `image_map`
+        takes inputs that are linear in pixels back to these, (d, pixels) or (d, rows, columns).
         """
         return None
 

@@ -12,13 +12,13 @@ import numpy as np
 
 from amtl_cvx.arrays import Array, Indices, in_named_order, numbers
 from amtl_cvx.bipartite import FeatureGraph
-from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.errors import DataError
 from amtl_cvx.families import Evidence, Family, Found, Method
 from amtl_cvx.features import advice, orders
 from amtl_cvx.features.certificate import FeatureCertificate, evaluated
 from amtl_cvx.features.climbing import climb_features
 from amtl_cvx.features.exploring import FeatureExploration
-from amtl_cvx.features.figures import ARRAYS, checked_figures, figures, graph_of
+from amtl_cvx.features.figures import ARRAYS, figures, graph_of
 from amtl_cvx.features.methods import AmtflLinear, GoMtl
 from amtl_cvx.features.model import FeatureModel, GoMtlModel, unusual
 from amtl_cvx.features.point import FeaturePoint
@@ -214,39 +214,12 @@ class FeatureFamily(Family):
             found["images.png"] = lambda path: write_png(feature_images(graph, raster, title=title), path)
         return found
 
-    def figure(self, stored: Any, kind: str, *, title: str, shape: str | None) -> Figure:
-        from amtl_cvx.plotting import features as drawing
+    def figure(
+        self, stored: Any, kind: str, *, title: str, shape: str | None, image_map: Array | None = None
+    ) -> Figure:
+        from amtl_cvx.features.drawing import figure  # matplotlib
 
-        names = stored.feature_names
-        d, k = stored.blocks["L"].shape
-        graph = graph_of(
-            stored.blocks,
-            tasks=stored.task_names,
-            losses=stored.losses,
-            known=checked_figures(stored.rest, k=k, T=len(stored.task_names)),
-            inputs=names,
-        )
-        draw = {
-            "graph": drawing.feature_figure,
-            "heatmap": drawing.feature_heatmaps,
-            "node-link": drawing.feature_links,
-            "reconstruction": drawing.reconstruction_figure,
-            **({"feedback": drawing.feedback_figure} if "A" in self.blocks else {}),
-        }
-        if kind in draw:
-            return draw[kind](graph, title=title)
-        if kind != "images":
-            raise ModelError(
-                f"the family {self.name!r} has no {kind} to draw: choose one of {', '.join(draw)}, images,"
-                " convergence"
-            )
-        raw = d if stored.preparation is None else stored.preparation.d
-        raster = drawing.raster_of(names) if shape is None else drawing.raster_from(shape, d=raw)
-        if raster is None:
-            raise DataError(
-                "the names of the features do not say that they are pixels: give --image-shape HxW"
-            )
-        return drawing.feature_images(graph, raster, title=title)
+        return figure(stored, kind, title=title, shape=shape, image_map=image_map)
 
     def sections(self, solution: Solution, *, truth: Any = None) -> Mapping[str, str]:
         from amtl_cvx.features.pages import sections  # matplotlib

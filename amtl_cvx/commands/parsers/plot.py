@@ -6,7 +6,8 @@ from amtl_cvx.commands.parsers.base import Commands, command
 from amtl_cvx.commands.parsers.shared import add_classes, path
 
 KINDS = (
-    "graph", "heatmap", "node-link", "convergence", "truth", "feedback", "reconstruction", "images"
+    "graph", "heatmap", "node-link", "convergence", "truth", "feedback", "reconstruction", "images",
+    "kinks", "losses",
 )  # fmt: skip
 EXAMPLES = (
     ("plot run --out graph.pdf", "the graph of a run"),
@@ -26,12 +27,19 @@ def add(commands: Commands) -> None:
         default="graph",
         metavar="KIND",
         help="what to draw: graph (default: heatmap and node-link), heatmap, node-link, convergence, truth;"
-        " of learned features also feedback, reconstruction, images",
+        " of learned features also feedback, reconstruction, images; of networks kinks, losses",
     )
     plot.add_argument(
         "--image-shape",
         metavar="HxW",
         help="the inputs are the pixels of an image, row after row (as their names say)",
+    )
+    plot.add_argument(
+        "--image-map",
+        type=path,
+        metavar="FILE",
+        help=".npz with image_map (features x pixels), such as principal components, by which features are"
+        " drawn as images",
     )
     plot.add_argument("--threshold", type=float, default=0.0, metavar="X", help="leave out edges up to X (0)")
     add_classes(plot)

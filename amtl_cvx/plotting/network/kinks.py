@@ -35,6 +35,7 @@ STATES = (
     ("held, 0 < theta < w", BLUE),
     ("at an end, theta 0 or w", ORANGE),
     ("concave, w < 0", CRIMSON),
+    ("theta not sought", "#9aa5b1"),
 )
 _BARS, _SHARE, _MAP, _GAP, _BETWEEN = 1.0, 0.45, 2.6, 0.18, 0.4  # inches
 _NARROWEST, _WIDEST = 1.6, 5.5
@@ -53,10 +54,13 @@ class KinksPanel:
     def lines(self) -> list[str]:
         kinks, found = self.shown.kinks, states(self.shown.kinks)
         every = self.shown.rows * sum(self.shown.widths)
-        held, ended, concave = ((found == state).sum() for state in range(3))
+        held, ended, concave, unknown = ((found == state).sum() for state in range(4))
+        told = f"{held} held, {ended} at an end of [0, w], {concave} concave"
+        if unknown:
+            told = f"of {unknown} it was not sought what holds them, for want of memory"
         return [
             f"units at u = 0: {len(kinks)} of {every} ({self.shown.rows} rows times {sum(self.shown.widths)}"
-            f" units); {held} held, {ended} at an end of [0, w], {concave} concave",
+            f" units); {told}",
             "J has a corner there and no gradient; where 0 <= theta <= w it falls to no side, to first order",
         ]
 
@@ -82,7 +86,7 @@ class KinksPanel:
 
     @property
     def _legend_width(self) -> float:
-        return sum(text_width([words], BODY) + 0.45 for words, _ in STATES)
+        return sum(text_width([words], BODY) + 0.45 for words, _ in self._told)
 
     def draw(self, canvas: Canvas, left: float, top: float) -> None:
         """Draw with the upper left corner at (left, top) inches."""
@@ -108,19 +112,28 @@ class KinksPanel:
             self._places(places, layer, first=layer == 0)
             at += wide + _BETWEEN
 
+    @property
+    def _told(self) -> list[tuple[str, str]]:
+        """What the legend explains."""
+        unknown = bool((states(self.shown.kinks) == 3).any())
+        return [each for state, each in enumerate(STATES) if state < 3 or unknown]
+
     def _legend(self, canvas: Canvas, left: float, top: float) -> None:
-        for words, color in STATES:
+        for words, color in self._told:
             axes = canvas.axes(left, top + 0.03, 0.12, 0.1)
             axes.set(xticks=[], yticks=[], facecolor=color)
             canvas.text(left + 0.18, top, words)
             left += text_width([words], BODY) + 0.45
 
     def _counts(self, layer: int) -> Array:
-        """Kinks of each unit by state, (3, k)."""
+        """Kinks of each unit by state, (4, k)."""
         kinks = self.shown.of_layer(layer)
         found, units = states(kinks), kinks[:, 2].astype(int)
         return np.array(
-            [np.bincount(units[found == state], minlength=self.shown.widths[layer]) for state in range(3)],
+            [
+                np.bincount(units[found == state], minlength=self.shown.widths[layer])
+                for state in range(len(STATES))
+            ],
             dtype=float,
         )
 

@@ -59,8 +59,9 @@ class Shown:
 
 
 def states(kinks: Array) -> Indices:
-    """Of each kink: 0 held inside of [0, w], 1 at an end of it, 2 concave (w < 0)."""
+    """Of each kink: 0 held inside of [0, w], 1 at an end of it, 2 concave (w < 0), 3 not known."""
     theta, w = kinks[:, 3], kinks[:, 4]
     inside = (theta > _STRICT * w) & (theta < (1.0 - _STRICT) * w)
-    found: Indices = np.where(w < 0.0, 2, np.where(inside, 0, 1)).astype(np.intp)
+    known = np.where(w < 0.0, 2, np.where(inside, 0, 1))
+    found: Indices = np.where(np.isnan(theta) | np.isnan(w), 3, known).astype(np.intp)
     return found
