@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import amtl_cvx
-from amtl_cvx.estimators.amtfl import AmtflEstimator
 from amtl_cvx.estimators.classification import Classification
+from amtl_cvx.estimators.learned import AmtflEstimator
 from amtl_cvx.estimators.regression import Regression
 from amtl_cvx.losses import Loss
 from amtl_cvx.problem.keeping import Keeping

@@ -31,15 +31,15 @@ def losses_figure(shown: Shown, *, title: str | None = None) -> Figure:
 @own_settings()
 def layer_images(shown: Shown, raster: Imaging, *, title: str | None = None) -> Figure:
     """What the units of the first layer read, as images."""
-    W, names, live = shown.weights[0], shown.names(0), shown.live(0)
+    first, names, live = shown.weights[0], shown.names(0), shown.live(0)
     tiles = [
         Tile(
-            raster.image(W[:, unit]),
+            raster.image(first[:, unit]),
             names[unit] if live[unit] else f"{names[unit]}  dead",
             f"on {number(100.0 * float(shown.on[0][unit]) / max(shown.rows, 1))} %" if live[unit] else "",
             bool(live[unit]),
         )
-        for unit in range(W.shape[1])
+        for unit in range(first.shape[1])
     ]
     what = (
         "columns of W1 taken back to pixels"

@@ -38,7 +38,7 @@ class Shown:
     @property
     def widths(self) -> tuple[int, ...]:
         """The sizes of the layers."""
-        return tuple(W.shape[1] for W in self.weights)
+        return tuple(block.shape[1] for block in self.weights)
 
     def names(self, layer: int) -> tuple[str, ...]:
         """Of the units of a layer: 1.0, 1.1, ... of the first of several, z0, z1, ... of the last."""
