@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing.connection
 import os
 import shutil
 import signal
 from collections.abc import Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # tests run side by side, and before NumPy is there
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background starts with it ignored
@@ -17,27 +19,43 @@ for _name in ("SIGTERM", "SIGHUP"):
     if hasattr(signal, _name):
         signal.signal(getattr(signal, _name), signal.SIG_DFL)
 
-import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 
 pytest.register_assert_rewrite(
     "command_line", "data_files", "pictures", "side_by_side", "streamed", "written_tables"
 )
 
-from command_line import GIVEN, Answer, Run, arrays  # noqa: E402
+# What takes long to import waits for the first fixture: pytest's own process, which hands out tests, needs none.
+if TYPE_CHECKING:
+    import numpy as np
+    from command_line import Answer, Run
 
-from amtl_cvx.cli import main  # noqa: E402
-from amtl_cvx.losses import LOSSES  # noqa: E402
-from amtl_cvx.parallel import WorkerPool  # noqa: E402
-from amtl_cvx.report import pictures as report_pictures  # noqa: E402
-from amtl_cvx.runfolder import folder as run_folder  # noqa: E402
-from amtl_cvx.solution import Solution  # noqa: E402
-from amtl_cvx.transfer import TRANSFERS  # noqa: E402
+    from amtl_cvx.parallel import WorkerPool
+    from amtl_cvx.solution import Solution
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`sampled(k)`: of the instances of a test one in k is fast, the others are slow."""
+    for _, instances in groupby(items, key=lambda item: item.nodeid.partition("[")[0]):
+        for i, item in enumerate(instances):
+            for mark in item.iter_markers("sampled"):
+                if i % mark.args[0]:
+                    item.add_marker(pytest.mark.slow)
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of tests and the packages under them stay: the collector of garbage need not see them again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def registered() -> Iterator[None]:
     """What a test registers is gone after it."""
+    from amtl_cvx.losses import LOSSES
+    from amtl_cvx.transfer import TRANSFERS
+
     before = [(known, dict(known)) for known in (LOSSES, TRANSFERS)]
     yield
     for known, names in before:
@@ -48,6 +66,8 @@ def registered() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def few_pixels() -> Iterator[None]:
     """The pictures of a page are drawn with few pixels."""
+    from amtl_cvx.report import pictures as report_pictures
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(report_pictures, "_DPI", 30)
         yield
@@ -56,6 +76,8 @@ def few_pixels() -> Iterator[None]:
 @pytest.fixture
 def rng() -> np.random.Generator:
     """The only source of randomness in a test."""
+    import numpy as np
+
     return np.random.default_rng(20160619)
 
 
@@ -82,6 +104,10 @@ def run(
     request: pytest.FixtureRequest,
 ) -> Run:
     """Runs one command inside an empty folder; picture and report are empty without `pictures`."""
+    from command_line import Answer
+
+    from amtl_cvx.cli import main
+    from amtl_cvx.runfolder import folder as run_folder
 
     def sketch(folder: Path, solution: Solution, *what: Any) -> None:
         if solution.family.name == "amtl":
@@ -107,6 +133,11 @@ def run(
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the run `run` and its data `a.npz`, of real files; not to be changed."""
+    import numpy as np
+    from command_line import GIVEN, arrays
+
+    from amtl_cvx.cli import main
+
     folder = tmp_path_factory.mktemp("once")
     np.savez(folder / "a.npz", **arrays())
     options = (*GIVEN, "--standardize", "--intercept", "--quiet")
@@ -124,6 +155,8 @@ def fitted(run: Run, once: Path) -> Path:
 @pytest.fixture(scope="session")
 def pool() -> Iterator[WorkerPool]:
     """Two processes for the tests of parallel work; one that a test ends is replaced."""
+    from amtl_cvx.parallel import WorkerPool
+
     with WorkerPool(2) as executor:
         yield executor
 

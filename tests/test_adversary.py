@@ -181,7 +181,11 @@ def test_negative_curvature_is_found(oracle: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "loss", ["squared", "logistic", "hinge", "huber", "quantile", "squared-hinge", "poisson"]
+    "loss",
+    [
+        *("squared", "logistic", "huber", "quantile", "squared-hinge", "poisson"),
+        pytest.param("hinge", marks=pytest.mark.slow),
+    ],
 )
 def test_first_order_points_fulfil_their_conditions(oracle: Any, loss: str) -> None:
     """G_W = 0 by the definition of J where it is smooth, no block gains, and signs as they must be."""

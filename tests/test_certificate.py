@@ -85,6 +85,7 @@ REJECTED: dict[str, Callable[[Array, Array], tuple[Array, Array]]] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("change", list(REJECTED))
 def test_a_changed_point_is_rejected(certified: Point, change: str) -> None:
     tasks, model, W, B = certified

@@ -11,7 +11,7 @@ from command_line import Run, assert_error, listing
 @pytest.mark.parametrize("kind", ["graph", "heatmap", "node-link", "convergence"])
 def test_plot(run: Run, fitted: Path, kind: str) -> None:
     start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}
-    for suffix, magic in start.items():
+    for suffix, magic in start.items() if kind == "graph" else [("png", start["png"])]:
         assert run("plot", "run", "--kind", kind, "--out", f"p.{suffix}") == (0, "", "")
         assert Path(f"p.{suffix}").read_bytes().startswith(magic)
 

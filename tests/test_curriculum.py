@@ -143,6 +143,7 @@ CHANGES = (
 )  # fmt: skip
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_changed_result_is_rejected(name: str, learned: tuple[TaskSet, Model, Solution]) -> None:
     tasks, model, solution = learned

@@ -41,6 +41,7 @@ def numbers(rows: tuple[tuple[str, ...], ...]) -> list[list[Any]]:
 # what is proved
 
 
+@pytest.mark.sampled(4)
 @pytest.mark.parametrize("seed", range(20))
 def test_twenty_random_problems_are_proved(seed: int) -> None:
     point, found = proven(seed)

@@ -120,7 +120,7 @@ def test_box_contains_every_sampled_point_below_the_level(rng: np.random.Generat
     box = derive_box(tasks, model, Fraction(U))
     low, high, B_high = (np.array(part, dtype=float) for part in (box.W_low, box.W_high, box.B_high))
     inside = 0
-    for _ in range(12_000):
+    for _ in range(6_000):
         centre, size = (low + high) / 2, (high - low) / 2
         W = centre + 1.3 * size * rng.uniform(-1, 1, size=low.shape)
         B = 1.5 * B_high * rng.random((2, 2)) * 10.0 ** rng.uniform(-3, 0)

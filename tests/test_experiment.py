@@ -29,6 +29,7 @@ def with_mu(model: Model, mu: float) -> Model:
     return dataclasses.replace(model, transfer=LossWeightedL1(mu=mu))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("weights", ["equal", "inverse-sqrt"])
 @pytest.mark.parametrize("loss", cases.LOSS_CASES, ids=cases.loss_id)
 def test_mu_max_is_where_the_first_edge_appears(loss: Loss, weights: str, rng: np.random.Generator) -> None:

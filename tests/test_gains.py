@@ -114,6 +114,7 @@ def spread(rng: np.random.Generator, loss: Loss, count: int) -> Any:
         yield tasks, model_of(loss, coupling=10.0 ** rng.uniform(-3, 2)), B
 
 
+@pytest.mark.sampled(3)
 @smooth_loss
 def test_the_judged_gain_is_never_below_the_true_one(loss: Loss, rng: np.random.Generator) -> None:
     """At the minimum rounded to doubles it is all but 0; on the way there a bound, sharp in the end."""

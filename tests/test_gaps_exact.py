@@ -69,6 +69,7 @@ def test_gap_W_of_a_loss_with_kinks_is_primal_minus_dual_at_its_own_multipliers(
         assert close(weight_evidence(at(tasks, model, W, B)).gap, expected)
 
 
+@pytest.mark.sampled(3)
 @every_loss
 def test_gap_W_holds_against_a_second_solver(loss: Loss, rng: np.random.Generator) -> None:
     """D <= the minimum that CVXPY finds, gap >= the rise above it; at that minimum the gap is all but 0."""

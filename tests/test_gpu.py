@@ -62,6 +62,7 @@ def without_gpu(loss: Loss) -> tuple[TaskSet, Solution]:
     return tasks, fit(tasks, model, options=Options(gpu="off"))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("linear_solver", list(MODULES))
 @pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
 def test_a_gpu_that_answers_agrees_in_the_certificate(

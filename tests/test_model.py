@@ -79,6 +79,7 @@ def test_objective_is_the_literal_sum(
     assert model.objective(model.compress(tasks), W, B) == pytest.approx(expected, rel=1e-12)
 
 
+@pytest.mark.sampled(2)
 @every_loss
 @every_weight
 def test_gradients_are_differences_of_the_objective(
@@ -94,6 +95,7 @@ def test_gradients_are_differences_of_the_objective(
     assert np.abs(model.gradient_B(tasks, W, B) - slope_B).max() <= 1e-7 * np.abs(slope_B).max()
 
 
+@pytest.mark.sampled(5)
 @pytest.mark.parametrize("penalty", PENALTY_CASES, ids=penalty_id)
 @every_loss
 def test_the_gradient_in_W_holds_for_every_penalty(

@@ -179,6 +179,7 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Compiled, Values]]:
     return calls
 
 
+@pytest.mark.sampled(7)
 @every_kind
 @pytest.mark.parametrize("loss", LOSS_CASES, ids=loss_id)
 @pytest.mark.parametrize("solver", list(TOLERANCE))

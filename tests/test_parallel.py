@@ -64,7 +64,7 @@ def test_results_come_in_the_order_of_the_jobs(executor: Executor | None) -> Non
     seen: dict[int, int] = {}
     assert ordered_map(times, NUMBERS, shared=3, executor=executor) == [3 * n for n in NUMBERS]
     found = ordered_map(
-        late, NUMBERS, shared=0.02, executor=executor, observe=lambda n, result: seen.update({n: result})
+        late, NUMBERS, shared=0.005, executor=executor, observe=lambda n, result: seen.update({n: result})
     )
     assert ordered_map(times, [], shared=3, executor=executor) == []
     assert found == list(NUMBERS)

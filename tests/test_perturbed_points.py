@@ -143,6 +143,7 @@ def rejected(loss: Loss, count: int) -> int:
     return found
 
 
+@pytest.mark.sampled(3)
 @every_smooth_loss
 def test_perturbed_points_are_rejected(loss: Loss) -> None:
     assert rejected(loss, 10) == 10
@@ -340,6 +341,7 @@ def judged(point: Point) -> bool:
             return False
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("size", SIZES)
 @every_smooth_loss
 def test_wrong_points_of_huge_and_tiny_scale_are_never_certified(
@@ -356,6 +358,7 @@ def test_wrong_points_of_huge_and_tiny_scale_are_never_certified(
         assert not judged(Point(tasks, at.model, size * literal.best_W(at.tasks, at.model, B), B))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("size", [1e-250, 1e-150, 1e150, 1e250])
 @every_smooth_loss
 def test_settings_of_huge_and_tiny_scale_do_not_certify_a_wrong_point(loss: Loss, size: float) -> None:

@@ -62,6 +62,7 @@ def test_hessian_and_gradient_are_central_differences(loss: Loss, rng: np.random
     assert np.abs(hessian - np.column_stack(columns)).max() <= 1e-7 * np.abs(hessian).max()
 
 
+@pytest.mark.sampled(3)
 @every_loss
 @pytest.mark.parametrize("limit", [6000, 0], ids=["newton", "quasi-newton"])
 def test_the_objective_never_rises_from_any_start(

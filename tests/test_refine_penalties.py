@@ -188,6 +188,7 @@ def test_where_no_edge_pays_the_tangent_is_empty(rng: np.random.Generator) -> No
     assert tangent.Z.shape == (0, 4, 4) and not tangent.B.any()
 
 
+@pytest.mark.sampled(3)
 @refined
 @pytest.mark.parametrize("engine", ["cvxpy", "fast"])
 def test_refined_to_rounding(penalty: TransferPenalty, engine: str, rng: np.random.Generator) -> None:

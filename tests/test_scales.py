@@ -88,9 +88,7 @@ def check(loss: str, factor: float) -> None:
 
 
 FAST = (
-    ("squared", 1e-10),
     ("squared", 1e10),
-    ("huber:0.5", 1e-10),
     ("logistic", 1e-10),
     ("squared-hinge", 1e-4),
 )

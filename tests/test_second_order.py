@@ -34,6 +34,7 @@ def scaled(tasks: TaskSet, factor: float) -> TaskSet:
     return replace(tasks, tasks=tuple(replace(task, y=factor * task.y) for task in tasks))
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("weights", ["equal", (0.5, 2.0, 1.0)])
 @pytest.mark.parametrize("loss", SMOOTH, ids=loss_id)
 def test_the_hessian_is_that_of_J_by_differences(

@@ -45,6 +45,7 @@ def quadratic(step: Step) -> tuple[Compiled, cp.Variable, dict[cp.Parameter, Any
     return Compiled(problem, step=step, what="it"), x, {p: np.array([1.0, -2.0])}
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_sends_the_problem_to_the_next_solver(
@@ -62,6 +63,7 @@ def test_a_fault_sends_the_problem_to_the_next_solver(
     assert set(backend.hung) == ({place.replace("data", "CLARABEL")} if fault == "a hang" else set())
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("step", ["W", "B"])
 @pytest.mark.parametrize("fault", FAULTS)
 def test_where_no_solver_answers_the_error_names_step_and_solvers(
