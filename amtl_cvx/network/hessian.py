@@ -44,6 +44,7 @@ def products(
     *,
     masks: Sequence[Array] | None = None,
     signs: Array | None = None,
+    gradient: Gradient | None = None,
 ) -> Array:
     """The Hessian times each direction, (m, n).
 
@@ -57,10 +58,12 @@ def products(
         As in `NetworkPoint.gradient`.
     signs : (T, k) array, optional
         sigma; by default `feedback_signs`.
+    gradient : Gradient, optional
+        Whose G_u^l stand for those of these masks: of the multipliers of kinks that the masks have off.
     """
     masked = point.on if masks is None else masks
     signs = feedback_signs(point) if signs is None else signs
-    found, gradient = np.empty_like(directions), point.gradient(masked)
+    found, gradient = np.empty_like(directions), gradient or point.gradient(masked)
     N, widest = len(point.F), max(*(V.shape[1] for V in point.V), point.tasks.T)
     step = max(1, CHUNK // (N * widest))
     for first in range(0, len(directions), step):

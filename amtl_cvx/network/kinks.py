@@ -96,7 +96,7 @@ class Kinks:
         m, (rows, units) = len(place.rows), place
         block = np.zeros((m, *point.V[number].shape))
         block[np.arange(m), :, units] = point.below[number][rows]
-        normals[:, layout.V[number]] = block.reshape(m, -1)
+        normals[:, layout.V[number]] = block.reshape(m, point.V[number].size)
         slope = point.V[number][:, units].T
         for lower in reversed(range(number)):
             slope = slope[:, : point.Z[lower].shape[1]]
@@ -105,7 +105,7 @@ class Kinks:
             crossed[:, at] = np.where(same, slope[:, kinks.units], 0.0)
             slope = slope * point.on[lower][rows]
             moved = point.below[lower][rows][:, :, None] * slope[:, None, :]
-            normals[:, layout.V[lower]] = moved.reshape(m, -1)
+            normals[:, layout.V[lower]] = moved.reshape(m, point.V[lower].size)
             slope = slope @ point.V[lower].T
 
     @property

@@ -1,0 +1,292 @@
+"""C3 of networks: closed forms, saddles and degenerate points that are built, differences along the kinks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from network_points import planted
+
+from amtl_cvx import TaskSet
+from amtl_cvx.errors import NotCertifiable
+from amtl_cvx.network import NetworkModel, NetworkPoint, NetworkProblem
+from amtl_cvx.network import second_order as module
+from amtl_cvx.network.kinks import Kinks
+from amtl_cvx.network.local import Local
+from amtl_cvx.network.second_order import second_order
+from amtl_cvx.network.tangent import Tangent
+
+Array = np.ndarray
+LONG = np.longdouble
+STRICT = "strict local minimum"
+DEEP = {"layers": (3, 2), "held": 1, "T": 2}
+
+
+def at(X, y, V, S, *, A=None, **settings) -> NetworkPoint:
+    """A point with one hidden layer V (d, k); column t of y is a task."""
+    S = np.array(S, dtype=float)
+    given = {"mu": 0.5, "alpha": 0.0, "gamma": 0.0, "decay": 0.125, "features": len(S)} | settings
+    y = np.array(y, dtype=float).reshape(len(X), -1)
+    problem = NetworkProblem(TaskSet.from_matrix(np.array(X, dtype=float), y), NetworkModel(**given))
+    return problem.at(W1=V, S=S, A=np.zeros(S.T.shape) if A is None else A)
+
+
+def smooth(**settings) -> NetworkPoint:
+    """(s w - 1.25)^2 + .5 |s| + .25 w^2 at w = s = 1, where its Hessian is [[2.5, 1.5], [1.5, 2]]."""
+    return at([[1.0]], [1.25], [[1.0]], [[1.0]], **({"decay": 0.25} | settings))
+
+
+def kinked(weight: float = 1.0, *, mu: float = 0.5, decay: float = 0.125, X=((1, 0), (1, 1))) -> NetworkPoint:
+    """Row (1, 1) is on the kink of the unit (1, -1), theta = 2 decay, w = s `weight`; s = 4 decay / mu."""
+    s = 4.0 * decay / mu
+    return at(X, [s + mu, -weight], [[1.0], [-1.0]], [[s]], mu=mu, decay=decay)
+
+
+def objective(point: NetworkPoint, x: Array) -> Array:
+    """J at every row of x (m, n), squared loss, in the digits of x."""
+    problem, model, T = point.problem, point.model, point.tasks.T
+    rows, (*V, S, A) = problem.rows, problem.layout.split(x)
+    z = np.broadcast_to(rows.X.astype(x.dtype), (len(x), *rows.X.shape))
+    for v in V:
+        width = z.shape[-1]
+        u = np.einsum("mij,mjk->mik", z, v[:, :width])
+        z = np.maximum(u + v[:, width:].sum(axis=1, keepdims=True), 0.0)
+    F = np.einsum("mij,mjk->mik", z, S)
+    each = (problem.task_weight * problem.loss_scales)[rows.task] * (F[:, rows.row, rows.task] - rows.y) ** 2
+    losses = np.stack([each[:, rows.task == t].sum(axis=1) for t in range(T)], axis=1)
+    E = z - np.maximum(np.einsum("mij,mjk->mik", F, A), 0.0)
+    found = ((1.0 + model.alpha * np.abs(A).sum(axis=2)) * losses).sum(axis=1)
+    found = found + model.mu * np.abs(S).sum(axis=(1, 2))
+    found = found + problem.gamma * (rows.times[:, None] * E**2).sum(axis=(1, 2))
+    return found + model.decay * sum((v**2).sum(axis=(1, 2)) for v in V)
+
+
+def directions(point: NetworkPoint, rng: np.random.Generator, count: int) -> Array:
+    """Random and sparse ones, normal to kinks, and the one in which J curves least, of length 1."""
+    local, n = Local(point), point.problem.size
+    found = rng.standard_normal((count, n))
+    found[1::3] *= rng.random(found[1::3].shape) < rng.choice([0.05, 0.2], size=(len(found[1::3]), 1))
+    normals = local.active.normals
+    if len(normals):
+        mixed = rng.standard_normal((len(found[2::3]), len(normals)))
+        mixed *= rng.random(mixed.shape) < 0.4
+        found[2::3] = mixed @ normals + rng.choice([0.0, 0.1], size=(len(mixed), 1)) * found[2::3]
+    flat = local.tangent.Q @ np.linalg.eigh(local.S)[1][:, 0] / local.root
+    found[:2] = 0.0
+    found[0, local.free], found[1, local.free] = flat, -flat
+    if point.model.alpha == point.problem.gamma == 0.0:
+        found[:, point.problem.layout.A] = 0.0  # J does not depend on A
+    found = found[found.any(axis=1)]
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def least_rise(point: NetworkPoint, moves: Array, length: float) -> float:
+    """The least rise of J along moves of that length, over the square of it."""
+    x = point.vector.astype(LONG)
+    J = objective(point, x[None])[0]
+    ends = [
+        objective(point, x + LONG(length) * part) for part in np.array_split(moves, 1 + len(moves) // 100)
+    ]
+    return float((np.concatenate(ends) - J).min() / length**2)
+
+
+def test_without_kinks() -> None:
+    found = second_order(smooth())
+    assert (found.verdict, found.entries, found.kinks, found.free) == (STRICT, 2, 0, 2)
+    assert found.scaled_hessian_min == pytest.approx(1.0 - 1.5 / np.sqrt(5.0), rel=1e-12)
+    assert 0.0 < found.reduced_hessian_min <= (4.5 - np.sqrt(0.25 + 9.0)) / 2.0
+    assert found.min_entry == 1.0
+
+
+def test_with_a_kink(rng) -> None:
+    point = kinked()
+    found = second_order(point)
+    assert (found.verdict, found.entries, found.kinks, found.free) == (STRICT, 3, 1, 2)
+    # (1, -1) curves by s^2 + 4 decay = 1.5, s by 1, both together by s - mu = .5
+    assert found.scaled_hessian_min == pytest.approx(1.0 - 0.5 / np.sqrt(1.5), rel=1e-12)
+    assert 0.25 - 1e-12 < found.min_multiplier <= 0.25
+    assert second_order(kinked(0.375)).min_multiplier == pytest.approx(0.125)  # w - theta
+    assert least_rise(point, directions(point, rng, 300), 1e-5) > 0.0
+
+
+def test_a_multiplier_at_its_bound() -> None:
+    """theta = w, and theta = 0 where nothing pulls at the weight that would lift the unit."""
+    for point in (kinked(0.25), at([[1, 0], [0, 1]], [1.0, -1.0], [[1.0], [0.0]], [[0.5]])):
+        found = second_order(point)
+        assert found.verdict == "degenerate" and "a multiplier of a kink has no room" in found.reason
+
+
+def test_a_zero_without_room() -> None:
+    """A second task that would use the feature: its slope is mu, or a quarter less."""
+    for y, verdict, room in ((0.25, "degenerate", 0.0), (0.1875, STRICT, 0.125)):
+        found = second_order(at([[1.0]], [[1.25, y]], [[1.0]], [[1.0, 0.0]], decay=0.25))
+        assert found.verdict == verdict and ("no room in its box" in found.reason) == (room == 0.0)
+        assert found.min_multiplier == pytest.approx(room, abs=1e-14)
+
+
+@pytest.mark.parametrize(("alpha", "verdict"), [(4.0, "degenerate"), (8.0, STRICT)])
+def test_an_empty_column_of_A(alpha: float, verdict: str) -> None:
+    """Its kinks take 2 gamma z s from the price alpha / 16."""
+    found = second_order(smooth(decay=0.125, gamma=0.125, alpha=alpha))
+    assert found.verdict == verdict
+    assert found.min_multiplier == pytest.approx(alpha / 16.0 - 0.25, abs=1e-14)
+
+
+@pytest.mark.parametrize("kink", [False, True])
+def test_saddle(kink: bool) -> None:
+    """s w is right, but s and w could both grow: 12 decay < mu^2."""
+    y = 0.02 + 0.5
+    point = kinked(mu=1.0, decay=0.01) if kink else at([[1.0]], [y], [[1.0]], [[0.02]], mu=1.0, decay=0.01)
+    found = second_order(point)
+    assert found.verdict == "saddle" and found.kinks == kink
+    assert found.fall is not None and 1e-6 < found.fall < point.objective
+    assert found.reduced_hessian_min < 0.0 and f"falls by {found.fall:.2g}" in found.reason
+
+
+def test_jump_of_the_curvature_is_taken_from_below() -> None:
+    """At the threshold of Huber's loss phi'' is 2 on one side and 0 on the other, on which J falls."""
+    point = smooth(loss="huber:0.25")
+    assert point.loss_curvatures.max() == 2.0 or second_order(smooth(loss="huber:0.3")).verdict == STRICT
+    assert point.at(W1=[[1.0 - 1e-3]], S=[[1.0 - 1e-3]]).objective < point.objective
+    assert second_order(point).verdict != STRICT
+
+
+def test_dead_features_are_no_obstacle() -> None:
+    one, two = (smooth(decay=0.125, gamma=0.125, alpha=8.0), None)
+    two = at([[1.0]], [1.25], [[1.0, 0.0]], [[1.0], [0.0]], decay=0.125, gamma=0.125, alpha=8.0)
+    few, more = second_order(one), second_order(two)
+    assert more.verdict == STRICT and more.kinks == 0
+    assert more.scaled_hessian_min == pytest.approx(few.scaled_hessian_min, rel=1e-12)
+    assert second_order(two.problem.zero).verdict == STRICT
+
+
+def deep(V, W, S, **settings) -> NetworkPoint:
+    """One row, 1, of one task with two layers; s w v - y = -.5 at the balance."""
+    model = NetworkModel(layers=(len(W), 1), mu=0.5, alpha=0.0, gamma=0.0, decay=0.125, **settings)
+    problem = NetworkProblem(TaskSet.from_arrays([np.ones((1, 1))], [[0.75]]), model)
+    return problem.at(W1=V, W2=W, S=S, A=[[0.0]])
+
+
+def test_a_dead_unit_below_a_live_feature_is_one() -> None:
+    """Half of what the live unit does may go to it at no cost: J is constant along a circle."""
+    # mu s = 2 decay w^2, 2 (s v w - y) s v = -2 decay w, 2 (s v w - y) v w = -mu with v = w = 1
+    live = deep([[1.0]], [[1.0]], [[0.5]])
+    assert second_order(live).verdict == STRICT
+    with_dead = deep([[1.0, 0.0]], [[1.0], [0.0]], [[0.5]])
+    half = deep([[0.8, 0.6]], [[0.8], [0.6]], [[0.5]])
+    assert half.objective == pytest.approx(with_dead.objective, rel=1e-14)
+    found = second_order(with_dead)
+    assert found.verdict == "degenerate" and "a unit is dead in layer 1" in found.reason
+    assert second_order(half).verdict == "degenerate"
+    assert second_order(with_dead.problem.zero).verdict == STRICT
+
+
+def test_a_kink_without_weight_does_not_count() -> None:
+    """The row (2, 2) is on its kink, but only for a task that does not use the feature."""
+    X, V = ([[1.0, 0.0], [1.0, 1.0]], [[2.0, 2.0]]), [[1.0], [-1.0]]
+    tasks = TaskSet.from_arrays([np.array(x) for x in X], [[1.5, -1.0], [3.0]])
+    model = NetworkModel(features=1, mu=0.5, alpha=0.0, gamma=0.0, decay=0.125)
+    found = second_order(NetworkProblem(tasks, model).at(W1=V, S=[[1.0, 0.0]], A=[[0.0], [0.0]]))
+    assert (found.verdict, found.kinks) == (STRICT, 1)
+
+
+def test_dependent_normals_of_one_layer(rng) -> None:
+    """Rows (1, 1) and (2, 2) share a kink; their multipliers only have a sum."""
+    point = at(
+        [[1, 0], [1, 1], [2, 2]], [2.0, -1.0, -1.0], [[1.0], [-1.0]], [[1.0]], mu=2.0 / 3.0, decay=1.0 / 6.0
+    )
+    found = second_order(point)
+    assert (found.verdict, found.kinks, found.free) == (STRICT, 2, 2)
+    assert least_rise(point, directions(point, rng, 300), 1e-5) > 0.0
+    centred = Tangent.of(np.array([[1.0, 2.0]])).centred(np.array([0.0, 0.5]), np.ones(2))
+    assert centred == pytest.approx([1.0 / 3.0, 1.0 / 3.0])
+
+
+def test_dependent_normals_of_a_deep_network() -> None:
+    point = planted(np.random.default_rng(3), **DEEP).point
+    assert second_order(point).verdict == STRICT
+    row = kinked_row(point)
+    X = np.vstack([point.problem.rows.X, point.problem.rows.X[row] * 2.0])
+    y = np.vstack([np.stack([task.y for task in point.tasks], axis=1), 2.0 * point.F[row]])
+    found = second_order(NetworkProblem(TaskSet.from_matrix(X, y), point.model).at(**point.blocks))
+    assert found.verdict == "degenerate" and "dependent (rank 1 less)" in found.reason
+
+
+def kinked_row(point: NetworkPoint) -> int:
+    return int(np.flatnonzero(Local(point).active.active[0].any(axis=1))[0])
+
+
+def test_refused(monkeypatch) -> None:
+    with pytest.raises(NotCertifiable, match="no price"):
+        second_order(smooth(gamma=0.125, decay=0.125))
+    monkeypatch.setattr(module, "ENTRIES_LIMIT", 2)
+    with pytest.raises(NotCertifiable, match="fewer units"):
+        second_order(smooth())
+
+
+def test_far_from_a_stationary_point(rng) -> None:
+    """Moves along the kinks: near to the minimum it is recognised, further off it is not."""
+    point = planted(np.random.default_rng(0)).point
+    local = Local(point)
+    move = np.zeros(point.problem.size)
+    move[local.free] = local.tangent.Q @ rng.standard_normal(len(local.S)) / local.root
+    for size, strict in ((0.0, True), (1e-8, True), (1e-2, False)):
+        found = second_order(point.problem.from_vector(point.vector + size * move))
+        assert (found.verdict == STRICT) == strict and found.scaled_hessian_min > 0.0
+    assert found.verdict == "degenerate"
+
+
+@pytest.mark.parametrize("how", [{}, DEEP, {"layers": (3, 2), "fit_bias": True, "held": 1}])
+def test_hessian_along_the_kinks_is_that_of_J(rng, how) -> None:
+    """Second differences of J along curves that stay on the kinks, at a stationary point."""
+    point = planted(rng, **how).point
+    local, h = Local(point), LONG(1e-5)
+    assert len(local.active) > 4
+    for _ in range(5):
+        y = local.tangent.Q @ rng.standard_normal(local.S.shape[0])
+        d = np.zeros(point.problem.size)
+        d[local.free] = y / local.root
+        scale = np.linalg.norm(d)
+        ends = [on_kinks(point, point.vector + way * h * d / scale, local) for way in (-1, 0, 1)]
+        J = objective(point, np.stack(ends))
+        expected = float((J[0] - 2 * J[1] + J[2]) / h**2)
+        assert y @ local.whole @ y / scale**2 == pytest.approx(expected, rel=1e-4, abs=1e-4)
+
+
+def on_kinks(point: NetworkPoint, x: Array, local: Local) -> Array:
+    """The point near x with the units on their kinks that are so at `point`, in the digits of x."""
+    normals = np.linalg.pinv(local.active.normals)
+    for _ in range(8):
+        x = x - normals @ units(point, x, local.active)
+    return x
+
+
+def units(point: NetworkPoint, x: Array, active: Kinks) -> Array:
+    """u of the active kinks where they are off for the layers above."""
+    found, z = [], point.problem.rows.X.astype(x.dtype)
+    for v, mask in zip(point.problem.layout.split(x)[:-2], active.active, strict=True):
+        u = z @ v[: z.shape[1]] + v[z.shape[1] :].sum(axis=0)
+        found.append(u[mask])
+        z = np.where(mask, 0.0, np.maximum(u, 0.0))
+    return np.concatenate(found)
+
+
+POINTS = [(seed, {}) for seed in (0, 1, 2)]
+POINTS += [(seed, {"dead": 1}) for seed in (0, 1)]
+POINTS += [
+    (0, {"signed": False, "feedback": 0}),
+    (0, {"feedback": 2}),
+    (2, {"weights": (0.05, 0.3, 0.05, 0.5)}),
+]
+POINTS += [(seed, DEEP) for seed in (3, 7)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("seed", "how"), POINTS)
+def test_J_rises_in_all_directions(seed: int, how) -> None:
+    rng = np.random.default_rng(seed)
+    point = planted(rng, **how).point
+    found = second_order(point)
+    assert found.verdict == STRICT and found.kinks >= 5
+    moves = directions(point, rng, 3000)
+    for length in (1e-4, 1e-5):
+        assert least_rise(point, moves, length) > 0.25 * found.reduced_hessian_min > 0.0
