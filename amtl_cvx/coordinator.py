@@ -11,7 +11,7 @@ Source: biconvex alternation: Gorski, Pfeuffer, Klamroth 2007.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -151,16 +151,20 @@ def rounds(
 
 
 def half_step(run: Run, part: Part, *, fresh: bool) -> None:
-    """One step: taken if J does not rise, refused within its gap, an error beyond; `fresh` in a new round."""
+    """One step: taken if J does not rise, refused within its gap, an error beyond; `fresh` in a new round.
+
+    A step's value is that of its block, or a mapping with those of blocks that move with it.
+    """
     before = run.point
     value, told = solved(run, part.step, before)
-    point = before.at(**{part.block: value})
+    blocks = value if isinstance(value, Mapping) else {part.block: value}
+    point = before.at(**blocks)
     if point.objective <= before.objective + _NOISE * abs(before.objective):
         run.point = point
     else:
         _check_rise(run, part, point, point.objective - before.objective, told)
         told = replace(told, status=f"{told.status}, not taken")
-    moved = not np.array_equal(run.point.blocks[part.block], before.blocks[part.block])
+    moved = any(not np.array_equal(run.point.blocks[name], before.blocks[name]) for name in blocks)
     run.moved = moved or (run.moved and not fresh)
     run.note(part.block, told)
 

@@ -17,6 +17,7 @@ Clarabel 0.11.1; accuracy is the gradient or KKT residual relative to its terms)
 
     L-, S- and A-step of shared features (QPs on dense Gram matrices, the last two with prices): Clarabel as
         data (120, 72 and 12 unknowns: 1, 3 and .5 ms), then as above.
+    Steps of a network in an activation cell (QPs with a few of the signs of all units as rows): the same.
 
     Around the solver a step of T = 15 costs 4 to 7 ms through CVXPY's `solve`, .2 ms as data.
 

@@ -6,8 +6,8 @@ goes the way of every other: polished where the step has a polish, and judged by
 for one fit which inner solves go there:
 
     off    none
-    on     W-, L- and S-steps and whole B-steps; what is solved one task or one column at a time stays on the
-           CPU, which has done it before a device is set up
+    on     W-, L- and S-steps, whole B-steps, and steps in cells; what is solved one task or one column at a
+           time stays on the CPU, which has done it before a device is set up
     auto   of these, the ones with `GPU_SIZE` unknowns or more (measured by `reports/gpu/measure.py`)
 
 A failure on the GPU is said in a warning and in the history, the CPU's chain solves the problem, and the GPU
