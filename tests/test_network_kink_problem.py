@@ -1,0 +1,51 @@
+"""The joint problem of a point near its kinks: its conditions, neighbours, closed forms, three solvers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from amtl_cvx.network.steps import KinkModel, KinkProblem
+from amtl_cvx.solvers import Backend
+
+
+@pytest.mark.parametrize("solver", ["CLARABEL", "OSQP", "SCS"])
+def test_the_kink_problem_meets_its_conditions(solver: str) -> None:
+    rng = np.random.default_rng(1)
+    n, m = 6, 9
+    root = rng.normal(size=(n, n))
+    model = KinkModel(
+        H=root @ root.T + 0.1 * np.eye(n),
+        g=rng.normal(size=n),
+        normals=rng.normal(size=(m, n)),
+        values=np.r_[np.zeros(5), rng.normal(size=4)],
+        weights=rng.uniform(0.5, 2.0, size=m),
+        x=np.r_[np.zeros(4), 1.0, -2.0],
+        prices=np.r_[np.full(3, 0.7), 0.0, 0.3, 0.3],
+    )
+    found = KinkProblem(n, m).minimise(model, Backend(solver=solver))
+    assert found.solved.solver == solver and found.solved.status == "optimal"
+    d, theta = found.d, found.theta
+    u, moved = model.values + model.normals @ d, model.x + d
+    assert (theta > -1e-7).all() and (theta < model.weights + 1e-7).all()
+    np.testing.assert_allclose(theta[u > 1e-6], model.weights[u > 1e-6], atol=1e-6)
+    np.testing.assert_allclose(theta[u < -1e-6], 0.0, atol=1e-6)
+    slope = model.g + model.H @ d + model.normals.T @ theta
+    off = np.abs(moved) > 1e-6
+    np.testing.assert_allclose(slope[off], -(model.prices * np.sign(moved))[off], atol=1e-6)
+    assert (np.abs(slope) <= model.prices + 1e-6)[~off].all() and 0 < off.sum() < n
+    least = model.value(d)
+    assert all(model.value(d + move) > least for move in 1e-2 * rng.normal(size=(200, n)))
+    assert ((np.abs(u) < 1e-6) & (theta > 1e-3) & (theta < model.weights - 1e-3)).any()
+
+
+def test_the_kink_problem_of_one_unknown_in_closed_form() -> None:
+    problem, none = KinkProblem(1, 1), np.zeros(1)
+    for slope, weight, d, theta in ((-3.0, 1.0, 2.0, 1.0), (-0.5, 1.0, 0.0, 0.5), (2.0, 1.0, -2.0, 0.0)):
+        model = KinkModel(np.eye(1), np.array([slope]), np.eye(1), none, np.array([weight]), none, none)
+        found = problem.minimise(model)
+        assert found.d[0] == pytest.approx(d, abs=1e-8) and found.theta[0] == pytest.approx(theta, abs=1e-7)
+    alone = KinkProblem(1, 0).minimise(
+        KinkModel(np.eye(1), np.array([-3.0]), np.zeros((0, 1)), none[:0], none[:0], none, np.ones(1))
+    )
+    assert alone.d[0] == pytest.approx(2.0, abs=1e-8) and alone.theta.shape == (0,)
