@@ -18,10 +18,11 @@ from amtl_cvx.bipartite import FeatureGraph
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.network import NetworkPoint, NetworkProblem, drawing
 from amtl_cvx.network import figures as facts
+from amtl_cvx.plotting import convergence_figure, network
 from amtl_cvx.plotting import features as of_graph
-from amtl_cvx.plotting import network
 from amtl_cvx.plotting.features.raster import mapped_from, raster_from
 from amtl_cvx.plotting.network import shown as shown_module
+from amtl_cvx.solution import Record
 
 Array = Any
 
@@ -228,3 +229,25 @@ def test_no_text_leaves_a_figure_or_lies_on_another(widths: tuple[int, ...], T: 
         network.layer_images(shown, raster_from("2x3", d=6), title="a title"),
     ):
         assert not outside(figure) and not collisions(figure)
+
+
+def test_the_steps_of_a_network_are_marked_by_what_they_are() -> None:
+    parts = ("weights", "S", "A", "kinks")
+    history = [
+        Record(
+            round=n, step=step, objective=10.0 - n, stationarity=dict.fromkeys(parts, 0.1**n), relative=0.1**n,
+            seconds=float(n), solver="", solver_status="",
+        )
+        for n, step in enumerate(["lbfgs"] * 4 + ["refine"] * 3, start=1)
+    ]  # fmt: skip
+    figure = convergence_figure(history, tol=1e-8)
+    named = {text.get_text(): text for text in panel(figure, "objective").texts}
+    assert {name: named[name].xy[0] for name in ("L-BFGS", "kink Newton")} == {
+        "L-BFGS": 0.5,
+        "kink Newton": 4.5,
+    }
+    (shade,) = panel(figure, "residuals").patches
+    assert (shade.get_x(), shade.get_x() + shade.get_width()) == (4.5, 7.5)
+    lines = {line.get_label(): line for line in panel(figure, "residuals").lines}
+    for name in (*(f"stationarity_{part}" for part in parts), "relative"):
+        np.testing.assert_array_equal(lines[name].get_xdata(), np.arange(1.0, 8.0))

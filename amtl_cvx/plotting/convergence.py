@@ -6,6 +6,9 @@ so its own residual is rounding error; what it tells are the residuals of the ot
     stationarity_W    after every step but W        relative    at the end of every round,
     stationarity_B    after every step but B                    and after the first step
 
+A network is fitted by L-BFGS and then by kink Newton steps, each in all blocks: all residuals are drawn after
+every step.
+
 J is drawn after every step. A logarithmic axis has no place for 0: zeros (the best objective itself, a
 residual that is exactly 0) sit on the lowest line of the panel as hollow marks.
 """
@@ -42,6 +45,9 @@ if TYPE_CHECKING:
 ALTERNATION = "alternation"
 REFINEMENT = "refinement"
 STEPS = "steps"
+LBFGS, KINK_NEWTON = "L-BFGS", "kink Newton"
+"""Of a network, whose residuals say how far a point is from being stationary in every direction."""
+_SHADED = (REFINEMENT, KINK_NEWTON)
 _WIDTH, _LEFT, _RIGHT, _PANEL, _BETWEEN = 9.0, 0.85, 1.95, 2.1, 0.55  # inches
 _NAMED_UP_TO = 30  # steps of a curriculum up to which each is named on the axis
 
@@ -73,6 +79,8 @@ def convergence_figure(history: Sequence[Record], *, tol: float) -> Figure:
         lines.append(
             f"residuals: {_which(_blocks(history))} (a step zeroes its own), relative after each round"
         )
+    if any(span.phase in (LBFGS, KINK_NEWTON) for span in spans):
+        lines.append("relative: the worst entry of what is left of directional stationarity, kinks included")
     if spans and all(span.phase == STEPS for span in spans):
         lines.append("the residuals are those of the joint objective: reported, not required of this method")
     top = 0.25 + heading_height(lines) + 0.3
@@ -101,7 +109,9 @@ def _spans(history: Sequence[Record]) -> list[_Span]:
     for place, record in enumerate(history, start=1):
         phase = STEPS
         if record.step == "refine":
-            phase = REFINEMENT
+            phase = KINK_NEWTON if "kinks" in record.stationarity else REFINEMENT
+        elif record.step == "lbfgs":
+            phase = LBFGS
         elif record.step in record.stationarity:
             phase = ALTERNATION
         if spans and spans[-1].phase == phase:
@@ -139,7 +149,7 @@ def _dress(axes: Axes, spans: Sequence[_Span]) -> None:
     axes.set_axisbelow(True)
     axes.grid(axis="y", color="#e8ecf0", linewidth=0.8)
     for span in spans:
-        if span.phase == REFINEMENT:
+        if span.phase in _SHADED:
             axes.axvspan(span.first - 0.5, span.last + 0.5, color="#fbf1dc", linewidth=0, zorder=0)
             axes.axvline(span.first - 0.5, color=ORANGE, linewidth=0.9, zorder=1)
 
