@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from amtl_cvx.arrays import Array
 from amtl_cvx.bipartite import FEEDBACK, USE, FeatureGraph
 from amtl_cvx.features.pages import feature_rows, task_rows
 from amtl_cvx.network.drawing import shown
@@ -44,7 +45,7 @@ def sections(solution: Solution, graph: FeatureGraph) -> dict[str, str]:
         "pictures": main_pictures(graph),
         "others": other_pictures(solution, graph, network),
         "tasks": task_rows(graph),
-        "labels": None if network is None else network.labels,
+        "counts": _counts(network),
         "features": feature_rows(graph),
         "layers": [] if network is None else layer_rows(network),
     }
@@ -82,6 +83,15 @@ def other_pictures(solution: Solution, graph: FeatureGraph, network: Shown | Non
         words = f"The units of the first layer as images of {raster.rows} times {raster.columns} pixels"
         found.append(embedded(drawing.layer_images(network, raster), words, f"{words}, as their names say."))
     return found
+
+
+def _counts(network: Shown | None) -> dict[str, Array]:
+    """Of each task its rows with a label and, of classes, those of its own, by the headings of the table."""
+    labels = None if network is None else network.labels
+    if labels is None:
+        return {}
+    classes = (labels[:, 1] != labels[:, 0]).any()
+    return {"rows": labels[:, 0], **({"of its class": labels[:, 1]} if classes else {})}
 
 
 def layer_rows(network: Shown) -> list[LayerRow]:

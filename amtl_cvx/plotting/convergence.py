@@ -35,6 +35,7 @@ from amtl_cvx.plotting.canvas import (
     heading_height,
     number,
     shortened,
+    text_width,
 )
 from amtl_cvx.plotting.environment import own_settings
 from amtl_cvx.tasks import Array
@@ -155,15 +156,22 @@ def _dress(axes: Axes, spans: Sequence[_Span]) -> None:
 
 
 def _phases(axes: Axes, spans: Sequence[_Span]) -> None:
-    """The name of each phase above its steps, where they leave room for it."""
-    total = spans[-1].last if spans else 1
+    """The name of each phase above its steps, where they leave room for it.
+
+    A short first phase of a network is named to the left of its end.
+    """
+    total, wide = spans[-1].last if spans else 1, _WIDTH - _LEFT - _RIGHT
     for span in spans:
         share = (span.last - span.first + 1) / total
         if span.phase == STEPS or (share < 0.12 and span.phase == ALTERNATION):
             continue
-        late = share < 0.2 and span.last == total
+        short = share * wide < text_width([span.phase], BODY) + 0.1
+        early = span.phase == LBFGS and short and span.first == 1
+        if span.phase == LBFGS and short and not early:
+            continue
+        late = early or (share < 0.2 and span.last == total)
         axes.annotate(
-            span.phase, (span.last + 0.5 if late else span.first - 0.5, 1.0), (0 if late else 3, 3),
+            span.phase, (span.last + 0.5 if late else span.first - 0.5, 1.0), (-3 * early if late else 3, 3),
             xycoords=("data", "axes fraction"), textcoords="offset points", ha="right" if late else "left",
             va="bottom", size=BODY, color=MUTED,
         )  # fmt: skip
