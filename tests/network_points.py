@@ -55,8 +55,12 @@ def _planted(
     dead=0,
     signed=True,
     weights=(0.05, 0.3, 0.05, 0.02),
+    wrong="",
 ):
-    """`held` rows on the kink of each unit, `feedback` entries of A; `weights`: mu, alpha, gamma, decay."""
+    """`held` rows on the kink of each unit, `feedback` entries of A; `weights`: mu, alpha, gamma, decay.
+
+    `wrong` breaks one condition by about a third: the "mask" of a kink, its "weight", a slope of "S" or "A".
+    """
     X = rng.integers(0, 2, (4 * N, d)).astype(float) if binary else rng.standard_normal((4 * N, d))
     X = np.unique(X, axis=0)
     X = X[rng.permutation(len(X))[:N]]
@@ -91,7 +95,11 @@ def _planted(
         np.where(at, rng.uniform(0.2, 0.8, at.shape), on.astype(float))
         for at, on in zip(kinks(point).active, point.on, strict=True)
     )
-    y = _targets(rng, point, masks)
+    if wrong == "mask":
+        mask = masks[-1]
+        place = rng.choice(np.flatnonzero(kinks(point).active[-1]))
+        mask.flat[place] = 1.3
+    y = _targets(rng, point, masks, wrong)
     return Planted(_problem(X, y, model).at(**point.blocks), masks)
 
 
@@ -112,6 +120,7 @@ def _layers(rng, X, layers, *, held, fit_bias):
             rows = usable[np.argsort(np.abs(inputs[usable] @ V[:, unit]))[:held]]
             for _ in range(3):
                 V[:, unit] -= np.linalg.pinv(inputs[rows]) @ (inputs[rows] @ V[:, unit])
+                V[np.abs(V[:, unit]) < 1e-14, unit] = 0.0
         u = inputs @ V
         below = np.where(np.abs(u) < 1e-13, 0.0, np.maximum(u, 0.0))
         blocks[f"W{number}"] = V[:-1] if fit_bias else V
@@ -120,7 +129,7 @@ def _layers(rng, X, layers, *, held, fit_bias):
     return blocks
 
 
-def _targets(rng, point, masks):
+def _targets(rng, point, masks, wrong):
     """The targets with which the point is stationary."""
     N, T = point.F.shape
     model, fixed = point.model, point.gradient(masks)
@@ -143,9 +152,14 @@ def _targets(rng, point, masks):
     room[~point.features.any(axis=0)] = 0.0
     want = [np.where(point.S != 0.0, -model.mu * np.sign(point.S), rng.uniform(-0.9, 0.9, room.shape) * room)]
     want = [want[0].ravel()]
+    if wrong == "S":
+        check(bool(((point.S == 0.0) & (room > 0.0)).any()), "S has no 0")
+        want[0][rng.choice(np.flatnonzero((point.S == 0.0) & (room > 0.0)))] = 1.3 * model.mu
     for number in reversed(range(len(point.V))):
         want += [np.zeros(point.V[number].size)]
         want += [rng.uniform(0.01, 0.03, int(kinks(point).active[number].sum()))]
+        if wrong == "weight" and number == len(point.V) - 1:
+            want[-1][0] *= -1.0
     target = np.concatenate(want)
     H = np.linalg.lstsq(M, target - zero, rcond=None)[0]
     check(np.abs(M @ H + zero - target).max() < 1e-10, "too many conditions")
@@ -153,9 +167,13 @@ def _targets(rng, point, masks):
     given = 1.0 + model.alpha * np.abs(point.A).sum(axis=1)
     back = fixed.R @ point.A.T
     for t in range(T):
-        slopes = np.abs(fixed.A[t]) + np.maximum(*(taken[t] for taken in vertex(point).A))
+        up, down = (taken[t] for taken in vertex(point).A)
+        slopes = np.maximum(up - fixed.A[t], down + fixed.A[t])
         at = np.flatnonzero(point.A[t])
         price = np.abs(fixed.A[t, at[0]]) if len(at) else 1.5 * slopes.max() + 0.1
+        if wrong == "A" and not len(at):
+            check(slopes.max() > 0.0, "nothing pulls at this row of A")
+            price = 0.7 * slopes.max()
         check(not len(at) or np.delete(slopes, at).max(initial=0.0) < price, "A is not held")
         check(not len(at) or fixed.A[t, at[0]] * point.A[t, at[0]] < 0.0, "A has the wrong sign")
         own = np.zeros((N, T), dtype=bool)

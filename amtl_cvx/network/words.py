@@ -1,0 +1,202 @@
+"""All sentences of a certificate of a network: verdict, headline, what is known, every level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from amtl_cvx.certificate.figures import rounded_down, rounded_up
+from amtl_cvx.certificate.levels import DEGENERATE, INTERRUPTED, LEVELS, NEEDS, UNDECIDED, Rung, State
+from amtl_cvx.network.known import NetworkKnown
+
+NO_GAPS = (
+    "the signs of Z S A couple L, S and A: the best of one block in its cell is none of J, and no block by"
+    " itself has a gap"
+)
+"""Why there is no C1, and no gap of a block."""
+NO_DIGITS = "no enclosure in ball arithmetic is built for a point on kinks of a network"
+NO_BOUND = "no way is known to a lower bound of J of a network over all weights"
+AS_GIVEN = "the point is judged as it is given, nothing is moved onto kinks"
+_QUIET = ("gap_", "snap_", "kink_width", "balance_lower")
+
+
+def verdict(found: NetworkKnown) -> str:
+    """One line: level, word and the figures that decide."""
+    if found.level is None:
+        return f"not feasible: A must not be negative, an entry of it is {-found.feasibility:.2g}"
+    proven = "".join(
+        f", {rung.figure}" for rung in rungs(found) if rung.code > "C2" and rung.state == "reached"
+    )
+    passes = "passes" if found.passes else "does not pass"
+    if found.live_features == 0:
+        passes += ": the zero point, nothing is learned"
+    return (
+        f"{found.level} {LEVELS[found.level]}: relative residual {rounded_up(found.relative)},"
+        f" {_kinks(found)}, {_live(found)}{_against_zero(found)}{_moved(found)}{proven},"
+        f" tolerance {found.tol:g} ({passes})"
+    )
+
+
+def headline(found: NetworkKnown) -> str:
+    """The verdict in a few words, without claiming more than was shown."""
+    if found.level is None:
+        return "Not feasible: A must not be negative"
+    if found.live_features == 0:
+        return "The zero point: nothing is learned"
+    if not found.passes:
+        return "The certificate does not pass"
+    if found.objective >= found.zero_objective:
+        return "A verified directionally stationary point, no better than the zero point"
+    return "A verified directionally stationary point"
+
+
+def sentences(found: NetworkKnown) -> list[str]:
+    """The certificate in plain words, up to C2; `rungs` goes on from there."""
+    if found.level is None:
+        return [f"{verdict(found)}."]
+    lines = [
+        "The point is judged as a directionally stationary point of J, kinks and all: no direction lowers J"
+        " to first order. J is not convex, other such points can exist, and the zero point always is one.",
+        f"The objective is {found.objective:.6g}; that of the zero point is {found.zero_objective:.6g}.",
+        f"{_live(found)[0].upper()}{_live(found)[1:]}.{_dead(found)}",
+        f"{_kinks(found)[0].upper()}{_kinks(found)[1:]}; {_normals(found)}.",
+    ]
+    if found.snap_distance is not None:
+        lines.append(_snapped(found))
+    compared = "at most" if found.relative <= found.tol else "more than"
+    lower = found.balance_lower
+    units = "" if lower is None else f", units of lower layers to {rounded_up(lower)}"
+    lines += [
+        f"The first-order residual is {rounded_up(found.relative)} of the size of its terms, {compared} the"
+        f" tolerance {found.tol:g}.",
+        "What each feature costs in its weights, E and A balances what it costs in S to"
+        f" {rounded_up(found.balance)}{units}.",
+    ]
+    others = {
+        name: why for name, why in found.reasons.items() if name not in LEVELS and not name.startswith(_QUIET)
+    }
+    return [*lines, *(f"{name}: {why}." for name, why in others.items())]
+
+
+def _kinks(found: NetworkKnown) -> str:
+    one = found.active_kinks == 1
+    told = f"{found.active_kinks} unit{'' if one else 's'} on {'its' if one else 'their'} kink"
+    return f"{told}, {found.concave_kinks} of them concave" if found.concave_kinks else told
+
+
+def _normals(found: NetworkKnown) -> str:
+    protected = f"{found.protected_kinks} kinks of the reconstruction are held by prices of S and A"
+    if found.likq is None:
+        return f"whether their normals are independent is not known; {protected}"
+    words = "independent" if found.likq else f"dependent ({found.rank_deficiency} on others)"
+    return f"their normals are {words}; {protected}"
+
+
+def _moved(found: NetworkKnown) -> str:
+    if not found.snap_distance:
+        return ""
+    return f", snapped by {rounded_up(found.snap_distance)}"
+
+
+def _snapped(found: NetworkKnown) -> str:
+    if not found.snap_distance:
+        return f"Nothing had to be moved onto kinks (kink width {found.kink_width:g})."
+    change = found.snap_change or 0.0
+    return (
+        f"What is judged is the given point with {found.snap_units} units moved onto their kinks and"
+        f" {found.snap_entries} entries put to 0 (kink width {found.kink_width:g}): the weights moved by"
+        f" {rounded_up(found.snap_distance)} ({rounded_up(found.snap_relative or 0.0)} of their length), J by"
+        f" {change:.2g}."
+    )
+
+
+def _live(found: NetworkKnown) -> str:
+    words = "feature is" if found.features == 1 else "features are"
+    return f"{found.live_features} of {found.features} {words} live"
+
+
+def _dead(found: NetworkKnown) -> str:
+    dead = found.features - found.live_features
+    if not dead:
+        return ""
+    one = dead == 1
+    return (
+        f" {dead} {'is' if one else 'are'} dead: no task uses {'it' if one else 'them'}, which meets the"
+        " conditions whatever the data say; another start may have use for more."
+    )
+
+
+def _against_zero(found: NetworkKnown) -> str:
+    if found.live_features == 0:
+        return ""
+    words = "J is below" if found.objective < found.zero_objective else "J is not below"
+    return f", {words} that of the zero point ({found.zero_objective:.6g})"
+
+
+def rungs(found: NetworkKnown) -> tuple[Rung, ...]:
+    """Every level of the ladder as the certificate sees it, lowest first: six `Rung`."""
+    return tuple(_rung(found, code) for code in LEVELS)
+
+
+def _rung(found: NetworkKnown, code: str) -> Rung:
+    word, reason, (figure, words) = LEVELS[code], found.reasons.get(code), _known(found, code)
+    if found.has(code):
+        return Rung(code, word, "reached", figure, words)
+    if code in found.refused:
+        return Rung(code, word, "cannot be had", "", _sentence(reason))
+    tried = found.has(NEEDS.get(code, "C0"))
+    if code > "C2" and (reason in (None, INTERRUPTED) or not tried):
+        asked = f"Not asked for; certify with level {code} tries it."
+        return Rung(code, word, "not tried", "", _sentence(reason) or asked)
+    if reason is not None:
+        state: State = "cannot tell" if reason.startswith((DEGENERATE, UNDECIDED)) else "not reached"
+        return Rung(code, word, state, figure, _sentence(reason))
+    return Rung(code, word, "not reached", figure, words)
+
+
+def _sentence(reason: str | None) -> str:
+    return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
+
+
+def _known(found: NetworkKnown, code: str) -> tuple[str, str]:
+    """The figure of a level, and the sentence of who reached it."""
+    curvature = found.reduced_hessian_min
+    known: Mapping[str, tuple[str, str]] = {
+        "C0": (f"J {found.objective:.12g}", _evaluated(found)),
+        "C2": (f"relative residual {rounded_up(found.relative)}", _first_order(found)),
+        "C3": ("" if curvature is None else f"curvature {rounded_down(curvature)}", _strict(found)),
+    }
+    return known.get(code, ("", ""))
+
+
+def _evaluated(found: NetworkKnown) -> str:
+    if found.level is None:
+        return _sentence(verdict(found))
+    return f"J, its gradients, kinks and residuals are known, and J of the zero point; {_live(found)}."
+
+
+def _first_order(found: NetworkKnown) -> str:
+    verb = "hold to" if found.relative <= found.tol else "are violated by"
+    zero = _sentence(found.reasons.get("zero"))
+    return (
+        f"The conditions of a directionally stationary point {verb} {rounded_up(found.relative)} of the size"
+        f" of their terms, the tolerance is {found.tol:g}.{zero and f' {zero}'}"
+    )
+
+
+def _strict(found: NetworkKnown) -> str:
+    curvature = found.reduced_hessian_min
+    if curvature is None:
+        return ""
+    extra = [
+        f", {name} {rounded_down(value)}"
+        for name, value in (
+            ("smallest room of a multiplier or of a zero of S or A", found.min_multiplier),
+            ("smallest entry of S or A that is not 0", found.min_entry),
+        )
+        if value is not None and math.isfinite(value)
+    ]
+    return (
+        "A strict local minimum: every small move of all weights raises J. Curvature at least"
+        f" {rounded_down(curvature)} along the {found.free} free directions{''.join(extra)}."
+    )
