@@ -142,6 +142,17 @@ def test_saddle(kink: bool) -> None:
     assert found.reduced_hessian_min < 0.0 and f"falls by {found.fall:.2g}" in found.reason
 
 
+def test_saddle_along_curved_kinks() -> None:
+    """The straight line along the eigenvector leaves the kinks, and J is judged where they are."""
+    point = planted(np.random.default_rng(2), **DEEP).point
+    found, local = second_order(point), Local(point)
+    assert found.verdict == "saddle" and found.kinks == 5
+    assert found.fall is not None and found.fall > 1e-6
+    step = 1e-2 * local.tangent.Q @ np.linalg.eigh(local.S)[1][:, 0]
+    assert np.abs(local.at_kinks(local.moved(step).U)).max() > 1e-6
+    assert np.abs(local.at_kinks(local.along(step).U)).max() < 1e-13
+
+
 def test_jump_of_the_curvature_is_taken_from_below() -> None:
     """At the threshold of Huber's loss phi'' is 2 on one side and 0 on the other, on which J falls."""
     point = smooth(loss="huber:0.25")
@@ -154,7 +165,7 @@ def test_dead_features_are_no_obstacle() -> None:
     one, two = (smooth(decay=0.125, gamma=0.125, alpha=8.0), None)
     two = at([[1.0]], [1.25], [[1.0, 0.0]], [[1.0], [0.0]], decay=0.125, gamma=0.125, alpha=8.0)
     few, more = second_order(one), second_order(two)
-    assert more.verdict == STRICT and more.kinks == 0
+    assert (more.verdict, more.kinks, more.entries, more.free) == (STRICT, 0, few.entries, few.free)
     assert more.scaled_hessian_min == pytest.approx(few.scaled_hessian_min, rel=1e-12)
     assert second_order(two.problem.zero).verdict == STRICT
 
@@ -215,6 +226,47 @@ def kinked_row(point: NetworkPoint) -> int:
     return int(np.flatnonzero(Local(point).active.active[0].any(axis=1))[0])
 
 
+def test_concave_kinks_that_nothing_holds() -> None:
+    """Of the bias of the feedback: R = 0, and J falls as the bias grows."""
+    tasks = TaskSet.from_arrays([np.ones((1, 1))], [[1.25]])
+    model = NetworkModel(features=1, mu=0.5, alpha=8.0, gamma=0.125, decay=0.125, feedback_bias=True)
+    point = NetworkProblem(tasks, model).at(W1=[[1.0]], S=[[1.0]], A=[[0.0]], bias_feedback=[0.0])
+    found = second_order(point)
+    assert found.verdict == "degenerate" and "no price" in found.reason
+    assert point.at(bias_feedback=[1e-3]).objective < point.objective
+
+
+def test_the_step_and_what_it_changes() -> None:
+    """Of `smooth`: curvatures 2 s^2 + 1/2, 4 s w - 5/2, 2 w^2; the slope in w is summed from 1/2 and 1/2."""
+    local = Local(smooth())
+    step = np.array([0.0, 0.01]) * local.root
+    moved = np.array([[2.0 * (1.01**2 - 1.0), 0.04], [0.04, 0.0]]) / np.outer(local.root, local.root)
+    assert local.change(step) == pytest.approx(np.linalg.norm(moved), rel=1e-12)
+    assert local.farthest(np.array([1e-3, 0.0]) * local.root) == pytest.approx(2.5e-3, rel=1e-3)
+    assert local.farthest(np.array([0.0, 1e-3]) * local.root) == pytest.approx(4e-3, rel=1e-3)
+    near = Local(smooth().at(W1=[[1.0 + 1e-6]]))
+    assert near.step / near.root == pytest.approx([-1e-6, 0.0], abs=1e-11)
+
+
+def test_the_step_goes_onto_the_kinks() -> None:
+    local = Local(kinked().at(W1=[[1.0 + 2.0**-50], [-1.0]]))
+    assert len(local.active) == 1
+    moved = local.active.normals[:, local.free] @ (local.step / local.root)
+    assert moved == pytest.approx(-(2.0**-50), rel=1e-6, abs=0.0)
+
+
+def test_room_that_is_less_than_what_is_known() -> None:
+    """A zero of S with room 1e-9, at the minimum and 1e-8 off."""
+    point = at([[1.0]], [[1.25, 0.25 - 5e-10]], [[1.0]], [[1.0, 0.0]], decay=0.25)
+    assert second_order(point).verdict == STRICT
+    found = second_order(point.at(W1=[[1.0 - 1e-8]]))
+    assert found.verdict == "degenerate" and "no more than the point is known to" in found.reason
+    kink = kinked(0.25 + 1e-9)
+    assert second_order(kink).verdict == STRICT
+    found = second_order(kink.at(S=[[1.0 + 1e-8]]))
+    assert found.verdict == "degenerate" and "no more than the point is known to" in found.reason
+
+
 def test_refused(monkeypatch) -> None:
     with pytest.raises(NotCertifiable, match="no price"):
         second_order(smooth(gamma=0.125, decay=0.125))
@@ -238,7 +290,7 @@ def test_far_from_a_stationary_point(rng) -> None:
 @pytest.mark.parametrize("how", [{}, DEEP, {"layers": (3, 2), "fit_bias": True, "held": 1}])
 def test_hessian_along_the_kinks_is_that_of_J(rng, how) -> None:
     """Second differences of J along curves that stay on the kinks, at a stationary point."""
-    point = planted(rng, **how).point
+    point = planted(np.random.default_rng(3), **how).point
     local, h = Local(point), LONG(1e-5)
     assert len(local.active) > 4
     for _ in range(5):

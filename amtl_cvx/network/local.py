@@ -215,17 +215,17 @@ class Local:
             fits = np.where(vector != 0.0, self.sizes * self.root / np.abs(vector), math.inf).min()
         length, best = min(float(fits), math.sqrt(abs(J)) or 1.0), 0.0
         for _ in range(_HALVINGS):
-            ends = [self._kept(way * length * vector) for way in (1.0, -1.0)]
+            ends = [self.along(way * length * vector).objective for way in (1.0, -1.0)]
             if J - 0.5 * sum(ends) > 4.0 * self.rounded.objective:
                 best = max(best, J - min(ends))
             length /= 2.0
         return best or None
 
-    def _kept(self, step: Array) -> float:
-        """J after a step, brought back onto the kinks."""
+    def along(self, step: Array) -> NetworkPoint:
+        """The point after a step, brought back onto the kinks."""
         for _ in range(_CORRECTIONS if len(self.point.V) > 1 and len(self.active) else 0):
             step = step - self.at_kinks(self.moved(step).U) @ self.tangent.inverse
-        return self.moved(step).objective
+        return self.moved(step)
 
 
 def lower(point: NetworkPoint, spread: Array) -> NetworkPoint:
