@@ -25,7 +25,7 @@ pytest.register_assert_rewrite(
     "command_line", "data_files", "pictures", "side_by_side", "streamed", "written_tables"
 )
 
-# What takes long to import waits for the first fixture: pytest's own process, which hands out tests, needs none.
+# What takes long to import waits for the first fixture: the process that hands out tests needs none of it.
 if TYPE_CHECKING:
     import numpy as np
     from command_line import Answer, Run
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Thousands of tests and the packages under them stay: the collector of garbage need not see them again."""
+    """Thousands of tests and the packages below stay: the collector of garbage need not see them again."""
     gc.collect()
     gc.freeze()
 

@@ -1,4 +1,4 @@
-"""Points of small networks, and what a cell is by plain loops: J, every unit, and the minimum over a block."""
+"""Points of small networks, and what a cell is by plain loops: J, every unit, the minimum over a block."""
 
 from __future__ import annotations
 

@@ -1,0 +1,72 @@
+"""Faults planted in J, the derivatives, the kinks and the judge of networks, as in `faults`; all of them fast."""
+
+from __future__ import annotations
+
+from checks import network as c
+from faults import Fault
+
+GRADIENT, PIECES = c.network_derivatives_are_differences_of_J, c.network_masks_and_signs_name_a_piece_of_J
+SLOPES, ENTRIES = (
+    c.network_slopes_at_kinks_are_one_sided_differences,
+    c.network_residuals_are_one_sided_slopes,
+)
+PLANTED, BEST = c.network_multipliers_are_those_planted, c.network_multipliers_are_the_best_there_are
+DAMAGE, COUNT, MINIMUM = (
+    c.network_damage_is_seen,
+    c.network_dependence_is_counted,
+    c.network_minima_are_told_from_saddles,
+)
+
+NETWORK_FAULTS = (
+    Fault("network: missing 2 of the reconstruction", "network:backward", "E = 2.0 * problem.gamma", "E = problem.gamma", GRADIENT),
+    Fault("network: missing 2 of the decay", "network:backward", "+ 2.0 * decay * point.V", "+ decay * point.V", GRADIENT),
+    Fault("network: bias of the feedback without decay", "network:backward", "+= 2.0 * decay", "+= 0.0 * decay", GRADIENT),
+    Fault("network: sign of what is rebuilt", "network:backward", "R = -E", "R = E", GRADIENT),
+    Fault("network: what is rebuilt pulls the wrong way", "network:backward", "+ R @ point.A.T", "- R @ point.A.T", GRADIENT),
+    Fault("network: features do not rebuild themselves", "network:backward", "F @ point.S.T + E", "F @ point.S.T", GRADIENT),
+    Fault("network: units that are off pass slopes on", "network:backward", "masks[number] * w", "1.0 * w", GRADIENT),
+    Fault("network: incoming for outgoing feedback", "network:backward", "axis=1", "axis=0", GRADIENT),
+    Fault("network: duplicates count once", "network:Rows.of", "np.bincount(place, minlength=len(X)).astype(float)", "np.ones(len(X))", GRADIENT),
+    Fault("network: rows without a label count", "network:Rows.of", "labelled or not rebuilt", "not rebuilt", GRADIENT),
+    Fault("network: gamma per row for total", "network:NetworkProblem.gamma", "model.gamma / float", "model.gamma * float", GRADIENT),
+    Fault("network: floor grows with the rows", "network:NetworkProblem.floor", "price_floor / np", "price_floor * np", GRADIENT),
+    Fault("network: row weights dropped", "network:NetworkPoint.row_loss", "self.problem.rows.weight", "None", GRADIENT),
+    Fault("network: price floor dropped", "network:NetworkPoint.prices", " + self.problem.floor", "", GRADIENT),
+    Fault("network: lower layers do not move upper ones", "network:_products", "du += dz[-1]", "du += 0.0 * dz[-1]", GRADIENT),
+    Fault("network: what is off is rebuilt", "network:_products", "D * dR)", "dR)", GRADIENT),
+    Fault("network: prices stand still", "network:_products", "prices[:, :, None] * signs", "0.0 * prices[:, :, None] * signs", GRADIENT),
+    Fault("network: weights of losses stand still", "network:_products", "+= rates[:, None, :]", "+= 0.0 * rates[:, None, :]", GRADIENT),
+    Fault("network: cross term of S and the layers", "network:_products", "+ gradient.F @ dS", "+ 0.0 * gradient.F @ dS", GRADIENT),
+    Fault("network: cross term of two layers", "network:_products", "dw += gradient.slopes[number]", "dw += 0.0 * gradient.slopes[number]", GRADIENT),
+    Fault("network: units on their kinks count as on", "network:NetworkPoint.on", "& ~at", "| at", SLOPES),
+    Fault("network: masks are not the Hessian's", "network:products", "point.on if masks is None else masks", "point.on", PIECES),
+    Fault("network: sides of zeros are not the Hessian's", "network:products", "feedback_signs(point) if signs is None else signs", "feedback_signs(point)", PIECES),
+    Fault("network: normals through units that are off", "network:Kinks._fill", "slope * point.on[lower][rows]", "slope * 1.0", SLOPES),
+    Fault("network: kinks of other rows lift a unit", "network:Kinks._fill", "np.where(same,", "np.where(same | True,", SLOPES),
+    Fault("network: dead units have kinks", "network:_active", "at & ~dead & moves", "at & moves", COUNT),
+    Fault("network: parallel normals are independent", "network:Kinks.deficiency", "len(normals) - _rank(normals)", "len(normals) - len(normals)", COUNT),
+    Fault("network: half of a concave kink", "network:concave", "2.0 * point", "point", ENTRIES),
+    Fault("network: no concave kink", "network:concave", "np.where(point.meeting, pull", "np.where(point.R > 0.0, pull", ENTRIES),
+    Fault("network: sides of S exchanged", "network:_vertex", "(Z.T @ (c @ _plus(A).T)", "(Z.T @ (c @ _plus(-A).T)", ENTRIES),
+    Fault("network: sides of A exchanged", "network:_vertex", "(_plus(F).T @ c", "(_plus(-F).T @ c", ENTRIES),
+    Fault("network: kinks on kinks", "network:_vertex", "point.touching[-1], up", "point.touching[-1], 0.0 * up", ENTRIES),
+    Fault("network: unprotected kinks do not jump", "network:_vertex", "np.maximum(up, down)", "np.minimum(up, down)", ENTRIES),
+    Fault("network: sign of an entry in its box", "network:_off", "slope + price", "slope - price", ENTRIES),
+    Fault("network: zeros without a box", "network:_off", "np.where(block == 0.0, price", "np.where(block == 0.0, 0.0 * price", ENTRIES),
+    Fault("network: one side of a zero is not asked", "network:_off", "np.maximum(np.maximum(up, down)", "np.maximum(up", ENTRIES),
+    Fault("network: concave kinks of layers are allowed", "network:_kinks", "np.where(at, -w", "np.where(at, 0.0 * w", ENTRIES),
+    Fault("network: convex for concave", "network:concave_kinks", "w < 0.0", "w > 0.0", ENTRIES),
+    Fault("network: the layers are not asked", "network:misses", "Misses(np.abs(g), s)", "Misses(0.0 * np.abs(g), s)", DAMAGE),
+    Fault("network: multipliers below 0", "network:_with", "np.clip(theta[number], 0.0,", "np.clip(theta[number], -9.0,", BEST),
+    Fault("network: multipliers above w", "network:_with", "np.maximum(weights[number][rows, units], 0.0)", "9.0 + np.maximum(weights[number][rows, units], 0.0)", BEST),
+    Fault("network: bounds are cut afterwards", "network:_within", "np.clip(_bounded(A, b, 1.0)", "np.clip(free", BEST),
+    Fault("network: no multiplier", "network:_multipliers", "if not len(active)", "if True", PLANTED),
+    Fault("network: multipliers of other kinks", "network:_several", "free[at] for at in active.parts", "free[at][::-1] for at in active.parts", PLANTED),
+    Fault("network: the largest eigenvalue decides", "network:second_order", "float(values[0])", "float(values[-1])", MINIMUM),
+    Fault("network: theta may be w", "network:Local.rooms", "np.minimum(self.theta, self.weights - self.theta)", "self.theta", MINIMUM),
+    Fault("network: theta may be 0", "network:Local.rooms", "np.minimum(self.theta, self.weights - self.theta)", "self.weights - self.theta", MINIMUM),
+    Fault("network: a zero of S on the edge of its box", "network:Local.boxes", "point.model.mu - np.maximum", "point.model.mu - 0.0 * np.maximum", MINIMUM),
+    Fault("network: an empty column on the edge of its box", "network:Local.boxes", "up, down = concave.A[0]", "up, down = 0.0 * concave.A[0]", MINIMUM),
+    Fault("network: saddles are not told", "network:_judge", "if fall is not None", "if False", MINIMUM),
+    Fault("network: kinks do not hold", "network:Local.__init__", "self.active.normals[:, self.free] / self.root", "self.active.normals[:0, self.free] / self.root", MINIMUM),
+)  # fmt: skip
