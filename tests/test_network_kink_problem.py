@@ -20,7 +20,7 @@ def test_the_kink_problem_meets_its_conditions(solver: str) -> None:
         normals=rng.normal(size=(m, n)),
         values=np.r_[np.zeros(5), rng.normal(size=4)],
         weights=rng.uniform(0.5, 2.0, size=m),
-        x=np.r_[np.zeros(4), 1.0, -2.0],
+        x=np.r_[np.zeros(4), 9.0, -9.0],
         prices=np.r_[np.full(3, 0.7), 0.0, 0.3, 0.3],
     )
     found = KinkProblem(n, m).minimise(model, Backend(solver=solver))
@@ -34,6 +34,7 @@ def test_the_kink_problem_meets_its_conditions(solver: str) -> None:
     off = np.abs(moved) > 1e-6
     np.testing.assert_allclose(slope[off], -(model.prices * np.sign(moved))[off], atol=1e-6)
     assert (np.abs(slope) <= model.prices + 1e-6)[~off].all() and 0 < off.sum() < n
+    assert moved[4] > 1.0 and moved[5] < -1.0
     least = model.value(d)
     assert all(model.value(d + move) > least for move in 1e-2 * rng.normal(size=(200, n)))
     assert ((np.abs(u) < 1e-6) & (theta > 1e-3) & (theta < model.weights - 1e-3)).any()

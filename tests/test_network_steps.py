@@ -23,6 +23,7 @@ from amtl_cvx.network.steps import (
     cell_steps,
     program,
 )
+from amtl_cvx.network.steps.polish import Conditions, polished
 from amtl_cvx.solution import Status
 from amtl_cvx.solvers import Backend, Gpu, compiled, gpu_for
 from amtl_cvx.subproblems import Problems
@@ -77,7 +78,12 @@ def test_a_step_ends_where_its_definition_does_and_in_the_cell(loss: str, how: d
 
 @pytest.mark.parametrize(
     ("solver", "seed", "loss", "how"),
-    [("OSQP", 0, "squared", DEEP), ("SCS", 3, "squared", DEEP), ("SCS", 3, "logistic", ONE)],
+    [
+        ("OSQP", 0, "squared", DEEP),
+        ("SCS", 3, "squared", DEEP),
+        ("SCS", 3, "logistic", ONE),
+        ("SCS", 3, "squared", POSITIVE),
+    ],
 )
 @pytest.mark.parametrize("exact", [True, False], ids=["polished", "raw"])
 def test_two_solvers_agree(
@@ -94,6 +100,7 @@ def test_two_solvers_agree(
         assert (first.solved.solver, second.solved.solver) == ("CLARABEL", solver)
         for name, value in first.value.items():
             np.testing.assert_allclose(value, second.value[name], atol=1e-9 if exact else 1e-4)
+        assert point.model.signed or (point.at(**second.value).A >= -1e-5).all()
         point = point.at(**first.value) if exact else point  # units by a solver's noise from 0 are no kinks
 
 
@@ -108,6 +115,26 @@ def test_the_problems_are_dpp_and_compiled_once_for_a_size(monkeypatch: pytest.M
     assert all(each.is_dpp(quad_form_dpp="qp") for each in made)
     written = [Definition.compile(drawn(**DEEP).problem, name).problem for name in names_of(drawn(**DEEP))]
     assert all(each.is_dpp() for each in written) and KinkProblem(2, 1).problem.is_dpp(quad_form_dpp="qp")
+
+
+def test_a_polish_ends_at_the_minimum_or_leaves_the_answer() -> None:
+    rng = np.random.default_rng(2)
+    n, m, priced = 8, 5, 6
+    for draw in range(40):
+        signed, root = bool(draw % 2), rng.normal(size=(n + 3, n))
+        H, G = root.T @ root, rng.normal(size=(m, n))
+        x, y = rng.normal(size=n), np.r_[rng.uniform(0.1, 1.0, size=2), np.zeros(3)]
+        x = np.where(np.arange(n) < 3, 0.0, x if signed else np.abs(x))
+        p = np.r_[np.full(priced, 0.4), np.zeros(n - priced)]
+        slope = np.where(x != 0.0, np.sign(x), rng.uniform(-0.9, 0.9, size=n)) * p
+        g, c = H @ x - 0.5 * (G.T @ y - slope), (y == 0.0) - G @ x
+        problem = Conditions(H, g, p, G, c, priced, signed)
+        for noise in (1e-9, 1e-7):
+            np.testing.assert_allclose(polished(problem, x + noise * rng.normal(size=n)), x, atol=1e-11)
+        rough = 5.0 * rng.normal(size=n)
+        np.testing.assert_allclose(polished(problem, rough), x, atol=1e-9)
+        never = problem._replace(G=np.vstack([G, -G[:1]]), c=np.r_[c, -c[0] - 1.0])  # G x + c >= 1 and <= 0
+        np.testing.assert_array_equal(polished(never, rough), rough)
 
 
 def test_few_signs_are_asked_for_and_all_are_kept() -> None:

@@ -19,7 +19,7 @@ a C, and one class serves all blocks.
 A unit on its kink may take either side, but not any two any sides: the cells around a point are those of its
 directions. Taken is that of the block's steepest descent, units off where w = dJ/dz >= 0 and on where w < 0:
 with one kink, c u + w max(u, 0), J falls there if it falls at all. An empty column of A leaves all R_ij at 0;
-it takes the cell of the one entry whose first move gains most, if one gains (`vertex` has the test).
+it takes the cell of the one entry whose first move gains most, and stays 0 where none gains (`vertex`).
 """
 
 from __future__ import annotations
@@ -155,13 +155,13 @@ def _descent(point: NetworkPoint, block: str) -> Array:
 
 
 def _leaving(point: NetworkPoint, j: int) -> Mask:
-    """The signs of R_.j as an empty column j of A is left along the entry that gains most, if one does."""
+    """The signs of R_.j as an empty column j of A is left along the entry that gains most, or loses least."""
     rows, model = point.problem.rows, point.model
     pull = 2.0 * point.problem.gamma * rows.times * point.features[:, j]
     up, down = (pull @ np.maximum(sign * point.F, 0.0) - point.prices for sign in (1.0, -1.0))
     gains = np.stack([up, down if model.signed else np.full_like(down, -np.inf)])
     side, t = np.unravel_index(int(gains.argmax()), gains.shape)
-    found: Mask = ((1.0 - 2.0 * side) * point.F[:, t] > 0.0) & (gains[side, t] > 0.0)
+    found: Mask = (1.0 - 2.0 * side) * point.F[:, t] > 0.0
     return found
 
 
