@@ -50,3 +50,7 @@ def test_the_kink_problem_of_one_unknown_in_closed_form() -> None:
         KinkModel(np.eye(1), np.array([-3.0]), np.zeros((0, 1)), none[:0], none[:0], none, np.ones(1))
     )
     assert alone.d[0] == pytest.approx(2.0, abs=1e-8) and alone.theta.shape == (0,)
+    for x, d in ((-4.0, 3.3), (-3.0, 3.0), (0.5, 2.7)):  # below, at and above 0, where the price is .3
+        numbers = [np.eye(1), np.array([-3.0]), np.zeros((0, 1)), none[:0], none[:0]]
+        found = KinkProblem(1, 0).minimise(KinkModel(*numbers, np.array([x]), np.full(1, 0.3)))
+        assert found.d[0] == pytest.approx(d, abs=1e-8)
