@@ -82,7 +82,7 @@ NETWORK_FAULTS = (
     Fault("network: every residual passes", "network.certificate:_judged", "known.relative <= tol", "known.relative <= 1e9 * tol", VERDICT),
     Fault("network: concave kinks of the reconstruction pass", "network.residuals:_kinks", "vertex(point).jumps", "0.0 * vertex(point).jumps", ENTRIES),
     Fault("network: the point given is judged, not the snapped one", "network.certificate:certify", "_judged(found.point", "_judged(point", SNAP),
-    Fault("network: no distance is told", "network.snap:_told", "np.linalg.norm(new.vector - point.vector)", "0.0 * np.linalg.norm(new.vector - point.vector)", SNAP),
+    Fault("network: no distance is told", "network.snap:_told", "distance, distance / length", "0.0, distance / length", SNAP),
     Fault("network: the change of J is told the other way", "network.snap:_told", "new.objective - point.objective", "point.objective - new.objective", SNAP),
     Fault("network: far units are near", "network.snap:_near", "<= width * size", "<= 1e4 * width * size", SNAP),
     Fault("network: any candidate is better", "network.snap:snap", "(after := _merit(candidate)) < before", "(after := _merit(candidate)) or True", SNAP),

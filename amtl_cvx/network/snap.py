@@ -28,6 +28,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import scipy.linalg as sl
 
 from amtl_cvx.arrays import Array, Mask, frozen, is_number
 from amtl_cvx.errors import ModelError
@@ -106,7 +107,7 @@ def snap(point: NetworkPoint, *, kink_width: float = KINK_WIDTH, tol: float = 1e
 def _told(point: NetworkPoint, new: NetworkPoint) -> Snapped:
     if new is point:
         return Snapped(point, 0.0, 0.0, 0.0, 0, 0)
-    distance, length = float(np.linalg.norm(new.vector - point.vector)), float(np.linalg.norm(point.vector))
+    distance, length = (float(sl.norm(x)) for x in (new.vector - point.vector, point.vector))
     units = sum(
         int(np.count_nonzero(now & ~was & (V != 0.0).any(axis=0)))
         for now, was, V in zip(new.touching, point.touching, new.V, strict=True)

@@ -137,7 +137,8 @@ def network_points_are_snapped_onto_kinks_and_told_so() -> None:
         zeros = sound.vector == 0.0
         assert not there.point.vector[zeros].any() and found.snap_entries == zeros.sum()
         distance = float(np.linalg.norm(there.point.vector - point.vector))
-        assert 0.0 < distance < 1e-8 and found.snap_distance == distance
+        assert 0.0 < distance < 1e-8
+        close(found.snap_distance, distance, 1e-12)
         close(found.snap_relative, distance / np.linalg.norm(point.vector), 1e-12)
         J = [oracle.objective(exact(at.vector)) for at in (point, there.point)]
         close(found.snap_change, float(J[1] - J[0]), 1e-4)
