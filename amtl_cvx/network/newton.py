@@ -1,0 +1,263 @@
+r"""Kink Newton: joint steps in all blocks of a network, from a start to the last digits of a stationary point.
+
+A step is the least of a quadratic with kinks (`piecewise`) that has the exact Hessian, every convex kink that
+it meets, and a trust term after Levenberg and Marquardt, which rises after a refusal and falls after a success.
+It is taken where the exact J falls by a part of what the model foretells (Armijo), at half or a quarter of its
+length if need be; where that is rounding, where the residual falls with the masks that the multipliers give.
+
+Near a minimum most directions that matter are held: units stay on their kinks, zeros stay 0. With one hidden
+layer u is linear in V, and a whole step lands on its kinks to the last bit. With several it does not, J beside
+a kink is steep, and steps would be refused however good they are (Maratos): the second-order correction moves
+the end of a step onto the kinks that it holds, in the metric of H. Where several layers are on kinks of one
+row, the masks of a step that is refused are put in the place of those that it was made with.
+
+Scale, drop and escape (`pruning`) follow every step that lowers J beyond rounding.
+
+Sources: Fletcher, Practical methods of optimization, 1987, chapter 14 (composite functions and their
+second-order correction); Nocedal, Wright, Numerical optimization, 2006, chapters 3 and 10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from amtl_cvx.arrays import Array
+from amtl_cvx.network.piecewise import Move, Piecewise, entry_prices
+from amtl_cvx.network.point import NetworkPoint
+from amtl_cvx.network.pruning import escaped, tidied
+from amtl_cvx.network.units import flat, layered
+from amtl_cvx.refine.local import Trust
+
+Ended = Literal["converged", "stalled", "limit", "too large"]
+Observer = Callable[[NetworkPoint, str], None]
+
+LARGEST = 4000
+"""Entries of all blocks together beyond which there is no dense Hessian."""
+_FALL = 1e-12  # part of J from which on a fall is more than rounding
+_FORETOLD = 1e-10  # part of J below which what the model foretells is rounding, and the residual decides
+_ROUNDING = 1e-13
+_TRIALS = 25
+_SHY = 4  # trials at the level of rounding
+_LENGTHS = (1.0, 0.5, 0.25)
+_CORRECTIONS = 3
+_REMADE = 2  # times that the masks of a refused step are taken
+
+
+@dataclass
+class Progress:
+    """What the steps carry from one to the next beside the point."""
+
+    trust: Trust = field(default_factory=Trust)
+    fractions: Array | None = None
+    """theta / w of the units that the last step held, (U,), no number elsewhere."""
+
+    def held(self, point: NetworkPoint) -> Array:
+        """The fractions; none are known at first."""
+        found = self.fractions
+        return np.full(sum(u.size for u in point.U), np.nan) if found is None else found
+
+
+class Refined(NamedTuple):
+    """Where the steps ended, and why."""
+
+    point: NetworkPoint
+    steps: int
+    ended: Ended
+
+
+def refine(
+    start: NetworkPoint,
+    *,
+    tol: float = 1e-11,
+    max_steps: int = 1000,
+    observe: Observer | None = None,
+    progress: Progress | None = None,
+) -> Refined:
+    """Lower J from `start` until the residual is within `tol` and falls no further, or nothing improves.
+
+    Parameters
+    ----------
+    start : NetworkPoint
+    tol : float
+        For the relative residual. While a step still lowers it tenfold the next one is taken as well.
+    max_steps : int
+        Of steps that are taken.
+    observe : callable(NetworkPoint, "kink-newton"), optional
+        Called after every step. `KeyboardInterrupt` raised inside passes through.
+    progress : Progress, optional
+        Kept up to date for `observe`; with it as it was and the point as `start` the steps go on.
+
+    Returns
+    -------
+    Refined
+        J is not above that of `start` up to rounding. "stalled": no step lowers J; "limit": of steps;
+        "too large": no step was tried.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import NetworkModel, TaskSet
+    >>> from amtl_cvx.network import NetworkProblem
+    >>> from amtl_cvx.network.newton import refine
+    >>> tasks = TaskSet.from_arrays([np.ones((1, 1))], [[3.0]])
+    >>> model = NetworkModel(features=1, mu=1.0, decay=0.5)
+    >>> found = refine(NetworkProblem(tasks, model).at(W1=[[1.0]], S=[[2.0]], A=[[0.0]]))
+    >>> w = found.point.V[0][0, 0]  # balance: w^2 = s, so that (w^3 - 3)^2 + 1.5 w^2 has the slope 0 at
+    >>> found.ended, round(float(2.0 * w * (w**3 - 3.0)), 12)
+    ('converged', -1.0)
+    """
+    if start.problem.size > LARGEST:
+        return Refined(start, 0, "too large")
+    progress = Progress() if progress is None else progress
+    point, steps, reached = start, 0, np.inf
+    while found := newton_step(point, progress) or _anew(point, progress):
+        before, reached = reached, shortfall(found, progress.held(found))
+        if before <= tol and reached >= before:
+            break
+        if steps >= max_steps:
+            return Refined(point, steps, "converged" if before <= tol else "limit")
+        point, steps = found, steps + 1
+        if observe is not None:
+            observe(point, "kink-newton")
+        if reached <= tol and reached > 0.1 * before:
+            break
+    converged = shortfall(point, progress.held(point)) <= tol
+    return Refined(point, steps, "converged" if converged else "stalled")
+
+
+def _anew(point: NetworkPoint, progress: Progress) -> NetworkPoint | None:
+    """A step with the trust term as at first, or else without one and without what was held; None if none."""
+    for value in (Trust().value, 0.0):
+        progress.trust.value = value
+        if value == 0.0:
+            progress.fractions = None
+        if found := newton_step(point, progress):
+            return found
+    return None
+
+
+def newton_step(point: NetworkPoint, progress: Progress) -> NetworkPoint | None:
+    """The first trial point that lowers J (at rounding level: the residual); None if there is none."""
+    trust, shy, remade = progress.trust, 0, 0
+    model = Piecewise(point, progress.held(point))
+    if not len(model.entries):
+        return None
+    for _ in range(_TRIALS):
+        move = model.move(trust)
+        if move is None:
+            trust.raise_()
+            continue
+        fine = move.foretold <= _FORETOLD * abs(point.objective)
+        taken = _taken(model, move, fine=fine)
+        if taken is not None:
+            progress.fractions = taken.fractions
+            trust.adapt(taken.ratio)
+            return taken.point if fine else escaped(tidied(taken.point))
+        shy += fine
+        if shy > _SHY:
+            break
+        if remade < _REMADE and model.nested.any():
+            remade += 1
+            model = model.remade() if remade < _REMADE else model.guarded(trust)
+            continue
+        trust.raise_()
+    return None
+
+
+class _Taken(NamedTuple):
+    point: NetworkPoint
+    fractions: Array
+    ratio: float
+
+
+def _taken(model: Piecewise, move: Move, *, fine: bool) -> _Taken | None:
+    """The longest part of a step that does what it should; `fine` where J is noise."""
+    J = model.point.objective
+    for length in (1.0,) if fine else _LENGTHS:
+        trial = _moved(model, move, length)
+        whole = length == 1.0
+        if len(model.point.V) > 1 and len(move.units):
+            trial = _corrected(model, move, trial, whole=whole, fine=fine)
+        held = whole | flat(trial.touching).astype(bool)
+        fractions = np.where(held, move.fractions, np.nan)
+        fall = J - trial.objective
+        if not fine or fall > _FALL * abs(J):
+            if fall > 1e-3 * length * move.foretold:
+                ratio = fall / move.foretold if move.foretold > 0.0 else 1.0
+                return _Taken(trial, fractions, ratio if whole else 0.0)
+        elif fall >= -_ROUNDING * abs(J):
+            here = shortfall(model.point, model.fractions)
+            if shortfall(trial, fractions) < 0.999 * here:
+                return _Taken(trial, fractions, 1.0)
+    return None
+
+
+def _moved(model: Piecewise, move: Move, length: float) -> NetworkPoint:
+    """The point at a part of a step; entries that end at 0 are 0."""
+    x = model.x + length * move.direction
+    if length == 1.0:
+        x[move.zeros] = 0.0
+    x[model.one_sided] = np.maximum(x[model.one_sided], 0.0)
+    return model.point.problem.from_vector(x)
+
+
+def _corrected(
+    model: Piecewise, move: Move, trial: NetworkPoint, *, whole: bool, fine: bool
+) -> NetworkPoint:
+    """The end of a step moved onto the kinks that it holds, while that does not raise J.
+
+    Part of a step ends on those that it began on.
+    """
+    onto = whole | flat(model.point.touching)[move.units].astype(bool)
+    for _ in range(_CORRECTIONS):
+        if flat(trial.touching)[move.units[onto]].all():
+            break
+        try:
+            x = trial.vector + model.corrected(move, trial, onto)
+        except np.linalg.LinAlgError:
+            break
+        x[move.zeros] = np.where(whole, 0.0, x[move.zeros])
+        x[model.one_sided] = np.maximum(x[model.one_sided], 0.0)
+        new = trial.problem.from_vector(x)
+        if not fine and new.objective > trial.objective + 1e-3 * move.foretold:
+            break
+        trial = new
+    return trial
+
+
+def shortfall(point: NetworkPoint, fractions: Array) -> float:
+    """How far a point is from first order with these masks: the worst entry over the size of its terms."""
+    masks = np.where(np.isnan(fractions), flat(point.on), fractions)
+    gradient = point.gradient(layered(masks, point.U))
+    price, x, g = entry_prices(point), point.vector, gradient.vector
+    excess = np.maximum(np.abs(g) - price, 0.0)
+    if not point.model.signed:
+        start = point.problem.layout.A.start
+        at = slice(start, start + point.A.size)
+        excess[at] = np.maximum(-g[at] - price[at], 0.0)
+    off = np.where((x == 0.0) & (price > 0.0), excess, np.abs(g + price * np.sign(x)))
+    size = price + _sizes(point)
+    parts: Array = np.divide(off, size, out=np.zeros_like(off), where=off > 0.0)
+    return float(parts.max(initial=0.0))
+
+
+def _sizes(point: NetworkPoint) -> Array:
+    """What the gradient in the layers and in the biases of feedback is summed from, (n,); 0 elsewhere."""
+    model, problem = point.model, point.problem
+    E = 2.0 * problem.gamma * np.linalg.norm(problem.rows.times[:, None] * point.E, axis=0)
+    given = 1.0 + model.alpha * np.abs(point.A).sum(axis=1)
+    F = given * np.linalg.norm(point.loss_slopes, axis=0) + np.abs(point.A) @ E
+    w, layers = np.abs(point.S) @ F + E, []
+    for number in reversed(range(len(point.V))):
+        V, entering = np.abs(point.V[number]), np.linalg.norm(point.below[number], axis=0)
+        layers.append(np.outer(entering, w) + 2.0 * model.decay * V)
+        if number:
+            w = V[: point.U[number - 1].shape[1]] @ w
+    A = np.zeros_like(point.A_plus)
+    A[point.tasks.T :] = np.sqrt(len(point.F)) * E + 2.0 * model.decay * np.abs(point.A_plus[point.tasks.T :])
+    found: Array = problem.layout.joined(*layers[::-1], np.zeros_like(point.S), A)
+    return found

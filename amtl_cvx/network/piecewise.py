@@ -1,0 +1,354 @@
+r"""J around a point as a quadratic with kinks, and where that is least: the step of kink Newton.
+
+    model(d) = g'd + d'H d / 2 + sum over units [max(v, 0) - M v] w + sum over entries [|x_e + d_e| - s_e d_e] price_e
+
+g and H are the gradient and the Hessian with the masks M of all units and the sides s of all entries of S and
+A; v = u + (normal)'d. A unit with w >= 0 whose v changes its side is kept as the convex kink that it is, one
+with w < 0 stays on its side to first order, which is no less than what it is. A unit that is held on its kink
+has for M the fraction theta / w of its last multiplier: g is then 0 at a first-order point, H the Hessian of
+the Lagrangian, and the normals of units above go through it. Its bounds are -M w and (1 - M) w.
+
+Units and entries that no step crosses do not count: the QP (`kink_qp`) begins with those on their kinks and the
+entries that want to leave 0, and what its answer crosses is added until it crosses nothing new.
+
+H need not be positive definite but along the kinks that are held. Multiples of the squares of their normals
+change nothing there, and are tried first; what is still negative is shifted (`refine.local.Trust`). All
+entries are counted in the unit in which their own curvature is 1.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from amtl_cvx.arrays import Array, Indices, Mask
+from amtl_cvx.arrays.cholesky import factored
+from amtl_cvx.network.backward import Gradient
+from amtl_cvx.network.hessian import feedback_signs, hessian
+from amtl_cvx.network.kink_qp import KinkQP, Minimum
+from amtl_cvx.network.point import NetworkPoint
+from amtl_cvx.network.units import flat, layered, unit_normals, unit_slopes
+from amtl_cvx.refine.local import Trust, shifted
+
+_ROUNDS = 12  # of kinks that are added
+_MOST = 1500  # kinks that one round adds: those that weigh the most
+_FLAT = 1e-6  # part of the largest curvature that every entry counts with
+_AGAIN = 3
+_STIFF = 1e4  # of the largest slope: what no multiplier of a kink that is kept reaches
+_LEAST_SHIFT = 1e-13
+_SQUARES = (0.0, 1.0, 10.0, 100.0, 1e3, 1e4)
+"""Multiples of the squares of the normals that are held."""
+
+
+class Move(NamedTuple):
+    """A step, and the kinks that it ends on."""
+
+    direction: Array
+    """d, (n,)"""
+    foretold: float
+    """By how much the model falls."""
+    zeros: Indices
+    """Entries that are 0 at its end."""
+    units: Indices
+    """Units that are on their kinks at its end."""
+    fractions: Array
+    """theta / w of these, (U,); no number elsewhere."""
+
+
+class Piecewise:
+    """The model of the essay at a point.
+
+    Parameters
+    ----------
+    point : NetworkPoint
+    fractions : (U,) array
+        theta / w of the units that are held, no number elsewhere.
+    H : (n, n) array, optional
+        The Hessian, where it is known.
+    """
+
+    def __init__(
+        self, point: NetworkPoint, fractions: Array, H: Array | None = None, kept: Mask | None = None
+    ) -> None:
+        self.point, self.fractions = point, fractions.copy()
+        self.kept = np.zeros(len(fractions), dtype=bool) if kept is None else kept
+        self.masks, self.gradient = self._masked()
+        concave = ~np.isnan(self.fractions) & (flat(self.gradient.kinks) <= 0.0) & ~self.kept
+        if concave.any():  # nothing holds it: up is where J falls
+            self.fractions[concave] = np.nan
+            self.masks, self.gradient = self._masked(concave)
+        self.weights = flat(self.gradient.kinks)
+        self.x, self.price, self.free = point.vector, entry_prices(point), _alive(point)
+        self.g = self.gradient.vector
+        self.base = self.g + self.price * np.sign(self.x)
+        self.zero = (self.x == 0.0) & self.bounded
+        if H is not None:
+            self.__dict__["H"] = H
+        self._work(self.free & ~(self.zero & self._at_rest(self.g)))
+        held = (flat(point.touching) | ~np.isnan(self.fractions)) & ((self.weights > 0.0) | self.kept)
+        self.units = np.flatnonzero(held & self._lively())
+        self.normals = unit_normals(point, self.units, self.masks)
+
+    def _masked(self, on: Mask | None = None) -> tuple[tuple[Array, ...], Gradient]:
+        """The masks and the gradient with them."""
+        masks = np.where(np.isnan(self.fractions), flat(self.point.on), self.fractions)
+        if on is not None:
+            masks[on] = 1.0
+        found = layered(masks, self.point.U)
+        return found, self.point.gradient(found)
+
+    @cached_property
+    def H(self) -> Array:
+        """The Hessian with the masks, (n, n)."""
+        A = self.gradient.A[: self.point.tasks.T]
+        sides = np.where(self.point.A != 0.0, np.sign(self.point.A), -np.sign(A))
+        return hessian(
+            self.point, masks=self.masks, signs=sides if self.point.model.signed else feedback_signs(self.point)
+        )
+
+    @cached_property
+    def bounded(self) -> Mask:
+        """Which entries have a kink, or a bound, at 0."""
+        point, layout = self.point, self.point.problem.layout
+        found = self.price > 0.0
+        if not point.model.signed:
+            found = found | feedback_entries(point)
+        found[: layout.S.start] = False
+        return found
+
+    @cached_property
+    def one_sided(self) -> Mask:
+        """Which entries must not be negative."""
+        signed = self.point.model.signed
+        return np.zeros(len(self.x), dtype=bool) if signed else feedback_entries(self.point)
+
+    def _at_rest(self, slope: Array) -> Mask:
+        """Which zeros stay where they are at this slope."""
+        slack = 1e-12 * self.price
+        found: Mask = (slope >= -self.price - slack) & (self.one_sided | (slope <= self.price + slack))
+        return found
+
+    def _lively(self) -> Mask:
+        """Units with some weight in."""
+        point = self.point
+        columns = [np.broadcast_to(V.any(axis=0), u.shape) for V, u in zip(point.V, point.U, strict=True)]
+        return flat(columns).astype(bool)
+
+    def _work(self, which: Mask) -> None:
+        """Take these entries to move, the others to stand still."""
+        self.entries = np.flatnonzero(which)
+        self.leaving = np.flatnonzero(which & self.zero)
+        self._convex: Array | None = None
+
+    # the quadratic
+
+    def convex(self, trust: Trust) -> tuple[Array, Array]:
+        """H of the entries that move, made positive semidefinite, and the unit of each of them."""
+        if self._convex is None:
+            H = self.H[np.ix_(self.entries, self.entries)]
+            diagonal = np.abs(np.diag(H))
+            self._unit = 1.0 / np.sqrt(np.maximum(diagonal, _FLAT * float(diagonal.max(initial=1e-300))))
+            H = H * np.outer(self._unit, self._unit)
+            held = ~np.isnan(self.fractions[self.units])
+            normals = self.normals[held][:, self.entries] * self._unit
+            lengths = np.linalg.norm(normals, axis=1, keepdims=True)
+            normals = normals / np.where(lengths > 0.0, lengths, 1.0)
+            squares, zeros = normals.T @ normals, np.flatnonzero(self.zero[self.entries])
+            squares[zeros, zeros] += 1.0
+            for many in _SQUARES if squares.any() else _SQUARES[:1]:
+                if _definite(H + many * squares):
+                    self._convex = H + many * squares
+                    break
+            else:
+                self._convex = trust.convex(H + _SQUARES[2] * squares)
+        return self._convex, self._unit
+
+    # the step
+
+    def move(self, trust: Trust) -> Move | None:
+        """Where the model with the trust term is least; None where there is no factor of it."""
+        for _ in range(_ROUNDS):
+            convex, unit = self.convex(trust)
+            try:
+                qp = KinkQP(shifted(convex, max(trust.value, _LEAST_SHIFT)), self.base[self.entries] * unit)
+                self._ids = np.empty(0, dtype=int)
+                self._add(qp, self.leaving + len(self.fractions))
+                self._add(qp, self.units)
+                found, d = self._settled(qp)
+            except np.linalg.LinAlgError:
+                return None
+            wanted = self._entering(d)
+            if not wanted.any():
+                break
+            moving = np.zeros(len(self.x), dtype=bool)
+            moving[self.entries] = True
+            self._work(moving | wanted)
+        self._qp = qp
+        return self._told(found, d, convex)
+
+    def _settled(self, qp: KinkQP) -> tuple[Minimum, Array]:
+        """The least of the model when all that it crosses is there, and the direction to it."""
+        d = np.zeros(len(self.x))
+        for _ in range(_ROUNDS):
+            found = qp.minimum()
+            d[self.entries] = found.step * self._unit
+            new = self._crossed(d)
+            if not len(new):
+                break
+            self._add(qp, new)
+        return found, d
+
+    def _crossed(self, d: Array) -> Indices:
+        """Kinks that a step crosses and that are not there, by their numbers; entries follow the units."""
+        point = self.point
+        u, move = flat(point.U), flat(unit_slopes(point, d, self.masks))
+        off = (u > 0.0) != (u + move > 0.0)
+        off &= (self.weights > 0.0) & ~flat(point.touching).astype(bool) & np.isnan(self.fractions)
+        entries = self.bounded & (self.x * (self.x + d) < 0.0)
+        every = np.concatenate([off, entries])
+        every[self._ids] = False
+        new = np.flatnonzero(every)
+        if len(new) > _MOST:
+            weight = np.concatenate([self.weights * np.abs(u + move), np.full(len(self.x), np.inf)])[new]
+            new = np.sort(new[np.argsort(-weight, kind="stable")[:_MOST]])
+        return new
+
+    def _add(self, qp: KinkQP, kinks: Indices) -> None:
+        """Put kinks into the problem, by their numbers."""
+        U = len(self.fractions)
+        units, entries = kinks[kinks < U], kinks[kinks >= U] - U
+        if len(units):
+            point = self.point
+            known = len(units) == len(self.units) and np.array_equal(units, self.units)
+            normals = self.normals if known else unit_normals(point, units, self.masks)
+            masks, w = flat(self.masks)[units], self.weights[units]
+            u = np.where(flat(point.touching)[units], 0.0, flat(point.U)[units])
+            stiff = np.where(self.kept[units], _STIFF * float(np.abs(self.weights).max()), 0.0)
+            lower, upper = np.minimum(-masks * w, -stiff), np.maximum((1.0 - masks) * w, stiff)
+            qp.add(normals[:, self.entries] * self._unit, u, lower, upper)
+        if len(entries):
+            at = np.searchsorted(self.entries, entries)
+            normals = np.zeros((len(entries), len(self.entries)))
+            normals[np.arange(len(entries)), at] = self._unit[at]
+            side, price = np.sign(self.x[entries]), self.price[entries]
+            stiff = -_STIFF * float(np.abs(self.base).max() + price.max())
+            lower = np.where(self.one_sided[entries], stiff, -price * (1.0 + side))
+            qp.add(normals, self.x[entries], lower, price * (1.0 - side))
+        self._ids = np.concatenate([self._ids, units, entries + U])
+
+    def _entering(self, d: Array) -> Mask:
+        """Zeros that stand still and want to move after the step."""
+        slope = self.g + self.H[:, self.entries] @ d[self.entries]
+        still = self.free & self.zero
+        still[self.entries] = False
+        return still & ~self._at_rest(slope)
+
+    def _told(self, found: Minimum, d: Array, convex: Array) -> Move:
+        U, ids = len(self.fractions), self._ids[found.held]
+        self._held = found.held
+        theta = found.multipliers[found.held]
+        units, fractions = ids[ids < U], np.full(U, np.nan)
+        every = self._shares(found.multipliers)
+        fractions[units] = np.clip(every[units], 0.0, 1.0)
+        fall = -float(self.base[self.entries] @ d[self.entries] + 0.5 * found.step @ convex @ found.step)
+        self._last = every
+        return Move(d, fall - self._qp.rise(found.values), ids[ids >= U] - U, units, fractions)
+
+    def _shares(self, theta: Array) -> Array:
+        """theta / w of all units that are in the problem, (U,), no number elsewhere."""
+        at, found = self._ids < len(self.fractions), np.full(len(self.fractions), np.nan)
+        units = self._ids[at]
+        w = np.where(self.weights[units] == 0.0, 1.0, self.weights[units])
+        found[units] = flat(self.masks)[units] + theta[at] / w
+        return found
+
+    @property
+    def nested(self) -> Mask:
+        """Units that are on their kinks on a row on which others of another layer are too, (U,)."""
+        on = [at & V.any(axis=0) for at, V in zip(self.point.touching, self.point.V, strict=True)]
+        many = np.sum([layer.any(axis=1) for layer in on], axis=0) > 1
+        return flat([layer & many[:, None] for layer in on]).astype(bool)
+
+    def remade(self) -> Piecewise:
+        """The model with the masks that the last step gives the units that are on their kinks here."""
+        on = (flat(self.point.touching).astype(bool) | ~np.isnan(self.fractions)) & ~np.isnan(self._last)
+        return Piecewise(self.point, np.where(on, np.clip(self._last, 0.0, 1.0), self.fractions), self.H)
+
+    def guarded(self, trust: Trust) -> Piecewise:
+        """The model in which all but one of the kinks of a row are kept where several layers are on theirs.
+
+        The one that may go is that whose multiplier is farthest out of its bounds when all are kept.
+        """
+        whole, nested = self, self.nested
+        for _ in range(_AGAIN):  # masks of kinks that are kept are any numbers, and w is that with them
+            whole = Piecewise(self.point, whole.fractions, self.H, nested)
+            if whole.move(trust) is None:
+                return self
+            whole.fractions = np.where(nested, whole._last, whole.fractions)
+        share = np.where(nested, whole.fractions, np.nan)
+        beyond = np.maximum(np.maximum(share - 1.0, -share), 0.0) * np.abs(whole.weights)
+        beyond = np.where(whole.weights > 0.0, beyond, 0.0)
+        parts = layered(np.nan_to_num(beyond), self.point.U)
+        worst = np.max([part.max(axis=1) for part in parts], axis=0)
+        free = flat([(part > 0.0) & (part == worst[:, None]) for part in parts]).astype(bool)
+        fractions = np.where(free, np.clip(share, 0.0, 1.0), whole.fractions)
+        return Piecewise(self.point, fractions, self.H, nested & ~free)
+
+    def corrected(self, move: Move, point: NetworkPoint, onto: Mask) -> Array:
+        """What brings those units of a move onto their kinks from a point at its end, to first order, (n,)."""
+        held = np.flatnonzero(self._held)
+        units = self._ids[held] < len(self.fractions)
+        off = np.zeros(len(held))
+        off[units] = flat(point.U)[move.units]
+        chosen = np.ones(len(held), dtype=bool)
+        chosen[units] = onto
+        which = np.zeros(len(self._ids), dtype=bool)
+        which[held[chosen]] = True
+        d = np.zeros(len(self.x))
+        d[self.entries] = self._qp.correction(which, off[chosen]) * self._unit
+        return d
+
+
+def entry_prices(point: NetworkPoint) -> Array:
+    """What |x_e| costs, (n,): mu in S, p_t in row t of A, 0 elsewhere."""
+    layout, T = point.problem.layout, point.tasks.T
+    found = np.zeros(point.problem.size)
+    found[layout.S] = point.model.mu
+    A = np.zeros_like(point.A_plus)
+    A[:T] = point.prices[:, None]
+    found[layout.A] = A.ravel()
+    return found
+
+
+def feedback_entries(point: NetworkPoint) -> Mask:
+    """Which entries are those of A, without its bias, (n,)."""
+    found = np.zeros(point.problem.size, dtype=bool)
+    start = point.problem.layout.A.start
+    found[start : start + point.A.size] = True
+    return found
+
+
+def _alive(point: NetworkPoint) -> Mask:
+    """Which entries can move: those of dead units stay 0, and A where nothing is rebuilt."""
+    parts = [np.ones(shape, dtype=bool) for shape in point.problem.layout.shapes]
+    for number, V in enumerate(point.V):
+        dead = ~V.any(axis=0)
+        parts[number][:, dead] = False
+        parts[number + 1][: V.shape[1]][dead] = False
+        if number == len(point.V) - 1:
+            parts[-1][:, dead] = False
+    if point.problem.gamma == 0.0:
+        parts[-1][:] = False
+    found: Mask = point.problem.layout.joined(*parts)
+    return found
+
+
+def _definite(H: Array) -> bool:
+    try:
+        factored(shifted(H, 1e-10))
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
