@@ -12,8 +12,8 @@ V_l[:, j], and its weights out, row j of W_(l+1): times d and over d, decay alon
     ||V_l[:, j]|| = ||W_(l+1)[j, :]||
 
 A unit without weights in, or without weights out, is dead: both are 0, as they are from then on. No unit
-changes its side of its kink. Both lines follow from the first-order conditions, and so hold at every certified
-point.
+changes its side of its kink. Both lines follow from the first-order conditions, and so hold at every
+certified point.
 """
 
 from __future__ import annotations

@@ -4,18 +4,18 @@ r"""A convex quadratic with kinks, by its dual: a box problem with two-sided bou
 
 with H positive definite and lower <= 0 <= upper. A kink w max(v, 0) has the bounds 0 and w, a price |v| has
 -price and price, and a piece of it that the gradient already holds is taken off both. Its multiplier theta_m
-is in [lower_m, upper_m]: at the upper end where v_m > 0, at the lower one where v_m < 0, anything between where
-v_m = 0, the kink being held. With H = L L' and P = L^-1 N' the step is d = -H^-1 (g + N'theta), and theta is
+is in [lower_m, upper_m]: at the upper end where v_m > 0, at the lower one where v_m < 0, anything between
+where v_m = 0, the kink being held. With H = L L' and P = L^-1 N' the step is d = -H^-1 (g + N'theta), with
 
-    argmin over lower <= theta <= upper of   theta'P'P theta / 2 + theta'(P'L^-1 g - offsets)
+    theta = argmin over lower <= theta <= upper of   theta'P'P theta / 2 + theta'(P'L^-1 g - offsets)
 
-whose slopes are -v. Kinks are added as they turn out to matter: a step that crosses one that is not there asks
-for it, and what has been factored stays.
+whose slopes are -v. Kinks are added as they turn out to matter: a step that crosses one that is not there
+asks for it, and what has been factored stays.
 
 A primal-dual active set guesses from the last multipliers which kinks are held, and is done in a few guesses
 where that is nearly known. Where many kinks are crossed P'P is singular and guesses run in a circle; then one
 kink after the other is held: from a point that holds some, to the least of the quadratic that goes on holding
-them, up to where the whole is least on that line. That end lies on a new kink, which is held from there on, or
+them, up to where the whole is least on that line. It ends on a new kink, which is held from there on, or
 between kinks. Where nothing moves the kinks with multipliers beyond their bounds are let go. The normals of
 held kinks stay independent, for a line along which they are held meets no kink that depends on them.
 
@@ -244,7 +244,7 @@ class _Lines(NamedTuple):
     def _search(
         self, z: Array, move: Array, theta: Array, v: Array, slopes: Array, up: Mask
     ) -> tuple[float, Mask, int]:
-        """The length at which a line is lowest, the kinks that it crosses before, the one it ends on or -1."""
+        """How far a line is lowest, the kinks that it crosses before, and the one it ends on or -1."""
         bend = max(float(move @ move), 1e-300)
         slope = float((self.pull + z) @ move + theta @ slopes)
         off = np.flatnonzero(np.where(up, slopes < 0.0, slopes > 0.0))

@@ -1,10 +1,10 @@
 r"""L-BFGS-B on the exact J: the start of kink Newton, which it brings near to a valley.
 
 Entries of S and A are split in two parts that must not be negative, x = p - q, and |x| is p + q: J is then as
-smooth as its kinks let it be, and at the end p or q is 0. The weight of a loss is c_t (1 + alpha sum_j (p + q)_tj),
-so that as long as both parts are positive J is a little higher, never lower. Kinks are taken as they come (a
-unit on its kink counts as off), for which there is no theory: the iterates come to rest on kinks without being
-stationary, and go on in `newton`.
+smooth as its kinks let it be, and at the end p or q is 0. The weight of a loss is
+c_t (1 + alpha sum_j (p + q)_tj), so that where both parts are positive J is a little higher, never lower.
+Kinks of units are taken as they come (a unit on its kink counts as off), for which there is no theory: the
+iterates come to rest without being stationary, and `newton` goes on from there.
 
 Source: Byrd, Lu, Nocedal, Zhu, A limited memory algorithm for bound constrained optimization, 1995.
 """
@@ -26,6 +26,7 @@ def lbfgs(start: NetworkPoint, *, iterations: int) -> NetworkPoint:
     Parameters
     ----------
     start : NetworkPoint
+        Any.
     iterations : int
         Of L-BFGS-B; it may need more evaluations of J.
 
@@ -49,7 +50,13 @@ def lbfgs(start: NetworkPoint, *, iterations: int) -> NetworkPoint:
         jac=True,
         method="L-BFGS-B",
         bounds=split.bounds(),
-        options={"maxiter": iterations, "maxfun": 4 * iterations, "maxcor": _MEMORY, "ftol": 0.0, "gtol": 0.0},
+        options={
+            "maxiter": iterations,
+            "maxfun": 4 * iterations,
+            "maxcor": _MEMORY,
+            "ftol": 0.0,
+            "gtol": 0.0,
+        },
     )
     end = split.point(found.x)
     return end if end.objective < start.objective else start

@@ -1,15 +1,20 @@
-r"""Kink Newton: joint steps in all blocks of a network, from a start to the last digits of a stationary point.
+r"""Kink Newton: joint steps in all blocks of a network, from a start to the last digits.
 
 A step is the least of a quadratic with kinks (`piecewise`) that has the exact Hessian, every convex kink that
-it meets, and a trust term after Levenberg and Marquardt, which rises after a refusal and falls after a success.
-It is taken where the exact J falls by a part of what the model foretells (Armijo), at half or a quarter of its
-length if need be; where that is rounding, where the residual falls with the masks that the multipliers give.
+it meets, and a trust term after Levenberg and Marquardt, which rises after a refusal and falls after a
+success. It is taken where the exact J falls by a part of what the model foretells (Armijo), at half or a
+quarter of its length if need be; where that is rounding, where the residual falls with the masks that the
+multipliers give.
 
 Near a minimum most directions that matter are held: units stay on their kinks, zeros stay 0. With one hidden
-layer u is linear in V, and a whole step lands on its kinks to the last bit. With several it does not, J beside
-a kink is steep, and steps would be refused however good they are (Maratos): the second-order correction moves
-the end of a step onto the kinks that it holds, in the metric of H. Where several layers are on kinks of one
-row, the masks of a step that is refused are put in the place of those that it was made with.
+layer u is linear in V, and a whole step lands on its kinks to the last bit. With several it does not, J
+beside a kink is steep, and steps would be refused however good they are (Maratos): the second-order
+correction moves the end of a step onto the kinks that it holds, in the metric of H.
+
+Where units of several layers are on their kinks on one row, what the upper ones do depends on what the lower
+ones do, and a step that lets go of several of them may be none of descent. After a refusal the masks of that
+step are put in the place of those that it was made with, after the next one all kinks of such a row but one
+are kept (`Piecewise.guarded`): along that J does fall, or the point is stationary.
 
 Scale, drop and escape (`pruning`) follow every step that lowers J beyond rounding.
 
@@ -26,7 +31,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.network.piecewise import Move, Piecewise, entry_prices
+from amtl_cvx.network.entries import entry_prices
+from amtl_cvx.network.piecewise import Move, Piecewise
 from amtl_cvx.network.point import NetworkPoint
 from amtl_cvx.network.pruning import escaped, tidied
 from amtl_cvx.network.units import flat, layered
@@ -82,6 +88,7 @@ def refine(
     Parameters
     ----------
     start : NetworkPoint
+        Any.
     tol : float
         For the relative residual. While a step still lowers it tenfold the next one is taken as well.
     max_steps : int
@@ -205,9 +212,7 @@ def _moved(model: Piecewise, move: Move, length: float) -> NetworkPoint:
     return model.point.problem.from_vector(x)
 
 
-def _corrected(
-    model: Piecewise, move: Move, trial: NetworkPoint, *, whole: bool, fine: bool
-) -> NetworkPoint:
+def _corrected(model: Piecewise, move: Move, trial: NetworkPoint, *, whole: bool, fine: bool) -> NetworkPoint:
     """The end of a step moved onto the kinks that it holds, while that does not raise J.
 
     Part of a step ends on those that it began on.

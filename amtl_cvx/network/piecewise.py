@@ -1,6 +1,7 @@
 r"""J around a point as a quadratic with kinks, and where that is least: the step of kink Newton.
 
-    model(d) = g'd + d'H d / 2 + sum over units [max(v, 0) - M v] w + sum over entries [|x_e + d_e| - s_e d_e] price_e
+    model(d) = g'd + d'H d / 2   + sum over units of w [max(v, 0) - M v]
+                                 + sum over entries of price_e [|x_e + d_e| - s_e d_e]
 
 g and H are the gradient and the Hessian with the masks M of all units and the sides s of all entries of S and
 A; v = u + (normal)'d. A unit with w >= 0 whose v changes its side is kept as the convex kink that it is, one
@@ -8,8 +9,8 @@ with w < 0 stays on its side to first order, which is no less than what it is. A
 has for M the fraction theta / w of its last multiplier: g is then 0 at a first-order point, H the Hessian of
 the Lagrangian, and the normals of units above go through it. Its bounds are -M w and (1 - M) w.
 
-Units and entries that no step crosses do not count: the QP (`kink_qp`) begins with those on their kinks and the
-entries that want to leave 0, and what its answer crosses is added until it crosses nothing new.
+Units and entries that no step crosses do not count: the QP (`kink_qp`) begins with those on their kinks and
+the entries that want to leave 0, and what its answer crosses is added until it crosses nothing new.
 
 H need not be positive definite but along the kinks that are held. Multiples of the squares of their normals
 change nothing there, and are tried first; what is still negative is shifted (`refine.local.Trust`). All
@@ -26,7 +27,8 @@ import numpy as np
 from amtl_cvx.arrays import Array, Indices, Mask
 from amtl_cvx.arrays.cholesky import factored
 from amtl_cvx.network.backward import Gradient
-from amtl_cvx.network.hessian import feedback_signs, hessian
+from amtl_cvx.network.entries import entry_prices, feedback_entries, movable
+from amtl_cvx.network.hessian import hessian
 from amtl_cvx.network.kink_qp import KinkQP, Minimum
 from amtl_cvx.network.point import NetworkPoint
 from amtl_cvx.network.units import flat, layered, unit_normals, unit_slopes
@@ -80,7 +82,7 @@ class Piecewise:
             self.fractions[concave] = np.nan
             self.masks, self.gradient = self._masked(concave)
         self.weights = flat(self.gradient.kinks)
-        self.x, self.price, self.free = point.vector, entry_prices(point), _alive(point)
+        self.x, self.price, self.free = point.vector, entry_prices(point), movable(point)
         self.g = self.gradient.vector
         self.base = self.g + self.price * np.sign(self.x)
         self.zero = (self.x == 0.0) & self.bounded
@@ -105,7 +107,9 @@ class Piecewise:
         A = self.gradient.A[: self.point.tasks.T]
         sides = np.where(self.point.A != 0.0, np.sign(self.point.A), -np.sign(A))
         return hessian(
-            self.point, masks=self.masks, signs=sides if self.point.model.signed else feedback_signs(self.point)
+            self.point,
+            masks=self.masks,
+            signs=sides if self.point.model.signed else feedback_signs(self.point),
         )
 
     @cached_property
@@ -243,12 +247,12 @@ class Piecewise:
         slope = self.g + self.H[:, self.entries] @ d[self.entries]
         still = self.free & self.zero
         still[self.entries] = False
-        return still & ~self._at_rest(slope)
+        found: Mask = still & ~self._at_rest(slope)
+        return found
 
     def _told(self, found: Minimum, d: Array, convex: Array) -> Move:
         U, ids = len(self.fractions), self._ids[found.held]
         self._held = found.held
-        theta = found.multipliers[found.held]
         units, fractions = ids[ids < U], np.full(U, np.nan)
         every = self._shares(found.multipliers)
         fractions[units] = np.clip(every[units], 0.0, 1.0)
@@ -297,7 +301,7 @@ class Piecewise:
         return Piecewise(self.point, fractions, self.H, nested & ~free)
 
     def corrected(self, move: Move, point: NetworkPoint, onto: Mask) -> Array:
-        """What brings those units of a move onto their kinks from a point at its end, to first order, (n,)."""
+        """What brings those units of a move onto their kinks from its end, to first order, (n,)."""
         held = np.flatnonzero(self._held)
         units = self._ids[held] < len(self.fractions)
         off = np.zeros(len(held))
@@ -311,44 +315,9 @@ class Piecewise:
         return d
 
 
-def entry_prices(point: NetworkPoint) -> Array:
-    """What |x_e| costs, (n,): mu in S, p_t in row t of A, 0 elsewhere."""
-    layout, T = point.problem.layout, point.tasks.T
-    found = np.zeros(point.problem.size)
-    found[layout.S] = point.model.mu
-    A = np.zeros_like(point.A_plus)
-    A[:T] = point.prices[:, None]
-    found[layout.A] = A.ravel()
-    return found
-
-
-def feedback_entries(point: NetworkPoint) -> Mask:
-    """Which entries are those of A, without its bias, (n,)."""
-    found = np.zeros(point.problem.size, dtype=bool)
-    start = point.problem.layout.A.start
-    found[start : start + point.A.size] = True
-    return found
-
-
-def _alive(point: NetworkPoint) -> Mask:
-    """Which entries can move: those of dead units stay 0, and A where nothing is rebuilt."""
-    parts = [np.ones(shape, dtype=bool) for shape in point.problem.layout.shapes]
-    for number, V in enumerate(point.V):
-        dead = ~V.any(axis=0)
-        parts[number][:, dead] = False
-        parts[number + 1][: V.shape[1]][dead] = False
-        if number == len(point.V) - 1:
-            parts[-1][:, dead] = False
-    if point.problem.gamma == 0.0:
-        parts[-1][:] = False
-    found: Mask = point.problem.layout.joined(*parts)
-    return found
-
-
 def _definite(H: Array) -> bool:
     try:
         factored(shifted(H, 1e-10))
     except np.linalg.LinAlgError:
         return False
     return True
-

@@ -1,4 +1,4 @@
-r"""Moves that no small step finds: units that are of no use go, feedback that costs less than it brings comes.
+r"""Moves that no small step finds: units of no use go, feedback that brings more than it costs comes.
 
 Drop. A feature (V_j, S_j., A_.j) or a unit of a lower layer (its weights in and out) is put to 0 where J is
 lower without it. 0 being a first-order point of every unit, no step does it by itself.
@@ -9,7 +9,8 @@ rows with R_ij = 0. Where that is more than p_t, J falls by the step
 
     A_tj = +-(pull - p_t) / (2 gamma sum_i times_i max(+-F_it, 0)^2)
 
-the best one of the task, exactly where column j is empty. Columns do not meet in J while the rest stands still.
+the best one of the task, exactly where column j is empty. Columns do not meet in J while the rest stands
+still.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def _without(point: NetworkPoint, layer: int, unit: int) -> NetworkPoint | None:
 
 
 def escaped(point: NetworkPoint) -> NetworkPoint:
-    """With the feedback that lowers J by its first-order gain, a task a column; the point itself if none does."""
+    """With the feedback that lowers J by the essay's step, a task a column; the point itself if none does."""
     problem, T = point.problem, point.tasks.T
     if problem.gamma == 0.0:
         return point
