@@ -38,4 +38,5 @@ def movable(point: NetworkPoint) -> Mask:
             parts[-1][:, dead] = 0.0
     if point.problem.gamma == 0.0:
         parts[-1][:] = 0.0
-    return point.problem.layout.joined(*parts) != 0.0
+    found: Mask = point.problem.layout.joined(*parts) != 0.0
+    return found

@@ -31,11 +31,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.network.entries import entry_prices
+from amtl_cvx.network.measure import shortfall
 from amtl_cvx.network.piecewise import Move, Piecewise
 from amtl_cvx.network.point import NetworkPoint
 from amtl_cvx.network.pruning import escaped, tidied
-from amtl_cvx.network.units import flat, layered
+from amtl_cvx.network.units import flat
 from amtl_cvx.refine.local import Trust
 
 Ended = Literal["converged", "stalled", "limit", "too large"]
@@ -47,6 +47,7 @@ _FALL = 1e-12  # part of J from which on a fall is more than rounding
 _FORETOLD = 1e-10  # part of J below which what the model foretells is rounding, and the residual decides
 _ROUNDING = 1e-13
 _TRIALS = 25
+_FAR = 1e4  # times the largest entry, and 1: a step of more is none
 _SHY = 4  # trials at the level of rounding
 _LENGTHS = (1.0, 0.5, 0.25)
 _CORRECTIONS = 3
@@ -155,7 +156,7 @@ def newton_step(point: NetworkPoint, progress: Progress) -> NetworkPoint | None:
         return None
     for _ in range(_TRIALS):
         move = model.move(trust)
-        if move is None:
+        if move is None or not float(np.abs(move.direction).max()) <= _FAR * (1.0 + np.abs(model.x).max()):
             trust.raise_()
             continue
         fine = move.foretold <= _FORETOLD * abs(point.objective)
@@ -232,37 +233,3 @@ def _corrected(model: Piecewise, move: Move, trial: NetworkPoint, *, whole: bool
             break
         trial = new
     return trial
-
-
-def shortfall(point: NetworkPoint, fractions: Array) -> float:
-    """How far a point is from first order with these masks: the worst entry over the size of its terms."""
-    masks = np.where(np.isnan(fractions), flat(point.on), fractions)
-    gradient = point.gradient(layered(masks, point.U))
-    price, x, g = entry_prices(point), point.vector, gradient.vector
-    excess = np.maximum(np.abs(g) - price, 0.0)
-    if not point.model.signed:
-        start = point.problem.layout.A.start
-        at = slice(start, start + point.A.size)
-        excess[at] = np.maximum(-g[at] - price[at], 0.0)
-    off = np.where((x == 0.0) & (price > 0.0), excess, np.abs(g + price * np.sign(x)))
-    size = price + _sizes(point)
-    parts: Array = np.divide(off, size, out=np.zeros_like(off), where=off > 0.0)
-    return float(parts.max(initial=0.0))
-
-
-def _sizes(point: NetworkPoint) -> Array:
-    """What the gradient in the layers and in the biases of feedback is summed from, (n,); 0 elsewhere."""
-    model, problem = point.model, point.problem
-    E = 2.0 * problem.gamma * np.linalg.norm(problem.rows.times[:, None] * point.E, axis=0)
-    given = 1.0 + model.alpha * np.abs(point.A).sum(axis=1)
-    F = given * np.linalg.norm(point.loss_slopes, axis=0) + np.abs(point.A) @ E
-    w, layers = np.abs(point.S) @ F + E, []
-    for number in reversed(range(len(point.V))):
-        V, entering = np.abs(point.V[number]), np.linalg.norm(point.below[number], axis=0)
-        layers.append(np.outer(entering, w) + 2.0 * model.decay * V)
-        if number:
-            w = V[: point.U[number - 1].shape[1]] @ w
-    A = np.zeros_like(point.A_plus)
-    A[point.tasks.T :] = np.sqrt(len(point.F)) * E + 2.0 * model.decay * np.abs(point.A_plus[point.tasks.T :])
-    found: Array = problem.layout.joined(*layers[::-1], np.zeros_like(point.S), A)
-    return found

@@ -109,7 +109,7 @@ class Piecewise:
         return hessian(
             self.point,
             masks=self.masks,
-            signs=sides if self.point.model.signed else feedback_signs(self.point),
+            signs=sides if self.point.model.signed else np.ones_like(sides),
         )
 
     @cached_property
@@ -195,11 +195,11 @@ class Piecewise:
     def _settled(self, qp: KinkQP) -> tuple[Minimum, Array]:
         """The least of the model when all that it crosses is there, and the direction to it."""
         d = np.zeros(len(self.x))
-        for _ in range(_ROUNDS):
+        for last in range(_ROUNDS):
             found = qp.minimum()
             d[self.entries] = found.step * self._unit
             new = self._crossed(d)
-            if not len(new):
+            if not len(new) or last == _ROUNDS - 1:
                 break
             self._add(qp, new)
         return found, d
@@ -291,14 +291,14 @@ class Piecewise:
             if whole.move(trust) is None:
                 return self
             whole.fractions = np.where(nested, whole._last, whole.fractions)
-        share = np.where(nested, whole.fractions, np.nan)
-        beyond = np.maximum(np.maximum(share - 1.0, -share), 0.0) * np.abs(whole.weights)
-        beyond = np.where(whole.weights > 0.0, beyond, 0.0)
-        parts = layered(np.nan_to_num(beyond), self.point.U)
-        worst = np.max([part.max(axis=1) for part in parts], axis=0)
-        free = flat([(part > 0.0) & (part == worst[:, None]) for part in parts]).astype(bool)
-        fractions = np.where(free, np.clip(share, 0.0, 1.0), whole.fractions)
-        return Piecewise(self.point, fractions, self.H, nested & ~free)
+        w = np.where(whole.weights == 0.0, 1.0, whole.weights)
+        theta = np.where(nested, np.nan_to_num(whole.fractions) * w, 0.0)
+        up, down = np.where(nested, theta - whole.weights, 0.0), np.where(nested, -theta, 0.0)
+        beyond = layered(np.maximum(np.maximum(up, down), 0.0), self.point.U)
+        worst = np.max([part.max(axis=1) for part in beyond], axis=0)
+        free = flat([(part > 0.0) & (part == worst[:, None]) for part in beyond]).astype(bool)
+        side = np.where(up > down, 1.0, np.where(whole.weights > 0.0, 0.0, np.nan))
+        return Piecewise(self.point, np.where(free, side, whole.fractions), self.H, nested & ~free)
 
     def corrected(self, move: Move, point: NetworkPoint, onto: Mask) -> Array:
         """What brings those units of a move onto their kinks from its end, to first order, (n,)."""
