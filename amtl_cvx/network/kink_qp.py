@@ -166,7 +166,7 @@ class _Box(NamedTuple):
             aim = x - slope * weight
             low, high = aim <= lower, aim >= upper
             same = count and np.array_equal(~(low | high), inside)
-            if same and np.array_equal(x[high], upper[high]):
+            if same and (x[high] == upper[high]).all() and (x[low] == lower[low]).all():
                 return x, inside
             inside = ~(low | high)
             x = np.where(low, lower, np.where(high, upper, 0.0))

@@ -1,7 +1,7 @@
-"""How far a point is from first order with masks that are given: what kink Newton goes by where J is rounding.
+"""How far a point is from first order with masks that are given: kink Newton goes by it where J is rounding.
 
 The lines of `residuals` with the masks of the last step in the place of those that are best, and without what
-kinks of the reconstruction take. So it is never below the residual but for these, and costs one backward pass.
+kinks of the reconstruction take. But for these it is never below the residual, and costs one backward pass.
 """
 
 from __future__ import annotations

@@ -237,8 +237,8 @@ class Piecewise:
             normals = np.zeros((len(entries), len(self.entries)))
             normals[np.arange(len(entries)), at] = self._unit[at]
             side, price = np.sign(self.x[entries]), self.price[entries]
-            stiff = -_STIFF * float(np.abs(self.base).max() + price.max())
-            lower = np.where(self.one_sided[entries], stiff, -price * (1.0 + side))
+            wall = -_STIFF * float(np.abs(self.base).max() + price.max())
+            lower = np.where(self.one_sided[entries], wall, -price * (1.0 + side))
             qp.add(normals, self.x[entries], lower, price * (1.0 - side))
         self._ids = np.concatenate([self._ids, units, entries + U])
 
