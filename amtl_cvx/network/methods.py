@@ -71,7 +71,7 @@ class Steps(Memory):
 
     def arrays(self) -> dict[str, Array]:
         """theta / w of the units that are held, -1 for all others."""
-        held = self.progress.fractions
+        held = self.progress.held
         return {} if held is None else {"held": np.where(np.isnan(held), -1.0, held)}
 
     def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:

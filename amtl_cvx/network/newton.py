@@ -24,17 +24,17 @@ second-order correction); Nocedal, Wright, Numerical optimization, 2006, chapter
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.network.measure import shortfall
-from amtl_cvx.network.piecewise import Move, Piecewise
+from amtl_cvx.network.piecewise import Move, Piecewise, carried_masks, fitted_masks
 from amtl_cvx.network.point import NetworkPoint
 from amtl_cvx.network.pruning import escaped, tidied
+from amtl_cvx.network.residuals import residuals
 from amtl_cvx.network.units import flat
 from amtl_cvx.refine.local import Trust
 
@@ -48,6 +48,7 @@ _FORETOLD = 1e-10  # part of J below which what the model foretells is rounding,
 _ROUNDING = 1e-13
 _TRIALS = 25
 _FAR = 1e4  # times the largest entry, and 1: a step of more is none
+_NEAR = 1e-3
 _SHY = 4  # trials at the level of rounding
 _LENGTHS = (1.0, 0.5, 0.25)
 _CORRECTIONS = 3
@@ -59,13 +60,8 @@ class Progress:
     """What the steps carry from one to the next beside the point."""
 
     trust: Trust = field(default_factory=Trust)
-    fractions: Array | None = None
-    """theta / w of the units that the last step held, (U,), no number elsewhere."""
-
-    def held(self, point: NetworkPoint) -> Array:
-        """The fractions; none are known at first."""
-        found = self.fractions
-        return np.full(sum(u.size for u in point.U), np.nan) if found is None else found
+    held: Array | None = None
+    """theta / w of the units that the last step held, (U,), no number elsewhere; none before the first."""
 
 
 class Refined(NamedTuple):
@@ -120,10 +116,10 @@ def refine(
     """
     if start.problem.size > LARGEST:
         return Refined(start, 0, "too large")
-    progress = Progress() if progress is None else progress
-    point, steps, reached = start, 0, np.inf
-    while found := newton_step(point, progress) or _anew(point, progress):
-        before, reached = reached, shortfall(found, progress.held(found))
+    point, progress = start, Progress() if progress is None else progress
+    steps, reached = 0, residuals(start).relative
+    for found in newton_steps(start, progress):
+        before, reached = reached, residuals(found).relative
         if before <= tol and reached >= before:
             break
         if steps >= max_steps:
@@ -133,16 +129,23 @@ def refine(
             observe(point, "kink-newton")
         if reached <= tol and reached > 0.1 * before:
             break
-    converged = shortfall(point, progress.held(point)) <= tol
-    return Refined(point, steps, "converged" if converged else "stalled")
+    return Refined(point, steps, "converged" if residuals(point).relative <= tol else "stalled")
+
+
+def newton_steps(start: NetworkPoint, progress: Progress) -> Iterator[NetworkPoint]:
+    """Points of falling J, each a step from the one before, until no step lowers it."""
+    point = escaped(tidied(start))
+    if point is not start:
+        yield point
+    while found := newton_step(point, progress) or _anew(point, progress):
+        point = found
+        yield point
 
 
 def _anew(point: NetworkPoint, progress: Progress) -> NetworkPoint | None:
-    """A step with the trust term as at first, or else without one and without what was held; None if none."""
+    """A step with the trust term as at first, or else without one, and with the masks that fit best."""
     for value in (Trust().value, 0.0):
-        progress.trust.value = value
-        if value == 0.0:
-            progress.fractions = None
+        progress.trust.value, progress.held = value, None
         if found := newton_step(point, progress):
             return found
     return None
@@ -151,19 +154,20 @@ def _anew(point: NetworkPoint, progress: Progress) -> NetworkPoint | None:
 def newton_step(point: NetworkPoint, progress: Progress) -> NetworkPoint | None:
     """The first trial point that lowers J (at rounding level: the residual); None if there is none."""
     trust, shy, remade = progress.trust, 0, 0
-    model = Piecewise(point, progress.held(point))
+    model = Piecewise(point, _masks(point, progress))
     if not len(model.entries):
         return None
+    far = _FAR * (1.0 + float(np.abs(model.x).max()))
     for _ in range(_TRIALS):
         move = model.move(trust)
-        if move is None or not float(np.abs(move.direction).max()) <= _FAR * (1.0 + np.abs(model.x).max()):
+        if move is None or not float(np.abs(move.direction).max()) <= far:
             trust.raise_()
             continue
         fine = move.foretold <= _FORETOLD * abs(point.objective)
         taken = _taken(model, move, fine=fine)
         if taken is not None:
-            progress.fractions = taken.fractions
             trust.adapt(taken.ratio)
+            progress.held = taken.held
             return taken.point if fine else escaped(tidied(taken.point))
         shy += fine
         if shy > _SHY:
@@ -176,10 +180,17 @@ def newton_step(point: NetworkPoint, progress: Progress) -> NetworkPoint | None:
     return None
 
 
+def _masks(point: NetworkPoint, progress: Progress) -> Array:
+    """Of the multipliers that fit best; of the last step far from a stationary point of several layers."""
+    if progress.held is None or len(point.V) == 1 or residuals(point).relative < _NEAR:
+        return fitted_masks(point)
+    return carried_masks(point, progress.held)
+
+
 class _Taken(NamedTuple):
     point: NetworkPoint
-    fractions: Array
     ratio: float
+    held: Array
 
 
 def _taken(model: Piecewise, move: Move, *, fine: bool) -> _Taken | None:
@@ -190,17 +201,17 @@ def _taken(model: Piecewise, move: Move, *, fine: bool) -> _Taken | None:
         whole = length == 1.0
         if len(model.point.V) > 1 and len(move.units):
             trial = _corrected(model, move, trial, whole=whole, fine=fine)
-        held = whole | flat(trial.touching).astype(bool)
-        fractions = np.where(held, move.fractions, np.nan)
+        held = np.full(len(move.shares), np.nan)
+        held[move.units] = move.shares[move.units]
         fall = J - trial.objective
         if not fine or fall > _FALL * abs(J):
             if fall > 1e-3 * length * move.foretold:
                 ratio = fall / move.foretold if move.foretold > 0.0 else 1.0
-                return _Taken(trial, fractions, ratio if whole else 0.0)
-        elif fall >= -_ROUNDING * abs(J):
-            here = shortfall(model.point, model.fractions)
-            if shortfall(trial, fractions) < 0.999 * here:
-                return _Taken(trial, fractions, 1.0)
+                return _Taken(trial, ratio if whole else 0.0, held)
+        elif fall >= -_ROUNDING * abs(J) and (
+            residuals(trial).relative < 0.999 * residuals(model.point).relative
+        ):
+            return _Taken(trial, 1.0, held)
     return None
 
 

@@ -26,10 +26,11 @@ import numpy as np
 
 from amtl_cvx.arrays import Array, Indices, Mask
 from amtl_cvx.arrays.cholesky import factored
-from amtl_cvx.network.backward import Gradient
 from amtl_cvx.network.entries import entry_prices, feedback_entries, movable
 from amtl_cvx.network.hessian import hessian
 from amtl_cvx.network.kink_qp import KinkQP, Minimum
+from amtl_cvx.network.kinks import kinks
+from amtl_cvx.network.multipliers import multipliers
 from amtl_cvx.network.point import NetworkPoint
 from amtl_cvx.network.units import flat, layered, unit_normals, unit_slopes
 from amtl_cvx.refine.local import Trust, shifted
@@ -55,8 +56,8 @@ class Move(NamedTuple):
     """Entries that are 0 at its end."""
     units: Indices
     """Units that are on their kinks at its end."""
-    fractions: Array
-    """theta / w of these, (U,); no number elsewhere."""
+    shares: Array
+    """theta / w of all units in the problem, (U,), no number elsewhere."""
 
 
 class Piecewise:
@@ -65,23 +66,27 @@ class Piecewise:
     Parameters
     ----------
     point : NetworkPoint
-    fractions : (U,) array
-        theta / w of the units that are held, no number elsewhere.
+    masks : (U,) array, optional
+        Of all units; by default those of the multipliers that fit best (`multipliers`).
     H : (n, n) array, optional
         The Hessian, where it is known.
+    kept : (U,) bool array, optional
+        Units that stay on their kinks whatever their multipliers are.
     """
 
     def __init__(
-        self, point: NetworkPoint, fractions: Array, H: Array | None = None, kept: Mask | None = None
+        self,
+        point: NetworkPoint,
+        masks: Array | None = None,
+        H: Array | None = None,
+        kept: Mask | None = None,
     ) -> None:
-        self.point, self.fractions = point, fractions.copy()
-        self.kept = np.zeros(len(fractions), dtype=bool) if kept is None else kept
-        self.masks, self.gradient = self._masked()
-        concave = ~np.isnan(self.fractions) & (flat(self.gradient.kinks) <= 0.0) & ~self.kept
-        if concave.any():  # nothing holds it: up is where J falls
-            self.fractions[concave] = np.nan
-            self.masks, self.gradient = self._masked(concave)
+        self.point = point
+        self.flat_masks = fitted_masks(point) if masks is None else masks
+        self.masks = layered(self.flat_masks, point.U)
+        self.gradient = point.gradient(self.masks)
         self.weights = flat(self.gradient.kinks)
+        self.kept = np.zeros(len(self.weights), dtype=bool) if kept is None else kept
         self.x, self.price, self.free = point.vector, entry_prices(point), movable(point)
         self.g = self.gradient.vector
         self.base = self.g + self.price * np.sign(self.x)
@@ -89,17 +94,9 @@ class Piecewise:
         if H is not None:
             self.__dict__["H"] = H
         self._work(self.free & ~(self.zero & self._at_rest(self.g)))
-        held = (flat(point.touching) | ~np.isnan(self.fractions)) & ((self.weights > 0.0) | self.kept)
-        self.units = np.flatnonzero(held & self._lively())
+        self.touching = flat(kinks(point).active).astype(bool)
+        self.units = np.flatnonzero(self.touching & ((self.weights > 0.0) | self.kept))
         self.normals = unit_normals(point, self.units, self.masks)
-
-    def _masked(self, on: Mask | None = None) -> tuple[tuple[Array, ...], Gradient]:
-        """The masks and the gradient with them."""
-        masks = np.where(np.isnan(self.fractions), flat(self.point.on), self.fractions)
-        if on is not None:
-            masks[on] = 1.0
-        found = layered(masks, self.point.U)
-        return found, self.point.gradient(found)
 
     @cached_property
     def H(self) -> Array:
@@ -134,12 +131,6 @@ class Piecewise:
         found: Mask = (slope >= -self.price - slack) & (self.one_sided | (slope <= self.price + slack))
         return found
 
-    def _lively(self) -> Mask:
-        """Units with some weight in."""
-        point = self.point
-        columns = [np.broadcast_to(V.any(axis=0), u.shape) for V, u in zip(point.V, point.U, strict=True)]
-        return flat(columns).astype(bool)
-
     def _work(self, which: Mask) -> None:
         """Take these entries to move, the others to stand still."""
         self.entries = np.flatnonzero(which)
@@ -155,7 +146,8 @@ class Piecewise:
             diagonal = np.abs(np.diag(H))
             self._unit = 1.0 / np.sqrt(np.maximum(diagonal, _FLAT * float(diagonal.max(initial=1e-300))))
             H = H * np.outer(self._unit, self._unit)
-            held = ~np.isnan(self.fractions[self.units])
+            inside = (self.flat_masks > 0.0) & (self.flat_masks < 1.0)
+            held = (inside | self.kept)[self.units]
             normals = self.normals[held][:, self.entries] * self._unit
             lengths = np.linalg.norm(normals, axis=1, keepdims=True)
             normals = normals / np.where(lengths > 0.0, lengths, 1.0)
@@ -178,7 +170,7 @@ class Piecewise:
             try:
                 qp = KinkQP(shifted(convex, max(trust.value, _LEAST_SHIFT)), self.base[self.entries] * unit)
                 self._ids = np.empty(0, dtype=int)
-                self._add(qp, self.leaving + len(self.fractions))
+                self._add(qp, self.leaving + len(self.weights))
                 self._add(qp, self.units)
                 found, d = self._settled(qp)
             except np.linalg.LinAlgError:
@@ -209,7 +201,7 @@ class Piecewise:
         point = self.point
         u, move = flat(point.U), flat(unit_slopes(point, d, self.masks))
         off = (u > 0.0) != (u + move > 0.0)
-        off &= (self.weights > 0.0) & ~flat(point.touching).astype(bool) & np.isnan(self.fractions)
+        off &= (self.weights > 0.0) & ~flat(point.touching).astype(bool)
         entries = self.bounded & (self.x * (self.x + d) < 0.0)
         every = np.concatenate([off, entries])
         every[self._ids] = False
@@ -221,13 +213,13 @@ class Piecewise:
 
     def _add(self, qp: KinkQP, kinks: Indices) -> None:
         """Put kinks into the problem, by their numbers."""
-        U = len(self.fractions)
+        U = len(self.weights)
         units, entries = kinks[kinks < U], kinks[kinks >= U] - U
         if len(units):
             point = self.point
             known = len(units) == len(self.units) and np.array_equal(units, self.units)
             normals = self.normals if known else unit_normals(point, units, self.masks)
-            masks, w = flat(self.masks)[units], self.weights[units]
+            masks, w = self.flat_masks[units], self.weights[units]
             u = np.where(flat(point.touching)[units], 0.0, flat(point.U)[units])
             stiff = np.where(self.kept[units], _STIFF * float(np.abs(self.weights).max()), 0.0)
             lower, upper = np.minimum(-masks * w, -stiff), np.maximum((1.0 - masks) * w, stiff)
@@ -251,34 +243,32 @@ class Piecewise:
         return found
 
     def _told(self, found: Minimum, d: Array, convex: Array) -> Move:
-        U, ids = len(self.fractions), self._ids[found.held]
+        U, ids = len(self.weights), self._ids[found.held]
         self._held = found.held
-        units, fractions = ids[ids < U], np.full(U, np.nan)
-        every = self._shares(found.multipliers)
-        fractions[units] = np.clip(every[units], 0.0, 1.0)
+        self._last = self._shares(found.multipliers)
         fall = -float(self.base[self.entries] @ d[self.entries] + 0.5 * found.step @ convex @ found.step)
-        self._last = every
-        return Move(d, fall - self._qp.rise(found.values), ids[ids >= U] - U, units, fractions)
+        fall -= self._qp.rise(found.values)
+        return Move(d, fall, ids[ids >= U] - U, ids[ids < U], np.clip(self._last, 0.0, 1.0))
 
     def _shares(self, theta: Array) -> Array:
         """theta / w of all units that are in the problem, (U,), no number elsewhere."""
-        at, found = self._ids < len(self.fractions), np.full(len(self.fractions), np.nan)
+        at, found = self._ids < len(self.weights), np.full(len(self.weights), np.nan)
         units = self._ids[at]
         w = np.where(self.weights[units] == 0.0, 1.0, self.weights[units])
-        found[units] = flat(self.masks)[units] + theta[at] / w
+        found[units] = self.flat_masks[units] + theta[at] / w
         return found
 
     @property
     def nested(self) -> Mask:
         """Units that are on their kinks on a row on which others of another layer are too, (U,)."""
-        on = [at & V.any(axis=0) for at, V in zip(self.point.touching, self.point.V, strict=True)]
+        on = layered(self.touching, self.point.U)
         many = np.sum([layer.any(axis=1) for layer in on], axis=0) > 1
         return flat([layer & many[:, None] for layer in on]).astype(bool)
 
     def remade(self) -> Piecewise:
         """The model with the masks that the last step gives the units that are on their kinks here."""
-        on = (flat(self.point.touching).astype(bool) | ~np.isnan(self.fractions)) & ~np.isnan(self._last)
-        return Piecewise(self.point, np.where(on, np.clip(self._last, 0.0, 1.0), self.fractions), self.H)
+        own = self.touching & ~np.isnan(self._last)
+        return Piecewise(self.point, np.where(own, np.clip(self._last, 0.0, 1.0), self.flat_masks), self.H)
 
     def guarded(self, trust: Trust) -> Piecewise:
         """The model in which all but one of the kinks of a row are kept where several layers are on theirs.
@@ -287,23 +277,23 @@ class Piecewise:
         """
         whole, nested = self, self.nested
         for _ in range(_AGAIN):  # masks of kinks that are kept are any numbers, and w is that with them
-            whole = Piecewise(self.point, whole.fractions, self.H, nested)
+            whole = Piecewise(self.point, whole.flat_masks, self.H, nested)
             if whole.move(trust) is None:
                 return self
-            whole.fractions = np.where(nested, whole._last, whole.fractions)
+            whole.flat_masks = np.where(nested, whole._last, whole.flat_masks)
         w = np.where(whole.weights == 0.0, 1.0, whole.weights)
-        theta = np.where(nested, np.nan_to_num(whole.fractions) * w, 0.0)
+        theta = np.where(nested, whole.flat_masks * w, 0.0)
         up, down = np.where(nested, theta - whole.weights, 0.0), np.where(nested, -theta, 0.0)
         beyond = layered(np.maximum(np.maximum(up, down), 0.0), self.point.U)
         worst = np.max([part.max(axis=1) for part in beyond], axis=0)
         free = flat([(part > 0.0) & (part == worst[:, None]) for part in beyond]).astype(bool)
-        side = np.where(up > down, 1.0, np.where(whole.weights > 0.0, 0.0, np.nan))
-        return Piecewise(self.point, np.where(free, side, whole.fractions), self.H, nested & ~free)
+        masks = np.where(free, (up > down).astype(float), whole.flat_masks)
+        return Piecewise(self.point, masks, self.H, nested & ~free)
 
     def corrected(self, move: Move, point: NetworkPoint, onto: Mask) -> Array:
         """What brings those units of a move onto their kinks from its end, to first order, (n,)."""
         held = np.flatnonzero(self._held)
-        units = self._ids[held] < len(self.fractions)
+        units = self._ids[held] < len(self.weights)
         off = np.zeros(len(held))
         off[units] = flat(point.U)[move.units]
         chosen = np.ones(len(held), dtype=bool)
@@ -321,3 +311,21 @@ def _definite(H: Array) -> bool:
     except np.linalg.LinAlgError:
         return False
     return True
+
+
+def fitted_masks(point: NetworkPoint) -> Array:
+    """Those of the multipliers that fit best, (U,); 1 where a kink is concave, for up is where J falls."""
+    found = multipliers(point)
+    return _lifted(point, flat(found.masks), flat(kinks(point).active).astype(bool))
+
+
+def carried_masks(point: NetworkPoint, held: Array) -> Array:
+    """Those that the last step gave the units that it held, else of the cell, (U,); 1 as above."""
+    own = flat(kinks(point).active).astype(bool) & ~np.isnan(held)
+    return _lifted(point, np.where(own, held, flat(point.on)), own)
+
+
+def _lifted(point: NetworkPoint, masks: Array, on: Mask) -> Array:
+    """With 1 for those units whose kinks are concave."""
+    w = flat(point.gradient(layered(masks, point.U)).kinks)
+    return np.where(on & (w < 0.0), 1.0, masks)
