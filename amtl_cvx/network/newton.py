@@ -31,7 +31,8 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.network.piecewise import Move, Piecewise, carried_masks, fitted_masks
+from amtl_cvx.network.masks import carried_masks, fitted_masks
+from amtl_cvx.network.piecewise import Move, Piecewise
 from amtl_cvx.network.point import NetworkPoint
 from amtl_cvx.network.pruning import escaped, tidied
 from amtl_cvx.network.residuals import residuals

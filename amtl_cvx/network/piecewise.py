@@ -30,7 +30,7 @@ from amtl_cvx.network.entries import entry_prices, feedback_entries, movable
 from amtl_cvx.network.hessian import hessian
 from amtl_cvx.network.kink_qp import KinkQP, Minimum
 from amtl_cvx.network.kinks import kinks
-from amtl_cvx.network.multipliers import multipliers
+from amtl_cvx.network.masks import fitted_masks
 from amtl_cvx.network.point import NetworkPoint
 from amtl_cvx.network.units import flat, layered, unit_normals, unit_slopes
 from amtl_cvx.refine.local import Trust, shifted
@@ -311,21 +311,3 @@ def _definite(H: Array) -> bool:
     except np.linalg.LinAlgError:
         return False
     return True
-
-
-def fitted_masks(point: NetworkPoint) -> Array:
-    """Those of the multipliers that fit best, (U,); 1 where a kink is concave, for up is where J falls."""
-    found = multipliers(point)
-    return _lifted(point, flat(found.masks), flat(kinks(point).active).astype(bool))
-
-
-def carried_masks(point: NetworkPoint, held: Array) -> Array:
-    """Those that the last step gave the units that it held, else of the cell, (U,); 1 as above."""
-    own = flat(kinks(point).active).astype(bool) & ~np.isnan(held)
-    return _lifted(point, np.where(own, held, flat(point.on)), own)
-
-
-def _lifted(point: NetworkPoint, masks: Array, on: Mask) -> Array:
-    """With 1 for those units whose kinks are concave."""
-    w = flat(point.gradient(layered(masks, point.U)).kinks)
-    return np.where(on & (w < 0.0), 1.0, masks)
