@@ -1,3 +1,4 @@
+# More than 300 lines: one model, from its masks to the step onto its kinks.
 r"""J around a point as a quadratic with kinks, and where that is least: the step of kink Newton.
 
     model(d) = g'd + d'H d / 2   + sum over units of w [max(v, 0) - M v]
