@@ -56,10 +56,17 @@ def _planted(
     signed=True,
     weights=(0.05, 0.3, 0.05, 0.02),
     wrong="",
+    uses=None,
+    gives=None,
+    cut=(),
+    near=0.0,
 ):
     """`held` rows on the kink of each unit, `feedback` entries of A; `weights`: mu, alpha, gamma, decay.
 
-    `wrong` breaks one condition by about a third: the "mask" of a kink, its "weight", a slope of "S" or "A".
+    `wrong` breaks one condition by about a third: the "mask" of a kink, its "weight", a slope of "S" or "A",
+    or "taken", what kinks of the reconstruction leave of a weight. `uses` is where S is not 0, `gives` (t, j)
+    the entry of A, `cut` entries (name, row, column) of layers that are 0;
+    unit 0 of layer 1 is at u = `near` on the first of its rows.
     """
     X = rng.integers(0, 2, (4 * N, d)).astype(float) if binary else rng.standard_normal((4 * N, d))
     X = np.unique(X, axis=0)
@@ -75,27 +82,34 @@ def _planted(
         fit_bias=fit_bias,
         feedback="signed" if signed else "nonnegative",
     )
-    blocks = _layers(rng, X, layers, held=held, fit_bias=fit_bias)
+    blocks = _layers(rng, X, layers, held=held, fit_bias=fit_bias, near=near)
+    for name, *place in cut:
+        blocks[name][tuple(place)] = 0.0
     S = rng.standard_normal((layers[-1], T)) + 0.5
     S[rng.random(S.shape) < 0.3] = 0.0
     S[~S.any(axis=1), 0] = 1.0
+    S = S if uses is None else np.where(uses, rng.uniform(0.5, 1.5, S.shape), 0.0)
     if dead:
         for name in {f"W{len(layers)}", f"bias{len(layers)}"} & set(blocks):
             blocks[name][..., -dead:] = 0.0
         S[-dead:] = 0.0
     blocks |= {"S": S, "A": np.zeros((T, layers[-1]))}
-    point = _balanced(_problem(X, np.zeros((N, T)), model).at(**blocks))
+    point = _problem(X, np.zeros((N, T)), model).at(**blocks)
+    for z, dead_too in zip(point.Z, (0,) * (len(layers) - 1) + (dead,), strict=True):
+        check((z > 0.0).any(axis=0).sum() == z.shape[1] - dead_too, "a unit is off on every row")
+    check(bool(point.F.any(axis=0).all()), "a task uses no feature that is on")
+    point = _balanced(point)
     A = np.zeros((T, layers[-1]))
-    for t in rng.permutation(T)[:feedback]:
-        check(bool(point.F[:, t].any()), "a task uses no feature that is on")
+    for t in rng.permutation(T)[:feedback] if gives is None else [gives[0]]:
         pull = point.features.T @ np.maximum(point.F[:, t], 0.0)
-        A[t, int(np.argmax(pull))] = 0.3 / np.linalg.norm(point.F[:, t])
+        A[t, int(np.argmax(pull)) if gives is None else gives[1]] = 0.3 / np.linalg.norm(point.F[:, t])
     point = _balanced(point.at(A=A))
     masks = tuple(
         np.where(at, rng.uniform(0.2, 0.8, at.shape), on.astype(float))
         for at, on in zip(kinks(point).active, point.on, strict=True)
     )
     if wrong == "mask":
+        check(bool(kinks(point).active[-1].any()), "no kink")
         mask = masks[-1]
         place = rng.choice(np.flatnonzero(kinks(point).active[-1]))
         mask.flat[place] = 1.3
@@ -107,7 +121,7 @@ def _problem(X, y, model):
     return NetworkProblem(TaskSet.from_matrix(X, y), model)
 
 
-def _layers(rng, X, layers, *, held, fit_bias):
+def _layers(rng, X, layers, *, held, fit_bias, near):
     """Weights with `held` rows on the kink of each unit, those that are nearest to it."""
     blocks, below = {}, X
     for number, width in enumerate(layers, start=1):
@@ -121,6 +135,8 @@ def _layers(rng, X, layers, *, held, fit_bias):
             for _ in range(3):
                 V[:, unit] -= np.linalg.pinv(inputs[rows]) @ (inputs[rows] @ V[:, unit])
                 V[np.abs(V[:, unit]) < 1e-14, unit] = 0.0
+            if near and number == 1 and unit == 0:
+                V[:, 0] += np.linalg.pinv(inputs[rows]) @ (near * (np.arange(held) == 0))
         u = inputs @ V
         below = np.where(np.abs(u) < 1e-13, 0.0, np.maximum(u, 0.0))
         blocks[f"W{number}"] = V[:-1] if fit_bias else V
@@ -157,7 +173,12 @@ def _targets(rng, point, masks, wrong):
         want[0][rng.choice(np.flatnonzero((point.S == 0.0) & (room > 0.0)))] = 1.3 * model.mu
     for number in reversed(range(len(point.V))):
         want += [np.zeros(point.V[number].size)]
-        want += [rng.uniform(0.01, 0.03, int(kinks(point).active[number].sum()))]
+        active = kinks(point).active[number]
+        want += [rng.uniform(0.01, 0.03, int(active.sum()))]
+        if number == len(point.V) - 1:
+            least = (vertex(point).kinks / (1.0 - np.where(active, masks[number], 0.0)))[active]
+            check(wrong != "taken" or least.any(), "nothing is taken")
+            want[-1] = np.where(least > 0.0, 0.8 * least, want[-1]) if wrong == "taken" else least + want[-1]
         if wrong == "weight" and number == len(point.V) - 1:
             want[-1][0] *= -1.0
     target = np.concatenate(want)
@@ -210,6 +231,7 @@ def _balanced(point):
                 blocks["S"], blocks["A"] = blocks["S"] / scale[:, None], blocks["A"] * scale
             else:
                 outer = (out[: V.shape[1]] ** 2).sum(axis=1)
+                check(bool((outer[live] > 1e-9 * outer.max()).all()), "a unit without weights out")
                 scale[live] = (outer[live] / own[live]) ** 0.25
                 blocks[f"W{number + 1}"] = blocks[f"W{number + 1}"] / scale[:, None]
             blocks[f"W{number}"] = blocks[f"W{number}"] * scale
