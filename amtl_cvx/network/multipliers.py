@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import lsq_linear
@@ -122,8 +123,45 @@ def _bounded(A: Array, b: Array, high: float) -> Array:
     return np.asarray(found.x, dtype=np.float64)
 
 
-def _several(point: NetworkPoint, active: Kinks) -> Multipliers:
-    """Those of several layers: without bounds where the normals are independent, else within them."""
+def unbounded(point: NetworkPoint) -> tuple[Array, ...]:
+    """theta / w of the active kinks where theta has no bounds and w any sign, (m_l,) by layer.
+
+    At a stationary point that was moved onto kinks where it is not, this is 1 or 0 at such a kink: the mask
+    of a unit that is on, or off, whatever the sign of its weight.
+    """
+    active = kinks(point)
+    if len(point.V) == 1:
+        gradient, scale, (rows, units) = point.gradient(), _scales(point, active)[0], active.places[0]
+        theta = np.zeros(len(rows))
+        for unit in np.unique(units):
+            at, D = np.flatnonzero(units == unit), scale[:, unit]
+            normals = D[:, None] * point.below[0][rows[at]].T
+            theta[at] = np.linalg.lstsq(normals, -D * gradient.V[0][:, unit], rcond=None)[0]
+        w = gradient.kinks[0][rows, units]
+    elif active.feasible:
+        system = _system(point, active)
+        theta, w = system.free, system.w0 + system.crossed @ system.free
+    else:
+        return tuple(np.full(count, np.nan) for count in active.counts)
+    shares = np.divide(theta, w, out=np.zeros_like(w), where=w != 0.0)
+    return tuple(shares[at] for at in active.parts)
+
+
+class _System(NamedTuple):
+    """The conditions of several layers on theta, (m,): A theta = b, 0 <= theta <= w0 + crossed theta."""
+
+    A: Array
+    b: Array
+    D: Array
+    crossed: Array
+    w0: Array
+    size: Array
+    """Of w."""
+    free: Array
+    """argmin ||A theta - b||."""
+
+
+def _system(point: NetworkPoint, active: Kinks) -> _System:
     layers = point.problem.layout.V
     normals, crossed = active.system
     D = np.concatenate([scale.ravel() for scale in _scales(point, active)])
@@ -138,10 +176,16 @@ def _several(point: NetworkPoint, active: Kinks) -> Multipliers:
     w0 = np.concatenate([w[place] for w, place in zip(own, active.places, strict=True)])
     last, (rows, units) = active.parts[-1], active.places[-1]
     w0[last] -= vertex(point).kinks[rows, units]
-    room = w0 + crossed.T @ free
+    return _System(A, b, D, crossed.T, w0, size, free)
+
+
+def _several(point: NetworkPoint, active: Kinks) -> Multipliers:
+    """Those of several layers: without bounds where the normals are independent, else within them."""
+    A, b, D, crossed, w0, size, free = _system(point, active)
+    room = w0 + crossed @ free
     if ((free >= -_INSIDE * size) & (free <= room + _INSIDE * size)).all() or len(active) > _BOUNDED:
         return _with(point, active, [free[at] for at in active.parts])
-    theta = _with_slacks(A, b, crossed.T, w0, size)
+    theta = _with_slacks(A, b, crossed, w0, size)
     best = (_with(point, active, [each[at] for at in active.parts]) for each in (free, theta))
     return min(best, key=lambda found: _miss(found, D))
 

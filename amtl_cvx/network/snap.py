@@ -15,8 +15,9 @@ weights first move together by Newton's method on u = 0, each step the shortest 
 hold a lower one may); layer by layer from below where that does not converge to a small move.
 
 Which units. One that is near its kink and is not on it at the true point would be moved for nothing, but by
-less than kink_width, and its multiplier then comes out at 0 or w. So three points are made: entries alone;
-all units; all but those whose mask came out within `_BOUND` of 0 or 1. The one with the smallest residuals is
+less than kink_width, and its mask, where it may be anything, then comes out as the 0 or 1 that it is there
+(`multipliers.unbounded`). So three points are made: entries alone; all units; all units but those whose mask
+is not between b and 1 - b, b the root of kink_width. The one with the smallest residuals is
 taken, the one given included: where nothing gets better nothing is moved, and a point that passes is returned
 as it is, bit by bit. How far the point was moved and how J changed is always told, and it is the new point
 that is judged.
@@ -32,8 +33,8 @@ import scipy.linalg as sl
 
 from amtl_cvx.arrays import Array, Mask, frozen, is_number
 from amtl_cvx.errors import ModelError
-from amtl_cvx.network.kinks import Kinks
-from amtl_cvx.network.multipliers import multipliers
+from amtl_cvx.network.kinks import Kinks, kinks
+from amtl_cvx.network.multipliers import multipliers, unbounded
 from amtl_cvx.network.point import ROUNDING, NetworkPoint
 from amtl_cvx.network.residuals import residuals
 from amtl_cvx.network.vertex import vertex
@@ -42,7 +43,6 @@ KINK_WIDTH = 1e-6
 """Of the lengths that a sum is made of, below which it is taken for one that should be 0."""
 REACH = 100.0
 """Most, in kink widths of its length, that one unit may move its column, or all units all weights."""
-_BOUND = 1e-4
 _STEPS = 8
 _ZERO = 4.0 * float(np.finfo(np.float64).eps)
 
@@ -133,15 +133,19 @@ def _candidates(point: NetworkPoint, width: float) -> list[NetworkPoint]:
         return found
     whole = _on_kinks(point, near, width)
     found.append(_clipped(whole, width))
-    masks = multipliers(whole).masks
-    held = [
-        mask & was & (share > _BOUND) & (share < 1.0 - _BOUND)
-        for mask, was, share in zip(near, whole.touching, masks, strict=True)
-    ]
+    held = _between(whole, near, width**0.5)
     if any((mask & ~other).any() for mask, other in zip(near, held, strict=True)):
         fewer = _on_kinks(point, held, width) if any(mask.any() for mask in held) else point
         found.append(_clipped(fewer, width))
     return found
+
+
+def _between(point: NetworkPoint, near: Sequence[Mask], bound: float) -> list[Mask]:
+    """Those of the units whose mask comes out between 0 and 1, and not as near, where it may be anything."""
+    held = [np.zeros_like(mask) for mask in near]
+    for mask, place, shares in zip(held, kinks(point).places, unbounded(point), strict=True):
+        mask[place] = (shares > bound) & (shares < 1.0 - bound)
+    return [mask & own for mask, own in zip(held, near, strict=True)]
 
 
 def _near(point: NetworkPoint, width: float) -> list[Mask]:
