@@ -16,18 +16,15 @@ from amtl_cvx.network.vertex import vertex
 WEIGHTS = {"mu": 0.11, "alpha": 0.4, "gamma": 0.23, "decay": 0.07}
 DEEP = {"layers": (3, 2), "fit_bias": True, "feedback_bias": True, "price_floor": 0.2}
 CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "squared": ("own rows, weights", {"layers": (3,)}),
+    "squared": ("own rows, weights", DEEP),
     "squared sum": ("shared rows", {"layers": (3,), "gamma_per": "row"}),
-    "logistic": ("own rows, weights", DEEP),
+    "squared labelled": ("no labels", {"layers": (3,), "reconstruct": "labelled", "feedback_bias": True}),
+    "logistic": ("own rows, weights", {"layers": (2,), "task_weights": "inverse-sqrt", "price_floor": 0.2}),
     "logistic sum": ("duplicates", {"layers": (2,), "feedback": "nonnegative", "price_floor": 0.3}),
     "huber:0.8": ("no labels", {"layers": (3, 3, 2), "fit_bias": True, "gamma_per": "row"}),
-    "squared-hinge": (
-        "own rows, weights",
-        {"layers": (2,), "fit_bias": True, "task_weights": "inverse-sqrt"},
-    ),
+    "squared-hinge": ("duplicates", {"layers": (2,), "fit_bias": True}),
     "squared-hinge sum": ("shared rows", DEEP),
-    "poisson": ("duplicates", {"layers": (2, 2), "fit_bias": True, "task_weights": (0.5, 2.0, 1.25)}),
-    "squared labelled": ("no labels", {"layers": (3,), "reconstruct": "labelled", "feedback_bias": True}),
+    "poisson": ("own rows, weights", {"layers": (2, 2), "fit_bias": True, "task_weights": (0.5, 2.0, 1.25)}),
 }
 
 

@@ -34,6 +34,7 @@ NEAR, FAR = Decimal(10) ** -25, Decimal(10) ** -15
 
 Vector = Sequence[Decimal]
 Row = tuple[Decimal, ...]
+Lift = Mapping[Row, Mapping[int, Sequence[Decimal]]]
 
 
 def exact(values: Any) -> Any:
@@ -206,9 +207,7 @@ class Oracle:
         return U, Z, F, R, made
 
     @many_digits
-    def terms(
-        self, x: Vector, cell: Cell = POINT, lift: Mapping[Row, Mapping[int, Sequence[Decimal]]] | None = None
-    ) -> list[Decimal]:
+    def terms(self, x: Vector, cell: Cell = POINT, lift: Lift | None = None) -> list[Decimal]:
         """Losses, feedback, ||S||_1, reconstruction and squares, each with its weight."""
         *V, S, A = self.blocks(x)
         seen: dict[Row, Any] = {}
@@ -235,14 +234,11 @@ class Oracle:
         squares = _sum(value * value for weights in V for values in weights for value in values)
         squares += _sum(value * value for values in A[self.T :] for value in values)
         gamma = Decimal(self.gamma) / (len(self.rebuilt) if self.per_row else 1)
-        return [
-            losses, feedback, Decimal(self.mu) * size, gamma * reconstruction, Decimal(self.decay) * squares
-        ]  # fmt: skip
+        whole = gamma * reconstruction
+        return [losses, feedback, Decimal(self.mu) * size, whole, Decimal(self.decay) * squares]
 
     @many_digits
-    def objective(
-        self, x: Vector, cell: Cell = POINT, lift: Mapping[Row, Mapping[int, Sequence[Decimal]]] | None = None
-    ) -> Decimal:
+    def objective(self, x: Vector, cell: Cell = POINT, lift: Lift | None = None) -> Decimal:
         return _sum(self.terms(x, cell, lift))
 
     # derivatives, by differences

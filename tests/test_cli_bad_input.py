@@ -159,6 +159,7 @@ def test_the_current_folder_is_written_to_and_stays(
     assert listing(tmp_path) == {"a.npz", "run", "run/notes.txt", *(f"run/{name}" for name in SEVEN)}
 
 
+@pytest.mark.slow
 def test_bad_data_of_a_process_is_one_line_too(tmp_path: Path) -> None:
     np.savez(tmp_path / "nan.npz", **with_entry("X", np.nan))
     done = subprocess.run(

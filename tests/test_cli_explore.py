@@ -39,14 +39,12 @@ def rows(folder: str) -> list[dict[str, str]]:
 def test_the_folder_is_whole_and_the_lowest_point_certifies(run: Run, tmp_path: Path) -> None:
     save("a")
     settings = ("--coupling", "2", "--mu", "0.03", "--engine", "fast")
-    answer = run(
-        "explore", "a.npz", "--out", "out", "--validation", "a-held.npz", "--starts", "20", *settings
-    )
+    answer = run("explore", "a.npz", "--out", "out", "--validation", "a-held.npz", "--starts", "8", *settings)
     assert answer.code == 0 and "error" not in answer.err
     assert {path.name for path in Path("out").iterdir()} == SEVEN | LANDSCAPE
     assert listing(tmp_path) - {"a.npz", "a-held.npz", "out"} == {f"out/{name}" for name in SEVEN | LANDSCAPE}
     found, stored = rows("out"), json.loads(Path("out/landscape.json").read_text())
-    assert sum(int(row["hits"]) for row in found) == stored["finished"] == 20 and len(found) > 1
+    assert sum(int(row["hits"]) for row in found) == stored["finished"] == 8 and len(found) > 1
     assert Path("out/landscape.png").read_bytes().startswith(b"\x89PNG")
     with np.load("out/solution.npz") as file:
         W, B, objective = file["W"], file["B"], float(file["objective"])

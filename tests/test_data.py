@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -253,12 +251,6 @@ def test_paper_synthetic() -> None:
         and teachers[9] == {6, 7, 8}
     )
     assert not np.array_equal(dataset.train[0].X, dataset.test[0].X)
-
-
-def test_nothing_slow_is_imported_with_the_module() -> None:
-    code = "import sys, amtl_cvx.data; print(sorted({'pandas', 'scipy.io', 'sklearn'} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
 
 
 def test_pickles_are_never_read(tmp_path: Path, arrays: Arrays) -> None:

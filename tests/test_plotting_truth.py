@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
-import subprocess
-import sys
 
 import matplotlib
 import numpy as np
@@ -63,18 +60,6 @@ def test_png_has_the_size_asked_for(tmp_path) -> None:  # type: ignore[no-untype
     content = (tmp_path / "graph.png").read_bytes()
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
     assert int.from_bytes(content[16:20], "big") == pytest.approx(100 * figure.get_figwidth(), abs=1)
-
-
-def test_pyplot_stays_out_and_the_graph_needs_no_plotting() -> None:
-    unwanted = "{'matplotlib', 'networkx', 'amtl_cvx.plotting', 'amtl_cvx.report'}"
-    code = f"""
-import sys, amtl_cvx, amtl_cvx.graph
-assert not {unwanted} & set(sys.modules)
-import amtl_cvx.plotting
-assert 'matplotlib.pyplot' not in sys.modules
-"""
-    odd = {**os.environ, "MPLBACKEND": "module://not_installed"}  # as notebooks leave it to their commands
-    subprocess.run([sys.executable, "-c", code], check=True, env=odd)
 
 
 def test_of_the_users_settings_only_fonts_reach_a_figure() -> None:

@@ -19,7 +19,7 @@ from amtl_cvx.subproblems import TransferStep, compile_transfer_step
 from amtl_cvx.transfer import TRANSFERS, LossWeightedL1, project_transfer
 
 T = 5
-POINTS = 2
+POINTS = 1
 
 
 def test_every_penalty_has_a_case() -> None:

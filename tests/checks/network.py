@@ -109,7 +109,7 @@ def drawn(deep: bool) -> tuple[NetworkPoint, Oracle]:
 
 
 def network_derivatives_are_differences_of_J() -> None:
-    for case in ("squared labelled", "squared sum", "poisson", "logistic"):
+    for case in ("squared labelled", "squared sum", "squared-hinge", "squared"):
         derivatives_agree(case, np.random.default_rng(3))
 
 
