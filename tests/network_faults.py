@@ -48,7 +48,7 @@ NETWORK_FAULTS = (
     Fault("network: sides of zeros are not the Hessian's", "network.hessian:products", "feedback_signs(point) if signs is None else signs", "feedback_signs(point)", PIECES),
     Fault("network: normals through units that are off", "network:Kinks._fill", "slope * point.on[lower][rows]", "slope * 1.0", SLOPES),
     Fault("network: kinks of other rows lift a unit", "network:Kinks._fill", "np.where(same,", "np.where(same | True,", SLOPES),
-    Fault("network: dead units have kinks", "network.kinks:_active", "at & ~dead & moves", "at & moves", COUNT),
+    Fault("network: dead units have kinks", "network.kinks:_active", "at & ~dead for", "at for", COUNT),
     Fault("network: parallel normals are independent", "network:Kinks.deficiency", "len(normals) - _rank(normals)", "len(normals) - len(normals)", COUNT),
     Fault("network: half of a concave kink", "network.vertex:concave", "2.0 * point", "point", ENTRIES),
     Fault("network: no concave kink", "network.vertex:concave", "np.where(point.meeting, pull", "np.where(point.R > 0.0, pull", ENTRIES),

@@ -67,7 +67,7 @@ def least(point):
 def _moves(point, kink):
     """Whether a unit moves where all below it are free: by random directions."""
     rng = np.random.default_rng(0)
-    for _ in range(3):
+    for _ in range(40):  # a unit above one that is on its kink moves one way only
         moves = walk(
             point, rng.standard_normal(point.problem.size), lambda n, *value: relu_slope(*value), None
         )[1]

@@ -10,6 +10,7 @@ from amtl_cvx import TaskSet
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.network import NetworkModel, NetworkPoint, NetworkProblem
 from amtl_cvx.network import second_order as module
+from amtl_cvx.network.followers import followers
 from amtl_cvx.network.kinks import Kinks
 from amtl_cvx.network.local import Local
 from amtl_cvx.network.second_order import second_order
@@ -79,6 +80,16 @@ def directions(point: NetworkPoint, rng: np.random.Generator, count: int) -> Arr
     return found / np.linalg.norm(found, axis=1, keepdims=True)
 
 
+def drawn(verdict: str, seed: int, **how) -> NetworkPoint:
+    """A stationary point with that verdict."""
+    rng = np.random.default_rng(seed)
+    for _ in range(60):
+        point = planted(rng, **how).point
+        if second_order(point).verdict == verdict:
+            return point
+    raise AssertionError(f"no {verdict} among 60 points")
+
+
 def least_rise(point: NetworkPoint, moves: Array, length: float) -> float:
     """The least rise of J along moves of that length, over the square of it."""
     x = point.vector.astype(LONG)
@@ -144,7 +155,7 @@ def test_saddle(kink: bool) -> None:
 
 def test_saddle_along_curved_kinks() -> None:
     """The straight line along the eigenvector leaves the kinks, and J is judged where they are."""
-    point = planted(np.random.default_rng(2), **DEEP).point
+    point = drawn("saddle", 2, **DEEP)
     found, local = second_order(point), Local(point)
     assert found.verdict == "saddle" and found.kinks == 5
     assert found.fall is not None and found.fall > 1e-6
@@ -191,6 +202,30 @@ def test_a_dead_unit_below_a_live_feature_is_one() -> None:
     assert second_order(with_dead.problem.zero).verdict == STRICT
 
 
+@pytest.mark.parametrize("way", [1.0, -1.0])
+def test_units_that_follow_a_kink_below_have_none(rng, way: float) -> None:
+    """Rows (1, 0), (1, 1): unit (1, -1) is on its kink in the second, one with the weight sqrt 2 above it.
+
+    (s q v - y)^2 / 2 + decay (2 v^2 + q^2) + mu s with v = 1: q^2 = 2, s = 4 decay / mu, s q v - y = -mu / q.
+    """
+    q = np.sqrt(2.0)
+    tasks = TaskSet.from_arrays([np.array([[1.0, 0.0], [1.0, 1.0]])], [[way * (q + 0.5 / q), -way]])
+    model = NetworkModel(layers=(1, 2), mu=0.5, alpha=0.0, gamma=0.0, decay=0.125)
+    point = NetworkProblem(tasks, model).at(
+        W1=[[1.0], [-1.0]], W2=[[q, 0.0]], S=[[way], [0.0]], A=[[0.0, 0.0]]
+    )
+    assert followers(point)[0][1].tolist() == [[False, False], [True, False]]
+    found = second_order(point)
+    assert (found.verdict, found.kinks, found.free) == (STRICT, 1, 3)
+    assert found.min_multiplier == pytest.approx(0.25, rel=1e-12)
+    assert least_rise(point, directions(point, rng, 300), 1e-5) > 0.0
+    down = point.at(W2=[[-q, 1.0]])
+    assert followers(down)[0][1].tolist() == [[False, False], [False, True]]
+    assert not followers(down)[1][1].any()
+    with_both = deep([[0.0, 0.0]], [[1.0], [-1.0]], [[0.5]])
+    assert followers(with_both)[1][1].all() and not followers(with_both)[0][1].any()
+
+
 def test_a_kink_without_weight_does_not_count() -> None:
     """The row (2, 2) is on its kink, but only for a task that does not use the feature."""
     X, V = ([[1.0, 0.0], [1.0, 1.0]], [[2.0, 2.0]]), [[1.0], [-1.0]]
@@ -213,8 +248,7 @@ def test_dependent_normals_of_one_layer(rng) -> None:
 
 
 def test_dependent_normals_of_a_deep_network() -> None:
-    point = planted(np.random.default_rng(3), **DEEP).point
-    assert second_order(point).verdict == STRICT
+    point = drawn(STRICT, 3, **DEEP)
     row = kinked_row(point)
     X = np.vstack([point.problem.rows.X, point.problem.rows.X[row] * 2.0])
     y = np.vstack([np.stack([task.y for task in point.tasks], axis=1), 2.0 * point.F[row]])
@@ -277,7 +311,7 @@ def test_refused(monkeypatch) -> None:
 
 def test_far_from_a_stationary_point(rng) -> None:
     """Moves along the kinks: near to the minimum it is recognised, further off it is not."""
-    point = planted(np.random.default_rng(0)).point
+    point = drawn(STRICT, 0)
     local = Local(point)
     move = np.zeros(point.problem.size)
     move[local.free] = local.tangent.Q @ rng.standard_normal(len(local.S)) / local.root
@@ -322,23 +356,21 @@ def units(point: NetworkPoint, x: Array, active: Kinks) -> Array:
     return np.concatenate(found)
 
 
-POINTS = [(seed, {}) for seed in (0, 1, 2)]
-POINTS += [(seed, {"dead": 1}) for seed in (0, 1)]
+POINTS = [(0, {}), (1, {}), (2, {"N": 40}), (0, {"dead": 1}), (1, {"weights": (0.05, 0.3, 0.05, 0.5)})]
 POINTS += [
     (0, {"signed": False, "feedback": 0}),
     (0, {"feedback": 2}),
-    (2, {"weights": (0.05, 0.3, 0.05, 0.5)}),
+    (0, {"fit_bias": True, "feedback": 0}),
 ]
-POINTS += [(seed, DEEP) for seed in (3, 7)]
+POINTS += [(3, DEEP), (7, DEEP)]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("seed", "how"), POINTS)
 def test_J_rises_in_all_directions(seed: int, how) -> None:
-    rng = np.random.default_rng(seed)
-    point = planted(rng, **how).point
+    point = drawn(STRICT, seed, **how)
     found = second_order(point)
-    assert found.verdict == STRICT and found.kinks >= 5
-    moves = directions(point, rng, 3000)
+    assert found.kinks >= 5
+    moves = directions(point, np.random.default_rng(seed), 3000)
     for length in (1e-4, 1e-5):
         assert least_rise(point, moves, length) > 0.25 * found.reduced_hessian_min > 0.0

@@ -16,7 +16,8 @@ With one hidden layer there is no c, J'(x; .) is convex where w >= 0, and it is 
 Farkas' lemma). w(theta) is what the backward pass gives with the masks theta / w (`point.Gradient.kinks`).
 
 No kinks are: units on rows whose whole input is 0 and stays it (strictly off above the bias-free inputs), for
-no move of any weight lifts them to first order; and dead units, with no weight in and none out, for w = 0.
+no move of any weight lifts them to first order; units that follow kinks below, up or not at all
+(`followers`); and dead units, with no weight in and none out, for w = 0.
 
 Source: Griewank, Walther, First- and second-order optimality conditions for piecewise smooth objective
 functions, Optimization Methods and Software 2016 (LIKQ).
@@ -31,6 +32,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amtl_cvx.arrays import Array, Indices, Mask
+from amtl_cvx.network.followers import followers
 from amtl_cvx.network.point import NetworkPoint
 
 JOINT_LIMIT = 2**26
@@ -151,15 +153,9 @@ def dead_units(point: NetworkPoint) -> tuple[Mask, ...]:
 
 
 def _active(point: NetworkPoint) -> tuple[Mask, ...]:
-    """Units on their kinks that are not dead and whose u moves to first order."""
-    found: list[Mask] = []
-    for number, (V, at, dead) in enumerate(zip(point.V, point.touching, dead_units(point), strict=True)):
-        moves = np.broadcast_to((point.below[number] != 0.0).any(axis=1)[:, None], at.shape)
-        if number:
-            below = found[-1]
-            moves = moves | (below.astype(float) @ np.abs(V[: below.shape[1]]) > 0.0)
-        found.append(at & ~dead & moves)
-    return tuple(found)
+    """Units on their kinks that are not dead, have an input and do not follow others."""
+    moving = followers(point)[1]
+    return tuple(at & ~dead for at, dead in zip(moving, dead_units(point), strict=True))
 
 
 def _rank(rows: Array) -> int:

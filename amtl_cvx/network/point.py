@@ -19,6 +19,7 @@ import numpy as np
 from amtl_cvx.arrays import Array, Mask, frozen
 from amtl_cvx.features.point import Terms
 from amtl_cvx.network.backward import Gradient, backward
+from amtl_cvx.network.followers import followers
 from amtl_cvx.network.rows import beside_ones
 from amtl_cvx.problem.keeping import Keeping
 from amtl_cvx.tasks import TaskSet
@@ -232,9 +233,11 @@ class NetworkPoint(Keeping):
 
     @cached_property
     def on(self) -> tuple[Array, ...]:
-        """The masks of a cell, (N, k_l) of each layer: 1 where a unit is strictly on, else 0."""
+        """The masks of a cell, (N, k_l) of each layer: 1 where a unit is on, also as a follower, else 0."""
+        on = ((u > 0.0) & ~at for u, at in zip(self.U, self.touching, strict=True))
         return tuple(
-            frozen(((u > 0.0) & ~at).astype(np.float64)) for u, at in zip(self.U, self.touching, strict=True)
+            frozen((own | with_below).astype(np.float64))
+            for own, with_below in zip(on, followers(self)[0], strict=True)
         )
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from amtl_cvx.arrays import Array
+from amtl_cvx.network.followers import followers
 from amtl_cvx.network.kinks import dead_units
 from amtl_cvx.network.local import Local
 from amtl_cvx.network.spread import Spread
@@ -29,7 +30,7 @@ class Reach:
 
     def touching(self) -> str:
         """What may be on another side; "" where nothing."""
-        return self._entries() or self._units() or self._multipliers() or self._dead()
+        return self._entries() or self._units() or self._followers() or self._multipliers() or self._dead()
 
     def _entries(self) -> str:
         near = self.local.sizes <= self.move
@@ -47,6 +48,21 @@ class Reach:
         if point.problem.gamma > 0.0 and (close := seen & (np.abs(point.R) <= off.R)).any():
             least = np.abs(point.R[close]).min()
             return f"what is rebuilt, {least:.1g} from its kink, may be on it near to the point"
+        return ""
+
+    def _followers(self) -> str:
+        """Whether a weight by which a unit follows kinks below may change its sign."""
+        point = self.local.point
+        on, moving = followers(point)
+        for number, V in enumerate(point.V[1:], start=1):
+            below = moving[number - 1] | on[number - 1]
+            silent = ~(point.below[number] != 0.0).any(axis=1)
+            used = below[silent].any(axis=0)
+            if (close := (V[used] != 0.0) & (np.abs(V[used]) <= self.off.V[number][used])).any():
+                least = np.abs(V[used][close]).min()
+                return (
+                    f"a weight by which a unit follows kinks below, {least:.1g}, may be 0 near to the point"
+                )
         return ""
 
     def _multipliers(self) -> str:
