@@ -34,9 +34,9 @@ import numpy as np
 
 from amtl_cvx.certificate import Rung, check_tolerance
 from amtl_cvx.errors import DataError, NotCertifiable
-from amtl_cvx.features.balance import Balance
 from amtl_cvx.features.certificate import ZERO
 from amtl_cvx.network import words
+from amtl_cvx.network.balance import balance, lower_balance
 from amtl_cvx.network.kinks import kinks
 from amtl_cvx.network.known import NetworkKnown
 from amtl_cvx.network.point import NetworkPoint
@@ -234,7 +234,7 @@ def evaluated(point: NetworkPoint, *, tol: float, reason: str = words.NO_GAPS) -
         stationarity_S=found.stationarity["S"],
         stationarity_A=found.stationarity["A"],
         stationarity_kinks=found.stationarity["kinks"],
-        balance=_balance(point),
+        balance=float(balance(point).relative.max()),
         balance_lower=_lower(point),
         reasons=reasons,
     )
@@ -251,25 +251,12 @@ def _check_finite(point: NetworkPoint) -> None:
         )
 
 
-def _balance(point: NetworkPoint) -> float:
-    """The worst relative balance of a feature of the last layer, its bias of the feedback included."""
-    model, problem = point.model, point.problem
-    squares = (point.V[-1] ** 2).sum(axis=0) + (point.A_plus[point.tasks.T :] ** 2).sum(axis=0)
-    parts = Balance(
-        model.decay * squares + problem.gamma * (problem.rows.times @ point.E**2),
-        point.prices @ np.abs(point.A),
-        model.mu * np.abs(point.S).sum(axis=1),
-    )
-    return float(parts.relative.max())
-
-
 def _lower(point: NetworkPoint) -> float | None:
     """The worst relative difference of weights in and weights out of units of lower layers."""
     if len(point.V) == 1:
         return None
     worst = 0.0
-    for V, above in zip(point.V, point.V[1:], strict=False):
-        inward, outward = np.linalg.norm(V, axis=0), np.linalg.norm(above[: V.shape[1]], axis=1)
+    for inward, outward in lower_balance(point):
         longest = np.maximum(inward, outward)
         off = np.divide(np.abs(inward - outward), longest, out=np.zeros_like(longest), where=longest > 0.0)
         worst = max(worst, float(off.max()))
