@@ -179,6 +179,10 @@ class Family(abc.ABC):
         """The line that names an order or a transpose with which a point passes that does not; else None."""
         return None
 
+    def judging(self, method: Method, given: Mapping[str, Any]) -> Method:
+        """The method as it judges where options of `certify` say how, those that are not given being None."""
+        return method
+
     def confirm(self, certificate: Any, tasks: TaskSet, model: Any, sums: Any) -> Any:
         """The certificate held against sums over rows that are streamed (`data.evaluate`)."""
         raise DataError(f"the family {self.name!r} judges rows in memory: read the data with keep_rows=True")

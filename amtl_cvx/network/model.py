@@ -71,7 +71,7 @@ class NetworkModel(FeatureModel):
     activation: str = "relu"
 
     def __post_init__(self) -> None:
-        layers = _layers(self.layers, self.features)
+        layers = layers_of(self.layers, self.features)
         object.__setattr__(self, "layers", layers)
         object.__setattr__(self, "features", layers[-1])
         for name in ("fit_bias", "feedback_bias"):
@@ -111,7 +111,7 @@ class NetworkModel(FeatureModel):
         )
 
 
-def _layers(layers: object, features: object) -> tuple[int, ...]:
+def layers_of(layers: object, features: object) -> tuple[int, ...]:
     """The sizes of the hidden layers; `ModelError` for what are none, or contradict `features`."""
     given = tuple(cast(Any, layers)) if isinstance(layers, (tuple, list)) else (layers,)
     if not given and features is None:
@@ -119,7 +119,7 @@ def _layers(layers: object, features: object) -> tuple[int, ...]:
     found = given or (features,)
     for size in found:
         if not is_number(size) or not 1 <= float(size) < 2**31 or float(size) != int(size):
-            raise ModelError(f"layers must be whole numbers >= 1, one a hidden layer, got {layers!r}")
+            raise ModelError(f"layers must be whole numbers >= 1, one a hidden layer, got {found!r}")
     sizes = tuple(int(size) for size in found)
     if given and features is not None and features != sizes[-1]:
         raise ModelError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+
 from amtl_cvx.commands.parsers.base import Commands, command
 from amtl_cvx.commands.parsers.shared import add_data, add_limit, add_method, add_model, add_quiet, path
 from amtl_cvx.errors import Exit
@@ -53,6 +55,19 @@ def add(commands: Commands) -> None:
         metavar="FILE",
         help="write the proof of the lower bound there (level C5; needs pip install 'amtl-cvx[verify]'); one"
         " that is there must be about these data and this model, and is checked in place of a search",
+    )
+    certify.add_argument(
+        "--snap",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="of a network: judge it at the nearest point on the kinks that it is near, and say how far that"
+        " is (default), or as it is",
+    )
+    certify.add_argument(
+        "--kink-width",
+        type=float,
+        metavar="X",
+        help="how near a kink is near, in units of the terms of that unit (1e-6)",
     )
     certify.add_argument("--json", action="store_true", help="print the certificate as JSON")
     certify.add_argument("--figures", action="store_true", help="print every figure, and what it is")

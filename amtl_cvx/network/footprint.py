@@ -1,0 +1,77 @@
+"""How much memory a network takes, known before it begins: rows, units, and the square of its weights.
+
+With N rows, K units in all layers, n weights (entries of all blocks), in bytes, what is held at one time:
+
+    rows         X with a column of ones, and what their distinct ones are found by      32 N d
+    a point      what a forward and a backward pass leave: u, z, w, masks of every unit  80 N K
+    scores       F, R, E, the slopes of every task                                       80 N T
+    Hessian      C3 and Newton steps: H, its factor, and what they are made from         40 n^2
+    directions   the arrays of the R-operator in chunks (`hessian.CHUNK`)                at most 8 of 128 MiB
+
+The coefficients are rounded up from what was measured. It is what a process takes beyond the interpreter, its
+libraries and the data themselves. L-BFGS, and a certificate up to C2, need no Hessian.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from amtl_cvx import memory
+from amtl_cvx.network.hessian import CHUNK
+from amtl_cvx.network.model import NetworkModel
+from amtl_cvx.tasks import TaskSet
+
+_BASE = 14 * 2**20
+_ROWS, _UNITS, _SCORES, _SQUARES, _CHUNKS = 32, 80, 80, 40, 8
+_CURE = "take fewer rows or smaller layers"
+
+
+class Sizes(NamedTuple):
+    """How many rows, features, tasks, units and weights there are."""
+
+    N: int
+    d: int
+    T: int
+    units: int
+    weights: int
+
+    @classmethod
+    def of(cls, tasks: TaskSet, model: NetworkModel) -> Sizes:
+        """Those of a problem; rows that are equal are not counted as one here."""
+        widths = (tasks.d, *model.layers)
+        k, T = widths[-1], tasks.T
+        layers = sum((a + model.fit_bias) * b for a, b in zip(widths, widths[1:], strict=False))
+        feedback = (T + model.feedback_bias) * k
+        return cls(_rows(tasks), tasks.d, T, sum(model.layers), layers + k * T + feedback)
+
+
+def certificate_bytes(tasks: TaskSet, model: NetworkModel) -> int:
+    """About how many bytes a certificate up to C2 takes at its peak."""
+    size = Sizes.of(tasks, model)
+    return _BASE + size.N * (_ROWS * size.d + _UNITS * size.units + _SCORES * size.T)
+
+
+def fit_bytes(tasks: TaskSet, model: NetworkModel) -> int:
+    """About how many bytes a fit takes at its peak, and so does C3."""
+    size = Sizes.of(tasks, model)
+    chunk = min(CHUNK, size.weights * size.N * max(*model.layers, size.T))
+    return certificate_bytes(tasks, model) + _SQUARES * size.weights**2 + _CHUNKS * 8 * chunk
+
+
+def check_certificate(tasks: TaskSet, model: NetworkModel) -> None:
+    """`DataError`, with the number, where a certificate takes more memory than is free."""
+    memory.check(certificate_bytes(tasks, model), "the certificate", _CURE)
+
+
+def check_fit(tasks: TaskSet, model: NetworkModel) -> None:
+    """`DataError`, with the number, where a fit takes more memory than is free."""
+    weights = Sizes.of(tasks, model).weights
+    memory.check(fit_bytes(tasks, model), f"the fit of {weights} weights", _CURE)
+
+
+def _rows(tasks: TaskSet) -> int:
+    """How many rows there are: those that tasks share once."""
+    links = tasks.links
+    if links is not None and links.index:
+        return len(links.labelled)
+    return sum({id(task.X): len(task.X) for task in tasks}.values())
