@@ -45,11 +45,11 @@ def fit(
     ----------
     tasks : TaskSet
         The data, features prepared (`Preparation.apply_tasks`) if they should be.
-    model : Model, FeatureModel or GoMtlModel
+    model : Model, FeatureModel, GoMtlModel or NetworkModel
         What is minimised.
-    method : {"alternating", "curriculum", "stl", "amtfl-linear", "go-mtl"} or Method, optional
-        AMTL by alternation and refinement, the curriculum of Algorithm 2, or each task alone; AMTFL, GO-MTL,
-        each for its own model. By name, with the settings of `options`, or with its own:
+    method : {"alternating", "curriculum", "stl", "amtfl-linear", "go-mtl", "amtfl", ...} or Method, optional
+        AMTL by alternation and refinement, the curriculum of Algorithm 2, or each task alone; AMTFL with
+        linear features, GO-MTL, AMTFL with ReLU ("amtfl", "deep-amtfl"), each for its own model. By name, with the settings of `options`, or with its own:
         ``Alternating(sweep="tasks")``. Default: the first method of the model's family, of AMTL
         "alternating".
     options : Options, optional

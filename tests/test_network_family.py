@@ -1,4 +1,4 @@
-"""What a network answers to the package: names and shapes of blocks, orders, starts, settings, memory, words."""
+"""What a network answers to the package: names and shapes of blocks, orders, starts, settings, memory."""
 
 from __future__ import annotations
 
@@ -304,15 +304,15 @@ def test_memory_is_counted_in_rows_units_and_weights(model: NetworkModel) -> Non
 
 
 def test_what_does_not_fit_is_refused_with_the_number(monkeypatch: pytest.MonkeyPatch) -> None:
-    tasks, large = made(), NetworkModel(layers=(4000, 50), **WEIGHTS)
+    tasks, large = made(), NetworkModel(features=300, **WEIGHTS)
     n = footprint.Sizes.of(tasks, large).weights
     assert footprint.fit_bytes(tasks, large) > 8 * n**2  # H alone
-    monkeypatch.setattr(memory, "available", lambda: 2**30)
-    with pytest.raises(DataError, match=rf"the fit of {n} weights needs about .* GiB of memory, 1 GiB are free"):
+    monkeypatch.setattr(memory, "available", lambda: 2**27)
+    with pytest.raises(DataError, match=f"the fit of {n} weights needs about .*, 128 MiB are free"):
         footprint.check_fit(tasks, large)
     footprint.check_fit(tasks, MODELS[1])
     NETWORK.check_memory(tasks, large)
-    many = NetworkModel(layers=(10**6,), **WEIGHTS)
+    many = NetworkModel(features=10**6, **WEIGHTS)
     with pytest.raises(DataError, match="the certificate needs about"):
         NETWORK.check_memory(tasks, many)
 
@@ -328,8 +328,7 @@ def test_baselines_are_the_linear_model_at_the_same_weights_and_single_tasks() -
 
 def test_a_model_in_words() -> None:
     said = NETWORK.model_words(MODELS[3])
-    assert said == (
-        ", hidden layers of 1, 7 units, biases of units and feedback, alpha 0.5, mu 0.1, gamma 0.2, decay 0.05"
-    )
+    told = ", hidden layers of 1, 7 units, biases of units and feedback"
+    assert said == f"{told}, alpha 0.5, mu 0.1, gamma 0.2, decay 0.05"
     assert NETWORK.settings_words(MODELS[0]).startswith(", a hidden layer of 4 units, mu 0.1, decay 0.05")
     assert shapes.MOST >= 10

@@ -156,7 +156,7 @@ def _start(arguments: Namespace, setup: Setup, table: Settings) -> tuple[Any, st
     problem = setup.family.problem(setup.train, setup.choice.model)
     start = setup.family.begin(problem, vars(arguments), seed=arguments.seed)
     said = [f"{each.option} {getattr(arguments, each.name)}" for each in table.fit if each.begins]
-    return start, "" if start is None else f"{' '.join(said)}, seed {arguments.seed}"
+    return start, "" if start is None else f"{' '.join(said) or 'drawn'}, seed {arguments.seed}"
 
 
 def _scores(solution: Solution, setup: Setup, options: Options) -> dict[str, Mapping[str, float]]:

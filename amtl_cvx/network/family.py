@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import io
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 
 from amtl_cvx.arrays import Array, Indices, in_named_order
-from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.bipartite import FeatureGraph
+from amtl_cvx.errors import DataError
 from amtl_cvx.families import Evidence, Family, Found, Method
-from amtl_cvx.features.model import FeatureModel, unusual
+from amtl_cvx.features.model import FeatureModel
 from amtl_cvx.ladder import Climb
 from amtl_cvx.network import advice, orders, shapes
+from amtl_cvx.network import settings as told
 from amtl_cvx.network.certificate import NetworkCertificate, evaluated
 from amtl_cvx.network.climbing import climb_network
+from amtl_cvx.network.exploring import NetworkExploration
+from amtl_cvx.network.figures import ARRAYS, figures, graph_of
 from amtl_cvx.network.footprint import check_certificate, check_fit
 from amtl_cvx.network.methods import Amtfl, DeepAmtfl
-from amtl_cvx.network.model import NetworkModel, layers_of
+from amtl_cvx.network.model import NetworkModel
 from amtl_cvx.network.point import NetworkPoint
 from amtl_cvx.network.problem import NetworkProblem
 from amtl_cvx.network.residuals import residuals
@@ -29,6 +35,9 @@ from amtl_cvx.scoring import AT_DECAY
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 LINEAR = "amtfl-linear at the same weights"
 """What the scores of AMTFL with linear features beside those of a network are called."""
@@ -44,6 +53,8 @@ class NetworkFamily(Family):
     optional = shapes.OPTIONAL
     residuals_of = ("weights", "S", "A", "kinks")
     places = ("columns of S and rows of A", "rows of W1")
+    exploration = NetworkExploration()
+    further = ARRAYS
     methods: ClassVar[Mapping[str, type[Method]]] = {each.name: each for each in (Amtfl, DeepAmtfl)}
 
     def model_from(self, stored: Mapping[str, Any]) -> NetworkModel:
@@ -57,17 +68,7 @@ class NetworkFamily(Family):
     def settled(
         self, settings: Mapping[str, Any], *, given: Mapping[str, Any], known: Mapping[str, Any]
     ) -> dict[str, Any]:
-        """With the sizes of the layers as numbers, which --features or --layers say."""
-        features, layers = given.get("features"), given.get("layers")
-        if features is None and layers is None:
-            features, layers = known.get("features"), known.get("layers")
-        if features is None and layers is None:
-            raise ModelError(
-                "the layers of the network are not known: give --features K (--method amtfl), or --layers"
-                " 25,15,10 (--method deep-amtfl)"
-            )
-        sizes = layers_of(_numbers(layers), features)
-        return {**settings, "layers": list(sizes), "features": sizes[-1]}
+        return told.settled(settings, given=given, known=known)
 
     def problem(self, tasks: Any, model: Any) -> NetworkProblem:
         return NetworkProblem(tasks, model)
@@ -186,7 +187,12 @@ class NetworkFamily(Family):
 
     def fit(self, method: Method, tasks: TaskSet, model: NetworkModel, options: Options) -> Solution:
         check_fit(tasks, model)
-        return method.run(tasks, model, options)
+        solution = method.run(tasks, model, options)
+        known = figures(NetworkProblem(tasks, model).at(**solution.blocks))
+        return replace(solution, facts={**solution.facts, **known})
+
+    def rest(self, facts: Mapping[str, Any]) -> dict[str, Any]:
+        return {name: facts[name] for name in ARRAYS if name in facts}
 
     def baselines(self, model: NetworkModel) -> Mapping[str, tuple[str, Any]]:
         """Single tasks with the decay as ridge; of one layer also the same J with linear features."""
@@ -200,31 +206,61 @@ class NetworkFamily(Family):
         return {LINEAR: ("amtfl-linear", FeatureModel(**shared, **same)), **found}
 
     def model_words(self, model: NetworkModel) -> str:
-        told = [f"{name} {getattr(model, name)!r}" for name in ("alpha", "mu", "gamma", "decay")]
-        told += [f"{name.replace('_', ' ')} {getattr(model, name)}" for name in unusual(model)]
-        return f", {_layers(model)}, {', '.join(told)}"
+        return told.model_words(model)
 
     def unlabelled_words(self, model: NetworkModel) -> str:
         whole = model.gamma > 0.0 and model.reconstruct == "all"
         return "left out of the losses, but reconstructed" if whole else super().unlabelled_words(model)
 
     def settings_words(self, model: NetworkModel) -> str:
-        per = " by row" if model.gamma_per == "row" else ""
-        said = (
-            f", {_layers(model)}, mu {model.mu:.4g}, decay {model.decay:.4g}, alpha {model.alpha:.4g},"
-            f" gamma {model.gamma:.4g}{per}, {model.feedback} feedback"
+        return told.settings_words(model)
+
+    def learned(self, solution: Solution) -> FeatureGraph:
+        """Tasks and the units of the last layer, with the arrows between them."""
+        return graph_of(
+            solution.blocks, tasks=solution.task_names, losses=solution.losses, known=solution.facts
         )
-        floor = f", price floor {model.price_floor:.4g}" if model.price_floor else ""
-        return f"{said}{floor}{', labelled rows reconstructed' if model.reconstruct == 'labelled' else ''}"
 
+    def summary(self, solution: Solution) -> str:
+        return self.learned(solution).describe()
 
-def _layers(model: NetworkModel) -> str:
-    """The layers in words."""
-    sizes, few = ", ".join(map(str, model.layers)), len(model.layers) == 1
-    units = f"a hidden layer of {sizes} units" if few else f"hidden layers of {sizes} units"
-    told = {"units": model.fit_bias, "feedback": model.feedback_bias}
-    biased = " and ".join(what for what, there in told.items() if there)
-    return f"{units}, biases of {biased}" if biased else units
+    def png(self, solution: Solution) -> bytes:
+        from amtl_cvx.plotting import write_png
+        from amtl_cvx.plotting.features import feature_figure
+
+        file = io.BytesIO()
+        write_png(feature_figure(self.learned(solution)), file, dpi=100)
+        return file.getvalue()
+
+    def pictures(self, solution: Solution, *, title: str) -> Mapping[str, Callable[[Path], None]]:
+        from amtl_cvx.network.drawing import pictures  # matplotlib
+
+        return pictures(solution, self.learned(solution), title=title)
+
+    def figure(
+        self, stored: Any, kind: str, *, title: str, shape: str | None, image_map: Array | None = None
+    ) -> Figure:
+        from amtl_cvx.network.drawing import figure  # matplotlib
+
+        return figure(stored, kind, title=title, shape=shape, image_map=image_map)
+
+    def sections(self, solution: Solution, *, truth: Any = None) -> Mapping[str, str]:
+        from amtl_cvx.network.pages import sections  # matplotlib
+
+        return sections(solution, self.learned(solution))
+
+    def tiles(self, solution: Solution) -> Sequence[tuple[str, str]]:
+        graph, found = self.learned(solution), cast(NetworkCertificate, solution.certificate)
+        below = found.zero_objective - solution.objective
+        return [
+            ("live features of the last layer", f"{int(graph.live.sum())} of {graph.k}"),
+            ("units on their kinks, rows counted", str(found.active_kinks)),
+            (
+                f"J {'below' if below >= 0 else 'above'} the zero point's",
+                f"{abs(below):.3g} of {found.zero_objective:.3g}",
+            ),
+            ("tasks that give feedback", f"{int(np.count_nonzero(graph.giving))} of {graph.T}"),
+        ]
 
 
 def _renamed(blocks: Mapping[str, Any]) -> dict[str, Any]:
@@ -234,20 +270,6 @@ def _renamed(blocks: Mapping[str, Any]) -> dict[str, Any]:
     if blocks.get("W1") is not None:
         raise DataError("there are both W1 and L, which are names of one block: leave one out")
     return {"W1" if name == "L" else name: value for name, value in blocks.items()}
-
-
-def _numbers(layers: Any) -> tuple[Any, ...]:
-    """Sizes of layers as the command line or a file says them, () for None."""
-    if layers is None:
-        return ()
-    if not isinstance(layers, str):
-        return tuple(layers) if isinstance(layers, (list, tuple)) else (layers,)
-    try:
-        return tuple(int(size) for size in layers.split(","))
-    except ValueError as error:
-        raise ModelError(
-            f"--layers must be how many units each hidden layer has, such as 25,15,10, got {layers!r}"
-        ) from error
 
 
 NETWORK = NetworkFamily()

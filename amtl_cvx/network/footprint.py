@@ -2,14 +2,15 @@
 
 With N rows, K units in all layers, n weights (entries of all blocks), in bytes, what is held at one time:
 
-    rows         X with a column of ones, and what their distinct ones are found by      32 N d
+    rows         X with a column of ones, and what their distinct ones are found by      48 N d
     a point      what a forward and a backward pass leave: u, z, w, masks of every unit  80 N K
     scores       F, R, E, the slopes of every task                                       80 N T
+    kinks        of several layers, the normals of those that are active                 16 n^2, at most 1 GiB
     Hessian      C3 and Newton steps: H, its factor, and what they are made from         40 n^2
-    directions   the arrays of the R-operator in chunks (`hessian.CHUNK`)                at most 8 of 128 MiB
+    directions   the arrays of the R-operator in chunks (`hessian.CHUNK`)                8 of 8 MiB
 
 The coefficients are rounded up from what was measured. It is what a process takes beyond the interpreter, its
-libraries and the data themselves. L-BFGS, and a certificate up to C2, need no Hessian.
+libraries and the data themselves. A certificate up to C2 needs no Hessian.
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from typing import NamedTuple
 
 from amtl_cvx import memory
 from amtl_cvx.network.hessian import CHUNK
+from amtl_cvx.network.kinks import JOINT_LIMIT
 from amtl_cvx.network.model import NetworkModel
+from amtl_cvx.network.newton import LARGEST
 from amtl_cvx.tasks import TaskSet
 
 _BASE = 14 * 2**20
-_ROWS, _UNITS, _SCORES, _SQUARES, _CHUNKS = 32, 80, 80, 40, 8
+_ROWS, _UNITS, _SCORES, _SQUARES, _CHUNKS = 48, 80, 80, 40, 8
+_VECTORS = 1000  # of L-BFGS, a weight, where there are too many for a Hessian
 _CURE = "take fewer rows or smaller layers"
 
 
@@ -48,14 +52,16 @@ class Sizes(NamedTuple):
 def certificate_bytes(tasks: TaskSet, model: NetworkModel) -> int:
     """About how many bytes a certificate up to C2 takes at its peak."""
     size = Sizes.of(tasks, model)
-    return _BASE + size.N * (_ROWS * size.d + _UNITS * size.units + _SCORES * size.T)
+    normals = min(2 * size.weights**2, 2 * JOINT_LIMIT) if len(model.layers) > 1 else 0
+    return _BASE + 8 * normals + size.N * (_ROWS * size.d + _UNITS * size.units + _SCORES * size.T)
 
 
 def fit_bytes(tasks: TaskSet, model: NetworkModel) -> int:
     """About how many bytes a fit takes at its peak, and so does C3."""
     size = Sizes.of(tasks, model)
     chunk = min(CHUNK, size.weights * size.N * max(*model.layers, size.T))
-    return certificate_bytes(tasks, model) + _SQUARES * size.weights**2 + _CHUNKS * 8 * chunk
+    squares = _SQUARES * size.weights**2 if size.weights <= LARGEST else _VECTORS * size.weights
+    return certificate_bytes(tasks, model) + squares + _CHUNKS * 8 * chunk
 
 
 def check_certificate(tasks: TaskSet, model: NetworkModel) -> None:

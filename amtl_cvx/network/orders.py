@@ -114,9 +114,7 @@ def _assigned(costs: Array) -> Indices:
     return np.asarray(linear_sum_assignment(finite.T)[1], dtype=np.intp)
 
 
-def _line(
-    reading: Reading, blocks: Mapping[str, Array], problem: NetworkProblem, certificate: Any
-) -> str:
+def _line(reading: Reading, blocks: Mapping[str, Array], problem: NetworkProblem, certificate: Any) -> str:
     """What is wrong with the file, and the cure."""
     said = []
     if reading.flipped:

@@ -22,7 +22,8 @@ MOST = 64
 """Layers of which a file is read at most."""
 NEEDED = ("W1", "S", "A")
 OPTIONAL = (
-    *(f"{kind}{number}" for number in range(1, MOST + 1) for kind in ("W", "bias") if (kind, number) != ("W", 1)),
+    "bias1",
+    *(f"{kind}{number}" for number in range(2, MOST + 1) for kind in ("W", "bias")),
     "bias_feedback",
 )
 """What a file may hold beside them."""
@@ -43,7 +44,7 @@ def depth(blocks: Mapping[str, Any]) -> int:
     if found != list(range(1, len(found) + 1)) or not found:
         there = ", ".join(f"W{number}" for number in found) or "none"
         first = next(number for number in itertools.count(1) if number not in found)
-        raise DataError(f"W{first} is missing, of the layers there are {there}: add it, or number them from 1")
+        raise DataError(f"W{first} is missing, of the layers there are {there}: number them from 1")
     return len(found)
 
 
@@ -70,7 +71,8 @@ def checked(blocks: Mapping[str, Any], *, tasks: TaskSet | None) -> dict[str, Ar
         if misfit(turned.blocks, h, tasks) is None:
             raise DataError(transposed_words(turned.names, found))
     cure = ": transpose it" if found[miss.name].shape == miss.shape[::-1] else ""
-    raise DataError(f"{miss.name} must have shape {miss.shape} {miss.words}, it has {found[miss.name].shape}{cure}")
+    came = found[miss.name].shape
+    raise DataError(f"{miss.name} must have shape {miss.shape} {miss.words}, it has {came}{cure}")
 
 
 def transposed_words(names: tuple[str, ...], blocks: Mapping[str, Array]) -> str:
@@ -92,7 +94,7 @@ def _complete(blocks: Mapping[str, Any], h: int) -> tuple[str, ...]:
         raise DataError(f"a network has {', '.join(NEEDED)}, this one lacks {' and '.join(missing)}: {cure}")
     if there and there != layers:
         lacks = next(name for name in layers if name not in blocks)
-        raise DataError(f"every layer has a bias or none has, {lacks} is missing beside {', '.join(there)}: add it")
+        raise DataError(f"every layer has a bias or none has, {lacks} is missing beside {', '.join(there)}")
     more = [name for name in blocks if re.fullmatch(r"bias\d+", name) and name not in layers]
     if more:
         raise DataError(f"{more[0]} has no layer, there are {h}: add W{more[0][4:]}, or leave it out")

@@ -17,11 +17,13 @@ LAYERS = Setting(
     name="layers", words="how many units each hidden layer has, from below: 25,15,10", metavar="K1,K2,..."
 )
 BIASES = (
-    Setting(name="fit_bias", words="a bias of every unit, which decays as weights do", default=False, switch=True),
+    Setting(
+        name="fit_bias", words="a bias of every unit, decayed as its weights", default=False, switch=True
+    ),
     Setting(name="feedback_bias", words="a bias of what feedback rebuilds", default=False, switch=True),
 )
 DECAY = Setting(
-    name="decay", words="weight of the squares of all layers' weights and biases, > 0", needed=True, kind=float
+    name="decay", words="weight of the squares of all layers and biases, > 0", needed=True, kind=float
 )
 
 NETWORK = Settings(
