@@ -171,6 +171,8 @@ def test_scores_are_those_of_the_family_and_shared_rows_go_through_it_once(biase
     turned = replace(own, tasks=own.tasks[::-1])
     assert found.score(turned)["rmse"] == pytest.approx(np.mean(errors), rel=1e-12)
     assert SEEN == [14] * 5
+    some = replace(own, tasks=own.tasks[2:])
+    assert found.score(some)["rmse"] == pytest.approx(np.mean(errors[2:]), rel=1e-12)
     with pytest.raises(ModelError, match="'bent' has no linear predictors"):
         _ = found.predictors
 
