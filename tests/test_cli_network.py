@@ -34,8 +34,8 @@ def fitted_once(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(run_folder, "write_pictures", lambda *what: None)
-        for words, out in ((AMTFL, "run"), (DEEP, "deep")):
-            assert main(["fit", "a.npz", *words, "--seed", "1", "--out", out, "--quiet"]) == 0
+        for words, seed, out in ((AMTFL, "0", "run"), (DEEP, "2", "deep")):
+            assert main(["fit", "a.npz", *words, "--seed", seed, "--out", out, "--quiet"]) == 0
     return folder
 
 
@@ -122,10 +122,10 @@ def test_weights_of_another_trainer_are_refined_and_judged(here: Run, place: str
 
 
 def test_a_start_may_be_a_run_folder(here: Run) -> None:
-    answer = here("fit", "a.npz", "--start", "deep", "--mu", "0.06", "--out", "next")
+    answer = here("fit", "a.npz", "--start", "deep", "--mu", "0.0101", "--out", "next")
     assert answer.code == 0 and "begins at W1 and W2 and S and A of deep: its model was another" in answer.out
     model = json.loads(Path("next/run.json").read_text())["model"]
-    assert (model["layers"], model["mu"]) == ([4, 3], 0.06)
+    assert (model["layers"], model["mu"]) == ([4, 3], 0.0101)
 
 
 def test_transposed_and_renamed_arrays_are_named(here: Run) -> None:
@@ -147,7 +147,11 @@ def test_transposed_and_renamed_arrays_are_named(here: Run) -> None:
 
 def test_weights_without_a_method_are_told_whose_they_are(here: Run) -> None:
     np.savez("w.npz", **blocks_of("run"))
-    assert_error(here("certify", "a.npz", "w.npz"), "holds W1 and S and A", "say --method amtfl")
+    assert_error(
+        here("certify", "a.npz", "w.npz"), "holds W1 and S and A", "blocks of networks: say --method amtfl"
+    )
+    np.savez("w.npz", **blocks_of("deep"))
+    assert_error(here("certify", "a.npz", "w.npz"), "holds W1 and W2 and S and A", "say --method deep-amtfl")
 
 
 def test_C3_is_climbed_to_and_what_is_above_is_refused(here: Run) -> None:
@@ -155,9 +159,9 @@ def test_C3_is_climbed_to_and_what_is_above_is_refused(here: Run) -> None:
     found = json.loads(judged.out)
     assert judged.code == 0 and found["level"] == "C3" and found["reduced_hessian_min"] > 0.0
     above = here("certify", "a.npz", "run", "--level", "C4")
-    assert above.code == 1 and "no enclosure" in above.out
+    assert above.code == 1 and "No enclosure" in above.out
     assert found["rungs"]["C1"]["state"] is None
-    assert_error(here("certify", "a.npz", "run", "--level", "C5", "--proof", "p.json"), "no level C5")
+    assert_error(here("certify", "a.npz", "run", "--level", "C5", "--proof", "p.json"), "--proof is of AMTL")
 
 
 @pytest.mark.parametrize(

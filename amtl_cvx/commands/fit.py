@@ -156,7 +156,7 @@ def _start(arguments: Namespace, setup: Setup, table: Settings) -> tuple[Any, st
     problem = setup.family.problem(setup.train, setup.choice.model)
     start = setup.family.begin(problem, vars(arguments), seed=arguments.seed)
     said = [f"{each.option} {getattr(arguments, each.name)}" for each in table.fit if each.begins]
-    return start, "" if start is None else f"{' '.join(said) or 'drawn'}, seed {arguments.seed}"
+    return start, "" if start is None else f"{' '.join(said)}, seed {arguments.seed}"
 
 
 def _scores(solution: Solution, setup: Setup, options: Options) -> dict[str, Mapping[str, float]]:
@@ -269,7 +269,7 @@ def _advice(solution: Solution, setup: Setup, arguments: Namespace) -> str:
         return solution.family.advice(certificate, solution.model, solution.blocks)
     if certificate.relative <= certificate.tol:  # gaps are held against J, which is 0 by now
         return "more rows, fewer features or a larger --mu keep the objective from 0, or a larger --tol"
-    others, family = "another --solver, or a larger --tol", setup.family
+    others, family = setup.family.others, setup.family
     if not family.methods[arguments.method].takes_start:
         return others
     rounds = f"--max-rounds above {arguments.max_rounds}"

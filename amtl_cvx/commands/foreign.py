@@ -44,9 +44,10 @@ def read_point(path: Path, *, method: str | None) -> StoredRun:
     except DataError as error:
         for table in all_settings() if method is None else ():
             with contextlib.suppress(DataError):
-                blocks = " and ".join(read_run(path, family=table.family).blocks)
-                said = f"{path} holds {blocks}, blocks of {table.title}: say --method {table.methods[0]}"
-                raise ModelError(said) from error
+                found = read_run(path, family=table.family)
+                method = found.family.method_for(found.blocks) or table.methods[0]
+                told = f"{path} holds {' and '.join(found.blocks)}, blocks of {table.title}"
+                raise ModelError(f"{told}: say --method {method}") from error
         raise
 
 

@@ -43,7 +43,8 @@ class Beginning:
 
     def arguments(self, given: Namespace) -> Namespace:
         """The arguments given, and those of the run where nothing was given."""
-        values, running = vars(given), dict[str, Any](method=self.table.methods[0])
+        method = self.stored.family.method_for(self.stored.blocks) or self.table.methods[0]
+        values, running = vars(given), dict[str, Any](method=method)
         if self.state is not None:
             names = (*RUNNING_DEFAULTS, "method", "solve_limit", *(each.name for each in self.table.fit))
             running = {name: self.stored.arguments.get(name) for name in names}

@@ -44,6 +44,8 @@ class Family(abc.ABC):
     """Arrays that a file may hold beside the blocks (`rest`), by name."""
     predictors_named: ClassVar[str] = "Predictors"
     """What the report calls the predictors."""
+    others: ClassVar[str] = "another --solver, or a larger --tol"
+    """What to try where a fit ended without a certificate and more rounds do not help."""
     linear: ClassVar[bool] = True
     """Whether scores are ``X @ predictors``; where they are not, the family says `scores` and `shape`."""
     streams: ClassVar[bool] = False
@@ -119,6 +121,10 @@ class Family(abc.ABC):
     def told(self, blocks: Mapping[str, Array]) -> dict[str, Any]:
         """The settings that blocks by themselves tell, such as how many features are learned."""
         return {}
+
+    def method_for(self, blocks: Mapping[str, Array]) -> str | None:
+        """The method whose point blocks are, where their shapes say so; None is the first one."""
+        return None
 
     def made(self, settings: Mapping[str, Any], tasks: TaskSet) -> Any:
         """The model by the words of the command line; what is left to `auto` has a stand-in.

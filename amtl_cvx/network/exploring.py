@@ -1,4 +1,6 @@
-r"""Networks explored: starts, all of them drawn, and when two results are one point.
+r"""Networks explored: starts, and when two results are one point.
+
+Starts: the SVD of predictors learned alone, which is where a fit begins by itself, and random ones.
 
 J is the same with the units of a layer in another order, together with what enters and leaves them. So units
 of two results are matched first, layer by layer from below: those of layer l by what they get from the units
@@ -51,12 +53,9 @@ class NetworkExploration(Exploration):
 
     columns = ("active_kinks", "live_features")
     counted = "live_features"
-    default = ("seed 0", "with seed 0")
-    mark = "seed 0"
+    default = ("svd", "at the SVD of single-task predictors")
+    mark = "the svd start"
     measured = "matched units"
-
-    def check(self, tasks: TaskSet, model: NetworkModel) -> None:
-        NetworkProblem(tasks, model).check()
 
     def starts(
         self,
@@ -68,14 +67,13 @@ class NetworkExploration(Exploration):
         options: Options,
         executor: Executor | None,
     ) -> Sequence[NetworkStart]:
-        """Where a fit with --seed 0 begins, and as many more."""
         problem = NetworkProblem(tasks, model)
-        seeds = [0, *(int(rng.integers(1, 2**31)) for _ in range(1, count))]
-        names = ["seed 0", *(f"random {number}" for number in range(1, count))]
-        return [
-            NetworkStart(name, start_of(problem, seed=seed).blocks)
-            for name, seed in zip(names, seeds, strict=True)
-        ]
+        problem.check()
+        found = [NetworkStart("svd", start_of(problem).blocks)]
+        for number in range(1, count):
+            drawn = start_of(problem, "random", seed=int(rng.integers(2**31)))
+            found.append(NetworkStart(f"random {number}", drawn.blocks))
+        return found
 
     def options(self, start: NetworkStart, tasks: TaskSet, options: Options) -> Options:
         return replace(options, start=dict(start.blocks))

@@ -55,6 +55,7 @@ class NetworkFamily(Family):
     places = ("columns of S and rows of A", "rows of W1")
     exploration = NetworkExploration()
     further = ARRAYS
+    others = "another start (--init random, --seed N), or a larger --tol"
     methods: ClassVar[Mapping[str, type[Method]]] = {each.name: each for each in (Amtfl, DeepAmtfl)}
 
     def model_from(self, stored: Mapping[str, Any]) -> NetworkModel:
@@ -64,6 +65,9 @@ class NetworkFamily(Family):
         sizes = [blocks[f"W{number}"].shape[1] for number in range(1, shapes.depth(blocks) + 1)]
         biases = {"fit_bias": "bias1" in blocks, "feedback_bias": "bias_feedback" in blocks}
         return {"layers": sizes, **biases}
+
+    def method_for(self, blocks: Mapping[str, Array]) -> str | None:
+        return Amtfl.name if shapes.depth(blocks) == 1 else DeepAmtfl.name
 
     def settled(
         self, settings: Mapping[str, Any], *, given: Mapping[str, Any], known: Mapping[str, Any]
@@ -79,7 +83,7 @@ class NetworkFamily(Family):
     def begin(
         self, problem: NetworkProblem, settings: Mapping[str, Any], *, seed: int
     ) -> Mapping[str, Array] | None:
-        return start_of(problem, seed=seed).blocks
+        return start_of(problem, settings["init"], seed=seed).blocks
 
     def read(self, source: Any, *, arrays: Callable[..., Mapping[str, Any]]) -> Found:
         """The blocks of a file, where W1 may be called L; what is missing `checked` says."""

@@ -6,7 +6,7 @@ weights holds says it by its shapes. The weights of J are those of linear AMTFL.
 
 from __future__ import annotations
 
-from amtl_cvx.families.settings.features import AMTFL
+from amtl_cvx.families.settings.features import AMTFL, INIT
 from amtl_cvx.families.settings.table import Setting, Settings
 
 LINEAR = {each.name: each for each in AMTFL.model}
@@ -38,6 +38,7 @@ NETWORK = Settings(
         *(LINEAR[name] for name in ("feedback", "price_floor", "reconstruct")),
         *BIASES,
     ),
+    fit=(INIT,),
     further=("snap", "kink_width"),
     kept={"activation": "relu"},
 )
