@@ -102,12 +102,11 @@ def distance(first: Mapping[str, Array], second: Mapping[str, Array], *, feedbac
     order: Indices = np.arange(first["W1"].shape[0])
     worst = 0.0
     for number in range(1, depth + 1):
-        parts = [_entering(first, number, np.arange(len(order))), _entering(second, number, order)]
-        parts = [[each] for each in parts]
+        mine, others = [_entering(first, number, np.arange(len(order)))], [_entering(second, number, order)]
         if number == depth:
-            for blocks, part in zip((first, second), parts, strict=True):
-                part += [blocks["S"], *_fed(blocks, feedback)]
-        apart = _apart(*parts)
+            mine += [first["S"], *_fed(first, feedback)]
+            others += [second["S"], *_fed(second, feedback)]
+        apart = _apart(mine, others)
         rows, order = linear_sum_assignment(apart)
         worst = max(worst, float(apart[rows, order].max()))
     return worst
