@@ -6,7 +6,7 @@ With N rows, K units in all layers, n weights (entries of all blocks), in bytes,
     a point      what a forward and a backward pass leave: u, z, w, masks of every unit  80 N K
     scores       F, R, E, the slopes of every task                                       80 N T
     kinks        of several layers, the normals of those that are active                 16 n^2, at most 1 GiB
-    Hessian      C3 and Newton steps: H, its factor, and what they are made from         40 n^2
+    Hessian      C3 and Newton steps: H, factors, steps that hold kinks   128 n^2
     directions   the arrays of the R-operator in chunks (`hessian.CHUNK`)                8 of 8 MiB
 
 The coefficients are rounded up from what was measured. It is what a process takes beyond the interpreter, its
@@ -25,7 +25,7 @@ from amtl_cvx.network.newton import LARGEST
 from amtl_cvx.tasks import TaskSet
 
 _BASE = 14 * 2**20
-_ROWS, _UNITS, _SCORES, _SQUARES, _CHUNKS = 48, 80, 80, 40, 8
+_ROWS, _UNITS, _SCORES, _SQUARES, _CHUNKS = 48, 80, 80, 128, 8
 _VECTORS = 1000  # of L-BFGS, a weight, where there are too many for a Hessian
 _CURE = "take fewer rows or smaller layers"
 
