@@ -6,7 +6,7 @@ With N rows, K units in all layers, n weights (entries of all blocks), in bytes,
     a point      what a forward and a backward pass leave: u, z, w, masks of every unit  80 N K
     scores       F, R, E, the slopes of every task                                       80 N T
     kinks        of several layers, the normals of those that are active                 16 n^2, at most 1 GiB
-    Hessian      C3 and Newton steps: H, factors, steps that hold kinks   128 n^2
+    Hessian      C3 and Newton steps: H, its factors, what kinks hold of them             128 n^2
     directions   the arrays of the R-operator in chunks (`hessian.CHUNK`)                8 of 8 MiB
 
 The coefficients are rounded up from what was measured. It is what a process takes beyond the interpreter, its

@@ -6,6 +6,7 @@ weights holds says it by its shapes. The weights of J are those of linear AMTFL.
 
 from __future__ import annotations
 
+from amtl_cvx.families.settings.amtl import REFINE
 from amtl_cvx.families.settings.features import AMTFL, INIT
 from amtl_cvx.families.settings.table import Setting, Settings
 
@@ -38,7 +39,7 @@ NETWORK = Settings(
         *(LINEAR[name] for name in ("feedback", "price_floor", "reconstruct")),
         *BIASES,
     ),
-    fit=(INIT,),
+    fit=(INIT, REFINE),
     further=("snap", "kink_width"),
     kept={"activation": "relu"},
 )
