@@ -49,9 +49,9 @@ def fit(
         What is minimised.
     method : {"alternating", "curriculum", "stl", "amtfl-linear", "go-mtl", "amtfl", ...} or Method, optional
         AMTL by alternation and refinement, the curriculum of Algorithm 2, or each task alone; AMTFL with
-        linear features, GO-MTL, AMTFL with ReLU ("amtfl", "deep-amtfl"), each for its own model. By name, with the settings of `options`, or with its own:
-        ``Alternating(sweep="tasks")``. Default: the first method of the model's family, of AMTL
-        "alternating".
+        linear features, GO-MTL, AMTFL with ReLU ("amtfl", "deep-amtfl"), each for its own model. By name,
+        with the settings of `options`, or with its own: ``Alternating(sweep="tasks")``. Default: the first
+        method of the model's family, of AMTL "alternating".
     options : Options, optional
         Tolerance, rounds, solver, callback.
 

@@ -75,8 +75,8 @@ class Solution(Named):
         The blocks of the family by their names; each is an attribute too. Of AMTL: ``W`` (d, T), predictors
         for prepared features, and ``B`` (T, T), transfer, exactly feasible; ``B[s, t]`` is the edge s -> t,
         "task s helps task t". Of learned features ``L`` (d, k), ``S`` (k, T) and, but for GO-MTL, ``A``
-        (T, k), the feedback of the tasks; their predictors are L S. Of networks ``W1`` (d, k1), ``W2``, ... in
-        place of L, and the biases that there are.
+        (T, k), the feedback of the tasks; their predictors are L S. Of networks ``W1`` (d, k1), ``W2``, ...
+        in place of L, and the biases that there are.
     losses : (T,)
         L_t(w_t), without task weights.
     objective : float

@@ -35,14 +35,14 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "reports"), str(HERE)]
 
-from amtl_cvx.network.lbfgs import lbfgs  # noqa: E402
-from amtl_cvx.network.newton import refine  # noqa: E402
-from amtl_cvx.network.starts import start_of  # noqa: E402
 from machine import machine  # noqa: E402
 
 from amtl_cvx import NetworkModel, TaskSet  # noqa: E402
 from amtl_cvx.network import NetworkPoint, NetworkProblem  # noqa: E402
+from amtl_cvx.network.lbfgs import lbfgs  # noqa: E402
+from amtl_cvx.network.newton import refine  # noqa: E402
 from amtl_cvx.network.residuals import residuals  # noqa: E402
+from amtl_cvx.network.starts import start_of  # noqa: E402
 from amtl_cvx.network.steps import cell_steps  # noqa: E402
 from amtl_cvx.network.steps.moves import with_bias  # noqa: E402
 from amtl_cvx.solvers import Backend  # noqa: E402
