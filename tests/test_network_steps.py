@@ -12,6 +12,7 @@ from network_cells import DEEP, ONE, POSITIVE, SETTINGS, drawn, forward, slacks,
 from network_points import planted
 
 from amtl_cvx import TaskSet
+from amtl_cvx.features.gram import Quadratic
 from amtl_cvx.network import NetworkModel, NetworkPoint, NetworkProblem
 from amtl_cvx.network.steps import (
     Cell,
@@ -24,6 +25,7 @@ from amtl_cvx.network.steps import (
     program,
 )
 from amtl_cvx.network.steps.polish import Conditions, polished
+from amtl_cvx.network.steps.program import CellProgram, Form, Sides
 from amtl_cvx.solution import Status
 from amtl_cvx.solvers import Backend, Gpu, compiled, gpu_for
 from amtl_cvx.subproblems import Problems
@@ -135,6 +137,17 @@ def test_a_polish_ends_at_the_minimum_or_leaves_the_answer() -> None:
         np.testing.assert_allclose(polished(problem, rough), x, atol=1e-9)
         never = problem._replace(G=np.vstack([G, -G[:1]]), c=np.r_[c, -c[0] - 1.0])  # G x + c >= 1 and <= 0
         np.testing.assert_array_equal(polished(never, rough), rough)
+
+
+def test_pulls_that_are_next_to_nothing_move_nothing() -> None:
+    program_ = CellProgram(form=Form(n=2, priced=1, signed=True), problems=SHARED)
+    none = Sides(
+        rows=lambda places: (np.zeros((0, 2)), np.zeros(0)), outside=lambda x: np.zeros(0, dtype=int)
+    )
+    for pull in (0.0, 1e-310, 1e-160, 1e-20):
+        model = Quadratic(np.eye(2), np.array([pull, pull]))
+        x, _, _ = program_.lazily(model, np.array([0.1, 0.0]), none, empty, Backend())
+        assert x[0] == 0.0 and x[1] == pytest.approx(pull, abs=1e-15)
 
 
 def test_few_signs_are_asked_for_and_all_are_kept() -> None:

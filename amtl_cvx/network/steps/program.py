@@ -15,7 +15,7 @@ answers is made exact on its support and its active rows (`polish`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import cvxpy as cp
 import numpy as np
@@ -30,6 +30,7 @@ from amtl_cvx.subproblems import Problems
 
 _BYTES = 200  # of memory an entry of H or G takes while the problem is compiled
 _DEAR = 1e6  # a price in these units, in which slopes begin at 2, that a solver need not see beyond
+_LEAST = 1e-150  # of a pull that is one: what it would be divided by overflows
 _DAMPING = 1e-10  # of the unit diagonal, where no solver answers: H is singular
 _FEW, _MORE = 32, 2  # rows of the first compiled problem that has any, and by how much the next one has more
 _AT_ONCE = 0.25  # rows that are added at once, in n: those that are crossed first
@@ -71,7 +72,7 @@ class CellProblem:
         """A solver's answer, in the units it is given."""
         form, values = self.form, {self.H: scaled.H, self.g: scaled.g}
         if form.priced:
-            values[self.p] = np.minimum(scaled.p[: form.priced], _DEAR)
+            values[self.p] = scaled.p[: form.priced]
         if self.rows:
             G, c = np.zeros(self.G.shape), np.ones(self.rows)
             G[: len(scaled.c)], c[: len(scaled.c)] = scaled.G, scaled.c
@@ -90,7 +91,6 @@ class CellProgram:
 
     form: Form
     problems: Problems
-    sizes: list[int] = field(default_factory=list)
 
     def _answer(
         self, quadratic: Quadratic, price: Array, G: Array, c: Array, backend: Backend
@@ -99,7 +99,8 @@ class CellProgram:
         H, g = quadratic
         seen = np.diag(H) > 0.0  # an unknown that it does not see may yet be in a row
         unit = 1.0 / np.sqrt(np.where(seen, np.diag(H), 1.0))
-        size = float(np.abs(unit * g).max(initial=0.0)) or 1.0
+        size = float(np.abs(unit * g).max(initial=0.0))
+        size = size if size > _LEAST else 1.0
         scaled = H * unit[:, None] * unit
         np.fill_diagonal(scaled, seen)
         rows = G * unit
@@ -108,7 +109,7 @@ class CellProgram:
         conditions = Conditions(
             scaled,
             unit * g / size,
-            unit * price / size,
+            np.minimum(unit * price / size, _DEAR),
             rows[felt] / length[felt, None],
             c[felt] / (length[felt] * size),
             self.form.priced,
