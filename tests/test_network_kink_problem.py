@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from amtl_cvx.network.kink_qp import KinkQP
 from amtl_cvx.network.steps import KinkModel, KinkProblem
 from amtl_cvx.solvers import Backend
 
@@ -38,6 +39,34 @@ def test_the_kink_problem_meets_its_conditions(solver: str) -> None:
     least = model.value(d)
     assert all(model.value(d + move) > least for move in 1e-2 * rng.normal(size=(200, n)))
     assert ((np.abs(u) < 1e-6) & (theta > 1e-3) & (theta < model.weights - 1e-3)).any()
+
+
+def test_the_engine_ends_where_the_definition_does() -> None:
+    problems: dict[tuple[int, int], KinkProblem] = {}
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        n, m = 8, (5, 20)[seed % 2]  # fewer kinks than unknowns, and more
+        root = rng.normal(size=(n, n))
+        model = KinkModel(
+            H=root @ root.T + 0.05 * np.eye(n),
+            g=2.0 * rng.normal(size=n),
+            normals=rng.normal(size=(m, n)),
+            values=rng.normal(size=m) * (rng.random(m) < 0.5),
+            weights=rng.uniform(0.0, 3.0, size=m),
+            x=rng.normal(size=n) * (rng.random(n) < 0.5),
+            prices=rng.uniform(0.0, 2.0, size=n) * (rng.random(n) < 0.7),
+        )
+        if (n, m) not in problems:
+            problems[n, m] = KinkProblem(n, m)
+        written = problems[n, m].minimise(model)
+        engine = KinkQP(model.H, model.g)
+        engine.add(model.normals, model.values, np.zeros(m), model.weights)
+        engine.add(np.eye(n), model.x, -model.prices, model.prices)
+        found = engine.minimum()
+        np.testing.assert_allclose(found.step, written.d, atol=1e-6)
+        assert model.value(found.step) <= model.value(written.d) + 1e-12
+        if len(np.flatnonzero(found.held)) <= n:
+            np.testing.assert_allclose(found.multipliers[:m], written.theta, atol=1e-5)
 
 
 def test_the_kink_problem_of_one_unknown_in_closed_form() -> None:
