@@ -209,7 +209,7 @@ def test_files_that_hold_none_are_refused(here: Run, changes: dict[str, Any], wo
 
 
 def test_layers_of_size_one_and_more_units_than_rows(here: Run) -> None:
-    for layers in ("1", "1,1", "40"):
+    for layers in ("1,1", "40"):
         words = ("--method", "deep-amtfl", "--layers", layers, *PRICES, "--out", "o", "--force")
         answer = here("fit", "a.npz", *words)
         assert answer.code in (0, 1) and "objective" in answer.out, answer
@@ -222,10 +222,18 @@ def test_snapping_is_an_option_of_networks_alone(here: Run) -> None:
     assert_error(here("certify", "a.npz", "run", "--kink-width", "2"), "kink_width must be")
 
 
-def test_many_starts_are_explored(here: Run) -> None:
-    answer = here("explore", "a.npz", *AMTFL, "--starts", "2", "--validation", "0.25", "--out", "points")
+@pytest.mark.parametrize("words, count", [(AMTFL, 2), (DEEP, 1)], ids=["one layer", "two"])
+def test_many_starts_are_explored(here: Run, words: tuple[str, ...], count: int) -> None:
+    several = ("--starts", str(count), "--validation", "0.25", "--out", "points")
+    answer = here("explore", "a.npz", *words, *several)
     assert answer.code == 0 and "live_features" in answer.out, answer
     with open("points/landscape.csv") as file:
         rows = list(csv.DictReader(file))
-    assert sum(int(row["hits"]) for row in rows) == 2
+    assert sum(int(row["hits"]) for row in rows) == count
     assert float(rows[0]["validation_error"]) > 0.0
+    assert json.loads(Path("points/run.json").read_text())["method"] == words[1]
+
+
+def test_a_start_of_several_layers_is_not_explored_by_amtfl(here: Run) -> None:
+    words = ("--method", "amtfl", "--layers", "4,3", *PRICES, "--starts", "2", "--out", "points")
+    assert_error(here("explore", "a.npz", *words, "--quiet"), "one hidden layer", "deep-amtfl")

@@ -76,10 +76,12 @@ def explore(arguments: Namespace) -> Exit:
 
 def _check_method(method: str, table: Settings) -> None:
     """`ModelError` for a method from whose starts nothing is explored."""
-    if family_named(table.family).exploration is None:
+    found = family_named(table.family).exploration
+    if found is None:
         raise ModelError(f"{table.title} has no starts to explore from: fit it (fit --method {method})")
-    if method != table.methods[0]:
-        raise ModelError(f"explore fits by --method {table.methods[0]} from its starts, not by {method!r}")
+    names = (table.methods[0], *found.also)
+    if method not in names:
+        raise ModelError(f"explore fits by --method {' or '.join(names)} from its starts, not by {method!r}")
 
 
 def _options(arguments: Namespace, table: Settings) -> Options:
@@ -111,6 +113,7 @@ def _explored(
         tasks,
         model,
         starts,
+        method=arguments.method,
         validation=validation,
         classes=setup.dataset.classes is not None,
         options=options,

@@ -22,6 +22,8 @@ class Exploration(abc.ABC):
 
     columns: tuple[str, ...]
     """Figures of the certificate that a row of the landscape has, in order."""
+    also: ClassVar[tuple[str, ...]] = ()
+    """Methods beside the first one of the family that fit from a start."""
     counted: ClassVar[str]
     """The one of them that the console shows."""
     default: ClassVar[tuple[str, str]]

@@ -25,6 +25,7 @@ def explore(
     model: Any,
     starts: Sequence[Any],
     *,
+    method: str | None = None,
     validation: TaskSet | None = None,
     classes: bool = False,
     options: Options | None = None,
@@ -39,6 +40,8 @@ def explore(
         The problem.
     starts : sequence
         As `draw_starts` gives them, of different names.
+    method : str, optional
+        That of every fit; default: the first method of the model's family.
     validation : TaskSet, optional
         Prepared rows of some or all of the tasks, matched by name.
     classes : bool
@@ -88,8 +91,9 @@ def explore(
             f" {len(set(names))} names"
         )
     judge = None if validation is None else _Judge.of(tasks, validation, classes=classes)
+    each = options or Options()
     jobs = [
-        Job(tasks=tasks, model=model, options=searched.options(start, tasks, options or Options()))
+        Job(tasks=tasks, model=model, method=method, options=searched.options(start, tasks, each))
         for start in starts
     ]
     finished, lost = _fit_all(jobs, executor, observe)

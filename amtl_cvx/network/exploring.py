@@ -51,6 +51,7 @@ class NetworkStart(Named):
 class NetworkExploration(Exploration):
     """Many drawn networks, each a fit."""
 
+    also = ("deep-amtfl",)
     columns = ("active_kinks", "live_features")
     counted = "live_features"
     default = ("svd", "at the SVD of single-task predictors")

@@ -58,8 +58,9 @@ class Reach:
             below = moving[number - 1] | on[number - 1]
             silent = ~(point.below[number] != 0.0).any(axis=1)
             used = below[silent].any(axis=0)
-            if (close := (V[used] != 0.0) & (np.abs(V[used]) <= self.off.V[number][used])).any():
-                least = np.abs(V[used][close]).min()
+            weights, off = (each[: len(used)][used] for each in (V, self.off.V[number]))  # no bias
+            if (close := (weights != 0.0) & (np.abs(weights) <= off)).any():
+                least = np.abs(weights[close]).min()
                 return (
                     f"a weight by which a unit follows kinks below, {least:.1g}, may be 0 near to the point"
                 )
