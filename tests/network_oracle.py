@@ -233,9 +233,8 @@ class Oracle:
             reconstruction += _sum((z - r) ** 2 for z, r in zip(Z[-1], made, strict=True))
         squares = _sum(value * value for weights in V for values in weights for value in values)
         squares += _sum(value * value for values in A[self.T :] for value in values)
-        gamma = Decimal(self.gamma) / (len(self.rebuilt) if self.per_row else 1)
-        whole = gamma * reconstruction
-        return [losses, feedback, Decimal(self.mu) * size, whole, Decimal(self.decay) * squares]
+        reconstruction *= Decimal(self.gamma) / (len(self.rebuilt) if self.per_row else 1)
+        return [losses, feedback, Decimal(self.mu) * size, reconstruction, Decimal(self.decay) * squares]
 
     @many_digits
     def objective(self, x: Vector, cell: Cell = POINT, lift: Lift | None = None) -> Decimal:
