@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from checks import network as c
 from checks import network_judge as j
+from checks import network_solver as s
 from faults import Fault
 
 GRADIENT, PIECES = c.network_derivatives_are_differences_of_J, c.network_masks_and_signs_name_a_piece_of_J
@@ -21,6 +22,9 @@ VERDICT, SNAP = (
     j.network_verdicts_are_those_of_known_points,
     j.network_points_are_snapped_onto_kinks_and_told_so,
 )
+QP, NORMALS = s.network_quadratics_with_kinks_are_least, s.network_normals_of_units_are_differences
+STEPS, SCALES = s.network_steps_fall_onto_the_kinks, s.network_scales_are_the_best_and_feedback_comes
+START = s.network_slopes_of_the_start_are_differences
 
 NETWORK_FAULTS = (
     Fault("network: missing 2 of the reconstruction", "network.backward:backward", "E = 2.0 * problem.gamma", "E = problem.gamma", GRADIENT),
@@ -87,4 +91,27 @@ NETWORK_FAULTS = (
     Fault("network: far units are near", "network.snap:_near", "<= width * size", "<= 1e4 * width * size", SNAP),
     Fault("network: any candidate is better", "network.snap:snap", "(after := _merit(candidate)) < before", "(after := _merit(candidate)) or True", SNAP),
     Fault("network: zeros of S and A are not snapped", "network.snap:_zeroed", "width * np.abs(block)", "0.0 * np.abs(block)", SNAP),
+    Fault("network: kinks at the origin", "network:KinkQP.minimum", "self._half.T @ self._pull - self._offsets", "self._half.T @ self._pull", QP),
+    Fault("network: the first guess is the answer", "network.kink_qp:_Box.guessed", "same = count and np.array_equal(~(low | high), inside)", "same = count > 0", QP),
+    Fault("network: kinks on the wrong side", "network.kink_qp:_Lines._least", "np.where(up, self.upper, self.lower)", "np.where(up, self.lower, self.upper)", QP),
+    Fault("network: kinks that are crossed do not bend", "network.kink_qp:_Lines._search", "(self.upper[off] - self.lower[off]) * np.abs(slopes[off])", "0.0 * np.abs(slopes[off])", QP),
+    Fault("network: held kinks are never let go", "network.kink_qp:_Lines._beyond", "np.where(held & (off > _ROOM), off, 0.0)", "0.0 * off", QP),
+    Fault("network: the rise of kinks has no start", "network.kink_qp:KinkQP.rise", " - _support(self._lower, self._upper, self._offsets)", "", QP),
+    Fault("network: the correction goes the other way", "network.kink_qp:KinkQP.correction", "-self._half[:, held] @ theta", "self._half[:, held] @ theta", QP),
+    Fault("network: units move with their own layer alone", "network.units:unit_slopes", "if dz is not None", "if False", NORMALS),
+    Fault("network: normals through units that are off, in a step", "network.units:unit_normals", " * masks[lower - 1][rows]", "", NORMALS),
+    Fault("network: a step has the Hessian of a cell", "network.piecewise:Piecewise.H", "masks=self.masks", "masks=None", STEPS),
+    Fault("network: kinks of units have no bounds", "network.piecewise:Piecewise._add", "np.minimum(-masks * w, -stiff)", "np.minimum(0.0 * w, -stiff)", STEPS),
+    Fault("network: entries forget their price", "network.piecewise:Piecewise.__init__", "self.g + self.price * np.sign(self.x)", "self.g", STEPS),
+    Fault("network: no second-order correction", "network.newton:_corrected", "range(_CORRECTIONS)", "range(0)", STEPS),
+    Fault("network: a step is not taken whole", "network.newton:_moved", "length * move.direction", "0.9 * length * move.direction", STEPS),
+    Fault("network: J may rise", "network.newton:_taken", "fall > 1e-3 * length * move.foretold", "True", STEPS),
+    Fault("network: the scale forgets the reconstruction", "network.balance:balance", "problem.rows.times @ point.E**2", "0.0 * problem.rows.times @ point.E**2", SCALES),
+    Fault("network: the scale forgets feedback", "network.balance:balance", "point.prices @ np.abs(point.A)", "0.0 * point.prices @ np.abs(point.A)", SCALES),
+    Fault("network: lower units at another balance", "network.balance:balanced", "** 0.25", "** 0.5", SCALES),
+    Fault("network: feedback comes too far", "network.pruning:escaped", "np.divide(more, bend", "np.divide(2.0 * more, bend", SCALES),
+    Fault("network: no feedback comes", "network.pruning:escaped", "(more > _ABOVE", "(-more > _ABOVE", SCALES),
+    Fault("network: spare parts have no price", "network.lbfgs:_Split.value", "+ float(point.prices @ given)", "", START),
+    Fault("network: losses do not see both parts", "network.lbfgs:_Split.value", "if given.any()", "if False", START),
+    Fault("network: negative parts have the slope of positive ones", "network.lbfgs:_Split.value", "whole[self.twice] - slope[self.twice]", "whole[self.twice] + slope[self.twice]", START),
 )  # fmt: skip

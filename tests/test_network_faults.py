@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from checks.network import drawn
 from checks.network_judge import stationary
+from checks.network_solver import beside
 from faults import Fault, planted
 from network_faults import NETWORK_FAULTS
 
@@ -23,7 +24,7 @@ CAUGHT = (AssertionError, AMTLError, np.linalg.LinAlgError)
 def points() -> None:
     """Those of the sound code, before any fault is planted."""
     for deep in (False, True):
-        drawn(deep), stationary(deep)
+        drawn(deep), stationary(deep), beside(deep)
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
