@@ -251,6 +251,6 @@ def test_the_steps_of_a_network_are_marked_by_what_they_are() -> None:
     lines = {line.get_label(): line for line in panel(figure, "residuals").lines}
     for name in (*(f"stationarity_{part}" for part in parts), "relative"):
         np.testing.assert_array_equal(lines[name].get_xdata(), np.arange(1.0, 8.0))
-    for some in (history, history[3:4] + 15 * history[4:5]):  # one step of L-BFGS is too short for its name
+    for some in (history, history[3:4] + 40 * history[4:5]):  # one step of L-BFGS is too short for its name
         drawn = convergence_figure(some, tol=1e-8)
         assert not collisions(drawn) and not outside(drawn) and "L-BFGS" in words(drawn)

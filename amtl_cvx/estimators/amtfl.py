@@ -81,12 +81,12 @@ class AMTFLRegressor(Regression, AmtflEstimator):
     >>> from amtl_cvx.estimators import AMTFLRegressor
     >>> rng = np.random.default_rng(0)
     >>> X, shop = rng.normal(size=(60, 3)), np.repeat(["north", "south"], 30)
-    >>> y = X @ [1.0, 2.0, 0.0] + rng.normal(size=60) * np.where(shop == "north", 0.1, 2.0)
-    >>> model = AMTFLRegressor(features=2, activation="identity").fit(X, y, task=shop)
+    >>> y = np.maximum(X @ [1.0, 2.0, 0.0], 0.0) + rng.normal(size=60) * np.where(shop == "north", 0.1, 1.0)
+    >>> model = AMTFLRegressor(features=2).fit(X, y, task=shop)
     >>> model.certificate_.level, model.S_.shape, model.transform(X).shape
     ('C2', (2, 2), (60, 2))
-    >>> model.predict([[0.0, 1.0, 0.0]], task=["north"]).round()
-    array([2.])
+    >>> model.predict([[0.0, 1.0, 0.0], [0.0, -1.0, 0.0]], task=["north", "north"]).round()
+    array([2., 0.])
     """
 
 
@@ -124,10 +124,9 @@ class AMTFLClassifier(Classification, AmtflEstimator):
     >>> from amtl_cvx.estimators import AMTFLClassifier
     >>> X = np.repeat([[0.0, 0.0], [4.0, 0.0], [0.0, 4.0]], 10, axis=0)
     >>> X = X + np.random.default_rng(0).normal(size=(30, 2))
-    >>> model = AMTFLClassifier(features=2, activation="identity")
-    >>> model = model.fit(X, np.repeat(["cat", "dog", "owl"], 10))
+    >>> model = AMTFLClassifier(features=3).fit(X, np.repeat(["cat", "dog", "owl"], 10))
     >>> model.predict([[0.0, 5.0]]), model.S_.shape
-    (array(['owl'], dtype='<U3'), (2, 3))
+    (array(['owl'], dtype='<U3'), (3, 3))
     """
 
     def __init__(

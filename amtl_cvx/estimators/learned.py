@@ -19,6 +19,8 @@ from amtl_cvx.estimators.units import in_units_of_X
 from amtl_cvx.features.methods import AmtflLinear
 from amtl_cvx.features.model import FeatureModel
 from amtl_cvx.losses import Loss
+from amtl_cvx.network.methods import Amtfl, DeepAmtfl
+from amtl_cvx.network.model import NetworkModel
 from amtl_cvx.options import Options
 from amtl_cvx.solution import Solution
 
@@ -100,15 +102,27 @@ class AmtflEstimator(TransformerMixin, TaskEstimator):  # type: ignore[misc]
         options = Options(tol=self.tol, max_rounds=self.max_rounds, solver=self.solver, problems=compiled())
         if self.activation not in _ACTIVATIONS:
             raise ModelError(f"activation must be one of {_ACTIVATIONS}, got {self.activation!r}")
-        return Recipe(self._model(), AmtflLinear(seed=self.seed), options, standardize, fit_bias)
+        model = self._model(fit_bias)
+        if isinstance(model, NetworkModel):
+            by_depth = Amtfl if len(model.layers) == 1 else DeepAmtfl
+            return Recipe(model, by_depth(seed=self.seed), options, standardize, False)
+        return Recipe(model, AmtflLinear(seed=self.seed), options, standardize, fit_bias)
 
-    def _model(self) -> FeatureModel:
-        """The model that the parameters describe."""
+    def _model(self, fit_bias: bool) -> FeatureModel:
+        """The model that the parameters describe; a linear one has its bias in a column of ones."""
         names = ("mu", "alpha", "gamma", "gamma_per", "decay", "feedback", "price_floor", "task_weights")
         shared: Mapping[str, Any] = {"loss": self._loss(), **{name: getattr(self, name) for name in names}}
+        if self.activation == "relu":
+            return NetworkModel(**self._sizes(), fit_bias=fit_bias, **shared)
         if self.layers is not None:
             raise ModelError("layers are of the activation relu: give features")
         return FeatureModel(features=FEATURES if self.features is None else self.features, **shared)
+
+    def _sizes(self) -> dict[str, Any]:
+        """What is said of the layers of a network."""
+        if self.layers is None:
+            return {"features": FEATURES if self.features is None else self.features}
+        return {"layers": self.layers, "features": self.features}
 
     def _keep(self, solution: Solution) -> None:
         assert solution.preparation is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -112,13 +111,3 @@ def pictures(solution: Solution, graph: FeatureGraph, *, title: str) -> dict[str
         if raster is not None:
             found["images.png"] = lambda path: write_png(layer_images(network, raster, title=title), path)
     return found
-
-
-def notebook_png(graph: FeatureGraph) -> bytes:
-    """Tasks and features as a notebook shows them."""
-    from amtl_cvx.plotting import write_png
-    from amtl_cvx.plotting.features import feature_figure
-
-    file = io.BytesIO()
-    write_png(feature_figure(graph), file, dpi=100)
-    return file.getvalue()

@@ -84,9 +84,6 @@ class Reach:
             slopes = np.linalg.norm(self.local.gradient.slopes[number + 1], 2)
             slopes += np.linalg.norm(off.G_u[number + 1])
             if dead.any() and not float(entering * slopes) < 2.0 * point.model.decay:
-                what, it = ("a unit is", "it") if dead.sum() == 1 else (f"{dead.sum()} units are", "them")
-                return (
-                    f"{what} dead in layer {number + 1}, and can take over a part of a live one at no cost;"
-                    f" of the network without {it} the point is a strict local minimum"
-                )
+                what = "a unit is" if dead.sum() == 1 else f"{dead.sum()} units are"
+                return f"{what} dead in layer {number + 1}, which might gain to second order"
         return ""
