@@ -289,6 +289,11 @@ def test_the_step_goes_onto_the_kinks() -> None:
     assert moved == pytest.approx(-(2.0**-50), rel=1e-6, abs=0.0)
 
 
+def test_deep_with_biases() -> None:
+    found = second_order(drawn(STRICT, 1, layers=(3, 2), held=1, T=2, fit_bias=True))
+    assert found.kinks >= 5 and found.free < found.entries
+
+
 def test_room_that_is_less_than_what_is_known() -> None:
     """A zero of S with room 1e-9, at the minimum and 1e-8 off."""
     point = at([[1.0]], [[1.25, 0.25 - 5e-10]], [[1.0]], [[1.0, 0.0]], decay=0.25)
