@@ -1,0 +1,303 @@
+"""Kink Newton on networks: residual, level, seconds and J beside L-BFGS, as the issue of this family asks.
+
+    python reports/features/networks.py               what is not in the file yet
+    python reports/features/networks.py --only deep   one group
+    python reports/features/networks.py --page        only the page, of what is there
+
+adds a line a fit to networks.jsonl beside itself and writes networks.md and networks.png. Groups:
+
+    one layer   n = 300 rows, d = 20, k = 10, T = 6, three weight settings, squared and logistic, 20 seeds
+    deep        15-10-8-6, 326 weights, N = 200, squared, 10 seeds
+    digits      64-22-14-10, 1,996 weights, the first 500 of scikit-learn's digits, logistic,
+                mu = decay = .003, 3 starts
+
+A fit is L-BFGS from random weights (3,000 iterations; `training.py`), then kink Newton from there, where it
+stalls with a part of L-BFGS in between, until it ends or its CPU seconds are spent, then the certificate at
+the tolerance that is asked for. Of five seeds kink Newton is tried after 300 iterations as well. Seconds are CPU
+seconds of the process on one thread. Points after every step of the first seed of each setting are kept, and
+judged afterwards, for the picture.
+"""
+
+from __future__ import annotations
+
+import argparse
+import cProfile
+import json
+import pstats
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.datasets import load_digits
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "reports"), str(HERE)]
+
+from machine import machine  # noqa: E402
+from networks_page import drawn, text  # noqa: E402
+from training import random_start, trained  # noqa: E402
+
+from amtl_cvx import NetworkModel, TaskSet  # noqa: E402
+from amtl_cvx.losses import make_loss  # noqa: E402
+from amtl_cvx.network import NetworkProblem  # noqa: E402
+from amtl_cvx.network.certificate import certify, strict_local  # noqa: E402
+from amtl_cvx.network.lbfgs import lbfgs  # noqa: E402
+from amtl_cvx.network.methods import PART, TURNS  # noqa: E402
+from amtl_cvx.network.newton import refine  # noqa: E402
+from amtl_cvx.network.point import NetworkPoint  # noqa: E402
+from amtl_cvx.network.residuals import residuals  # noqa: E402
+
+LONG, SHORT, AIM = 3000, 300, 1e-11
+"""Iterations of L-BFGS before kink Newton, and the residual at which kink Newton ends."""
+SETTINGS = ((0.1, 0.02, 0.002, 0.01), (0.1, 0.005, 0.01, 0.003), (0.01, 0.1, 0.001, 0.02))
+"""alpha, mu, gamma, decay of one hidden layer, gamma in total, as the issue has them."""
+LENGTH = 10.0
+"""Standard deviation of the inputs of logistic fits, 1 for squared ones. A mean logistic loss is log 2 at
+most: at the third setting features of inputs of 1 cost more, so that none or one is live, and features that
+tasks can share are few. Length and labels were chosen by L-BFGS on seeds from 1000."""
+DEEP = (0.1, 0.02, 0.002, 0.01)
+DIGITS = (0.1, 0.003, 1e-5, 0.003)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """A fit: which group, loss and weights, which seed, which residual is asked for, and within how long."""
+
+    group: str
+    loss: str
+    weights: tuple[float, float, float, float]
+    layers: tuple[int, ...]
+    seed: int
+    tol: float
+    limit: float
+
+    @property
+    def name(self) -> str:
+        return f"{self.group}, {self.loss}, {self.weights}, seed {self.seed}"
+
+
+def cases() -> Iterator[Case]:
+    """All of them: all settings of a seed before the next seed."""
+    for seed in range(20):
+        for loss in ("squared", "logistic"):
+            for weights in SETTINGS:
+                yield Case(
+                    group="one layer",
+                    loss=loss,
+                    weights=weights,
+                    layers=(10,),
+                    seed=seed,
+                    tol=1e-8,
+                    limit=120,
+                )
+        if seed < 10:
+            yield Case(
+                group="deep", loss="squared", weights=DEEP, layers=(10, 8), seed=seed, tol=1e-8, limit=120
+            )
+    for seed in range(3):
+        yield Case(
+            group="digits", loss="logistic", weights=DIGITS, layers=(22, 14), seed=seed, tol=1e-6, limit=900
+        )
+
+
+def planted(rng: np.random.Generator, N: int, widths: tuple[int, ...], T: int) -> tuple[Any, Any]:
+    """X (N, d) of standard normals and F (N, T), a ReLU network on it with noise.
+
+    Each task is on half of the features of the last layer, with weights whose sum is 0.
+    """
+    X = rng.standard_normal((N, widths[0]))
+    Z, k = X, widths[-1]
+    for below, above in zip(widths, widths[1:], strict=False):
+        Z = np.maximum(Z @ rng.standard_normal((below, above)) * np.sqrt(2.0 / below), 0.0)
+    S = np.zeros((k, T))
+    for t in range(T):
+        weights = rng.choice([-1.0, 1.0], k // 2) * rng.uniform(1.0, 2.0, k // 2)
+        S[rng.choice(k, k // 2, replace=False), t] = weights - weights.mean()
+    F = Z @ S
+    return X, F + 0.1 * F.std() * rng.standard_normal((N, T))
+
+
+def apart(rng: np.random.Generator, N: int, d: int, T: int) -> tuple[Any, Any]:
+    """X (N, d) and F (N, T) along T orthogonal directions with noise: each task needs features of its own."""
+    X = LENGTH * rng.standard_normal((N, d))
+    F = X @ np.linalg.qr(rng.standard_normal((d, T)))[0]
+    return X, F + 0.1 * F.std() * rng.standard_normal((N, T))
+
+
+def posed(case: Case) -> NetworkProblem:
+    """The problem of a case."""
+    rng = np.random.default_rng(case.seed)
+    if case.group == "digits":
+        X, labels = load_digits(return_X_y=True)
+        X, y = X[:500] / 16.0, np.where(labels[:500, None] == np.arange(10), 1.0, -1.0)
+    elif case.group == "deep":
+        X, y = planted(rng, 200, (15, 10, 8), 6)
+    elif case.loss == "squared":
+        X, y = planted(rng, 300, (20, 10), 6)
+    else:
+        X, y = apart(rng, 300, 20, 6)
+    if case.group != "digits":
+        y = (y - y.mean(axis=0)) / y.std(axis=0) if case.loss == "squared" else np.where(y > 0.0, 1.0, -1.0)
+    alpha, mu, gamma, decay = case.weights
+    model = NetworkModel(
+        loss=make_loss(case.loss), layers=case.layers, alpha=alpha, mu=mu, gamma=gamma, decay=decay
+    )
+    return NetworkProblem(TaskSet.from_arrays([X] * y.shape[1], list(y.T)), model)
+
+
+class _TimeUp(Exception):
+    """The seconds of a fit are spent."""
+
+
+class Watch:
+    """What is seen of kink Newton: the point after each step, and when."""
+
+    def __init__(self, limit: float) -> None:
+        self.begun, self.limit = time.process_time(), limit
+        self.points: list[tuple[float, NetworkPoint]] = []
+
+    def __call__(self, point: NetworkPoint, engine: str = "") -> None:
+        spent = time.process_time() - self.begun
+        self.points.append((spent, point))
+        if spent > self.limit:
+            raise _TimeUp
+
+
+def newton(start: NetworkPoint, limit: float) -> tuple[NetworkPoint, Watch, str]:
+    """Where kink Newton ends, what was seen, and why it ended.
+
+    Where it stalls a part of L-BFGS and kink Newton follow once more, at most twice, as in a fit.
+    """
+    watch, point, again = Watch(limit), start, 0
+    try:
+        found = refine(point, tol=AIM, observe=watch)
+        while found.ended == "stalled" and again < TURNS:
+            again += 1
+            found = refine(lbfgs(found.point, iterations=PART), tol=AIM, observe=watch)
+    except _TimeUp:
+        return watch.points[-1][1], watch, "time"
+    return found.point, watch, found.ended + (f" in turn {again + 1}" if again else "")
+
+
+def measured(case: Case) -> dict[str, Any]:
+    """One fit; of the first seeds also what was seen, times by part, and a fit with a shorter start."""
+    problem, first = posed(case), case.seed == 0
+    x0 = random_start(problem, np.random.default_rng((case.seed, 1)))
+    long = trained(problem, x0, iterations=LONG)
+    beside, before = problem.from_vector(long.x), long.seconds
+    profile = cProfile.Profile(time.process_time)
+    if first:
+        profile.enable()
+    point, watch, ended = newton(beside, case.limit - before)
+    seconds = before + time.process_time() - watch.begun
+    profile.disable()
+    begun = time.process_time()
+    judged = strict_local(certify(point, tol=case.tol), point)
+    told = {
+        **asdict(case), "machine": machine(), "size": problem.size, "ended": ended,
+        "steps": len(watch.points), "start seconds": before, "seconds": seconds,
+        "judge seconds": time.process_time() - begun, "residual": judged.relative, "level": judged.level,
+        "passes": judged.passes, "objective": judged.objective, "zero": judged.zero_objective,
+        "live": judged.live_features, "features": judged.features, "kinks": judged.active_kinks,
+        "concave": judged.concave_kinks, "likq": judged.likq, "A": judged.fed_back,
+        "why": judged.reasons.get("C2") or judged.reasons.get("C3"),
+        "start objective": beside.objective, "start residual": residuals(beside).relative,
+    }  # fmt: skip
+    if case.seed < 5 and case.group != "digits":
+        told["short"] = short(problem, x0, case)
+    if first:
+        told["newton"] = thinned([(before + t, p) for t, p in watch.points])
+        told["lbfgs"] = [*by_iterations(problem, x0), [before, told["start residual"], beside.objective]]
+        told["parts"] = parts(profile)
+    return told
+
+
+def short(problem: NetworkProblem, x0: np.ndarray, case: Case) -> dict[str, Any]:
+    """A fit that leaves L-BFGS early, which may lead to another minimum."""
+    start = trained(problem, x0, iterations=SHORT)
+    point, watch, ended = newton(problem.from_vector(start.x), case.limit - start.seconds)
+    seconds = start.seconds + time.process_time() - watch.begun
+    judged = certify(point, tol=case.tol)
+    return {
+        "ended": ended, "seconds": seconds, "steps": len(watch.points), "residual": judged.relative,
+        "objective": judged.objective, "live": judged.live_features,
+    }  # fmt: skip
+
+
+def by_iterations(problem: NetworkProblem, x0: np.ndarray) -> Iterator[list[float]]:
+    """Seconds, residual and J of L-BFGS after so many iterations."""
+    for iterations in (30, 100, 300, 1000, 2000):
+        found = trained(problem, x0, iterations=iterations)
+        yield [found.seconds, residuals(problem.from_vector(found.x)).relative, found.objective]
+
+
+def thinned(points: list[tuple[float, NetworkPoint]], most: int = 40) -> list[list[float]]:
+    """Seconds, residual and J of at most so many points, the last one among them."""
+    kept = sorted({round(i) for i in np.linspace(0, len(points) - 1, min(most, len(points)))})
+    return [[points[i][0], residuals(points[i][1]).relative, points[i][1].objective] for i in kept]
+
+
+def parts(profile: cProfile.Profile) -> dict[str, float]:
+    """CPU seconds by module of the network, what each calls outside of it included, and of all."""
+    found: dict[str, float] = {}
+    stats = pstats.Stats(profile).stats  # type: ignore[attr-defined]
+    for (file, _, _), (_, _, own, _, callers) in stats.items():
+        path = Path(file)
+        if "amtl_cvx" in path.parts and path.parent.name == "network":
+            found[path.stem] = found.get(path.stem, 0.0) + own
+            continue
+        for (caller, _, _), (_, _, _, spent) in callers.items():
+            by = Path(caller)
+            if "amtl_cvx" in by.parts and by.parent.name == "network":
+                found[by.stem] = found.get(by.stem, 0.0) + spent
+    return {
+        name: round(spent, 3) for name, spent in sorted(found.items(), key=lambda e: -e[1]) if spent > 0.01
+    }
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """The lines of a file; the last one may be cut off, and is dropped then."""
+    lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
+    if lines and not lines[-1].endswith("\n"):
+        path.write_text("".join(lines[:-1]))
+        lines = lines[:-1]
+    return [json.loads(line) for line in lines]
+
+
+def name_of(row: dict[str, Any]) -> str:
+    return f"{row['group']}, {row['loss']}, {tuple(row['weights'])}, seed {row['seed']}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", choices=("one layer", "deep", "digits"))
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--page", action="store_true")
+    parser.add_argument("--out", type=Path, default=HERE)
+    given = parser.parse_args()
+    stored = given.out / "networks.jsonl"
+    done = {name_of(row) for row in read(stored)}
+    for case in cases():
+        wanted = given.only in (None, case.group) and case.seed < given.seeds
+        if given.page or not wanted or case.name in done:
+            continue
+        row = measured(case)
+        with stored.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        fall = row["start objective"] - row["objective"]
+        print(
+            case.name, row["ended"], f"{row['residual']:.1e}", row["level"], f"{row['seconds']:.1f} s",
+            f"{row['live']} live, J - {fall:.1e}", flush=True,
+        )  # fmt: skip
+    rows = read(stored)
+    (given.out / "networks.md").write_text(text(rows))
+    drawn(rows, given.out / "networks.png")
+
+
+if __name__ == "__main__":
+    main()
