@@ -34,6 +34,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "reports"), str(HERE)]
 
 from images import Imbalanced, errors, imbalanced, one_against_rest  # noqa: E402
 from imbalanced_page import drawn, text  # noqa: E402
+from lines import read  # noqa: E402
 from machine import machine  # noqa: E402
 from training import random_start, trained  # noqa: E402
 
@@ -195,15 +196,6 @@ def run(seeds: int, out: Path, keep: Path | None) -> None:
                     keep.mkdir(parents=True, exist_ok=True)
                     np.savez(keep / f"{seed} {name} {method}.npz", x=x)
                 print(seed, name, method, f"{np.mean(told['errors']):.4f}", told["cpu_seconds"], flush=True)
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file; the last one may be cut off, and is dropped then."""
-    lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
-    if lines and not lines[-1].endswith("\n"):
-        path.write_text("".join(lines[:-1]))
-        lines = lines[:-1]
-    return [json.loads(line) for line in lines]
 
 
 def main() -> None:

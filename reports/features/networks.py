@@ -13,9 +13,9 @@ adds a line a fit to networks.jsonl beside itself and writes networks.md and net
 
 A fit is L-BFGS from random weights (3,000 iterations; `training.py`), then kink Newton from there, where it
 stalls with a part of L-BFGS in between, until it ends or its CPU seconds are spent, then the certificate at
-the tolerance that is asked for. Of five seeds kink Newton is tried after 300 iterations as well. Seconds are CPU
-seconds of the process on one thread. Points after every step of the first seed of each setting are kept, and
-judged afterwards, for the picture.
+the tolerance that is asked for. Of five seeds kink Newton is tried after 300 iterations as well. Seconds are
+CPU seconds of the process on one thread. Points after every step of the first seed of each setting are kept,
+and judged afterwards, for the picture.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "reports"), str(HERE)]
 
+from lines import read  # noqa: E402
 from machine import machine  # noqa: E402
 from networks_page import drawn, text  # noqa: E402
 from training import random_start, trained  # noqa: E402
@@ -258,15 +259,6 @@ def parts(profile: cProfile.Profile) -> dict[str, float]:
     return {
         name: round(spent, 3) for name, spent in sorted(found.items(), key=lambda e: -e[1]) if spent > 0.01
     }
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    """The lines of a file; the last one may be cut off, and is dropped then."""
-    lines = path.read_text().splitlines(keepends=True) if path.is_file() else []
-    if lines and not lines[-1].endswith("\n"):
-        path.write_text("".join(lines[:-1]))
-        lines = lines[:-1]
-    return [json.loads(line) for line in lines]
 
 
 def name_of(row: dict[str, Any]) -> str:

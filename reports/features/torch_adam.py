@@ -32,8 +32,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "reports"), str(HERE)]
 
+from lines import read  # noqa: E402
 from machine import machine  # noqa: E402
-from networks import newton, read  # noqa: E402
+from networks import newton  # noqa: E402
 from training import trained  # noqa: E402
 
 from amtl_cvx import NetworkModel, TaskSet  # noqa: E402
