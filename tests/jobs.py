@@ -26,7 +26,7 @@ def late(shared: float, item: int) -> int:
 def fails(shared: int, item: int) -> int:
     """Fails from the job `shared` on, the later the sooner."""
     if item >= shared:
-        time.sleep(0.05 * (len(NUMBERS) - item))
+        time.sleep(0.01 * (len(NUMBERS) - item))
         raise SolveError(f"job {item}", step="W", solver="SCS", status="unbounded", round=item)
     return item
 

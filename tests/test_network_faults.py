@@ -32,6 +32,7 @@ def test_every_check_passes_without_a_fault(check: Callable[[], None]) -> None:
     check()
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("fault", NETWORK_FAULTS, ids=lambda fault: fault.name)
 def test_every_planted_fault_is_caught(fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     planted(fault, monkeypatch)
