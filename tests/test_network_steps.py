@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,9 +12,10 @@ import pytest
 from network_cells import DEEP, ONE, POSITIVE, SETTINGS, drawn, forward, slacks, sliding_minimum
 from network_points import planted
 
-from amtl_cvx import TaskSet
+from amtl_cvx import Options, TaskSet, fit
 from amtl_cvx.features.gram import Quadratic
 from amtl_cvx.network import NetworkModel, NetworkPoint, NetworkProblem
+from amtl_cvx.network.methods import Amtfl
 from amtl_cvx.network.steps import (
     Cell,
     Definition,
@@ -253,3 +255,24 @@ def test_layers_go_to_the_gpu_and_columns_stay_on_the_cpu(monkeypatch: pytest.Mo
     assert found["A"].solved.solver == "CLARABEL" and standin.sizes and not Gpu().takes("cell", 10**6)
     for name, each in found.items():
         np.testing.assert_allclose(each.value[name], stepped(point, name).blocks[name], atol=1e-6)
+
+
+def test_a_fit_that_begins_in_cells_is_certified_and_goes_on_where_it_was_interrupted() -> None:
+    point = drawn("squared", 7, n=20)
+    tasks, model, method = point.tasks, point.model, Amtfl.of(Options(definition=True))
+    options = Options(tol=1e-8, solver="SCS")
+    whole = fit(tasks, model, method=method, options=options)
+    steps = [record.step for record in whole.history]
+    cells = steps.index("refine")
+    assert whole.status is Status.CERTIFIED and cells >= 6 and steps[:cells:3] == ["W1"] * (cells // 3)
+    assert whole.history[0].solver == "SCS" and whole.history[cells].solver == "kink-newton"
+
+    def stop(record: Any) -> None:
+        if (record.round, record.step) == (2, "S"):
+            raise KeyboardInterrupt
+
+    first = fit(tasks, model, method=method, options=replace(options, callback=stop))
+    assert first.status is Status.INTERRUPTED and len(first.history) == 5
+    rest = fit(tasks, model, method=method, options=replace(options, start=first.state))
+    assert [record.step for record in rest.history] == steps
+    np.testing.assert_array_equal(rest.blocks["W1"], whole.blocks["W1"])

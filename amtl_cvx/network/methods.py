@@ -8,8 +8,11 @@ r"""The methods of networks: L-BFGS on the exact J, then kink Newton, judged by 
 * Where it ends without a certificate, one part of L-BFGS-B and kink Newton follow once more, `TURNS` times at
   most, while J falls. Without refinement L-BFGS goes on to `max_rounds` parts; it is never stationary.
 
-A round is one part of L-BFGS or one step of kink Newton, and each is in the history; a fit that is
-interrupted goes on after the last one.
+With `definition` rounds of convex steps in activation cells (`steps`) stand in the place of the first parts
+of L-BFGS: slow, and what a solver and the GPU can be chosen for.
+
+A round is one part of L-BFGS, one of steps in cells, or one step of kink Newton. Each step is in the history;
+a fit that is interrupted goes on after the last one.
 
 Sources: [L18] Lee, Yang, Hwang, ICML 2018; `newton` for the algorithm.
 """
@@ -36,6 +39,7 @@ from amtl_cvx.network.problem import NetworkProblem
 from amtl_cvx.network.pruning import escaped, tidied
 from amtl_cvx.network.snap import KINK_WIDTH
 from amtl_cvx.network.starts import start_of
+from amtl_cvx.network.steps import cell_rounds, cell_steps
 from amtl_cvx.options import Options
 from amtl_cvx.refine.local import Trust
 from amtl_cvx.run import Run, finish
@@ -47,6 +51,8 @@ from amtl_cvx.untrusted import nonnegative
 PART = 100
 """Iterations of L-BFGS-B from which a round is made."""
 PARTS = 10
+CELL_ROUNDS = 50
+"""Rounds of steps in cells before kink Newton, where they are asked for."""
 TURNS = 2
 NEWTON_STEPS = 500
 """Steps of kink Newton in one turn."""
@@ -95,6 +101,8 @@ class KinkNewton(Method):
         Where it begins if it is given no start: at the predictors of single tasks, or at random.
     seed : int
         Of what is drawn for that.
+    definition : bool
+        Rounds of convex steps in cells instead of the first parts of L-BFGS; slow.
     snap : bool
         Whether arrays from elsewhere are moved onto kinks nearer than `kink_width` before they are judged.
     kink_width : float
@@ -106,12 +114,13 @@ class KinkNewton(Method):
     refine: bool = True
     init: Init = "svd"
     seed: int = 0
+    definition: bool = False
     snap: bool = True
     kink_width: float = KINK_WIDTH
 
     @classmethod
     def of(cls, options: Options) -> KinkNewton:
-        return cls(refine=options.refine)
+        return cls(refine=options.refine, definition=options.definition)
 
     def run(self, tasks: TaskSet, model: NetworkModel, options: Options) -> Solution:
         """The fit; `DataError` where tasks or start do not fit, `ModelError` for layers of another method."""
@@ -148,7 +157,7 @@ class KinkNewton(Method):
 
     def accepts(self, state: State) -> bool:
         Steps().restore(state.facts, state.arrays)
-        return state.phase in ("lbfgs", "refine")
+        return state.phase in ("cells", "lbfgs", "refine")
 
 
 class Amtfl(KinkNewton):
@@ -201,7 +210,7 @@ class _Fit:
         memory, begun, before = self.memory, self.run.phase == "refine", np.inf
         while True:
             if not begun:
-                ended = self._lbfgs()
+                ended = self._cells() if self.method.definition and not memory.turn else self._lbfgs()
                 if not self.refining:
                     return ended, None
             begun, ended = False, self._newton()
@@ -211,6 +220,13 @@ class _Fit:
             if memory.turn == TURNS or not before * (1.0 - _FALL) > J or ended is Status.ROUND_LIMIT:
                 return ended, found
             before, memory.turn = J, memory.turn + 1
+
+    def _cells(self) -> Status:
+        """Rounds of steps in cells while J falls."""
+        run, options = self.run, self.options
+        steps = cell_steps(run.problem, backend=run.backend, problems=options.problems)
+        most = min(CELL_ROUNDS, options.max_rounds) if self.refining else options.max_rounds
+        return cell_rounds(run, steps, most=most)
 
     def _lbfgs(self) -> Status:
         """Parts of L-BFGS, every one recorded, while J falls by what is worth one."""

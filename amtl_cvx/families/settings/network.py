@@ -26,6 +26,12 @@ BIASES = (
 DECAY = Setting(
     name="decay", words="weight of the squares of all layers and biases, > 0", needed=True, kind=float
 )
+DEFINITION = Setting(
+    name="definition",
+    words="begin with rounds of convex steps in activation cells, solved by --solver (slow)",
+    default=False,
+    switch=True,
+)
 
 NETWORK = Settings(
     family="network",
@@ -39,7 +45,7 @@ NETWORK = Settings(
         *(LINEAR[name] for name in ("feedback", "price_floor", "reconstruct")),
         *BIASES,
     ),
-    fit=(INIT, REFINE),
+    fit=(INIT, REFINE, DEFINITION),
     further=("snap", "kink_width"),
     kept={"activation": "relu"},
 )
