@@ -47,13 +47,13 @@ LARGEST = 4000
 _FALL = 1e-12  # part of J from which on a fall is more than rounding
 _FORETOLD = 1e-10  # part of J below which what the model foretells is rounding, and the residual decides
 _ROUNDING = 1e-13
-_TRIALS = 25
+_TRIALS = 40
 _FAR = 1e4  # times the largest entry, and 1: a step of more is none
 _NEAR = 1e-3
 _SHY = 4  # trials at the level of rounding
 _LENGTHS = (1.0, 0.5, 0.25)
 _CORRECTIONS = 3
-_REMADE = 2  # times that the masks of a refused step are taken
+_ATTEMPTS = 3  # at one trust term, where units of several layers meet
 
 
 @dataclass
@@ -154,8 +154,8 @@ def _anew(point: NetworkPoint, progress: Progress) -> NetworkPoint | None:
 
 def newton_step(point: NetworkPoint, progress: Progress) -> NetworkPoint | None:
     """The first trial point that lowers J (at rounding level: the residual); None if there is none."""
-    trust, shy, remade = progress.trust, 0, 0
-    model = Piecewise(point, _masks(point, progress))
+    trust, shy, attempt = progress.trust, 0, 0
+    plain = model = Piecewise(point, _masks(point, progress))
     if not len(model.entries):
         return None
     far = _FAR * (1.0 + float(np.abs(model.x).max()))
@@ -173,11 +173,12 @@ def newton_step(point: NetworkPoint, progress: Progress) -> NetworkPoint | None:
         shy += fine
         if shy > _SHY:
             break
-        if remade < _REMADE and model.nested.any():
-            remade += 1
-            model = model.remade() if remade < _REMADE else model.guarded(trust)
-            continue
-        trust.raise_()
+        attempt = attempt + 1 if model.nested.any() else _ATTEMPTS
+        if attempt < _ATTEMPTS:
+            model = model.remade() if attempt == 1 else plain.guarded(trust)
+        else:
+            model, attempt = plain, 1
+            trust.raise_()
     return None
 
 

@@ -71,6 +71,8 @@ class Piecewise:
         Of all units; by default those of the multipliers that fit best (`multipliers`).
     H : (n, n) array, optional
         The Hessian, where it is known.
+    near : (U,) bool array, optional
+        Units that count as being on their kinks beside those that are.
     kept : (U,) bool array, optional
         Units that stay on their kinks whatever their multipliers are.
     """
@@ -80,6 +82,7 @@ class Piecewise:
         point: NetworkPoint,
         masks: Array | None = None,
         H: Array | None = None,
+        near: Mask | None = None,
         kept: Mask | None = None,
     ) -> None:
         self.point = point
@@ -95,8 +98,10 @@ class Piecewise:
         if H is not None:
             self.__dict__["H"] = H
         self._work(self.free & ~(self.zero & self._at_rest(self.g)))
-        self.touching = flat(kinks(point).active).astype(bool)
-        self.units = np.flatnonzero(self.touching & ((self.weights > 0.0) | self.kept))
+        self.near = flat(kinks(point).active).astype(bool)
+        if near is not None:
+            self.near = self.near | near
+        self.units = np.flatnonzero(self.near & ((self.weights > 0.0) | self.kept))
         self.normals = unit_normals(point, self.units, self.masks)
 
     @cached_property
@@ -260,25 +265,33 @@ class Piecewise:
         return found
 
     @property
+    def met(self) -> Mask:
+        """Units that are on their kinks or that the last step meets or crosses, (U,)."""
+        found = self.near.copy()
+        found[self._ids[self._ids < len(found)]] = True
+        return found
+
+    @property
     def nested(self) -> Mask:
-        """Units that are on their kinks on a row on which others of another layer are too, (U,)."""
-        on = layered(self.touching, self.point.U)
+        """Those of them on rows on which there are such units of several layers, (U,)."""
+        on = layered(self.met.astype(float), self.point.U)
         many = np.sum([layer.any(axis=1) for layer in on], axis=0) > 1
-        return flat([layer & many[:, None] for layer in on]).astype(bool)
+        return flat([layer * many[:, None] for layer in on]).astype(bool)
 
     def remade(self) -> Piecewise:
-        """The model with the masks that the last step gives the units that are on their kinks here."""
-        own = self.touching & ~np.isnan(self._last)
-        return Piecewise(self.point, np.where(own, np.clip(self._last, 0.0, 1.0), self.flat_masks), self.H)
+        """The model with the masks that the last step gives the units that it meets."""
+        own = self.met & ~np.isnan(self._last)
+        masks = np.where(own, np.clip(self._last, 0.0, 1.0), self.flat_masks)
+        return Piecewise(self.point, masks, self.H, self.met)
 
     def guarded(self, trust: Trust) -> Piecewise:
         """The model in which all but one of the kinks of a row are kept where several layers are on theirs.
 
         The one that may go is that whose multiplier is farthest out of its bounds when all are kept.
         """
-        whole, nested = self, self.nested
+        whole, nested, near = self, self.nested, self.met
         for _ in range(_AGAIN):  # masks of kinks that are kept are any numbers, and w is that with them
-            whole = Piecewise(self.point, whole.flat_masks, self.H, nested)
+            whole = Piecewise(self.point, whole.flat_masks, self.H, near, nested)
             if whole.move(trust) is None:
                 return self
             whole.flat_masks = np.where(nested, whole._last, whole.flat_masks)
@@ -289,7 +302,7 @@ class Piecewise:
         worst = np.max([part.max(axis=1) for part in beyond], axis=0)
         free = flat([(part > 0.0) & (part == worst[:, None]) for part in beyond]).astype(bool)
         masks = np.where(free, (up > down).astype(float), whole.flat_masks)
-        return Piecewise(self.point, masks, self.H, nested & ~free)
+        return Piecewise(self.point, masks, self.H, near, nested & ~free)
 
     def corrected(self, move: Move, point: NetworkPoint, onto: Mask) -> Array:
         """What brings those units of a move onto their kinks from its end, to first order, (n,)."""
