@@ -46,6 +46,7 @@ LARGEST = 4000
 """Entries of all blocks together beyond which there is no dense Hessian."""
 _FALL = 1e-12  # part of J from which on a fall is more than rounding
 _FORETOLD = 1e-10  # part of J below which what the model foretells is rounding, and the residual decides
+_ROUGH = 2e-15  # part of the largest weight of a unit
 _ROUNDING = 1e-13
 _TRIALS = 40
 _FAR = 1e4  # times the largest entry, and 1: a step of more is none
@@ -222,8 +223,7 @@ def _moved(model: Piecewise, move: Move, length: float) -> NetworkPoint:
     x = model.x + length * move.direction
     if length == 1.0:
         x[move.zeros] = 0.0
-    x[model.one_sided] = np.maximum(x[model.one_sided], 0.0)
-    return model.point.problem.from_vector(x)
+    return _landed(model, x)
 
 
 def _corrected(model: Piecewise, move: Move, trial: NetworkPoint, *, whole: bool, fine: bool) -> NetworkPoint:
@@ -240,9 +240,19 @@ def _corrected(model: Piecewise, move: Move, trial: NetworkPoint, *, whole: bool
         except np.linalg.LinAlgError:
             break
         x[move.zeros] = np.where(whole, 0.0, x[move.zeros])
-        x[model.one_sided] = np.maximum(x[model.one_sided], 0.0)
-        new = trial.problem.from_vector(x)
+        new = _landed(model, x)
         if not fine and new.objective > trial.objective + 1e-3 * move.foretold:
             break
         trial = new
     return trial
+
+
+def _landed(model: Piecewise, x: Array) -> NetworkPoint:
+    """The point at x, with the signs of A, and without weights that are rounding beside those of their unit.
+
+    A unit on a row with one input is on its kink where that weight is 0, to the last bit.
+    """
+    x[model.one_sided] = np.maximum(x[model.one_sided], 0.0)
+    for V in model.point.problem.layout.split(x)[:-2]:
+        V[np.abs(V) <= _ROUGH * np.abs(V).max(axis=0)] = 0.0
+    return model.point.problem.from_vector(x)

@@ -31,7 +31,7 @@ from amtl_cvx.network.entries import entry_prices, feedback_entries, movable
 from amtl_cvx.network.hessian import hessian
 from amtl_cvx.network.kink_qp import KinkQP, Minimum
 from amtl_cvx.network.kinks import kinks
-from amtl_cvx.network.masks import fitted_masks
+from amtl_cvx.network.masks import fitted_masks, upward_weights
 from amtl_cvx.network.point import NetworkPoint
 from amtl_cvx.network.units import flat, layered, unit_normals, unit_slopes
 from amtl_cvx.refine.local import Trust, shifted
@@ -89,7 +89,7 @@ class Piecewise:
         self.flat_masks = fitted_masks(point) if masks is None else masks
         self.masks = layered(self.flat_masks, point.U)
         self.gradient = point.gradient(self.masks)
-        self.weights = flat(self.gradient.kinks)
+        self.weights = flat(upward_weights(point, self.masks, self.gradient))
         self.kept = np.zeros(len(self.weights), dtype=bool) if kept is None else kept
         self.x, self.price, self.free = point.vector, entry_prices(point), movable(point)
         self.g = self.gradient.vector

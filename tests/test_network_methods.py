@@ -1,0 +1,99 @@
+"""Fits of networks: certified, J never rises, honest statuses, an interrupt loses nothing."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from test_network_newton import problem_of
+
+from amtl_cvx.errors import ModelError
+from amtl_cvx.methods import fit
+from amtl_cvx.network import NetworkProblem, methods
+from amtl_cvx.network.methods import Amtfl, DeepAmtfl
+from amtl_cvx.options import Options
+from amtl_cvx.solution import Record, Solution, Status
+
+
+def fitted(problem: NetworkProblem, how: dict[str, Any] | None = None, **options: Any) -> Solution:
+    kind = Amtfl if len(problem.model.layers) == 1 else DeepAmtfl
+    return fit(problem.tasks, problem.model, method=kind(**(how or {})), options=Options(**options))
+
+
+def never_rises(found: Solution) -> bool:
+    J = [record.objective for record in found.history]
+    return all(after <= before + 1e-12 * abs(before) for before, after in itertools.pairwise(J))
+
+
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("init", ["svd", "random"])
+def test_a_fit_is_certified_and_J_never_rises(loss: str, init: str) -> None:
+    problem = problem_of(loss, fit_bias=loss == "logistic")
+    found = fitted(problem, {"init": init, "seed": 2})
+    assert found.status is Status.CERTIFIED and found.certificate.passes and never_rises(found)
+    assert found.objective == pytest.approx(problem.at(**found.blocks).objective, rel=1e-14)
+    steps = [record.step for record in found.history]
+    assert steps == sorted(steps) and set(steps) == {"lbfgs", "refine"}  # one phase after the other
+    assert found.history[-1].relative < 1e-10 and found.objective < problem.zero.objective
+    assert [record.round for record in found.history] == list(range(1, len(steps) + 1))
+
+
+def test_a_certified_point_is_a_start_that_stays() -> None:
+    problem = problem_of()
+    first = fitted(problem)
+    again = fitted(problem, start={name: np.array(block) for name, block in first.blocks.items()})
+    assert again.status is Status.CERTIFIED
+    assert all(np.allclose(again.blocks[name], block, atol=1e-10) for name, block in first.blocks.items())
+
+
+def test_without_refinement_it_says_what_it_is() -> None:
+    found = fitted(problem_of(), {"refine": False}, max_rounds=3)
+    assert found.status in (Status.ROUND_LIMIT, Status.STALLED) and not found.certificate.passes
+    assert {record.step for record in found.history} == {"lbfgs"} and len(found.history) <= 3
+
+
+def test_what_is_too_large_for_a_hessian_is_not_refined(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods, "LARGEST", 10)
+    found = fitted(problem_of(), max_rounds=2)
+    assert {record.step for record in found.history} == {"lbfgs"} and not found.certificate.passes
+
+
+def test_a_limit_of_steps_is_a_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(methods, "NEWTON_STEPS", 1)
+    found = fitted(problem_of())
+    assert found.status is Status.ROUND_LIMIT and not found.certificate.passes
+
+
+@pytest.mark.parametrize("at", [1, 4])
+def test_an_interrupt_keeps_the_point_and_the_fit_goes_on_as_it_would_have(at: int) -> None:
+    problem, seen = problem_of(seed=1), []
+    whole = fitted(problem)
+
+    def interrupt(record: Record) -> None:
+        seen.append(record)
+        if len(seen) == at:
+            raise KeyboardInterrupt
+
+    half = fitted(problem, callback=interrupt)
+    assert half.status is Status.INTERRUPTED and half.state is not None and len(half.history) == at
+    assert half.objective == half.history[-1].objective
+    rest = fitted(problem, start=half.state)
+    assert rest.status is Status.CERTIFIED and len(rest.history) == len(whole.history)
+    assert all(np.array_equal(rest.blocks[name], block) for name, block in whole.blocks.items())
+
+
+def test_layers_are_those_of_the_method() -> None:
+    problem = problem_of(layers=(4, 3))
+    with pytest.raises(ModelError, match="take deep-amtfl"):
+        fit(problem.tasks, problem.model, method=Amtfl())
+    one = problem_of()
+    assert fit(one.tasks, replace(one.model), method=DeepAmtfl()).certificate.passes
+
+
+def test_a_deep_fit_is_certified() -> None:
+    problem = problem_of(layers=(5, 4), mu=0.005, decay=0.005)
+    found = fitted(problem, {"init": "random", "seed": 1})
+    assert found.status is Status.CERTIFIED and never_rises(found)
