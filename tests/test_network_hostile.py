@@ -10,13 +10,16 @@ from network_draws import alone
 from network_oracle import Oracle, exact
 from network_points import planted
 
-from amtl_cvx import NetworkModel, TaskSet
+from amtl_cvx import NetworkModel, TaskSet, fit
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.network import NetworkPoint, NetworkProblem, certify
 from amtl_cvx.network.certificate import strict_local
 from amtl_cvx.network.hessian import hessian
 from amtl_cvx.network.kinks import dead_units, kinks
+from amtl_cvx.network.methods import Amtfl, DeepAmtfl, KinkNewton
 from amtl_cvx.network.snap import snap
+from amtl_cvx.options import Options
+from amtl_cvx.solution import Status
 
 WEIGHTS = {"mu": 0.1, "alpha": 0.4, "gamma": 0.2, "decay": 0.05}
 
@@ -228,3 +231,57 @@ def test_snapping_what_is_nowhere_near_moves_nothing(rng: np.random.Generator) -
     for width in (0.0, 1.0, -1.0, np.nan, "1", None, True):
         with pytest.raises(ModelError, match="kink_width"):
             certify(point, snapped=True, kink_width=width)  # type: ignore[arg-type]
+
+
+# fits
+
+HOSTILE: dict[str, tuple[Any, dict[str, Any]]] = {
+    "one row": (np.ones((1, 2)), {"layers": (2,)}),
+    "no numbers": (np.zeros((5, 2)), {"layers": (2,)}),
+    "no numbers, biases": (np.zeros((5, 2)), {"layers": (2, 2), "fit_bias": True, "feedback_bias": True}),
+    "equal rows": (np.ones((6, 3)), {"layers": (3,)}),
+    "binary": (np.array(list(np.ndindex(2, 2, 2)), dtype=float), {"layers": (3,)}),
+    "duplicates": (np.arange(12.0).reshape(6, 2)[[0, 0, 1, 2, 2, 3, 4, 5]] - 6.0, {"layers": (3, 2)}),
+    "size 1": (np.linspace(-1.0, 1.0, 8)[:, None], {"layers": (1, 1, 1), "fit_bias": True}),
+    "k > n": (np.eye(3), {"layers": (8,)}),
+    "one class": (np.linspace(-1.0, 1.0, 8).reshape(4, 2), {"layers": (2,), "loss": "logistic"}),
+}
+
+
+@pytest.mark.parametrize("start", ["svd", "random", "dead"])
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_fit_ends_lower_and_says_what_it_is(name: str, start: str, rng: np.random.Generator) -> None:
+    """Below where it began, as certified as its point is by itself, with J that is that of the loops."""
+    X, settings = HOSTILE[name]
+    Y = X.sum(axis=1, keepdims=True) * [1.0, -0.5] + 0.3 * rng.normal(size=(len(X), 2)) + 1.0
+    if name == "one class":
+        Y = np.array([[1.0, 1.0], [1.0, -1.0], [1.0, 1.0], [1.0, -1.0]])
+    model = NetworkModel(**{**WEIGHTS, "mu": 0.01, "decay": 0.01, **settings})
+    problem = NetworkProblem(TaskSet.from_matrix(X, Y), model)
+    begun = None
+    if start == "dead":
+        point = problem.from_vector(rng.normal(size=problem.size))
+        begun = {**point.blocks, "W1": np.zeros_like(point.blocks["W1"])}
+    options = Options(max_rounds=40, start=begun)
+    found = fit(problem.tasks, model, method=method_of(model, start), options=options)
+    point = problem.at(**found.blocks)
+    agrees(point)
+    least = problem.zero if begun is None else problem.at(**begun)
+    assert found.objective <= least.objective * (1.0 + 1e-12) and found.objective == point.objective
+    again = certify(point, tol=options.tol)
+    print(
+        name,
+        start,
+        found.status,
+        again.relative,
+        again.live_features,
+        found.objective,
+        problem.zero.objective,
+    )
+    assert found.certificate.passes == again.passes and found.certificate.level in ("C0", "C2", "C3")
+    assert (found.status is Status.CERTIFIED) == again.passes and (again.relative <= 1e-8 or not again.passes)
+
+
+def method_of(model: NetworkModel, start: str) -> KinkNewton:
+    init: Any = "random" if start == "random" else "svd"
+    return Amtfl(init=init) if len(model.layers) == 1 else DeepAmtfl(init=init)
