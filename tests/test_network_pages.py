@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from amtl_cvx.network import certify, pages
 from amtl_cvx.network.figures import ARRAYS, figures
 from amtl_cvx.plotting import features as of_graph
 from amtl_cvx.plotting import network as drawing
+from amtl_cvx.preparation import Preparation
 from amtl_cvx.report import pictures, write_report
 from amtl_cvx.runfolder import save
 from amtl_cvx.solution import Record, Solution, Status
@@ -110,6 +112,8 @@ def test_without_its_figures_a_page_has_fewer_tables() -> None:
 @pytest.mark.usefixtures("pictures")
 def test_a_run_folder_holds_the_pictures_and_is_drawn_again(run: Run, drawn: dict[str, Any]) -> None:
     solution = solved()
+    scaled = Preparation(center=[1.0, 2.0], scale=[2.0, 4.0], intercept=False)
+    solution = replace(solution, preparation=scaled)
     save(solution, "out", tasks=point().tasks)
     names = {path.name for path in Path("out").iterdir()}
     assert names == {
@@ -132,8 +136,8 @@ def test_a_run_folder_holds_the_pictures_and_is_drawn_again(run: Run, drawn: dic
     assert_error(run(*plot), "give --image-shape HxW, or an array")
     assert run(*plot, "--image-map", "map.npz", "--image-shape", "2x3") == (0, "", "")
     shown, mapped = drawn["layer_images"]
-    W = solution.blocks["W1"]
-    np.testing.assert_allclose(mapped.image(shown.weights[0][:, 1]), (M.T @ W[:, 1]).reshape(2, 3))
+    w = solution.blocks["W1"][:, 1] / [2.0, 4.0]  # of the inputs as they are
+    np.testing.assert_allclose(mapped.image(shown.weights[0][:, 1]), (M.T @ w).reshape(2, 3))
     assert_error(run(*plot, "--image-map", "out/solution.npz", "--image-shape", "2x3"), "image_map")
     assert_error(
         run("plot", "out", "--image-map", "map.npz", "--out", "p.png"), "--image-map is of --kind images"

@@ -109,6 +109,9 @@ def test_figures_are_those_of_plain_loops() -> None:
     assert found["pooled"] == [5.0] and found["labels"].tolist() == [[6, 3], [6, 1]]
     np.testing.assert_allclose(found["prices"], 0.5 * at.losses)
     assert facts.DECADES == network.DECADES
+    away = facts.figures(at.at(bias1=[1.0, -1.0 + 3e-7, -2.0]))["near"][0]
+    on_kink = sum(layer == 0 and unit == 1 for layer, _, unit in kinks)
+    assert on_kink and away[8] == on_kink  # 3e-7 of terms of 4 or more: 1e-8 to 1e-7
 
 
 def test_what_a_file_says_of_a_network_is_checked() -> None:
