@@ -139,8 +139,10 @@ def text(rows: list[Row]) -> str:
         f"Written by `python reports/features/networks.py`; do not edit."
         f" {' '.join(sorted({r['machine'] for r in rows}))}",
         "",
-        "A fit is L-BFGS from random weights (3,000 iterations), then kink Newton; it is judged by the"
-        " certificate alone, without snap. A fit is certified in time with the residual that is asked for"
+        "A fit is L-BFGS from random weights, A included (3,000 iterations in three parts, between which"
+        " columns"
+        " of A that are 0 are filled where that lowers J), then kink Newton; it is judged by the certificate"
+        " alone, without snap. A fit is certified in time with the residual that is asked for"
         " within the CPU seconds, and counts if half of its features are live and J is below the zero point."
         " Seconds are those of L-BFGS and kink Newton, not of the judge, on one thread of a machine that did"
         " other things as well.",
