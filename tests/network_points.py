@@ -60,13 +60,15 @@ def _planted(
     gives=None,
     cut=(),
     near=0.0,
+    same=False,
 ):
     """`held` rows on the kink of each unit, `feedback` entries of A; `weights`: mu, alpha, gamma, decay.
 
     `wrong` breaks one condition by about a third: the "mask" of a kink, its "weight", a slope of "S" or "A",
     or "taken", what kinks of the reconstruction leave of a weight. `uses` is where S is not 0, `gives` (t, j)
     the entry of A, `cut` entries (name, row, column) of layers that are 0;
-    unit 0 of layer 1 is at u = `near` on the first of its rows.
+    unit 0 of layer 1 is at u = `near` on the first of its rows; `same`: all of layer 1 are on their kink on
+    row 0, and nothing else is.
     """
     X = rng.integers(0, 2, (4 * N, d)).astype(float) if binary else rng.standard_normal((4 * N, d))
     X = np.unique(X, axis=0)
@@ -82,7 +84,7 @@ def _planted(
         fit_bias=fit_bias,
         feedback="signed" if signed else "nonnegative",
     )
-    blocks = _layers(rng, X, layers, held=held, fit_bias=fit_bias, near=near)
+    blocks = _layers(rng, X, layers, held=held, fit_bias=fit_bias, near=near, same=same)
     for name, *place in cut:
         blocks[name][tuple(place)] = 0.0
     S = rng.standard_normal((layers[-1], T)) + 0.5
@@ -121,17 +123,23 @@ def _problem(X, y, model):
     return NetworkProblem(TaskSet.from_matrix(X, y), model)
 
 
-def _layers(rng, X, layers, *, held, fit_bias, near):
+def _layers(rng, X, layers, *, held, fit_bias, near, same):
     """Weights with `held` rows on the kink of each unit, those that are nearest to it."""
     blocks, below = {}, X
     for number, width in enumerate(layers, start=1):
         inputs = np.column_stack([below, np.ones(len(below))]) if fit_bias else below
         V = rng.standard_normal((inputs.shape[1], width)) / np.sqrt(inputs.shape[1]) + 0.1 * (number > 1)
         for unit in range(width):
-            while not 0.25 < (inputs @ V[:, unit] > 0.0).mean() < 0.75:
+            for _ in range(100):
+                if 0.25 < (inputs @ V[:, unit] > 0.0).mean() < 0.75:
+                    break
                 V[:, unit] = rng.standard_normal(len(V))
             usable = np.flatnonzero(np.count_nonzero(inputs, axis=1) > 1)
             rows = usable[np.argsort(np.abs(inputs[usable] @ V[:, unit]))[:held]]
+            rows = np.array([0]) if same else rows
+            held = len(rows)
+            if same and number > 1:
+                break
             for _ in range(3):
                 V[:, unit] -= np.linalg.pinv(inputs[rows]) @ (inputs[rows] @ V[:, unit])
                 V[np.abs(V[:, unit]) < 1e-14, unit] = 0.0
@@ -151,13 +159,16 @@ def _targets(rng, point, masks, wrong):
     model, fixed = point.model, point.gradient(masks)
     E = 2.0 * point.problem.gamma * point.problem.rows.times[:, None] * point.E
 
+    over = kinks(point).hollow[-1].any(axis=1)[:, None]  # whose w is what w of hollow kinks makes of it
+    asked = [at if number == len(masks) - 1 else at & ~over for number, at in enumerate(kinks(point).active)]
+
     def conditions(G_F):
         """All that is linear in G_F and has a target: gradients of layers, w on kinks, slopes of S."""
         w, parts = G_F @ point.S.T + E, [(point.features.T @ G_F).ravel()]
         for number in reversed(range(len(point.V))):
             u = masks[number] * w
             parts += [(point.below[number].T @ u + 2 * model.decay * point.V[number]).ravel()]
-            parts += [w[kinks(point).active[number]]]
+            parts += [w[asked[number]]]
             w = u @ point.V[number][: point.Z[number - 1].shape[1]].T if number else w
         return np.concatenate(parts)
 
@@ -173,13 +184,14 @@ def _targets(rng, point, masks, wrong):
         want[0][rng.choice(np.flatnonzero((point.S == 0.0) & (room > 0.0)))] = 1.3 * model.mu
     for number in reversed(range(len(point.V))):
         want += [np.zeros(point.V[number].size)]
-        active = kinks(point).active[number]
+        active = asked[number]
         want += [rng.uniform(0.01, 0.03, int(active.sum()))]
         if number == len(point.V) - 1:
             least = (vertex(point).kinks / (1.0 - np.where(active, masks[number], 0.0)))[active]
             check(wrong != "taken" or least.any(), "nothing is taken")
             want[-1] = np.where(least > 0.0, 0.8 * least, want[-1]) if wrong == "taken" else least + want[-1]
         if wrong == "weight" and number == len(point.V) - 1:
+            check(len(want[-1]) > 0, "no kink")
             want[-1][0] *= -1.0
     target = np.concatenate(want)
     H = np.linalg.lstsq(M, target - zero, rcond=None)[0]

@@ -15,6 +15,13 @@ normals are independent (LIKQ) the y_m can be anything, theta is unique, and the
 With one hidden layer there is no c, J'(x; .) is convex where w >= 0, and it is necessary without LIKQ (by
 Farkas' lemma). w(theta) is what the backward pass gives with the masks theta / w (`point.Gradient.kinks`).
 
+A hollow kink has a_m = 0: y_m = sum_m' c_mm' max(y_m', 0), all units below it being off or on their kinks. If
+w_m < 0 it is concave in these max(y_m', 0) >= 0, homogeneous, and so not below its values at each of them,
+
+    w_m max(y_m, 0) >= sum_m' w_m max(c_mm', 0) max(y_m', 0)
+
+with equality where one alone moves: its theta is 0, and it takes -w_m max(c_mm', 0) from the weights below.
+
 No kinks are: units on rows whose whole input is 0 and stays it (strictly off above the bias-free inputs), for
 no move of any weight lifts them to first order; units that follow kinks below, up or not at all
 (`followers`); and dead units, with no weight in and none out, for w = 0.
@@ -109,6 +116,14 @@ class Kinks:
             moved = point.below[lower][rows][:, :, None] * slope[:, None, :]
             normals[:, layout.V[lower]] = moved.reshape(m, point.V[lower].size)
             slope = slope @ point.V[lower].T
+
+    @cached_property
+    def hollow(self) -> tuple[Mask, ...]:
+        """Active kinks whose normal is 0: on their row nothing is on in the layer below, only on its kink."""
+        return tuple(
+            mask & ~(below != 0.0).any(axis=1)[:, None]
+            for mask, below in zip(self.active, self.point.below, strict=True)
+        )
 
     @property
     def normals(self) -> Array:

@@ -74,16 +74,23 @@ def _with(point: NetworkPoint, active: Kinks, theta: Sequence[Array]) -> Multipl
     w, taken = point.gradient().kinks[-1], vertex(point).kinks
     for number in reversed(range(len(masks))):
         rows, units = active.places[number]
-        weights[number] = w - taken if number == len(masks) - 1 else w
+        weights[number] = w - taken
         kept = np.clip(theta[number], 0.0, np.maximum(weights[number][rows, units], 0.0))
         share = np.divide(kept, w[rows, units], out=np.zeros_like(kept), where=kept > 0.0)
         masks[number][rows, units], found[number][rows, units] = share, kept
         if number:
+            taken = _taken_below(point, active, number, weights[number])
             w = (masks[number] * w) @ point.V[number][: point.Z[number - 1].shape[1]].T
     kept_masks = tuple(masks)
     return Multipliers(
         kept_masks, tuple(found), tuple(weights), point.gradient(kept_masks), sizes(point, kept_masks)
     )
+
+
+def _taken_below(point: NetworkPoint, active: Kinks, number: int, weights: Array) -> Array:
+    """What hollow kinks with a weight below 0 take from the weights of the layer below, (N, k_(l-1))."""
+    concave = np.where(active.hollow[number], np.maximum(-weights, 0.0), 0.0)
+    return concave @ np.maximum(point.V[number][: point.Z[number - 1].shape[1]], 0.0).T
 
 
 def _one_layer(point: NetworkPoint, active: Kinks) -> Array:
@@ -183,11 +190,27 @@ def _several(point: NetworkPoint, active: Kinks) -> Multipliers:
     """Those of several layers: without bounds where the normals are independent, else within them."""
     A, b, D, crossed, w0, size, free = _system(point, active)
     room = w0 + crossed @ free
+    if _empty(active, room, w0, crossed):
+        room = w0 + crossed @ free
     if ((free >= -_INSIDE * size) & (free <= room + _INSIDE * size)).all() or len(active) > _BOUNDED:
         return _with(point, active, [free[at] for at in active.parts])
     theta = _with_slacks(A, b, crossed, w0, size)
     best = (_with(point, active, [each[at] for at in active.parts]) for each in (free, theta))
     return min(best, key=lambda found: _miss(found, D))
+
+
+def _empty(active: Kinks, room: Array, w0: Array, crossed: Array) -> bool:
+    """Take from w0 what hollow kinks with a weight below 0 take, and leave them no room; whether any do."""
+    found = False
+    hollow = np.concatenate([mask[at] for mask, at in zip(active.hollow, active.places, strict=True)])
+    for number in reversed(range(1, len(active.parts))):
+        at = np.arange(*active.parts[number].indices(len(w0)))
+        for m in at[hollow[at] & (room[at] < 0.0)]:
+            taken = np.maximum(crossed[:, m], 0.0) * -room[m]
+            w0 -= taken
+            room -= taken
+            w0[m], crossed[m], found = 0.0, 0.0, True
+    return found
 
 
 def _with_slacks(A: Array, b: Array, crossed: Array, w0: Array, size: Array) -> Array:

@@ -84,9 +84,14 @@ def misses(point: NetworkPoint) -> dict[str, list[Misses]]:
 
 
 def concave_kinks(point: NetworkPoint) -> list[Mask]:
-    """Which active kinks of the layers have w < 0, by layer: J falls on one side of each."""
-    active, found = kinks(point).active, multipliers(point).weights
-    return [at & (w < 0.0) for at, w in zip(active, found, strict=True)]
+    """Which active kinks of the layers have w < 0, by layer: J falls on one side of each.
+
+    Hollow ones are not among them: they take from the weights below, which say it.
+    """
+    active, found = kinks(point), multipliers(point).weights
+    return [
+        at & (w < 0.0) & ~hollow for at, w, hollow in zip(active.active, found, active.hollow, strict=True)
+    ]
 
 
 def _kinks(point: NetworkPoint, found: Multipliers) -> list[Misses]:
