@@ -115,7 +115,7 @@ def _planted(
         mask = masks[-1]
         place = rng.choice(np.flatnonzero(kinks(point).active[-1]))
         mask.flat[place] = 1.3
-    y = _targets(rng, point, masks, wrong)
+    y = _targets(rng, point, masks, wrong, same=same)
     return Planted(_problem(X, y, model).at(**point.blocks), masks)
 
 
@@ -153,14 +153,15 @@ def _layers(rng, X, layers, *, held, fit_bias, near, same):
     return blocks
 
 
-def _targets(rng, point, masks, wrong):
+def _targets(rng, point, masks, wrong, *, same):
     """The targets with which the point is stationary."""
     N, T = point.F.shape
     model, fixed = point.model, point.gradient(masks)
     E = 2.0 * point.problem.gamma * point.problem.rows.times[:, None] * point.E
 
-    over = kinks(point).hollow[-1].any(axis=1)[:, None]  # whose w is what w of hollow kinks makes of it
-    asked = [at if number == len(masks) - 1 else at & ~over for number, at in enumerate(kinks(point).active)]
+    asked = list(kinks(point).active)
+    if same:  # w of those below hollow kinks is what w of these makes of it
+        asked[0] = asked[0] & ~kinks(point).hollow[-1].any(axis=1)[:, None]
 
     def conditions(G_F):
         """All that is linear in G_F and has a target: gradients of layers, w on kinks, slopes of S."""

@@ -17,7 +17,7 @@ independent is only needed to say that a point without such a theta is none.
 `stationarity` is the largest of a part, `parts` has the largest ratio to the size of that entry (0/0 = 0):
 
     layers   the terms that it is summed from (`sizes`)        S    mu + room        A    p_t + room
-    kinks    the terms that w is summed from
+    kinks    the terms that w is summed from, what is taken from it included
 
 and where feedback is free (alpha = 0) 2 gamma sum_i times_i |F_it| |E_ij| [R_ij > 0] for A.
 
@@ -97,8 +97,10 @@ def concave_kinks(point: NetworkPoint) -> list[Mask]:
 def _kinks(point: NetworkPoint, found: Multipliers) -> list[Misses]:
     """What concave kinks are off by, and kinks of the reconstruction that are not protected."""
     below = [
-        Misses(np.where(at, -w, 0.0), size)
-        for at, w, size in zip(concave_kinks(point), found.weights, found.sizes.kinks, strict=True)
+        Misses(np.where(at, -w, 0.0), size + np.abs(whole - w))
+        for at, w, whole, size in zip(
+            concave_kinks(point), found.weights, found.gradient.kinks, found.sizes.kinks, strict=True
+        )
     ]
     return [*below, Misses(vertex(point).jumps, found.sizes.kinks[-1])]
 
