@@ -1,3 +1,4 @@
+# More than 300 lines: the tests of one verdict and of what it rests on.
 """C3 of networks: closed forms, saddles and degenerate points that are built, differences along the kinks."""
 
 from __future__ import annotations
