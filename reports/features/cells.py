@@ -24,6 +24,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "reports"), str(HERE)]
 
+from cells_page import LIMIT, SOLVERS, TIMES, page  # noqa: E402
 from machine import machine  # noqa: E402
 
 from amtl_cvx import NetworkModel, TaskSet  # noqa: E402
@@ -53,10 +55,8 @@ SETTINGS = ((0.1, 0.02, 0.002, 0.01), (0.1, 0.005, 0.01, 0.003))
 """alpha, mu, gamma, decay."""
 SIZES = ((5, 4), (10, 6), (12, 10), (20, 10), (20, 20))
 """d and k of the steps."""
-SOLVERS = ("CLARABEL", "OSQP", "SCS")
-LIMIT, NEWTON, STILL = 60.0, 40.0, 1e-9
-"""CPU seconds of rounds and of kink Newton; the part of J below which a round is the last one."""
-TIMES = (0.0, 5.0, 10.0, 20.0, 30.0, 40.0, 50.0, 60.0)
+NEWTON, STILL = 40.0, 1e-9
+"""CPU seconds of kink Newton; the part of J below which a round is the last one."""
 SOLVE_LIMIT = 60.0
 """Seconds of one solve."""
 
@@ -100,33 +100,44 @@ def steps(size: tuple[int, int], solver: str) -> Iterator[dict[str, Any]]:
                 at = best
 
 
-def rounded(seed: int, weights: tuple[float, ...]) -> dict[str, Any]:
-    """Rounds from a start, and the others beside them."""
-    problem = posed(seed, weights)
-    start = point = start_of(problem, "random", seed=seed)
-    asked, began, seen, count, solves = cell_steps(problem), time.process_time(), [(0.0, start)], 0, 0
+def rounds(start: NetworkPoint, limit: float) -> dict[str, Any]:
+    """Rounds from a start until so many CPU seconds are spent or J stands still, and their last point."""
+    asked, began, seen, point = cell_steps(start.problem), time.process_time(), [(0.0, start)], start
     while True:
         before = point.objective
         for step in asked.values():
             new = point.at(**step.solve(point).value)
             point = new if new.objective <= point.objective else point
-            solves += 1
-        count += 1
         seen.append((time.process_time() - began, point))
-        if seen[-1][0] > LIMIT or before - point.objective <= STILL * before:
+        if seen[-1][0] > limit or before - point.objective <= STILL * before:
             break
     last = [each.objective for _, each in seen[-3:]]
-    found = {
-        "what": "rounds", "seed": seed, "weights": weights, "rounds": count, "steps": solves,
-        "seconds": seen[-1][0], "by time": [at_time(seen, t) for t in TIMES],
+    return {
+        "rounds": len(seen) - 1, "seconds": seen[-1][0], "by time": [at_time(seen, t) for t in TIMES],
         "objective": point.objective, "residual": residuals(point).relative,
-        "last falls": [a / b - 1.0 for a, b in zip(last, last[1:], strict=False)],
+        "last falls": [a / b - 1.0 for a, b in zip(last, last[1:], strict=False)], "point": point,
     }  # fmt: skip
+
+
+def rounded(seed: int, weights: tuple[float, ...]) -> dict[str, Any]:
+    """Rounds from random weights, and the others beside them."""
+    start = start_of(posed(seed, weights), "random", seed=seed)
+    found = rounds(start, LIMIT)
+    point = found.pop("point")
     began = time.process_time()
     near = lbfgs(start, iterations=3000)
     found |= {"lbfgs": told(near, began)}
     found |= {"newton": newton(near, began), "newton from the rounds": newton(point, time.process_time())}
-    return found
+    return {"what": "rounds", "start": "random", "seed": seed, "weights": weights, **found}
+
+
+def nearer(seed: int, weights: tuple[float, ...]) -> dict[str, Any]:
+    """Rounds from where L-BFGS ended, and kink Newton from there."""
+    near = lbfgs(start_of(posed(seed, weights), "random", seed=seed), iterations=3000)
+    found = rounds(near, LIMIT / 2.0)
+    del found["point"]
+    found["newton"] = newton(near, time.process_time())
+    return {"what": "rounds", "start": "L-BFGS", "seed": seed, "weights": weights, **found}
 
 
 def at_time(seen: list[tuple[float, NetworkPoint]], t: float) -> list[float] | None:
@@ -165,7 +176,7 @@ def told(point: NetworkPoint, began: float) -> dict[str, float]:
 
 
 def measure(*, only: str = "") -> None:
-    """What is not in the file yet; all, or only "steps" or "rounds"."""
+    """What is not in the file yet; all, or only "steps", "rounds", or those from "random" or "L-BFGS"."""
     there = [json.loads(line) for line in LINES.read_text().splitlines()] if LINES.exists() else []
     logging.disable()  # of what solvers did not reach: the table says it
 
@@ -174,126 +185,19 @@ def measure(*, only: str = "") -> None:
             file.write(json.dumps({**found, "machine": machine()}) + "\n")
 
     done = {(row["d"], row["k"], row["solver"]) for row in there if row["what"] == "step"}
-    for size in SIZES if only != "rounds" else ():
+    for size in SIZES if only in ("", "steps") else ():
         for solver in SOLVERS:
             if (*size, solver) not in done:
                 for row in steps(size, solver):
                     add(row)
-    done = {(row["seed"], *row["weights"]) for row in there if row["what"] == "rounds"}
-    for seed in range(2) if only != "steps" else ():
-        for weights in SETTINGS:
-            if (seed, *weights) not in done:
-                add(rounded(seed, weights))
-
-
-def page() -> str:
-    """What was measured, in words and tables."""
-    rows = [json.loads(line) for line in LINES.read_text().splitlines()]
-    runs = [row for row in rows if row["what"] == "rounds"]
-    return "\n".join(
-        [
-            "# Steps in activation cells",
-            "",
-            "Written by `python reports/features/cells.py`; do not edit. " + rows[0]["machine"],
-            "",
-            *_rounds_in_words(runs),
-            "",
-            "## Rounds",
-            "",
-            *_table_of_rounds(runs),
-            "",
-            "## Seconds of a step",
-            "",
-            *_table_of_steps([row for row in rows if row["what"] == "step"]),
-            "",
-        ]
-    )
-
-
-def _rounds_in_words(runs: list[dict[str, Any]]) -> list[str]:
-    above = [100.0 * (run["objective"] / run["newton"]["objective"] - 1.0) for run in runs]
-    falls = [100.0 * (1.0 - run["newton from the rounds"]["objective"] / run["objective"]) for run in runs]
-    return [
-        f"{len(runs)} runs of up to {LIMIT:.0f} CPU seconds. N = 300, d = 20, k = 10, T = 6, squared loss.",
-        "",
-        f"- residual (the certificate's, largest part) at the end of the rounds:"
-        f" {_range([run['residual'] for run in runs], '.1e')}; of kink Newton:"
-        f" {_range([run['newton']['residual'] for run in runs], '.0e')}",
-        f"- J at the end of the rounds against that of L-BFGS and kink Newton from the same start:"
-        f" {_range(above, '+.1f')} %",
-        f"- how far kink Newton lowers J from where the rounds ended: {_range(falls, '.1f')} %",
-        f"- seconds a round: {_range([run['seconds'] / run['rounds'] for run in runs], '.1f')}",
-    ]
-
-
-def _range(values: list[float], form: str) -> str:
-    return f"{min(values):{form}} to {max(values):{form}}"
-
-
-def _table_of_rounds(runs: list[dict[str, Any]]) -> list[str]:
-    names = ("alpha", "mu", "gamma", "decay", "seed", *(f"{t:.0f} s" for t in TIMES))
-    names += (
-        "rounds, s",
-        "last two rounds lower J by",
-        "L-BFGS, 3,000",
-        "then kink Newton, s",
-        "kink Newton from the rounds",
-    )
-    lines = [
-        "J / residual after so many CPU seconds.",
-        "",
-        f"| {' | '.join(names)} |",
-        "|" + "---|" * len(names),
-    ]
-    for run in runs:
-        cells = [*(f"{w:g}" for w in run["weights"]), str(run["seed"])]
-        cells += ["" if each is None else f"{each[0]:.4f} / {each[1]:.1e}" for each in run["by time"]]
-        cells += [
-            f"{run['rounds']}, {run['seconds']:.0f}: {run['objective']:.4f} / {run['residual']:.1e}",
-            ", ".join(f"{100 * fall:.2g} %" for fall in run["last falls"]),
-            _shown(run["lbfgs"]),
-            _shown(run["newton"]),
-            _shown(run["newton from the rounds"]),
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
-
-
-def _shown(end: dict[str, float]) -> str:
-    return f"{end['objective']:.4f} / {end['residual']:.0e}, {end['seconds']:.0f} s"
-
-
-def _table_of_steps(rows: list[dict[str, Any]]) -> list[str]:
-    names = (
-        "unknowns",
-        "block",
-        "when",
-        *(f"{solver}, s" for solver in SOLVERS),
-        "largest J above Clarabel's",
-    )
-    lines = [
-        "A star: another solver answered, for this one reached no optimum. A is solved by columns of T = 6.",
-        "",
-        f"| {' | '.join(names)} |",
-        "|" + "---|" * len(names),
-    ]
-    groups: dict[tuple[Any, ...], dict[str, dict[str, Any]]] = {}
-    for row in rows:
-        key = (row["block"], row["unknowns"], row["when"])
-        groups.setdefault(key, {})[row["solver"]] = row
-    for (block, unknowns, when), by in sorted(
-        groups.items(), key=lambda item: (-ord(item[0][0][0]), *item[0][1:])
-    ):
-        shown = [
-            f"{by[name]['seconds']:.2f}{'' if by[name]['answered'] == name else ' *'}" if name in by else ""
-            for name in SOLVERS
-        ]
-        above = max(abs(each["above"]) for each in by.values())
-        lines.append(f"| {unknowns} | {block} | {when} | {' | '.join(shown)} | {above:.0e} |")
-    return lines
+    done = {(row["start"], row["seed"], *row["weights"]) for row in there if row["what"] == "rounds"}
+    for begun, run in (("random", rounded), ("L-BFGS", nearer)):
+        for seed, weights in product(range(2), SETTINGS):
+            if only in ("", "rounds", begun) and (begun, seed, *weights) not in done:
+                add(run(seed, weights))
 
 
 if __name__ == "__main__":
     if "--page" not in sys.argv:
         measure(only=sys.argv[2] if "--only" in sys.argv[1:2] else "")
-    PAGE.write_text(page(), encoding="utf-8")
+    PAGE.write_text(page([json.loads(line) for line in LINES.read_text().splitlines()]), encoding="utf-8")
