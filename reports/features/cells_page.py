@@ -61,17 +61,18 @@ def _in_words(far: list[dict[str, Any]], near: list[dict[str, Any]]) -> list[str
     fell = [100.0 * (1.0 - run["newton from the rounds"]["objective"] / run["objective"]) for run in far]
     runs, slow = [*far, *near], [run["seconds"] / run["rounds"] for run in far]
     fast = [run["seconds"] / run["rounds"] for run in near]
-    ends, quick = _range([run["residual"] for run in runs], ".2g"), _range(of(near, "seconds"), ".1f")
+    ends = _range([run["residual"] for run in runs], ".2g")
+    quick = _range(of(near, "seconds"), ".1f")
     far_round, near_round = _range(slow, ".2g"), _range(fast, ".2g")
     return [
-        f"- Rounds end at residuals of {ends}, kink Newton at {_range(of(runs, 'residual'), '.0e')}, {quick} s"
-        " from the end of L-BFGS. Minima in cells, block by block, are no stationary point.",
+        f"- Rounds end at residuals of {ends}, kink Newton at {_range(of(runs, 'residual'), '.0e')},"
+        f" {quick} s from the end of L-BFGS. Minima in cells, block by block, are no stationary point.",
         f"- From the end of L-BFGS, J of the rounds ends {above(near)} above that of kink Newton, and stands"
         " still or nearly so by then.",
         f"- From random weights, J ends {above(far)} above that of L-BFGS and kink Newton from the same start"
         f" (below 0: another valley); kink Newton lowers it by another {_range(fell, '.2g')} % from there.",
-        f"- A round takes {far_round} s from random weights and {near_round} s from the end of L-BFGS, nearly all"
-        " of it the first layer.",
+        f"- A round takes {far_round} s from random weights and {near_round} s from the end of L-BFGS, nearly"
+        " all of it the first layer.",
     ]
 
 
