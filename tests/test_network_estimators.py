@@ -117,7 +117,7 @@ def test_networks_are_fit_on_the_same_tasks(layers: tuple[int, ...], rows: Rows)
 @pytest.mark.filterwarnings("ignore:not certified")  # deep and without biases: nothing here depends on it
 @pytest.mark.parametrize("standardize", [False, True])
 @pytest.mark.parametrize("fit_bias", [False, True])
-@pytest.mark.parametrize("given", [SMALL, RELU, {"layers": (3, 2)}])
+@pytest.mark.parametrize("given", [SMALL, RELU, pytest.param({"layers": (3, 2)}, marks=pytest.mark.slow)])
 def test_features_and_scores_are_those_of_the_blocks_in_the_units_of_X(
     given: dict[str, Any], standardize: bool, fit_bias: bool, rows: Rows
 ) -> None:
