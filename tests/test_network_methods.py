@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from test_network_newton import problem_of
 
+from amtl_cvx import NetworkModel, TaskSet
 from amtl_cvx.errors import ModelError
 from amtl_cvx.methods import fit
 from amtl_cvx.network import NetworkProblem, methods
@@ -83,6 +84,28 @@ def test_an_interrupt_keeps_the_point_and_the_fit_goes_on_as_it_would_have(at: i
     rest = fitted(problem, start=half.state)
     assert rest.status is Status.CERTIFIED and len(rest.history) == len(whole.history)
     assert all(np.array_equal(rest.blocks[name], block) for name, block in whole.blocks.items())
+
+
+@pytest.mark.parametrize("at", [2, 8])
+def test_a_deep_fit_goes_on_after_its_last_part_and_between_steps(at: int) -> None:
+    """By the whole history: that L-BFGS came to rest is kept, and no feature is dropped anew."""
+    rng = np.random.default_rng(1)
+    X = rng.normal(size=(40, 4))
+    Y = np.maximum(X @ rng.normal(size=(4, 3)), 0) @ rng.normal(size=(3, 3)) + 0.3 * rng.normal(size=(40, 3))
+    prices = {"mu": 0.01, "alpha": 0.1, "gamma": 0.01, "decay": 0.005}
+    model = NetworkModel(layers=(4, 3), fit_bias=True, feedback_bias=True, **prices)
+    problem, seen = NetworkProblem(TaskSet.from_matrix(X, Y), model), itertools.count(1)
+    whole = fitted(problem)
+    assert [record.step for record in whole.history[:3]] == ["lbfgs", "lbfgs", "refine"]
+
+    def interrupt(record: Record) -> None:
+        if next(seen) == at:
+            raise KeyboardInterrupt
+
+    half = fitted(problem, callback=interrupt)
+    rest = fitted(problem, start=half.state)
+    told = [[replace(r, seconds=0.0, solver_seconds=0.0) for r in each.history] for each in (whole, rest)]
+    assert told[0] == told[1]
 
 
 def test_layers_are_those_of_the_method() -> None:

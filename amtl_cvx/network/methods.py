@@ -66,14 +66,17 @@ class Steps(Memory):
 
     turn: int = 0
     steps: int = 0
+    rested: bool = False
+    """Whether L-BFGS came to rest in this phase."""
     progress: Progress = field(default_factory=Progress)
     arrays_named = ("held",)
 
     def enter(self, phase: str) -> None:
-        self.steps, self.progress = 0, Progress()
+        self.steps, self.rested, self.progress = 0, False, Progress()
 
     def facts(self) -> dict[str, Any]:
-        return {"turn": self.turn, "steps": self.steps, "trust": self.progress.trust.value}
+        trust = self.progress.trust.value
+        return {"turn": self.turn, "steps": self.steps, "rested": self.rested, "trust": trust}
 
     def arrays(self) -> dict[str, Array]:
         """theta / w of the units that are held, -1 for all others."""
@@ -82,7 +85,7 @@ class Steps(Memory):
 
     def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
         self.turn, self.steps = (int(nonnegative(facts[name])) for name in ("turn", "steps"))
-        held = arrays.get("held")
+        self.rested, held = facts["rested"] is True, arrays.get("held")
         self.progress = Progress(
             Trust(value=nonnegative(facts["trust"])),
             None if held is None else np.where(held < 0.0, np.nan, held),
@@ -233,16 +236,15 @@ class _Fit:
         run, memory = self.run, self.memory
         run.enter("lbfgs")
         most = (1 if memory.turn else PARTS) if self.refining else self.options.max_rounds
-        while memory.steps < most:
+        while memory.steps < most and not memory.rested:
             before, clock = run.point, run.elapsed
             found = lbfgs(before, iterations=PART)
             fall = 1.0 - found.objective / before.objective if before.objective > 0.0 else 0.0
             run.point = found if fall > _FALL else before
             run.round, memory.steps = run.round + 1, memory.steps + 1
+            memory.rested = fall <= (_LITTLE if self.refining else _FALL)
             run.note("lbfgs", Solved(solver="L-BFGS-B", status="accepted", seconds=run.elapsed - clock))
-            if fall <= (_LITTLE if self.refining else _FALL):
-                return Status.STALLED
-        return Status.ROUND_LIMIT
+        return Status.STALLED if memory.rested else Status.ROUND_LIMIT
 
     def _newton(self) -> Status:
         """Steps of kink Newton, every one recorded; how they ended."""

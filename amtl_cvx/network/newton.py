@@ -136,7 +136,7 @@ def refine(
 
 def newton_steps(start: NetworkPoint, progress: Progress) -> Iterator[NetworkPoint]:
     """Points of falling J, each a step from the one before, until no step lowers it."""
-    point = escaped(tidied(start))
+    point = start if progress.held is not None else escaped(tidied(start))  # else it goes on from a step
     if point is not start:
         yield point
     while found := newton_step(point, progress) or _anew(point, progress):
