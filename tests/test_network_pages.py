@@ -17,8 +17,9 @@ from test_network_pictures import point
 from test_report import Page
 
 from amtl_cvx import plotting
-from amtl_cvx.network import certify, pages
+from amtl_cvx.network import certify, footprint, pages
 from amtl_cvx.network.figures import ARRAYS, figures
+from amtl_cvx.network.newton import LARGEST
 from amtl_cvx.plotting import features as of_graph
 from amtl_cvx.plotting import network as drawing
 from amtl_cvx.preparation import Preparation
@@ -143,3 +144,13 @@ def test_a_run_folder_holds_the_pictures_and_is_drawn_again(run: Run, drawn: dic
         run("plot", "out", "--image-map", "map.npz", "--out", "p.png"), "--image-map is of --kind images"
     )
     assert_error(run("plot", "out", "--kind", "truth", "--out", "p.png"), "a network has no truth to draw")
+
+
+def test_the_guide_states_the_memory_that_is_asked_for() -> None:
+    """By the coefficients of the estimate, and how many weights Newton steps take."""
+    guide = Path(__file__).resolve().parents[1] / "reports" / "guide" / "networks.md"
+    text = " ".join(guide.read_text(encoding="utf-8").split())
+    names = ("_ROWS", "_UNITS", "_SCORES", "_SQUARES")
+    rows, units, scores, squares = (getattr(footprint, name) for name in names)
+    assert f"`{rows} N d + {units} N K + {scores} N T + {squares} n^2` bytes" in text
+    assert f"up to {LARGEST} weights" in text
