@@ -43,7 +43,9 @@ def test_the_verdict_is_that_of_linear_programs_over_all_cells(name, wrong):
 HOLLOW = {"layers": (2, 2), "N": 20, "d": 3, "T": 3, "held": 1, "weights": (0.05, 0.3, 0.0, 0.02)}
 
 
-@pytest.mark.parametrize(("seed", "wrong"), [(269, ""), (13, ""), (376, "weight"), (42, "weight")])
+@pytest.mark.parametrize(
+    ("seed", "wrong"), [(269, ""), (13, ""), (376, "weight"), (122, "weight"), (42, "weight")]
+)
 def test_so_it_is_with_hollow_kinks(seed, wrong):
     """A row on which all of layer 1 is on its kink: a unit above with weights of both signs is hollow."""
     rng = np.random.default_rng(seed)

@@ -108,6 +108,15 @@ def test_no_more_units_are_held_than_a_column_can():
     assert abs(rows[0] @ new) < 1e-15 and abs(rows[1] @ new) > 1e-8 and np.linalg.norm(new - v) < 1e-8
 
 
+def test_a_row_with_one_number_holds_its_entry_at_0_to_the_last_bit(rng):
+    """Else u is 1e-33, which is all of its one term, and not 0 beside it."""
+    from amtl_cvx.network.snap import _projected
+
+    rows = np.array([[0.0, 0.0, 0.0, 1.0], [1.0, 1.0, 0.0, 0.7], [0.3, 0.3, 0.1, 0.4]])
+    v = np.array([1.0, -1.0, 1e-9, 1e-9]) * (1.0 + 1e-9 * rng.standard_normal(4))
+    assert _projected(v, rows, KINK_WIDTH)[3] == 0.0
+
+
 def test_entries_go_to_0_where_their_price_holds_them_there():
     point = design("wide").point
     S = np.where(point.S == 0.0, 1e-9, point.S)
