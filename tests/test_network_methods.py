@@ -86,8 +86,8 @@ def test_an_interrupt_keeps_the_point_and_the_fit_goes_on_as_it_would_have(at: i
     assert all(np.array_equal(rest.blocks[name], block) for name, block in whole.blocks.items())
 
 
-@pytest.mark.parametrize("at", [2, 8])
-def test_a_deep_fit_goes_on_after_its_last_part_and_between_steps(at: int) -> None:
+@pytest.mark.parametrize("steps", [0, 6])
+def test_a_deep_fit_goes_on_after_its_last_part_and_between_steps(steps: int) -> None:
     """By the whole history: that L-BFGS came to rest is kept, and no feature is dropped anew."""
     rng = np.random.default_rng(1)
     X = rng.normal(size=(40, 4))
@@ -96,7 +96,8 @@ def test_a_deep_fit_goes_on_after_its_last_part_and_between_steps(at: int) -> No
     model = NetworkModel(layers=(4, 3), fit_bias=True, feedback_bias=True, **prices)
     problem, seen = NetworkProblem(TaskSet.from_matrix(X, Y), model), itertools.count(1)
     whole = fitted(problem)
-    assert [record.step for record in whole.history[:3]] == ["lbfgs", "lbfgs", "refine"]
+    at = steps + sum(record.step == "lbfgs" for record in whole.history)
+    assert whole.history[at].step == "refine"
 
     def interrupt(record: Record) -> None:
         if next(seen) == at:

@@ -3,9 +3,11 @@ r"""Where a fit of a network begins: at the linear predictors of single tasks, o
     W = L S of ridge by task        V_1 = [L, -L],   S = [S; -S]        max(x'l, 0) - max(-x'l, 0) = x'l
 
 With "svd" the first pairs of units pass W on, through layers that are the identity on them (what is not
-negative passes a ReLU as it is); r pairs hold the nearest matrix of rank r. What units there are beside them,
-and all units with "random", have weights that are drawn as He does, N(0, 2 / inputs). S follows from ridge by
-task on what comes out of the last layer, so that no unit is without a use at first; A = 0, biases are 0.
+negative passes a ReLU as it is) and a tenth of what is drawn: with the identity alone a unit would rest on
+its kink on every row on which its one input is off. r pairs hold the nearest matrix of rank r. What units
+there are beside them, and all units with "random", have weights that are drawn as He does, N(0, 2 / inputs).
+S follows from ridge by task on what comes out of the last layer, so that no unit is without a use at first;
+A = 0, biases are 0.
 
 The scale of every unit is that of the D-step (`balance`).
 
@@ -54,8 +56,8 @@ def _pass_on(layers: list[Array], problem: NetworkProblem, rng: np.random.Genera
     size = float(np.linalg.norm(L, axis=0).max()) or 1.0
     layers[0][:, : 2 * r] = np.hstack([L, -L]) / size * np.sqrt(2.0)
     for W in layers[1:]:
-        W[:, : 2 * r] = 0.0
-        W[: 2 * r, : 2 * r] = np.eye(2 * r)
+        W[:, : 2 * r] *= 0.1
+        W[: 2 * r, : 2 * r] += np.eye(2 * r)
 
 
 def _predictors(point: NetworkPoint) -> Array:
