@@ -14,7 +14,10 @@ from amtl_cvx import NetworkModel, TaskSet
 from amtl_cvx.errors import ModelError
 from amtl_cvx.methods import fit
 from amtl_cvx.network import NetworkProblem, methods
+from amtl_cvx.network.certificate import strict_local
+from amtl_cvx.network.lbfgs import lbfgs
 from amtl_cvx.network.methods import Amtfl, DeepAmtfl
+from amtl_cvx.network.starts import start_of
 from amtl_cvx.options import Options
 from amtl_cvx.solution import Record, Solution, Status
 
@@ -121,3 +124,29 @@ def test_a_deep_fit_is_certified() -> None:
     problem = problem_of(layers=(5, 4), mu=0.005, decay=0.005)
     found = fitted(problem, {"init": "random", "seed": 1})
     assert found.status is Status.CERTIFIED and never_rises(found)
+
+
+SETTINGS = ((0.1, 0.02, 0.002, 0.01), (0.1, 0.005, 0.01, 0.003), (0.01, 0.1, 0.001, 0.02))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["squared", "logistic"])
+@pytest.mark.parametrize("weights", SETTINGS)
+def test_300_rows_of_20_columns_10_units_and_6_tasks(loss: str, weights: tuple[float, ...]) -> None:
+    """Shared rows, targets of ten ReLUs that tasks use in part, noise .3; labels are the side of the median."""
+    for seed in range(2):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(300, 20))
+        Z = np.maximum(X @ rng.normal(size=(20, 10)) / np.sqrt(20.0), 0.0)
+        Y = Z @ (rng.normal(size=(10, 6)) * (rng.random((10, 6)) < 0.6)) + 0.3 * rng.normal(size=(300, 6))
+        if loss == "logistic":
+            Y = np.where(np.median(Y, axis=0) < Y, 1.0, -1.0)
+        alpha, mu, gamma, decay = weights
+        model = NetworkModel(loss=loss, features=10, alpha=alpha, mu=mu, gamma=gamma, decay=decay)
+        problem = NetworkProblem(TaskSet.from_arrays([X] * 6, list(Y.T)), model)
+        found = fitted(problem)
+        assert found.status is Status.CERTIFIED and found.certificate.relative <= 1e-8
+        point = problem.at(**found.blocks)
+        assert strict_local(found.certificate, point).has("C3") and point.live.sum() >= 5
+        other = lbfgs(start_of(problem), iterations=3000)
+        assert found.objective < min(other.objective, problem.zero.objective)

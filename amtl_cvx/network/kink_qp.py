@@ -34,7 +34,7 @@ from amtl_cvx.arrays import Array, Mask
 from amtl_cvx.arrays.cholesky import factored, halved, solved
 
 _GUESSES = 8
-_LINES = 3000
+_LINES = 1000
 _STILL = 1e-12  # length of a line that is none
 _SHORT = 1.0 - 1e-15  # of a line that crosses kinks
 _ROOM = 1e-12  # part of its range by which a multiplier may be beyond its bounds

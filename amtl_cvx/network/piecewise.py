@@ -40,6 +40,7 @@ _ROUNDS = 12  # of kinks that are added
 _MOST = 1500  # kinks that one round adds: those that weigh the most
 _FLAT = 1e-6  # part of the largest curvature that every entry counts with
 _AGAIN = 3
+_CROWD, _TIMES = 200, 2  # most kinks of a step: so many, and so many for every entry
 _STIFF = 1e4  # of the largest slope: what no multiplier of a kink that is kept reaches
 _LEAST_SHIFT = 1e-13
 _SQUARES = (0.0, 1.0, 10.0, 100.0, 1e3, 1e4)
@@ -199,6 +200,8 @@ class Piecewise:
             new = self._crossed(d)
             if not len(new) or last == _ROUNDS - 1:
                 break
+            if len(qp) + len(new) > _CROWD + _TIMES * len(self.entries):
+                raise np.linalg.LinAlgError("a step that crosses so many kinks is none")
             self._add(qp, new)
         return found, d
 

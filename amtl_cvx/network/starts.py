@@ -7,7 +7,7 @@ negative passes a ReLU as it is) and a tenth of what is drawn: with the identity
 its kink on every row on which its one input is off. r pairs hold the nearest matrix of rank r. What units
 there are beside them, and all units with "random", have weights that are drawn as He does, N(0, 2 / inputs).
 S follows from ridge by task on what comes out of the last layer, so that no unit is without a use at first;
-A = 0, biases are 0.
+A is 0, or least squares of the features on the scores where J is lower with that; biases are 0.
 
 The scale of every unit is that of the D-step (`balance`).
 
@@ -43,7 +43,9 @@ def start_of(problem: NetworkProblem, init: Init = "svd", *, seed: int = 0) -> N
     zero = problem.zero
     joined = problem.layout.joined
     point = problem.from_vector(joined(*layers, zero.S, zero.A_plus))
-    return balanced(problem.from_vector(joined(*layers, _predictors(point), zero.A_plus)))
+    point = balanced(problem.from_vector(joined(*layers, _predictors(point), zero.A_plus)))
+    rebuilt = balanced(point.at(A=_feedback(point)))
+    return rebuilt if rebuilt.objective < point.objective else point
 
 
 def _pass_on(layers: list[Array], problem: NetworkProblem, rng: np.random.Generator) -> None:
@@ -58,6 +60,15 @@ def _pass_on(layers: list[Array], problem: NetworkProblem, rng: np.random.Genera
     for W in layers[1:]:
         W[:, : 2 * r] *= 0.1
         W[: 2 * r, : 2 * r] += np.eye(2 * r)
+
+
+def _feedback(point: NetworkPoint) -> Array:
+    """A (T, k) of least squares of the features on the scores, with a ridge."""
+    times, F = point.problem.rows.times[:, None], point.F
+    gram = F.T @ (times * F)
+    ridge = _RIDGE * max(float(np.diag(gram).mean()), 1e-300)
+    A = np.linalg.solve(gram + ridge * np.eye(len(gram)), F.T @ (times * point.features))
+    return A if point.model.signed else np.maximum(A, 0.0)
 
 
 def _predictors(point: NetworkPoint) -> Array:
