@@ -133,7 +133,7 @@ SETTINGS = ((0.1, 0.02, 0.002, 0.01), (0.1, 0.005, 0.01, 0.003), (0.01, 0.1, 0.0
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
 @pytest.mark.parametrize("weights", SETTINGS)
 def test_300_rows_of_20_columns_10_units_and_6_tasks(loss: str, weights: tuple[float, ...]) -> None:
-    """Shared rows, targets of ten ReLUs that tasks use in part, noise .3; labels are the side of the median."""
+    """Shared rows, targets of ten ReLUs that tasks use in part, noise; labels are the side of the median."""
     for seed in range(2):
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(300, 20))
