@@ -67,7 +67,7 @@ def _feedback(point: NetworkPoint) -> Array:
     times, F = point.problem.rows.times[:, None], point.F
     gram = F.T @ (times * F)
     ridge = _RIDGE * max(float(np.diag(gram).mean()), 1e-300)
-    A = np.linalg.solve(gram + ridge * np.eye(len(gram)), F.T @ (times * point.features))
+    A: Array = np.linalg.solve(gram + ridge * np.eye(len(gram)), F.T @ (times * point.features))
     return A if point.model.signed else np.maximum(A, 0.0)
 
 
