@@ -67,8 +67,8 @@ def _feedback(point: NetworkPoint) -> Array:
     times, F = point.problem.rows.times[:, None], point.F
     gram = F.T @ (times * F)
     ridge = _RIDGE * max(float(np.diag(gram).mean()), 1e-300)
-    A: Array = np.linalg.solve(gram + ridge * np.eye(len(gram)), F.T @ (times * point.features))
-    return A if point.model.signed else np.maximum(A, 0.0)
+    A = np.linalg.solve(gram + ridge * np.eye(len(gram)), F.T @ (times * point.features))
+    return np.asarray(A if point.model.signed else np.maximum(A, 0.0), dtype=np.float64)
 
 
 def _predictors(point: NetworkPoint) -> Array:
