@@ -7,7 +7,8 @@ negative passes a ReLU as it is) and a tenth of what is drawn: with the identity
 its kink on every row on which its one input is off. r pairs hold the nearest matrix of rank r. What units
 there are beside them, and all units with "random", have weights that are drawn as He does, N(0, 2 / inputs).
 S follows from ridge by task on what comes out of the last layer, so that no unit is without a use at first;
-A is 0, or least squares of the features on the scores where J is lower with that; biases are 0.
+A is 0, or least squares of the features on the scores where J would be above that of the zero point
+without it; biases are 0.
 
 The scale of every unit is that of the D-step (`balance`).
 
@@ -44,7 +45,9 @@ def start_of(problem: NetworkProblem, init: Init = "svd", *, seed: int = 0) -> N
     joined = problem.layout.joined
     point = problem.from_vector(joined(*layers, zero.S, zero.A_plus))
     point = balanced(problem.from_vector(joined(*layers, _predictors(point), zero.A_plus)))
-    rebuilt = balanced(point.at(A=_feedback(point)))
+    if point.objective < zero.objective:
+        return point
+    rebuilt = balanced(point.at(A=_feedback(point)))  # from above the zero point a fit would end there
     return rebuilt if rebuilt.objective < point.objective else point
 
 
