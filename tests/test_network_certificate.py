@@ -112,6 +112,19 @@ def test_climbs_to_c3():
     assert strict_local(certify(wrong), wrong).reasons["C3"] == "C2 is not reached"
 
 
+def test_says_that_a_is_aside_where_j_does_not_depend_on_it():
+    tasks = TaskSet.from_arrays([np.ones((1, 1))], [[1.25]])
+    settings = {"features": 1, "mu": 0.5, "decay": 0.25}
+    for alpha, A, told in ((0.0, 0.0, ", A aside,"), (0.0, 3.0, ", A aside,"), (1.0, 0.0, "")):
+        problem = NetworkProblem(tasks, NetworkModel(alpha=alpha, gamma=0.0, **settings))
+        point = problem.at(W1=[[1.0]], S=[[1.0]], A=[[A]])  # (s w - 1.25)^2 + .5 |s| + .25 w^2
+        found = strict_local(certify(point), point)
+        assert found.level == "C3" and f"all weights{told} raises J" in found.rungs()[3].words
+        assert (
+            ("A" in found.reasons) == bool(told) == any("depend on A" in each for each in found.sentences())
+        )
+
+
 def test_the_zero_point_meets_all_conditions_and_does_not_pass():
     found = certify(design("deep").point.problem.zero)
     assert found.relative == 0.0 and not found.passes and found.level == "C0" and found.live_features == 0

@@ -39,6 +39,7 @@ from amtl_cvx.network import words
 from amtl_cvx.network.balance import balance, lower_balance
 from amtl_cvx.network.kinks import kinks
 from amtl_cvx.network.known import NetworkKnown
+from amtl_cvx.network.local import without_feedback
 from amtl_cvx.network.point import NetworkPoint
 from amtl_cvx.network.residuals import concave_kinks, residuals
 from amtl_cvx.network.second_order import second_order
@@ -205,6 +206,8 @@ def evaluated(point: NetworkPoint, *, tol: float, reason: str = words.NO_GAPS) -
         reasons["balance_lower"] = "there is one hidden layer"
     if below > 0.0:
         reasons["feasibility"] = "A >= 0"
+    if without_feedback(point):
+        reasons["A"] = words.NO_FEEDBACK
     deficiency = active.deficiency
     if deficiency is None:
         reasons |= dict.fromkeys(("likq", "rank_deficiency"), MANY)

@@ -29,8 +29,9 @@ class Local:
 
     def __init__(self, point: NetworkPoint) -> None:
         self.point, found = point, multipliers(point)
-        weighted, every = _weighted(point, kinks(point).active), kinks(point).active
-        self.active = Kinks(point, tuple(at & held for at, held in zip(every, weighted, strict=True)))
+        every = kinks(point).active
+        self.weighted = _weighted(point, every)
+        self.active = Kinks(point, tuple(at & held for at, held in zip(every, self.weighted, strict=True)))
         self.masks, self.gradient, self.weights = found.masks, found.gradient, self.at_kinks(found.weights)
         self.mask, self.at_bound = _entries(point)
         self.free: Indices = np.flatnonzero(self.mask)

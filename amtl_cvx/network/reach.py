@@ -30,7 +30,14 @@ class Reach:
 
     def touching(self) -> str:
         """What may be on another side; "" where nothing."""
-        return self._entries() or self._units() or self._followers() or self._multipliers() or self._dead()
+        return (
+            self._entries()
+            or self._units()
+            or self._followers()
+            or self._loose_kinks()
+            or self._multipliers()
+            or self._dead()
+        )
 
     def _entries(self) -> str:
         near = self.local.sizes <= self.move
@@ -64,6 +71,23 @@ class Reach:
                 return (
                     f"a weight by which a unit follows kinks below, {least:.1g}, may be 0 near to the point"
                 )
+        return ""
+
+    def _loose_kinks(self) -> str:
+        """Whether a unit that nothing follows, so that its kink has no weight, may come to be followed.
+
+        Where nothing else is on in its layer, a weight of 0 out of it may rise with it: J moves by both.
+        """
+        point = self.local.point
+        (on, moving), weighted = followers(point), self.local.weighted
+        told = weighted[-1].any(axis=1)
+        for number, V in enumerate(point.V[1:], start=1):
+            silent = ~(point.below[number] != 0.0).any(axis=1)
+            rises = (moving[number - 1] | on[number - 1]) & ~weighted[number - 1]
+            loose = rises[silent & told].any(axis=0)
+            if count := int(np.count_nonzero(V[: len(loose)][loose] == 0.0)):
+                what = "a weight" if count == 1 else f"{count} weights"
+                return f"{what} of 0 may let a unit follow kinks below that nothing holds"
         return ""
 
     def _multipliers(self) -> str:

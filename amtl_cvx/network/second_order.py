@@ -25,8 +25,10 @@ What is no kink. gamma max(R_ij, 0)^2 where R_ij = z_ij = 0, and max(u_m, 0)^2, 
 J is no smaller than without them. Kinks of the reconstruction with z_ij > 0 are concave; where they only move
 zeros of S and A (and units on kinks), R_ij is a sum of these times something continuous, so they take at most
 what `vertex` says, and o(1) of it. A kink without a weight, as of a row that is not rebuilt and has labels
-only of tasks t with S_jt = 0, adds o(1) |S_jt|. Where phi'' jumps, a label within reach enters with the
-smaller curvature.
+only of tasks t with S_jt = 0, adds o(1) |S_jt|. One that no unit above follows, as nothing else is on and no
+weight out of it is above 0, adds nothing where all of these are below 0. One that is 0 may rise with u_m: J
+moves by w dV max(u_m, 0), and there is no C3 (`reach`). Where phi'' jumps, a label within reach enters with
+the smaller curvature.
 
 Dead units. Of a feature with V_j, S_j., A_.j = 0 let l, s, a be the moves: z_ij <= ||x_i|| ||l||, so that, as
 in `features.second_order`, J >= J(others) + (mu - C ||l||) ||s||_1 + p'|a| + decay ||l||^2: no obstacle where

@@ -16,6 +16,7 @@ NO_GAPS = (
 """Why there is no C1, and no gap of a block."""
 NO_DIGITS = "no enclosure in ball arithmetic is built for a point on kinks of a network"
 NO_BOUND = "no way is known to a lower bound of J of a network over all weights"
+NO_FEEDBACK = "J does not depend on A (alpha = gamma = 0): what is said is said of the layers and S"
 AS_GIVEN = "the point is judged as it is given, nothing is moved onto kinks"
 _QUIET = ("gap_", "snap_", "kink_width", "balance_lower")
 
@@ -196,7 +197,8 @@ def _strict(found: NetworkKnown) -> str:
         )
         if value is not None and math.isfinite(value)
     ]
+    moved = ", A aside," if NO_FEEDBACK in found.reasons.values() else ""
     return (
-        "A strict local minimum: every small move of all weights raises J. Curvature at least"
+        f"A strict local minimum: every small move of all weights{moved} raises J. Curvature at least"
         f" {rounded_down(curvature)} along the {found.free} free directions{''.join(extra)}."
     )
