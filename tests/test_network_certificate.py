@@ -13,6 +13,7 @@ from network_slopes import least, slope
 
 from amtl_cvx import TaskSet
 from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.losses import Squared
 from amtl_cvx.network import NetworkModel, NetworkProblem, certify
 from amtl_cvx.network.certificate import strict_local
 from amtl_cvx.network.kinks import kinks
@@ -176,3 +177,22 @@ def test_refuses_what_it_cannot_judge():
         certify(point, tol=0.0)
     with pytest.raises(DataError, match="finite J"):
         certify(point.at(W1=point.blocks["W1"] * 1e160))
+
+
+@pytest.mark.parametrize("beside", [1e-9, 1e-13])
+@pytest.mark.parametrize("snapped", [True, False])
+def test_a_point_just_beside_a_concave_kink_does_not_pass(beside, snapped):
+    """Its slope is 0 on its own side of the kink; a step that crosses it lowers J by |w| a unit of length."""
+    a, s, decay = 1.0, 1.2, 0.1
+    y = a * s + decay * a / s
+    tasks = TaskSet.from_arrays([np.array([[1.0, 0.0], [0.0, 1.0], [1.0, -1.0]])], [[y, y, 2.0]])
+    model = NetworkModel(
+        features=1, mu=4.0 * a * (y - a * s), alpha=1.0, gamma=0.0, decay=decay, loss=Squared(reduction="sum")
+    )
+    problem = NetworkProblem(tasks, model)
+    point = problem.at(W1=[[a - beside], [a + beside]], S=[[s]], A=[[0.0]])
+    across = problem.at(W1=[[a - beside + 1e-5], [a + beside - 1e-5]], S=[[s]], A=[[0.0]])
+    assert across.objective < point.objective - 1e-5
+    found = certify(point, snapped=snapped)
+    assert not found.passes and "concave kink" in found.reasons["C2"]
+    assert "not shown to be a directionally stationary point" in found.sentences()[0]

@@ -41,7 +41,7 @@ from amtl_cvx.network.kinks import kinks
 from amtl_cvx.network.known import NetworkKnown
 from amtl_cvx.network.local import without_feedback
 from amtl_cvx.network.point import NetworkPoint
-from amtl_cvx.network.residuals import concave_kinks, residuals
+from amtl_cvx.network.residuals import beside_concave, concave_kinks, residuals
 from amtl_cvx.network.second_order import second_order
 from amtl_cvx.network.snap import KINK_WIDTH, Snapped, snap
 from amtl_cvx.network.vertex import vertex
@@ -187,6 +187,11 @@ def _judged(
         reasons["C2"] = CONCAVE
     elif not met and len(point.V) > 1 and not known.likq and known.relative_weights > tol:
         reasons["C2"] = DEPENDENT
+    if met and (near := beside_concave(point, tol)) is not None:
+        reasons["C2"] = (
+            f"a unit is {near:.1g} from a concave kink, nearer than the tolerance: J falls beyond it"
+        )
+        met = False
     passes = met and known.live_features > 0
     return replace(known, passes=passes, level="C2" if passes else "C0", reasons=reasons)
 

@@ -26,6 +26,7 @@ Source: Oettli, Prager 1964, as in `certificate.residuals`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -92,6 +93,22 @@ def concave_kinks(point: NetworkPoint) -> list[Mask]:
     return [
         at & (w < 0.0) & ~hollow for at, w, hollow in zip(active.active, found, active.hollow, strict=True)
     ]
+
+
+def beside_concave(point: NetworkPoint, width: float) -> float | None:
+    """How near to a concave kink a unit is, relative, where that is within `width`; None where none is.
+
+    On its own side of the kink J is smooth, and its slope may be 0 there: but beyond it J falls.
+    """
+    found, nearest = multipliers(point), math.inf
+    for below, V, u, at, w, size in zip(
+        point.below, point.V, point.U, point.touching, found.gradient.kinks, found.sizes.kinks, strict=True
+    ):
+        lengths = np.linalg.norm(below, axis=1)[:, None] * np.linalg.norm(V, axis=0)
+        near = ~at & (w < -width * size) & (np.abs(u) <= width * lengths)
+        if near.any():
+            nearest = min(nearest, float((np.abs(u[near]) / lengths[near]).min()))
+    return nearest if math.isfinite(nearest) else None
 
 
 def _kinks(point: NetworkPoint, found: Multipliers) -> list[Misses]:

@@ -56,8 +56,9 @@ def sentences(found: NetworkKnown) -> list[str]:
     if found.level is None:
         return [f"{verdict(found)}."]
     lines = [
-        "The point is judged as a directionally stationary point of J, kinks and all: no direction lowers J"
-        " to first order. J is not convex, other such points can exist, and the zero point always is one.",
+        f"The point is {'' if found.passes else 'not shown to be '}a directionally stationary point of J, in"
+        " which it falls in no direction to first order, kinks and all. J is not convex, other such points"
+        " can exist, and the zero point always is one.",
         f"The objective is {found.objective:.6g}; that of the zero point is {found.zero_objective:.6g}.",
         f"{_live(found)[0].upper()}{_live(found)[1:]}.{_dead(found)}",
         f"{_kinks(found)[0].upper()}{_kinks(found)[1:]}; {_normals(found)}.",
