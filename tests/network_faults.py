@@ -69,7 +69,7 @@ NETWORK_FAULTS = (
     Fault("network: room that hides the layers", "network.residuals:misses", "Misses(np.abs(g), s)", "Misses(np.abs(g), 1e9 + s)", DAMAGE),
     Fault("network: room that hides S", "network.residuals:misses", "point.model.mu + size.S", "1e9 + size.S", DAMAGE),
     Fault("network: room that hides A", "network.residuals:misses", "held + size.A[:T]", "1e9 + size.A[:T]", DAMAGE),
-    Fault("network: multipliers below 0", "network.multipliers:_with", "np.clip(theta[number], 0.0,", "np.clip(theta[number], -9.0,", BEST),
+    Fault("network: multipliers below 0", "network.multipliers:_with", "np.clip(pool.mean(theta[number]), 0.0,", "np.clip(theta[number], -9.0,", BEST),
     Fault("network: multipliers above w", "network.multipliers:_with", "np.maximum(weights[number][rows, units], 0.0)", "9.0 + np.maximum(weights[number][rows, units], 0.0)", BEST),
     Fault("network: bounds are cut afterwards", "network.multipliers:_within", "np.clip(_bounded(A, b, 1.0)", "np.clip(free", BEST),
     Fault("network: multipliers are not used", "network.multipliers:_with", "= share, kept", "= 0.0 * share, kept", PLANTED),

@@ -11,12 +11,13 @@ from network_designs import design
 from network_points import planted
 from network_slopes import least, slope
 
-from amtl_cvx import TaskSet
+from amtl_cvx import Options, TaskSet
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Squared
 from amtl_cvx.network import NetworkModel, NetworkProblem, certify
 from amtl_cvx.network.certificate import strict_local
 from amtl_cvx.network.kinks import kinks
+from amtl_cvx.network.methods import DeepAmtfl
 from amtl_cvx.network.multipliers import multipliers
 from amtl_cvx.network.vertex import vertex
 
@@ -41,6 +42,28 @@ def test_the_verdict_is_that_of_linear_programs_over_all_cells(name, wrong):
     assert found.concave_kinks == (wrong == "weight")
 
 
+def test_kinks_that_are_one_are_judged_as_one():
+    """Rows on which one unit is on: a weight of 0 out of it holds them all, with weights of both signs."""
+    seen = 0
+    for seed in (7, 8, 13):
+        rng = np.random.default_rng(seed)
+        X = rng.normal(size=(20, 3))
+        y = rng.normal(size=(20, 2)) + np.abs(X[:, :2])
+        model = NetworkModel(layers=(2, 2), alpha=0.1, mu=0.01, gamma=0.0, decay=0.01)
+        problem = NetworkProblem(TaskSet.from_arrays([X] * 2, list(y.T)), model)
+        found = DeepAmtfl(init="random", seed=seed).run(problem.tasks, model, Options())
+        point = problem.at(**found.blocks)
+        active, w = kinks(point), point.gradient().kinks[1]
+        if active.copies and len(active) <= 12 and (w[active.active[1]] < 0.0).any():
+            seen += 1
+            assert certify(point).passes and least(point) > -1e-12
+            layer = point.blocks["W2"].copy()
+            layer[np.nonzero(layer == 0.0)] = 1e-3
+            moved = point.at(W2=layer)
+            assert not certify(moved).passes and moved.objective > point.objective
+    assert seen
+
+
 HOLLOW = {"layers": (2, 2), "N": 20, "d": 3, "T": 3, "held": 1, "weights": (0.05, 0.3, 0.0, 0.02)}
 
 
@@ -62,7 +85,8 @@ def test_those_points_have_the_kinks_that_they_are_for():
     assert kinks(design("two layers").point).counts == (3, 2)
     assert certify(design("two layers").point).likq is True
     found = certify(design("dependent").point)
-    assert (found.likq, found.rank_deficiency, found.active_kinks) == (False, 2, 3)
+    assert (found.likq, found.rank_deficiency, found.active_kinks) == (True, 0, 3)
+    assert kinks(design("dependent").point).copies == 2  # rows whose only input is the same
     assert (vertex(design("both").point).kinks > 0.0).sum() == 1
     assert vertex(design("feedback").point).protected > 0
 

@@ -38,6 +38,7 @@ _LINES = 1000
 _STILL = 1e-12  # length of a line that is none
 _SHORT = 1.0 - 1e-15  # of a line that crosses kinks
 _ROOM = 1e-12  # part of its range by which a multiplier may be beyond its bounds
+_NOISE = 1e-13  # part of its size below which the slope of a kink is rounding
 _JAMMED = 200  # lines of no length in a row
 _APART = 1e-10  # of the largest normal, squared, that each has beside the ones before it
 _RIDGE = 1e-13  # of the diagonal of P'P
@@ -194,7 +195,7 @@ class _Lines(NamedTuple):
         up, jammed = v > 0.0, 0
         for _ in range(_LINES):
             theta, end = self._least(held, up)
-            slopes = np.where(held, 0.0, self.half.T @ (end - z))
+            slopes = self._slopes(end - z, held)
             length, crossed, met = self._search(z, end - z, theta, v, slopes, up)
             z, v, up = z + length * (end - z), np.where(held, 0.0, v + length * slopes), up ^ crossed
             if met >= 0:
@@ -208,6 +209,12 @@ class _Lines(NamedTuple):
             gone = beyond > 0.0 if not jammed else np.arange(len(v)) == int(np.argmax(beyond))
             held, up = held & ~gone, np.where(gone, theta > self.upper, up)
         return np.clip(theta, self.lower, self.upper), held
+
+    def _slopes(self, move: Array, held: Mask) -> Array:
+        """How v moves; 0, not rounding, where a kink has the normal of one that is held: else both cycle."""
+        slopes = self.half.T @ move
+        size = np.sqrt(np.diag(self.gram)) * float(np.linalg.norm(move))
+        return np.where(held | (np.abs(slopes) <= _NOISE * size), 0.0, slopes)
 
     def _begun(self, theta: Array, held: Mask) -> tuple[Mask, Array, Array]:
         """The kinks that are held at first, as far as these are independent, with z and v there."""

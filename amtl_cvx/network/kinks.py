@@ -22,6 +22,8 @@ w_m < 0 it is concave in these max(y_m', 0) >= 0, homogeneous, and so not below 
 
 with equality where one alone moves: its theta is 0, and it takes -w_m max(c_mm', 0) from the weights below.
 
+Kinks of which one moves as another one does are one kink (`pools`): their w and theta are sums.
+
 No kinks are: units on rows whose whole input is 0 and stays it (strictly off above the bias-free inputs), for
 no move of any weight lifts them to first order; units that follow kinks below, up or not at all
 (`followers`); and dead units, with no weight in and none out, for w = 0.
@@ -32,6 +34,7 @@ functions, Optimization Methods and Software 2016 (LIKQ).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -41,6 +44,7 @@ import numpy as np
 from amtl_cvx.arrays import Array, Indices, Mask
 from amtl_cvx.network.followers import followers
 from amtl_cvx.network.point import NetworkPoint
+from amtl_cvx.network.pools import Pool, pool_of
 
 JOINT_LIMIT = 2**26
 """Most numbers in the matrix of the normals of a network with several layers (512 MB)."""
@@ -125,6 +129,35 @@ class Kinks:
             for mask, below in zip(self.active, self.point.below, strict=True)
         )
 
+    @cached_property
+    def pools(self) -> tuple[Pool, ...]:
+        """Which of them are one kink (`pools`), by layer."""
+        lower = (None, *self.active[:-1])
+        return tuple(
+            pool_of(self.point, number, active, below)
+            for number, (active, below) in enumerate(zip(self.active, lower, strict=True))
+        )
+
+    @property
+    def copies(self) -> int:
+        """How many there are more than kinks that differ."""
+        return sum(pool.copies for pool in self.pools)
+
+    def pooled(self, values: Array) -> Array:
+        """Values of all of them (m,), or rows of values, those of one kink replaced by their mean."""
+        if not self.copies:
+            return values
+        return np.concatenate(
+            [pool.mean(values[at]) for pool, at in zip(self.pools, self.parts, strict=True)]
+        )
+
+    def pooled_layers(self, values: Sequence[Array]) -> tuple[Array, ...]:
+        """The same of values of all units, (N, k_l) by layer."""
+        found = tuple(value.copy() for value in values)
+        for value, place, pool in zip(found, self.places, self.pools, strict=True):
+            value[place] = pool.mean(value[place])
+        return found
+
     @property
     def normals(self) -> Array:
         """The gradient of every u_m in all entries, other active kinks off, (m, n)."""
@@ -145,9 +178,10 @@ class Kinks:
         if len(self.active) == 1:
             own = [point.below[0][self.active[0][:, unit]] for unit in range(len(point.S))]
             return sum(len(normals) - _rank(normals) for normals in own)
-        if len(self) > point.problem.size:
-            return len(self) - point.problem.size  # at least
-        return len(self) - _rank(self.normals) if self.feasible else None
+        differ = len(self) - self.copies
+        if differ > point.problem.size:
+            return differ - point.problem.size  # at least
+        return differ - _rank(self.normals) if self.feasible else None
 
     @property
     def likq(self) -> bool:

@@ -29,9 +29,11 @@ class Local:
 
     def __init__(self, point: NetworkPoint) -> None:
         self.point, found = point, multipliers(point)
-        every = kinks(point).active
-        self.weighted = _weighted(point, every)
-        self.active = Kinks(point, tuple(at & held for at, held in zip(every, self.weighted, strict=True)))
+        every = kinks(point)
+        self.weighted = _weighted(point, every.active)
+        shares = every.pooled_layers([held.astype(float) for held in self.weighted])
+        held = tuple(at & (share > 0.0) for at, share in zip(every.active, shares, strict=True))
+        self.active = Kinks(point, held)
         self.masks, self.gradient, self.weights = found.masks, found.gradient, self.at_kinks(found.weights)
         self.mask, self.at_bound = _entries(point)
         self.free: Indices = np.flatnonzero(self.mask)
@@ -51,14 +53,9 @@ class Local:
     def regular(self) -> bool:
         """Whether the point has one near to it that is on all kinks: independent normals, or one layer.
 
-        Units whose inputs are all off are their bias on every such row, one kink for all of them.
+        Kinks that are one (`pools`) count once.
         """
-        copies = 0
-        for number, (rows, units) in enumerate(self.active.places[1:]):
-            heard: Mask = (self.point.Z[number] > 0.0) | self.point.touching[number]
-            silent = np.flatnonzero(np.count_nonzero(heard, axis=1)[rows] == 0)
-            copies += len(silent) - len(np.unique(units[silent]))
-        return len(self.point.V) == 1 or len(self.tangent.s) + copies >= len(self.active)
+        return len(self.point.V) == 1 or len(self.tangent.s) + self.active.copies >= len(self.active)
 
     @property
     def loose(self) -> int:

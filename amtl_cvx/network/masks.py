@@ -28,7 +28,7 @@ def carried_masks(point: NetworkPoint, held: Array) -> Array:
 
 def _lifted(point: NetworkPoint, masks: Array, on: Mask) -> Array:
     """With 1 for those units whose kinks are concave."""
-    w = flat(point.gradient(layered(masks, point.U)).kinks)
+    w = flat(kinks(point).pooled_layers(point.gradient(layered(masks, point.U)).kinks))
     return np.where(on & (w < 0.0), 1.0, masks)
 
 

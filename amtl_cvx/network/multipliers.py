@@ -73,10 +73,11 @@ def _with(point: NetworkPoint, active: Kinks, theta: Sequence[Array]) -> Multipl
     weights, found = list(masks), [np.zeros_like(mask) for mask in masks]
     w, taken = point.gradient().kinks[-1], vertex(point).kinks
     for number in reversed(range(len(masks))):
-        rows, units = active.places[number]
+        (rows, units), pool = active.places[number], active.pools[number]
         weights[number] = w - taken
-        kept = np.clip(theta[number], 0.0, np.maximum(weights[number][rows, units], 0.0))
-        share = np.divide(kept, w[rows, units], out=np.zeros_like(kept), where=kept > 0.0)
+        weights[number][rows, units] = pool.mean(weights[number][rows, units])
+        kept = np.clip(pool.mean(theta[number]), 0.0, np.maximum(weights[number][rows, units], 0.0))
+        share = np.divide(kept, pool.mean(w[rows, units]), out=np.zeros_like(kept), where=kept > 0.0)
         masks[number][rows, units], found[number][rows, units] = share, kept
         if number:
             taken = _taken_below(point, active, number, weights[number])
@@ -183,7 +184,7 @@ def _system(point: NetworkPoint, active: Kinks) -> _System:
     w0 = np.concatenate([w[place] for w, place in zip(own, active.places, strict=True)])
     last, (rows, units) = active.parts[-1], active.places[-1]
     w0[last] -= vertex(point).kinks[rows, units]
-    return _System(A, b, D, crossed.T, w0, size, free)
+    return _System(A, b, D, active.pooled(crossed.T), active.pooled(w0), size, active.pooled(free))
 
 
 def _several(point: NetworkPoint, active: Kinks) -> Multipliers:

@@ -90,7 +90,7 @@ class Piecewise:
         self.flat_masks = fitted_masks(point) if masks is None else masks
         self.masks = layered(self.flat_masks, point.U)
         self.gradient = point.gradient(self.masks)
-        self.weights = flat(upward_weights(point, self.masks, self.gradient))
+        self.weights = flat(kinks(point).pooled_layers(upward_weights(point, self.masks, self.gradient)))
         self.kept = np.zeros(len(self.weights), dtype=bool) if kept is None else kept
         self.x, self.price, self.free = point.vector, entry_prices(point), movable(point)
         self.g = self.gradient.vector

@@ -28,7 +28,7 @@ DECAY = Setting(
 )
 DEFINITION = Setting(
     name="definition",
-    words="begin with rounds of convex steps in activation cells, solved by --solver (slow)",
+    words="begin with rounds of convex steps in cells, by --solver (slow)",
     default=False,
     switch=True,
 )
