@@ -45,16 +45,16 @@ def test_the_verdict_is_that_of_linear_programs_over_all_cells(name, wrong):
 def test_kinks_that_are_one_are_judged_as_one():
     """Rows on which one unit is on: a weight of 0 out of it holds them all, with weights of both signs."""
     seen = 0
-    for seed in (7, 8, 13):
+    for layers, seed in (((2, 2), 13), ((3, 2), 7), ((3, 2), 21)):
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(20, 3))
         y = rng.normal(size=(20, 2)) + np.abs(X[:, :2])
-        model = NetworkModel(layers=(2, 2), alpha=0.1, mu=0.01, gamma=0.0, decay=0.01)
+        model = NetworkModel(layers=layers, alpha=0.1, mu=0.01, gamma=0.0, decay=0.01)
         problem = NetworkProblem(TaskSet.from_arrays([X] * 2, list(y.T)), model)
         found = DeepAmtfl(init="random", seed=seed).run(problem.tasks, model, Options())
         point = problem.at(**found.blocks)
         active, w = kinks(point), point.gradient().kinks[1]
-        if active.copies and len(active) <= 12 and (w[active.active[1]] < 0.0).any():
+        if active.copies and len(active) <= 7 and (w[active.active[1]] < 0.0).any():
             seen += 1
             assert certify(point).passes and least(point) > -1e-12
             layer = point.blocks["W2"].copy()

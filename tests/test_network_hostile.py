@@ -248,6 +248,7 @@ HOSTILE: dict[str, tuple[Any, dict[str, Any]]] = {
 }
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("start", ["svd", "random", "dead"])
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_fit_ends_lower_and_says_what_it_is(name: str, start: str, rng: np.random.Generator) -> None:

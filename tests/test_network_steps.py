@@ -65,6 +65,7 @@ def test_a_step_ends_at_the_minimum_of_J_by_plain_loops_in_its_cell(
     assert after.objective == pytest.approx(sliding_minimum(point, block), rel=1e-6)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("loss", ["squared", "logistic", "huber:0.5", "squared-hinge"])
 @pytest.mark.parametrize("how", [ONE, DEEP, POSITIVE], ids=["one", "deep", "positive"])
 def test_a_step_ends_where_its_definition_does_and_in_the_cell(loss: str, how: dict[str, Any]) -> None:
