@@ -13,7 +13,7 @@ VERDICT, MINIMUM = c.feature_verdicts_are_those_of_known_points, c.feature_minim
 
 FEATURE_FAULTS = (
     Fault("S for A in M", "features:FeaturePoint.M", "self.S @ self.A", "self.S @ self.S.T", GRADIENT),
-    Fault("incoming for outgoing feedback", "features:FeaturePoint.loss_weight", "axis=1", "axis=0", GRADIENT),
+    Fault("incoming for outgoing feedback", "features.prices:PointPrices.loss_weight", "axis=1", "axis=0", GRADIENT),
     Fault("missing 2 in G_A", "features:FeaturePoint.gradient_A", "-2.0", "-1.0", GRADIENT),
     Fault("missing 2 in the reconstruction's G_L", "features:FeaturePoint.gradient_L", "2.0 * self.problem.gamma", "self.problem.gamma", GRADIENT),
     Fault("missing 2 in the decay's G_L", "features:FeaturePoint.gradient_L", "2.0 * self.model.decay", "self.model.decay", GRADIENT),

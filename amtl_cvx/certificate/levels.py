@@ -64,3 +64,8 @@ def check_level(level: str) -> None:
     """Raise `ModelError` unless `level` is one of `LEVELS`."""
     if level not in LEVELS:
         raise ModelError(f"level must be one of {', '.join(LEVELS)}, got {level!r}")
+
+
+def sentence(reason: str | None) -> str:
+    """A reason as a sentence of its own; "" for none."""
+    return f"{reason[:1].upper()}{reason[1:]}." if reason else ""

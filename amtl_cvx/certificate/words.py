@@ -7,7 +7,16 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from amtl_cvx.certificate.figures import double_above, rounded_down, rounded_up
-from amtl_cvx.certificate.levels import DEGENERATE, INTERRUPTED, LEVELS, NEEDS, UNDECIDED, Rung, State
+from amtl_cvx.certificate.levels import (
+    DEGENERATE,
+    INTERRUPTED,
+    LEVELS,
+    NEEDS,
+    UNDECIDED,
+    Rung,
+    State,
+    sentence,
+)
 from amtl_cvx.known import Known
 
 BOUNDS: Mapping[str, str] = {
@@ -144,23 +153,19 @@ def _rung(found: Known, code: str) -> Rung:
         return Rung(code, word, "reached", figure(found), describe(found))
     tried = code in found.refused or found.has(NEEDS.get(code, "C0"))
     if code > "C2" and (reason in (None, INTERRUPTED) or not tried):
-        words = _sentence(reason) or f"Not asked for; certify with level {code} tries it."
+        words = sentence(reason) or f"Not asked for; certify with level {code} tries it."
         return Rung(code, word, "not tried", "", words)
     if code in found.refused:
-        return Rung(code, word, "cannot be had", figure(found), _sentence(reason))
+        return Rung(code, word, "cannot be had", figure(found), sentence(reason))
     if reason is not None:
         state: State = "cannot tell" if reason.startswith((DEGENERATE, UNDECIDED)) else "not reached"
-        return Rung(code, word, state, figure(found), _sentence(reason))
+        return Rung(code, word, state, figure(found), sentence(reason))
     return Rung(code, word, "not reached", figure(found), describe(found))
-
-
-def _sentence(reason: str | None) -> str:
-    return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
 
 
 def _evaluated(found: Known) -> str:
     if found.level is None:
-        return f"{_sentence(verdict(found))}"
+        return f"{sentence(verdict(found))}"
     return "W and B are feasible; J, its gradients and residuals are known."
 
 
@@ -199,7 +204,7 @@ def _first_order(found: Known) -> str:
     yet = yet or found.reasons.get("valley", "")
     return (
         f"The first-order conditions {verb} {_residual(found)} of the size of their terms,"
-        f" the tolerance is {found.tol:g}.{yet and f' {_sentence(yet)}'}"
+        f" the tolerance is {found.tol:g}.{yet and f' {sentence(yet)}'}"
     )
 
 

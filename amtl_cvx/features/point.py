@@ -21,6 +21,7 @@ import numpy as np
 
 from amtl_cvx.arrays import Array, frozen, in_named_order, numbers
 from amtl_cvx.errors import DataError
+from amtl_cvx.features.prices import PointPrices
 from amtl_cvx.problem.keeping import Keeping
 from amtl_cvx.problem.scores import LossesAt
 from amtl_cvx.tasks import TaskSet
@@ -55,7 +56,7 @@ class Terms(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class FeaturePoint(LossesAt, Keeping):
+class FeaturePoint(LossesAt, PointPrices, Keeping):
     """The blocks of a problem at one place, with what follows from them.
 
     Parameters
@@ -124,17 +125,6 @@ class FeaturePoint(LossesAt, Keeping):
         """The Hessians of the losses in the predictors, without weights, (T, d, d)."""
         scale = self.problem.loss_scales
         return frozen(np.concatenate([each.hessians(scale[each.at]) for each in self.scores]))
-
-    @cached_property
-    def prices(self) -> Array:
-        """p_t, what one unit of feedback of task t costs, (T,)."""
-        return frozen(self.model.alpha * (self.weighted_losses + self.problem.floor))
-
-    @cached_property
-    def loss_weight(self) -> Array:
-        """e_t = c_t (1 + alpha ||a_t||_1), the weight of each loss while A stands still, (T,)."""
-        given = np.abs(self.A).sum(axis=1)
-        return frozen(self.problem.task_weight * (1.0 + self.model.alpha * given))
 
     @cached_property
     def M(self) -> Array:

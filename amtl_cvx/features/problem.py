@@ -11,6 +11,7 @@ from amtl_cvx.arrays import Array, frozen
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.features.model import FeatureModel
 from amtl_cvx.features.point import FeaturePoint, checked
+from amtl_cvx.features.prices import ProblemPrices
 from amtl_cvx.features.rank import exact_rank
 from amtl_cvx.problem.given import shown
 from amtl_cvx.tasks import TaskSet, check_tasks, groups, triangular_factor
@@ -55,7 +56,7 @@ class Reconstruction:
 
 
 @dataclass(frozen=True, eq=False)
-class FeatureProblem:
+class FeatureProblem(ProblemPrices):
     """What is minimised over L (d, k), S (k, T) and A (T, k): J of a model on tasks.
 
     Parameters
@@ -143,23 +144,6 @@ class FeatureProblem:
         model = self.model
         per_row = model.gamma_per == "row" and model.gamma > 0.0
         return model.gamma / self.reconstruction.rows if per_row else model.gamma
-
-    @cached_property
-    def task_weight(self) -> Array:
-        """The task weights c, (T,)."""
-        return frozen(self.model.task_weight(self.tasks))
-
-    @cached_property
-    def loss_scales(self) -> Array:
-        """The factors in front of the sums over rows, (T,): 1/n_t or 1."""
-        mean = self.model.loss.reduction == "mean"
-        return frozen(1.0 / self.tasks.counts if mean else np.ones(self.tasks.T))
-
-    @cached_property
-    def floor(self) -> Array:
-        """What feedback costs beside the losses, over alpha: price_floor / sqrt(n_t / mean n), (T,)."""
-        counts = np.asarray(self.tasks.counts, dtype=float)
-        return frozen(self.model.price_floor / np.sqrt(counts / counts.mean()))
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, int]]:

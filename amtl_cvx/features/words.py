@@ -6,8 +6,10 @@ import math
 from collections.abc import Mapping
 
 from amtl_cvx.certificate.figures import rounded_down, rounded_up
-from amtl_cvx.certificate.levels import DEGENERATE, INTERRUPTED, LEVELS, NEEDS, UNDECIDED, Rung, State
+from amtl_cvx.certificate.levels import LEVELS, Rung, sentence
+from amtl_cvx.features import telling
 from amtl_cvx.features.known import FeatureKnown
+from amtl_cvx.features.telling import against_zero, dead, live
 
 NO_FEEDBACK = "GO-MTL has no A"
 """Why a figure of A has no value."""
@@ -26,7 +28,7 @@ def verdict(found: FeatureKnown) -> str:
         passes += ": the zero point, nothing is learned"
     return (
         f"{found.level} {LEVELS[found.level]}: relative residual {rounded_up(found.relative)}{gaps}, limit"
-        f" {rounded_down(found.limit)}, {_live(found)}{_against_zero(found)}{proven}, tolerance {found.tol:g}"
+        f" {rounded_down(found.limit)}, {live(found)}{against_zero(found)}{proven}, tolerance {found.tol:g}"
         f" ({passes})"
     )
 
@@ -52,7 +54,7 @@ def sentences(found: FeatureKnown) -> list[str]:
         "The point is judged as a first-order point of the joint objective J; J is not convex, other such"
         " points can exist, and the zero point always is one.",
         f"The objective is {found.objective:.6g}; that of the zero point is {found.zero_objective:.6g}.",
-        f"{_live(found)[0].upper()}{_live(found)[1:]}.{_dead(found)}",
+        f"{live(found)[0].upper()}{live(found)[1:]}.{dead(found)}",
     ]
     lines += [
         f"No move of {name} alone can gain more than {rounded_up(value)}."
@@ -83,52 +85,9 @@ def _gaps(found: FeatureKnown) -> list[tuple[str, float | None]]:
     return [("L", found.gap_L), ("S", found.gap_S), ("A", found.gap_A)]
 
 
-def _live(found: FeatureKnown) -> str:
-    words = "feature is" if found.features == 1 else "features are"
-    return f"{found.live_features} of {found.features} {words} live"
-
-
-def _dead(found: FeatureKnown) -> str:
-    dead = found.features - found.live_features
-    if not dead:
-        return ""
-    one = dead == 1
-    return (
-        f" {dead} {'is' if one else 'are'} dead: no task uses {'it' if one else 'them'}, which meets the"
-        " conditions whatever the data say; another start may have use for more."
-    )
-
-
-def _against_zero(found: FeatureKnown) -> str:
-    if found.live_features == 0:
-        return ""
-    words = "J is below" if found.objective < found.zero_objective else "J is not below"
-    return f", {words} that of the zero point ({found.zero_objective:.6g})"
-
-
 def rungs(found: FeatureKnown) -> tuple[Rung, ...]:
     """Every level of the ladder as the certificate sees it, lowest first: six `Rung`."""
-    return tuple(_rung(found, code) for code in LEVELS)
-
-
-def _rung(found: FeatureKnown, code: str) -> Rung:
-    word, reason, (figure, words) = LEVELS[code], found.reasons.get(code), _known(found, code)
-    if found.has(code):
-        return Rung(code, word, "reached", figure, words)
-    if code in found.refused:
-        return Rung(code, word, "cannot be had", "", _sentence(reason))
-    tried = found.has(NEEDS.get(code, "C0"))
-    if code > "C2" and (reason in (None, INTERRUPTED) or not tried):
-        asked = f"Not asked for; certify with level {code} tries it."
-        return Rung(code, word, "not tried", "", _sentence(reason) or asked)
-    if reason is not None:
-        state: State = "cannot tell" if reason.startswith((DEGENERATE, UNDECIDED)) else "not reached"
-        return Rung(code, word, state, figure, _sentence(reason))
-    return Rung(code, word, "not reached", figure, words)
-
-
-def _sentence(reason: str | None) -> str:
-    return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
+    return telling.rungs(found, _known)
 
 
 def _known(found: FeatureKnown, code: str) -> tuple[str, str]:
@@ -153,8 +112,8 @@ def _figure(name: str, value: float | None, *, down: bool = False) -> str:
 
 def _evaluated(found: FeatureKnown) -> str:
     if found.level is None:
-        return _sentence(verdict(found))
-    return f"J, its gradients and residuals are known; {_live(found)}, and J of the zero point is known."
+        return sentence(verdict(found))
+    return f"J, its gradients and residuals are known; {live(found)}, and J of the zero point is known."
 
 
 def _partial(found: FeatureKnown) -> str:
@@ -165,7 +124,7 @@ def _partial(found: FeatureKnown) -> str:
         for name, value in _gaps(found)
         if value is not None or _why(found, name) != NO_FEEDBACK
     ]
-    return f"{_sentence('; '.join(parts))[:-1]}; the limit for the sum is {rounded_down(found.limit)}."
+    return f"{sentence('; '.join(parts))[:-1]}; the limit for the sum is {rounded_down(found.limit)}."
 
 
 def _why(found: FeatureKnown, name: str) -> str:
@@ -174,7 +133,7 @@ def _why(found: FeatureKnown, name: str) -> str:
 
 def _first_order(found: FeatureKnown) -> str:
     verb = "hold to" if found.relative <= found.tol else "are violated by"
-    zero = _sentence(found.reasons.get("zero"))
+    zero = sentence(found.reasons.get("zero"))
     return (
         f"The first-order conditions {verb} {rounded_up(found.relative)} of the size of their terms, the"
         f" tolerance is {found.tol:g}.{zero and f' {zero}'}"

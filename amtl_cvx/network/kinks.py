@@ -138,7 +138,7 @@ class Kinks:
             for number, (active, below) in enumerate(zip(self.active, lower, strict=True))
         )
 
-    @property
+    @cached_property
     def copies(self) -> int:
         """How many there are more than kinks that differ."""
         return sum(pool.copies for pool in self.pools)

@@ -18,6 +18,7 @@ import numpy as np
 
 from amtl_cvx.arrays import Array, Mask, frozen
 from amtl_cvx.features.point import Terms
+from amtl_cvx.features.prices import PointPrices
 from amtl_cvx.network.backward import Gradient, backward
 from amtl_cvx.network.followers import followers
 from amtl_cvx.network.rows import beside_ones
@@ -34,7 +35,7 @@ ROUNDING = 64.0 * float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkPoint(Keeping):
+class NetworkPoint(PointPrices, Keeping):
     """The blocks of a problem at one place, with what follows from them; made by `NetworkProblem.at`.
 
     Parameters
@@ -188,17 +189,6 @@ class NetworkPoint(Keeping):
     def weighted_losses(self) -> Array:
         """c_t L_t, (T,)."""
         return frozen(self.problem.task_weight * self.losses)
-
-    @cached_property
-    def prices(self) -> Array:
-        """p_t = alpha (c_t l_t + f_t), what one unit of feedback of task t costs, (T,)."""
-        return frozen(self.model.alpha * (self.weighted_losses + self.problem.floor))
-
-    @cached_property
-    def loss_weight(self) -> Array:
-        """e_t = c_t (1 + alpha ||a_t||_1), (T,)."""
-        given = np.abs(self.A).sum(axis=1)
-        return frozen(self.problem.task_weight * (1.0 + self.model.alpha * given))
 
     @cached_property
     def loss_slopes(self) -> Array:

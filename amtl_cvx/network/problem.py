@@ -9,6 +9,7 @@ import numpy as np
 
 from amtl_cvx.arrays import Array, frozen, in_named_order, numbers
 from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.features.prices import ProblemPrices
 from amtl_cvx.network.model import NetworkModel
 from amtl_cvx.network.point import NetworkPoint
 from amtl_cvx.network.rows import Rows, beside_ones
@@ -66,7 +67,7 @@ class Layout:
 
 
 @dataclass(frozen=True, eq=False)
-class NetworkProblem:
+class NetworkProblem(ProblemPrices):
     """What is minimised over the layers, S and A: J of a model on tasks.
 
     Parameters
@@ -162,23 +163,6 @@ class NetworkProblem:
         model = self.model
         per_row = model.gamma_per == "row" and model.gamma > 0.0
         return model.gamma / float(self.rows.times.sum()) if per_row else model.gamma
-
-    @cached_property
-    def task_weight(self) -> Array:
-        """The task weights c, (T,)."""
-        return frozen(self.model.task_weight(self.tasks))
-
-    @cached_property
-    def loss_scales(self) -> Array:
-        """The factors in front of the sums over rows, (T,): 1/n_t or 1."""
-        mean = self.model.loss.reduction == "mean"
-        return frozen(1.0 / self.tasks.counts if mean else np.ones(self.tasks.T))
-
-    @cached_property
-    def floor(self) -> Array:
-        """What feedback costs beside the losses, over alpha: price_floor / sqrt(n_t / mean n), (T,)."""
-        counts = np.asarray(self.tasks.counts, dtype=float)
-        return frozen(self.model.price_floor / np.sqrt(counts / counts.mean()))
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, ...]]:

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 
 from amtl_cvx.certificate.figures import rounded_down, rounded_up
-from amtl_cvx.certificate.levels import DEGENERATE, INTERRUPTED, LEVELS, NEEDS, UNDECIDED, Rung, State
+from amtl_cvx.certificate.levels import LEVELS, Rung, sentence
+from amtl_cvx.features import telling
+from amtl_cvx.features.telling import against_zero, dead, live
 from amtl_cvx.network.known import NetworkKnown
 
 NO_GAPS = (
@@ -33,7 +35,7 @@ def verdict(found: NetworkKnown) -> str:
         passes += ": the zero point, nothing is learned"
     return (
         f"{found.level} {LEVELS[found.level]}: relative residual {rounded_up(found.relative)},"
-        f" {_kinks(found)}, {_live(found)}{_against_zero(found)}{_moved(found)}{proven},"
+        f" {_kinks(found)}, {live(found)}{against_zero(found)}{_moved(found)}{proven},"
         f" tolerance {found.tol:g} ({passes})"
     )
 
@@ -60,7 +62,7 @@ def sentences(found: NetworkKnown) -> list[str]:
         " which it falls in no direction to first order, kinks and all. J is not convex, other such points"
         " can exist, and the zero point always is one.",
         f"The objective is {found.objective:.6g}; that of the zero point is {found.zero_objective:.6g}.",
-        f"{_live(found)[0].upper()}{_live(found)[1:]}.{_dead(found)}",
+        f"{live(found)[0].upper()}{live(found)[1:]}.{dead(found)}",
         f"{_kinks(found)[0].upper()}{_kinks(found)[1:]}; {_normals(found)}.",
     ]
     if found.snap_distance is not None:
@@ -112,52 +114,9 @@ def _snapped(found: NetworkKnown) -> str:
     )
 
 
-def _live(found: NetworkKnown) -> str:
-    words = "feature is" if found.features == 1 else "features are"
-    return f"{found.live_features} of {found.features} {words} live"
-
-
-def _dead(found: NetworkKnown) -> str:
-    dead = found.features - found.live_features
-    if not dead:
-        return ""
-    one = dead == 1
-    return (
-        f" {dead} {'is' if one else 'are'} dead: no task uses {'it' if one else 'them'}, which meets the"
-        " conditions whatever the data say; another start may have use for more."
-    )
-
-
-def _against_zero(found: NetworkKnown) -> str:
-    if found.live_features == 0:
-        return ""
-    words = "J is below" if found.objective < found.zero_objective else "J is not below"
-    return f", {words} that of the zero point ({found.zero_objective:.6g})"
-
-
 def rungs(found: NetworkKnown) -> tuple[Rung, ...]:
     """Every level of the ladder as the certificate sees it, lowest first: six `Rung`."""
-    return tuple(_rung(found, code) for code in LEVELS)
-
-
-def _rung(found: NetworkKnown, code: str) -> Rung:
-    word, reason, (figure, words) = LEVELS[code], found.reasons.get(code), _known(found, code)
-    if found.has(code):
-        return Rung(code, word, "reached", figure, words)
-    if code in found.refused:
-        return Rung(code, word, "cannot be had", "", _sentence(reason))
-    tried = found.has(NEEDS.get(code, "C0"))
-    if code > "C2" and (reason in (None, INTERRUPTED) or not tried):
-        asked = f"Not asked for; certify with level {code} tries it."
-        return Rung(code, word, "not tried", "", _sentence(reason) or asked)
-    if reason is not None:
-        state: State = "cannot tell" if reason.startswith((DEGENERATE, UNDECIDED)) else "not reached"
-        return Rung(code, word, state, figure, _sentence(reason))
-    return Rung(code, word, "not reached", figure, words)
-
-
-def _sentence(reason: str | None) -> str:
-    return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
+    return telling.rungs(found, _known)
 
 
 def _known(found: NetworkKnown, code: str) -> tuple[str, str]:
@@ -173,13 +132,13 @@ def _known(found: NetworkKnown, code: str) -> tuple[str, str]:
 
 def _evaluated(found: NetworkKnown) -> str:
     if found.level is None:
-        return _sentence(verdict(found))
-    return f"J, its gradients, kinks and residuals are known, and J of the zero point; {_live(found)}."
+        return sentence(verdict(found))
+    return f"J, its gradients, kinks and residuals are known, and J of the zero point; {live(found)}."
 
 
 def _first_order(found: NetworkKnown) -> str:
     verb = "hold to" if found.relative <= found.tol else "are violated by"
-    zero = _sentence(found.reasons.get("zero"))
+    zero = sentence(found.reasons.get("zero"))
     return (
         f"The conditions of a directionally stationary point {verb} {rounded_up(found.relative)} of the size"
         f" of their terms, the tolerance is {found.tol:g}.{zero and f' {zero}'}"

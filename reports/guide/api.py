@@ -19,6 +19,7 @@ import amtl_cvx
 from amtl_cvx.estimators.classification import Classification
 from amtl_cvx.estimators.learned import AmtflEstimator
 from amtl_cvx.estimators.regression import Regression
+from amtl_cvx.features.prices import PointPrices, ProblemPrices
 from amtl_cvx.losses import Loss
 from amtl_cvx.problem.keeping import Keeping
 from amtl_cvx.problem.scores import LossesAt
@@ -27,7 +28,7 @@ from amtl_cvx.transfer import TransferPenalty
 HERE = Path(__file__).resolve().parent
 BASES = (Loss, TransferPenalty)
 """What a loss or penalty of a user's own derives from, not among the names of the package itself."""
-PARTS = (LossesAt, Keeping, Regression, Classification, AmtflEstimator)
+PARTS = (LossesAt, ProblemPrices, PointPrices, Keeping, Regression, Classification, AmtflEstimator)
 """What several classes have in common and is no class of its own to a reader."""
 FURTHER = {
     "amtl_cvx.runfolder": ("save", "read_run"),
