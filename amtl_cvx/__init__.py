@@ -9,8 +9,8 @@ The modules in the order in which they build on each other: errors, known, memor
 notebook, parallel, rowspace, tasks, families, plugins, losses, transfer, weights, problem, certificate,
 preparation, scoring, history, solution, solvers, subproblems, refine, run, options, coordinator, curriculum,
 footprint, methods, holdout, experiment, digits, enclosure, ladder, alignment, graph, bipartite, explore,
-plotting, report, data, features, amtl, estimators, runfolder, progress, commands, completion, cli. Where
-their essays cite theory.md, that is reports/guide/theory.md.
+plotting, report, data, features, amtl, estimators, runfolder, progress, reference, commands, completion,
+cli. Where their essays cite theory.md, that is reports/guide/theory.md.
 
 A name is imported when it is first used (PEP 562): CVXPY takes two seconds, and `amtl-cvx --help` needs none.
 """

@@ -1,0 +1,23 @@
+"""Reference packs: problems with answers that can be trusted, and a judge for faster back ends.
+
+    pack = read_pack("tiny-...")                 # or a folder; every byte is held against its SHA-256
+    pack.problem, pack.solution, pack.claims     # the problem, its answer, and what is known of it
+
+The chapters:
+
+    canonical    the one text of pack.json, so that no byte of it can change
+    schema       what pack.json holds
+    formulas     what a pack minimises, in a line
+    pack         a pack, read
+    writing      and written
+
+Packs live in `problems/reference/packs`, inside the wheel, and are data: nothing of a pack is executed.
+Source of the habits: NIST StRD (certified digits), posteriordb (nothing is published unless all checks pass).
+"""
+
+from __future__ import annotations
+
+from amtl_cvx.reference.pack import Pack, pack_names, packs_folder, read_pack
+from amtl_cvx.reference.writing import write_pack
+
+__all__ = ["Pack", "pack_names", "packs_folder", "read_pack", "write_pack"]
