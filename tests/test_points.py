@@ -159,10 +159,17 @@ def test_what_is_no_point_is_one_line(tmp_path: Path, kind: str) -> None:
     assert word in str(caught.value) and "\n" not in str(caught.value)
 
 
-def test_names_in_a_matlab_file_are_said_to_be_left_out(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    names = np.array([["b", "a"]], dtype=object)
-    scipy.io.savemat(tmp_path / "p.mat", {"W": W, "B": B, "task_names": names})
-    np.testing.assert_array_equal(read_point(tmp_path / "p.mat").W, W)
-    assert "p.mat: its task_names are texts of MATLAB and not read" in caplog.text
+@pytest.mark.parametrize("compressed", [False, True])
+def test_names_in_a_matlab_file_are_read(tmp_path: Path, compressed: bool) -> None:
+    """Cells of texts, as MATLAB and Octave have them, or a matrix of characters with spaces at its ends."""
+    cells, rows = np.array([["Bär", "a"]], dtype=object), np.array(["Bär", "a  "])
+    for names in (cells, cells.T, rows):
+        content = {"W": W, "B": B, "task_names": names}
+        scipy.io.savemat(tmp_path / "p.mat", content, do_compression=compressed)
+        found = read_point(tmp_path / "p.mat")
+        np.testing.assert_array_equal(found.W, W)
+        assert found.task_names == ("Bär", "a")
+    for wrong in (np.array([["a", 1.0]], dtype=object), np.ones(2)):
+        scipy.io.savemat(tmp_path / "p.mat", {"W": W, "B": B, "task_names": wrong})
+        with pytest.raises(AMTLError, match="cell array of texts"):
+            read_point(tmp_path / "p.mat")

@@ -50,6 +50,7 @@ class AmtlFamily(Family):
     predictors_named = "W"
     exploration = AmtlExploration()
     places = ("columns of W, rows and columns of B", "rows of W")
+    axes: ClassVar[Mapping[str, tuple[str, str]]] = {"W": ("feature", "task"), "B": ("task", "task")}
     methods: ClassVar[Mapping[str, type[Method]]] = {
         each.name: each for each in (Alternating, Curriculum, SingleTask)
     }

@@ -4,7 +4,7 @@
     folder   `W.npy`, `B.npy`, optional `order.npy`, `names.json` (lists "task_names", "feature_names")
     folder   `W.csv`, `B.csv`: numbers alone, or below a line of task names, each row after the name of its
              feature (in B: of its task)
-    .mat     variables W and B, up to version 7; without names
+    .mat     variables W and B, up to version 7; optional task_names, feature_names: cells of texts
     .json    {"W": [[...], ...], "B": [[...], ...]}, optional "order", "task_names", "feature_names"
 
 A folder with a solution.npz is a run. What the numbers say is for the caller to check; here it is seen to
@@ -13,10 +13,7 @@ that they are there, of a size that can be, and that the names are as many as wh
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtl_cvx.arrays import clean
+from amtl_cvx.data.cells import cells_of, is_number, number, text_of
 from amtl_cvx.data.mat5 import MatlabFile
 from amtl_cvx.data.npz import read_arrays, text_labels
 from amtl_cvx.errors import DataError
@@ -33,13 +31,10 @@ from amtl_cvx.problem.stored import read_names
 from amtl_cvx.untrusted import check_size, existing_file, reading, shown
 from amtl_cvx.untrusted.npy import ArrayFile
 
-MAX_TEXT = 1 << 28
-"""Largest text file, in bytes, that is read as a point: its numbers take several times that in memory."""
 _KINDS = (
     "a run folder, a .npz, .json or .mat file with W and B, or a folder with W.npy and B.npy"
     " or W.csv and B.csv"
 )
-_log = logging.getLogger(__name__)
 _OPTIONAL = ("losses", "order", "task_names", "feature_names")
 
 
@@ -139,19 +134,13 @@ def _matlab(path: Path) -> PointArrays:
             f"expected the variables W and B, the file has {', '.join(file.names[:12]) or 'none'}:"
             " rename them"
         )
-    unread = [key for key in _OPTIONAL[2:] if key in file.names]
-    if unread:
-        _log.warning(
-            "%s: its %s are texts of MATLAB and not read: tasks and features are taken in the order of the"
-            " data; a .json or .npz has names",
-            path.name,
-            " and ".join(unread),
-        )
-    return PointArrays(W=file.array("W"), B=file.array("B"))
+    names = {key: file.texts(key) for key in _OPTIONAL[2:] if key in file.names}
+    order = {"order": file.array("order").ravel()} if "order" in file.names else {}
+    return _point({"W": file.array("W"), "B": file.array("B"), **order}, names)
 
 
 def _json(path: Path) -> PointArrays:
-    content = json.loads(_text(path))
+    content = json.loads(text_of(path))
     if not isinstance(content, dict) or not {"W", "B"} <= content.keys():
         raise DataError('expected {"W": [[...]], "B": [[...]]}, rows of numbers: write it so')
     names = {}
@@ -176,9 +165,9 @@ def _tables(folder: Path) -> PointArrays:
 
     Task names may be numbers: one row more than columns is a first line of names, one less a column of them.
     """
-    tables = {key: _cells(folder / f"{key}.csv") for key in ("W", "B")}
+    tables = {key: cells_of(folder / f"{key}.csv") for key in ("W", "B")}
     wide = {key: len(rows[0]) for key, rows in tables.items()}
-    headed = {key: not all(_is_number(cell) for cell in rows[0]) for key, rows in tables.items()}
+    headed = {key: not all(is_number(cell) for cell in rows[0]) for key, rows in tables.items()}
     more = len(tables["B"]) - wide["B"]
     if abs(more) == 1:
         headed["B"] = more == 1
@@ -186,7 +175,7 @@ def _tables(folder: Path) -> PointArrays:
     top = tables["W"][0][wide["W"] == T + 1 :]
     if wide["W"] in (T, T + 1):
         as_in_B = headed["B"] and top == tables["B"][0][-T:]
-        headed["W"] = as_in_B or not all(map(_is_number, top))
+        headed["W"] = as_in_B or not all(map(is_number, top))
     arrays: dict[str, NDArray[Any]] = {}
     found: dict[str, tuple[tuple[str, ...] | None, tuple[str, ...] | None]] = {}
     for key, rows in tables.items():
@@ -197,7 +186,7 @@ def _tables(folder: Path) -> PointArrays:
                 f" it has {wide[key]}: is it transposed?"
             )
         head, body = (rows[0][named:], rows[1:]) if headed[key] else (None, rows)
-        arrays[key] = np.array([[_number(cell, key) for cell in row[named:]] for row in body])
+        arrays[key] = np.array([[number(cell, key) for cell in row[named:]] for row in body])
         found[key] = None if head is None else tuple(head), tuple(row[0] for row in body) if named else None
     columns, rows_of_B = found["B"]
     if columns is not None and rows_of_B is not None and columns != rows_of_B:
@@ -212,48 +201,3 @@ def _tables(folder: Path) -> PointArrays:
     if found["W"][1] is not None:
         names["feature_names"] = found["W"][1]
     return _point(arrays, names)
-
-
-def _cells(path: Path) -> list[list[str]]:
-    """The rows of a table, all of one length, by comma, semicolon or tab."""
-    text = _text(existing_file(path, f"a table {path.name}"))
-    first = text.partition("\n")[0]
-    separator = max((",", ";", "\t"), key=first.count)
-    rows = [
-        [cell.strip() for cell in row]
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-        if row
-    ]
-    lengths = {len(row) for row in rows}
-    if len(lengths) != 1:
-        raise DataError(f"{path.name} must have rows of one length, they have {sorted(lengths)[:5]} cells")
-    return rows
-
-
-def _text(path: Path) -> str:
-    size = path.stat().st_size
-    if size > MAX_TEXT:
-        raise DataError(f"it has {size} bytes, expected at most {MAX_TEXT}: save W and B as .npz")
-    try:
-        return path.read_bytes().decode("utf-8-sig")  # line breaks within names as they are
-    except UnicodeDecodeError as error:
-        where = f"byte {error.start} is {error.object[error.start]:#04x}"
-        raise DataError(
-            f"{path.name} must be UTF-8, {where}: save it as UTF-8 (CSV UTF-8 in Excel)"
-        ) from error
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
-def _number(cell: str, key: str) -> float:
-    try:
-        return float(cell)
-    except ValueError:
-        mark = "write a decimal point" if _is_number(cell.replace(",", ".", 1)) else "write a number"
-        raise DataError(f"{key}.csv must hold numbers, one cell is {cell[:40]!r}: {mark}") from None

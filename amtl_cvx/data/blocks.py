@@ -2,7 +2,8 @@
 
     .npz     the arrays by name; optional texts "task_names", "feature_names"
     folder   one .npy each, optional `names.json` (lists "task_names", "feature_names")
-    .mat     variables, up to version 7; without names
+    folder   one .csv each: numbers alone, or below a line of names, each row after its own (`cells`)
+    .mat     variables, up to version 7; optional names as texts
     .json    {"L": [[...], ...], ...}, optional lists "task_names", "feature_names"
 
 A folder with a solution.npz is a run. Shapes and values are for the caller to check.
@@ -11,13 +12,15 @@ A folder with a solution.npz is a run. Shapes and values are for the caller to c
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from amtl_cvx.arrays import clean
+from amtl_cvx.data.cells import tables_of
 from amtl_cvx.data.mat5 import MatlabFile
 from amtl_cvx.data.npz import read_arrays, text_labels
 from amtl_cvx.errors import DataError
@@ -29,7 +32,11 @@ NAMES = ("task_names", "feature_names")
 
 
 def read_blocks(
-    source: str | Path | BinaryIO, *, required: Sequence[str], optional: Sequence[str] = ()
+    source: str | Path | BinaryIO,
+    *,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    axes: Mapping[str, tuple[str, str]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """The named arrays of a file in any layout above, and names as tuples of str where they are asked for.
 
@@ -39,6 +46,8 @@ def read_blocks(
         The file or folder, or an open .npz.
     required, optional : sequence of str
         Names of arrays, "task_names" and "feature_names" among the optional ones, which may be absent.
+    axes : mapping
+        What rows and columns of a block count (`Family.axes`): whose names stand in a .csv.
 
     Raises
     ------
@@ -51,7 +60,12 @@ def read_blocks(
     if place.is_dir() and (place / f"{required[0]}.npy").exists():
         with reading(place, "folder"):
             return _folder(place, required, optional)
-    expected = f"a run folder, a .npz, .json or .mat file with {' and '.join(required)}, or a folder of .npy"
+    if place.is_dir() and (place / f"{required[0]}.csv").exists():
+        with reading(place, "folder"):
+            return _tables(place, required, optional, axes)
+    expected = (
+        f"a run folder, a .npz, .json or .mat file with {' and '.join(required)}, or a folder of .npy or .csv"
+    )
     file = existing_file(place / "solution.npz" if place.is_dir() else place, expected)
     kinds = {".json": _json, ".mat": _matlab}
     if (read := kinds.get(file.suffix.lower())) is not None:
@@ -81,12 +95,23 @@ def _folder(folder: Path, required: Sequence[str], optional: Sequence[str]) -> d
     return found | {key: tuple(map(clean, names[key])) for key in NAMES if key in names and key in optional}
 
 
+def _tables(
+    folder: Path, required: Sequence[str], optional: Sequence[str], axes: Mapping[str, tuple[str, str]]
+) -> dict[str, Any]:
+    wanted = [key for key in optional if key not in NAMES]
+    found = tables_of(folder, required=required, optional=wanted, axes=axes)
+    names = {**read_names(folder), **{key: found.pop(key) for key in NAMES if key in found}}
+    return found | {key: tuple(map(clean, names[key])) for key in NAMES if key in names and key in optional}
+
+
 def _matlab(path: Path, required: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:
     file = MatlabFile(path)
     _check_there(file.names, required)
     wanted = [key for key in (*required, *optional) if key in file.names and key not in NAMES]
     found = {key: file.array(key) for key in wanted}
-    return {key: array.ravel() if key == "losses" else array for key, array in found.items()}
+    names = {key: file.texts(key) for key in NAMES if key in file.names and key in optional}
+    known = {key: tuple(map(clean, texts)) for key, texts in names.items()}
+    return {key: array.ravel() if key == "losses" else array for key, array in found.items()} | known
 
 
 def _json(path: Path, required: Sequence[str], optional: Sequence[str]) -> dict[str, Any]:

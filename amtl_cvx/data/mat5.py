@@ -102,6 +102,40 @@ class MatlabFile:
         matrix = self._matrix(self._inflated(body) if kind == _COMPRESSED else body)
         return self._cells(matrix) if matrix.group == _CELL else self._array(matrix, name)
 
+    def texts(self, name: str) -> tuple[str, ...]:
+        """The texts of a cell array, or the rows of a matrix of characters without the spaces at their ends.
+
+        Raises
+        ------
+        DataError
+            For a variable that holds anything else.
+        """
+        kind, body = self._variables[name]
+        matrix = self._matrix(self._inflated(body) if kind == _COMPRESSED else body)
+        if matrix.group == _CHAR:
+            return self._characters(matrix)
+        if matrix.group != _CELL:
+            raise DataError(f"{name} must be a cell array of texts: write {name} = {{'a', 'b'}}")
+        found: list[str] = []
+        for cell in self._bodies(matrix):
+            inner = self._matrix(cell) if len(cell) else None
+            if inner is None or inner.group != _CHAR:
+                raise DataError(f"{name} must be a cell array of texts, one cell is none: quote it")
+            found.append("".join(self._characters(inner)))
+        return tuple(found)
+
+    def _characters(self, matrix: _Matrix) -> tuple[str, ...]:
+        """The rows of a matrix of characters."""
+        element = self._element(matrix.rest)
+        kinds = {1: "latin-1", 2: "latin-1", 16: "utf-8"}
+        wide = {"<": "utf-16-le", ">": "utf-16-be"}[self._order]
+        text = bytes(element.body).decode(kinds.get(element.kind, wide))
+        if len(text) != math.prod(matrix.shape):
+            raise DataError(
+                f"a text claims {math.prod(matrix.shape)} characters, it has {len(text)}: damaged"
+            )
+        return tuple(text[i :: matrix.shape[0]].rstrip() for i in range(matrix.shape[0]))
+
     def _element(self, content: memoryview) -> _Element:
         """The first element, which may not reach beyond the end."""
         if len(content) < 8:
@@ -158,18 +192,25 @@ class MatlabFile:
 
     def _cells(self, matrix: _Matrix) -> NDArray[Any]:
         """The matrices of a cell array, as an array of arrays."""
+        cells = np.empty(math.prod(matrix.shape), dtype=object)
+        for t, body in enumerate(self._bodies(matrix)):
+            what = f"{matrix.name} of task {t}"
+            cells[t] = self._array(self._matrix(body), what) if len(body) else np.empty((0, 0))
+        return cells.reshape(matrix.shape, order="F")
+
+    def _bodies(self, matrix: _Matrix) -> list[memoryview]:
+        """What the cells of a cell array hold."""
         count, rest = math.prod(matrix.shape), matrix.rest
         if count * 8 > len(rest):
             raise DataError(f"{matrix.name} claims {count} cells in {len(rest)} bytes: damaged")
         check_expansion(f"{matrix.name} with its {count} cells", self._stored, count * _CELL_BYTES)
-        cells = np.empty(count, dtype=object)
+        found = []
         for t in range(count):
             kind, body, rest = self._element(rest)
-            what = f"{matrix.name} of task {t}"
             if kind != _MATRIX:
-                raise DataError(f"{what} is no matrix: damaged, write it again")
-            cells[t] = self._array(self._matrix(body), what) if len(body) else np.empty((0, 0))
-        return cells.reshape(matrix.shape, order="F")
+                raise DataError(f"{matrix.name} of task {t} is no matrix: damaged, write it again")
+            found.append(body)
+        return found
 
     def _array(self, matrix: _Matrix, what: str) -> NDArray[Any]:
         """The numbers of a matrix."""

@@ -38,6 +38,8 @@ class Family(abc.ABC):
     methods: ClassVar[Mapping[str, type[Method]]]
     places: ClassVar[tuple[str, str]] = ("columns of the predictors", "rows of the predictors")
     """What the tasks and the features count, in words."""
+    axes: ClassVar[Mapping[str, tuple[str, str]]] = {}
+    """What rows and columns of a block count where that is "task" or "feature"; "" for neither."""
     exploration: ClassVar[Any] = None
     """How it is explored from many starts (`explore.Exploration`); None where it is not."""
     further: ClassVar[tuple[str, ...]] = ()

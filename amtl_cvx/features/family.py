@@ -47,6 +47,11 @@ class FeatureFamily(Family):
     pooled = True
     blocks: ClassVar[tuple[str, ...]] = ("L", "S", "A")
     places = ("columns of S and rows of A", "rows of L")
+    axes: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "L": ("feature", ""),
+        "S": ("", "task"),
+        "A": ("task", ""),
+    }
     further = ARRAYS
     predictors_named = "W = L S"
     exploration = FeatureExploration(blocks)

@@ -53,6 +53,12 @@ class NetworkFamily(Family):
     optional = shapes.OPTIONAL
     residuals_of = ("weights", "S", "A", "kinks")
     places = ("columns of S and rows of A", "rows of W1")
+    axes: ClassVar[Mapping[str, tuple[str, str]]] = {
+        "W1": ("feature", ""),
+        "L": ("feature", ""),
+        "S": ("", "task"),
+        "A": ("task", ""),
+    }
     exploration = NetworkExploration()
     further = ARRAYS
     others = "another start (--init random, --seed N), or a larger --tol"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import json
 import logging
@@ -206,7 +207,8 @@ def _family(run: Mapping[str, Any], alone: str) -> Family:
 
 
 def _found(run: Mapping[str, Any], source: Any, alone: str) -> Found:
-    return _family(run, alone).read(source, arrays=read_blocks)
+    family = _family(run, alone)
+    return family.read(source, arrays=functools.partial(read_blocks, axes=family.axes))
 
 
 def _stored(found: Found, source: Path, run: Mapping[str, Any], alone: str) -> StoredRun:
