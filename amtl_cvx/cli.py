@@ -6,6 +6,7 @@
     amtl-cvx export DATA --out DIR     the prepared problem as arrays, for any other code
     amtl-cvx predict DIR ROWS          predictions on raw new rows
     amtl-cvx plot DIR                  draw a stored run again
+    amtl-cvx reference ACTION          problems with answers to trust, and a judge for other code
     amtl-cvx solvers                   what is installed, GPU or not, and why not
 
 Exit codes (`errors.Exit`): 0 done and certified, 1 done but the certificate does not pass, 2 bad usage or bad

@@ -6,6 +6,7 @@ amtl-cvx --print-completion bash > ~/.local/share/bash-completion/completions/am
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 from amtl_cvx.errors import ModelError
 
@@ -18,16 +19,23 @@ def completion(parser: argparse.ArgumentParser, shell: str) -> str:
         raise ModelError(
             '--print-completion needs shtab: pip install "amtl-cvx[completion]", or pip install shtab'
         ) from error
-    parsers = [parser]
-    for group in parser._actions:
-        if isinstance(group, argparse._SubParsersAction):
-            parsers += group.choices.values()
-    for each in parsers:
-        for action in each._actions:
-            if action.dest in _FILES:
-                action.complete = shtab.FILE  # type: ignore[attr-defined]
+    for action in _actions(parser):
+        if action.dest in _FILES:
+            action.complete = shtab.FILE  # type: ignore[attr-defined]
     return str(shtab.complete(parser, shell=shell))
 
 
-_FILES = {"data", "solution", "run", "rows", "out", "start", "validation", "test", "proof"}
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """The arguments of a parser and of its commands."""
+    for action in parser._actions:
+        yield action
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from _actions(each)
+
+
+_FILES = {
+    *("data", "solution", "run", "rows", "out", "start", "validation", "test", "proof"),
+    *("target", "folder", "junit", "html"),
+}
 """Arguments that may name a file."""

@@ -6,6 +6,7 @@
     export     the prepared problem as a folder of arrays, for any other code
     predict    apply a stored run to raw rows
     plot       draw a stored run again
+    reference  problems with answers to trust, and a judge for other code
     solvers    what is installed, GPU or not, and why not
 
 The arguments of each are in `parsers`. A command is the function of the name of its module, which `cli`

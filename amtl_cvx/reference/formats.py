@@ -39,7 +39,10 @@ from amtl_cvx.reference.pack import Pack
 from amtl_cvx.reference.readers.read_pack import read_pack as read_arrays
 
 _WORDS = frozenset(
-    ("T", "d", "rows", "task_weights", "files", "sha256", "program", "schema", "source", "labels")
+    (
+        *("T", "d", "rows", "task_weights", "files", "sha256"),
+        *("program", "schema", "source", "labels", "fingerprint"),
+    )
 )
 """What problem.json says that is no setting of the model, or an array beside it."""
 
@@ -64,7 +67,7 @@ class Content:
         objective = {"objective": float.fromhex(pack.claims["objective"]["hex"])}
         return cls(
             arrays={_flat(place): array for place, array in stored.items()},
-            values={**values, **objective, "name": pack.name, "ask": pack.ask},
+            values={**values, **objective, "name": pack.name, "ask": pack.ask, "family": about["family"]},
             names=names,
             about=about,
         )
@@ -109,16 +112,13 @@ def export_pack(pack: Pack, place: str | Path, *, kind: str = "pack") -> Path:
     target, write = Path(place), FORMATS[kind]
     try:
         if target.exists() and not (kind in FOLDERS and target.is_dir() and not any(target.iterdir())):
-            raise DataError(
-                f"{target} exists and is not an empty folder: it is left alone, choose another --out"
-            )
-        home = Path(os.path.realpath(target)).parent
-        home.mkdir(parents=True, exist_ok=True)
-        work = Path(tempfile.mkdtemp(prefix=f".{target.name[:40]}.", dir=home))
+            raise DataError(f"{target} exists and is not empty: it is left alone, choose another --out")
+        final = Path(os.path.realpath(target))
+        final.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{final.name[:40]}.", dir=final.parent))
         try:
-            made = work / (target.name or "made")
-            write(pack, made)
-            os.replace(made, home / target.name)
+            write(pack, work / final.name)
+            os.replace(work / final.name, final)
         finally:
             shutil.rmtree(work, ignore_errors=True)
     except OSError as error:

@@ -14,6 +14,7 @@ _EXTRAS = (
     ("dask", "distributed", "distributed", "work on a cluster: fit --scheduler, explore --scheduler"),
     ("pyarrow", "pyarrow", "parquet", ".parquet files"),
     ("openpyxl", "openpyxl", "excel", ".xlsx files"),
+    ("h5py", "h5py", "hdf5", "reference packs as HDF5: reference export --format hdf5"),
     ("shtab", "shtab", "completion", "completion in a shell: --print-completion"),
 )
 """Distribution, module, extra, what it gives."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NoReturn, TypeAlias
 
 from amtl_cvx.console import note, say
@@ -44,14 +45,20 @@ Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
 
 def command(
-    commands: Commands, name: str, *, help: str, examples: Examples, codes: Sequence[Exit] = _USUAL
+    commands: Commands,
+    name: str,
+    *,
+    help: str,
+    examples: Examples,
+    codes: Sequence[Exit] = _USUAL,
+    words: Mapping[Exit, str] = MappingProxyType({}),
 ) -> Parser:
-    """A command, with what every one of them has."""
+    """A command, with what every one of them has; `words` say what its exit codes mean where that differs."""
     parser = commands.add_parser(
         name,
         help=help,
         description=f"{help[0].upper()}{help[1:]}.",
-        epilog=epilog(examples, codes),
+        epilog=epilog(examples, codes, words),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
@@ -60,11 +67,13 @@ def command(
     return parser
 
 
-def epilog(examples: Examples, codes: Sequence[Exit]) -> str:
+def epilog(
+    examples: Examples, codes: Sequence[Exit], words: Mapping[Exit, str] = MappingProxyType({})
+) -> str:
     """What stands below the options: examples and exit codes."""
     lines = ["examples:"]
-    for line, words in examples:
-        lines += [f"  amtl-cvx {line}", f"      {words}"]
+    for line, aim in examples:
+        lines += [f"  amtl-cvx {line}", f"      {aim}"]
     lines += ["", "exit codes:"]
-    lines += [f"  {int(code):>3}  {_WORDS[code]}" for code in codes]
+    lines += [f"  {int(code):>3}  {words.get(code, _WORDS[code])}" for code in codes]
     return "\n".join(lines)
