@@ -31,7 +31,7 @@ _DIGITS = 40
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Judged:
+class Judged:
     """The certificate of a point, how the point was read, and what there is to say.
 
     `foreign`: the data are not those of the run; `was` is what certificate.json says of it.
@@ -54,7 +54,7 @@ def certify(arguments: Namespace) -> Exit:
     admit(arguments)
     stored = read_point(arguments.solution, method=arguments.method)
     problem = stored_problem(arguments, stored)
-    judged = _judge(arguments, stored, problem)
+    judged = judge(arguments, stored, problem)
     tasks, model, blocks = problem.tasks, problem.model, judged.reading.blocks
     proof = _stored_proof(arguments, problem)
     with (
@@ -92,7 +92,7 @@ def certify(arguments: Namespace) -> Exit:
     return Exit.DONE if certified else Exit.UNCERTIFIED
 
 
-def _judge(arguments: Namespace, stored: StoredRun, problem: Problem) -> _Judged:
+def judge(arguments: Namespace, stored: StoredRun, problem: Problem) -> Judged:
     """The first-order certificate of the stored point; where it does not pass, another order is tried."""
     recorded, tasks, model = stored.arguments, problem.tasks, problem.model
     tol = arguments.tol if arguments.tol is not None else number("tol", recorded.get("tol", 1e-8))
@@ -119,7 +119,7 @@ def _judge(arguments: Namespace, stored: StoredRun, problem: Problem) -> _Judged
     was = read_certificate(arguments.solution, stored.run)
     other, foreign = other_data(stored, was, problem.dataset)
     notes = (*reading.notes, *([other] if other else []))
-    return _Judged(
+    return Judged(
         certificate=certificate,
         reading=reading,
         notes=notes,

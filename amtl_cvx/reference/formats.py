@@ -156,8 +156,9 @@ def _npy(pack: Pack, place: Path) -> None:
 def _npz(pack: Pack, place: Path) -> None:
     content = Content.of(pack)
     everything = {**content.arrays, **content.values, **content.texts}
+    members: dict[str, Any] = {name: np.asarray(value) for name, value in everything.items()}
     with place.open("wb") as stream:  # else a suffix would be added to the name
-        np.savez(stream, **{name: np.asarray(value) for name, value in everything.items()})
+        np.savez(stream, **members)
 
 
 def _mat(pack: Pack, place: Path) -> None:
