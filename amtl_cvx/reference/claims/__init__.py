@@ -12,8 +12,9 @@ stored arrays and holds what comes out against what is stored.
     response      how an answer moves with its data, and kappa; `condition` for AMTL
     tolerances    what a back end may be off by, for each dtype
     unique        whether a step has another answer
-    balls         single steps to any number of digits
+    step_digits, balls, edge_balls, curriculum_balls     steps to any number of digits
     numbers       decimals and their digits
+    routes        the second derivation
 
 The keys are those of pack.json: `objective`, `certificate`, `level`, `unique`, `unique_why`, `support`,
 `min_positive_B`, `min_multiplier`, `condition`, `tolerances`, `digits` or `digits_why`, `bound` or

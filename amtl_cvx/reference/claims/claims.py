@@ -14,8 +14,8 @@ from amtl_cvx.reference.claims.facts import Facts
 from amtl_cvx.reference.claims.finding import facts_of
 from amtl_cvx.reference.claims.minima import minima_claims, minima_hold
 from amtl_cvx.reference.claims.numbers import MOST, exact_decimal, proven_digits, significant
+from amtl_cvx.reference.claims.routes import Route, second_route
 from amtl_cvx.reference.claims.tolerances import tolerances
-from amtl_cvx.reference.routes import Route, second_route
 
 SHARED = 11
 """Digits that two derivations of a unique answer share at least."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from amtl_cvx.arrays import Array
-from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.errors import ModelError
 from amtl_cvx.families import family_of
-from amtl_cvx.problem import Point
 from amtl_cvx.reference.claims.facts import Facts
+from amtl_cvx.reference.claims.joint import joint_facts
+from amtl_cvx.reference.claims.point import point_of
+from amtl_cvx.reference.claims.proving import with_digits
+from amtl_cvx.reference.claims.steps import task_facts, transfer_facts, weight_facts
 
 
 def facts_of(
@@ -37,9 +38,6 @@ def facts_of(
         from amtl_cvx.reference.claims.curriculum import curriculum_facts
 
         return curriculum_facts(problem, solution, extras=extras, prove=prove)
-    from amtl_cvx.reference.claims.joint import joint_facts
-    from amtl_cvx.reference.claims.steps import task_facts, transfer_facts, weight_facts
-
     point = point_of(problem, ask, solution, given, task=task)
     if ask in ("joint", "single-task"):
         found = joint_facts(point, extras=extras, proof=proof, kind=ask)
@@ -52,34 +50,4 @@ def facts_of(
         found = task_facts(point, task)
     if ask == "joint":
         return found
-    from amtl_cvx.reference.claims.proving import with_digits
-
     return with_digits(found, problem, ask, solution, given, task=task, extras=extras, prove=prove)
-
-
-def point_of(
-    problem: Any, ask: str, solution: Mapping[str, Array], given: Mapping[str, Array], *, task: int | None
-) -> Point:
-    """The point of AMTL that an answer and what is given make together.
-
-    Raises
-    ------
-    DataError
-        Where a block is absent, or the task is none.
-    """
-    T = problem.tasks.T
-    blocks = {**given, **solution}
-    if ask == "single-task":
-        blocks.setdefault("B", np.zeros((T, T)))
-    if ask == "one-task":
-        if task is None or not 0 <= task < T or "w" not in solution or "W" not in given:
-            raise DataError(f"one task needs its number 0..{T - 1}, w, and the W that is given, got {task}")
-        W = np.array(given["W"], dtype=np.float64)
-        W[:, task] = np.asarray(solution["w"]).reshape(-1)
-        blocks["W"] = W
-    if missing := [name for name in ("W", "B") if name not in blocks]:
-        raise DataError(
-            f"the answer to {ask!r} needs {' and '.join(missing)}: give solution and given blocks"
-        )
-    found: Point = problem.at(blocks["W"], blocks["B"])
-    return found

@@ -10,7 +10,7 @@ from amtl_cvx.arrays import Array
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.families import family_of
 from amtl_cvx.reference.claims.facts import Facts
-from amtl_cvx.reference.claims.finding import point_of
+from amtl_cvx.reference.claims.point import point_of
 
 WITHOUT_EXTRAS = "the extra [verify] is not used"
 
@@ -56,7 +56,11 @@ def digits_of(
         if ask == "joint":
             point = point_of(problem, ask, solution, given, task=task)
             return prove(point.tasks, point.model, point.W, point.B).named(problem.tasks), ""
-        from amtl_cvx.reference.claims.balls import step_digits
+        if ask == "curriculum":
+            from amtl_cvx.reference.claims.curriculum_balls import curriculum_digits
+
+            return curriculum_digits(problem, solution), ""
+        from amtl_cvx.reference.claims.step_digits import step_digits
 
         return step_digits(problem, ask, solution, given, task=task), ""
     except NotCertifiable as refusal:

@@ -18,7 +18,7 @@ from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.problem import Point
 from amtl_cvx.reference.claims.balls import DPS, newton_weights, stacked, system_at
 from amtl_cvx.reference.claims.numbers import exact_decimal
-from amtl_cvx.reference.routes import Again, start_words
+from amtl_cvx.reference.claims.routes.again import Again, start_words
 
 DIGITS, GOAL = 45, 50
 _STEPS, _CHORDS = 40, 25
@@ -211,7 +211,7 @@ def _task_from_zero(point: Point, task: int) -> Point:
 def kinked_weights_again(point: Point) -> Again:
     """W of a loss or a penalty on W with kinks, from 0: by exact rationals, or by the prox in doubles."""
     from amtl_cvx.digits import exact_weights
-    from amtl_cvx.reference.claims.balls import RATIONAL
+    from amtl_cvx.reference.claims.step_digits import RATIONAL
     from amtl_cvx.subproblems.numpy_steps import minimised
 
     if point.model.prox_omega is None and point.W.size <= RATIONAL:

@@ -9,7 +9,7 @@ import numpy as np
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.problem import Point
 from amtl_cvx.reference.claims.numbers import exact_decimal
-from amtl_cvx.reference.routes import Again
+from amtl_cvx.reference.claims.routes.again import Again
 
 _STEPS = 200_000
 _LARGEST = 4000

@@ -21,7 +21,6 @@ against the proven decimals where there are some, else against the stored double
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,15 +30,9 @@ import numpy as np
 from amtl_cvx.arrays import Array
 from amtl_cvx.errors import AMTLError, NotCertifiable
 from amtl_cvx.families import family_of
-from amtl_cvx.reference.claims.numbers import shared, shared_objective
-
-MOVES = (0.1, 0.03, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
-"""By which part of itself an entry is moved, the largest that leads back."""
-
-
-def start_words(part: float) -> str:
-    """Where a derivation begins."""
-    return f"a start whose entries are moved by up to {part:g} of themselves"
+from amtl_cvx.reference.claims.numbers import exact_decimal, shared, shared_objective
+from amtl_cvx.reference.claims.point import point_of
+from amtl_cvx.reference.claims.routes.again import MOVES, Again, moved, start_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,15 +61,6 @@ class Route:
         """What pack.json says of it."""
         told = {"first": self.first, "second": self.second, "digits": self.digits}
         return {**told, "why": self.why} if self.digits is None else told
-
-
-@dataclass(frozen=True)
-class Again:
-    """What a second derivation found: blocks of doubles or decimals, J as a decimal, and how."""
-
-    blocks: Mapping[str, Any]
-    objective: str
-    how: str
 
 
 FIRST = {
@@ -138,8 +122,6 @@ def _objective(
         return str(digits["objective"])
     if family_of(problem.model).name != "amtl":
         return float(problem.at(**solution).objective)
-    from amtl_cvx.reference.claims.finding import point_of
-
     return float(point_of(problem, ask, solution, given, task=task).objective)
 
 
@@ -156,14 +138,6 @@ def _derivation(family: str, ask: str) -> Callable[..., Again]:
     return _curriculum if ask == "curriculum" else _weights
 
 
-def moved(block: Array, part: float, name: str) -> Array:
-    """A block whose entries are moved by a part of themselves, up or down as a hash of its name says."""
-    count = block.size
-    text = b"".join(hashlib.sha256(f"{name} {k}".encode()).digest() for k in range(-(-count // 32)))
-    way = (np.frombuffer(text, dtype=np.uint8)[:count] / 127.5 - 1.0).reshape(block.shape)
-    return np.asarray(block * (1.0 + part * way))
-
-
 def _joint(problem: Any, ask: str, solution: Any, given: Any, task: int | None) -> Again:
     """Of W and B."""
     from amtl_cvx.digits.proof import check_rows
@@ -173,7 +147,7 @@ def _joint(problem: Any, ask: str, solution: Any, given: Any, task: int | None) 
     if smooth:
         with contextlib.suppress(NotCertifiable):
             check_rows(point.tasks, point.model.loss)
-            from amtl_cvx.reference.newton_route import joint_again
+            from amtl_cvx.reference.claims.routes.newton import joint_again
 
             return joint_again(point, MOVES, moved)
     return _refined(point)
@@ -181,7 +155,6 @@ def _joint(problem: Any, ask: str, solution: Any, given: Any, task: int | None) 
 
 def _refined(point: Any) -> Again:
     """By refinement from a moved start, of a J without a system in balls."""
-    from amtl_cvx.reference.claims.numbers import exact_decimal
     from amtl_cvx.refine import can_refine, refine
 
     if not can_refine(point.model, point.tasks.T):
@@ -210,8 +183,7 @@ def _refined(point: Any) -> Again:
 
 def _weights(problem: Any, ask: str, solution: Any, given: Any, task: int | None) -> Again:
     """Of W, or of w of one task, from 0."""
-    from amtl_cvx.reference.claims.finding import point_of
-    from amtl_cvx.reference.newton_route import kinked_weights_again, weights_again
+    from amtl_cvx.reference.claims.routes.newton import kinked_weights_again, weights_again
 
     point = point_of(problem, ask, solution, given, task=task)
     if point.model.prox_omega is not None or not point.model.loss.smooth:
@@ -221,8 +193,7 @@ def _weights(problem: Any, ask: str, solution: Any, given: Any, task: int | None
 
 def _edges(problem: Any, ask: str, solution: Any, given: Any, task: int | None) -> Again:
     """Of B, from the empty graph."""
-    from amtl_cvx.reference.claims.finding import point_of
-    from amtl_cvx.reference.edges_route import edges_again
+    from amtl_cvx.reference.claims.routes.edges import edges_again
 
     return edges_again(point_of(problem, ask, solution, given, task=task))
 
@@ -240,13 +211,13 @@ def _curriculum(problem: Any, ask: str, solution: Any, given: Any, task: int | N
 
 def _features(problem: Any, ask: str, solution: Any, given: Any, task: int | None) -> Again:
     """Of L, S and A."""
-    from amtl_cvx.reference.learned_route import features_again
+    from amtl_cvx.reference.claims.routes.learned import features_again
 
     return features_again(problem.at(**solution), MOVES, moved)
 
 
 def _network(problem: Any, ask: str, solution: Any, given: Any, task: int | None) -> Again:
     """Of the layers, S and A."""
-    from amtl_cvx.reference.learned_route import network_again
+    from amtl_cvx.reference.claims.routes.learned import network_again
 
     return network_again(problem.at(**solution), MOVES, moved)

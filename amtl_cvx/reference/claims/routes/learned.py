@@ -10,7 +10,7 @@ import numpy as np
 from amtl_cvx.arrays import Array
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.reference.claims.numbers import exact_decimal, shared
-from amtl_cvx.reference.routes import Again, start_words
+from amtl_cvx.reference.claims.routes.again import Again, start_words
 
 DIGITS, GOAL = 45, 50
 
