@@ -1,0 +1,190 @@
+r"""L3: the final point of a fit, begun at the empty graph, and begun near the reference answer.
+
+    feasible     B >= 0 and diag(B) = 0, exactly
+    stationary   relative residuals of both blocks, at most sqrt(eps) (`tolerance`)
+    gap          what a move of one block can gain
+    objective    J is not above the reference, or it is that of a listed minimum; and not below what is proved
+    answer       W and B are those of the reference, or of a listed minimum, where the pack says they are the
+                 only ones there: B, or W B where only that is unique
+
+J has many first-order points. One that is neither the reference nor listed, and higher, is named so: another
+basin, not a wrong computation, and yet not what was asked for.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from amtl_cvx.arrays import Array
+from amtl_cvx.certificate import certify
+from amtl_cvx.reference.judge.case import Case, Outcome
+from amtl_cvx.reference.judge.checks.edges import best_B, gap_B, kappa_of, several
+from amtl_cvx.reference.judge.checks.held import Step, distance
+from amtl_cvx.reference.judge.checks.registry import check
+from amtl_cvx.reference.judge.checks.steps import best_W, gap_W
+from amtl_cvx.reference.judge.points import draws, single
+from amtl_cvx.reference.judge.tolerance import misses_B, misses_W
+
+_NEAR = 2.0**-13  # of every entry, times up to 64: a start within a hundredth
+_STARTS = {"zero": "the empty graph", "near": "near the reference answer"}
+
+
+def _fit(case: Case, start: str) -> tuple[Step, Any]:
+    """The fit, and its point with B projected."""
+    W, B = case.W["zero"], case.B["zero"]
+    if start == "near":
+        W, B = (
+            single(block * (1.0 + _NEAR * draws(case.name, name, block.shape)))
+            for name, block in (("W near", case.W["answer"]), ("B near", case.B["answer"]))
+        )
+    asked = case.asked("fit", W=W, B=B)
+    answer = case.answer(asked)
+    right = {name: case.pack.solution[name] for name in ("W", "B")}
+    limits = case.limits(case.problem.at(right["W"], right["B"]))
+    step = Step(case=case, quantity="fit", asked=asked, answer=answer, right=right, limits=limits, final=True)
+    B = case.problem.model.transfer.project(answer["B"])
+    return step, case.problem.at(answer["W"], B)
+
+
+def _feasible(start: str) -> Callable[[Case], Outcome]:
+    return lambda case: _fit(case, start)[0].feasible()
+
+
+def _stationary(start: str) -> Callable[[Case], Outcome]:
+    def run(case: Case) -> Outcome:
+        step, point = _fit(case, start)
+        if point.model.smooth_in_W and point.row_prices is not None:
+            found = max(misses_W(point).relative, misses_B(point).relative)
+        else:
+            with np.errstate(all="ignore"):
+                found = certify(point, tol=min(step.residual, 0.5)).relative
+        return step.held("residual", found, step.residual)
+
+    return run
+
+
+def _gap(start: str) -> Callable[[Case], Outcome]:
+    def run(case: Case) -> Outcome:
+        step, point = _fit(case, start)
+        W = gap_W(point, best_W(case, point.B))
+        best = best_B(case, point.W)
+        B = gap_B(point, best)
+        limit = _room(step)
+        if B is None:
+            return step.held("gap", W, limit)
+        return step.held("gap", W + B, limit)
+
+    return run
+
+
+def _room(step: Step) -> float:
+    """How far J of a final point may be from that of the reference."""
+    return step.limits.rounding_of_J + step.residual * step.limits.terms
+
+
+def _objective(start: str) -> Callable[[Case], Outcome]:
+    def run(case: Case) -> Outcome:
+        step, point = _fit(case, start)
+        room, J = _room(step), float(point.objective)
+        reference = float(step.limits.point.objective)
+        listed = [reference, *(float(other.objective) for other in _minima(case))]
+        lower = lower_bound(case)
+        figures = {"objective": J, "reference": reference, "limit": room}
+        if lower is not None and lower - room > J:
+            words = (
+                f"J is {J:.10g}, below {lower:.10g}, which is proved to be below all points: the point is not"
+                " feasible, or of other data"
+            )
+            return step.failed(words, {**figures, "lower": lower})
+        above = J - reference
+        if above <= room:
+            below = f", {-above:.1e} below it" if -above > room else ""
+            return Outcome("passed", f"J is {J:.10g}, the reference {reference:.10g}{below}", figures)
+        if min(abs(J - other) for other in listed) <= room:
+            return Outcome("passed", f"J is {J:.10g}, that of another minimum of the pack", figures)
+        words = (
+            f"J is {J:.10g}, above the reference {reference:.10g} by {above:.2e} (a part"
+            f" {above / abs(reference):.1e}), and that of no minimum of the pack; the limit is {room:.1e}"
+        )
+        return step.failed(words, figures)
+
+    return run
+
+
+def _answer(start: str) -> Callable[[Case], Outcome]:
+    def run(case: Case) -> Outcome:
+        step, point = _fit(case, start)
+        known = [step.limits.point, *_minima(case)]
+        nearest = min(known, key=lambda each: distance(point.W, each.W))
+        first = nearest is known[0]
+        if float(point.objective) < float(nearest.objective) - _room(step):
+            return Outcome("skipped", "J is below that of the pack: another minimum")
+        found = distance(point.W, nearest.W) if case.unique("W") else 0.0
+        if case.unique("B"):
+            found = max(found, distance(point.B, nearest.B))
+        elif case.unique("W B"):
+            found = max(found, distance(point.W @ point.B, nearest.W @ nearest.B))
+        limit = kappa_of(case) * step.residual
+        outcome = step.held("distance", found, limit)
+        digits = -math.log10(max(found, 1e-17))
+        if outcome.status != "passed":
+            return outcome
+        which = "the reference" if first else "another minimum of the pack"
+        words = f"it is {which} to {digits:.1f} digits, the limit is {limit:.1e}"
+        return Outcome("passed", words, {**outcome.figures, "digits": digits})
+
+    return run
+
+
+def _minima(case: Case) -> tuple[Any, ...]:
+    """The points of the other minima of the pack."""
+    if "minima" not in case.kept:
+        case.kept["minima"] = tuple(case.problem.at(each["W"], each["B"]) for each in case.pack.minima)
+    found: tuple[Any, ...] = case.kept["minima"]
+    return found
+
+
+def lower_bound(case: Case) -> float | None:
+    """What is proved to be below J everywhere; None where nothing is."""
+    bound: Mapping[str, Any] | None = case.pack.claims.get("bound")
+    lower = None if bound is None or not case.exact else bound.get("lower")
+    if lower is None:
+        return None
+    return float.fromhex(lower) if isinstance(lower, str) and "x" in lower else float(lower)
+
+
+def _exact(case: Case) -> str:
+    return "" if case.exact else f"{case.dtype} does not hold the data of the pack"
+
+
+def _known(case: Case) -> str:
+    unique: Array = np.array([case.unique(block) for block in ("W", "B", "W B")])
+    return _exact(case) or ("" if unique.any() else "the answer is not the only one")
+
+
+for _start, _where in _STARTS.items():
+    check(
+        "L3",
+        f"fit-feasible-{_start}",
+        needs="fit",
+        title=f"B >= 0, diag(B) = 0 of a fit from {_where}",
+        applies=several,
+    )(_feasible(_start))
+    check("L3", f"fit-stationary-{_start}", needs="fit", title=f"residuals of a fit from {_where}")(
+        _stationary(_start)
+    )
+    check("L3", f"fit-gap-{_start}", needs="fit", title=f"gaps of a fit from {_where}")(_gap(_start))
+    check(
+        "L3",
+        f"fit-objective-{_start}",
+        needs="fit",
+        title=f"J of a fit from {_where}",
+        applies=_exact,
+    )(_objective(_start))
+    check("L3", f"fit-answer-{_start}", needs="fit", title=f"W and B of a fit from {_where}", applies=_known)(
+        _answer(_start)
+    )
