@@ -12,6 +12,7 @@ The chapters:
     backends     a Python object as a back end
     executable   a program as a back end
     tolerance    how far an answer may be off, derived
+    misses       what gradients are off by
     points       where it is asked
     case         a back end before one problem
     checks       level by level

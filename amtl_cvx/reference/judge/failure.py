@@ -60,7 +60,7 @@ class Failure:
         The right answers by the same names, where there is one.
     limit : number or array
         How far the answer may be from the right one: absolute, entry by entry, for "objective", "losses",
-        gradients and "rounds"; for steps and fits the largest relative residual (`tolerance.misses_W`).
+        gradients and "rounds"; for steps and fits the largest relative residual (`misses`).
     pack : Pack, optional
         The pack the problem is of.
     figures : mapping of name to number

@@ -21,7 +21,8 @@ from amtl_cvx.reference.judge.case import Case, Outcome
 from amtl_cvx.reference.judge.checks.held import Step, distance
 from amtl_cvx.reference.judge.checks.registry import check
 from amtl_cvx.reference.judge.checks.steps import asked_about
-from amtl_cvx.reference.judge.tolerance import ANSWERS, misses_B
+from amtl_cvx.reference.judge.misses import misses_B
+from amtl_cvx.reference.judge.tolerance import ANSWERS
 
 
 def best_B(case: Case, W: Array) -> Any:

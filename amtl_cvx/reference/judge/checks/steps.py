@@ -19,7 +19,8 @@ from amtl_cvx.reference.judge.asked import Asked, doubles
 from amtl_cvx.reference.judge.case import Case, Outcome
 from amtl_cvx.reference.judge.checks.held import Step, distance
 from amtl_cvx.reference.judge.checks.registry import check
-from amtl_cvx.reference.judge.tolerance import ANSWERS, misses_W
+from amtl_cvx.reference.judge.misses import misses_W
+from amtl_cvx.reference.judge.tolerance import ANSWERS
 from amtl_cvx.subproblems.numpy_steps import minimised
 
 
