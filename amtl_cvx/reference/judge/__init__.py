@@ -11,6 +11,7 @@ The chapters:
     answers      what it says, taken apart without trust
     backends     a Python object as a back end
     executable   a program as a back end
+    files        what it is handed and hands back
     tolerance    how far an answer may be off, derived
     misses       what gradients are off by
     points       where it is asked

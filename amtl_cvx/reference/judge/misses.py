@@ -1,4 +1,4 @@
-"""What every entry of a gradient is off by, beside the size of its terms (`tolerance.Limits.size_W`, `size_B`)."""
+"""What every entry of a gradient is off by, beside the size of its terms (`Limits.size_W`, `size_B`)."""
 
 from __future__ import annotations
 

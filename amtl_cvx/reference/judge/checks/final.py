@@ -26,9 +26,8 @@ from amtl_cvx.reference.judge.checks.edges import best_B, gap_B, kappa_of, sever
 from amtl_cvx.reference.judge.checks.held import Step, distance
 from amtl_cvx.reference.judge.checks.registry import check
 from amtl_cvx.reference.judge.checks.steps import best_W, gap_W
-from amtl_cvx.reference.judge.misses import misses_W
+from amtl_cvx.reference.judge.misses import misses_B, misses_W
 from amtl_cvx.reference.judge.points import draws, single
-from amtl_cvx.reference.judge.tolerance import misses_B
 
 _NEAR = 2.0**-13  # of every entry, times up to 64: a start within a hundredth
 _STARTS = {"zero": "the empty graph", "near": "near the reference answer"}
