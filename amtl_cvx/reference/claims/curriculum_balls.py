@@ -50,6 +50,8 @@ def _told(point: Any, found: _Curriculum) -> dict[str, Any]:
     system = FirstOrderSystem(point.tasks, point.model, free)
     J = system.objective(stacked(W, [found.B[pairs[k][0]][pairs[k][1]] for k in free]))
     entries = [*W.entries(), *(value for row in found.B for value in row)]
+    if not all(entry.is_finite() for entry in (*entries, J)):
+        raise NotCertifiable("a step of the curriculum is not enclosed")
     radius = max((arb(entry.rad()) for entry in entries), default=arb(0))
     return named(
         point,

@@ -1,0 +1,265 @@
+"""`amtl-cvx reference`: list, show, make and export, with wrong input as well."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import GIVEN, Run, arrays, assert_error, labels
+from reference_samples import KINDS, sample
+
+from amtl_cvx.certificate import certify
+from amtl_cvx.data import read
+from amtl_cvx.reference import pack_names, read_pack
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a pack of every kind."""
+    place = tmp_path_factory.mktemp("packs")
+    for kind in KINDS:
+        sample(place, kind)
+    return place
+
+
+def names(run: Run, folder: Path, *options: str) -> list[str]:
+    answer = run("reference", "list", "--folder", folder, "--names", *options)
+    assert answer.code == 0 and answer.err == ""
+    return [name.removeprefix("sample-") for name in answer.out.split()]
+
+
+def test_list_names_every_pack_of_the_package(run: Run) -> None:
+    answer = run("reference", "list")
+    assert answer.code == 0 and answer.err == ""
+    assert all(f"\n{name} " in answer.out for name in pack_names())
+    assert answer.out.splitlines()[-1].startswith(f"{len(pack_names())} of {len(pack_names())} packs")
+    content = json.loads(run("reference", "list", "--json").out)
+    assert [each["name"] for each in content] == list(pack_names())
+    for each in content:
+        pack = read_pack(each["name"], files=False)
+        assert (each["T"], each["rows"]) == (pack.about["T"], sum(pack.about["rows"]))
+
+
+def test_list_filters(run: Run, folder: Path) -> None:
+    every = sorted(KINDS)
+    assert names(run, folder) == every
+    assert names(run, folder, "--loss", "logistic") == ["w-step"]
+    assert names(run, folder, "--reduction", "sum") == ["weighted"]
+    assert names(run, folder, "--family", "features") == ["learned"]
+    assert names(run, folder, "--ask", "b-step", "--loss", "squared") == ["b-step"]
+    assert names(run, folder, "--transfer", "loss-weighted-l1", "--ask", "joint") == ["joint", "weighted"]
+    assert names(run, folder, "--tasks", "3") == names(run, folder, "--tasks", "..3") == every
+    assert names(run, folder, "--tasks", "4..") == names(run, folder, "--features", "..1") == []
+    assert names(run, folder, "--features", "1..2", "--level", "C2", "--grade", "easy") == every
+    assert names(run, folder, "--level", "C3") == names(run, folder, "--bound") == []
+    assert names(run, folder, "--digits", "1") == [] and names(run, folder, "--digits", "0") == every
+    assert names(run, folder, "--trait", "OF CURRI") == ["curriculum"]
+    assert names(run, folder, "sample-?-step", "sample-joint") == ["b-step", "w-step", "joint"]
+
+
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (("--loss", "cubic"), "logistic, squared"),
+        (("--tasks", "many"), "A..B"),
+        (("--tasks", ".."), "A..B"),
+        (("--level", "C9"), "C0, C1"),
+        (("--omega", "ridge"), "none"),
+        (("sample-joimt",), "did you mean sample-joint"),
+        (("nothing-*",), "reference list"),
+    ],
+)
+def test_a_wrong_filter_is_one_line(run: Run, folder: Path, options: tuple[str, ...], words: str) -> None:
+    assert_error(run("reference", "list", "--folder", folder, *options), words)
+
+
+def test_a_damaged_pack_is_told_of_and_left_out(run: Run, folder: Path, tmp_path: Path) -> None:
+    for name in ("sample-joint", "sample-b-step"):
+        shutil.copytree(folder / name, tmp_path / name)
+    path = tmp_path / "sample-joint" / "pack.json"
+    path.write_bytes(path.read_bytes().replace(b"easy", b"hard"))
+    answer = run("reference", "list", "--folder", tmp_path, "--names")
+    assert (answer.code, answer.out) == (0, "sample-b-step\n")
+    assert answer.err.count("\n") == 1 and "sample-joint/pack.json is not the file" in answer.err
+    assert_error(run("reference", "show", "sample-joint"), "pack.json is not the file that was written")
+
+
+def test_list_needs_no_cvxpy_and_a_second() -> None:
+    """As a new process, its imports among the second."""
+    code = (
+        "import sys, time; start = time.monotonic();"
+        "from amtl_cvx.cli import main; main(['reference', 'list']);"
+        "print(time.monotonic() - start, 'cvxpy' in sys.modules, file=sys.stderr)"
+    )
+    seconds = []
+    for _ in range(3):  # the machine may be busy
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        time_taken, heavy = done.stderr.split()
+        assert heavy == "False"
+        seconds.append(float(time_taken))
+    assert min(seconds) < 1.0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_show_says_what_is_asked(run: Run, folder: Path, kind: str) -> None:
+    answer = run("reference", "show", folder / f"sample-{kind}")
+    assert answer.code == 0 and answer.err == ""
+    assert f"sample-{kind}: A sample of {kind}." in answer.out and "3 tasks, 2 features" in answer.out
+    content = json.loads(run("reference", "show", folder / f"sample-{kind}", "--json").out)
+    assert content == read_pack(folder / f"sample-{kind}").about
+    pack = read_pack(folder / f"sample-{kind}")
+    said = run("reference", "show", pack.folder, "--answer").out
+    for name, block in pack.solution.items():
+        assert f"{name} {block.shape}" in said and repr(block.ravel().tolist()[-1]) in said
+
+
+def test_show_tells_what_every_pack_claims(run: Run) -> None:
+    for name in pack_names():
+        answer = run("reference", "show", name)
+        assert answer.code == 0 and answer.err == ""
+        objective = read_pack(name).claims["objective"]
+        assert objective["decimal"] in answer.out and objective["hex"] in answer.out
+
+
+def test_show_refuses_with_one_line(run: Run, folder: Path) -> None:
+    Path("empty").mkdir()
+    near = pack_names()[0]
+    assert_error(run("reference", "show", f"{near}x"), f"did you mean {near}")
+    assert_error(run("reference", "show", "empty"), "without a pack.json")
+    assert_error(run("reference", "show", f"{near[:4]}*"), "one pack")
+    assert_error(run("reference", "show"), "PACK")
+    assert_error(run("reference"), "ACTION")
+    assert_error(run("reference", "shwo", near), "show")
+
+
+def test_export_writes_what_it_says(run: Run, folder: Path) -> None:
+    pack = folder / "sample-joint"
+    for name, check in (("a.npz", Path.is_file), ("a.mat", Path.is_file), ("a", Path.is_dir)):
+        answer = run("reference", "export", pack, "--out", name)
+        assert answer.code == 0 and f"wrote {name}: sample-joint" in answer.out and check(Path(name))
+    answer = run(
+        "reference", "export", "sample-*-step", "--folder", folder, "--format", "json", "--out", "all"
+    )
+    assert answer.code == 0
+    assert sorted(path.name for path in Path("all").iterdir()) == ["sample-b-step.json", "sample-w-step.json"]
+    answer = run("reference", "export", pack, "--format", "csv", "--reader", "octave", "--out", "deep/tables")
+    assert answer.code == 0 and Path("deep/read_pack.m").is_file() and Path("deep/tables/W.csv").is_file()
+    assert_error(run("reference", "export", pack, "--out", "a.npz"), "left alone")
+    assert_error(run("reference", "export", pack, "--out", "b", "--format", "xml"), "pack, npy")
+    assert_error(run("reference", "export", pack), "--out")
+    assert_error(run("reference", "export", "--out", "b"), "PACK")
+    assert_error(run("reference", "export", "--reader", "rust"), "python, cpp, octave")
+    assert_error(
+        run("reference", "export", pack, "--reader", "octave", "--out", "deep/more"), "read_pack.m exists"
+    )
+    assert not Path("b").exists() and not Path("deep/more").exists()
+
+
+def test_a_reader_is_given_out_alone(run: Run) -> None:
+    answer = run("reference", "export", "--reader", "cpp")
+    assert answer.code == 0 and "std::memcpy" in answer.out
+    assert run("reference", "export", "--reader", "cpp", "--out", "mine.cpp").code == 0
+    assert Path("mine.cpp").read_text() == answer.out
+    assert_error(run("reference", "export", "--reader", "cpp", "--out", "mine.cpp"), "left alone")
+
+
+@pytest.mark.parametrize("form", ["npy", "csv"])
+def test_an_exported_pack_is_data_and_solution(run: Run, form: str) -> None:
+    """`certify` finds the answer of a pack certified, by the names of the tables too."""
+    name = pack_names()[0]
+    pack = read_pack(name)
+    assert run("reference", "export", name, "--format", form, "--out", "out").code == 0
+    model = pack.problem.model
+    options: tuple[str, ...] = ()
+    if form == "csv":
+        options = (
+            "--task",
+            "task",
+            "--target",
+            "y",
+            "--coupling",
+            repr(model.coupling),
+            "--mu",
+            repr(model.mu),
+        )
+        options += ("--loss", model.loss.name, "--reduction", model.loss.reduction, "--no-standardize")
+    answer = run("certify", "out" if form == "npy" else "out/rows.csv", "out", *options, "--tol", "1e-12")
+    assert answer.code == 0, answer
+    J = json.loads(run("certify", "out" if form == "npy" else "out/rows.csv", "out", *options, "--json").out)
+    assert J["objective"] == pytest.approx(float.fromhex(pack.claims["objective"]["hex"]), rel=1e-14)
+
+
+@pytest.fixture
+def tiny(run: Run) -> Path:
+    """A run of a small problem with digits and a proof, beside its data a.npz."""
+    rng = np.random.default_rng(3)
+    task, X = np.repeat([0, 1], 6), rng.normal(size=(12, 1))
+    y = X[:, 0] * np.where(task, 1.1, 0.9) + 0.3 * rng.normal(size=12)
+    np.savez("a.npz", X=X, y=y, task=task, task_names=["ash", "birch"])
+    options = ("--coupling", "1", "--mu", "0.1", "--no-standardize", "--level", "C5", "--quiet")
+    assert run("fit", "a.npz", "--out", "run", *options).code == 0
+    return Path("run")
+
+
+def test_make_keeps_digits_and_proof_of_a_run(run: Run, tiny: Path) -> None:
+    answer = run("reference", "make", "a.npz", tiny, "--out", "packs/mine", "--trait", "two trees")
+    assert answer.code == 0 and answer.err == ""
+    assert "with digits and the proof of a bound of the run" in answer.out
+    pack = read_pack("packs/mine")
+    digits = json.loads((tiny / "digits.json").read_text())
+    assert pack.digits is not None and pack.digits["W"] == digits["W"]
+    assert pack.proof == json.loads((tiny / "proof.json").read_text())
+    assert (pack.name, pack.ask, pack.about["traits"]) == ("mine", "joint", ["two trees"])
+    assert pack.problem.tasks.names == ("ash", "birch")
+    assert certify(pack.problem.at(**pack.solution), tol=1e-12).passes
+    assert "mine" in run("reference", "list", "--folder", "packs", "--digits", "30", "--bound").out
+    assert_error(run("reference", "make", "a.npz", tiny, "--out", "packs/mine"), "left alone")
+
+
+def test_make_refuses_what_is_not_certified(run: Run, fitted: Path) -> None:
+    with np.load(fitted / "solution.npz") as file:
+        W, B = file["W"], file["B"]
+    swap = [1, 0, 2]
+    np.savez("moved.npz", W=1.01 * W, B=B)
+    np.savez("swapped.npz", W=W[:, swap], B=B[np.ix_(swap, swap)])
+    options = (*GIVEN, "--standardize", "--intercept", "--out", "pack")
+    for name, words in (("moved", "run the solver longer"), ("swapped", "reorder columns of W")):
+        answer = run("reference", "make", "a.npz", f"{name}.npz", *options)
+        assert answer.code == 1 and answer.out == "" and not Path("pack").exists()
+        assert "nothing was written: " in answer.err and words in answer.err
+    assert run("reference", "make", "a.npz", "moved.npz", *options, "--uncertified").code == 0
+    pack = read_pack("pack")
+    assert pack.claims["checks"]["first-order"] is False
+    assert np.array_equal(pack.solution["W"], 1.01 * W)
+
+
+def test_make_takes_labels_and_other_methods(run: Run) -> None:
+    np.savez("a.npz", **labels())
+    for method in ("stl", "curriculum"):
+        options = (*GIVEN, "--loss", "logistic", "--method", method, "--quiet")
+        assert run("fit", "a.npz", "--out", f"run-{method}", *options).code == 0
+        assert run("reference", "make", "a.npz", f"run-{method}", "--out", method, "--quiet").code == 0
+    alone, taught = read_pack("stl"), read_pack("curriculum")
+    assert (alone.ask, set(alone.solution)) == ("single-task", {"W"})
+    assert (taught.ask, set(taught.solution)) == ("curriculum", {"W", "B", "order"})
+    assert set(np.unique(alone.problem.tasks.stacked()[1])) == {-1.0, 1.0}
+
+
+def test_make_refuses_the_wrong_data_with_one_line(run: Run, tiny: Path) -> None:
+    np.savez("other.npz", **arrays())
+    changed = dict(np.load("a.npz"))
+    np.savez("changed.npz", **{**changed, "y": changed["y"] + 1.0})
+    assert_error(run("reference", "make", "other.npz", tiny, "--out", "pack"))
+    assert_error(run("reference", "make", "changed.npz", tiny, "--out", "pack"))
+    assert_error(run("reference", "make", "a.npz", "nowhere", "--out", "pack"), "nowhere")
+    assert_error(run("reference", "make", "a.npz", tiny, "--out", "pack", "--name", "No Such"), "--name")
+    assert_error(run("reference", "make", "a.npz", tiny), "--out")
+    digits = json.loads((tiny / "digits.json").read_text())
+    (tiny / "digits.json").write_text(json.dumps({**digits, "problem": {"fingerprint": "0"}}))
+    assert_error(run("reference", "make", "a.npz", tiny, "--out", "pack"), "about other data")
+    assert not Path("pack").exists() and read("a.npz").train.T == 2
