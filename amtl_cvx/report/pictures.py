@@ -31,9 +31,9 @@ def convergence_picture(solution: Solution) -> Picture:
     return embedded(figure, words, f"{words}. Hollow marks on the lowest line are zeros.")
 
 
-def embedded(figure: Figure, alt: str, caption: str) -> Picture:
+def embedded(figure: Figure, alt: str, caption: str, *, dpi: int = _DPI) -> Picture:
     """A figure as the page holds it."""
     buffer = io.BytesIO()
-    write_png(figure, buffer, dpi=_DPI)
+    write_png(figure, buffer, dpi=dpi)
     uri = "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
     return Picture(uri, alt, caption, width=round(96 * figure.get_figwidth()))

@@ -1,0 +1,150 @@
+"""The verdict on the console: what passed by level, the likely causes, and every check that failed.
+
+print(table(verdict))
+
+level                                    passed  failed  skipped  expected  seconds
+L0  J, its losses and gradients ...          40      20                         1.2
+...
+likely cause: incoming-weights (20 failed checks, alone on 12)
+    your gradient equals the one with incoming weights
+    do: ...
+"""
+
+from __future__ import annotations
+
+import io
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from amtl_cvx.console import clean
+from amtl_cvx.reference.judge.summary import blames, figures, told, unexplained
+from amtl_cvx.reference.judge.verdict import LEVELS, STATUSES, Result, Verdict
+
+MOST = 25
+"""How many failed checks are told one by one, unless all are asked for."""
+_CAUSES = 5
+_COLORS = {
+    "passed": "green",
+    "failed": "bold red",
+    "unexpected pass": "bold red",
+    "expected": "yellow",
+    "skipped": "dim",
+}
+
+
+def table(
+    verdict: Verdict, *, every: bool = False, most: int = MOST, color: bool = False, width: int = 110
+) -> str:
+    """The verdict as a console shows it.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        What to show.
+    every : bool
+        Whether checks that passed or were skipped have a line of their own, and no failed one is left out.
+    most : int
+        How many failed checks are told one by one.
+    color : bool
+        Whether with the colours of a terminal.
+    width : int
+        In characters.
+
+    Examples
+    --------
+    >>> from amtl_cvx.reference.judge import judge
+    >>> print(table(judge(Mine())))  # doctest: +SKIP
+    """
+    drawn = io.StringIO()
+    console = Console(
+        file=drawn, force_terminal=color or None, width=width, highlight=False, legacy_windows=False
+    )
+    console.print(_levels(verdict))
+    for line in _causes(verdict):
+        console.print(line)
+    bad = verdict.failed
+    kept = bad if every else bad[:most]
+    if kept:
+        console.print(_checks(kept))
+    if len(kept) < len(bad):
+        console.print(f"... and {len(bad) - len(kept)} more failed checks")
+    for status in ("expected", *(("passed", "skipped") if every else ())):
+        found = [result for result in verdict.results if result.status == status]
+        if found:
+            console.print(_checks(found))
+    if not every:
+        for line in _skipped(verdict):
+            console.print(line)
+    for name in verdict.unused:
+        console.print(Text(clean(f"expected failure {name!r}: no check has this name"), style="yellow"))
+    console.print(Text(clean(f"{verdict.line()}; {verdict.seconds:.1f} s"), style=_verdict_style(verdict)))
+    return "\n".join(line.rstrip() for line in drawn.getvalue().splitlines()).strip("\n") + "\n"
+
+
+def _verdict_style(verdict: Verdict) -> str:
+    return "bold green" if verdict.passes else "bold red"
+
+
+def _levels(verdict: Verdict) -> Table:
+    """Counts by level."""
+    seen = [status for status in STATUSES if verdict.counts().get(status)]
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    drawn.add_column("level", no_wrap=True)
+    for status in seen:
+        drawn.add_column(status, justify="right")
+    drawn.add_column("seconds", justify="right")
+    for level in verdict.levels():
+        counts = verdict.counts(level)
+        seconds = sum(result.seconds for result in verdict.results if result.check.level == level)
+        cells = [Text(str(counts.get(status, "")), style=_COLORS[status]) for status in seen]
+        drawn.add_row(f"{level}  {LEVELS[level]}", *cells, f"{seconds:.1f}")
+    return drawn
+
+
+def _causes(verdict: Verdict) -> list[Text | Padding | str]:
+    """The likely causes, each with what to change."""
+    lines: list[Text | Padding | str] = [""]
+    found = blames(verdict)
+    for blame in found[:_CAUSES]:
+        name = Text.assemble("likely cause: ", (clean(blame.cause.name), "bold"), f" ({blame.words()})")
+        lines += [name, Padding(Text(clean(blame.cause.sentence)), (0, 0, 0, 4))]
+        if blame.cause.fix:
+            lines.append(Padding(Text(clean(f"do: {blame.cause.fix}")), (0, 0, 0, 4)))
+    if len(found) > _CAUSES:
+        lines.append(f"... and {len(found) - _CAUSES} causes more that fewer checks name")
+    left = unexplained(verdict)
+    if left:
+        checks = "1 failed check has" if left == 1 else f"{left} failed checks have"
+        lines.append(f"{checks} no known cause")
+    return [*lines, ""] if len(lines) > 1 else lines
+
+
+def _checks(results: list[Result] | tuple[Result, ...]) -> Table:
+    """A line for every check: what it found, its causes, its figures."""
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    drawn.add_column("check", overflow="fold", ratio=5)
+    drawn.add_column("", no_wrap=True)
+    drawn.add_column("found", overflow="fold", ratio=8)
+    for result in results:
+        lines = [told(result)]
+        if result.causes:
+            lines.append("cause: " + " or ".join(cause.name for cause in result.causes))
+        if result.figures and result.status != "passed":
+            lines.append(figures(result))
+        found = Text("\n").join(Text(clean(line)) for line in lines)
+        state = Text(result.status.replace("unexpected ", "un-\nexpected "), style=_COLORS[result.status])
+        drawn.add_row(Text(clean(result.check.id)), state, found)
+    return drawn
+
+
+def _skipped(verdict: Verdict) -> list[str]:
+    """Why checks were skipped, each reason once."""
+    reasons: dict[str, int] = {}
+    for result in verdict.results:
+        if result.status == "skipped":
+            reasons[result.words] = reasons.get(result.words, 0) + 1
+    return [f"skipped {count}: {clean(words)}" for words, count in reasons.items()]
