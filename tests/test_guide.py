@@ -42,7 +42,7 @@ def sketch(folder: Path, *what: Any) -> None:
 
 api, chapters = script("api"), script("chapters")
 PAGES = chapters.chapters()
-SLOW = {"machines", "tune"}
+SLOW = {"backends", "machines", "tune"}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_what_is_in_a_block_of_a_shell_is_ours_or_known() -> None:
     for page in PAGES.values():
         blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.M | re.S)
         for line in "".join(blocks).replace("\\\n", " ").splitlines():
-            assert line.startswith(("amtl-cvx ", chapters.CHECKER, "python3 -m venv "))
+            assert line.startswith(("amtl-cvx ", chapters.CHECKER, "python3 -m venv ", *chapters.OTHERS))
 
 
 LINKS = [

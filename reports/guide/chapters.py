@@ -5,7 +5,9 @@
 runs README.md and the chapters beside this script (or those named, `verify`), each from its top to its
 bottom in an empty folder in which `reports` is that of the project. A `python` block is executed with the
 names of the blocks before it, a line of an `sh` block that is a command of ours is run, and an `output` block
-that follows holds what was printed. tests/test_guide.py runs the same, and compares.
+that follows holds what was printed. A block whose first line is a comment with the name of a file is written
+to that file, to be imported or compiled; a line that calls the compiler or pytest is run as it stands.
+tests/test_guide.py runs the same, and compares.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -30,6 +33,9 @@ BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n(?:\n```output\n(.*?)^```\n)?", flags
 PICTURES = {"first_graph": {"out/shops/graph.png": "shops-graph.png"}}
 """Pictures of a chapter: where its commands leave them, and what they are called here."""
 CHECKER = "python -m amtl_cvx.enclosure.checker "
+OTHERS = ("c++ ", "pytest ")
+"""Programs that are not ours and that lines of a shell may call."""
+_FILE = re.compile(r"(?:#|//) (\w+\.(?:py|cpp))\n")
 _SECONDS = re.compile(r"\d[\d.e+-]* s\b")
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 _NEAR, _ROUNDING = 0.01, 1e-5
@@ -49,6 +55,8 @@ def command(line: str) -> None:
     A comment "exit 1" says that this is how it ends.
     """
     words, code = shlex.split(line, comments=True), 0
+    if line.startswith(OTHERS):
+        return other(words)
     with contextlib.redirect_stderr(io.StringIO()) as said:
         try:
             if line.startswith("amtl-cvx "):
@@ -63,13 +71,25 @@ def command(line: str) -> None:
     print("\n".join(line for line in said.getvalue().splitlines() if line.startswith("error: ")))
 
 
+def other(words: list[str]) -> None:
+    """A program that is not ours, and what it prints."""
+    known = {"pytest": [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]}
+    found = subprocess.run([*known.get(words[0], words[:1]), *words[1:]], capture_output=True, text=True)
+    if found.returncode:
+        raise RuntimeError(f"{' '.join(words)}: exit {found.returncode}\n{found.stdout}{found.stderr}")
+    print(found.stdout)
+
+
 def printed(text: str) -> Iterator[tuple[re.Match[str], str]]:
     """Every block of a page that runs, and what it prints; the current folder is where it works."""
     names: dict[str, object] = {"__name__": "__main__"}
     for block in BLOCK.finditer(text):
         language, code = block[1], block[2]
+        named = _FILE.match(code)
+        if named:
+            Path(named[1]).write_text(code, encoding="utf-8")
         with contextlib.redirect_stdout(io.StringIO()) as out:
-            if language == "python":
+            if language == "python" and not named:
                 exec(compile(code, "a block of the guide", "exec", dont_inherit=True), names)
             elif language == "sh":
                 for line in code.replace("\\\n", " ").splitlines():
@@ -102,13 +122,20 @@ def _alike(found: list[str], stored: list[str]) -> bool:
 
 @contextlib.contextmanager
 def workplace(folder: Path) -> Iterator[None]:
-    """That folder, with the project's reports in it, as the current one."""
+    """That folder, with the project's reports in it, as the current one; its modules can be imported."""
     before = Path.cwd()
     (folder / "reports").symlink_to(ROOT / "reports", target_is_directory=True)
     os.chdir(folder)
+    sys.path.insert(0, str(folder))
+    known = set(sys.modules)
     try:
         yield
     finally:
+        sys.path.remove(str(folder))
+        for name in set(sys.modules) - known:
+            place = getattr(sys.modules[name], "__file__", None)
+            if place and Path(place).is_relative_to(folder):
+                del sys.modules[name]
         os.chdir(before)
 
 
