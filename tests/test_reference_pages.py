@@ -35,19 +35,38 @@ def test_causes_are_counted_on_failed_checks_alone() -> None:
     assert blames(lone)[0].cause is TRANSPOSED
 
 
-def test_the_console_tells_every_failed_check_its_cause_and_figures() -> None:
+def test_the_console_tells_every_kind_of_failed_check_and_its_cause() -> None:
     text = table(verdict())
     for failed in verdict().failed:
-        assert failed.check.id in text
+        assert f"{failed.check.level}/{failed.check.name}" in text
     for said in (INCOMING.sentence, f"do: {TRANSPOSED.fix}", "cause: incoming-weights or transposed-B",
-                 "relative residual 3.10e-05", "we do not look (took it)", "skipped 1: hinge", "'L9/*'",
-                 "8 failed checks have no known cause"):  # fmt: skip
+                 "tiny-pair: gradient_W is off by 3.1e+08 limits", "we do not look (took it)",
+                 "skipped 1: hinge", "'L9/*'", "8 failed checks have no known cause"):  # fmt: skip
         assert said in text
     assert text.splitlines()[-1] == f"{verdict().line()}; 3.8 s"
     assert max(map(len, text.splitlines())) <= 110
-    assert "right to 3 limits" not in text and "right to 3 limits" in table(verdict(), every=True)
     few = table(verdict(), most=2)
-    assert "... and 10 more failed checks" in few and "L1/b-step" not in few
+    assert "... and 10 more kinds of checks" in few and "L1/b-step" not in few
+
+
+def test_a_kind_of_check_is_told_by_the_pack_on_which_it_is_farthest_off() -> None:
+    found = tuple(
+        result(check("L0", "J", pack=f"pack-{off:g}"), words=f"off by {off:g}", figures={"ratio": off})
+        for off in (3.0, 70.0, 5.0)
+    )
+    passed = result(check("L0", "J", pack="other"), "passed")
+    text = table(replace(verdict(), results=(*found, passed)))
+    assert re.search(r"^L0/J +3 of 4 +pack-70: off by 70$", text, flags=re.MULTILINE)
+    lost = result(check("L0", "J", pack="lost"), words="no number came back")
+    assert "lost: no number came back" in table(replace(verdict(), results=(*found, lost)))
+
+
+def test_the_console_tells_every_check_where_that_is_asked_for() -> None:
+    text = table(verdict(), every=True)
+    for each in verdict().results:
+        assert each.check.id in text
+    assert "right to 3 limits" in text and "right to 3 limits" not in table(verdict())
+    assert "relative residual 3.10e-05" in text
 
 
 def test_the_console_of_a_pass_is_short_and_levels_add_up() -> None:

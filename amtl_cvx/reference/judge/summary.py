@@ -55,6 +55,15 @@ def told(result: Result) -> str:
     return result.words
 
 
+def far(result: Result) -> float:
+    """How far off it is, in limits where it has one; what is no number is farthest."""
+    known = result.figures
+    limit = known.get("limit", 0.0)
+    others = [value for name, value in known.items() if name != "limit"]
+    value = known.get("ratio", max(others, default=math.inf) / limit if limit > 0.0 else math.inf)
+    return value if math.isfinite(value) else math.inf
+
+
 def figures(result: Result) -> str:
     """The figures of a result, by name."""
     return ", ".join(f"{name} {shown(value)}" for name, value in result.figures.items())

@@ -13,6 +13,7 @@ likely cause: incoming-weights (20 failed checks, alone on 12)
 from __future__ import annotations
 
 import io
+from collections import Counter
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -21,11 +22,11 @@ from rich.table import Table
 from rich.text import Text
 
 from amtl_cvx.console import clean
-from amtl_cvx.reference.judge.summary import blames, figures, told, unexplained
+from amtl_cvx.reference.judge.summary import blames, far, figures, told, unexplained
 from amtl_cvx.reference.judge.verdict import LEVELS, STATUSES, Result, Verdict
 
-MOST = 25
-"""How many failed checks are told one by one, unless all are asked for."""
+MOST = 20
+"""How many kinds of failed checks are told, unless all are asked for."""
 _CAUSES = 5
 _COLORS = {
     "passed": "green",
@@ -46,9 +47,9 @@ def table(
     verdict : Verdict
         What to show.
     every : bool
-        Whether checks that passed or were skipped have a line of their own, and no failed one is left out.
+        Whether every check has a line of its own, on every pack, those that passed too.
     most : int
-        How many failed checks are told one by one.
+        How many kinds of failed checks are told.
     color : bool
         Whether with the colours of a terminal.
     width : int
@@ -66,12 +67,13 @@ def table(
     console.print(_levels(verdict))
     for line in _causes(verdict):
         console.print(line)
-    bad = verdict.failed
-    kept = bad if every else bad[:most]
-    if kept:
-        console.print(_checks(kept))
-    if len(kept) < len(bad):
-        console.print(f"... and {len(bad) - len(kept)} more failed checks")
+    kinds = _kinds(verdict)
+    if every and kinds:
+        console.print(_checks(verdict.failed))
+    elif kinds:
+        console.print(_worst(verdict, dict(list(kinds.items())[:most])))
+    if not every and len(kinds) > most:
+        console.print(f"... and {len(kinds) - most} more kinds of checks")
     for status in ("expected", *(("passed", "skipped") if every else ())):
         found = [result for result in verdict.results if result.status == status]
         if found:
@@ -121,6 +123,34 @@ def _causes(verdict: Verdict) -> list[Text | Padding | str]:
         checks = "1 failed check has" if left == 1 else f"{left} failed checks have"
         lines.append(f"{checks} no known cause")
     return [*lines, ""] if len(lines) > 1 else lines
+
+
+def _kinds(verdict: Verdict) -> dict[str, list[Result]]:
+    """The failed checks by level and name."""
+    found: dict[str, list[Result]] = {}
+    for result in verdict.failed:
+        found.setdefault(f"{result.check.level}/{result.check.name}", []).append(result)
+    return found
+
+
+def _worst(verdict: Verdict, kinds: dict[str, list[Result]]) -> Table:
+    """A line for every kind of failed check."""
+    made = Counter(f"{result.check.level}/{result.check.name}" for result in verdict.results)
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    drawn.add_column("check", overflow="fold")
+    drawn.add_column("failed", no_wrap=True, justify="right")
+    drawn.add_column("found", overflow="fold")
+    for kind, results in kinds.items():
+        worst = max(results, key=far)
+        pack = f"{worst.check.pack}: " if worst.check.pack else ""
+        lines = [f"{pack}{told(worst)}"]
+        causes = dict.fromkeys(cause.name for result in results for cause in result.causes)
+        if causes:
+            lines.append(f"cause: {' or '.join(causes)}")
+        count = f"{len(results)} of {made[kind]}"
+        found = Text("\n").join(Text(clean(line)) for line in lines)
+        drawn.add_row(Text(clean(kind)), Text(count, style=_COLORS["failed"]), found)
+    return drawn
 
 
 def _checks(results: list[Result] | tuple[Result, ...]) -> Table:
