@@ -6,8 +6,8 @@
 
     test_amtl = checks.of(Mine())
 
-makes a test of every check that suits the back end, to be chosen with ``pytest -k gradient-W`` as any other. A
-failed test says what is off and which mistake gives the same numbers. What the back end announces in its
+makes a test of every check that suits the back end, to be chosen with ``pytest -k gradient-W`` as any other.
+A failed test says what is off and which mistake gives the same numbers. What the back end announces in its
 `expected_failures` is an xfail, strict: where it passes the test fails, and an announcement that no check has
 the name of fails as well. Nothing of the back end is called before its test runs.
 """
@@ -19,7 +19,8 @@ from typing import Any
 
 from amtl_cvx.errors import ModelError
 from amtl_cvx.reference.judge.backends import backend_of
-from amtl_cvx.reference.judge.run import Planned, planned, unused
+from amtl_cvx.reference.judge.choice import chosen
+from amtl_cvx.reference.judge.plan import Planned, planned, unused
 from amtl_cvx.reference.judge.summary import figures
 from amtl_cvx.reference.judge.verdict import Result
 
@@ -60,10 +61,12 @@ def of(
     except ImportError as error:
         raise ModelError("the checks are tests of pytest, it is not installed: pip install pytest") from error
     asked = backend_of(backend)
-    plans = planned(asked, packs=packs, levels=levels)
+    plans = list(planned(asked, chosen(asked, packs), levels))
     cases = [
         pytest.param(
-            plan, id=plan.id, marks=[pytest.mark.xfail(reason=plan.reason, strict=True)] if plan.reason else []
+            plan,
+            id=plan.id,
+            marks=[pytest.mark.xfail(reason=plan.reason, strict=True)] if plan.reason else [],
         )
         for plan in plans
     ]

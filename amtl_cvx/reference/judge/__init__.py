@@ -21,7 +21,10 @@ The chapters:
     causes       which mistake explains a failure
     choice       which packs it is asked about
     verdict      the results
+    plan         which checks are made on which packs
     run          all of it
+    summary      what a verdict says before any single check
+    table        the verdict on the console; `junit` for a CI, `page` with `pictures`
 
 Answers are judged by what is recomputed from the data: gaps, residuals, objectives; by their distance from
 ours only where there is one answer.
