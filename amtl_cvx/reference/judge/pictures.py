@@ -17,11 +17,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.colors import LinearSegmentedColormap, LogNorm
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
-from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator, SymmetricalLogLocator
+from matplotlib.ticker import MaxNLocator
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.plotting.canvas import (
@@ -38,6 +37,7 @@ from amtl_cvx.plotting.canvas import (
     shortened,
 )
 from amtl_cvx.plotting.environment import own_settings
+from amtl_cvx.reference.judge.axes import frame, legend, logarithmic, spread
 from amtl_cvx.reference.judge.summary import shown
 from amtl_cvx.reference.judge.verdict import Result
 
@@ -95,15 +95,6 @@ def words(result: Result) -> str:
     return "The answer's entries against the right ones, and where it misses, in units of the limit."
 
 
-def _frame(axes: Axes, x: str, y: str) -> None:
-    for side in ("left", "bottom"):
-        axes.spines[side].set_visible(True)
-        axes.spines[side].set_color(LINE)
-    axes.set_xlabel(x, color=MUTED, fontsize=BODY, labelpad=2)
-    axes.set_ylabel(y, color=MUTED, fontsize=BODY, labelpad=2)
-    axes.tick_params(labelsize=BODY - 1)
-
-
 def _limits(result: Result, shape: tuple[int, ...]) -> Array:
     """The limit of every entry; where none was left, none."""
     limit = result.evidence.get("limit")
@@ -136,39 +127,10 @@ def _entries(canvas: _Sheet, result: Result) -> None:
         drawn = mistaken[0].ravel()[flat]
         axes.plot(x, drawn, "+", color=ORANGE, markersize=8, zorder=2, label=f"with {mistaken[1]}")
     axes.plot(x[known], y[known], "o", color=CRIMSON, markersize=3.2, zorder=3, label="answer")
-    _spread(axes, np.concatenate([x, y[known]]))
-    _frame(axes, "right", "answer")
-    _legend(axes)
+    spread(axes, np.concatenate([x, y[known]]))
+    frame(axes, "right", "answer")
+    legend(axes)
     _misses(canvas, result, np.abs(answer - right))
-
-
-def _legend(axes: Axes) -> None:
-    axes.legend(fontsize=BODY - 1, frameon=False, loc="best", handletextpad=0.3, borderaxespad=0.2)
-
-
-def _spread(axes: Axes, values: Array) -> None:
-    """Axes that tell more than the largest values apart: logarithmic ones where sizes differ much."""
-    size = np.abs(values[values != 0])
-    wide = size.size and float(np.quantile(size, 0.9)) > 1e3 * float(np.quantile(size, 0.1))
-    small = float(np.median(size)) if size.size else 1.0
-    for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
-        if wide:
-            scale("symlog", linthresh=small)
-            locator = SymmetricalLogLocator(base=10, linthresh=small)
-            locator.set_params(numticks=4)
-            axis.set_major_locator(locator)
-            axis.set_minor_locator(NullLocator())
-        else:
-            axis.set_major_locator(MaxNLocator(4))
-
-
-def _logarithmic(axis: Axis, *, ticks: int = 5) -> None:
-    """Few ticks on a logarithmic axis."""
-    low, high = sorted(axis.get_view_interval())
-    axis.set_major_locator(
-        FixedLocator([at for at in LogLocator(numticks=ticks).tick_values(low, high) if low <= at <= high])
-    )
-    axis.set_minor_locator(NullLocator())
 
 
 def _misses(canvas: _Sheet, result: Result, miss: Array) -> None:
@@ -192,7 +154,7 @@ def _misses(canvas: _Sheet, result: Result, miss: Array) -> None:
     mesh = axes.imshow(shade, cmap=_MISSES, norm=norm, aspect="auto", interpolation="nearest")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
-    _frame(axes, "column", "row")
+    frame(axes, "column", "row")
     _colors(canvas, mesh, 6.82)
     off = int(np.count_nonzero(share > floor))
     note = f"off by, in {unit}" if counted else "off by"
@@ -204,7 +166,7 @@ def _colors(canvas: _Sheet, mesh: AxesImage, left: float) -> None:
     bar = canvas.figure.colorbar(mesh, cax=canvas.axes(left, canvas.top, 0.1, 1.98))
     bar.outline.set_visible(False)
     if isinstance(mesh.norm, LogNorm):
-        _logarithmic(bar.ax.yaxis)
+        logarithmic(bar.ax.yaxis)
     bar.ax.tick_params(labelsize=BODY - 1, length=0)
 
 
@@ -217,7 +179,7 @@ def _bars(axes: Axes, share: Array, low: float, unit: str, *, counted: bool) -> 
     axes.bar(places, height - bottom, bottom=bottom, color=np.where(over, CRIMSON, LINE), width=0.7)
     axes.set_yscale("log")
     axes.set_ylim(bottom, top)
-    _logarithmic(axes.yaxis)
+    logarithmic(axes.yaxis)
     if counted:
         axes.axhline(1.0, color=INK, linewidth=1, linestyle="--")
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -225,7 +187,7 @@ def _bars(axes: Axes, share: Array, low: float, unit: str, *, counted: bool) -> 
     title = "off by, in limits (dashed: the limit)" if counted else "off by"
     title = f"{title}; {lost} not finite" if lost else title
     axes.set_title(title, fontsize=BODY, color=INK, loc="left", pad=4)
-    _frame(axes, "entry", "")
+    frame(axes, "entry", "")
 
 
 def _rounds(canvas: _Sheet, result: Result) -> None:
@@ -242,8 +204,8 @@ def _rounds(canvas: _Sheet, result: Result) -> None:
     shownames = steps[:: max(1, answer.size // 12)]
     axes.set_xticks(shownames, labels=[names[k - 1] for k in shownames])
     axes.yaxis.set_major_locator(MaxNLocator(5))
-    _frame(axes, "half-step", "objective")
-    _legend(axes)
+    frame(axes, "half-step", "objective")
+    legend(axes)
     beside = canvas.axes(4.6, canvas.top, 2.7, 1.98)
     miss, limit = np.abs(answer - right), _limits(result, answer.shape)
     floor = 1e-16 * float(np.abs(right).max(initial=1.0))
@@ -251,10 +213,10 @@ def _rounds(canvas: _Sheet, result: Result) -> None:
     if (limit > 0).all():
         beside.plot(steps, limit, color=INK, linewidth=1, linestyle="--")
     beside.set_yscale("log")
-    _logarithmic(beside.yaxis)
+    logarithmic(beside.yaxis)
     beside.set_xticks(shownames, labels=[names[k - 1] for k in shownames])
     beside.set_title("off by (dashed: the limit)", fontsize=BODY, color=INK, loc="left", pad=4)
-    _frame(beside, "half-step", "")
+    frame(beside, "half-step", "")
 
 
 def _number(canvas: _Sheet, result: Result) -> None:
@@ -274,7 +236,7 @@ def _values(canvas: _Sheet, answer: Array, result: Result) -> None:
     if values.ndim < 2:
         axes.plot(np.arange(values.size), values.ravel(), "o", color=CRIMSON, markersize=3.5)
         axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        _frame(axes, "entry", "answer")
+        frame(axes, "entry", "answer")
         return
     size = float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0
     axes.set_facecolor(VOID)
@@ -288,7 +250,7 @@ def _values(canvas: _Sheet, answer: Array, result: Result) -> None:
     )
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_locator(MaxNLocator(8, integer=True))
-    _frame(axes, "column", "row")
+    frame(axes, "column", "row")
     _colors(canvas, mesh, 6.5)
 
 
@@ -306,7 +268,7 @@ def _stems(canvas: _Sheet, rows: list[tuple[str, float, str]], label: str, *, li
     axes = canvas.axes(1.9, canvas.top, 3.9, 1.98)
     values = [value for _, value, _ in rows]
     known = [*values, *([limit] if limit is not None else [])]
-    logarithmic = all(value > 0 for value in known) and max(known) > 20 * min(known)
+    wide = all(value > 0 for value in known) and max(known) > 20 * min(known)
     for place, (_, value, color) in enumerate(rows):
         axes.plot([value], [-place], "o", color=color, markersize=7, zorder=3)
         axes.axhline(-place, color=LINE, linewidth=0.8, zorder=1)
@@ -316,12 +278,12 @@ def _stems(canvas: _Sheet, rows: list[tuple[str, float, str]], label: str, *, li
         [-place for place in range(len(rows))], labels=[shortened(name, 26) for name, _, _ in rows]
     )
     axes.set_ylim(-len(rows) + 0.4, 0.6)
-    if logarithmic:
+    if wide:
         axes.set_xscale("log")
-        _logarithmic(axes.xaxis)
+        logarithmic(axes.xaxis)
     else:
         axes.xaxis.set_major_locator(MaxNLocator(4))
     if limit is not None:
         axes.axvline(limit, color=INK, linewidth=1, linestyle="--")
         axes.set_title(f"dashed: the limit {shown(limit)}", fontsize=BODY, color=INK, loc="left", pad=4)
-    _frame(axes, label, "")
+    frame(axes, label, "")
