@@ -32,6 +32,8 @@ APART = 1e-6
 """Relative distance from which on two points are different ones."""
 SECONDS = 600.0
 """Limit of one search for an exact bound."""
+WIDTH = 1e-6
+"""Largest relative width of an enclosure that a pack has; most are below 1e-17."""
 _METHODS = {"single-task": "stl", "curriculum": "curriculum"}
 _TOLERANCES = (1e-12, 1e-10, 1e-8)
 
@@ -172,7 +174,7 @@ def _bounded(stated: Stated, solution: Arrays) -> tuple[Arrays | None, dict[str,
     """The proof of an exact bound, and the lower point that was met on the way, if one was."""
     with limited(SECONDS):
         found = enclose(stated.tasks, stated.model, solution["W"], solution["B"])
-    if found.width > 1e-9:
+    if found.width > WIDTH:
         raise RuntimeError(f"the enclosure is not closed: {found.width:.1e} ({found.stopped})")
     if found.beaten <= 1e-9:
         return None, found.proof
