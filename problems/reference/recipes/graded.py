@@ -51,8 +51,8 @@ SIZES = (
 
 ROWS = (
     recipe("rows-few-t6-d30", "Six tasks of thirty features, 8 to 14 rows; a ridge of 1/4.", "hard", partial(plain, rows=(8, 9, 10, 12, 13, 14), d=30, mu=0.25, coupling=1.0, ridge=0.25), "n < d", "ridge", starts=4),
-    recipe("rows-few-two-t6-d10", "Two tasks with rows enough, four with three rows for ten features; no ridge.", "hard", partial(plain, rows=(40, 30, 3, 3, 3, 3), d=10, mu=0.25, coupling=1.0), "n < d"),
-    recipe("rows-one-t8-d3", "A single row in each of eight tasks; a ridge of 1/2.", "hard", partial(plain, rows=(1,) * 8, d=3, mu=1.0, coupling=1.0, ridge=0.5), "n < d", "ridge", starts=8),
+    recipe("rows-few-one-t3-d10", "Two tasks with rows enough, one with seven rows for ten features; no ridge.", "hard", partial(plain, rows=(40, 30, 7), d=10, mu=1.0, coupling=1.0), "n < d"),
+    recipe("rows-two-t8-d6", "Two rows in each of eight tasks, six features; a ridge of 1/2.", "hard", partial(plain, rows=(2,) * 8, d=6, mu=1.0, coupling=1.0, ridge=0.5), "n < d", "ridge", starts=8),
     recipe("rows-unbalanced-t6-d4", "512, 128, 32, 8, 4 and 2 rows.", "hard", partial(plain, rows=(512, 128, 32, 8, 4, 2), d=4, mu=0.25, coupling=1.0), "unbalanced n_t", "n < d"),
     recipe("rows-unbalanced-inverse-sqrt", "400 to 4 rows, summed, with weights 1/sqrt(n_t).", "hard", partial(plain, rows=(400, 100, 25, 9, 4), d=3, mu=0.0625, coupling=4.0, reduction="sum", task_weights="inverse-sqrt"), "unbalanced n_t", "task weights"),
     recipe("rows-weights-t4-d5", "Four tasks, rows that count 0 to 3 times.", "average", partial(counted, rows=(14, 12, 10, 16), d=5, mu=0.25, coupling=1.0), "row weights"),
