@@ -1,0 +1,198 @@
+"""Recipes of the reference packs: the same data again, whole numbers over powers of two, what there is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from reference_recipes import module
+
+from amtl_cvx.losses import LOSSES
+from amtl_cvx.reference import Pack, pack_names, packs_folder, read_pack
+from amtl_cvx.transfer import TRANSFERS
+from amtl_cvx.weights import OMEGAS
+
+make, integers = module("make"), module("recipes.integers")
+RECIPES = module("recipes").all_recipes()
+TRAITS = module("recipes.recipe").TRAITS
+PARTS = 4
+TOLD = (  # what the packs must have, of traits
+    "n < d",
+    "collinear features",
+    "collinear tasks",
+    "near-singular I - B",
+    "perfectly fitted task",
+    "separable labels",
+    "separable labels with ridge",
+    "unbalanced n_t",
+    "weights over ten orders of magnitude",
+    "non-unique B with unique W B",
+    "several known minima",
+    "mu at the value where the graph empties",
+    "mu just above the value where the graph empties",
+    "mu just below the value where the graph empties",
+    "row weights",
+    "task weights",
+    "real data",
+)
+
+
+@pytest.fixture(scope="module")
+def packs() -> tuple[Pack, ...]:
+    return tuple(read_pack(name, files=False) for name in pack_names())
+
+
+def test_every_recipe_has_its_pack_and_no_pack_is_without_one():
+    assert list(RECIPES) == list(pack_names())
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_data_are_made_again_to_the_last_byte(part):
+    wrong = {}
+    for name in pack_names()[part::PARTS]:
+        recipe, pack = RECIPES[name], read_pack(name)
+        if found := make.data_differences(recipe, recipe.stated(), pack):
+            wrong[name] = found
+    assert not wrong
+
+
+def test_data_are_dyadic_so_that_float32_holds_them(packs):
+    arrays = {}
+    for pack in packs:
+        names = [name for name in pack.about["files"] if name.startswith(("problem/", "given/"))]
+        names = [name for name in names if name.endswith(".npy") and "basis" not in name]
+        arrays |= {f"{pack.name}/{name}": np.load(pack.folder / name, allow_pickle=False) for name in names}
+    doubles = {name: array for name, array in arrays.items() if array.dtype == np.float64}
+    assert len(doubles) > 200
+    for name, array in doubles.items():
+        if name.endswith("task_weights.npy"):
+            continue  # 1/sqrt(n_t) is none
+        mantissas = np.ldexp(np.frexp(array)[0], 24)
+        assert (mantissas == np.round(mantissas)).all(), name
+        assert (array.astype(np.float32) == array).all(), name
+
+
+def test_a_pack_made_again_is_the_same_and_a_changed_one_is_not(tmp_path):
+    name = "tiny-t2-d1-mean"
+    assert make.main([name, "--to", str(tmp_path)]) == 0
+    pack = read_pack(tmp_path / name)
+    there = read_pack(name)
+    assert pack.digits["W"] == there.digits["W"] and pack.digits["objective"] == there.digits["objective"]
+    for block in ("W", "B"):
+        assert pack.solution[block].tobytes() == there.solution[block].tobytes()
+    assert make.differences(RECIPES[name], pack) == []
+    digits = json.loads((pack.folder / "digits.json").read_text())
+    digits["objective"] = digits["objective"][:-1] + str((int(digits["objective"][-1]) + 1) % 10)
+    other = Pack(folder=pack.folder, about=pack.about)
+    other.__dict__["digits"] = digits
+    assert make.differences(RECIPES[name], other) == ["digits.json: objective has other decimals"]
+    other.__dict__["solution"] = {**pack.solution, "B": pack.solution["B"].T}
+    found = make.differences(RECIPES[name], other)
+    assert len(found) == 2 and found[0].startswith("solution/B differs by ")
+
+
+def test_another_recipe_of_the_name_is_seen(tmp_path):
+    name = "tiny-t2-d1-mean"
+    shutil.copytree(packs_folder() / name, tmp_path / name)
+    recipe = RECIPES["tiny-t2-d1-sum"]
+    found = make.data_differences(recipe, recipe.stated(), read_pack(tmp_path / name))
+    assert "problem/X.npy differs" in found and "problem/problem.json differs" in found
+    assert "pack.json: title differs" in found
+
+
+def test_draws_are_the_words_of_shake_256():
+    text = hashlib.shake_256(b"amtl_cvx reference pack/a name/X").digest(8 * 6)
+    words = [int.from_bytes(text[8 * k : 8 * k + 8], "little") for k in range(6)]
+    drawn = integers.Draws("a name").integers("X", (3, 2), -7, 5)
+    assert drawn.ravel().tolist() == [-7 + word % 13 for word in words]
+    assert drawn.dtype == np.int64
+    bell = integers.Draws("a name").bell("X", 500, 9)
+    assert np.abs(bell).max() <= 36 and set(np.unique(integers.Draws("b").signs("s", 99))) == {-1, 1}
+
+
+def test_dyadic_numbers_are_exact_and_no_longer_than_24_bits():
+    whole = np.array([0, -3, 2**24 - 1, 2**40, -5 * 2**30])
+    assert [value * 2**9 for value in map(float, integers.dyadic(whole, 9))] == whole.tolist()
+    with pytest.raises(ValueError, match="25 significant bits"):
+        integers.dyadic(np.array([1, 2**24 + 1]), 0)
+
+
+def test_a_trait_that_is_none_is_refused():
+    recipe = module("recipes.recipe").Recipe
+    with pytest.raises(ValueError, match="unknown traits"):
+        recipe(name="x", title="x", grade="easy", traits=("nice",), state=lambda draws: None)
+
+
+def test_there_are_as_many_packs_as_promised(packs):
+    assert len(packs) >= 100
+    assert sum((pack.claims["digits"] or {}).get("proven", 0) >= 30 for pack in packs) >= 60
+    enclosed = [pack for pack in packs if "proof.json" in pack.about["files"]]
+    assert len(enclosed) >= 40 and all(pack.about["T"] <= 3 for pack in enclosed)
+    assert all(pack.claims["bound"]["width"] <= 1e-6 for pack in enclosed)
+
+
+def test_every_check_of_every_pack_holds(packs):
+    failed = {pack.name: pack.claims["checks"] for pack in packs if not all(pack.claims["checks"].values())}
+    assert not failed
+
+
+def test_packs_have_all_losses_penalties_asks_and_families(packs):
+    def values(key):
+        return {pack.about[key] for pack in packs}
+
+    assert values("loss") >= set(LOSSES)
+    assert values("transfer") >= set(TRANSFERS) and values("omega") >= set(OMEGAS)
+    assert values("reduction") == {"mean", "sum"} and values("grade") == {"easy", "average", "hard"}
+    assert values("ask") == {"joint", "single-task", "curriculum", "w-step", "b-step", "one-task"}
+    assert values("family") == {"amtl", "features", "go-mtl", "network"}
+    networks = [pack.problem.model for pack in packs if pack.about["family"] == "network"]
+    assert {len(model.layers) for model in networks} >= {1, 2}
+
+
+def test_packs_have_all_traits_and_sizes(packs):
+    found = {trait for pack in packs for trait in pack.about["traits"]}
+    assert found >= set(TOLD) and found <= set(TRAITS)
+    assert {1, 40} <= {pack.about["T"] for pack in packs} and {1, 100} <= {pack.about["d"] for pack in packs}
+    assert all(pack.minima for pack in packs if "several known minima" in pack.about["traits"])
+
+
+def test_traits_are_true(packs):
+    """Those that the data show by themselves."""
+    for pack in packs:
+        traits, rows, d = pack.about["traits"], pack.about["rows"], pack.about["d"]
+        tasks, model = pack.problem.tasks, pack.problem.model
+        assert ("n < d" in traits) <= (min(rows) < d), pack.name
+        if "collinear features" in traits:
+            assert max(np.linalg.matrix_rank(task.X) - min(task.X.shape) for task in tasks) < 0, pack.name
+        if "row weights" in traits:
+            assert tasks.weighted, pack.name
+        if "unbalanced n_t" in traits:
+            assert max(rows) >= 6 * min(rows), pack.name
+        if "weights over ten orders of magnitude" in traits:
+            c = model.task_weight(tasks)
+            of_rows = np.concatenate([task.sample_weight for task in tasks]) if tasks.weighted else c
+            of_rows = of_rows[of_rows > 0]
+            assert max(c.max() / c.min(), of_rows.max() / of_rows.min()) >= 1e10, pack.name
+        if "near-singular I - B" in traits:
+            B = pack.solution.get("B", pack.given.get("B"))
+            assert np.linalg.svd(np.eye(len(B)) - B, compute_uv=False)[-1] < 2e-3, pack.name
+        if "empty graph" in traits:
+            assert not pack.solution["B"].any(), pack.name
+
+
+def test_all_packs_together_are_small():
+    files = [path for path in packs_folder().rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 20 * 2**20
+    assert all(path.stat().st_size <= 120_000 for path in files if path.name == "proof.json")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(2))
+def test_all_packs_are_made_again(part):
+    """The command's own check; the digits of all packs are found and proven again."""
+    names = list(pack_names())[part::2]
+    assert make.run(names, check=True, place=Path(packs_folder()), processes=1) == 0
