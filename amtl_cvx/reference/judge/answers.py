@@ -66,6 +66,8 @@ def shape_of(name: str, asked: Asked) -> tuple[int, ...]:
 def named(answer: object, asked: Asked) -> dict[str, object]:
     """The parts of what a Python object gave, by name; `NoAnswer` for what has none."""
     names = WANTED[asked.ask]
+    if answer is None:
+        raise NoAnswer("invalid", f"{asked.method} gave nothing, expected {' and '.join(names)}")
     if isinstance(answer, Mapping):
         return {name: answer[name] for name in names if answer.get(name) is not None}
     if asked.ask == "evaluate":
@@ -125,4 +127,4 @@ def _hint(array: np.ndarray[Any, Any], wanted: tuple[int, ...]) -> str:
 
 
 def _type(value: object) -> str:
-    return "nothing" if value is None else f"{type(value).__name__}"
+    return type(value).__name__

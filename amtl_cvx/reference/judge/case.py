@@ -15,7 +15,7 @@ from amtl_cvx.reference.judge.answers import NoAnswer
 from amtl_cvx.reference.judge.asked import Asked, doubles, exact_in, problem_of
 from amtl_cvx.reference.judge.backends import BackEnd
 from amtl_cvx.reference.judge.failure import Failure
-from amtl_cvx.reference.judge.points import generic_B, generic_W, single
+from amtl_cvx.reference.judge.points import generic_B, generic_W, rounded
 from amtl_cvx.reference.judge.tolerance import Limits
 
 PATIENCE = 2
@@ -92,18 +92,18 @@ class Case:
         """The W that are asked about: zero, generic, answer."""
         tasks = self.problem.tasks
         found = self.pack.solution.get("W", self.pack.given.get("W"))
-        near = None if found is None else single(found)
-        points = {"zero": np.zeros((tasks.d, tasks.T)), "generic": generic_W(self.name, tasks, near)}
-        return points | ({} if near is None else {"answer": near})
+        generic = rounded(generic_W(self.name, tasks, found), self.dtype)
+        points = {"zero": np.zeros((tasks.d, tasks.T)), "generic": generic}
+        return points | ({} if found is None else {"answer": rounded(found, self.dtype)})
 
     @cached_property
     def B(self) -> Mapping[str, Array]:
         """The B that are asked about: zero, generic, answer."""
         transfer = self.problem.model.transfer
         found = self.pack.solution.get("B", self.pack.given.get("B"))
-        zero = single(transfer.start(self.T))
-        points = {"zero": zero, "generic": single(transfer.project(generic_B(self.name, self.T)))}
-        return points | ({} if found is None else {"answer": single(found)})
+        points = {"zero": transfer.start(self.T), "generic": transfer.project(generic_B(self.name, self.T))}
+        points |= {} if found is None else {"answer": found}
+        return {name: rounded(block, self.dtype) for name, block in points.items()}
 
     def asked(
         self,

@@ -80,7 +80,7 @@ def _half_steps(case: Case, B: Array, moved: float) -> tuple[list[Any], int]:
     found, determined, unique = list[Any](), 0, True
     for k in range(COUNT):
         point = minimised(point)
-        point = point.at(W=point.W * (1.0 + moved * draws(case.name, f"W{k}", point.W.shape) / 64.0))
+        point = point.at(W=point.W * (1.0 + moved * draws(case.name, f"W{k}", point.W.shape)))
         found.append(point)
         determined += unique
         prices = point.edge_prices
@@ -89,7 +89,7 @@ def _half_steps(case: Case, B: Array, moved: float) -> tuple[list[Any], int]:
         determined += unique
         if not moved and unique:
             unique = transfer_evidence(point).error is not None
-        point = point.at(B=point.B * (1.0 + moved * draws(case.name, f"B{k}", point.B.shape) / 64.0))
+        point = point.at(B=point.B * (1.0 + moved * draws(case.name, f"B{k}", point.B.shape)))
         found.append(point)
     return found, determined
 
