@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_reference_judge import pair_pack
+from judged_pair import pair_pack
 
 from amtl_cvx.errors import ModelError
 from amtl_cvx.reference import Pack

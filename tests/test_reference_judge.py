@@ -11,123 +11,13 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from cases import random_tasks
+from judged_pair import Early, NoCross, Pair, Rising, Single, Transposed, Twice, Unclipped, pair_pack
 
 from amtl_cvx import LossWeightedL1, Model, Problem, TaskSet
 from amtl_cvx.arrays import Array
 from amtl_cvx.errors import ModelError
-from amtl_cvx.losses import Squared
 from amtl_cvx.reference import Pack, write_pack
 from amtl_cvx.reference.judge import Asked, Cause, Failure, PythonBackEnd, Verdict, judge, run
-from amtl_cvx.reference.judge.tolerance import Limits
-
-
-class Pair:
-    """Two tasks, squared loss: W by its normal equations, each column of B has one entry."""
-
-    name = "pair"
-    dtype = "float64"
-    losses = ("squared",)
-
-    def residuals(self, asked: Asked, W: Array) -> list[Array]:
-        return [X @ w - y for X, y, w in zip(asked.X, asked.y, W.T, strict=True)]
-
-    def scales(self, asked: Asked) -> Array:
-        one = [1.0 if asked.reduction == "sum" else 1.0 / len(y) for y in asked.y]
-        return np.array(one, dtype=asked.dtype)
-
-    def losses_at(self, asked: Asked, W: Array) -> Array:
-        return self.scales(asked) * np.array([r @ r for r in self.residuals(asked, W)], dtype=asked.dtype)
-
-    def raised(self, asked: Asked, B: Array) -> Array:
-        return asked.task_weights * (1 + asked.W.dtype.type(asked.mu) * B.sum(axis=1))
-
-    def objective(self, asked: Asked, W: Array, B: Array) -> Any:
-        coupled = asked.W.dtype.type(asked.coupling) * ((W - W @ B) ** 2).sum()
-        return self.raised(asked, B) @ self.losses_at(asked, W) + coupled
-
-    def evaluate(self, asked: Asked) -> dict[str, Any]:
-        W, B, s = asked.W, asked.B, self.scales(asked)
-        lam, M = W.dtype.type(asked.coupling), np.eye(2, dtype=W.dtype) - B
-        pulls = [2 * k * (X.T @ r) for k, X, r in zip(s, asked.X, self.residuals(asked, W), strict=True)]
-        prices = W.dtype.type(asked.mu) * asked.task_weights * self.losses_at(asked, W)
-        return {
-            "objective": self.objective(asked, W, B),
-            "losses": self.losses_at(asked, W),
-            "gradient_W": self.raised(asked, B) * np.column_stack(pulls) + 2 * lam * (W @ M @ M.T),
-            "gradient_B": prices[:, None] - 2 * lam * (W.T @ (W - W @ B)),
-        }
-
-    def best_W(self, asked: Asked, B: Array) -> Array:
-        lam, M = asked.W.dtype.type(asked.coupling), np.eye(2, dtype=asked.W.dtype) - B
-        d, rate = len(asked.W), self.raised(asked, B) * self.scales(asked)
-        H = np.kron(lam * M @ M.T, np.eye(d, dtype=asked.W.dtype))
-        for t in range(2):
-            H[t * d : (t + 1) * d, t * d : (t + 1) * d] += rate[t] * asked.X[t].T @ asked.X[t]
-        pull = [k * X.T @ y for k, X, y in zip(rate, asked.X, asked.y, strict=True)]
-        return np.linalg.solve(H, np.concatenate(pull)).reshape(2, d).T
-
-    def w_step(self, asked: Asked) -> Array:
-        return self.best_W(asked, asked.B)
-
-    def one_task(self, asked: Asked) -> Array:
-        t, W, B, lam = asked.task, asked.W, asked.B, asked.W.dtype.type(asked.coupling)
-        assert t is not None
-        P = (np.eye(2, dtype=W.dtype) - B) @ (np.eye(2, dtype=W.dtype) - B).T
-        rate = self.raised(asked, B)[t] * self.scales(asked)[t]
-        H = rate * asked.X[t].T @ asked.X[t] + lam * P[t, t] * np.eye(len(W), dtype=W.dtype)
-        return np.linalg.solve(H, rate * asked.X[t].T @ asked.y[t] - lam * P[t, 1 - t] * W[:, 1 - t])
-
-    def best_B(self, asked: Asked, W: Array) -> Array:
-        p = W.dtype.type(asked.mu) * asked.task_weights * self.losses_at(asked, W)
-        twice, inner = 2 * W.dtype.type(asked.coupling), W[:, 0] @ W[:, 1]
-        B = np.zeros((2, 2), dtype=W.dtype)
-        for s in range(2):
-            size = W[:, s] @ W[:, s]
-            B[s, 1 - s] = max(W.dtype.type(0), (inner - p[s] / twice) / size) if size > 0 else 0
-        return B
-
-    def b_step(self, asked: Asked) -> Array:
-        return self.best_B(asked, asked.W)
-
-    def rounds(self, asked: Asked) -> Array:
-        B, found = asked.B, []
-        for _ in range(asked.count or 0):
-            W = self.best_W(asked, B)
-            found.append(self.objective(asked, W, B))
-            B = self.best_B(asked, W)
-            found.append(self.objective(asked, W, B))
-        return np.array(found, dtype=asked.dtype)
-
-    def fit(self, asked: Asked) -> tuple[Array, Array]:
-        B = asked.B
-        for _ in range(3000):
-            W = self.best_W(asked, B)
-            before, B = B, self.best_B(asked, W)
-            if np.abs(B - before).max() <= 2 * np.finfo(asked.dtype).eps:
-                break
-        return W, B
-
-
-def pair_pack(place: Path, *, reduction: str = "mean", mu: float = 0.0625) -> Pack:
-    """Two related tasks of dyadic rows; the answer is what closed forms in turn end at."""
-    rows = np.array([[1, 2, 0], [0, 1, 3], [2, -1, 1], [1, 1, -2], [3, 0, 1]]) / 4.0
-    y = [rows @ [2.0, 1.0, -1.0] + [0.25, -0.25, 0.0, 0.5, 0.0], rows[:4] @ [1.5, 1.25, -1.0] - 0.5]
-    tasks = TaskSet.from_arrays([rows, rows[:4]], y)
-    model = Model(loss=Squared(reduction=reduction), transfer=LossWeightedL1(mu=mu), coupling=0.5)  # type: ignore[arg-type]
-    problem = Problem(tasks, model)
-    W, B = Pair().fit(Asked.of(problem, "fit"))
-    words = {"title": "A pair", "grade": "easy", "traits": [], "origin": {}, "made": {}}
-    claims = {"unique": {"W": True, "B": True, "W B": True}, "condition": {"kappa": 100.0}}
-    about = {"name": f"pair-{reduction}", **words}
-    return write_pack(
-        place / f"pair-{reduction}",
-        problem=problem,
-        ask="joint",
-        solution={"W": W, "B": B},
-        claims=claims,
-        about=about,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -160,71 +50,6 @@ def test_results_tell_level_pack_and_words(packs: list[Pack]) -> None:
     told = json.loads(json.dumps(verdict.to_dict()))
     assert told["passes"] is True and len(told["results"]) == len(seen) and told["packs"] == ["pair-mean"]
     assert verdict.line().startswith("pair (float64) passes: ")
-
-
-class Transposed(Pair):
-    """B[s, t] read as how much t helps s."""
-
-    def evaluate(self, asked: Asked) -> dict[str, Any]:
-        return super().evaluate(replace(asked, B=asked.B.T))
-
-    def best_W(self, asked: Asked, B: Array) -> Array:
-        return super().best_W(asked, B.T)
-
-
-class NoCross(Pair):
-    """The W of one task without its part in the residuals of others."""
-
-    def one_task(self, asked: Asked) -> Array:
-        B = asked.B.copy()
-        B[asked.task] = 0.0
-        return super().one_task(replace(asked, B=B, mu=asked.mu))
-
-
-class Unclipped(Pair):
-    """A diagonal a hair below 0."""
-
-    def best_B(self, asked: Asked, W: Array) -> Array:
-        B = super().best_B(asked, W)
-        return B - 1e-13 * np.eye(2)
-
-
-class Early(Pair):
-    """A fit that stops when J moves by less than 1e-4 of itself."""
-
-    def fit(self, asked: Asked) -> tuple[Array, Array]:
-        B, before = asked.B, np.inf
-        for _ in range(3000):
-            W = self.best_W(asked, B)
-            B = self.best_B(asked, W)
-            J = self.objective(asked, W, B)
-            if before - J <= 1e-4 * J:
-                break
-            before = J
-        return W, B
-
-
-class Single(Pair):
-    """Sums in single precision, answers in double."""
-
-    def residuals(self, asked: Asked, W: Array) -> list[Array]:
-        return [r.astype(np.float32).astype(np.float64) for r in super().residuals(asked, W)]
-
-
-class Twice(Pair):
-    """The coupling counted twice in the B-step."""
-
-    def best_B(self, asked: Asked, W: Array) -> Array:
-        return super().best_B(replace(asked, coupling=2.0 * asked.coupling), W)
-
-
-class Rising(Pair):
-    """Reports J of the round before after a W-step."""
-
-    def rounds(self, asked: Asked) -> Array:
-        found = super().rounds(asked)
-        found[2], found[1] = found[1], found[2]
-        return found
 
 
 @pytest.mark.parametrize(
@@ -475,42 +300,3 @@ def test_a_higher_first_order_point_is_one_of_another_basin(tmp_path: Path) -> N
 
     bad = {result.check.name: result.words for result in judge(Empty, packs=[pack], levels=["L3"]).failed}
     assert "above the reference" in bad["fit-objective-zero"] and "fit-gap-zero" in bad
-
-
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-@pytest.mark.parametrize("loss", ["squared", "logistic", "huber:0.5", "squared-hinge", "poisson", "hinge"])
-def test_limits_hold_in_any_order_of_summation_and_are_not_loose(
-    rng: np.random.Generator, loss: str, dtype: str
-) -> None:
-    """Rows in another order, summed one after the other in the dtype, of sizes over five orders of ten."""
-    tasks = random_tasks(rng, loss=loss.partition(":")[0], counts=(7, 40), d=3)
-    X = [task.X * 10.0 ** rng.integers(-3, 3, len(task.y))[:, None] for task in tasks]
-    if loss == "poisson":
-        X = [np.clip(x, -2.0, 2.0) for x in X]
-    tasks = TaskSet.from_arrays([x.astype(np.float32) for x in X], [np.float32(task.y) for task in tasks])
-    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.5), coupling=0.25)  # type: ignore[arg-type]
-    W = rng.normal(size=(3, 2)).astype(np.float32).astype(np.float64)
-    B = np.array([[0.0, 0.5], [0.25, 0.0]])
-    point = Problem(tasks, model).at(W, B)
-    limits = Limits(point, dtype)
-    number = np.dtype(dtype).type
-    for t, task in enumerate(tasks):
-        order = rng.permutation(len(task.y))
-        total, pull = number(0), np.zeros(3, dtype=dtype)
-        for x, y in zip(task.X[order].astype(dtype), task.y[order].astype(dtype), strict=True):
-            z = number(0)
-            for j in range(3):
-                z = number(z + x[j] * number(W[j, t]))
-            one = np.array([z], dtype=dtype), np.array([y], dtype=dtype)
-            total = number(total + number(model.loss.rows(*one)[0]))
-            pull = (pull + number(model.loss.slopes(*one)[0]) * x).astype(dtype)
-        scale = number(1.0) / number(len(order))
-        assert abs(float(scale * total) - point.losses[t]) <= limits.losses[t]
-        a = number(point.loss_weight[t])
-        own = a * scale * pull + np.asarray(point.square_gradient_W[:, t], dtype=dtype)
-        assert (
-            np.abs(own - point.smooth_gradient_W[:, t]) <= limits.gradient_W[:, t]
-        ).all() or loss == "hinge"
-    eps = float(np.finfo(dtype).eps)
-    assert limits.objective <= 2e4 * eps * limits.terms
-    assert (limits.gradient_W <= 1e3 * eps * np.abs(limits.size_W) * 10.0).all()

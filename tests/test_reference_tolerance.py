@@ -1,0 +1,49 @@
+"""The limits of the judge: what rounding can be, and not much more."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import random_tasks
+
+from amtl_cvx import LossWeightedL1, Model, Problem, TaskSet
+from amtl_cvx.reference.judge.tolerance import Limits
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("loss", ["squared", "logistic", "huber:0.5", "squared-hinge", "poisson", "hinge"])
+def test_limits_hold_in_any_order_of_summation_and_are_not_loose(
+    rng: np.random.Generator, loss: str, dtype: str
+) -> None:
+    """Rows in another order, summed one after the other in the dtype, of sizes over five orders of ten."""
+    tasks = random_tasks(rng, loss=loss.partition(":")[0], counts=(7, 40), d=3)
+    X = [task.X * 10.0 ** rng.integers(-3, 3, len(task.y))[:, None] for task in tasks]
+    if loss == "poisson":
+        X = [np.clip(x, -2.0, 2.0) for x in X]
+    tasks = TaskSet.from_arrays([x.astype(np.float32) for x in X], [np.float32(task.y) for task in tasks])
+    model = Model(loss=loss, transfer=LossWeightedL1(mu=0.5), coupling=0.25)  # type: ignore[arg-type]
+    W = rng.normal(size=(3, 2)).astype(np.float32).astype(np.float64)
+    B = np.array([[0.0, 0.5], [0.25, 0.0]])
+    point = Problem(tasks, model).at(W, B)
+    limits = Limits(point, dtype)
+    number = np.dtype(dtype).type
+    for t, task in enumerate(tasks):
+        order = rng.permutation(len(task.y))
+        total, pull = number(0), np.zeros(3, dtype=dtype)
+        for x, y in zip(task.X[order].astype(dtype), task.y[order].astype(dtype), strict=True):
+            z = number(0)
+            for j in range(3):
+                z = number(z + x[j] * number(W[j, t]))
+            one = np.array([z], dtype=dtype), np.array([y], dtype=dtype)
+            total = number(total + number(model.loss.rows(*one)[0]))
+            pull = (pull + number(model.loss.slopes(*one)[0]) * x).astype(dtype)
+        scale = number(1.0) / number(len(order))
+        assert abs(float(scale * total) - point.losses[t]) <= limits.losses[t]
+        a = number(point.loss_weight[t])
+        own = a * scale * pull + np.asarray(point.square_gradient_W[:, t], dtype=dtype)
+        assert (
+            np.abs(own - point.smooth_gradient_W[:, t]) <= limits.gradient_W[:, t]
+        ).all() or loss == "hinge"
+    eps = float(np.finfo(dtype).eps)
+    assert limits.objective <= 2e4 * eps * limits.terms
+    assert (limits.gradient_W <= 1e3 * eps * np.abs(limits.size_W) * 10.0).all()
