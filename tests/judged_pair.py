@@ -1,4 +1,4 @@
-"""Two tasks whose steps are closed forms, as a back end and as a pack; and back ends with one mistake each."""
+"""Two tasks whose steps are closed forms, as a back end and as a pack; and back ends with one mistake."""
 
 from __future__ import annotations
 

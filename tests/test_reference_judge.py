@@ -13,10 +13,9 @@ import numpy as np
 import pytest
 from judged_pair import Early, NoCross, Pair, Rising, Single, Transposed, Twice, Unclipped, pair_pack
 
-from amtl_cvx import LossWeightedL1, Model, Problem, TaskSet
 from amtl_cvx.arrays import Array
 from amtl_cvx.errors import ModelError
-from amtl_cvx.reference import Pack, write_pack
+from amtl_cvx.reference import Pack
 from amtl_cvx.reference.judge import Asked, Cause, Failure, PythonBackEnd, Verdict, judge, run
 
 
@@ -243,41 +242,6 @@ def test_what_cannot_be_judged_is_refused_in_a_line(packs: list[Pack]) -> None:
     logistic = type("Logistic", (Pair,), {"losses": ("logistic",)})
     with pytest.raises(ModelError, match="pair-mean cannot be asked of pair: the loss squared"):
         judge(logistic, packs=packs)
-
-
-def test_a_choice_of_best_graphs_is_judged_by_what_is_unique(tmp_path: Path) -> None:
-    """Three tasks of one feature: w_t = sum_s B[s, t] w_s has many solutions of one price, and one W B."""
-    tasks = TaskSet.from_arrays([np.ones((2, 1))] * 3, [[1.0, 3.0]] * 3)
-    problem = Problem(tasks, Model(transfer=LossWeightedL1(mu=0.25), coupling=1.0))
-    W, total = np.full((1, 3), 1.5), 1.0 - 0.25 * 1.25 / (2.0 * 1.5**2) * 1.5 / 1.5
-    # column: min (w - sum w)^2 + p sum b at w = 1.5, l = 1.25: sum b = 1 - p / (2 w^2)
-    right = total / 2.0 * (1.0 - np.eye(3))
-    about = {"name": "many", "title": "Many", "grade": "easy", "traits": [], "origin": {}, "made": {}}
-    claims = {"unique": {"B": False, "W B": True}, "condition": {"kappa": 10.0}}
-    pack = write_pack(
-        tmp_path / "many",
-        problem=problem,
-        ask="b-step",
-        given={"W": W},
-        solution={"B": right},
-        claims=claims,
-        about=about,
-    )
-
-    class Chooses:
-        off = 0.0
-
-        def b_step(self, asked: Asked) -> Array:
-            B = np.zeros((3, 3))
-            for t in range(3):
-                B[(t + 1) % 3, t] = total + self.off
-            return B
-
-    backend = Chooses()
-    verdict = judge(backend, packs=[pack])
-    assert verdict.passes and verdict.counts()["passed"] == 4
-    backend.off = 1e-9
-    assert failures(judge(backend, packs=[pack])) == {"b-step-residual-answer", "b-step-answer"}
 
 
 def test_J_below_what_is_proved_is_named(tmp_path: Path) -> None:

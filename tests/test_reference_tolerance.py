@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from cases import random_tasks
 
 from amtl_cvx import LossWeightedL1, Model, Problem, TaskSet
+from amtl_cvx.arrays import Array
+from amtl_cvx.reference import write_pack
+from amtl_cvx.reference.judge import Asked, judge
 from amtl_cvx.reference.judge.tolerance import Limits
 
 
@@ -47,3 +52,41 @@ def test_limits_hold_in_any_order_of_summation_and_are_not_loose(
     eps = float(np.finfo(dtype).eps)
     assert limits.objective <= 2e4 * eps * limits.terms
     assert (limits.gradient_W <= 1e3 * eps * np.abs(limits.size_W) * 10.0).all()
+
+
+def test_a_choice_of_best_graphs_is_judged_by_what_is_unique(tmp_path: Path) -> None:
+    """Three tasks of one feature: w_t = sum_s B[s, t] w_s has many solutions of one price, and one W B."""
+    tasks = TaskSet.from_arrays([np.ones((2, 1))] * 3, [[1.0, 3.0]] * 3)
+    problem = Problem(tasks, Model(transfer=LossWeightedL1(mu=0.25), coupling=1.0))
+    W, total = np.full((1, 3), 1.5), 1.0 - 0.25 * 1.25 / (2.0 * 1.5**2) * 1.5 / 1.5
+    # column: min (w - sum w)^2 + p sum b at w = 1.5, l = 1.25: sum b = 1 - p / (2 w^2)
+    right = total / 2.0 * (1.0 - np.eye(3))
+    about = {"name": "many", "title": "Many", "grade": "easy", "traits": [], "origin": {}, "made": {}}
+    claims = {"unique": {"B": False, "W B": True}, "condition": {"kappa": 10.0}}
+    pack = write_pack(
+        tmp_path / "many",
+        problem=problem,
+        ask="b-step",
+        given={"W": W},
+        solution={"B": right},
+        claims=claims,
+        about=about,
+    )
+
+    class Chooses:
+        off = 0.0
+
+        def b_step(self, asked: Asked) -> Array:
+            B = np.zeros((3, 3))
+            for t in range(3):
+                B[(t + 1) % 3, t] = total + self.off
+            return B
+
+    backend = Chooses()
+    verdict = judge(backend, packs=[pack])
+    assert verdict.passes and verdict.counts()["passed"] == 4
+    backend.off = 1e-9
+    assert {r.check.name for r in judge(backend, packs=[pack]).failed} == {
+        "b-step-residual-answer",
+        "b-step-answer",
+    }
