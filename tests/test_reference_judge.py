@@ -16,7 +16,7 @@ from judged_pair import Early, NoCross, Pair, Rising, Single, Transposed, Twice,
 from amtl_cvx.arrays import Array
 from amtl_cvx.errors import ModelError
 from amtl_cvx.reference import Pack
-from amtl_cvx.reference.judge import Asked, Cause, Failure, PythonBackEnd, Verdict, judge, run
+from amtl_cvx.reference.judge import Asked, Cause, Failure, PythonBackEnd, Verdict, judge, plan
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_a_failure_hands_over_all_that_a_cause_needs(
         handed.append(failure)
         return (Cause(name="mine", sentence="it is mine"),)
 
-    monkeypatch.setattr(run, "causes_of", causes)
+    monkeypatch.setattr(plan, "causes_of", causes)
     verdict = judge(Transposed, packs=packs[:1])
     bad = {result.check.id: result for result in verdict.failed}
     assert {failure.check for failure in handed} == set(bad)

@@ -28,8 +28,8 @@ with norms over rows, and p_s the price of a loss as large as what it is summed 
 Gaps. J cannot be told from its minimum where the gap is below 8 eps sum|terms|; a residual of N eps size
 costs (1/2) r'H^-1 r beside that, with the smallest eigenvalue of the Hessian in units of its diagonal.
 
-Answers. ||D (W - W*)|| <= 32 kappa eps ||D W*||, D^2 the diagonal of the Hessian, kappa its condition in
-these units. A pack's own condition numbers stand where it has them.
+Answers. max |x - x*| <= 32 kappa eps max |x*| for each block x, kappa the condition number that the pack
+proves of its answer (`claims.response`).
 
 Final points are the limit of an iteration of steps: they are asked for residuals of sqrt(eps), with which J
 is right to about kappa eps. A back end whose stopping rule asks for something else says so (`accuracy`).
@@ -54,7 +54,9 @@ ANSWERS = 32.0
 OBJECTIVES = 8.0
 """Units of eps sum|terms| below which a gap is rounding."""
 SOLVABLE = 1e-2
-"""A limit beyond this part of what it limits asks nothing any more."""
+"""A limit of a gap or a residual beyond this part of its terms asks nothing any more."""
+APART = 0.1
+"""The same of a distance, of the answer."""
 _MORE = 16.0
 _DENSE = 800  # unknowns up to which the condition of a W-step is computed
 
@@ -252,11 +254,6 @@ class Limits:
         if self.spectrum_W is None or not self.spectrum_W[0] > len(self.point.W) * eps_of("float64"):
             return math.inf
         return self.spectrum_W[1] / self.spectrum_W[0]
-
-    @property
-    def answer_W(self) -> float:
-        """The largest ||D (W - W*)|| / ||D W*||."""
-        return self.kappa_W * max(ANSWERS * self.eps, 0.0 if self.accuracy is None else self.accuracy)
 
     @property
     def rounding_of_J(self) -> float:

@@ -22,7 +22,6 @@ from amtl_cvx.reference.judge.checks.held import Step, distance
 from amtl_cvx.reference.judge.checks.registry import check
 from amtl_cvx.reference.judge.checks.steps import asked_about
 from amtl_cvx.reference.judge.misses import misses_B
-from amtl_cvx.reference.judge.tolerance import ANSWERS
 
 
 def best_B(case: Case, W: Array) -> Any:
@@ -52,12 +51,6 @@ def gap_B(point: Any, best: Any) -> float | None:
         gains = prices @ less - point.model.coupling * moved.sum(axis=0)
         other = float(np.maximum(gains, 0.0).sum()) + (math.inf if left is None else left)
         return min(math.inf if gap is None else gap, other)
-
-
-def kappa_of(case: Case) -> float:
-    """The condition number of the pack's answer; infinite where the pack has none."""
-    found = (case.pack.claims.get("condition") or {}).get("kappa")
-    return math.inf if found is None else float(found)
 
 
 def _step(case: Case, place: str) -> tuple[Step, Any, Any]:
@@ -98,9 +91,8 @@ def _residual(place: str) -> Callable[[Case], Outcome]:
 def _answer(case: Case) -> Outcome:
     step, point, _ = _step(case, "answer")
     B, right = step.answer["B"], case.pack.solution["B"]
-    limit = kappa_of(case) * max(ANSWERS * step.limits.eps, step.limits.accuracy or 0.0)
     found = distance(B, right) if case.unique("B") else distance(point.W @ B, point.W @ right)
-    return step.held("distance", found, limit)
+    return step.held("distance", found, step.distance)
 
 
 def several(case: Case) -> str:

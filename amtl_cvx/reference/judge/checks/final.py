@@ -22,7 +22,7 @@ import numpy as np
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import certify
 from amtl_cvx.reference.judge.case import Case, Outcome
-from amtl_cvx.reference.judge.checks.edges import best_B, gap_B, kappa_of, several
+from amtl_cvx.reference.judge.checks.edges import best_B, gap_B, several
 from amtl_cvx.reference.judge.checks.held import Step, distance
 from amtl_cvx.reference.judge.checks.registry import check
 from amtl_cvx.reference.judge.checks.steps import best_W, gap_W
@@ -128,13 +128,12 @@ def _answer(start: str) -> Callable[[Case], Outcome]:
             found = max(found, distance(point.B, nearest.B))
         elif case.unique("W B"):
             found = max(found, distance(point.W @ point.B, nearest.W @ nearest.B))
-        limit = kappa_of(case) * step.residual
-        outcome = step.held("distance", found, limit)
+        outcome = step.held("distance", found, step.distance)
         digits = -math.log10(max(found, 1e-17))
         if outcome.status != "passed":
             return outcome
         which = "the reference" if first else "another minimum of the pack"
-        words = f"it is {which} to {digits:.1f} digits, the limit is {limit:.1e}"
+        words = f"it is {which} to {digits:.1f} digits, the limit is {step.distance:.1e}"
         return Outcome("passed", words, {**outcome.figures, "digits": digits})
 
     return run

@@ -13,7 +13,7 @@ from amtl_cvx.certificate import infeasibility
 from amtl_cvx.reference.judge.asked import Asked
 from amtl_cvx.reference.judge.case import Case, Outcome
 from amtl_cvx.reference.judge.failure import Failure, Quantity
-from amtl_cvx.reference.judge.tolerance import SOLVABLE, Limits
+from amtl_cvx.reference.judge.tolerance import ANSWERS, APART, SOLVABLE, Limits
 
 _WORDS = {
     "gap": "a better answer lowers J by {found:.2e} (J is {J:.6g}), the limit is {limit:.1e}",
@@ -37,14 +37,22 @@ class Step:
     """Whether it is the end of an iteration of steps."""
 
     @property
+    def distance(self) -> float:
+        """How far from the only answer it may be, entry by entry, relative to the largest one."""
+        kappa = kappa_of(self.case)
+        if self.final:
+            return kappa * self.limits.final
+        return kappa * max(ANSWERS * self.limits.eps, self.limits.accuracy or 0.0)
+
+    @property
     def residual(self) -> float:
         """The largest relative residual it may have."""
         return self.limits.final if self.final else self.limits.step
 
     def held(self, what: str, found: float, limit: float) -> Outcome:
         """A figure, "gap", "residual" or "distance", held against its limit."""
-        scale = self.limits.terms if what == "gap" else 1.0
-        if not limit <= SOLVABLE * scale:
+        most = SOLVABLE * self.limits.terms if what == "gap" else APART if what == "distance" else SOLVABLE
+        if not limit <= most:
             words = f"{self.case.dtype} does not resolve it: the limit of the {what} would be {limit:.1e}"
             return Outcome("skipped", words)
         figures = {what: found, "limit": limit}
@@ -90,9 +98,15 @@ class Step:
         return Outcome("failed", words, figures, evidence, failure)
 
 
+def kappa_of(case: Case) -> float:
+    """The condition number of the pack's answer; infinite where the pack has none."""
+    found = (case.pack.claims.get("condition") or {}).get("kappa")
+    return math.inf if found is None else float(found)
+
+
 def distance(answer: Array, right: Array) -> float:
-    """Relative, in the Frobenius norm; from a right answer that is 0, absolute."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        size = float(np.linalg.norm(right))
-        found = float(np.linalg.norm(answer - right)) / (size if size > 0.0 else 1.0)
+    """The largest entry that it is off by, over the largest of the right one; 0/0 is 0."""
+    with np.errstate(all="ignore"):
+        off, size = float(np.abs(answer - right).max(initial=0.0)), float(np.abs(right).max(initial=0.0))
+        found = off / size if size > 0.0 else (0.0 if off <= 0.0 else math.inf)
     return found if math.isfinite(found) else math.inf
