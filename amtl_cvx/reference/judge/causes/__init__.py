@@ -1,10 +1,64 @@
-"""Which mistake explains a failed check."""
+r"""Which mistake explains a failed check: what each would give is recomputed and held against the answer.
+
+    for cause in causes_of(failure):
+        print(cause.name, cause.sentence)    # "your gradient in W equals the one with incoming weights"
+
+    mistakes     the names, and what to do about each
+    formula      J with every place where a mistake is made as a field
+    varied       every mistake in its ways: which fields it changes, in which parts of a method
+    rows         mistakes in the rows: sums and means, weights, one row a task, standardised features
+    evaluated    values, losses, gradients: equal, entry by entry, to those of a mistake
+    stepped      steps and final points: a mistaken stationarity vanishes, the right one does not
+    arranged     ... in another order of tasks or features, or transposed
+    scaled       ... with B brought to a sum
+    alternated   the objectives of half-steps, gone through with the mistake
+    quality      what is right but not to the end: an early stop, float32
+
+A cause is named only where it matches to the tolerance of the check and is clearly (`case.CLEAR`) nearer than
+the right answer; several may, the more specific first. Where no mistake does, two at once are tried, and then
+none is named. The formulas are AMTL's; for another transfer penalty, or a penalty on W beside the ridge,
+nothing is said.
+"""
 
 from __future__ import annotations
 
+import numpy as np
+
+from amtl_cvx.reference.judge.causes.alternated import alternated
+from amtl_cvx.reference.judge.causes.case import Case, Match
+from amtl_cvx.reference.judge.causes.evaluated import evaluated
+from amtl_cvx.reference.judge.causes.mistakes import MISTAKES
+from amtl_cvx.reference.judge.causes.question import Question
+from amtl_cvx.reference.judge.causes.stepped import stepped
 from amtl_cvx.reference.judge.failure import Cause, Failure
+
+__all__ = ["MISTAKES", "Case", "Match", "Question", "causes_of", "matches"]
 
 
 def causes_of(failure: Failure) -> tuple[Cause, ...]:
-    """The mistakes that explain it, the likeliest first; none where none does."""
-    return ()
+    """The mistakes that explain a failed check, the most specific first; none where none does."""
+    question = Question.of(failure.asked)
+    if question is None:
+        return ()
+    case = Case(
+        question=question,
+        quantity=failure.quantity,
+        answer=failure.answer,
+        limit=failure.limit,
+        single=failure.asked.dtype == "float32",
+    )
+    found: dict[str, Cause] = {}
+    for match in matches(case):
+        for name in match.name.split(" + "):
+            found.setdefault(name, Cause(name=name, sentence=match.words, fix=MISTAKES[name]))
+    return tuple(found.values())
+
+
+def matches(case: Case) -> list[Match]:
+    """What explains the answer of a case."""
+    with np.errstate(all="ignore"):
+        if case.quantity == "rounds":
+            return alternated(case)
+        if case.quantity in ("w_step", "one_task", "b_step", "fit"):
+            return stepped(case)
+        return evaluated(case)

@@ -1,0 +1,53 @@
+r"""How far a point is from being stationary for a formula, right or mistaken, as a ratio to its terms.
+
+    ratio_W = max over t of max_i |G_W[i, t]| / max_i size_W[i, t]
+    ratio_B = max over s of max_t |min(h B, G_B)[s, t]| / max_t size_B[s, t]       off the diagonal
+
+Where B may be negative, or a task may help itself, by mistake, the minimum is G_B itself, or the diagonal
+counts. A ratio of a mistaken formula that vanishes, where the right one does not, is what names the mistake.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from amtl_cvx.arrays import Array
+from amtl_cvx.reference.judge.causes.formula import TINY, Formula
+from amtl_cvx.reference.judge.causes.variation import Point
+
+
+def ratio_W(formula: Formula, point: Point, *, tasks: tuple[int, ...] | None = None) -> float:
+    """Of the predictors, or of those of some tasks."""
+    G, size = formula.gradient_W(*point), formula.size_W(*point)
+    miss, own = np.abs(G).max(axis=0), size.max(axis=0)
+    ratios = miss / np.maximum(own, TINY)
+    found = ratios if tasks is None else ratios[list(tasks)]
+    return _number(float(found.max()))
+
+
+def ratio_B(formula: Formula, point: Point, *, free: bool = False, leak: bool = False) -> float:
+    """Of the graph."""
+    W, B = point
+    if not leak and np.abs(np.diag(B)).max() > 1e-12 * max(1.0, float(np.abs(B).max())):
+        return np.inf
+    G, size = formula.gradient_B(W, B), formula.size_B(W, B)
+    steps, largest = formula.steps_B(W), max(float(np.abs(B).max()), TINY)
+    steps = np.where(steps > 0.0, steps, size / largest)  # coupling 0, or w_s = 0: B[s, t] has to be 0
+    miss = G if free else np.minimum(steps * B, G)
+    barred = np.eye(formula.T, dtype=bool) & (not leak)
+    miss = np.where(barred, 0.0, np.abs(miss))
+    own = np.where(barred, 0.0, size).max(axis=1)
+    ratios = miss.max(axis=1) / np.maximum(own, TINY)
+    return _number(float(ratios.max()))
+
+
+def difference(answer: Array, other: Array, size: Array) -> float:
+    """The largest difference of columns, relative to the largest size in each; of numbers, to the size."""
+    miss, own = np.abs(np.atleast_1d(answer - other)), np.atleast_1d(size)
+    if miss.ndim == 2:
+        miss, own = miss.max(axis=0), np.broadcast_to(own, miss.shape).max(axis=0)
+    return _number(float((miss / np.maximum(own, TINY)).max()))
+
+
+def _number(value: float) -> float:
+    return value if np.isfinite(value) else np.inf
