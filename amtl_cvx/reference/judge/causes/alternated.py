@@ -132,7 +132,7 @@ def _loosely(case: Case, answer: Array, truth: Array) -> list[Match]:
         words = f"your objectives are right to {size:.1g}, as sums in float32 are"
         return [Match(name="float32 accumulation", words=words, loose=True)]
     falls = bool((np.diff(answer) <= 1e-9 * np.abs(answer[1:])).all())
-    if falls and size <= _LOOSE and miss[0] >= -_near(case):
+    if falls and size <= _LOOSE and (miss >= -_near(case)).all():
         words = f"your objectives fall, and are up to {size:.1g} off those of exact steps"
         return [Match(name="early stop", words=words, loose=True)]
     return []

@@ -15,7 +15,7 @@ from amtl_cvx.arrays import Array, Indices
 from amtl_cvx.reference.judge.causes.case import CLEAR, Case, Match, orders, told
 from amtl_cvx.reference.judge.causes.evaluated import assigned
 from amtl_cvx.reference.judge.causes.residual import ratio_W
-from amtl_cvx.reference.judge.causes.solving import best_W
+from amtl_cvx.reference.judge.causes.solving import best_B, best_W
 from amtl_cvx.reference.judge.causes.variation import Point
 
 Misses = Callable[[Point], float]
@@ -95,7 +95,7 @@ def _predictor(case: Case, point: Point) -> Iterator[tuple[str, str, Point]]:
 
 def _graph(case: Case, point: Point) -> Iterator[tuple[str, str, Point]]:
     W, B = point
-    for order in orders(len(B)):
+    for order in [*orders(len(B)), *_by_rows(case, point)]:
         both = np.ix_(order, order)
         yield (
             "tasks permuted",
@@ -114,7 +114,7 @@ def _points(case: Case, point: Point) -> Iterator[tuple[str, str, Point]]:
     T = len(B)
     for other, words in _layouts(W):
         yield "W transposed", f"your W is right {words}", Point(other, B)
-    for order in [*orders(T), *_by_slopes(case, point)]:
+    for order in [*orders(T), *_by_slopes(case, point), *_by_rows(case, point)]:
         both, said = np.ix_(order, order), f"in the order {told(order)}"
         yield "tasks permuted", f"your W and B are right with their tasks {said}", Point(W[:, order], B[both])
         yield "tasks permuted", f"your W and B are right with the columns of W {said}", Point(W[:, order], B)
@@ -141,6 +141,16 @@ def _by_slopes(case: Case, point: Point) -> list[Indices]:
         paid = 1.0 + right.mu * float(B[s].sum())
         cost[:, s] = np.linalg.norm(paid * slopes + coupled[:, s : s + 1], axis=0)
     order: Indices = linear_sum_assignment(cost)[1]
+    return [order] if _is_order(order) else []
+
+
+def _by_rows(case: Case, point: Point) -> list[Indices]:
+    """The order in which rows and columns of B hold the numbers of those of the best B."""
+    best = best_B(case.right, point.W)
+    if best is None:
+        return []
+    theirs, mine = (np.vstack([np.sort(B, axis=1).T, np.sort(B, axis=0)]) for B in (best, point.B))
+    order = assigned(theirs, mine)
     return [order] if _is_order(order) else []
 
 

@@ -19,6 +19,7 @@ from amtl_cvx.reference.judge.causes.solving import best_B, best_W
 from amtl_cvx.reference.judge.causes.variation import Point
 
 _ROUNDING = 1e-5  # of sums in float32, relative to their terms
+_EXACT = 1e-12
 _LEFT = 0.25  # of the way from the start, at most
 _ROUNDS = 60
 
@@ -46,7 +47,7 @@ def _is_single(case: Case) -> bool:
 
 
 def _single(case: Case, point: Point) -> list[Match]:
-    if case.single or not _worst(case, point) <= _ROUNDING:
+    if case.single or not _EXACT < _worst(case, point) <= _ROUNDING:
         return []
     held = ", and its numbers are all of float32" if _is_single(case) else ""
     words = (
@@ -151,7 +152,8 @@ def _on_the_way(case: Case, point: Point, there: float) -> list[Match]:
     left = there - right.objective(*now)
     whole = max(right.objective(*case.start), right.objective(np.zeros_like(point.W), now.B * 0.0)) - there
     moved = difference(point.W, now.W, np.abs(now.W))
-    if not (0.0 < left <= 0.01 * whole and moved <= 0.1):
+    near = 0.0 < left <= 0.01 * whole and moved <= 0.1
+    if not near or not _is_flat(case, now.W, point.W, now.B, slice(None)):
         return []
     return [_stopped(f"further rounds lower J by {left / there:.1g} of it: it stopped before the end")]
 

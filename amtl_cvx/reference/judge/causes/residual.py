@@ -38,7 +38,8 @@ def ratio_B(formula: Formula, point: Point, *, free: bool = False, leak: bool = 
     miss = np.where(barred, 0.0, np.abs(miss))
     own = np.where(barred, 0.0, size).max(axis=1)
     ratios = miss.max(axis=1) / np.maximum(own, TINY)
-    return _number(float(ratios.max()))
+    blind = (own <= 0.0) & (np.where(barred, 0.0, np.abs(B)).max(axis=1) > 0.0)
+    return np.inf if blind.any() else _number(float(ratios.max()))  # any B would do: that explains none
 
 
 def difference(answer: Array, other: Array, size: Array) -> float:
