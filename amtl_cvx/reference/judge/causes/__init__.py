@@ -22,6 +22,10 @@ nothing is said.
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
 import numpy as np
 
 from amtl_cvx.reference.judge.causes.alternated import alternated
@@ -37,6 +41,46 @@ __all__ = ["MISTAKES", "Case", "Match", "Question", "causes_of", "matches"]
 
 def causes_of(failure: Failure) -> tuple[Cause, ...]:
     """The mistakes that explain a failed check, the most specific first; none where none does."""
+    return _searched(_Key(failure))
+
+
+def matches(case: Case) -> list[Match]:
+    """What explains the answer of a case."""
+    with np.errstate(all="ignore"):
+        if case.quantity == "rounds":
+            return alternated(case)
+        if case.quantity in ("w_step", "one_task", "b_step", "fit"):
+            return stepped(case)
+        return evaluated(case)
+
+
+@dataclass(frozen=True, eq=False)
+class _Key:
+    """A failure by the bytes of what was asked and answered: several checks look at one answer."""
+
+    failure: Failure
+
+    @cached_property
+    def digest(self) -> bytes:
+        asked, found = self.failure.asked, hashlib.sha256()
+        words = (asked.ask, asked.task, asked.count, asked.loss, dict(asked.loss_parameters), asked.reduction)
+        model = (asked.coupling, asked.mu, asked.transfer, asked.omega, dict(asked.omega_parameters))
+        limit = np.asarray(self.failure.limit)
+        found.update(repr((self.failure.quantity, asked.dtype, words, model)).encode())
+        for name, array in {**asked.arrays(), **self.failure.answer, "limit": limit}.items():
+            found.update(f"{name}{np.shape(array)}".encode() + np.ascontiguousarray(array).tobytes())
+        return found.digest()
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Key) and self.digest == other.digest
+
+
+@lru_cache(maxsize=256)
+def _searched(key: _Key) -> tuple[Cause, ...]:
+    failure = key.failure
     question = Question.of(failure.asked)
     if question is None:
         return ()
@@ -52,13 +96,3 @@ def causes_of(failure: Failure) -> tuple[Cause, ...]:
         for name in match.name.split(" + "):
             found.setdefault(name, Cause(name=name, sentence=match.words, fix=MISTAKES[name]))
     return tuple(found.values())
-
-
-def matches(case: Case) -> list[Match]:
-    """What explains the answer of a case."""
-    with np.errstate(all="ignore"):
-        if case.quantity == "rounds":
-            return alternated(case)
-        if case.quantity in ("w_step", "one_task", "b_step", "fit"):
-            return stepped(case)
-        return evaluated(case)

@@ -7,7 +7,7 @@ that does not fit ends a trial, so that most of them cost one step in W.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class Method:
     B: Formula
     stale: bool = False
     after: str = ""
+    first: dict[int, Array | None] = field(default_factory=dict)
+    """The first step in W by its formula, shared: most trials end there."""
 
 
 def alternated(case: Case) -> list[Match]:
@@ -63,7 +65,8 @@ def _methods(case: Case, right: Method) -> Iterator[tuple[str, str, Method, tupl
             continue
         changed = each.change(case.right)
         for side in each.sides:
-            method = Method(
+            method = replace(
+                right,
                 value=changed if "v" in side else case.right,
                 W=changed if "W" in side else case.right,
                 B=changed if "B" in side else case.right,
@@ -94,7 +97,7 @@ def _objectives(case: Case, method: Method, answer: Array, *, prune: bool) -> Ar
     (W, B), said = case.start, []
     for k in range(len(answer)):
         if k % 2 == 0:
-            found = best_W(method.W, B, W)
+            found = _weights(method, W, B, first=k == 0)
             if found is None:
                 return None
             before, W = W, found
@@ -108,6 +111,15 @@ def _objectives(case: Case, method: Method, answer: Array, *, prune: bool) -> Ar
             return None
         said.append(value)
     return np.array(said)
+
+
+def _weights(method: Method, W: Array, B: Array, *, first: bool) -> Array | None:
+    key = id(method.W)
+    if not first:
+        return best_W(method.W, B, W)
+    if key not in method.first:
+        method.first[key] = best_W(method.W, B, W)
+    return method.first[key]
 
 
 def _graph(method: Method, W: Array, before: Array) -> Array | None:

@@ -26,6 +26,8 @@ _ROUNDS = 60
 
 def quality(case: Case, point: Point) -> list[Match]:
     """float32 or an early stop, where the answer looks like it."""
+    if _worst(case, point) <= float(np.max(case.limit)):
+        return []  # stationary enough: it is another point, and none that stopped
     found = _single(case, point)
     stop = {"fit": _of_fit, "b_step": _of_graph}.get(case.quantity, _of_predictors)
     if not found or not _is_single(case):

@@ -106,6 +106,9 @@ class _Sides:
         if "B" not in self.parts:
             return []
         case, point, found = self.case, self.point, []
+        if (point.B < 0.0).any() and self.misses(Point(point.W, np.maximum(point.B, 0.0))) <= case.small:
+            said = "your B is right but for negative entries, which have to be 0"
+            return [Match(name="B not clipped", words=said)]
         W_holds = "W" not in self.parts or self._ratio("W", case.right, point) <= case.small
         if not W_holds:
             return []
