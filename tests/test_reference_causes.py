@@ -1,4 +1,4 @@
-"""Causes of failed checks: mistakes made here, in plain loops and by other solvers, are named; garbage is not."""
+"""Causes of failed checks: mistakes made here, in plain loops, are named; garbage is not."""
 
 from __future__ import annotations
 
