@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from recipes.integers import Draws, Integers, dyadic
 
 from amtl_cvx.tasks import TaskSet
+from recipes.integers import Draws, Integers, dyadic
 
 EIGHTHS, SIXTY_FOURTHS = 3, 6
 
