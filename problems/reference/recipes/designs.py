@@ -1,11 +1,11 @@
 r"""Related tasks in whole numbers, from which the recipes of losses, penalties, steps and networks are made.
 
-    rows = related(draws, counts=(10, 14, 8), d=3)        x_i, w_t whole, score_i = x_i'w_t + noise_i
-    rows.numbers(), rows.labels(), rows.counted()         tasks with y = score / 64, its sign, or a count of it
+    rows = related(draws, counts=(10, 14, 8), d=3)      x_i, w_t whole, score_i = x_i'w_t + noise_i
+    rows.numbers(), rows.labels(), rows.counted()       tasks with y = score / 64, its sign, or a count of it
 
-w_t is one vector for all tasks plus a part of its own; entries of X are eighths, of y sixty-fourths. The noise
-of task t is uniform of half-width ``noise[t % len(noise)]``, in sixty-fourths as well, so that some tasks are
-dearer as teachers than others.
+w_t is one vector for all tasks plus a part of its own; entries of X are eighths, of y sixty-fourths. The
+noise of task t is uniform of half-width ``noise[t % len(noise)]``, in sixty-fourths as well, so that some
+tasks are dearer as teachers than others.
 """
 
 from __future__ import annotations
@@ -78,8 +78,9 @@ def related(
 ) -> Rows:
     """Tasks of `counts` rows whose predictors have a common part.
 
-    Entries of x are from -half to half, of the common part from -size to size, of a task's own from -spread to
-    spread; the tasks of `against` have the common part with the other sign. Row weights are 1 to 8 quarters.
+    Entries of x are from -half to half, of the common part from -size to size, of a task's own from -spread
+    to spread; the tasks of `against` have the common part with the other sign. Row weights are 1 to 8
+    quarters.
     """
     common = draws.integers("common", d, -size, size)
     X, columns, scores, weights = [], [], [], []

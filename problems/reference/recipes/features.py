@@ -32,7 +32,7 @@ def learned(
     rows = related(draws, counts=counts, d=d, spread=6, noise=noise, weighted=weighted)
     given = {"loss": make_loss(loss, reduction=reduction), "features": features, **weights}
     made = GoMtlModel if go_mtl else FeatureModel
-    return Stated(tasks=rows.tasks(kind), model=made(**given))  # type: ignore[arg-type]
+    return Stated(tasks=rows.tasks(kind), model=made(**given))
 
 
 def answer(recipe: Recipe, stated: Stated, proof: object = None) -> Answer:
@@ -43,7 +43,7 @@ def answer(recipe: Recipe, stated: Stated, proof: object = None) -> Answer:
 def _learned(
     name: str, title: str, grade: str = "average", traits: tuple[str, ...] = (), **given: object
 ) -> Recipe:
-    state = functools.partial(learned, **given)  # type: ignore[arg-type]
+    state = functools.partial(learned, **given)
     return Recipe(name=name, title=title, grade=grade, traits=traits, state=state, answer=answer)
 
 

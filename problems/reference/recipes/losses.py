@@ -1,7 +1,6 @@
-"""Every loss, summed and averaged over rows, with and without row weights: joint problems whose digits are proven.
+"""Every loss, summed and averaged over rows, with and without row weights; the digits of all are proven.
 
-Three to eight tasks of `designs.related`; AMTL's price, and a ridge where it says so. The point is the one that
-the fit from B = 0 leads to.
+Three to six tasks of `designs.related` and AMTL's price. The point is the one that a fit from B = 0 leads to.
 """
 
 from __future__ import annotations
@@ -61,8 +60,9 @@ def joint(
     return Stated(tasks=rows.tasks(kind), model=model)
 
 
-def _joint(name: str, title: str, grade: str, traits: tuple[str, ...] = (), **given: object) -> Recipe:
-    state = functools.partial(joint, **given)  # type: ignore[arg-type]
+def joint_recipe(name: str, title: str, grade: str, traits: tuple[str, ...] = (), **given: object) -> Recipe:
+    """The recipe of a joint problem; `given` as `joint` has it."""
+    state = functools.partial(joint, **given)
     return Recipe(name=name, title=title, grade=grade, traits=traits, state=state, answer=of_zero)
 
 
@@ -70,7 +70,7 @@ T3, T4 = (10, 14, 8), (12, 9, 16, 10)
 L3, L4 = (18, 22, 16), (20, 17, 24, 18)  # of labels: more rows, or they are separable
 
 RECIPES = (
-    _joint(
+    joint_recipe(
         "squared-mean-t5-d4",
         "Five tasks of four features, mean squared loss.",
         "average",
@@ -80,7 +80,7 @@ RECIPES = (
         mu=2.0,
         coupling=0.125,
     ),
-    _joint(
+    joint_recipe(
         "squared-sum-t6-d5",
         "Six tasks of five features, squared loss summed over rows.",
         "average",
@@ -91,7 +91,7 @@ RECIPES = (
         mu=4.0,
         coupling=1.0,
     ),
-    _joint(
+    joint_recipe(
         "squared-row-weights-t4",
         "Four tasks, mean squared loss of rows that count 1/4 to 2 times.",
         "easy",
@@ -103,7 +103,7 @@ RECIPES = (
         coupling=0.0625,
         weighted=True,
     ),
-    _joint(
+    joint_recipe(
         "logistic-mean-t3-d3",
         "Three tasks of three features, mean logistic loss.",
         "easy",
@@ -113,7 +113,7 @@ RECIPES = (
         mu=0.125,
         coupling=0.0078125,
     ),
-    _joint(
+    joint_recipe(
         "logistic-sum-t4-d4",
         "Four tasks of four features, logistic loss summed over rows.",
         "easy",
@@ -124,7 +124,7 @@ RECIPES = (
         mu=0.125,
         coupling=0.5,
     ),
-    _joint(
+    joint_recipe(
         "logistic-row-weights",
         "Three tasks, mean logistic loss of rows that count 1/4 to 2 times.",
         "easy",
@@ -136,7 +136,7 @@ RECIPES = (
         coupling=0.015625,
         weighted=True,
     ),
-    _joint(
+    joint_recipe(
         "squared-hinge-mean-t3-d3",
         "Three tasks of three features, mean squared hinge loss.",
         "easy",
@@ -146,7 +146,7 @@ RECIPES = (
         mu=0.5,
         coupling=0.125,
     ),
-    _joint(
+    joint_recipe(
         "squared-hinge-sum-t4-d4",
         "Four tasks of four features, squared hinge loss summed over rows.",
         "easy",
@@ -157,7 +157,7 @@ RECIPES = (
         mu=0.25,
         coupling=2.0,
     ),
-    _joint(
+    joint_recipe(
         "squared-hinge-row-weights",
         "Three tasks, summed squared hinge loss, rows count 1/4 to 2 times.",
         "easy",
@@ -170,7 +170,7 @@ RECIPES = (
         coupling=1.0,
         weighted=True,
     ),
-    _joint(
+    joint_recipe(
         "hinge-mean-t3-d3",
         "Three tasks of three features, mean hinge loss.",
         "average",
@@ -180,7 +180,7 @@ RECIPES = (
         mu=2.0,
         coupling=0.0625,
     ),
-    _joint(
+    joint_recipe(
         "hinge-sum-t4-d4",
         "Four tasks of four features, hinge loss summed over rows.",
         "average",
@@ -191,7 +191,7 @@ RECIPES = (
         mu=0.5,
         coupling=0.5,
     ),
-    _joint(
+    joint_recipe(
         "hinge-row-weights",
         "Three tasks, mean hinge loss of rows that count 1/4 to 2 times.",
         "average",
@@ -203,7 +203,7 @@ RECIPES = (
         coupling=0.03125,
         weighted=True,
     ),
-    _joint(
+    joint_recipe(
         "huber-mean-t3-d3",
         "Three tasks of three features, mean Huber loss, threshold 1/2.",
         "easy",
@@ -213,7 +213,7 @@ RECIPES = (
         mu=2.0,
         coupling=0.125,
     ),
-    _joint(
+    joint_recipe(
         "huber-sum-t4-d4",
         "Four tasks of four features, Huber loss summed over rows, threshold 1/2.",
         "easy",
@@ -224,7 +224,7 @@ RECIPES = (
         mu=1.0,
         coupling=0.5,
     ),
-    _joint(
+    joint_recipe(
         "huber-row-weights",
         "Three tasks, summed Huber loss of rows that count 1/4 to 2 times.",
         "average",
@@ -237,7 +237,7 @@ RECIPES = (
         coupling=0.5,
         weighted=True,
     ),
-    _joint(
+    joint_recipe(
         "quantile-mean-t3-d3",
         "Three tasks of three features, mean quantile loss, tau 1/4.",
         "average",
@@ -247,7 +247,7 @@ RECIPES = (
         mu=1.0,
         coupling=0.0625,
     ),
-    _joint(
+    joint_recipe(
         "quantile-sum-t4-d4",
         "Four tasks of four features, quantile loss summed over rows, tau 1/4.",
         "average",
@@ -258,7 +258,7 @@ RECIPES = (
         mu=2.0,
         coupling=0.125,
     ),
-    _joint(
+    joint_recipe(
         "quantile-row-weights",
         "Three tasks, mean quantile loss of rows that count 1/4 to 2 times.",
         "average",
@@ -270,7 +270,7 @@ RECIPES = (
         coupling=0.125,
         weighted=True,
     ),
-    _joint(
+    joint_recipe(
         "poisson-mean-t3-d3",
         "Three tasks of three features, mean Poisson loss of counts.",
         "easy",
@@ -280,7 +280,7 @@ RECIPES = (
         mu=0.5,
         coupling=0.25,
     ),
-    _joint(
+    joint_recipe(
         "poisson-sum-t4-d4",
         "Four tasks of four features, Poisson loss summed over rows.",
         "easy",
@@ -291,7 +291,7 @@ RECIPES = (
         mu=1.0,
         coupling=2.0,
     ),
-    _joint(
+    joint_recipe(
         "poisson-row-weights",
         "Three tasks, summed Poisson loss of rows that count 1/4 to 2 times.",
         "easy",
@@ -303,146 +303,5 @@ RECIPES = (
         mu=0.125,
         coupling=0.5,
         weighted=True,
-    ),
-    _joint(
-        "logistic-separable-ridge",
-        "Three tasks whose labels are separable, mean logistic loss with a ridge.",
-        "average",
-        ("separable labels with ridge", "ridge"),
-        loss="logistic",
-        counts=(10, 8, 6),
-        d=4,
-        mu=0.5,
-        coupling=0.0078125,
-        noise=(0,),
-        omega="ridge:rho=0.0078125",
-    ),
-    _joint(
-        "hinge-separable-ridge",
-        "Three tasks whose labels are separable, mean hinge loss with a ridge.",
-        "hard",
-        ("separable labels with ridge", "ridge", "near-singular I - B"),
-        loss="hinge",
-        counts=(10, 8, 6),
-        d=4,
-        mu=4.0,
-        coupling=0.125,
-        noise=(0,),
-        omega="ridge:rho=0.0078125",
-    ),
-    _joint(
-        "logistic-separable-dear",
-        "Three tasks whose labels are separable, no ridge, and no edge that pays.",
-        "average",
-        ("separable labels", "empty graph"),
-        loss="logistic",
-        counts=(10, 8, 6),
-        d=4,
-        mu=1.0,
-        coupling=0.0625,
-        noise=(0,),
-    ),
-    _joint(
-        "logistic-unbalanced",
-        "Tasks of 60 to 6 rows, summed logistic loss, weights n^-1/2.",
-        "average",
-        ("unbalanced n_t", "task weights"),
-        loss="logistic",
-        reduction="sum",
-        counts=(64, 36, 16, 9, 9),
-        d=3,
-        mu=0.125,
-        coupling=0.125,
-        noise=(64, 256),
-        task_weights="inverse-sqrt",
-    ),
-    _joint(
-        "huber-few-rows",
-        "Four tasks, three of them with fewer rows than features, Huber loss.",
-        "average",
-        ("n < d",),
-        loss="huber:0.5",
-        counts=(4, 5, 4, 12),
-        d=6,
-        mu=1.0,
-        coupling=0.25,
-    ),
-    _joint(
-        "squared-hinge-few-rows",
-        "Four tasks, three with no more rows than features, squared hinge.",
-        "average",
-        ("n < d", "ridge"),
-        loss="squared-hinge",
-        counts=(5, 4, 6, 14),
-        d=6,
-        mu=2.0,
-        coupling=0.125,
-        omega="ridge:rho=0.03125",
-    ),
-    _joint(
-        "poisson-unbalanced",
-        "Tasks of 40 and of 6 rows, mean Poisson loss.",
-        "average",
-        ("unbalanced n_t",),
-        loss="poisson",
-        counts=(40, 6, 20, 6),
-        d=3,
-        mu=0.5,
-        coupling=0.25,
-    ),
-    _joint(
-        "quantile-median-t4",
-        "Four tasks, absolute deviations (quantile loss, tau 1/2).",
-        "average",
-        loss="quantile:0.5",
-        counts=(9, 13, 7, 11),
-        d=3,
-        mu=1.0,
-        coupling=0.125,
-    ),
-    _joint(
-        "huber-threshold-two",
-        "Four noisy tasks, Huber loss with threshold 2.",
-        "easy",
-        loss="huber:2",
-        counts=(9, 13, 7, 11),
-        d=3,
-        mu=0.5,
-        coupling=0.25,
-        noise=(64, 256),
-    ),
-    _joint(
-        "hinge-t5-d3",
-        "Five tasks of three features, mean hinge loss.",
-        "average",
-        loss="hinge",
-        counts=(16, 20, 14, 18, 12),
-        d=3,
-        mu=1.0,
-        coupling=0.0625,
-        noise=(64, 256),
-    ),
-    _joint(
-        "logistic-t8-d4",
-        "Eight tasks of four features, mean logistic loss.",
-        "average",
-        loss="logistic",
-        counts=(20, 24, 18, 30, 16, 22, 26, 20),
-        d=4,
-        mu=0.25,
-        coupling=0.015625,
-        noise=(64, 256),
-    ),
-    _joint(
-        "poisson-task-weights",
-        "Three tasks of weights 1/2, 2 and 1, mean Poisson loss.",
-        "easy",
-        ("task weights",),
-        loss="poisson",
-        counts=(12, 16, 10),
-        d=4,
-        mu=0.5,
-        coupling=0.25,
-        task_weights=(0.5, 2.0, 1.0),
     ),
 )

@@ -26,7 +26,7 @@ def learned_in_turn(recipe: Recipe, stated: Stated, proof: object = None) -> Ans
 
 
 def _alone(name: str, title: str, traits: tuple[str, ...] = (), **given: object) -> Recipe:
-    state = functools.partial(joint, mu=1.0, **given)  # type: ignore[arg-type]
+    state = functools.partial(joint, mu=1.0, **given)
     return Recipe(
         name=f"single-task-{name}",
         title=f"Each task alone: {title}",
@@ -39,7 +39,7 @@ def _alone(name: str, title: str, traits: tuple[str, ...] = (), **given: object)
 
 
 def _in_turn(name: str, title: str, grade: str, traits: tuple[str, ...] = (), **given: object) -> Recipe:
-    state = functools.partial(joint, **given)  # type: ignore[arg-type]
+    state = functools.partial(joint, **given)
     return Recipe(
         name=f"curriculum-{name}",
         title=f"Curriculum: {title}",

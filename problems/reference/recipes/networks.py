@@ -1,7 +1,7 @@
 """Learned features through ReLUs: AMTFL with one hidden layer, and Deep-AMTFL with two.
 
-The fit begins at weights of sixteenths from the draws of the name, goes on by L-BFGS and kink Newton, and ends on
-the kinks: units that are off are exactly 0 where the certificate says so.
+The fit begins at weights of sixteenths from the draws of the name, and goes on by L-BFGS and kink Newton, to
+a point that is directionally stationary.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def network(
     kind = KINDS[loss.partition(":")[0]]
     noise = (64, 192) if kind == "labels" else (8, 96)
     rows = related(draws, counts=counts, d=d, spread=4, size=6, half=8, noise=noise, weighted=weighted)
-    model = NetworkModel(loss=make_loss(loss, reduction=reduction), layers=layers, **weights)  # type: ignore[arg-type]
+    model = NetworkModel(loss=make_loss(loss, reduction=reduction), layers=layers, **weights)
     return Stated(tasks=rows.tasks(kind), model=model, start=start(draws, model, d, len(counts)))
 
 
@@ -60,7 +60,7 @@ def answer(recipe: Recipe, stated: Stated, proof: object = None) -> Answer:
 
 
 def _network(name: str, title: str, grade: str, traits: tuple[str, ...] = (), **given: object) -> Recipe:
-    state = functools.partial(network, **given)  # type: ignore[arg-type]
+    state = functools.partial(network, **given)
     return Recipe(
         name=name, title=title, grade=grade, traits=traits, state=state, digits=False, answer=answer
     )

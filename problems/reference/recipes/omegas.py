@@ -43,7 +43,7 @@ def penalised(
 def _penalised(
     name: str, title: str, grade: str = "easy", *, digits: bool = False, ridge: bool = False, **given: object
 ) -> Recipe:
-    state = functools.partial(penalised, **given)  # type: ignore[arg-type]
+    state = functools.partial(penalised, **given)
     traits = ("ridge",) if ridge else ("penalty on predictors",)
     return Recipe(
         name=name, title=title, grade=grade, traits=traits, state=state, digits=digits, answer=of_zero

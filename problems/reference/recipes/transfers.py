@@ -63,7 +63,7 @@ def _priced(
     digits: bool = True,
     **given: object,
 ) -> Recipe:
-    state = functools.partial(priced, **given)  # type: ignore[arg-type]
+    state = functools.partial(priced, **given)
     return Recipe(
         name=name, title=title, grade=grade, traits=traits, state=state, digits=digits, answer=of_zero
     )
