@@ -37,7 +37,8 @@ def penalised(
         coupling=coupling,
         omega=omega,
     )
-    return Stated(tasks=rows.tasks(KINDS[loss]), model=model)
+    tasks = rows.tasks(KINDS[loss])
+    return Stated(tasks=tasks, model=model.bind(tasks))
 
 
 def _penalised(

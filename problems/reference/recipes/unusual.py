@@ -22,7 +22,7 @@ RECIPES = (
         "hinge-separable-ridge",
         "Three tasks whose labels are separable, mean hinge loss with a ridge.",
         "hard",
-        ("separable labels with ridge", "ridge", "near-singular I - B"),
+        ("separable labels with ridge", "ridge"),
         loss="hinge",
         counts=(10, 8, 6),
         d=4,
