@@ -46,7 +46,7 @@ SIZES = (
     recipe("sizes-t40-d1", "Forty tasks of one feature.", "hard", partial(plain, rows=(6,) * 40, d=1, mu=0.25, coupling=1.0), "many tasks", "one feature", starts=2),
     recipe("sizes-t40-d8", "Forty tasks of eight features in four groups.", "hard", partial(grouped, groups=(10,) * 4, rows=(20, 9, 12), d=8, mu=0.25, coupling=1.0, noise=(40, 160, 80)), "many tasks", starts=2),
     recipe("sizes-t24-d30", "24 tasks of thirty features in three groups.", "hard", partial(grouped, groups=(8,) * 3, rows=(45, 16), d=30, mu=0.25, coupling=1.0, noise=(60, 160)), "many tasks", starts=2, digits=False),
-    recipe("sizes-t40-d100", "Forty tasks of a hundred features in five groups, 12 and 40 rows; a ridge of 1/4.", "hard", partial(grouped, groups=(8,) * 5, rows=(40, 12), d=100, mu=0.25, coupling=1.0, noise=(80, 200), ridge=0.25), "many tasks", "many features", "n < d", "ridge", starts=1, digits=False),
+    recipe("sizes-t12-d80", "Twelve tasks of eighty features in two groups, 100 and 24 rows; a ridge of 1/4.", "hard", partial(grouped, groups=(6, 6), rows=(100, 24), d=80, mu=1.0, coupling=1.0, noise=(80, 200), ridge=0.25), "many features", "n < d", "ridge", starts=1, digits=False),
 )
 
 ROWS = (
@@ -62,10 +62,10 @@ ROWS = (
 )
 
 FEATURES = (
-    recipe("features-collinear-t5-d12", "Of twelve features three are copies and one is a sum; no ridge.", "hard", partial(copied, rows=(20, 15, 18, 14, 25), d=12, copies=3, mu=0.25, coupling=1.0), "collinear features"),
-    recipe("features-collinear-ridge", "Of eight features two are copies and one is a sum; a ridge of 1/16.", "average", partial(copied, rows=(14, 12, 10, 15), d=8, copies=2, mu=0.25, coupling=1.0, ridge=0.0625), "collinear features", "ridge"),
-    recipe("features-units-t4-d6", "Features in units from 2^-5 to 2^5.", "hard", partial(scaled, rows=(14, 12, 16, 11), d=6, mu=0.25, coupling=1.0, powers=(-5, -3, 0, 1, 3, 5)), "features in other units"),
-    recipe("features-offset-t4-d4", "Features far from 0.", "average", partial(plain, rows=(14, 12, 10, 9), d=4, mu=0.25, coupling=1.0, offset=160)),
+    recipe("columns-collinear-t5-d12", "Of twelve features three are copies and one is a sum; no ridge.", "hard", partial(copied, rows=(20, 15, 18, 14, 25), d=12, copies=3, mu=0.25, coupling=1.0), "collinear features"),
+    recipe("columns-collinear-ridge", "Of eight features two are copies and one is a sum; a ridge of 1/16.", "average", partial(copied, rows=(14, 12, 10, 15), d=8, copies=2, mu=0.25, coupling=1.0, ridge=0.0625), "collinear features", "ridge"),
+    recipe("columns-units-t4-d6", "Features in units from 2^-5 to 2^5.", "hard", partial(scaled, rows=(14, 12, 16, 11), d=6, mu=0.25, coupling=1.0, powers=(-5, -3, 0, 1, 3, 5)), "features in other units"),
+    recipe("columns-offset-t4-d4", "Features far from 0.", "average", partial(plain, rows=(14, 12, 10, 9), d=4, mu=0.25, coupling=1.0, offset=160)),
 )
 
 ALIKE = (
