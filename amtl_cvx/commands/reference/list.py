@@ -97,6 +97,6 @@ def _penalties(pack: Pack) -> str:
 
 
 def _unique(pack: Pack) -> str:
-    """The blocks that have no other value: "W B", "W" or "-"."""
+    """The word yes where no block has another value, else the blocks that have none: W."""
     flags = pack.claims.get("unique") or {}
-    return " ".join(name for name, flag in flags.items() if flag) or "-"
+    return "yes" if flags and all(flags.values()) else ", ".join(key for key in flags if flags[key]) or "-"

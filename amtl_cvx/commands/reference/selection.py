@@ -60,7 +60,7 @@ def _unknown(word: str, names: Sequence[str]) -> DataError:
         return DataError(f"no pack is called like {word[:60]!r}: `amtl-cvx reference list` names them")
     near = difflib.get_close_matches(word, names, n=3, cutoff=0.5)
     there = f"did you mean {shown(near)}?" if near else "`amtl-cvx reference list` names them"
-    what = "a folder without a pack.json is there" if Path(word).is_dir() else "there is none"
+    what = "a folder without a pack.json is there" if word and Path(word).is_dir() else "there is none"
     return DataError(f"expected a pack by name or its folder, {what} called {word[:60]!r}: {there}")
 
 
