@@ -19,7 +19,7 @@ from amtl_cvx.reference.judge.points import generic_B, generic_W, rounded
 from amtl_cvx.reference.judge.tolerance import Limits
 
 PATIENCE = 2
-"""How often an ask may not end before it is asked no more."""
+"""On how many packs in a row an ask may not end before it is asked no more."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +42,14 @@ class Case:
     pack : Pack
         Of the family "amtl".
     hung : Counter, optional
-        How often each ask did not end, shared by the cases of a back end: after `PATIENCE` times it is asked
-        no more.
+        On how many packs in a row each ask did not end, shared by the cases of a back end: after `PATIENCE`
+        it is asked no more.
     """
 
     def __init__(self, backend: BackEnd, pack: Any, *, hung: Counter[str] | None = None) -> None:
         self.backend, self.pack = backend, pack
         self._hung = Counter() if hung is None else hung
+        self._slow: set[str] = set()
         self.kept: dict[str, Any] = {}
         """What was computed of this problem once, such as the best W for some B."""
         self._answers: dict[tuple[Any, ...], dict[str, Array] | NoAnswer] = {}
@@ -129,13 +130,19 @@ class Case:
 
     def _given(self, asked: Asked) -> dict[str, Array] | NoAnswer:
         """An answer, or why there is none."""
+        if asked.ask in self._slow:
+            return NoAnswer("hung", f"{asked.ask} is not asked again here: it did not end once")
         if self._hung[asked.ask] >= PATIENCE:
-            return NoAnswer("hung", f"{asked.ask} is not asked any more: {PATIENCE} times it did not end")
+            return NoAnswer("hung", f"{asked.ask} is not asked any more: it did not end on {PATIENCE} packs")
         try:
-            return self.backend.answer(asked)
+            found = self.backend.answer(asked)
         except NoAnswer as error:
-            self._hung[asked.ask] += error.kind == "hung"
+            if error.kind == "hung":
+                self._slow.add(asked.ask)
+                self._hung[asked.ask] += 1
             return error
+        self._hung[asked.ask] = 0
+        return found
 
     def point(self, asked: Asked, *, W: Array | None = None, B: Array | None = None) -> Any:
         """The point of a question, in double precision, with a block of the answer in its place."""

@@ -1,12 +1,13 @@
 """Which packs a back end is judged on: those of its losses, reductions and penalties, of every kind.
 
 Unless packs are named, the joint problems and the single steps that are easy or average and small are taken
-in turn from every pair of loss and reduction, the smallest first, until there are `JOINT` and `STEPS` of
-them.
+in turn from every loss and reduction, each with as many traits and sizes as possible that those before it
+have not, until there are `JOINT` and `STEPS` of them. They are asked about by size, the smallest first.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import chain, zip_longest
 from typing import Any
@@ -42,7 +43,7 @@ def chosen(backend: BackEnd, packs: Iterable[Any] | None) -> list[Pack]:
     fitting = [pack for pack in there if not why_not(backend, pack) and _small(pack)]
     joint = _in_turn([pack for pack in fitting if pack.ask == "joint"], JOINT)
     steps = _in_turn([pack for pack in fitting if pack.ask != "joint"], STEPS)
-    return [read_pack(pack.folder) for pack in (*joint, *steps)]
+    return [read_pack(pack.folder) for pack in sorted([*joint, *steps], key=_unknowns)]
 
 
 def why_not(backend: BackEnd, pack: Pack) -> str:
@@ -63,17 +64,43 @@ def why_not(backend: BackEnd, pack: Pack) -> str:
     return "it says it takes no row weights" if weighted and not backend.row_weights else ""
 
 
+def _unknowns(pack: Pack) -> int:
+    return int(pack.about["T"]) * int(pack.about["d"])
+
+
 def _small(pack: Pack) -> bool:
     about = pack.about
-    unknowns, rows = int(about["T"]) * int(about["d"]), int(sum(about["rows"]))
-    return about["grade"] != "hard" and unknowns <= UNKNOWNS and rows <= ROWS
+    return about["grade"] != "hard" and _unknowns(pack) <= UNKNOWNS and int(sum(about["rows"])) <= ROWS
 
 
 def _in_turn(packs: Sequence[Pack], most: int) -> list[Pack]:
-    """The smallest of every kind in turn."""
+    """Of every ask, loss and reduction in turn, each with as much as possible that is new."""
     kinds: dict[tuple[str, ...], list[Pack]] = {}
-    for pack in sorted(packs, key=lambda each: (each.about["T"] * each.about["d"], each.name)):
+    for pack in packs:
         about = pack.about
         kinds.setdefault((pack.ask, about["loss"], about["reduction"]), []).append(pack)
-    turns = chain.from_iterable(zip_longest(*(kinds[key] for key in sorted(kinds))))
+    turns = chain.from_iterable(zip_longest(*(_varied(kinds[key]) for key in sorted(kinds))))
     return [pack for pack in turns if pack is not None][:most]
+
+
+def _varied(packs: Sequence[Pack]) -> list[Pack]:
+    """The packs in such an order that each has more that is new than those after it."""
+    left, seen, found = list(packs), set[str](), list[Pack]()
+    while left:
+        best = min(left, key=lambda pack: (-len(_aspects(pack) - seen), _odd(pack), pack.name))
+        left.remove(best)
+        found.append(best)
+        seen |= _aspects(best)
+    return found
+
+
+def _aspects(pack: Pack) -> set[str]:
+    """What is particular about a pack: its traits, its size, whether edges are the only ones."""
+    about = pack.about
+    size = {f"T {min(about['T'], 5)}", f"d {min(about['d'], 5)}"}
+    return {*about["traits"], *size, f"unique {(pack.claims.get('unique') or {}).get('B')}"}
+
+
+def _odd(pack: Pack) -> float:
+    """How far its number of unknowns is from a dozen."""
+    return abs(math.log(_unknowns(pack) / 12.0))
