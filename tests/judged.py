@@ -68,6 +68,10 @@ def failures() -> tuple[Result, ...]:
             check("L1", "b-step", "b-step"), causes=(TRANSPOSED,), answer=B.T, right=B, limit=np.array(1e-8)
         ),
         result(check("L1", "one-task", "one-task"), answer=right[:, 0] + 1e-3, right=right[:, 0]),
+        result(
+            check("L1", "w-step", "w-step"), answer=right + 1e-3 * right**3, right=right,
+            figures={"gap": 2.1e-4, "limit": 9.2e-11},
+        ),
         result(check("L2", "half-steps", "rounds"), answer=rounds * 1.01, right=rounds, limit=1e-10 * rounds),
         result(
             check("L3", "first-order", "fit"),

@@ -30,7 +30,7 @@ STEERING = "mine \x1b[31m\u202e<b>"
 def test_causes_are_counted_on_failed_checks_alone() -> None:
     found = {blame.cause.name: (blame.named, blame.alone) for blame in blames(verdict())}
     assert found == {"incoming-weights": (2, 1), "transposed-B": (2, 1)}
-    assert unexplained(verdict()) == 8
+    assert unexplained(verdict()) == 9
     lone = replace(verdict(), results=(*verdict().results, result(check("L1", "w"), causes=(TRANSPOSED,))))
     assert blames(lone)[0].cause is TRANSPOSED
 
@@ -41,12 +41,12 @@ def test_the_console_tells_every_kind_of_failed_check_and_its_cause() -> None:
         assert f"{failed.check.level}/{failed.check.name}" in text
     for said in (INCOMING.sentence, f"do: {TRANSPOSED.fix}", "cause: incoming-weights or transposed-B",
                  "tiny-pair: gradient_W is off by 3.1e+08 limits", "we do not look (took it)",
-                 "skipped 1: hinge", "'L9/*'", "8 failed checks have no known cause"):  # fmt: skip
+                 "skipped 1: hinge", "'L9/*'", "9 failed checks have no known cause"):  # fmt: skip
         assert said in text
     assert text.splitlines()[-1] == f"{verdict().line()}; 3.8 s"
     assert max(map(len, text.splitlines())) <= 110
     few = table(verdict(), most=2)
-    assert "... and 10 more kinds of checks" in few and "L1/b-step" not in few
+    assert "... and 11 more kinds of checks" in few and "L1/b-step" not in few
 
 
 def test_a_kind_of_check_is_told_by_the_pack_on_which_it_is_farthest_off() -> None:
@@ -136,7 +136,7 @@ def test_the_page_is_one_file_with_a_picture_for_every_failed_check(tmp_path: Pa
     assert len(pictures) == len(verdict().failed) == text.count("<img")
     assert all(base64.b64decode(each).startswith(b"\x89PNG") for each in pictures)
     assert not re.search(r'(src|href)="(?!data:)', text) and "default-src 'none'" in text
-    assert "mine <b>" not in text and "mine &lt;b&gt; fails 12 checks" in text
+    assert "mine <b>" not in text and "mine &lt;b&gt; fails 13 checks" in text
     for failed in verdict().failed:
         assert f"<h3>{failed.check.id}</h3>" in text
     assert TRANSPOSED.fix in text and "we do not look" in text and "alone on 1" in text
@@ -181,6 +181,8 @@ def test_a_picture_of_rounds_and_one_of_figures() -> None:
         2.2e-3,
         0.4,
     ]  # type: ignore[index]
+    meter = picture(by_name["w-step"]).axes[-1]
+    assert [line.get_ydata()[0] for line in meter.lines] == [2.1e-4, 9.2e-11]  # type: ignore[index]
     lost = picture(by_name["crash"])
     assert "1 not finite" in words(lost)
 

@@ -24,7 +24,7 @@ The chapters:
     plan         which checks are made on which packs
     run          all of it
     summary      what a verdict says before any single check
-    table        the verdict on the console; `junit` for a CI, `page` with `pictures` (`axes`)
+    table        the verdict on the console; `junit` for a CI, `page` with `pictures` (`axes`, `meters`)
 
 Answers are judged by what is recomputed from the data: gaps, residuals, objectives; by their distance from
 ours only where there is one answer.

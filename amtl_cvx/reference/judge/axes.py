@@ -49,3 +49,9 @@ def logarithmic(axis: Axis, *, ticks: int = 5) -> None:
         FixedLocator([at for at in LogLocator(numticks=ticks).tick_values(low, high) if low <= at <= high])
     )
     axis.set_minor_locator(NullLocator())
+
+
+def entries(axis: Axis, count: int) -> None:
+    """Whole numbers from 0: all of few entries, some of many."""
+    few = FixedLocator(list(range(count)))
+    axis.set_major_locator(few if count <= 8 else MaxNLocator(6, integer=True))

@@ -13,7 +13,6 @@ cause would give):
 from __future__ import annotations
 
 import textwrap
-from dataclasses import dataclass
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -33,25 +32,17 @@ from amtl_cvx.plotting.canvas import (
     ORANGE,
     SIGNED_COLORS,
     VOID,
-    Canvas,
     shortened,
 )
 from amtl_cvx.plotting.environment import own_settings
-from amtl_cvx.reference.judge.axes import frame, legend, logarithmic, spread
-from amtl_cvx.reference.judge.summary import shown
+from amtl_cvx.reference.judge.axes import entries, frame, legend, logarithmic, spread
+from amtl_cvx.reference.judge.meters import Sheet, figures, meter, stems
 from amtl_cvx.reference.judge.verdict import Result
 
-_WIDTH, _HEIGHT, _HEADING = 7.6, 2.8, 0.46  # inches
+_WIDTH, _HEIGHT, _HEADING = 8.4, 2.8, 0.46  # inches
 _MISSES = LinearSegmentedColormap.from_list("misses", ["#fde3cf", "#e8893f", "#9a3412", "#3d1206"])
 _MOST = 4000
 """Entries that a scatter shows; of more, every k-th."""
-
-
-@dataclass
-class _Sheet(Canvas):
-    """A canvas whose panels begin `top` inches below its upper edge."""
-
-    top: float = 0.26
 
 
 @own_settings()
@@ -61,15 +52,15 @@ def picture(result: Result, *, titled: bool = True) -> Figure:
     bare = (answer is None or answer.size == 0) and not np.isfinite([*result.figures.values()]).any()
     lines = textwrap.wrap(result.words, 108)[:4]
     above = _HEADING if titled else 0.0
-    canvas = _Sheet(_WIDTH, above + (0.3 + 0.2 * len(lines) if bare else _HEIGHT), above + 0.26)
+    canvas = Sheet(_WIDTH, above + (0.3 + 0.2 * len(lines) if bare else _HEIGHT), above + 0.26)
     if titled:
-        said = [] if bare else [shortened(result.words, 118)]
+        said = [] if bare else [shortened(result.words, 124)]
         canvas.heading(0.2, 0.12, shortened(result.check.id, 84), said)
     if bare:
         for number, line in enumerate(lines):
             canvas.text(0.2, above + 0.12 + 0.2 * number, line, color=INK)
     elif answer is None or answer.size == 0:
-        _figures(canvas, result)
+        figures(canvas, result)
     elif right is None or right.shape != answer.shape:
         _values(canvas, answer, result)
     elif answer.size == 1:
@@ -92,13 +83,14 @@ def words(result: Result) -> str:
         return "The answer beside the right one."
     if result.check.needs == "rounds":
         return "The objective after each half-step, and how far it is from the right one."
-    return "The answer's entries against the right ones, and where it misses, in units of the limit."
+    told = "The answer's entries against the right ones, and where and by how much it is off"
+    return f"{told}{', in limits' if _limits(result, answer.shape).all() else ''}."
 
 
 def _limits(result: Result, shape: tuple[int, ...]) -> Array:
     """The limit of every entry; where none was left, none."""
     limit = result.evidence.get("limit")
-    if limit is None or np.broadcast_shapes(limit.shape, shape) != shape:
+    if limit is None or limit.shape not in ((), shape):
         return np.zeros(shape)
     return np.asarray(np.broadcast_to(np.abs(limit), shape), dtype=float)
 
@@ -111,7 +103,7 @@ def _mistaken(result: Result, shape: tuple[int, ...]) -> tuple[Array, str] | Non
     return np.asarray(found, dtype=float), result.causes[0].name
 
 
-def _entries(canvas: _Sheet, result: Result) -> None:
+def _entries(canvas: Sheet, result: Result) -> None:
     """Answer against right, and the misses."""
     answer, right = (np.asarray(result.evidence[name], dtype=float) for name in ("answer", "right"))
     axes = canvas.axes(0.85, canvas.top, 2.75, 1.98)
@@ -131,16 +123,17 @@ def _entries(canvas: _Sheet, result: Result) -> None:
     frame(axes, "right", "answer")
     legend(axes)
     _misses(canvas, result, np.abs(answer - right))
+    meter(canvas, result)
 
 
-def _misses(canvas: _Sheet, result: Result, miss: Array) -> None:
+def _misses(canvas: Sheet, result: Result, miss: Array) -> None:
     """Where the answer is off: how many limits, or how far where there is no limit."""
     limit = _limits(result, miss.shape)
     counted = bool((limit > 0).all())
     share = miss / limit if counted else miss
     share = np.where(np.isfinite(share), share, np.inf)
     unit = "limits" if counted else "absolute"
-    axes = canvas.axes(4.4, canvas.top, 2.3, 1.98)
+    axes = canvas.axes(4.3, canvas.top, 2.0, 1.98)
     floor = 1.0 if counted else 0.0
     finite = share[np.isfinite(share) & (share > floor)]
     top = float(finite.max()) if finite.size else 10.0
@@ -152,16 +145,16 @@ def _misses(canvas: _Sheet, result: Result, miss: Array) -> None:
     axes.set_facecolor(VOID)
     norm = LogNorm(low, max(top, 1.01 * low))
     mesh = axes.imshow(shade, cmap=_MISSES, norm=norm, aspect="auto", interpolation="nearest")
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(6, integer=True))
+    entries(axes.xaxis, miss.shape[1])
+    entries(axes.yaxis, miss.shape[0])
     frame(axes, "column", "row")
-    _colors(canvas, mesh, 6.82)
+    _colors(canvas, mesh, 6.4)
     off = int(np.count_nonzero(share > floor))
     note = f"off by, in {unit}" if counted else "off by"
     axes.set_title(f"{note}: {off} of {miss.size} entries", fontsize=BODY, color=INK, loc="left", pad=4)
 
 
-def _colors(canvas: _Sheet, mesh: AxesImage, left: float) -> None:
+def _colors(canvas: Sheet, mesh: AxesImage, left: float) -> None:
     """The bar of colours beside a matrix."""
     bar = canvas.figure.colorbar(mesh, cax=canvas.axes(left, canvas.top, 0.1, 1.98))
     bar.outline.set_visible(False)
@@ -182,7 +175,7 @@ def _bars(axes: Axes, share: Array, low: float, unit: str, *, counted: bool) -> 
     logarithmic(axes.yaxis)
     if counted:
         axes.axhline(1.0, color=INK, linewidth=1, linestyle="--")
-    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    entries(axes.xaxis, share.size)
     lost = int(np.count_nonzero(~np.isfinite(share)))
     title = "off by, in limits (dashed: the limit)" if counted else "off by"
     title = f"{title}; {lost} not finite" if lost else title
@@ -190,7 +183,7 @@ def _bars(axes: Axes, share: Array, low: float, unit: str, *, counted: bool) -> 
     frame(axes, "entry", "")
 
 
-def _rounds(canvas: _Sheet, result: Result) -> None:
+def _rounds(canvas: Sheet, result: Result) -> None:
     """The objectives, and how far they are from the right ones."""
     answer, right = (np.asarray(result.evidence[name], dtype=float) for name in ("answer", "right"))
     steps = np.arange(1, answer.size + 1)
@@ -206,7 +199,7 @@ def _rounds(canvas: _Sheet, result: Result) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(5))
     frame(axes, "half-step", "objective")
     legend(axes)
-    beside = canvas.axes(4.6, canvas.top, 2.7, 1.98)
+    beside = canvas.axes(4.7, canvas.top, 3.1, 1.98)
     miss, limit = np.abs(answer - right), _limits(result, answer.shape)
     floor = 1e-16 * float(np.abs(right).max(initial=1.0))
     beside.plot(steps, np.maximum(miss, floor), color=CRIMSON, marker="o", markersize=3.5)
@@ -219,23 +212,23 @@ def _rounds(canvas: _Sheet, result: Result) -> None:
     frame(beside, "half-step", "")
 
 
-def _number(canvas: _Sheet, result: Result) -> None:
+def _number(canvas: Sheet, result: Result) -> None:
     """One number: the right one, the answer, and what the mistake would give."""
     rows = [("right", float(result.evidence["right"].item()), BLUE)]
     rows.append(("answer", float(result.evidence["answer"].item()), CRIMSON))
     mistaken = _mistaken(result, result.evidence["answer"].shape)
     if mistaken is not None:
         rows.append((f"with {mistaken[1]}", float(mistaken[0].item()), ORANGE))
-    _stems(canvas, rows, "value", limit=None)
+    stems(canvas, rows, "value", limit=None)
 
 
-def _values(canvas: _Sheet, answer: Array, result: Result) -> None:
+def _values(canvas: Sheet, answer: Array, result: Result) -> None:
     """An answer that has nothing of its shape to be held against."""
     values = np.asarray(answer, dtype=float)
     axes = canvas.axes(0.95, canvas.top, 5.4, 1.98)
     if values.ndim < 2:
         axes.plot(np.arange(values.size), values.ravel(), "o", color=CRIMSON, markersize=3.5)
-        axes.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        entries(axes.xaxis, values.size)
         frame(axes, "entry", "answer")
         return
     size = float(np.abs(values[np.isfinite(values)]).max(initial=0.0)) or 1.0
@@ -248,42 +241,7 @@ def _values(canvas: _Sheet, answer: Array, result: Result) -> None:
         aspect="auto",
         interpolation="nearest",
     )
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(MaxNLocator(8, integer=True))
+    entries(axes.xaxis, values.shape[1])
+    entries(axes.yaxis, values.shape[0])
     frame(axes, "column", "row")
     _colors(canvas, mesh, 6.5)
-
-
-def _figures(canvas: _Sheet, result: Result) -> None:
-    """The figures of the check, its limit dashed; its words where there are none."""
-    known = {name: value for name, value in result.figures.items() if np.isfinite(value)}
-    limit = next((value for name, value in known.items() if "limit" in name), None)
-    rows = [(name, value, CRIMSON) for name, value in known.items() if "limit" not in name]
-    rows = rows or [(name, value, MUTED) for name, value in known.items()]
-    _stems(canvas, rows[:8], "", limit=limit)
-
-
-def _stems(canvas: _Sheet, rows: list[tuple[str, float, str]], label: str, *, limit: float | None) -> None:
-    """Numbers as points on one axis, each with its name and its digits."""
-    axes = canvas.axes(1.9, canvas.top, 3.9, 1.98)
-    values = [value for _, value, _ in rows]
-    known = [*values, *([limit] if limit is not None else [])]
-    wide = all(value > 0 for value in known) and max(known) > 20 * min(known)
-    for place, (_, value, color) in enumerate(rows):
-        axes.plot([value], [-place], "o", color=color, markersize=7, zorder=3)
-        axes.axhline(-place, color=LINE, linewidth=0.8, zorder=1)
-        axes.text(1.03, -place, shown(value) if label == "" else f"{value:.12g}", va="center",
-                  transform=axes.get_yaxis_transform(), fontsize=BODY, color=INK)  # fmt: skip
-    axes.set_yticks(
-        [-place for place in range(len(rows))], labels=[shortened(name, 26) for name, _, _ in rows]
-    )
-    axes.set_ylim(-len(rows) + 0.4, 0.6)
-    if wide:
-        axes.set_xscale("log")
-        logarithmic(axes.xaxis)
-    else:
-        axes.xaxis.set_major_locator(MaxNLocator(4))
-    if limit is not None:
-        axes.axvline(limit, color=INK, linewidth=1, linestyle="--")
-        axes.set_title(f"dashed: the limit {shown(limit)}", fontsize=BODY, color=INK, loc="left", pad=4)
-    frame(axes, label, "")
