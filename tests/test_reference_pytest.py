@@ -88,6 +88,27 @@ def test_a_failed_test_says_what_is_off_and_why() -> None:
     assert failed and all("losses" in said and "off" in said for said in failed)
 
 
+def test_the_mistaken_numbers_are_left_for_the_picture() -> None:
+    class Incoming(Mine):  # type: ignore[misc]
+        def evaluate(self, asked: Any) -> dict[str, Any]:
+            losses = super().evaluate(asked)["losses"]
+            weights = asked.task_weights * (1.0 + asked.mu * asked.B.sum(axis=0))
+            return {
+                "objective": weights @ losses + asked.coupling * np.sum((asked.W - asked.W @ asked.B) ** 2)
+            }
+
+    explained = [
+        result
+        for result in judge(Incoming(), packs=[PACK], levels=["L0"]).failed
+        if [cause.name for cause in result.causes] == ["incoming for outgoing"]
+    ]
+    assert explained
+    for result in explained:
+        evidence = result.evidence
+        np.testing.assert_allclose(evidence["mistaken"], evidence["answer"], rtol=1e-12)
+        assert abs(evidence["mistaken"] - evidence["right"]) > evidence["limit"]
+
+
 def test_nothing_is_called_before_a_test_runs() -> None:
     class Silent(Mine):  # type: ignore[misc]
         def evaluate(self, asked: Any) -> dict[str, Any]:

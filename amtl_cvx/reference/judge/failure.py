@@ -30,11 +30,14 @@ class Cause:
         "your gradient equals the one with incoming weights".
     fix : str
         What to change.
+    gives : array, optional
+        What the mistake gives in the place of the answer, for the picture: a value, a gradient, objectives.
     """
 
     name: str
     sentence: str
     fix: str = ""
+    gives: Array | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from amtl_cvx.arrays import Array
 from amtl_cvx.errors import AMTLError, ModelError
 from amtl_cvx.reference.judge.answers import NoAnswer
 from amtl_cvx.reference.judge.backends import BackEnd
@@ -112,9 +113,15 @@ def _result(kind: Kind, case: Case) -> Result:
         causes=causes,
         figures=outcome.figures,
         seconds=time.perf_counter() - started,
-        evidence=outcome.evidence,
+        evidence=_evidence(outcome, causes),
         reason=reason,
     )
+
+
+def _evidence(outcome: Outcome, causes: tuple[Cause, ...]) -> dict[str, Array]:
+    """What the check left, and beside it what the first cause gives."""
+    gives = causes[0].gives if causes else None
+    return {**outcome.evidence, **({} if gives is None else {"mistaken": gives})}
 
 
 def _made(kind: Kind, case: Case, name: str) -> tuple[Outcome, tuple[Cause, ...]]:

@@ -73,7 +73,8 @@ class Result:
     seconds : float
         How long it took, the back end included.
     evidence : mapping of name to array
-        For the picture: "answer", "right" and "limit" where there are such, of one shape.
+        For the picture: "answer", "right" and "limit" where there are such, of one shape; and "mistaken",
+        what the first cause gives.
     reason : str
         Why it was expected to fail, as the back end says.
     """

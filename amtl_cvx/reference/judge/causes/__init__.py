@@ -94,5 +94,6 @@ def _searched(key: _Key) -> tuple[Cause, ...]:
     found: dict[str, Cause] = {}
     for match in matches(case):
         for name in match.name.split(" + "):
-            found.setdefault(name, Cause(name=name, sentence=match.words, fix=MISTAKES[name]))
+            cause = Cause(name=name, sentence=match.words, fix=MISTAKES[name], gives=match.value)
+            found.setdefault(name, cause)
     return tuple(found.values())

@@ -51,7 +51,8 @@ def alternated(case: Case) -> list[Match]:
         if said is not None and case.same(
             float(np.abs(answer - said).max() / np.abs(said).max()), far, _near(case)
         ):
-            found[name] = Match(name=name, words=f"your objectives are those with {words}", varied=varied)
+            sentence = f"your objectives are those with {words}"
+            found[name] = Match(name=name, words=sentence, varied=varied, value=np.array(said))
     return list(found.values()) or _loosely(case, answer, truth)
 
 

@@ -32,12 +32,15 @@ class Match:
         What it was recomputed with, if so.
     loose : bool
         Told only where nothing else is: a likeness, no equality.
+    value : ndarray, optional
+        What it gives in the place of the answer.
     """
 
     name: str
     words: str
     varied: tuple[Variation, ...] = ()
     loose: bool = False
+    value: Array | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

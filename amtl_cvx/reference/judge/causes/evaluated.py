@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -95,7 +96,7 @@ def _varied(case: Case) -> list[Match]:
         value, size = (of(formula, point, case.quantity) for of in (value_of, size_of))
         turned = case.quantity == "gradient_B" and each.name == "transposed B"
         if held.equals(value, size) or (turned and held.equals(value.T, size.T)):
-            found.append(_match(case, each))
+            found.append(replace(_match(case, each), value=value))
     return found
 
 
@@ -157,7 +158,7 @@ def _pairs(case: Case) -> list[Match]:
         point = second.read(formula, first.read(formula, case.start))
         value, size = (of(formula, point, quantity) for of in (value_of, size_of))
         if held.equals(value, size, tolerance=tolerance):
-            return [_match(case, first, second)]
+            return [replace(_match(case, first, second), value=value)]
     return []
 
 
@@ -168,7 +169,7 @@ def _arranged(case: Case) -> list[Match]:
     for name, words, value, size in itertools.chain(_returned(case, held), _given(case)):
         if name in {match.name for match in found} or not held.equals(value, size):
             continue
-        found.append(Match(name=name, words=f"{WORDS[case.quantity]} that with {words}"))
+        found.append(Match(name=name, words=f"{WORDS[case.quantity]} that with {words}", value=value))
     return found
 
 

@@ -22,7 +22,7 @@ Change = Callable[[Formula], Formula]
 Reading = Callable[[Formula, Point], Point]
 """W and B as the mistake has them, of the point that a back end was given or has answered."""
 
-EVERYWHERE = ("vWB", "WB", "W", "B", "v")
+EVERYWHERE = ("vWB", "WB", "vW", "W", "B", "v")
 """In which parts it may be made: v the value of J, W the gradient and step in W, B those in B."""
 
 
