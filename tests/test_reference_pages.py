@@ -69,6 +69,18 @@ def test_the_console_tells_every_check_where_that_is_asked_for() -> None:
     assert "relative residual 3.10e-05" in text
 
 
+def test_causes_that_are_never_alone_stand_behind_those_that_are(tmp_path: Path) -> None:
+    both = result(check("L0", "J"), causes=(INCOMING, TRANSPOSED))
+    lone = result(check("L0", "w"), causes=(TRANSPOSED,))
+    text = table(replace(verdict(), results=(both, lone)))
+    assert "likely cause: transposed-B (2 failed checks, alone on 1)" in text
+    assert "never alone: incoming-weights" in text and "likely cause: incoming" not in text
+    text = table(replace(verdict(), results=(both,)))
+    assert "likely cause: incoming-weights" in text and "likely cause: transposed-B" in text
+    write_page(tmp_path / "v.html", replace(verdict(), results=(both, lone)))
+    assert "Never alone on a check: incoming-weights." in (tmp_path / "v.html").read_text(encoding="utf-8")
+
+
 def test_the_console_of_a_pass_is_short_and_levels_add_up() -> None:
     text = table(passing())
     assert text.splitlines()[-1] == "mine (float32) passes: 6 passed; 1.5 s"

@@ -10,7 +10,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from amtl_cvx.reference.judge.summary import blames, figures, told, unexplained
+from amtl_cvx.reference.judge.summary import figures, likely, told, unexplained
 from amtl_cvx.reference.judge.verdict import LEVELS, STATUSES, Result, Verdict
 
 if TYPE_CHECKING:
@@ -49,7 +49,8 @@ def write_page(path: str | PathLike[str], verdict: Verdict) -> None:
         tiles=_tiles(verdict),
         levels=[_level(verdict, level) for level in verdict.levels()],
         statuses=[status for status in STATUSES if status in verdict.counts()],
-        blames=blames(verdict),
+        blames=likely(verdict)[0],
+        never_alone=likely(verdict)[1],
         unexplained=unexplained(verdict),
         failed=[_failed(result) for result in verdict.failed],
         announced=[result for result in verdict.results if result.status == "expected"],

@@ -41,6 +41,13 @@ def blames(verdict: Verdict) -> tuple[Blame, ...]:
     return tuple(sorted(found, key=lambda blame: (-blame.alone, -blame.named, blame.cause.name)))
 
 
+def likely(verdict: Verdict) -> tuple[tuple[Blame, ...], tuple[Blame, ...]]:
+    """The causes that are alone on some check, and the others; all are likely where none is alone."""
+    found = blames(verdict)
+    alone = tuple(blame for blame in found if blame.alone)
+    return (alone, tuple(blame for blame in found if not blame.alone)) if alone else (found, ())
+
+
 def unexplained(verdict: Verdict) -> int:
     """How many failed checks have no known cause."""
     return sum(1 for result in verdict.failed if result.status == "failed" and not result.causes)

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from amtl_cvx.console import clean
-from amtl_cvx.reference.judge.summary import blames, far, figures, told, unexplained
+from amtl_cvx.reference.judge.summary import far, figures, likely, told, unexplained
 from amtl_cvx.reference.judge.verdict import LEVELS, STATUSES, Result, Verdict
 
 MOST = 20
@@ -110,7 +110,7 @@ def _levels(verdict: Verdict) -> Table:
 def _causes(verdict: Verdict) -> list[Text | Padding | str]:
     """The likely causes, each with what to change."""
     lines: list[Text | Padding | str] = [""]
-    found = blames(verdict)
+    found, others = likely(verdict)
     for blame in found[:_CAUSES]:
         name = Text.assemble("likely cause: ", (clean(blame.cause.name), "bold"), f" ({blame.words()})")
         lines += [name, Padding(Text(clean(blame.cause.sentence)), (0, 0, 0, 4))]
@@ -118,6 +118,8 @@ def _causes(verdict: Verdict) -> list[Text | Padding | str]:
             lines.append(Padding(Text(clean(f"do: {blame.cause.fix}")), (0, 0, 0, 4)))
     if len(found) > _CAUSES:
         lines.append(f"... and {len(found) - _CAUSES} causes more that fewer checks name")
+    if others:
+        lines.append(clean(f"never alone: {', '.join(blame.cause.name for blame in others)}"))
     left = unexplained(verdict)
     if left:
         checks = "1 failed check has" if left == 1 else f"{left} failed checks have"
