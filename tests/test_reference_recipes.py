@@ -141,4 +141,4 @@ def test_all_packs_together_are_small():
 def test_all_packs_are_made_again(part):
     """The command's own check; the digits of all packs are found and proven again."""
     names = list(pack_names())[part::2]
-    assert make.run(names, check=True, place=Path(packs_folder()), processes=1) == 0
+    assert make.run(names, way="check", place=Path(packs_folder()), processes=1) == 0

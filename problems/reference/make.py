@@ -4,6 +4,7 @@
     python problems/reference/make.py --all          all of them
     python problems/reference/make.py --missing      those that are not there
     python problems/reference/make.py --check ...    nothing is written: what is made is held against packs
+    python problems/reference/make.py --claims ...   only what is claimed, from the arrays that are there
     python problems/reference/make.py --list         their names
 
 ``--processes 2`` makes two at a time; ``--to FOLDER`` writes to another place than `packs` beside this file.
@@ -57,16 +58,8 @@ def write(recipe: Recipe, stated: Stated, answer: Answer, folder: Path) -> Pack:
     from amtl_cvx.reference.claims import claims_of
 
     problem = family_of(stated.model).problem(stated.tasks, stated.model)
-    claims = claims_of(
-        problem,
-        recipe.ask,
-        answer.solution,
-        given=stated.given,
-        minima=answer.minima,
-        digits=answer.digits,
-        proof=answer.proof,
-        task=recipe.task,
-    )
+    known = {"given": stated.given, "minima": answer.minima, "digits": answer.digits, "proof": answer.proof}
+    claims = claims_of(problem, recipe.ask, answer.solution, task=recipe.task, **known)
     return write_pack(
         folder,
         problem=problem,
@@ -74,12 +67,22 @@ def write(recipe: Recipe, stated: Stated, answer: Answer, folder: Path) -> Pack:
         solution=answer.solution,
         claims=claims,
         about=about_of(recipe, answer),
-        given=stated.given,
-        minima=answer.minima,
-        digits=answer.digits,
-        proof=answer.proof,
         replace=True,
+        **known,
     )
+
+
+def claim_again(recipe: Recipe, place: Path) -> Pack:
+    """The same pack, its claims computed from its arrays as they are computed now."""
+    pack, stated = read_pack(place / recipe.name), recipe.stated()
+    answer = Answer(
+        solution=pack.solution,
+        minima=pack.minima,
+        digits=None if pack.digits is None else dict(pack.digits),
+        proof=pack.proof,
+        settings=pack.about["made"]["settings"],
+    )
+    return write(recipe, stated, answer, pack.folder)
 
 
 def about_of(recipe: Recipe, answer: Answer) -> dict[str, object]:
@@ -161,6 +164,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="all packs")
     parser.add_argument("--missing", action="store_true", help="those that are not there")
     parser.add_argument("--check", action="store_true", help="hold what is made against the packs")
+    parser.add_argument("--claims", action="store_true", help="compute what is claimed again")
     parser.add_argument("--list", action="store_true", help="the names")
     parser.add_argument(
         "--processes", type=int, default=1, metavar="K", help="how many at a time (default 1)"
@@ -168,7 +172,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--to", type=Path, default=PACKS, metavar="FOLDER", help="where they are written")
     given = parser.parse_args(arguments)
     recipes = all_recipes()
-    patterns = given.names or (["*"] if given.all or given.missing or given.check or given.list else [])
+    patterns = given.names or (
+        ["*"] if given.all or given.missing or given.check or given.claims or given.list else []
+    )
     names = [name for name in recipes if any(fnmatch.fnmatch(name, pattern) for pattern in patterns)]
     if given.missing:
         names = [name for name in names if not (given.to / name / "pack.json").is_file()]
@@ -177,13 +183,14 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if not patterns or (given.names and not names):
         parser.error("expected the name of a pack, a pattern, or --all; --list lists the names")
-    return int(run(names, check=given.check, place=given.to, processes=given.processes) > 0)
+    way = "check" if given.check else "claims" if given.claims else "make"
+    return int(run(names, way=way, place=given.to, processes=given.processes) > 0)
 
 
-def run(names: list[str], *, check: bool, place: Path, processes: int) -> int:
-    """Make or check these packs, a line each; how many failed."""
+def run(names: list[str], *, way: str, place: Path, processes: int) -> int:
+    """Make these packs, check them, or claim again, a line each; how many failed."""
     failed = 0
-    jobs = [(name, check, place) for name in names]
+    jobs = [(name, way, place) for name in names]
     if processes == 1:
         results = map(_one, jobs)
         for good, line in results:
@@ -198,15 +205,15 @@ def run(names: list[str], *, check: bool, place: Path, processes: int) -> int:
     return failed
 
 
-def _one(job: tuple[str, bool, Path]) -> tuple[bool, str]:
-    name, check, place = job
+def _one(job: tuple[str, str, Path]) -> tuple[bool, str]:
+    name, way, place = job
     recipe, start = all_recipes()[name], time.perf_counter()
     try:
-        if check:
+        if way == "check":
             words = differences(recipe, read_pack(place / name))
             told = "; ".join(words) or "the same"
         else:
-            pack, words = make(recipe, place), []
+            pack, words = (claim_again if way == "claims" else make)(recipe, place), []
             told = told_of(pack)
     except Exception as error:
         if os.environ.get("TRACE"):
