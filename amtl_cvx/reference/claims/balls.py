@@ -216,8 +216,9 @@ def least_singular(point: Point) -> arb:
 
 
 def ball_norm(rows: Sequence[Sequence[arb]]) -> arb:
-    """The Frobenius norm."""
-    return sum((entry * entry for row in rows for entry in row), arb(0)).sqrt()
+    """The Frobenius norm, from above."""
+    total = sum((entry.abs_upper() ** 2 for row in rows for entry in row), arb(0))
+    return total.sqrt().upper()
 
 
 def largest(rows: Sequence[Sequence[arb]]) -> arb:

@@ -182,7 +182,7 @@ def _same(solution: Mapping[str, Array], digits: Mapping[str, Any], facts: Facts
     again = facts.digits
     if again is None:
         return False
-    names = [name for name in solution if name in digits]
+    names = [name for name in solution if name in digits and name != "order"]
     if not names or any(_texts(again.get(name)) != _texts(digits[name]) for name in names):
         return False
     beside = all(_beside(solution[name], digits[name]) for name in names)

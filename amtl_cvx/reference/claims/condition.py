@@ -32,7 +32,7 @@ def joint_response(point: Point) -> Response:
     if point.problem.atoms is None and not model.smooth_in_W:
         raise NotCertifiable(f"J has kinks in W and the curvature of {model.transfer.name} is not known")
     held = held_at(point)
-    local = _local(point) if held is None else held.local
+    local = local_model(point) if held is None else held.local
     blocks, sizes = _blocks(local)
     terms = np.r_[Terms(point).W.T.ravel(), _coefficient_terms(local)]
     values = np.r_[np.abs(point.W).T.ravel(), _coefficients(local)]
@@ -97,7 +97,7 @@ def weight_response(point: Point) -> Response:
 
 def transfer_response(point: Point) -> Response:
     """That of B for the W that stands: the Gram matrix of each column's support."""
-    local = _local(point)
+    local = local_model(point)
     n = point.W.size
     H = np.asarray(local.H[n:, n:])
     terms, values = _coefficient_terms(local), _coefficients(local)
@@ -136,7 +136,8 @@ def task_response(point: Point, t: int) -> Response:
     return found
 
 
-def _local(point: Point) -> LocalModel:
+def local_model(point: Point) -> LocalModel:
+    """J around the point in W and the coordinates that B has there."""
     return TangentModel(point) if point.problem.atoms is None else AtomModel(point)
 
 

@@ -14,6 +14,7 @@ from amtl_cvx.certificate.figures import double_above, double_below
 from amtl_cvx.certificate.residuals import misses
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.ladder import Climb, climb_from
+from amtl_cvx.ladder.climbed import refused
 from amtl_cvx.ladder.steps import digits_proven, global_verified, strict_local
 from amtl_cvx.problem import Point
 from amtl_cvx.reference.claims.condition import joint_response, weight_response
@@ -40,7 +41,8 @@ def joint_facts(point: Point, *, extras: bool, proof: Mapping[str, Any] | None, 
         )
         steps |= {} if proof is None else {"C5": global_verified}
         stored = None if proof is None else dict(proof)
-        climbed = climb_from(certificate, point, level="C5", limit=LIMIT, proof=stored, steps=steps)
+        climbed = climbed if extras else refused(climbed, "C4", WITHOUT_EXTRAS)
+        climbed = climb_from(climbed.certificate, point, level="C5", limit=LIMIT, proof=stored, steps=steps)
     certificate = climbed.certificate
     response, why = _response(point, kind)
     terms = Terms(point)

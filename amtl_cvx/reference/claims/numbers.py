@@ -10,7 +10,8 @@ from typing import Any
 
 from amtl_cvx.arrays import Array
 
-MOST = 40
+MOST, DOUBLES = 40, 15
+"""Digits that are kept, and those that every double has."""
 NAMES = ("W", "B", "w", "L", "S", "A")
 """Blocks that digits.json may hold."""
 
@@ -90,7 +91,8 @@ def _shared(block: Any, other: Any) -> int:
     if len(mine) != len(theirs):
         return 0
     size = max((abs(each) for each in mine), default=Fraction(0))
-    return min((digits_between(a, b, size) for a, b in zip(mine, theirs, strict=True)), default=MOST)
+    most = DOUBLES + 1 if hasattr(block, "ravel") or hasattr(other, "ravel") else MOST
+    return min([most, *(digits_between(a, b, size) for a, b in zip(mine, theirs, strict=True))])
 
 
 def _entries(block: Any) -> Sequence[Any]:
@@ -102,12 +104,17 @@ def _log10(value: Fraction) -> float:
     return exponent + math.log10(float(value / Fraction(10) ** exponent))
 
 
-def shared_objective(mine: Any, again: str) -> tuple[str | None, int]:
+def shared_objective(mine: str | float, again: str | float) -> tuple[str | None, int]:
     """J to the digits that two derivations share, and how many; None where they share none."""
     one = Fraction(mine)
-    count = digits_between(one, Fraction(again), abs(one))
+    count = min(digits_between(one, Fraction(again), abs(one)), *map(_most, (mine, again)))
     if not count:
         return None, 0
     with localcontext() as context:
-        context.prec = max(count, 1)
+        context.prec = count
         return str(+Decimal(again)), count
+
+
+def _most(value: Any) -> int:
+    """How many digits a number can have: a decimal 40, a double 15."""
+    return MOST if isinstance(value, str) else DOUBLES

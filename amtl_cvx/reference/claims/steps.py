@@ -79,7 +79,7 @@ def transfer_facts(point: Point, *, extras: bool) -> Facts:
         response=response,
         why=why,
         curved=curved_share(point, response, blocks=("B",)),
-        unique=unique_transfer(point, evidence.error, extras=extras),
+        unique=unique_transfer(point, evidence.error, response, extras=extras),
         support=[[int(s), int(t)] for s, t in np.argwhere(support)],
         min_positive_B=finite(float(np.abs(point.B[support]).min(initial=math.inf))),
         min_multiplier=least,

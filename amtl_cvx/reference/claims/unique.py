@@ -19,6 +19,7 @@ import numpy as np
 
 from amtl_cvx.errors import AMTLError, NotCertifiable
 from amtl_cvx.problem import Point
+from amtl_cvx.reference.claims.condition import local_model
 from amtl_cvx.reference.claims.response import Response
 
 Unique = tuple[dict[str, bool | None], str]
@@ -42,7 +43,7 @@ def unique_task() -> Unique:
     return {"w": True}, "the coupling is strictly convex in the predictor of one task"
 
 
-def unique_transfer(point: Point, error: float | None, *, extras: bool) -> Unique:
+def unique_transfer(point: Point, error: float | None, response: Response | None, *, extras: bool) -> Unique:
     """Of the B-step; `error` bounds how far any best B is from this one."""
     product = {"W B": True}
     told = "W B is unique, as the coupling is strictly convex in it"
@@ -52,8 +53,10 @@ def unique_transfer(point: Point, error: float | None, *, extras: bool) -> Uniqu
     values = np.linalg.svd(point.W, compute_uv=False)
     if len(values) == point.tasks.T and values[-1] > 64.0 * np.finfo(np.float64).eps * values[0]:
         return {"B": True, **product}, f"the predictors are linearly independent; {told}"
-    if not extras:
-        return {"B": None, **product}, told
+    if response is not None and strict_minimum(point):
+        return {"B": True, **product}, f"a strict minimum of the step, which is convex; {told}"
+    if point.row_prices is None or not extras:
+        return {"B": None, **product}, f"not known to be the only one; {told}"
     try:
         found = _exactly(point)
     except (NotCertifiable, AMTLError) as refusal:
@@ -64,6 +67,12 @@ def unique_transfer(point: Point, error: float | None, *, extras: bool) -> Uniqu
         None: "predictors that may help depend on each other, and it is not decided whether B can move",
     }
     return {"B": found, **product}, f"{words[found]}; {told}"
+
+
+def strict_minimum(point: Point) -> bool:
+    """Whether everything at its bound is held there beyond rounding, beside a Hessian that is definite."""
+    local = local_model(point)
+    return local.relative_multiplier > 1e3 * float(np.finfo(np.float64).eps)
 
 
 def _another(point: Point) -> str | None:

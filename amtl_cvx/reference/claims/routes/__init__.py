@@ -30,7 +30,7 @@ import numpy as np
 from amtl_cvx.arrays import Array
 from amtl_cvx.errors import AMTLError, NotCertifiable
 from amtl_cvx.families import family_of
-from amtl_cvx.reference.claims.numbers import exact_decimal, shared, shared_objective
+from amtl_cvx.reference.claims.numbers import shared, shared_objective
 from amtl_cvx.reference.claims.point import point_of
 from amtl_cvx.reference.claims.routes.again import MOVES, Again, moved, start_words
 
@@ -95,7 +95,7 @@ def second_route(
         again = _derivation(family, ask)(problem, ask, solution, given, task)
     except (AMTLError, np.linalg.LinAlgError) as refusal:
         return Route(first=first, second="none", digits=None, why=str(refusal))
-    names = [name for name in solution if name in again.blocks]
+    names = [name for name in solution if name in again.blocks and name != "order"]
     known = {
         name: digits[name] if digits is not None and name in digits else solution[name] for name in names
     }
@@ -162,11 +162,11 @@ def _refined(point: Any) -> Again:
             "refinement does not know this penalty, and nothing else derives the answer again"
         )
     best = None
-    for part in MOVES:
+    for part in (0.1, 1e-2, 1e-4):
         start = point.at(
             W=moved(point.W, part, "W"), B=point.model.transfer.project(moved(point.B, part, "B"))
         )
-        found = refine(start, tol=1e-13)
+        found = refine(start, tol=1e-13, max_steps=40)
         count = shared({"W": point.W, "B": point.B}, {"W": found.W, "B": found.B})
         if best is None or count > best[0]:
             best = count, found, part
@@ -176,19 +176,26 @@ def _refined(point: Any) -> Again:
     _, found, part = best
     return Again(
         {"W": found.W, "B": found.B},
-        exact_decimal(found.objective),
+        found.objective,
         f"refinement from {start_words(part)}",
     )
 
 
 def _weights(problem: Any, ask: str, solution: Any, given: Any, task: int | None) -> Again:
     """Of W, or of w of one task, from 0."""
-    from amtl_cvx.reference.claims.routes.newton import kinked_weights_again, weights_again
+    from amtl_cvx.reference.claims.routes.newton import (
+        kinked_weights_again,
+        task_again,
+        weights_again,
+    )
 
     point = point_of(problem, ask, solution, given, task=task)
-    if point.model.prox_omega is not None or not point.model.loss.smooth:
-        return kinked_weights_again(point)
-    return weights_again(point, task)
+    if point.model.prox_omega is None and point.model.loss.smooth:
+        with contextlib.suppress(NotCertifiable):
+            return weights_again(point, task)
+    if task is not None:
+        return task_again(point, task)
+    return kinked_weights_again(point)
 
 
 def _edges(problem: Any, ask: str, solution: Any, given: Any, task: int | None) -> Again:

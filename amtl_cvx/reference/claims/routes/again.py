@@ -22,10 +22,10 @@ def start_words(part: float) -> str:
 
 @dataclass(frozen=True)
 class Again:
-    """What a second derivation found: blocks of doubles or decimals, J as a decimal, and how."""
+    """What a second derivation found: blocks and J, doubles or decimals, and how."""
 
     blocks: Mapping[str, Any]
-    objective: str
+    objective: str | float
     how: str
 
 

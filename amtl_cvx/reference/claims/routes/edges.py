@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from fractions import Fraction
 
 import numpy as np
 
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.problem import Point
-from amtl_cvx.reference.claims.numbers import exact_decimal
 from amtl_cvx.reference.claims.routes.again import Again
 
 _STEPS = 200_000
@@ -18,7 +18,8 @@ _LARGEST = 4000
 
 def edges_again(point: Point) -> Again:
     """B of a b-step."""
-    if point.row_prices is not None and point.tasks.T**2 * point.tasks.d <= _LARGEST:
+    small = point.tasks.T**2 * point.tasks.d <= _LARGEST
+    if small and point.row_prices is not None and point.problem.atoms is not None:
         return _rational(point)
     return _proximal(point)
 
@@ -38,7 +39,7 @@ def _rational(point: Point) -> Again:
     near = np.array([[float(value) for value in row] for row in found.B])
     return Again(
         {"B": B},
-        exact_decimal(point.at(B=near).objective),
+        point.at(B=near).objective,
         f"the active-set method over the rationals from the empty graph, {told}",
     )
 
@@ -75,6 +76,20 @@ def _proximal(point: Point) -> Again:
         B, momentum = new, further
         if moved <= 1e-16 * float(np.abs(B).max(initial=0.0)):
             break
-    return Again(
-        {"B": B}, exact_decimal(point.at(B=B).objective), "accelerated proximal steps from the empty graph"
-    )
+    return _ended(point.at(B=B), "accelerated proximal steps from the empty graph")
+
+
+def _ended(point: Point, how: str) -> Again:
+    """The end of the steps, to 45 digits on its support where the penalty has a system in balls."""
+    from flint import ctx
+
+    from amtl_cvx.digits.decimals import decimal
+    from amtl_cvx.reference.claims.edge_balls import support_edges
+
+    if point.problem.atoms is not None:
+        with contextlib.suppress(NotCertifiable), ctx.workdps(100):
+            found = support_edges(point).B
+            B = [["0" if v.is_zero() else decimal(v, 45) for v in row] for row in found]
+            near = point.at(B=np.array([[float(v.mid()) for v in row] for row in found]))
+            return Again({"B": B}, near.objective, f"{how}, and balls on their support")
+    return Again({"B": point.B}, point.objective, how)

@@ -9,7 +9,7 @@ import numpy as np
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.errors import NotCertifiable
-from amtl_cvx.reference.claims.numbers import exact_decimal, shared
+from amtl_cvx.reference.claims.numbers import shared
 from amtl_cvx.reference.claims.routes.again import Again, start_words
 
 DIGITS, GOAL = 45, 50
@@ -69,6 +69,6 @@ def network_again(point: Any, moves: Sequence[float], moved: Callable[[Array, fl
     _, found, part = best
     return Again(
         dict(found.blocks),
-        exact_decimal(found.objective),
+        found.objective,
         f"kink Newton from {start_words(part)}",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,7 +18,6 @@ from amtl_cvx.digits.system import FirstOrderSystem, unknowns
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.problem import Point
 from amtl_cvx.reference.claims.balls import DPS, newton_weights, stacked, system_at
-from amtl_cvx.reference.claims.numbers import exact_decimal
 from amtl_cvx.reference.claims.routes.again import Again, start_words
 
 DIGITS, GOAL = 45, 50
@@ -208,18 +208,26 @@ def _task_from_zero(point: Point, task: int) -> Point:
     return point.at(W=W)
 
 
+def task_again(point: Point, task: int) -> Again:
+    """w of one task from 0 in doubles, where its loss has no weight in balls."""
+    end = _task_from_zero(point, task)
+    return Again({"w": end.W[:, task]}, end.objective, "Newton's method from 0, in doubles")
+
+
 def kinked_weights_again(point: Point) -> Again:
     """W of a loss or a penalty on W with kinks, from 0: by exact rationals, or by the prox in doubles."""
     from amtl_cvx.digits import exact_weights
     from amtl_cvx.reference.claims.step_digits import RATIONAL
     from amtl_cvx.subproblems.numpy_steps import minimised
 
+    found = None
     if point.model.prox_omega is None and point.W.size <= RATIONAL:
-        zero = point.at(W=np.zeros_like(point.W))
-        found = exact_weights(zero.tasks, zero.model, zero.B)
+        with contextlib.suppress(NotCertifiable):
+            found = exact_weights(point.tasks, point.model, point.B)
+    if found is not None:
         with ctx.workdps(DPS):
             W = [[decimal(arb(v.numerator) / v.denominator, DIGITS) for v in row] for row in found.W]
         near = np.array([[float(v) for v in row] for row in found.W])
-        return Again({"W": W}, exact_decimal(point.at(W=near).objective), "exact rationals from face to face")
+        return Again({"W": W}, point.at(W=near).objective, "exact rationals from face to face")
     end = minimised(point.at(W=np.zeros_like(point.W)))
-    return Again({"W": end.W}, exact_decimal(end.objective), "from W = 0, in doubles")
+    return Again({"W": end.W}, end.objective, "from W = 0, in doubles")
