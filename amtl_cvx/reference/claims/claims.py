@@ -84,40 +84,54 @@ def claims_of(
     route = second_route(problem, ask, solution, given, task=task, digits=digits) if extras else None
     listed = minima_claims(problem, ask, solution, minima)
     known = digits if digits is not None else None
-    return {
-        "objective": _objective(facts, known, route),
-        "certificate": dict(facts.certificate),
-        "level": facts.level,
-        "unique": dict(facts.unique),
-        "unique_why": facts.unique_why,
-        "support": facts.support,
-        "min_positive_B": facts.min_positive_B,
-        "min_multiplier": facts.min_multiplier,
-        "condition": _condition(facts),
-        "tolerances": tolerances(
-            objective=facts.objective,
-            terms=facts.terms,
-            shares=facts.shares,
-            gap=facts.gap,
-            response=facts.response,
-            curved=facts.curved,
-        ),
-        "digits": None if known is None else _digits(known),
-        "digits_why": None if known is not None else _why_not(facts),
-        "bound": None if facts.bound is None else dict(facts.bound),
-        "bound_why": None if facts.bound is not None else facts.no_bound,
-        "routes": None if route is None else route.claims(),
-        "minima": listed,
-        "checks": {
-            "first-order": facts.passes,
-            "labels": _labels(problem),
-            "data": dyadic(problem),
-            **({} if route is None else {"routes": _agree(facts, route)}),
-            **({} if known is None or not extras else {"digits": _same(solution, known, facts)}),
-            **({} if facts.bound is None else {"bound": _bounded(facts)}),
-            **({} if not minima else {"minima": minima_hold(problem, solution, minima, listed)}),
-        },
-    }
+    found: dict[str, Any] = _plain(
+        {
+            "objective": _objective(facts, known, route),
+            "certificate": dict(facts.certificate),
+            "level": facts.level,
+            "unique": dict(facts.unique),
+            "unique_why": facts.unique_why,
+            "support": facts.support,
+            "min_positive_B": facts.min_positive_B,
+            "min_multiplier": facts.min_multiplier,
+            "condition": _condition(facts),
+            "tolerances": tolerances(
+                objective=facts.objective,
+                terms=facts.terms,
+                shares=facts.shares,
+                gap=facts.gap,
+                response=facts.response,
+                curved=facts.curved,
+            ),
+            "digits": None if known is None else _digits(known),
+            "digits_why": None if known is not None else _why_not(facts),
+            "bound": None if facts.bound is None else dict(facts.bound),
+            "bound_why": None if facts.bound is not None else facts.no_bound,
+            "routes": None if route is None else route.claims(),
+            "minima": listed,
+            "checks": {
+                "first-order": facts.passes,
+                "labels": _labels(problem),
+                "data": dyadic(problem),
+                **({} if route is None else {"routes": _agree(facts, route)}),
+                **({} if known is None or not extras else {"digits": _same(solution, known, facts)}),
+                **({} if facts.bound is None else {"bound": _bounded(facts)}),
+                **({} if not minima else {"minima": minima_hold(problem, solution, minima, listed)}),
+            },
+        }
+    )
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """Nested values that JSON has: a number that is not finite is null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, bool) or value is None or isinstance(value, str | int):
+        return value
+    return float(value) if math.isfinite(value) else None
 
 
 def _objective(facts: Facts, digits: Mapping[str, Any] | None, route: Route | None) -> dict[str, Any]:

@@ -21,6 +21,8 @@ from amtl_cvx.reference.claims.balls import DPS, newton_weights, stacked, system
 from amtl_cvx.reference.claims.routes.again import Again, start_words
 
 DIGITS, GOAL = 45, 50
+LARGE = 1000
+"""Entries of W from which on the farthest starts are not tried."""
 _STEPS, _CHORDS = 40, 25
 _SETTLED = 1e-11
 
@@ -31,7 +33,8 @@ def joint_again(point: Point, moves: Sequence[float], moved: Callable[[Array, fl
         return _kinked_again(point, moves, moved)
     free = point.coefficients > point.problem.atoms.lo if point.problem.atoms is not None else None
     assert free is not None
-    for part in moves:
+    large = point.W.size > LARGE  # a step takes seconds there, and far starts lead elsewhere
+    for part in (each for each in moves if not large or each <= 1e-3):
         start = _elsewhere(point, part, moved)
         found = _newton(start, free)
         if found is None:
