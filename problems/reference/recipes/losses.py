@@ -1,6 +1,6 @@
 """Every loss, summed and averaged over rows, with and without row weights; the digits of all are proven.
 
-Three to six tasks of `designs.related` and AMTL's price. The point is the one that a fit from B = 0 leads to.
+Three to six tasks of `designs.related` and AMTL's price.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ KINDS: Mapping[str, str] = {
     "hinge": "labels",
 }
 """What the targets of each loss are."""
+STARTS = 6
+"""Of how many B the fits of a joint problem begin."""
 _NOISE: Mapping[str, tuple[int, ...]] = {"numbers": (16, 64), "counts": (16, 64), "labels": (64, 256)}
 
 
@@ -63,7 +65,7 @@ def joint(
 def joint_recipe(name: str, title: str, grade: str, traits: tuple[str, ...] = (), **given: object) -> Recipe:
     """The recipe of a joint problem; `given` as `joint` has it."""
     state = functools.partial(joint, **given)
-    return Recipe(name=name, title=title, grade=grade, traits=traits, state=state, answer=of_zero)
+    return Recipe(name=name, title=title, grade=grade, traits=traits, state=state, starts=STARTS)
 
 
 T3, T4 = (10, 14, 8), (12, 9, 16, 10)

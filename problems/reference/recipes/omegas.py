@@ -13,7 +13,7 @@ from amtl_cvx.losses import make_loss
 from amtl_cvx.weights import WeightPenalty
 from recipes.designs import related
 from recipes.integers import Draws
-from recipes.losses import KINDS, of_zero
+from recipes.losses import KINDS, STARTS
 from recipes.recipe import Recipe, Stated
 
 
@@ -47,7 +47,7 @@ def _penalised(
     state = functools.partial(penalised, **given)
     traits = ("ridge",) if ridge else ("penalty on predictors",)
     return Recipe(
-        name=name, title=title, grade=grade, traits=traits, state=state, digits=digits, answer=of_zero
+        name=name, title=title, grade=grade, traits=traits, state=state, digits=digits, starts=STARTS
     )
 
 

@@ -8,7 +8,7 @@ from amtl_cvx import FeatureModel, GoMtlModel, LossWeightedL1, Model, NetworkMod
 from amtl_cvx.losses import make_loss
 from recipes import networks
 from recipes.integers import Draws
-from recipes.losses import of_zero
+from recipes.losses import STARTS, of_zero
 from recipes.measured import cancer, diabetes, digits, iris_widths, one_vs_rest
 from recipes.recipe import Recipe, Stated
 
@@ -48,7 +48,8 @@ def _real(
         traits=("real data", *traits),
         state=functools.partial(joint, **given),
         source=f"{SOURCE}{data}",
-        answer=of_zero,
+        starts=STARTS,
+        answer=of_zero if data == "digits" else None,
     )
 
 

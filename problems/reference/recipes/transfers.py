@@ -29,8 +29,11 @@ from amtl_cvx.transfer import (
 )
 from recipes.designs import related
 from recipes.integers import Draws
-from recipes.losses import KINDS, of_zero
+from recipes.losses import KINDS, STARTS, of_zero
 from recipes.recipe import Recipe, Stated
+
+NARROW = (Forbidden, Required, Ordered, Symmetric, RowBudget, DegreeCap, TotalBudget)
+"""Those with smaller sets of graphs, in which not every start lies: they are fitted from their own."""
 
 
 def priced(
@@ -64,8 +67,16 @@ def _priced(
     **given: object,
 ) -> Recipe:
     state = functools.partial(priced, **given)
+    answer = of_zero if isinstance(given["transfer"], NARROW) else None
     return Recipe(
-        name=name, title=title, grade=grade, traits=traits, state=state, digits=digits, answer=of_zero
+        name=name,
+        title=title,
+        grade=grade,
+        traits=traits,
+        state=state,
+        digits=digits,
+        starts=STARTS,
+        answer=answer,
     )
 
 
