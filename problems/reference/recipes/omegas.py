@@ -42,10 +42,17 @@ def penalised(
 
 
 def _penalised(
-    name: str, title: str, grade: str = "easy", *, digits: bool = False, ridge: bool = False, **given: object
+    name: str,
+    title: str,
+    grade: str = "easy",
+    *,
+    digits: bool = False,
+    ridge: bool = False,
+    several: bool = False,
+    **given: object,
 ) -> Recipe:
     state = functools.partial(penalised, **given)
-    traits = ("ridge",) if ridge else ("penalty on predictors",)
+    traits = ("ridge" if ridge else "penalty on predictors", *(("several known minima",) if several else ()))
     return Recipe(
         name=name, title=title, grade=grade, traits=traits, state=state, digits=digits, starts=STARTS
     )
@@ -62,9 +69,16 @@ CHAIN = Laplacian(rho=0.125, edges=((0, 1, 1.0), (1, 2, 0.5), (2, 3, 2.0)))
 
 RECIPES = (
     _penalised(
-        "omega-ridge", "A ridge beside the coupling.", digits=True, ridge=True, omega="ridge:rho=0.0625"
+        "omega-ridge",
+        "A ridge beside the coupling.",
+        digits=True,
+        ridge=True,
+        several=True,
+        omega="ridge:rho=0.0625",
     ),
-    _penalised("omega-mean", "Predictors near their mean.", digits=True, omega="mean:rho=0.125"),
+    _penalised(
+        "omega-mean", "Predictors near their mean.", digits=True, several=True, omega="mean:rho=0.125"
+    ),
     _penalised("omega-laplacian", "Neighbours on a chain of tasks are alike.", digits=True, omega=CHAIN),
     _penalised(
         "omega-l1",
@@ -94,6 +108,7 @@ RECIPES = (
         "average",
         digits=True,
         ridge=True,
+        several=True,
         omega="ridge:rho=0.0625",
         counts=(4, 5, 3, 4),
         d=6,
@@ -102,6 +117,7 @@ RECIPES = (
         "omega-mean-logistic",
         "Predictors near their mean, mean logistic loss.",
         digits=True,
+        several=True,
         omega="mean:rho=0.015625",
         **LABELS,
     ),

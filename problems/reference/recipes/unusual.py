@@ -61,7 +61,7 @@ RECIPES = (
         "huber-few-rows",
         "Four tasks, three of them with fewer rows than features, Huber loss.",
         "average",
-        ("n < d",),
+        ("n < d", "several known minima"),
         loss="huber:0.5",
         counts=(4, 5, 4, 12),
         d=6,
