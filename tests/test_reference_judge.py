@@ -17,6 +17,8 @@ from amtl_cvx.arrays import Array
 from amtl_cvx.errors import ModelError
 from amtl_cvx.reference import Pack
 from amtl_cvx.reference.judge import Asked, Cause, Failure, PythonBackEnd, Verdict, judge, plan
+from amtl_cvx.reference.judge.choice import chosen
+from amtl_cvx.reference.judge.plan import planned
 
 
 @pytest.fixture(scope="module")
@@ -264,3 +266,15 @@ def test_a_higher_first_order_point_is_one_of_another_basin(tmp_path: Path) -> N
 
     bad = {result.check.name: result.words for result in judge(Empty, packs=[pack], levels=["L3"]).failed}
     assert "above the reference" in bad["fit-objective-zero"] and "fit-gap-zero" in bad
+
+
+def test_unasked_it_is_every_kind_of_small_pack_and_more_than_120_checks() -> None:
+    backend = PythonBackEnd(type("Whole", (Pair,), {"losses": ("squared", "logistic")})())
+    packs = chosen(backend, None)
+    kinds = {(pack.ask, pack.about["loss"], pack.about["reduction"]) for pack in packs}
+    assert {("joint", loss, way) for loss in ("squared", "logistic") for way in ("mean", "sum")} <= kinds
+    assert {ask for ask, _, _ in kinds} == {"joint", "w-step", "b-step", "one-task"}
+    assert all(pack.about["T"] * pack.about["d"] <= 64 and pack.about["grade"] != "hard" for pack in packs)
+    assert not any("problem/sample_weight.npy" in pack.about["files"] for pack in packs)
+    ids = [plan.id for plan in planned(backend, packs, None)]
+    assert len(set(ids)) == len(ids) >= 300

@@ -16,9 +16,9 @@ from amtl_cvx.errors import ModelError
 from amtl_cvx.reference.judge.backends import BackEnd
 from amtl_cvx.reference.pack import Pack, pack_names, read_pack
 
-JOINT, STEPS = 16, 16
+JOINT, STEPS = 12, 12
 """How many joint problems, and how many single steps, are asked about."""
-UNKNOWNS, ROWS = 400, 5000
+UNKNOWNS, ROWS = 64, 2000
 """The largest T d, and the most rows in all, of a pack that is taken unasked."""
 _ASKS = ("joint", "w-step", "b-step", "one-task")
 
