@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,45 @@ def test_traits_are_true(packs):
             assert np.linalg.svd(np.eye(len(B)) - B, compute_uv=False)[-1] < 2e-3, pack.name
         if "empty graph" in traits:
             assert not pack.solution["B"].any(), pack.name
+
+
+def test_prices_have_their_closed_forms():
+    """l = (4, 16, 4) and w = (1, 2, -1) at B = 0: J is 25 or 30, four times that for sums."""
+    values = {"at": 25, "above": 25, "far-above": 25, "at-sum": 100, "above-three": 30}
+    for name, value in values.items():
+        pack = read_pack(f"price-{name}")
+        assert not pack.solution["B"].any()
+        assert pack.solution["W"].tolist() == [[1.0, 2.0, -1.0][: pack.about["T"]]]
+        assert Fraction(pack.claims["objective"]["decimal"]) == value
+        if name.startswith("at"):
+            point = pack.problem.at(**pack.solution)
+            assert point.gradient_B[0, 1] == 0.0 < point.gradient_B[1, 0]
+    below = read_pack("price-below")
+    assert below.solution["B"][0, 1] > 0.0 == below.solution["B"][1, 0]
+    assert Fraction(below.digits["objective"]) < 25
+
+
+def test_one_task_of_one_feature_is_ridge_regression():
+    pack = read_pack("tiny-t1-d1")
+    task, coupling = pack.problem.tasks[0], Fraction(pack.problem.model.coupling)
+    x, y = ([Fraction(value) for value in block.ravel().tolist()] for block in (task.X, task.y))
+    s, v = sum(a * a for a in x) / len(x), sum(a * b for a, b in zip(x, y, strict=True)) / len(x)
+    w = v / (s + coupling)
+    value = sum(b * b for b in y) / len(y) - w * v
+    assert abs(Fraction(pack.digits["W"][0][0]) - w) <= Fraction(1, 10**39) * abs(w)
+    assert abs(Fraction(pack.digits["objective"]) - value) <= Fraction(1, 10**39) * value
+
+
+def test_digits_in_balls_lie_in_exact_enclosures(packs):
+    """Ball arithmetic next to a point and rational arithmetic over all points: two ways to one minimum."""
+    both = [pack for pack in packs if pack.proof is not None and pack.digits is not None]
+    assert len(both) >= 40
+    for pack in both:
+        lower, upper = Fraction(pack.proof["lower"]), Fraction(pack.proof["upper"])
+        value = Fraction(pack.digits["objective"])
+        room = value / 10**38 + (upper - lower) * (pack.problem.model.task_weights == "inverse-sqrt")
+        assert lower - room <= value <= upper + room, pack.name
+        assert upper - lower <= value / 10**15, pack.name
 
 
 def test_all_packs_together_are_small():
