@@ -106,11 +106,12 @@ def sharpened(
         return blocks, None
     try:
         found = _proven(stated, blocks)
+        if found is None:
+            return blocks, None
+        nearest = {name: nearest_doubles(getattr(found, name), like=block) for name, block in blocks.items()}
+        found = _proven(stated, nearest)  # whose distance is that of what is stored, on every machine
     except (NotCertifiable, ModelError):
         return blocks, None
-    if found is None:
-        return blocks, None
-    nearest = {name: nearest_doubles(getattr(found, name), like=block) for name, block in blocks.items()}
     said = {key: value for key, value in found.named(stated.tasks).items() if key != "seconds"}
     return nearest, said
 

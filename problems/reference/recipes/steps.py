@@ -32,7 +32,11 @@ def with_digits(recipe: Recipe, stated: Stated, blocks: Mapping[str, Array], *, 
     from amtl_cvx.reference.claims import digits_of
 
     problem = Problem(stated.tasks, stated.model)
-    digits, why = digits_of(problem, recipe.ask, blocks, given=stated.given, task=recipe.task)
+
+    def proven(blocks: Mapping[str, Array]) -> tuple[dict[str, object] | None, str]:
+        return digits_of(problem, recipe.ask, blocks, given=stated.given, task=recipe.task)
+
+    digits, why = proven(blocks)
     settings = {"method": method}
     if digits is None:
         return Answer(solution=dict(blocks), settings={**settings, "no digits": why})
@@ -42,7 +46,7 @@ def with_digits(recipe: Recipe, stated: Stated, blocks: Mapping[str, Array], *, 
         else block
         for name, block in blocks.items()
     }
-    return Answer(solution=near, digits=digits, settings=settings)
+    return Answer(solution=near, digits=proven(near)[0], settings=settings)
 
 
 def _rows(decimals: Sequence[object]) -> Sequence[Sequence[str]]:
