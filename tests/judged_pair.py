@@ -15,6 +15,18 @@ from amtl_cvx.reference import Pack, write_pack
 from amtl_cvx.reference.judge import Asked
 
 
+def sound(asked: Asked) -> None:
+    """`ValueError` for what is no problem."""
+    T, d = len(asked.X), asked.X[0].shape[1]
+    weights = [np.ones(len(y)) for y in asked.y] if asked.sample_weight is None else asked.sample_weight
+    good = [np.isfinite(part).all() for part in (*asked.X, *asked.y, *weights, asked.W, asked.B)]
+    good += [len(X) == len(y) == len(v) > 0 for X, y, v in zip(asked.X, asked.y, weights, strict=True)]
+    good += [asked.W.shape == (d, T), asked.B.shape == (T, T), asked.task_weights.shape == (T,)]
+    good += [asked.mu >= 0, asked.coupling > 0, (asked.task_weights > 0).all(), min(map(np.min, weights)) > 0]
+    if not all(good) or (asked.B < 0).any() or np.diag(asked.B).any():
+        raise ValueError("this is no problem")
+
+
 class Pair:
     """Two tasks, squared loss: W by its normal equations, each column of B has one entry."""
 
@@ -40,6 +52,7 @@ class Pair:
         return self.raised(asked, B) @ self.losses_at(asked, W) + coupled
 
     def evaluate(self, asked: Asked) -> dict[str, Any]:
+        sound(asked)
         W, B, s = asked.W, asked.B, self.scales(asked)
         lam, M = W.dtype.type(asked.coupling), np.eye(2, dtype=W.dtype) - B
         pulls = [2 * k * (X.T @ r) for k, X, r in zip(s, asked.X, self.residuals(asked, W), strict=True)]
@@ -61,9 +74,11 @@ class Pair:
         return np.linalg.solve(H, np.concatenate(pull)).reshape(2, d).T
 
     def w_step(self, asked: Asked) -> Array:
+        sound(asked)
         return self.best_W(asked, asked.B)
 
     def one_task(self, asked: Asked) -> Array:
+        sound(asked)
         t, W, B, lam = asked.task, asked.W, asked.B, asked.W.dtype.type(asked.coupling)
         assert t is not None
         P = (np.eye(2, dtype=W.dtype) - B) @ (np.eye(2, dtype=W.dtype) - B).T
@@ -81,9 +96,11 @@ class Pair:
         return B
 
     def b_step(self, asked: Asked) -> Array:
+        sound(asked)
         return self.best_B(asked, asked.W)
 
     def rounds(self, asked: Asked) -> Array:
+        sound(asked)
         B, found = asked.B, []
         for _ in range(asked.count or 0):
             W = self.best_W(asked, B)
@@ -93,6 +110,7 @@ class Pair:
         return np.array(found, dtype=asked.dtype)
 
     def fit(self, asked: Asked) -> tuple[Array, Array]:
+        sound(asked)
         B = asked.B
         for _ in range(3000):
             W = self.best_W(asked, B)

@@ -122,14 +122,18 @@ class Case:
         """The answer to a question about this problem; `NoAnswer` where there is none."""
         key = (asked.ask, asked.W.tobytes(), asked.B.tobytes(), asked.task, asked.count)
         if key not in self._answers:
-            self._answers[key] = self._given(asked)
+            self._answers[key] = self.tried(asked)
         found = self._answers[key]
         if isinstance(found, NoAnswer):
             raise found
         return found
 
-    def _given(self, asked: Asked) -> dict[str, Array] | NoAnswer:
-        """An answer, or why there is none."""
+    def before(self, pack: Any) -> Case:
+        """The same back end before another problem."""
+        return Case(self.backend, pack, hung=self._hung)
+
+    def tried(self, asked: Asked) -> dict[str, Array] | NoAnswer:
+        """An answer, or why there is none; to whatever is asked."""
         if asked.ask in self._slow:
             return NoAnswer("hung", f"{asked.ask} is not asked again here: it did not end once")
         if self._hung[asked.ask] >= PATIENCE:
