@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from judged_pair import Early, NoCross, Pair, Rising, Single, Transposed, Twice, Unclipped, pair_pack
+from judged_pair import Early, NoCross, Pair, Rising, Single, Transposed, Twice, Unclipped, pair_pack, sound
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.errors import ModelError
@@ -159,7 +159,7 @@ def test_answers_beyond_all_bounds_are_failed_checks(packs: list[Pack]) -> None:
         def fit(self, asked: Asked) -> tuple[Array, Array]:
             return np.full((3, 2), 1e200), np.full((2, 2), 1e200)
 
-    verdict = judge(Vast, packs=packs[:1])
+    verdict = judge(Vast, packs=packs[:1], levels=["L0", "L1", "L2", "L3"])
     assert {result.check.needs for result in verdict.failed} == {"w-step", "b-step", "fit"}
     assert not [r for r in verdict.results if r.check.needs in ("w-step", "fit") and r.status == "passed"]
 
@@ -187,6 +187,7 @@ def test_a_call_that_does_not_end_is_given_up_and_not_made_for_ever(packs: list[
 def test_what_a_back_end_has_not_is_skipped_with_the_reason(packs: list[Pack]) -> None:
     class Few:
         def evaluate(self, asked: Asked) -> dict[str, Any]:
+            sound(asked)
             return {"objective": Pair().objective(asked, asked.W, asked.B)}
 
         def b_step(self, asked: Asked) -> Array:

@@ -36,6 +36,8 @@ from amtl_cvx.reference.judge.causes.question import Question
 from amtl_cvx.reference.judge.causes.stepped import stepped
 from amtl_cvx.reference.judge.failure import Cause, Failure
 
+_BOUND = 1e100  # of an answer: squares of it are finite
+
 __all__ = ["MISTAKES", "Case", "Match", "Question", "causes_of", "matches"]
 
 
@@ -45,13 +47,15 @@ def causes_of(failure: Failure) -> tuple[Cause, ...]:
 
 
 def matches(case: Case) -> list[Match]:
-    """What explains the answer of a case."""
+    """What explains the answer of a case; nothing explains one beyond all bounds."""
+    if not all(np.abs(part).max(initial=0.0) <= _BOUND for part in case.answer.values()):
+        return []
+    search = {"rounds": alternated, **dict.fromkeys(("w_step", "one_task", "b_step", "fit"), stepped)}
     with np.errstate(all="ignore"):
-        if case.quantity == "rounds":
-            return alternated(case)
-        if case.quantity in ("w_step", "one_task", "b_step", "fit"):
-            return stepped(case)
-        return evaluated(case)
+        try:
+            return search.get(case.quantity, evaluated)(case)
+        except (ArithmeticError, ValueError, np.linalg.LinAlgError):
+            return []
 
 
 @dataclass(frozen=True, eq=False)

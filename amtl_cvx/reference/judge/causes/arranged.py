@@ -140,7 +140,7 @@ def _by_slopes(case: Case, point: Point) -> list[Indices]:
         slopes = right.loss_slopes(np.repeat(W[:, s : s + 1], len(B), axis=1), np.zeros_like(B))
         paid = 1.0 + right.mu * float(B[s].sum())
         cost[:, s] = np.linalg.norm(paid * slopes + coupled[:, s : s + 1], axis=0)
-    order: Indices = linear_sum_assignment(cost)[1]
+    order: Indices = linear_sum_assignment(np.where(np.isfinite(cost), cost, 1e300))[1]
     return [order] if _is_order(order) else []
 
 
