@@ -31,6 +31,8 @@ class Method:
     stale: bool = False
     after: str = ""
     start: Array | None = None
+    turned: str = ""
+    """Where B is read as B': "v" in the value, "W" in the step in W."""
     first: dict[int, tuple[Formula, Array | None]] = field(default_factory=dict)
     """The first step in W by its formula, shared: most trials end there."""
 
@@ -80,6 +82,8 @@ def _methods(case: Case, right: Method) -> Iterator[tuple[str, str, Method, tupl
                 side, ""
             )
             yield each.name, f"{each.words}{where}", method, (each,)
+    for turned, words in (("vW", ""), ("W", " in the step in W"), ("v", " in the value alone")):
+        yield "transposed B", f"B transposed{words}", replace(right, turned=turned, first={}), ()
     yield "stale losses", "edges priced by the losses of the round before", replace(right, stale=True), ()
     for after, name, words in (
         ("transposed", "transposed B", "B transposed after its step"),
@@ -103,7 +107,8 @@ def _objectives(case: Case, method: Method, answer: Array, *, prune: bool) -> Ar
     said: list[float] = []
     for k in range(len(answer)):
         if k % 2 == 0:
-            found = _weights(method, W, B, first=k == 0 and method.start is None)
+            read = B.T if "W" in method.turned else B
+            found = _weights(method, W, read, first=k == 0 and method.start is None)
             if found is None:
                 return None
             before, W = W, found
@@ -112,7 +117,7 @@ def _objectives(case: Case, method: Method, answer: Array, *, prune: bool) -> Ar
             if after is None:
                 return None
             B = after
-        value = method.value.objective(W, B)
+        value = method.value.objective(W, B.T if "v" in method.turned else B)
         if prune and not abs(value - answer[k]) <= 10.0 * _near(case) * abs(value):
             return None
         said.append(value)

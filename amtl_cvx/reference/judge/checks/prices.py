@@ -23,9 +23,8 @@ from amtl_cvx.reference.judge.case import Case, Outcome
 from amtl_cvx.reference.judge.checks.edges import best_B, several
 from amtl_cvx.reference.judge.checks.held import Step, distance
 from amtl_cvx.reference.judge.checks.registry import check
-from amtl_cvx.reference.judge.checks.relations import amtl
 from amtl_cvx.reference.judge.checks.steps import best_W
-from amtl_cvx.reference.judge.checks.turned import Twin
+from amtl_cvx.reference.judge.checks.turned import Twin, amtl
 from amtl_cvx.reference.judge.failure import Failure
 from amtl_cvx.reference.judge.misses import misses_B
 from amtl_cvx.reference.judge.tolerance import SOLVABLE

@@ -14,7 +14,6 @@ wrong and why.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -22,63 +21,19 @@ from amtl_cvx.arrays import Array
 from amtl_cvx.reference.judge.answers import NoAnswer
 from amtl_cvx.reference.judge.asked import Asked, doubles
 from amtl_cvx.reference.judge.case import Case, Outcome
-from amtl_cvx.reference.judge.checks import turned
 from amtl_cvx.reference.judge.checks.compared import compare
 from amtl_cvx.reference.judge.checks.edges import best_B, several
 from amtl_cvx.reference.judge.checks.evaluate import QUANTITIES, right_values
 from amtl_cvx.reference.judge.checks.held import distance
 from amtl_cvx.reference.judge.checks.registry import check
 from amtl_cvx.reference.judge.checks.steps import best_W
-from amtl_cvx.reference.judge.checks.turned import Turn
+from amtl_cvx.reference.judge.checks.turned import RELATIONS, Relation, Turn, amtl
 from amtl_cvx.reference.judge.failure import Failure, Quantity
 from amtl_cvx.reference.judge.misses import misses_B, misses_W
 from amtl_cvx.reference.judge.points import draws
 from amtl_cvx.reference.judge.tolerance import ANSWERS, SOLVABLE, Limits
 
 _MOST = {"values": 3, "w-step": 2, "b-step": 2, "fit": 1}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Relation:
-    """A way to see a problem otherwise."""
-
-    name: str
-    words: str
-    turn: turned.Turning
-    applies: Callable[[Case], str] = lambda case: ""
-
-
-def amtl(case: Case) -> str:
-    """Why a problem is not turned."""
-    words = case.problem.model.to_dict()
-    plain = words["transfer"] == "loss-weighted-l1" and words.get("omega") in (None, "ridge")
-    return "" if plain and case.problem.model.smooth_in_W else "only AMTL with a smooth loss is turned"
-
-
-def _scalable(case: Case) -> str:
-    name = case.problem.model.loss.name
-    return "" if name in ("squared", "logistic") else f"the {name} loss has units of its own"
-
-
-def _signed(case: Case) -> str:
-    return "" if case.problem.model.loss.name != "poisson" else "counts have no sign"
-
-
-RELATIONS = (
-    Relation(
-        name="permute-tasks",
-        words="with its tasks in another order",
-        turn=turned.permuted_tasks,
-        applies=several,
-    ),
-    Relation(name="permute-rows", words="with its rows in another order", turn=turned.permuted_rows),
-    Relation(name="rotate-features", words="with its features rotated", turn=turned.rotated),
-    Relation(name="repeat-rows", words="with every row twice", turn=turned.repeated),
-    Relation(name="scale", words="in other units of X and y", turn=turned.scaled, applies=_scalable),
-    Relation(name="flip-signs", words="with y of the other sign", turn=turned.flipped, applies=_signed),
-    Relation(name="rename", words="with other names", turn=turned.renamed),
-    Relation(name="double-weights", words="with weights and coupling doubled", turn=turned.heavier),
-)
 
 
 def turn_of(case: Case, relation: Relation) -> Turn | None:

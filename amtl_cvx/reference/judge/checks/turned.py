@@ -30,6 +30,7 @@ from amtl_cvx.arrays import Array, Indices
 from amtl_cvx.problem import Problem
 from amtl_cvx.reference.judge.asked import exact_in
 from amtl_cvx.reference.judge.case import Case
+from amtl_cvx.reference.judge.checks.edges import several
 from amtl_cvx.tasks import Task, TaskSet
 
 
@@ -226,3 +227,46 @@ def renamed(case: Case) -> Turn | None:
 def heavier(case: Case) -> Turn | None:
     """Task weights, coupling and ridge doubled."""
     return _turn(case, "heavier", iter(case.problem.tasks), f=2.0, heavier=2.0, coupling=2.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Relation:
+    """A way to see a problem otherwise."""
+
+    name: str
+    words: str
+    turn: Turning
+    applies: Callable[[Case], str] = lambda case: ""
+
+
+def amtl(case: Case) -> str:
+    """Why a problem is not turned."""
+    words = case.problem.model.to_dict()
+    plain = words["transfer"] == "loss-weighted-l1" and words.get("omega") in (None, "ridge")
+    return "" if plain and case.problem.model.smooth_in_W else "only AMTL with a smooth loss is turned"
+
+
+def _scalable(case: Case) -> str:
+    name = case.problem.model.loss.name
+    return "" if name in ("squared", "logistic") else f"the {name} loss has units of its own"
+
+
+def _signed(case: Case) -> str:
+    return "" if case.problem.model.loss.name != "poisson" else "counts have no sign"
+
+
+RELATIONS = (
+    Relation(
+        name="permute-tasks",
+        words="with its tasks in another order",
+        turn=permuted_tasks,
+        applies=several,
+    ),
+    Relation(name="permute-rows", words="with its rows in another order", turn=permuted_rows),
+    Relation(name="rotate-features", words="with its features rotated", turn=rotated),
+    Relation(name="repeat-rows", words="with every row twice", turn=repeated),
+    Relation(name="scale", words="in other units of X and y", turn=scaled, applies=_scalable),
+    Relation(name="flip-signs", words="with y of the other sign", turn=flipped, applies=_signed),
+    Relation(name="rename", words="with other names", turn=renamed),
+    Relation(name="double-weights", words="with weights and coupling doubled", turn=heavier),
+)
