@@ -16,6 +16,8 @@ import pytest
 from judged import INCOMING, TRANSPOSED, check, failures, passing, result, verdict
 from pictures import outside, words
 
+from amtl_cvx import Logistic, LossWeightedL1, Model, Squared, TaskSet
+from amtl_cvx.problem import Problem
 from amtl_cvx.reference.judge.junit import junit
 from amtl_cvx.reference.judge.page import write_page
 from amtl_cvx.reference.judge.pictures import picture
@@ -142,16 +144,18 @@ def test_the_order_of_elements_is_that_of_the_format() -> None:
 
 
 def test_the_page_is_one_file_with_a_picture_for_every_failed_check(tmp_path: Path) -> None:
-    write_page(tmp_path / "verdict.html", verdict())
+    drawn = ("gradient-W", "losses", "shape", "negative-mu", "nan-in-X", "sum")
+    few = replace(verdict(), results=tuple(r for r in verdict().results if r.check.name in drawn))
+    write_page(tmp_path / "verdict.html", few)
     text = (tmp_path / "verdict.html").read_text(encoding="utf-8")
     pictures = re.findall(r'<img src="data:image/png;base64,([^"]+)"', text)
-    assert len(pictures) == len(verdict().failed) == text.count("<img")
+    assert len(pictures) == len(few.failed) == text.count("<img") == 4
     assert all(base64.b64decode(each).startswith(b"\x89PNG") for each in pictures)
     assert not re.search(r'(src|href)="(?!data:)', text) and "default-src 'none'" in text
-    assert "mine <b>" not in text and "mine &lt;b&gt; fails 13 checks" in text
-    for failed in verdict().failed:
+    assert "mine <b>" not in text and "mine &lt;b&gt; fails 4 checks" in text
+    for failed in few.failed:
         assert f"<h3>{failed.check.id}</h3>" in text
-    assert TRANSPOSED.fix in text and "we do not look" in text and "alone on 1" in text
+    assert INCOMING.fix in text and "we do not look" in text and "alone on 1" in text
 
 
 def test_the_page_of_a_pass(tmp_path: Path) -> None:
@@ -226,3 +230,24 @@ def test_the_saved_matlab_run_is_replayed_to_rounding(shared_data: Path) -> None
     assert max(lengths) < 1e-15  # it does not move
     for moved in zip(saved.W, saved.W[1:], strict=False):
         assert np.linalg.norm(moved[1] - moved[0]) <= replay.KEPT * replay.STEP
+
+
+@pytest.mark.slow
+def test_the_judge_names_the_mistakes_of_the_saved_matlab_runs(
+    shared_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(ROOT / "reports" / "reference"))
+    named, saved_run = script("named"), script("replay").Saved
+    found = {}
+    for kind, file, loss in (
+        ("regression", "result_synthetic_dataset.mat", Squared()),
+        ("classification", "result_usps1.mat", Logistic()),
+    ):
+        saved = getattr(saved_run, kind)(shared_data / "amtl_reference" / file)
+        model = Model(loss=loss, transfer=LossWeightedL1(mu=1.0), coupling=saved.coupling)
+        problem = Problem(TaskSet.from_arrays(saved.X, saved.y), model)
+        found[kind] = {row["what"]: row["names"] for row in getattr(named, kind)(saved, problem)}
+    assert found["regression"]["twice the gradient of its W-step"] == ["one-row gradients"]
+    assert "factor 2 in the loss" in found["regression"]["the objective it prints"]
+    assert "incoming for outgoing" in next(iter(found["classification"].values()))
+    assert "early stop" in found["regression"]["its B"] and "early stop" in found["classification"]["its B"]

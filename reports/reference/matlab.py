@@ -23,6 +23,7 @@ import scipy.io as sio  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
+import named  # noqa: E402
 from machine import machine  # noqa: E402
 from matlab_page import page, picture  # noqa: E402
 from replay import CLASSIFICATION, REGRESSION, Array, Saved, transfer, weights  # noqa: E402
@@ -166,6 +167,7 @@ def regression(path: Path) -> dict[str, Any]:
         "verdict": verdict(tasks, model, W, B),
         "fitted": reached(fitted),
         "replayed": replayed(saved, classes=False),
+        "named": named.regression(saved, Problem(tasks, model)),
         "first_row": [float(before[0]), float(after[0])],
         "other_rows": [float(before[1:].mean()), float(after[1:].mean())],
         "test": {
@@ -188,6 +190,7 @@ def classification(path: Path) -> dict[str, Any]:
         "verdict": verdict(tasks, model, saved.W[-1], saved.B[-1]),
         "fitted": reached(fits(tasks, model, saved.W[-1], saved.B[-1])),
         "replayed": replayed(saved, classes=True),
+        "named": named.classification(saved, Problem(tasks, model)),
     }
 
 

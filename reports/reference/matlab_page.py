@@ -80,6 +80,7 @@ def _regression(found: dict[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|---|",
         *(_row(number, row, ".1f") for number, row in enumerate(found["rounds"], 1)),
         "",
+        *_named(found["named"]),
         "![J by half-step, saved and exact, and how far W moved](matlab.png)",
         "",
         f"Exact steps from the same start end at J = {exact[-1]:.1f} after five rounds, the saved run at"
@@ -131,10 +132,29 @@ def _classification(found: dict[str, Any]) -> list[str]:
         "|---|---|---|---|---|---|---|---|---|---|",
         *(_row(number, row, ".3f") for number, row in enumerate(rounds, 1)),
         "",
+        *_named(found["named"]),
         f"Certified fits of the same problem: J = {near['J']:.6f} with {near['edges']} edges from the saved"
         f" point, {zero['J']:.6f} with {zero['edges']} edges from B = 0, residuals {near['relative']:.1e}"
         f" and {zero['relative']:.1e}. The saved J is {verdict['J'] / near['J']:.1f} times the former.",
     ]  # fmt: skip
+
+
+def _named(found: list[dict[str, Any]]) -> list[str]:
+    """What the judge says of the code's own numbers."""
+    rows = [
+        f"| {row['what']} | {', '.join(row['names']) or 'none alone, and no two'} |"
+        f" {'; '.join(dict.fromkeys(row['words'])) or '-'} |"
+        for row in found
+    ]
+    return [
+        "The judge of back ends, handed the code's own numbers at the end of its second round and told"
+        " nothing else ([named.py](named.py)):",
+        "",
+        "| what it is handed | the mistake it names | in its words |",
+        "|---|---|---|",
+        *rows,
+        "",
+    ]
 
 
 def _row(number: int, row: dict[str, float], form: str) -> str:
