@@ -86,7 +86,7 @@ def test_causes_that_are_never_alone_stand_behind_those_that_are(tmp_path: Path)
 def test_the_console_of_a_pass_is_short_and_levels_add_up() -> None:
     text = table(passing())
     assert text.splitlines()[-1] == "mine (float32) passes: 6 passed; 1.5 s"
-    rows = re.findall(r"^L\d .*?(\d+) +[\d.]+$", text, flags=re.MULTILINE)
+    rows = re.findall(r"^L\d .*?(\d+) +[\d.]+ s$", text, flags=re.MULTILINE)
     assert [int(count) for count in rows] == [1] * 6
     assert "cause" not in text
 

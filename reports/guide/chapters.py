@@ -77,7 +77,7 @@ def other(words: list[str]) -> None:
     found = subprocess.run([*known.get(words[0], words[:1]), *words[1:]], capture_output=True, text=True)
     if found.returncode:
         raise RuntimeError(f"{' '.join(words)}: exit {found.returncode}\n{found.stdout}{found.stderr}")
-    print(found.stdout)
+    print(re.sub(r"(\d)s\b", r"\1 s", found.stdout))
 
 
 def printed(text: str) -> Iterator[tuple[re.Match[str], str]]:

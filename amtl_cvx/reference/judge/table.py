@@ -2,7 +2,7 @@
 
 print(table(verdict))
 
-level                                    passed  failed  skipped  expected  seconds
+level                                    passed  failed  skipped  expected   time
 L0  J, its losses and gradients ...          40      20                         1.2
 ...
 likely cause: incoming-weights (20 failed checks, alone on 12)
@@ -98,12 +98,12 @@ def _levels(verdict: Verdict) -> Table:
     drawn.add_column("level", no_wrap=True)
     for status in seen:
         drawn.add_column(status, justify="right")
-    drawn.add_column("seconds", justify="right")
+    drawn.add_column("time", justify="right")
     for level in verdict.levels():
         counts = verdict.counts(level)
         seconds = sum(result.seconds for result in verdict.results if result.check.level == level)
         cells = [Text(str(counts.get(status, "")), style=_COLORS[status]) for status in seen]
-        drawn.add_row(f"{level}  {LEVELS[level]}", *cells, f"{seconds:.1f}")
+        drawn.add_row(f"{level}  {LEVELS[level]}", *cells, f"{seconds:.1f} s")
     return drawn
 
 
