@@ -92,6 +92,10 @@ class Progress:
         best = f"lowest certified J {lowest:.10g}" if math.isfinite(lowest) else "none certified so far"
         self._show(f"{done} of {total} fits done, {best}", done / total)
 
+    def passing(self, text: str) -> None:
+        """What is at work now, one of many: told every few seconds."""
+        self._show(text, 0.0)
+
     def stop(self, record: Record) -> None:
         """A callback that ends the fit after its first step."""
         raise KeyboardInterrupt

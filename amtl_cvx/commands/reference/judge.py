@@ -56,7 +56,7 @@ def run(arguments: Namespace) -> Exit:
         def observe(result: Result) -> None:
             nonlocal done, bad
             done, bad = done + 1, bad + result.bad
-            progress.phase(f"{result.check.id}: {result.status} ({done} checks, {bad} failed)")
+            progress.passing(f"{result.check.id}: {result.status} ({done} checks, {bad} failed)")
 
         verdict = judge(backend, packs=packs, levels=levels, observe=observe)
     _report(arguments, verdict)
