@@ -19,6 +19,7 @@ from reference_samples import KINDS, NAMES, arrays, sample
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.reference import Pack, read_pack
 from amtl_cvx.reference.formats import FOLDERS, FORMATS, export_pack, format_of
+from amtl_cvx.runfolder import read_run
 
 h5py = pytest.importorskip("h5py", reason="h5py is not installed: pip install h5py")
 
@@ -139,6 +140,41 @@ def test_tables_hold_every_number_under_its_names(packs: dict[str, Pack], kind: 
             assert table[0][1:] == list(NAMES)
         if block in ("B", "A"):
             assert [row[0] for row in table[1:]] == list(NAMES)
+
+
+@pytest.mark.parametrize("form", ["npy", "npz", "mat", "json", "csv"])
+@pytest.mark.parametrize("kind", ["joint", "curriculum", "learned", "network"])
+def test_what_is_exported_is_a_solution_with_names(
+    packs: dict[str, Pack], kind: str, form: str, tmp_path: Path
+) -> None:
+    """As `certify` reads it, with the family of the pack."""
+    pack = packs[kind]
+    suffix = "" if form in FOLDERS else f".{form}"
+    stored = read_run(export_pack(pack, tmp_path / f"out{suffix}", kind=form), family=pack.about["family"])
+    blocks = {name: block for name, block in pack.solution.items() if name != "order"}
+    assert stored.blocks.keys() == blocks.keys()
+    for name, block in blocks.items():
+        assert np.array_equal(stored.blocks[name], block), name
+    assert (stored.own_tasks, stored.own_features) == (NAMES, ("x 1", "task"))
+    assert stored.order == (tuple(pack.solution["order"].tolist()) if kind == "curriculum" else None)
+
+
+def test_tables_of_learned_features_say_whose_rows_they_are(packs: dict[str, Pack], tmp_path: Path) -> None:
+    """Names in another order than the data, and names that are numbers or do not fit each other."""
+    pack, out = packs["learned"], export_pack(packs["learned"], tmp_path / "out", kind="csv")
+    assert (out / "S.csv").read_text().splitlines()[0] == ',"a, or b",Bär,10'
+    for name in ("S", "A"):
+        path = out / f"{name}.csv"
+        path.write_text(path.read_text().replace("Bär", "3"))
+    stored = read_run(out, family="features")
+    assert stored.own_tasks == ("a, or b", "3", "10")
+    assert np.array_equal(stored.blocks["A"], pack.solution["A"])
+    (out / "A.csv").write_text((out / "A.csv").read_text().replace("\n3,", "\n4,"))
+    with pytest.raises(DataError, match=r"S\.csv and A\.csv name the tasks differently"):
+        read_run(out, family="features")
+    (out / "A.csv").write_text("1,2\n3\n")
+    with pytest.raises(DataError, match="rows of one length"):
+        read_run(out, family="features")
 
 
 def test_a_pack_is_exported_as_it_is(packs: dict[str, Pack], tmp_path: Path) -> None:

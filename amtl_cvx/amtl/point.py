@@ -200,4 +200,8 @@ def _tables(folder: Path) -> PointArrays:
     names = {"task_names": named_tasks[0]} if named_tasks else {}
     if found["W"][1] is not None:
         names["feature_names"] = found["W"][1]
+    if (folder / "order.csv").exists():
+        order = np.array([number(cell, "order") for row in cells_of(folder / "order.csv") for cell in row])
+        whole = np.array_equal(order, np.round(order)) and bool((np.abs(order) < 1e9).all())
+        arrays["order"] = order.astype(np.int64) if whole else order
     return _point(arrays, names)
