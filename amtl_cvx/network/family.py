@@ -95,7 +95,8 @@ class NetworkFamily(Family):
         """The blocks of a file, where W1 may be called L; what is missing `checked` says."""
 
         def by_either_name(source: Any, *, required: Any, optional: Any = ()) -> Mapping[str, Any]:
-            return _renamed(arrays(source, required=required[1:], optional=("W1", "L", *optional)))
+            found = _renamed(arrays(source, required=required[1:], optional=("W1", "L", *optional)))
+            return {name: _bias(value) if name.startswith("bias") else value for name, value in found.items()}
 
         return super().read(source, arrays=by_either_name)
 
@@ -280,6 +281,11 @@ def _renamed(blocks: Mapping[str, Any]) -> dict[str, Any]:
     if blocks.get("W1") is not None:
         raise DataError("there are both W1 and L, which are names of one block: leave one out")
     return {"W1" if name == "L" else name: value for name, value in blocks.items()}
+
+
+def _bias(array: Any) -> Any:
+    """A bias as a vector: tables and .mat files have columns alone."""
+    return np.ravel(array) if np.ndim(array) == 2 and 1 in np.shape(array) else array
 
 
 NETWORK = NetworkFamily()
