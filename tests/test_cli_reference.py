@@ -96,13 +96,13 @@ def test_list_needs_no_cvxpy_and_a_second() -> None:
         "from amtl_cvx.cli import main; main(['reference', 'list']);"
         "print(time.process_time() - start, 'cvxpy' in sys.modules, file=sys.stderr)"
     )
-    seconds = []
     for _ in range(3):  # the machine may be busy
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        time_taken, heavy = done.stderr.split()
+        seconds, heavy = done.stderr.split()
         assert heavy == "False"
-        seconds.append(float(time_taken))
-    assert min(seconds) < 1.0
+        if float(seconds) < 1.0:
+            return
+    raise AssertionError(f"{seconds} s three times")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -118,8 +118,11 @@ def test_show_says_what_is_asked(run: Run, folder: Path, kind: str) -> None:
         assert f"{name} {block.shape}" in said and repr(block.ravel().tolist()[-1]) in said
 
 
-def test_show_tells_what_every_pack_claims(run: Run) -> None:
-    for name in pack_names():
+@pytest.mark.parametrize(
+    "some", [slice(0, None, 20), pytest.param(slice(0, None, 1), marks=pytest.mark.slow)]
+)
+def test_show_tells_what_every_pack_claims(run: Run, some: slice) -> None:
+    for name in pack_names()[some]:
         answer = run("reference", "show", name)
         assert answer.code == 0 and answer.err == ""
         objective = read_pack(name).claims["objective"]
@@ -218,6 +221,9 @@ def test_make_keeps_digits_and_proof_of_a_run(run: Run, tiny: Path) -> None:
     assert pack.problem.tasks.names == ("ash", "birch")
     assert certify(pack.problem.at(**pack.solution), tol=1e-12).passes
     assert "mine" in run("reference", "list", "--folder", "packs", "--digits", "30", "--bound").out
+    answer = run("reference", "verify", "packs/mine", "--jobs", "1")
+    assert answer.code == 0 and "40 digits proved again" in answer.out, answer.out
+    assert "single precision rounds them" in run("reference", "show", "packs/mine").out
     assert_error(run("reference", "make", "a.npz", tiny, "--out", "packs/mine"), "left alone")
 
 
@@ -235,6 +241,7 @@ def test_make_refuses_what_is_not_certified(run: Run, fitted: Path) -> None:
     assert run("reference", "make", "a.npz", "moved.npz", *options, "--uncertified").code == 0
     pack = read_pack("pack")
     assert pack.claims["checks"]["first-order"] is False
+    assert "FAILS  level: " in run("reference", "verify", "pack", "--jobs", "1").out
     assert np.array_equal(pack.solution["W"], 1.01 * W)
 
 
@@ -248,6 +255,7 @@ def test_make_takes_labels_and_other_methods(run: Run) -> None:
     assert (alone.ask, set(alone.solution)) == ("single-task", {"W"})
     assert (taught.ask, set(taught.solution)) == ("curriculum", {"W", "B", "order"})
     assert set(np.unique(alone.problem.tasks.stacked()[1])) == {-1.0, 1.0}
+    assert run("reference", "verify", "stl", "curriculum", "--jobs", "1", "--quiet").code == 0
 
 
 def test_make_refuses_the_wrong_data_with_one_line(run: Run, tiny: Path) -> None:

@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
         words={Exit.DONE: "done", Exit.UNCERTIFIED: "done, but a claim or a check fails"},
     )
     actions = reference.add_subparsers(dest="action", metavar="ACTION", required=True, parser_class=Parser)
-    for each in (_list, _show, _make, _export, _judge):
+    for each in (_list, _show, _verify, _make, _export, _judge):
         each(actions)
 
 

@@ -50,6 +50,9 @@ def _lines(pack: Pack) -> Iterator[str]:
     yield from _routes(claims)
     yield from _tolerances(claims)
     failing = [name for name, holds in (claims.get("checks") or {}).items() if not holds]
+    if "data" in failing:
+        failing.remove("data")
+        yield "  data    single precision rounds them, they have more than 24 bits"
     if failing:
         yield f"  checks that do not hold: {', '.join(failing)}"
     yield ""
