@@ -20,7 +20,8 @@ JOINT, STEPS = 12, 12
 """How many joint problems, and how many single steps, are asked about."""
 UNKNOWNS, ROWS = 64, 2000
 """The largest T d, and the most rows in all, of a pack that is taken unasked."""
-_ASKS = ("joint", "w-step", "b-step", "one-task")
+ASKS = ("joint", "w-step", "b-step", "one-task")
+"""The packs that the judge asks about, by their `ask`."""
 
 
 def chosen(backend: BackEnd, packs: Iterable[Any] | None) -> list[Pack]:
@@ -49,8 +50,8 @@ def chosen(backend: BackEnd, packs: Iterable[Any] | None) -> list[Pack]:
 def why_not(backend: BackEnd, pack: Pack) -> str:
     """Why a back end cannot be asked about a pack; "" where it can."""
     about = pack.about
-    if about["family"] != "amtl" or pack.ask not in _ASKS:
-        return f"the judge asks about {', '.join(_ASKS)} of AMTL, it is {pack.ask} of {about['family']}"
+    if about["family"] != "amtl" or pack.ask not in ASKS:
+        return f"the judge asks about {', '.join(ASKS)} of AMTL, it is {pack.ask} of {about['family']}"
     said = (
         ("loss", about["loss"], backend.losses),
         ("reduction", about["reduction"], backend.reductions),

@@ -18,7 +18,7 @@ which also covers a back end that works with X'X and X'y.
 Residuals of steps. A solution of H w = b by a factorisation solves a system in which H_ij moved by N eps
 sqrt(H_ii H_jj) (Demmel 1989: Cholesky's backward error, in any units of the features), so that
 
-    |G_W[j, t]| <= N eps size_W[j, t]             N = n + T d + 16
+    |G_W[j, t]| <= N eps size_W[j, t]             N = 4 (n + T d + 16), 4 for what iterates until it stays
     size_W[j, t] = a_t scale_t ||x_j|| ||slope|| + 2 coupling sqrt(P_tt) sum_u sqrt(P_uu) |W_ju|
     size_B[s, t] = p_s + 2 coupling ||w_s|| (||w_t|| + sum_u ||w_u|| B[u, t])
 
@@ -58,7 +58,8 @@ SOLVABLE = 1e-2
 APART = 0.1
 """The same of a distance, of the answer."""
 _MORE = 16.0
-_DENSE = 800  # unknowns up to which the condition of a W-step is computed
+_ITERATED = 4.0  # times the backward error of a factorisation: what stops when nothing gets better
+_DENSE = 1200  # unknowns up to which the condition of a W-step is computed
 
 
 def eps_of(dtype: str) -> float:
@@ -190,7 +191,7 @@ class Limits:
     def step(self) -> float:
         """The largest relative residual of a step's answer."""
         most = max(len(task.y) for task in self.tasks)
-        rounding = float(most + self.tasks.d * self.tasks.T + _MORE) * self.eps
+        rounding = _ITERATED * float(most + self.tasks.d * self.tasks.T + _MORE) * self.eps
         return rounding if self.accuracy is None else max(rounding, self.accuracy)
 
     @property
@@ -268,6 +269,8 @@ class Limits:
         return self.rounding_of_J + 0.5 * float(missed.sum()) / self.spectrum_W[0]
 
     def gap_B(self, residual: float, right: Array) -> float:
-        """What a relative residual of B may gain, beside the best B."""
+        """What a relative residual of B may gain, beside the best B; without prices, of all terms."""
+        if self.point.row_prices is None:
+            return self.rounding_of_J + residual * self.terms
         moved = self.size_B * np.maximum(np.abs(self.point.B), right)
         return self.rounding_of_J + residual * float(moved.sum())
