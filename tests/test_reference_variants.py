@@ -175,6 +175,17 @@ def test_J_of_the_decimals_is_the_decimal_of_J(name):
         assert abs(J - stored) <= mpmath.mpf(10) ** -38 * stored
 
 
+def along_blocks(point: Any) -> list[np.ndarray]:
+    """Every block longer and shorter: moves that keep all units where they are."""
+    layout = point.problem.layout
+    found = []
+    for at in layout.parts:
+        move = np.zeros(point.problem.size)
+        move[at] = point.vector[at]
+        found += [move, -move] if move.any() else []
+    return [move / np.linalg.norm(move) for move in found]
+
+
 SMALL = [name for name in of("joint", family="network") if PACKS[name].about["d"] < 8]
 
 
@@ -188,7 +199,7 @@ def test_J_of_a_network_is_that_of_loops_and_rises(name):
     model, weighted = pack.problem.model, pack.problem.tasks.weighted
     plain = model.signed and not model.feedback_bias and not weighted and model.loss.quadratic
     if pack.claims["level"] == "C3" and plain:
-        moves = directions(point, np.random.default_rng(0), 120)
+        moves = np.vstack([directions(point, np.random.default_rng(0), 120), *along_blocks(point)])
         assert least_rise(point, moves, 1e-5) > 0.0
 
 
