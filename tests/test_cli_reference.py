@@ -212,7 +212,7 @@ def tiny(run: Run) -> Path:
 def test_make_keeps_digits_and_proof_of_a_run(run: Run, tiny: Path) -> None:
     answer = run("reference", "make", "a.npz", tiny, "--out", "packs/mine", "--trait", "two trees")
     assert answer.code == 0 and answer.err == ""
-    assert "with digits and the proof of a bound of the run" in answer.out
+    assert "with proven digits and the proof of a bound" in answer.out
     pack = read_pack("packs/mine")
     digits = json.loads((tiny / "digits.json").read_text())
     assert pack.digits is not None and pack.digits["W"] == digits["W"]
@@ -251,7 +251,11 @@ def test_make_takes_labels_and_other_methods(run: Run) -> None:
         options = (*GIVEN, "--loss", "logistic", "--method", method, "--quiet")
         assert run("fit", "a.npz", "--out", f"run-{method}", *options).code == 0
         assert run("reference", "make", "a.npz", f"run-{method}", "--out", method, "--quiet").code == 0
+    answer = run("reference", "make", "a.npz", "run-stl", "--prove", "--out", "proven")
+    assert answer.code == 0 and "with proven digits" in answer.out
+    assert read_pack("proven").claims["objective"]["proven"] is True
     alone, taught = read_pack("stl"), read_pack("curriculum")
+    assert alone.digits is None
     assert (alone.ask, set(alone.solution)) == ("single-task", {"W"})
     assert (taught.ask, set(taught.solution)) == ("curriculum", {"W", "B", "order"})
     assert set(np.unique(alone.problem.tasks.stacked()[1])) == {-1.0, 1.0}

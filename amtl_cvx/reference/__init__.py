@@ -10,6 +10,13 @@ The chapters:
     formulas     what a pack minimises, in a line
     pack         a pack, read
     writing      and written
+    made         a user's own problem and its answer as a pack
+    claims       what is known of an answer, computed
+    verify       ... and computed again
+    formats      packs in the formats of others
+    readers      readers of packs in three languages
+    judge        the judge of back ends
+    checks       the judge within the tests of a back end
 
 Packs live in `problems/reference/packs`, inside the wheel, and are data: nothing of a pack is executed.
 Source of the habits: NIST StRD (certified digits), posteriordb (nothing is published unless all checks pass).

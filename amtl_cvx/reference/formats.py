@@ -106,6 +106,18 @@ def export_pack(pack: Pack, place: str | Path, *, kind: str = "pack") -> Path:
         For an unknown format, and for one whose package is not installed.
     DataError
         For a place with something in it, or where nothing can be written.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from amtl_cvx.reference import read_pack
+    >>> from amtl_cvx.reference.formats import export_pack
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     place = export_pack(read_pack("tiny-t2-d1-mean"), f"{folder}/pack.npz", kind="npz")
+    ...     with np.load(place) as file:
+    ...         print(file["X"].shape, file["W"].shape, float(file["mu"]))
+    (20, 1) (1, 2) 0.25
     """
     if kind not in FORMATS:
         raise ModelError(f"--format must be one of {', '.join(FORMATS)}, got {kind!r}")

@@ -92,6 +92,7 @@ def made_pack(
     said: Said,
     order: Sequence[int] | None = None,
     proofs: Proofs = Proofs(),  # noqa: B008  # frozen and empty
+    prove: bool = False,
 ) -> Pack:
     """Write a pack of a problem and its answer, with every claim computed.
 
@@ -111,13 +112,30 @@ def made_pack(
         In which a curriculum learned the tasks.
     proofs : Proofs
         What is proven of the answer.
+    prove : bool
+        Whether digits are proved now where there are none; needs the extra ``[verify]``.
 
     Raises
     ------
     DataError
         For a folder with something in it, a proof of another problem, and blocks that do not fit.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from amtl_cvx import LossWeightedL1, Model, Problem, TaskSet
+    >>> from amtl_cvx.reference.made import Said, made_pack
+    >>> tasks = TaskSet.from_arrays([np.eye(2), np.eye(2)], [[1.0, 0.0], [0.0, 1.0]])
+    >>> problem = Problem(tasks, Model(transfer=LossWeightedL1(mu=1.0), coupling=0.5))
+    >>> said = Said(name="two-units", title="Two tasks that have nothing in common.", source="by hand")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     blocks = {"W": np.eye(2) / 2, "B": np.zeros((2, 2))}
+    ...     pack = made_pack(f"{folder}/two-units", problem=problem, blocks=blocks, ask="joint", said=said)
+    >>> pack.ask, pack.claims["certificate"]["passes"]
+    ('joint', True)
     """
-    from amtl_cvx.reference.claims import claims_of
+    from amtl_cvx.reference.claims import claims_of, digits_of
 
     signed = signed_problem(problem)
     solution: dict[str, Any] = {name: np.asarray(block, dtype=np.float64) for name, block in blocks.items()}
@@ -127,6 +145,10 @@ def made_pack(
         solution["order"] = np.asarray(order, dtype=np.int64)
     extras = importlib.util.find_spec("flint") is not None
     kept = proofs if extras else Proofs()
+    if prove and kept.digits is None:
+        if not extras:
+            raise ModelError('proven digits need python-flint: pip install "amtl-cvx[verify]"')
+        kept = replace(kept, digits=digits_of(signed, ask, solution)[0])
     claims = claims_of(signed, ask, solution, digits=kept.digits, proof=kept.proof, extras=extras)
     return write_pack(
         place,

@@ -145,6 +145,9 @@ def _make(actions: Commands) -> None:
     each.add_argument("--tol", type=float, metavar="X", help="tolerance (default: run.json's, 1e-8)")
     each.add_argument("--ridge", type=float, metavar="X", help="start of a curriculum (default: run.json's)")
     each.add_argument(
+        "--prove", action="store_true", help="prove digits where the run has none (needs the extra [verify])"
+    )
+    each.add_argument(
         "--uncertified",
         action="store_true",
         help="write it also where the certificate does not pass, and say so in it",

@@ -53,16 +53,19 @@ def run(arguments: Namespace) -> Exit:
             said=said if said.title else Said(**{**vars(said), "title": family_words(whole)}),
             order=getattr(judged.reading.point, "order", None),
             proofs=proofs,
+            prove=arguments.prove,
         )
     if not arguments.quiet:
-        digits, bound = pack.claims.get("digits"), pack.claims.get("bound")
-        kept = [word for word, there in (("digits", digits), ("the proof of a bound", bound)) if there]
+        there = (("proven digits", pack.digits), ("the proof of a bound", pack.proof))
+        kept = [word for word, content in there if content is not None]
         say(
             judged.reading.order,
             f"wrote {out}: the pack {pack.name}, level {pack.claims['level']}"
-            + (f", with {' and '.join(kept)} of the run" if kept else ""),
-            f"next: amtl-cvx reference verify {out}",
+            + (f", with {' and '.join(kept)}" if kept else ""),
         )
+        if arguments.prove and pack.digits is None:
+            say(f"no digits are proven: {pack.claims.get('digits_why')}")
+        say(f"next: amtl-cvx reference verify {out}")
     return Exit.DONE
 
 

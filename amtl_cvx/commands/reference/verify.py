@@ -38,7 +38,7 @@ def run(arguments: Namespace) -> Exit:
             nonlocal done, bad
             done, bad = done + 1, bad + (not all(finding.holds for finding in findings))
             failed = f", {bad} with a claim that does not hold" if bad else ""
-            progress.phase(f"{done} of {len(places)} packs verified{failed}: {place.rpartition('/')[2]}")
+            progress.passing(f"{done} of {len(places)} packs verified{failed}: {place.rpartition('/')[2]}")
 
         processes = min(arguments.jobs, len(places))
         found = verify_all(places, processes=processes, extras=not arguments.no_extras, observe=observe)
