@@ -95,7 +95,7 @@ def _close(name: str, stored: float, found: float, scale: Scale) -> bool:
     if name in _AT_LIMIT:
         return _within(stored, found, 0.5, scale.limit)
     if name in _FAR:
-        small = max(abs(stored), abs(found)) <= _TINY
+        small = max(abs(stored), abs(found)) <= max(_TINY, 10.0 * math.sqrt(scale.limit))
         return small or (stored * found > 0.0 and 1.0 / _ROUGH <= stored / found <= _ROUGH)
     if name in _CONDITIONS:
         return _within(stored, found, max(SHARP, 64.0 * EPS * abs(found)), 0.0)
@@ -142,7 +142,7 @@ def _stationarity(path: str, stored: Any, found: Any, name: str, scale: Scale) -
             yield _told(path, stored, own)
         return
     floor = own * scale.tol / relative if relative and math.isfinite(relative) else scale.tol * scale.terms
-    if not _within(stored, own, 0.5, max(floor, 1e-300)):
+    if not _within(stored, own, 0.5, max(floor, 64.0 * EPS * scale.terms)):
         yield _told(path, stored, own)
 
 

@@ -80,12 +80,16 @@ class Terms:
 
 
 def _rows(loss: Any, task: Any, w: Array) -> tuple[Array, Array, Array, Array]:
-    """reach, v |phi'|, v phi'', v phi of the rows of a task, (n_t,) each; at a kink the larger |phi'|."""
+    """reach, v |phi'|, v phi'', v phi of the rows of a task, (n_t,) each; on a kink the larger |phi'|.
+
+    A row whose score is rounding away from its kink is on it, whatever the machine.
+    """
     of, z = loss.on(task.sample_weight), task.X @ w
     reach = np.abs(task.X) @ np.abs(w)
     if not loss.classification:
         reach = reach + np.abs(task.y)
-    low, high = of.subgradients(z, task.y)
+    off = ROUNDING * (reach + np.abs(task.y))
+    low, high = of.subgradients(z - off, task.y)[0], of.subgradients(z + off, task.y)[1]
     slope = np.maximum(np.abs(low), np.abs(high))
     bent = of.curvatures(z, task.y) if loss.smooth else np.zeros_like(z)
     return reach, slope, bent, np.abs(of.rows(z, task.y))
