@@ -88,7 +88,7 @@ def _rows(loss: Any, task: Any, w: Array) -> tuple[Array, Array, Array, Array]:
     reach = np.abs(task.X) @ np.abs(w)
     if not loss.classification:
         reach = reach + np.abs(task.y)
-    off = ROUNDING * (reach + np.abs(task.y))
+    off = 0.0 if loss.smooth else ROUNDING * (reach + np.abs(task.y))
     low, high = of.subgradients(z - off, task.y)[0], of.subgradients(z + off, task.y)[1]
     slope = np.maximum(np.abs(low), np.abs(high))
     bent = of.curvatures(z, task.y) if loss.smooth else np.zeros_like(z)
