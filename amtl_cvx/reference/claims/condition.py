@@ -33,6 +33,8 @@ def joint_response(point: Point) -> Response:
         raise NotCertifiable(f"J has kinks in W and the curvature of {model.transfer.name} is not known")
     held = held_at(point)
     local = local_model(point) if held is None else held.local
+    if isinstance(local, TangentModel):
+        return _tangent_response(local, {"sigma_min_M": point.sigma_min})
     blocks, sizes = _blocks(local)
     terms = np.r_[Terms(point).W.T.ravel(), _coefficient_terms(local)]
     values = np.r_[np.abs(point.W).T.ravel(), _coefficients(local)]
@@ -98,6 +100,8 @@ def weight_response(point: Point) -> Response:
 def transfer_response(point: Point) -> Response:
     """That of B for the W that stands: the Gram matrix of each column's support."""
     local = local_model(point)
+    if isinstance(local, TangentModel):
+        return _tangent_response(local, {}, weights=False)
     n = point.W.size
     H = np.asarray(local.H[n:, n:])
     terms, values = _coefficient_terms(local), _coefficients(local)
@@ -141,6 +145,42 @@ def local_model(point: Point) -> LocalModel:
     return TangentModel(point) if point.problem.atoms is None else AtomModel(point)
 
 
+def _tangent_response(local: TangentModel, figures: dict[str, float], *, weights: bool = True) -> Response:
+    """That of the entries of B along the tangent of its penalty, whatever basis the tangent has."""
+    n, k = (local.W.size if weights else 0), len(local.places)
+    H = local.H if weights else np.asarray(local.H[local.W.size :, local.W.size :])
+    inverse = np.zeros_like(H) if not len(H) else _definite_inverse(H)
+    G = np.zeros((n + k, len(H)))
+    G[:n, :n], G[n:, n:] = np.eye(n), local.F.T
+    terms = Terms(local.point)
+    own = 2.0 * terms.coupled.ravel()[local.places]  # the slope of the penalty is that of the coupling
+    W = [terms.W.T.ravel(), np.abs(local.W).T.ravel()] if weights else [np.zeros(0), np.zeros(0)]
+    blocks = {"B": slice(n, n + k)}
+    sizes = {"B": float(np.abs(local.B).max(initial=0.0))}
+    if weights:
+        blocks, sizes = {"W": slice(0, n), **blocks}, {"W": float(np.abs(local.W).max()), **sizes}
+    found = dense(
+        G @ H @ G.T,
+        blocks=blocks,
+        sizes=sizes,
+        terms=np.r_[W[0], own],
+        values=np.r_[W[1], np.abs(local.B).ravel()[local.places]],
+        inverse=G @ inverse @ G.T,
+        figures=figures,
+    )
+    assert found is not None
+    return found
+
+
+def _definite_inverse(H: Array) -> Array:
+    try:
+        factor = sl.cho_factor(H, lower=True, check_finite=False)
+    except np.linalg.LinAlgError as error:
+        raise NotCertifiable(NOT_DEFINITE) from error
+    found: Array = sl.cho_solve(factor, np.eye(len(H)), check_finite=False)
+    return found
+
+
 def _blocks(local: LocalModel) -> tuple[dict[str, slice], dict[str, float]]:
     n, m = local.W.size, len(local.slopes)
     sizes = {"W": float(np.abs(local.W).max()), "B": float(np.abs(local.B).max(initial=0.0))}
@@ -149,23 +189,19 @@ def _blocks(local: LocalModel) -> tuple[dict[str, slice], dict[str, float]]:
 
 def _coefficients(local: LocalModel) -> Array:
     """|x| of the coordinates of B."""
-    if isinstance(local, AtomModel):
-        above: Array = np.abs(local.x[local.free])
-        return above
-    return np.full(len(local.slopes), float(np.abs(local.B).max(initial=0.0)))
+    assert isinstance(local, AtomModel)
+    above: Array = np.abs(local.x[local.free])
+    return above
 
 
 def _coefficient_terms(local: LocalModel) -> Array:
     """What the slopes of the coordinates of B are summed from."""
     terms = Terms(local.point)
-    if isinstance(local, AtomModel):
-        p, q = local.atoms.prices(terms.losses)
-        found = np.abs(p) + 2.0 * np.abs(q * local.x) + local.weight @ terms.coupled.ravel()
-        own: Array = np.asarray(found)[local.free]
-        return own
-    assert isinstance(local, TangentModel)
-    most: Array = np.maximum(local.slope_sizes, np.abs(local.F) @ terms.coupled.ravel()[local.places])
-    return most
+    assert isinstance(local, AtomModel)
+    p, q = local.atoms.prices(terms.losses)
+    found = np.abs(p) + 2.0 * np.abs(q * local.x) + local.weight @ terms.coupled.ravel()
+    own: Array = np.asarray(found)[local.free]
+    return own
 
 
 def _by_factor(
