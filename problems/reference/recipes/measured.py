@@ -23,8 +23,11 @@ from recipes.recipe import Array
 
 
 def decimal_column(column: Array) -> Integers:
-    """A column times the least power of ten that makes it whole."""
-    exact = [Fraction(repr(float(value))) for value in column.tolist()]
+    """A column times the least power of ten that makes it whole; its decimals have at most ten digits.
+
+    Some versions of the libraries that read the files are off by a last bit, which this does not see.
+    """
+    exact = [Fraction(f"{float(value):.10g}") for value in column.tolist()]
     power = 1
     while any((value * power).denominator > 1 for value in exact):
         power *= 10
