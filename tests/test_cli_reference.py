@@ -246,7 +246,8 @@ def test_make_refuses_what_is_not_certified(run: Run, fitted: Path) -> None:
 
 
 def test_make_takes_labels_and_other_methods(run: Run) -> None:
-    np.savez("a.npz", **labels())
+    found = labels()
+    np.savez("a.npz", **{**found, "y": (found["y"] + 1) / 2})  # 0/1
     for method in ("stl", "curriculum"):
         options = (*GIVEN, "--loss", "logistic", "--method", method, "--quiet")
         assert run("fit", "a.npz", "--out", f"run-{method}", *options).code == 0

@@ -16,18 +16,19 @@ Without the extra ``[verify]`` digits and second derivations are left out, and t
 from __future__ import annotations
 
 import importlib.util
-import multiprocessing
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from amtl_cvx.errors import AMTLError, DataError
+from amtl_cvx.parallel import WorkerPool
 from amtl_cvx.reference.agreement import Scale, differences
 from amtl_cvx.reference.claims import claims_of
 from amtl_cvx.reference.formulas import formula_of
 from amtl_cvx.reference.pack import Pack, pack_names, read_pack
+from amtl_cvx.threads import one_thread
 
 _NEED_EXTRAS = ("digits", "digits_why", "routes")
 _FIRST = ("C2", "C3", "C4", "C5")
@@ -265,8 +266,7 @@ def verify_all(
             if observe is not None:
                 observe(place, done[place])
         return done
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
+    with WorkerPool(processes) as pool:  # at Ctrl-C its processes end without a word
         running = {
             pool.submit(verified, place, extras): place for place in sorted(wanted, key=_work, reverse=True)
         }
@@ -281,7 +281,8 @@ def verify_all(
 def verified(place: str, extras: bool) -> tuple[Finding, ...]:
     """`verify` of a place; a pack that cannot be read is a finding."""
     try:
-        return verify(read_pack(place), extras=extras)
+        with one_thread():  # several packs at a time do not fight for cores
+            return verify(read_pack(place), extras=extras)
     except AMTLError as error:
         return (Finding("files", False, str(error)),)
 
