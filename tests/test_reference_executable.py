@@ -30,7 +30,8 @@ X, y, task, W, B = (np.load(given / f"{name}.npy") for name in ("X", "y", "task"
 if said["ask"] not in ("evaluate", "b-step"):
     sys.exit(64)
 T, lam = said["T"], said["coupling"]
-losses = np.array([((X[task == t] @ W[:, t] - y[task == t]) ** 2).mean() for t in range(T)])
+losses = [getattr((X[task == t] @ W[:, t] - y[task == t]) ** 2, said["reduction"])() for t in range(T)]
+losses = np.array(losses)
 if said["ask"] == "evaluate":
     prices = 1 + said["mu"] * B.sum(axis=1)
     np.save(taken / "objective.npy", prices @ losses + lam * ((W - W @ B) ** 2).sum())
@@ -67,18 +68,22 @@ def fault(asked: Asked, command: str | list[str], *, limit: float = 5.0, memory:
     return f"{found.value.kind}: {found.value}"
 
 
-def test_a_program_answers_by_files(pack: Pack, tmp_path: Path) -> None:
+def test_a_program_answers_by_files_about_two_packs_at_once(pack: Pack, tmp_path: Path) -> None:
     script = tmp_path / "solve.py"
     script.write_text(SOLVE)
     backend = Executable(
         [sys.executable, str(script)], name="mine", said={"losses": ["squared"]}, memory=None
     )
-    verdict = judge(backend, packs=[pack], levels=["L0", "L1"])
+    packs, seen = [pack, pair_pack(tmp_path, reduction="sum")], list[str]()
+    verdict = judge(
+        backend, packs=packs, levels=["L0", "L1"], observe=lambda result: seen.append(result.check.pack)
+    )
     assert verdict.passes and verdict.backend == "mine", [r.words for r in verdict.failed]
     counts = {ask: 0 for ask in ("evaluate", "b-step", "w-step", "one-task")}
     for result in verdict.results:
         counts[result.check.needs] += result.status == "passed"
-    assert counts == {"evaluate": 6, "b-step": 6, "w-step": 0, "one-task": 0}
+    assert counts == {"evaluate": 12, "b-step": 12, "w-step": 0, "one-task": 0}
+    assert seen == sorted(seen) and len(set(seen)) == backend.at_once == 2
     assert "exit code 64" in next(r.words for r in verdict.results if r.check.needs == "w-step")
     assert "process group" in verdict.bounds
 

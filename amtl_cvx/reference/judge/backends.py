@@ -63,9 +63,12 @@ class BackEnd(abc.ABC):
         of steps and final points accordingly (`tolerance`).
     bounds : str
         What of its time and memory is bounded, in words.
+    at_once : int
+        On how many packs it may be asked at the same time.
     """
 
     bounds: str = ""
+    at_once: int = 1
 
     def __init__(self, name: str, said: Mapping[str, Any]) -> None:
         values = {**_DEFAULTS, **{key: value for key, value in said.items() if value is not None}}

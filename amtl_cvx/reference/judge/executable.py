@@ -70,6 +70,8 @@ class Executable(BackEnd):
         For a command that is empty or not found.
     """
 
+    at_once = 2
+
     def __init__(
         self,
         command: str | Sequence[str],

@@ -2,18 +2,21 @@
 
 Whatever a back end does is a result: an exception, a crash, a call that does not end, an answer that is
 none. What is bounded of its time and memory is said in `Verdict.bounds` (`backends`, `executable`). The
-judge itself computes in NumPy, in double precision, and calls no solver.
+judge itself computes in NumPy, in double precision, and calls no solver. A program is asked about two packs
+at once, a Python object in one thread after the other.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from amtl_cvx.reference.judge.backends import backend_of
 from amtl_cvx.reference.judge.choice import chosen
-from amtl_cvx.reference.judge.plan import planned, unused
+from amtl_cvx.reference.judge.plan import Planned, planned, unused
 from amtl_cvx.reference.judge.verdict import Result, Verdict
 
 
@@ -63,9 +66,8 @@ def judge(
     asked_of = backend_of(backend)
     found = chosen(asked_of, packs)
     results: list[tuple[tuple[int, int], Result]] = []
-    for plan in planned(asked_of, found, levels):
-        result = plan.result()
-        results.append((plan.place, result))
+    for place, result in _made(list(planned(asked_of, found, levels)), asked_of.at_once):
+        results.append((place, result))
         if observe is not None:
             observe(result)
     results.sort(key=lambda each: each[0])
@@ -78,3 +80,20 @@ def judge(
         bounds=asked_of.bounds,
         unused=unused(asked_of, [result.check.id for _, result in results]),
     )
+
+
+def _made(plans: Sequence[Planned], at_once: int) -> Iterator[tuple[tuple[int, int], Result]]:
+    """Place and result of each check in their order, those of so many packs being made at once."""
+    if at_once == 1:
+        yield from ((plan.place, plan.result()) for plan in plans)
+        return
+    packs = [list(group) for _, group in itertools.groupby(plans, key=lambda plan: plan.case.name)]
+    workers = ThreadPoolExecutor(at_once, thread_name_prefix="amtl_cvx judge")
+    try:
+        yield from itertools.chain.from_iterable(workers.map(_of_a_pack, packs))
+    finally:
+        workers.shutdown(cancel_futures=True)
+
+
+def _of_a_pack(plans: Sequence[Planned]) -> list[tuple[tuple[int, int], Result]]:
+    return [(plan.place, plan.result()) for plan in plans]
