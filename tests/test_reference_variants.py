@@ -177,9 +177,8 @@ def test_J_of_the_decimals_is_the_decimal_of_J(name):
 
 def along_blocks(point: Any) -> list[np.ndarray]:
     """Every block longer and shorter: moves that keep all units where they are."""
-    layout = point.problem.layout
     found = []
-    for at in layout.parts:
+    for at in point.problem.layout.parts:
         move = np.zeros(point.problem.size)
         move[at] = point.vector[at]
         found += [move, -move] if move.any() else []

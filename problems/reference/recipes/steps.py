@@ -24,7 +24,8 @@ from recipes.integers import Draws
 from recipes.losses import KINDS
 from recipes.recipe import Answer, Array, Recipe, Stated
 
-NEWTON_STEPS = 60
+NEWTON_STEPS, ROUNDING = 60, 1e-14
+"""How many, and the part of a value that rounding may be."""
 
 
 def with_digits(recipe: Recipe, stated: Stated, blocks: Mapping[str, Array], *, method: str) -> Answer:
@@ -94,7 +95,7 @@ def newton(step: Coupled, w: Array) -> Array:
         slope = a * step.loss.gradient(task, w) + 2.0 * k * (k * w - q)
         H = a * step.loss.hessian(task, w) + 2.0 * k * k * np.eye(len(w))
         move, length = np.linalg.solve(H, slope), 1.0
-        while length > 1e-12 and value(w - length * move) > value(w):
+        while length > 1e-12 and value(w - length * move) > value(w) * (1.0 + ROUNDING):
             length *= 0.5
         w = w - length * move
     return w

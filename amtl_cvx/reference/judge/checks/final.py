@@ -41,6 +41,7 @@ def _fit(case: Case, start: str) -> tuple[Step, Any]:
             block * (1.0 + _NEAR * draws(case.name, name, block.shape))
             for name, block in (("W near", case.W["answer"]), ("B near", case.B["answer"]))
         )
+        B = case.problem.model.transfer.project(B)
     asked = case.asked("fit", W=W, B=B)
     answer = case.answer(asked)
     right = {name: case.pack.solution[name] for name in ("W", "B")}

@@ -205,7 +205,7 @@ def _near_answer(case: Case) -> tuple[Array, Array]:
         block * (1.0 + 2.0**-7 * draws(case.name, f"{name} near", block.shape))
         for name, block in (("W", case.W["answer"]), ("B", case.B["answer"]))
     )
-    return W, B
+    return W, case.problem.model.transfer.project(B)
 
 
 def _fit(relation: Relation) -> Callable[[Case], Outcome]:
