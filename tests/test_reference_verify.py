@@ -194,3 +194,9 @@ def test_a_step_is_verified_too(tmp_path: Path) -> None:
         tmp_path / "b" / "pair", problem=PROBLEM, ask="w-step", about=ABOUT, claims=claims, **other
     )
     assert {"certificate", "checks", "objective"} <= set(failed(wrong))
+
+
+@pytest.mark.slow
+def test_packs_are_verified_in_processes_of_their_own(pack: Pack, tmp_path: Path) -> None:
+    found = verify_all([pack.folder, tmp_path / "none"], processes=2)
+    assert [all(each.holds for each in findings) for findings in found.values()] == [True, False]
