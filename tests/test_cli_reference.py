@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,19 @@ def test_list_names_every_pack_of_the_package(run: Run) -> None:
     for each in content:
         pack = read_pack(each["name"], files=False)
         assert (each["T"], each["rows"]) == (pack.about["T"], sum(pack.about["rows"]))
+
+
+@pytest.mark.parametrize("width", [50, 80, 100, 200])
+def test_a_narrow_terminal_gets_fewer_columns(
+    run: Run, folder: Path, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of them cut off, and no line longer than the terminal."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    table = re.sub("\x1b\\[[0-9;]*m", "", run("reference", "list", "--folder", folder).out).splitlines()[:-1]
+    assert all(len(line) <= width for line in table)
+    assert ("unique" in table[0]) == (width >= 100) and "…" not in "".join(table)
+    assert sum(line.startswith("sample-") for line in table) == len(KINDS)
 
 
 def test_list_filters(run: Run, folder: Path) -> None:

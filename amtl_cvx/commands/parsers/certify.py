@@ -28,7 +28,7 @@ def add(commands: Commands) -> None:
         type=path,
         metavar="SOLUTION",
         help="W and B: a run folder, a .npz or .json file, or a folder of W.npy and B.npy, or of .csv; with"
-        " --method of another family its blocks in a run folder, .npz, .json, .mat or .npy",
+        " --method of another family its blocks in a run folder, .npz, .json, .mat, .npy or .csv",
     )
     add_method(certify, "what the point claims to solve (default: run.json's)")
     add_model(certify)
