@@ -14,6 +14,7 @@ from network_directions import directions, least_rise
 from network_oracle import Oracle, exact
 from proven import exact_objective
 from reference_recipes import module
+from scipy.optimize import linprog
 from sklearn import datasets
 
 from amtl_cvx.families import FAMILIES
@@ -137,6 +138,19 @@ def test_graphs_for_predictors_meet_the_conditions_of_their_columns(name):
     assert (B >= 0.0).all() and not np.diag(B).any() and B.any()
     assert np.abs(q[B > 0.0]).max() <= 1e-13 * size
     assert q[off].min() >= -1e-13 * size
+
+
+def test_labels_that_are_called_separable_are():
+    """Some w has y x'w >= 1 on all rows of a task: a linear program."""
+    there = [pack for pack in PACKS.values() if any("separable" in each for each in pack.about["traits"])]
+    assert len(there) >= 5
+    for pack in there:
+        ridge = "separable labels with ridge" in pack.about["traits"]
+        assert ridge == (pack.about["omega"] == "ridge" or pack.ask == "single-task"), pack.name
+        for task in pack.problem.tasks:
+            rows = -task.y[:, None] * task.X
+            free = [(None, None)] * rows.shape[1]
+            assert linprog(np.zeros(rows.shape[1]), rows, -np.ones(len(rows)), bounds=free).success, pack.name
 
 
 def test_a_graph_that_is_not_the_only_one_has_a_product_that_is():
