@@ -70,6 +70,17 @@ def test_a_pack_made_again_is_the_same_and_a_changed_one_is_not(tmp_path):
     assert len(found) == 3
 
 
+def test_a_stored_proof_knows_of_a_lower_point():
+    pack, recipe = read_pack("tiny-t2-minima-a"), RECIPES["tiny-t2-minima-a"]
+    stated, answers = recipe.stated(), module("recipes.answers")
+    assert answers.bounded(stated, pack.solution, pack.proof) == (None, pack.proof)
+    lower, proof = answers.bounded(stated, pack.minima[0], pack.proof)
+    assert proof == pack.proof
+    for block in ("W", "B"):
+        assert np.allclose(lower[block], pack.solution[block], rtol=1e-7, atol=0.0)
+        assert not np.allclose(pack.minima[0][block], pack.solution[block], rtol=1e-2)
+
+
 def test_another_recipe_of_the_name_is_seen(tmp_path):
     name = "tiny-t2-d1-mean"
     shutil.copytree(packs_folder() / name, tmp_path / name)

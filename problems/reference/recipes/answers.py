@@ -4,8 +4,8 @@
 
 Of a joint problem of AMTL fits begin at B = 0 and at dyadic B of the recipe's draws. Where the digits of a
 point are proven (`digits.prove`, `features.prove_features`) its blocks are the doubles next to the decimals,
-and so the same on every machine, whatever last bits the fit had. Where an exact bound is wanted and its
-search meets a lower point, that point is the answer and the bound is proved from there.
+and so the same on every machine, whatever last bits the fit had. Where the proof of an exact bound knows of
+a lower point, fits begin there as well.
 """
 
 from __future__ import annotations
@@ -17,24 +17,22 @@ import numpy as np
 
 from amtl_cvx import Options, fit
 from amtl_cvx.amtl.starts import Start
-from amtl_cvx.enclosure import checked_bounds, enclose
+from amtl_cvx.enclosure import enclose, stored_enclosure
 from amtl_cvx.errors import AMTLError, ModelError, NotCertifiable
 from amtl_cvx.explore import explore
 from amtl_cvx.families import DEFAULT, family_of
 from amtl_cvx.limits import limited
+from amtl_cvx.problem import Problem
 from amtl_cvx.solution import Solution
 from recipes.integers import Draws, dyadic
 from recipes.recipe import Answer, Array, Arrays, Recipe, Stated
 
 MOST_MINIMA = 6
 """Other first-order points that a pack lists, at most."""
-APART = 1e-6
-"""Relative distance from which on two points are different ones."""
 SECONDS = 600.0
 """Limit of one search for an exact bound."""
 WIDTH = 1e-6
 """Largest relative width of an enclosure that a pack has; most are below 1e-17."""
-_METHODS = {"single-task": "stl", "curriculum": "curriculum"}
 _TOLERANCES = (1e-12, 1e-10, 1e-8)
 
 
@@ -42,9 +40,6 @@ def answered(recipe: Recipe, stated: Stated, proof: dict[str, Any] | None = None
     """The answer to what a recipe asks; a stored proof of its bound is not searched again."""
     if recipe.answer is not None:
         return recipe.answer(recipe, stated, proof)
-    if recipe.ask in _METHODS:
-        found = fitted(stated, method=_METHODS[recipe.ask])
-        return Answer(solution=dict(found.blocks), settings={"method": found.method})
     if recipe.ask != "joint":
         raise ValueError(f"{recipe.name}: a recipe that asks for a {recipe.ask} says how it is answered")
     if family_of(stated.model).name == DEFAULT:
@@ -81,19 +76,17 @@ def of_starts(recipe: Recipe, stated: Stated, proof: dict[str, Any] | None) -> A
     starts = list(_starts(Draws(recipe.name), stated.tasks.T, recipe.starts))
     points = _points(stated, starts)
     solution, digits = sharpened(recipe, stated, dict(points[0]))
-    if recipe.enclosed and proof is None:
-        lower, proof = _bounded(stated, solution)
+    if recipe.enclosed:
+        lower, proof = bounded(stated, solution, proof)
         if lower is not None:
             points.insert(0, lower)
             solution, digits = sharpened(recipe, stated, dict(lower))
-    elif proof is not None:
-        checked_bounds(proof, stated.tasks, stated.model)
     others = [sharpened(recipe, stated, dict(each))[0] for each in points[1 : MOST_MINIMA + 1]]
     return Answer(
         solution=solution,
         minima=tuple(others),
         digits=digits,
-        proof=proof if recipe.enclosed else None,
+        proof=proof,
         settings={"method": "alternating", "starts": len(starts), "first-order points": len(points)},
     )
 
@@ -171,10 +164,16 @@ def _starts(draws: Draws, T: int, count: int) -> Iterator[Start]:
         yield Start(f"dyadic {k}", B)
 
 
-def _bounded(stated: Stated, solution: Arrays) -> tuple[Arrays | None, dict[str, Any]]:
-    """The proof of an exact bound, and the lower point that was met on the way, if one was."""
+def bounded(
+    stated: Stated, solution: Arrays, proof: dict[str, Any] | None
+) -> tuple[Arrays | None, dict[str, Any]]:
+    """A proof of an exact bound, the stored one if it holds, and the lower point that it knows of, if any."""
+    point = Problem(stated.tasks, stated.model).at(solution["W"], solution["B"])
     with limited(SECONDS):
-        found = enclose(stated.tasks, stated.model, solution["W"], solution["B"])
+        if proof is None:
+            found = enclose(stated.tasks, stated.model, point.W, point.B)
+        else:
+            found = stored_enclosure(proof, point)
     if found.width > WIDTH:
         raise RuntimeError(f"the enclosure is not closed: {found.width:.1e} ({found.stopped})")
     if found.beaten <= 1e-9:
