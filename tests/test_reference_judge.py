@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -111,6 +112,15 @@ def _raises(asked: Asked) -> Array:
     raise SystemExit("gone")
 
 
+class Lazy:
+    """An array that is computed when it is looked at."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Array:
+        while threading.current_thread() is threading.main_thread():
+            time.sleep(0.01)  # unbounded
+        raise ZeroDivisionError
+
+
 def _writes(asked: Asked) -> Array:
     asked.X[1][0, 0] += 1.0
     return asked.W
@@ -131,6 +141,7 @@ def _writes(asked: Asked) -> Array:
         (lambda asked: np.zeros((3, 2), dtype=complex), "real numbers, it is complex", "no-answer"),
         (lambda asked: [[1.0], [1.0, 2.0]], "no array of numbers", "no-answer"),
         (lambda asked: {"B": asked.B}, "W is missing", "no-answer"),
+        (lambda asked: Lazy(), "no array of numbers: ZeroDivisionError", "no-answer"),
         (_raises, "w_step raised SystemExit: gone", "raised"),
         (_writes, r"wrote into asked.X\[1\]", "input-written"),
     ],

@@ -26,7 +26,7 @@ import math
 import queue
 import threading
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.errors import ModelError
@@ -147,12 +147,14 @@ class PythonBackEnd(BackEnd):
             raise NoAnswer("hung", f"not asked: {self._lost} earlier calls have not come back")
         handed = asked.copy()
         method = getattr(self._found, asked.method)
-        kind, value = self._called(lambda: method(handed))
+        kind, value = self._called(lambda: checked(named(method(handed), asked), asked))
         if name := asked.changed(handed):
             raise NoAnswer("tampered", f"{asked.method} wrote into asked.{name}: work on a copy")
         if kind == "answer":
-            return named(value, asked)
+            return cast(Mapping[str, object], value)
         assert isinstance(value, BaseException)
+        if isinstance(value, NoAnswer):
+            raise value
         said = f"{type(value).__name__}: {value}".rstrip(": ")
         if isinstance(value, NotImplementedError):
             raise NoAnswer("unsupported", f"{asked.method} is not implemented: {said}")

@@ -24,12 +24,14 @@ what it writes is executed.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import shlex
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -46,6 +48,8 @@ MEMORY = 4 * 2**30
 """Bytes of address space, unless told otherwise."""
 _SAID = 300  # characters that are shown of what a program writes to stderr
 _MOST_SAID = 2**20  # bytes of it that are kept
+_LARGEST = 2**28  # bytes of a file that it writes
+_CORES = 64
 
 
 class Executable(BackEnd):
@@ -82,6 +86,10 @@ class Executable(BackEnd):
         memory: int | None = MEMORY,
     ) -> None:
         words = shlex.split(command) if isinstance(command, str) else [str(word) for word in command]
+        if os.name != "posix":
+            raise ModelError(
+                "programs are judged where there are process groups (POSIX): give a Python object"
+            )
         if not words:
             raise ModelError("expected the command of a back end, it is empty: give the program to run")
         said = dict(said or {})
@@ -112,6 +120,10 @@ class Executable(BackEnd):
 
     def _run(self, given: Path, taken: Path, said: Path) -> None:
         """Run the command; `NoAnswer` unless it ends with exit code 0 in time."""
+        resource, before = _resource(), None
+        later = getattr(resource, "prlimit", None)  # of another process, Linux alone
+        if resource is not None and later is None:
+            before = functools.partial(_bound, resource.setrlimit, self._limits(resource))
         with said.open("wb") as stream:
             try:
                 process = subprocess.Popen(
@@ -120,16 +132,19 @@ class Executable(BackEnd):
                     stdout=stream,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
-                    preexec_fn=self._bounded(),
+                    preexec_fn=before,
                 )
             except (OSError, subprocess.SubprocessError) as error:
                 raise NoAnswer("crashed", f"{self._command[0]} does not start: {error}") from error
             try:
-                code = process.wait(None if math.isinf(self._limit) else self._limit)
-            except subprocess.TimeoutExpired:
-                raise NoAnswer("hung", f"no answer within {self._limit:g} s: it was killed") from None
+                if later is not None:
+                    with contextlib.suppress(OSError):  # it has ended already
+                        _bound(functools.partial(later, process.pid), self._limits(resource))
+                in_time = _ends(process.pid, self._limit)
             finally:
-                _kill(process)
+                code = _killed(process)
+        if not in_time:
+            raise NoAnswer("hung", f"no answer within {self._limit:g} s: it was killed")
         if code == UNSUPPORTED:
             raise NoAnswer("unsupported", "exit code 64: it says that it does not do this")
         if code < 0:
@@ -137,33 +152,40 @@ class Executable(BackEnd):
         if code:
             raise NoAnswer("refused", f"exit code {code}{_tail(said)}")
 
-    def _bounded(self) -> Callable[[], None] | None:
-        """What sets the limits of the child, between fork and exec; None where the system has none."""
-        resource = _resource()
-        if resource is None:
-            return None
-        memory, seconds = self._memory, self._limit
-        limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, 2**28)]
-        if memory is not None:
-            limits.append((resource.RLIMIT_AS, memory))
-        if not math.isinf(seconds):
-            limits.append((resource.RLIMIT_CPU, 64 * math.ceil(seconds) + 1))  # of children that were left
-
-        def bounded() -> None:
-            for what, most in limits:
-                hard = resource.getrlimit(what)[1]
-                least = most if hard == resource.RLIM_INFINITY else min(most, hard)
-                resource.setrlimit(what, (least, least))
-
-        return bounded
+    def _limits(self, resource: Any) -> dict[int, int]:
+        """What is allowed, by the numbers of `resource`, no more than is allowed here."""
+        limits = {resource.RLIMIT_CORE: 0, resource.RLIMIT_FSIZE: _LARGEST}
+        if self._memory is not None:
+            limits[resource.RLIMIT_AS] = self._memory
+        if not math.isinf(self._limit):
+            limits[resource.RLIMIT_CPU] = _CORES * math.ceil(self._limit) + 1  # of children that were left
+        hard = {what: resource.getrlimit(what)[1] for what in limits}
+        free = resource.RLIM_INFINITY
+        return {what: most if hard[what] == free else min(most, hard[what]) for what, most in limits.items()}
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the whole process group."""
+def _bound(setter: Callable[..., object], limits: Mapping[int, int]) -> None:
+    for what, most in limits.items():
+        setter(what, (most, most))
+
+
+def _ends(pid: int, limit: float) -> bool:
+    """Whether a child ends in time; it is not reaped, so that its number stays its own."""
+    until, pause = time.monotonic() + limit, 0.0005
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        left = until - time.monotonic()
+        if left <= 0.0:
+            return False
+        time.sleep(min(pause, left))
+        pause = min(1.5 * pause, 0.01)
+    return True
+
+
+def _killed(process: subprocess.Popen[bytes]) -> int:
+    """End the whole process group; the exit code of its first process."""
     with contextlib.suppress(OSError):
         os.killpg(process.pid, signal.SIGKILL)
-    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
-        process.wait(5.0)
+    return process.wait()
 
 
 def _tail(said: Path) -> str:
