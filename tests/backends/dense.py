@@ -3,8 +3,8 @@ r"""A correct back end in NumPy: Newton steps by Cholesky for W, FISTA and an ac
 W-step      G_W = 0 by Newton on the joint Hessian blockdiag(a_t H_t) + 2 coupling P (x) I, one step for the
             squared loss (and two that refine it). For the logistic loss a step is cut to log(1 + m)/m, m the
             largest move of a score: |phi'''| <= phi'', so J falls without a look at its values.
-B-step      FISTA on all columns at once, and after ever more rounds of it a primal active set on the support
-            of each column, by Cholesky, which ends it where it finds the minimum.
+B-step      FISTA on all columns at once, and after ever more rounds of it the active set of each column, by
+            the triangular factor of its predictors, which ends it where it finds the minimum.
 fit         alternation, then `finish`.
 """
 
@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
+from scipy.linalg import LinAlgError, cho_factor, cho_solve, solve_triangular
 
 from backends.finish import finish
 from backends.terms import Array, Given, Terms
@@ -191,31 +191,58 @@ class Dense(Terms):
         return float(np.divide(bent, size, out=np.zeros_like(size), where=size > 0).max())
 
     def polished(self, p: Given, W: Array, B: Array, prices: Array) -> Array:
-        """The active set of each column, solved for exactly; B itself where Cholesky fails."""
-        Q = 2 * p.coupling * (W.T @ W)
-        B = B.copy()
-        for t in range(p.T):
-            free = B[:, t] > 0
-            for _ in range(3 * p.T):
-                g = self.gradient_B(p, W, B, prices)[:, t]
-                try:
-                    move = -cho_solve(cho_factor(Q[np.ix_(free, free)]), g[free]) if free.any() else g[free]
-                except LinAlgError:
-                    break
-                at = B[free, t]
-                hit = np.flatnonzero(at + move < 0)
-                if len(hit):
-                    reach = at[hit] / -move[hit]
-                    first = hit[np.argmin(reach)]
-                    at = at + float(reach.min()) * move
-                    at[first] = 0
-                    B[free, t] = np.maximum(at, 0)
-                    free[np.flatnonzero(free)[first]] = False
-                    continue
-                B[free, t] = at + move
-                g = np.where(free, 0, self.gradient_B(p, W, B, prices)[:, t])
-                g[t] = 0
-                if g.min() >= -8 * p.eps * (prices.max() + np.abs(Q[:, t]).max()):
-                    break
-                free[int(np.argmin(g))] = True
-        return B
+        """The exact B of a column's active set, one column after the other."""
+        G = self.gradient_B(p, W, np.zeros_like(B), prices)
+        gram = 2 * p.coupling * (W.T @ W)
+        np.fill_diagonal(gram, 2 * p.coupling * (W**2).sum(axis=0))
+        return np.stack([column(W, gram, G[:, t], t, p) for t in range(p.T)], axis=1)
+
+
+def column(W: Array, gram: Array, g: Array, t: int, p: Given) -> Array:
+    """The b >= 0 with b_t = 0 that is best where the gradient is g + gram b, gram = 2 coupling W'W.
+
+    Source: Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23. A predictor that depends on
+    those of the support enters along the direction in which W b does not move, until one of them leaves.
+    """
+    b, on = np.zeros_like(g), []
+    floor = 4 * p.eps * float(np.abs(g + gram[:, t]).max() + np.abs(gram[:, t]).max())
+    for _ in range(10 * p.T):
+        slope = g + gram @ b
+        slope[[t, *on]] = 0
+        j = int(slope.argmin())
+        if slope[j] >= -floor:
+            break
+        basis, R = np.linalg.qr(W[:, on])
+        left = W[:, j] - basis @ (basis.T @ W[:, j])
+        if float(np.linalg.norm(left)) <= 1e3 * p.eps * float(np.linalg.norm(W[:, j])):
+            d = np.zeros_like(b)
+            d[on], d[j] = -solve_triangular(R, basis.T @ W[:, j]), 1
+            falls = [s for s in on if d[s] < 0]
+            if not falls:
+                break
+            first = min(falls, key=lambda s: float(b[s] / -d[s]))
+            b = np.maximum(b + float(b[first] / -d[first]) * d, 0)
+            b[first] = 0
+            on.remove(first)
+        on.append(j)
+        b = _solved(W, gram, g, b, on, t, p)
+    return b
+
+
+def _solved(W: Array, gram: Array, g: Array, b: Array, on: list[int], t: int, p: Given) -> Array:
+    """The best b on the support, which loses what would be negative."""
+    while on:
+        basis, R = np.linalg.qr(W[:, on])
+        price = solve_triangular(R, (g + gram[:, t])[on] / (2 * p.coupling), trans=1)
+        x = np.zeros_like(b)
+        x[on] = solve_triangular(R, basis.T @ W[:, t] - price)
+        low = [s for s in on if x[s] <= 0]
+        if not low:
+            return x
+        part = min(float(b[s] / (b[s] - x[s])) if b[s] > 0 else 0.0 for s in low)
+        b = b + part * (x - b)
+        for s in low:
+            if b[s] <= p.eps * float(np.abs(b).max()):
+                b[s] = 0
+                on.remove(s)
+    return np.zeros_like(b)

@@ -26,7 +26,7 @@ def finish(steps: Any, p: Given, W: Array, B: Array) -> tuple[Array, Array]:
     for _ in range(300):
         prices = steps.prices(p, steps.values(p, W))
         error, J = steps.error_B(p, W, B, prices), steps.objective(p, W, B)
-        idle = 0 if error < 0.5 * least or lowest - J > 1e3 * p.eps * lowest else idle + 1
+        idle = 0 if error < 0.95 * least or lowest - J > 1e3 * p.eps * lowest else idle + 1
         if error < least:
             best, least = (W, B), error
         if error <= 4 * p.eps or idle > 8:
