@@ -195,11 +195,11 @@ class Dense(Terms):
         G = self.gradient_B(p, W, np.zeros_like(B), prices)
         gram = 2 * p.coupling * (W.T @ W)
         np.fill_diagonal(gram, 2 * p.coupling * (W**2).sum(axis=0))
-        return np.stack([column(W, gram, G[:, t], t, p) for t in range(p.T)], axis=1)
+        return np.stack([column(W, gram, G[:, t], t, [t], p) for t in range(p.T)], axis=1)
 
 
-def column(W: Array, gram: Array, g: Array, t: int, p: Given) -> Array:
-    """The b >= 0 with b_t = 0 that is best where the gradient is g + gram b, gram = 2 coupling W'W.
+def column(W: Array, gram: Array, g: Array, t: int, barred: list[int], p: Given) -> Array:
+    """The b >= 0, 0 at what is barred, that is best where the gradient is g + gram b, gram = 2 coupling W'W.
 
     Source: Lawson and Hanson, Solving Least Squares Problems, 1974, chapter 23. A predictor that depends on
     those of the support enters along the direction in which W b does not move, until one of them leaves.
@@ -208,7 +208,7 @@ def column(W: Array, gram: Array, g: Array, t: int, p: Given) -> Array:
     floor = 4 * p.eps * float(np.abs(g + gram[:, t]).max() + np.abs(gram[:, t]).max())
     for _ in range(10 * p.T):
         slope = g + gram @ b
-        slope[[t, *on]] = 0
+        slope[[*barred, *on]] = 0
         j = int(slope.argmin())
         if slope[j] >= -floor:
             break

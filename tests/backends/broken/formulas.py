@@ -47,6 +47,8 @@ class MixedByRows(Dense):
         np.fill_diagonal(G, 0)
         return G
 
+    fit = None  # type: ignore[assignment]
+
 
 @listed("transposed B", "L0/*")
 class BackWithoutTranspose(Dense):
@@ -60,7 +62,7 @@ class BackWithoutTranspose(Dense):
 
 
 @listed("incoming for outgoing", "L0/*", "L1/*", "L3/*", on="sums")
-class PaysForWhatItTakes(Dense):
+class PaysForWhatItTakes(Alternating):
     """a_t = c_t (1 + mu sum_s B[s, t])."""
 
     def shares(self, p: Given, B: Array) -> Array:

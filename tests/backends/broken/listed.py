@@ -14,8 +14,9 @@ from backends.terms import Array
 class Broken:
     """A back end that is wrong in one place.
 
-    `cause` is the mistake as the judge calls it; `fails` the checks, by id or pattern: of each it must fail
-    at least one; `pack` the reference pack that shows it; `limit` the seconds that a call may take.
+    `cause` is the mistake as the judge calls it, "" where the check itself says all; `fails` the checks, by
+    id or pattern: of each it must fail at least one; `pack` the reference pack that shows it; `limit` the
+    seconds that a call may take.
     """
 
     name: str

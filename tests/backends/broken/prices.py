@@ -28,7 +28,7 @@ class PricedBySquares(Dense):
         back = 2 * p.coupling * (self.residual(W, B) @ self.mix(B).T)
         return p.c * (1 + 2 * p.mu * self.values(p, W) * B.sum(axis=1)) * self.slopes(p, W) + back
 
-    w_step = one_task = rounds = None  # type: ignore[assignment]
+    w_step = one_task = rounds = fit = None  # type: ignore[assignment]
 
 
 @listed("squared loss in the penalty", "L0/*", "L1/*", on="sums")

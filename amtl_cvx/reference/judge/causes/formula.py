@@ -218,7 +218,7 @@ class Formula:
     def size_B(self, W: Array, B: Array) -> Array:
         """(T, T): what the entries of G_B are summed from."""
         inner = np.abs(W.T @ W)
-        seen = np.abs(self._M(B))
+        seen = np.eye(self.T) + np.abs(B.T if self.transposed else B)  # I - B may be 0
         coupled = 2.0 * self.coupling * (inner @ seen)
         return np.abs(self.price_matrix(W)) + (coupled.T if self.transposed else coupled)
 
