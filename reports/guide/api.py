@@ -42,6 +42,22 @@ FURTHER = {
     "amtl_cvx.estimators": ("AMTLRegressor", "AMTLClassifier", "AMTFLRegressor", "AMTFLClassifier"),
     "amtl_cvx.features": ("FeatureProblem", "FeaturePoint", "FeatureCertificate", "certify"),
     "amtl_cvx.bipartite": ("FeatureGraph",),
+    "amtl_cvx.reference": ("Pack", "read_pack", "pack_names", "packs_folder", "write_pack"),
+    "amtl_cvx.reference.verify": ("verify", "verify_all"),
+    "amtl_cvx.reference.judge": (
+        "judge",
+        "Asked",
+        "Executable",
+        "PythonBackEnd",
+        "Verdict",
+        "Result",
+        "Check",
+        "Cause",
+    ),  # fmt: skip
+    "amtl_cvx.reference.judge.table": ("table",),
+    "amtl_cvx.reference.judge.junit": ("junit",),
+    "amtl_cvx.reference.judge.page": ("write_page",),
+    "amtl_cvx.reference.checks": ("of",),
     "amtl_cvx.data": ("ChunkedRows", "factor", "evaluate", "read_features", "read_point", "export"),
 }
 """Names that the guide imports from their modules."""

@@ -61,7 +61,7 @@ def facts(pack: Pack) -> dict[str, Any]:
 
 def verified(pack: Pack) -> tuple[float, list[str]]:
     """Seconds of `verify`, and the findings that do not hold."""
-    from amtl_cvx.reference.claims.verify import verify
+    from amtl_cvx.reference.verify import verify
 
     started = time.perf_counter()
     findings = verify(pack)

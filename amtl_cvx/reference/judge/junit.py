@@ -23,6 +23,7 @@ def junit(verdict: Verdict) -> str:
     Examples
     --------
     >>> from amtl_cvx.reference.judge import Check, Result, Verdict
+    >>> from amtl_cvx.reference.judge.junit import junit
     >>> check = Check(id="L0/objective/pair", level="L0", name="objective", title="J", needs="evaluate")
     >>> result = Result(check=check, status="passed", words="J is right", seconds=0.5)
     >>> text = junit(Verdict(backend="mine", dtype="float64", results=(result,)))

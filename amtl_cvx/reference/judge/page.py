@@ -35,11 +35,6 @@ def write_page(path: str | PathLike[str], verdict: Verdict) -> None:
         The file to write.
     verdict : Verdict
         What to write.
-
-    Examples
-    --------
-    >>> from amtl_cvx.reference.judge import judge
-    >>> write_page("verdict.html", judge(Mine()))  # doctest: +SKIP
     """
     from amtl_cvx.report import template  # matplotlib, which a table needs not
 

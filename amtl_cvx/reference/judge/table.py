@@ -57,8 +57,13 @@ def table(
 
     Examples
     --------
-    >>> from amtl_cvx.reference.judge import judge
-    >>> print(table(judge(Mine())))  # doctest: +SKIP
+    >>> from amtl_cvx.reference.judge import Check, Result, Verdict
+    >>> from amtl_cvx.reference.judge.table import table
+    >>> check = Check(id="L0/objective/pair", level="L0", name="objective", title="J", needs="evaluate")
+    >>> result = Result(check=check, status="passed", words="J is right", seconds=0.5)
+    >>> verdict = Verdict(backend="mine", dtype="float64", results=(result,), seconds=0.5)
+    >>> print(table(verdict).splitlines()[-1])
+    mine (float64) passes: 1 passed; 0.5 s
     """
     drawn = io.StringIO()
     console = Console(
