@@ -65,6 +65,7 @@ def command(line: str) -> None:
                 code = checker.main(words[3:])
         except SystemExit as stop:
             code = int(stop.code or 0)
+    _forget()
     expected = re.search(r"# exit (\d+)", line)
     if code != (int(expected[1]) if expected else 0):
         raise RuntimeError(f"{line}: exit {code}\n{said.getvalue()}")
@@ -127,16 +128,20 @@ def workplace(folder: Path) -> Iterator[None]:
     (folder / "reports").symlink_to(ROOT / "reports", target_is_directory=True)
     os.chdir(folder)
     sys.path.insert(0, str(folder))
-    known = set(sys.modules)
     try:
         yield
     finally:
+        _forget()
         sys.path.remove(str(folder))
-        for name in set(sys.modules) - known:
-            place = getattr(sys.modules[name], "__file__", None)
-            if place and Path(place).is_relative_to(folder):
-                del sys.modules[name]
         os.chdir(before)
+
+
+def _forget() -> None:
+    """Modules of the current folder are read anew when they are imported again."""
+    for name, module in list(sys.modules.items()):
+        place = getattr(module, "__file__", None)
+        if place and Path(place).resolve().parent == Path.cwd().resolve():
+            del sys.modules[name]
 
 
 def written(text: str) -> str:

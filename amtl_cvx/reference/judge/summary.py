@@ -49,8 +49,12 @@ def likely(verdict: Verdict) -> tuple[tuple[Blame, ...], tuple[Blame, ...]]:
 
 
 def unexplained(verdict: Verdict) -> int:
-    """How many failed checks have no known cause."""
-    return sum(1 for result in verdict.failed if result.status == "failed" and not result.causes)
+    """How many failed checks have no known cause; what is not refused (L5) speaks for itself."""
+    return sum(
+        1
+        for result in verdict.failed
+        if result.status == "failed" and not result.causes and result.check.level != "L5"
+    )
 
 
 def told(result: Result) -> str:

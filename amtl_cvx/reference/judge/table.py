@@ -78,7 +78,7 @@ def table(
     elif kinds:
         console.print(_worst(verdict, dict(list(kinds.items())[:most])))
     if not every and len(kinds) > most:
-        console.print(f"... and {len(kinds) - most} more kinds of checks")
+        console.print(f"and {len(kinds) - most} more kinds of checks")
     for status in ("expected", *(("passed", "skipped") if every else ())):
         found = [result for result in verdict.results if result.status == status]
         if found:
@@ -122,7 +122,7 @@ def _causes(verdict: Verdict) -> list[Text | Padding | str]:
         if blame.cause.fix:
             lines.append(Padding(Text(clean(f"do: {blame.cause.fix}")), (0, 0, 0, 4)))
     if len(found) > _CAUSES:
-        lines.append(f"... and {len(found) - _CAUSES} causes more that fewer checks name")
+        lines.append(f"and {len(found) - _CAUSES} causes more that fewer checks name")
     if others:
         lines.append(clean(f"never alone: {', '.join(blame.cause.name for blame in others)}"))
     left = unexplained(verdict)
