@@ -37,6 +37,7 @@ OTHERS = ("c++ ", "pytest ")
 """Programs that are not ours and that lines of a shell may call."""
 _FILE = re.compile(r"(?:#|//) (\w+\.(?:py|cpp))\n")
 _SECONDS = re.compile(r"\d[\d.e+-]* s\b")
+_RULE = re.compile("\N{BOX DRAWINGS LIGHT HORIZONTAL}+")  # as wide as the seconds above it need
 _NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 _NEAR, _ROUNDING = 0.01, 1e-5
 
@@ -73,12 +74,13 @@ def command(line: str) -> None:
 
 
 def other(words: list[str]) -> None:
-    """A program that is not ours, and what it prints."""
+    """A program that is not ours, and what it prints; of pytest the last line."""
     known = {"pytest": [sys.executable, "-m", "pytest", "-p", "no:cacheprovider"]}
     found = subprocess.run([*known.get(words[0], words[:1]), *words[1:]], capture_output=True, text=True)
     if found.returncode:
         raise RuntimeError(f"{' '.join(words)}: exit {found.returncode}\n{found.stdout}{found.stderr}")
-    print(re.sub(r"(\d)s\b", r"\1 s", found.stdout))
+    said = found.stdout.splitlines()[-1:] if words[0] == "pytest" else [found.stdout]
+    print(*(re.sub(r"(\d)s\b", r"\1 s", text) for text in said))
 
 
 def printed(text: str) -> Iterator[tuple[re.Match[str], str]]:
@@ -114,7 +116,7 @@ def same(found: str, stored: str) -> bool:
 
 
 def _alike(found: list[str], stored: list[str]) -> bool:
-    pair = [_SECONDS.sub("some s", " ".join(words)) for words in (found, stored)]
+    pair = [_SECONDS.sub("some s", _RULE.sub("-", " ".join(words))) for words in (found, stored)]
     if _NUMBER.sub("#", pair[0]) != _NUMBER.sub("#", pair[1]):
         return False
     numbers = zip(*(map(float, _NUMBER.findall(text)) for text in pair), strict=True)
