@@ -76,8 +76,8 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple
         yield path, value
 
 
-WORDS = {"reasons", "reason", "digits_why", "bound_why", "unique_why", "gain_W_by", "refused"}
-"""Words, of which numbers may differ from machine to machine, and which of two bounds is the lesser one."""
+WORDS = {"reasons", "reason", "digits_why", "bound_why", "unique_why", "refused"}
+"""Words, of which numbers may differ from machine to machine."""
 
 
 def false_values(path: tuple[str | int, ...], value: Any) -> Iterator[Any]:

@@ -29,6 +29,7 @@ EPS = 2.0**-52
 SHARP, LOOSE = 1e-6, 1e-3
 _NUMERAL = re.compile(r"[-+]?\d+(\.\d+)?(e[-+]?\d+)?")
 _BY = ("gain_W_by", "gap_by", "gap_L_by")
+_BOUNDS = ("decrement", "gap", "value", "none", "curvature", "duality")
 """Which of two bounds is the lesser one may be decided by rounding."""
 _AT_TOL = frozenset(
     ("relative", "joint_relative", "balance", "balance_lower")
@@ -36,7 +37,7 @@ _AT_TOL = frozenset(
 )
 _AT_LIMIT = ("gap", "gap_W", "gap_B", "gap_L", "gap_S", "gap_A", "gain_W", "global_excess", "limit")
 _CONDITIONS = ("condition_W", "condition_B", "condition_w", "kappa", "kappa_W", "kappa_B", "kappa_w")
-_FAR = ("error_W", "error_B", "proven_distance", "proven_isolation", "zeros_proven", "reduced_hessian_min")
+_FAR = ("error_W", "error_B", "proven_distance", "proven_isolation", "reduced_hessian_min")
 _ROUGH = 1e4
 _TINY = 1e-7
 
@@ -82,7 +83,8 @@ def _same(path: str, stored: Any, found: Any, scale: Scale) -> Iterator[str]:
         if not _close(name, float(stored), float(found), scale):
             yield _told(path, stored, found)
     elif isinstance(stored, str) and isinstance(found, str):
-        if name not in _BY and _NUMERAL.sub("#", stored) != _NUMERAL.sub("#", found):
+        either = name in _BY and stored in _BOUNDS and found in _BOUNDS
+        if not either and _NUMERAL.sub("#", stored) != _NUMERAL.sub("#", found):
             yield _told(path, stored, found)
     elif stored != found or type(stored) is not type(found):
         yield _told(path, stored, found)
@@ -165,8 +167,8 @@ def _objective(path: str, stored: Any, found: Any, scale: Scale) -> Iterator[str
         yield _told(f"{path}.digits", count, found["digits"])
         return
     off, size = abs(decimal - Fraction(found["decimal"])), abs(Fraction(found["decimal"]))
-    room = size / 10 ** max(count - 1, 0) if not stored.get("proven") else Fraction(0)
-    if off > max(room, Fraction(16.0 * EPS * scale.terms) if not count else Fraction(0)):
+    room = max(3 * size / 10**count, Fraction(16.0 * EPS * scale.terms))
+    if off > (0 if stored.get("proven") else room):
         yield _told(f"{path}.decimal", stored["decimal"], found["decimal"])
 
 
