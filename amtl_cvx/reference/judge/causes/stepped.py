@@ -31,6 +31,8 @@ def stepped(case: Case) -> list[Match]:
     point, parts = answered(case), {"w_step": "W", "one_task": "W", "b_step": "B", "fit": "WB"}[case.quantity]
     sides = _Sides(case, point, parts)
     found = [*sides.found(), *arranged(case, point, sides.misses), *rescaled(case, point, sides.misses)]
+    if not found and case.quantity == "fit":
+        found = sides.found(nearly=True)
     return found or sides.pairs() or quality(case, point)
 
 
@@ -70,16 +72,16 @@ class _Sides:
         """Whether the right formula explains this block."""
         return self.right[part] <= self.case.small and self.right[part] * 30.0 <= self.worst
 
-    def found(self) -> list[Match]:
-        """The variations of which all blocks are an answer."""
+    def found(self, *, nearly: bool = False) -> list[Match]:
+        """The variations of which all blocks are an answer, or nearly one."""
         found = []
         for each in self.case.varied:
             formula = each.change(self.case.right)
-            if self._explains(each, formula):
+            if self._explains(each, formula, nearly):
                 found.append(self._match(each))
-        return [*found, *self._bounds()]
+        return found if nearly else [*found, *self._bounds()]
 
-    def _explains(self, each: Variation, formula: Formula) -> bool:
+    def _explains(self, each: Variation, formula: Formula, nearly: bool) -> bool:
         point = each.read(formula, self.point)
         moved = point is not self.point
         for side in each.sides:
@@ -89,7 +91,7 @@ class _Sides:
             ratios = [
                 self._ratio(part, formula if part in side else self.case.right, point) for part in self.parts
             ]
-            if self.case.vanishes(max(ratios), self.worst):
+            if self.case.vanishes(max(ratios), self.worst, nearly=nearly):
                 return True
         return False
 
