@@ -133,13 +133,25 @@ def _of_fit(case: Case, point: Point) -> list[Match]:
     exact = 1e-4 if case.single else 1e-7
     if there > first:
         return []
-    if of_W <= exact < of_B or of_B <= exact < of_W:
+    if (of_W <= exact < of_B or of_B <= exact < of_W) and _moves_little(case, point):
         best, other = ("W", "B") if of_W <= exact else ("B", "W")
         said = (
             f"your {best} is the best one for your {other}, and {other} not for {best}: it stopped in between"
         )
         return [_stopped(said)]
     return _on_the_way(case, point, there)
+
+
+def _moves_little(case: Case, point: Point) -> bool:
+    """Whether a further exact round leaves both blocks about where they are, B with edges."""
+    W = best_W(case.right, point.B, point.W)
+    B = None if W is None else best_B(case.right, W)
+    if W is None or B is None or not point.B.any():
+        return False
+    return all(
+        float(np.linalg.norm(new - old)) <= _LEFT * float(np.linalg.norm(old))
+        for new, old in ((W, point.W), (B, point.B))
+    )
 
 
 def _on_the_way(case: Case, point: Point, there: float) -> list[Match]:
