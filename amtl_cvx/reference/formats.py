@@ -13,6 +13,8 @@ unlabelled: the problem. W, B, or the blocks of another family: the answer; give
 is given; minimum_1_W and the like: other points. mu, coupling and what else the model is made of, loss and
 reduction, objective: numbers and texts by these names; task_names, feature_names; about: pack.json as a text.
 
+Octave counts the bytes of a text in a .mat file: a name with letters beyond ASCII loses its last ones there.
+
 A folder npy is data and solution at once, `amtl-cvx certify FOLDER FOLDER`; of one of csv rows.csv is the
 data. A block of csv that counts tasks or features has their names above its columns and before its rows.
 """

@@ -114,6 +114,10 @@ def _make(actions: Commands) -> None:
     examples = (
         ("reference make rows.csv run --out packs/mine", "a run of fit, its digits and its proof with it"),
         ("reference make problem/ W-and-B.npz --out packs/mine", "an exported problem and an answer to it"),
+        (
+            "reference make rows.csv --coupling 1 --mu 0.1 --prove --out packs/mine",
+            "a problem, which is fitted",
+        ),
         ("reference make rows.csv run --out packs/mine --grade hard --trait 'n < d'", "said of it"),
     )
     each = command(
@@ -127,9 +131,11 @@ def _make(actions: Commands) -> None:
     add_data(each)
     each.add_argument(
         "solution",
+        nargs="?",
         type=path,
         metavar="RUN",
-        help="a run folder, whose digits.json and proof.json are kept, or blocks in any layout of certify",
+        help="a run folder, whose digits.json and proof.json are kept, or blocks in any layout of certify;"
+        " without it the problem is fitted, at a tolerance of 1e-12",
     )
     each.add_argument(
         "--out", type=path, required=True, metavar="DIR", help="folder to write: absent or empty"
