@@ -109,7 +109,7 @@ def test_junit_states_what_the_verdict_has() -> None:
     cases = root.findall("testsuite/testcase")
     assert len(cases) == len(verdict().results) == int(root.attrib["tests"])
     assert int(root.attrib["failures"]) == len(verdict().failed) == len(root.findall(".//failure"))
-    assert int(root.attrib["skipped"]) == 2 == len(root.findall(".//skipped"))
+    assert len(root.findall(".//skipped")) == 2
     for suite in root.findall("testsuite"):
         for name, tag in (("tests", "testcase"), ("failures", ".//failure"), ("skipped", ".//skipped")):
             assert int(suite.attrib[name]) == len(suite.findall(tag))
@@ -132,9 +132,9 @@ def test_junit_is_xml_whatever_a_back_end_says() -> None:
 
 
 def test_the_order_of_elements_is_that_of_the_format() -> None:
-    """What every reader of JUnit files relies on: nothing but these elements and attributes."""
+    """Nothing but what the schema of the xUnit plugin of Jenkins has, junit-10.xsd."""
     allowed = {
-        "testsuites": ({"name", "tests", "failures", "errors", "skipped", "time"}, {"testsuite"}),
+        "testsuites": ({"name", "tests", "failures", "errors", "time"}, {"testsuite"}),
         "testsuite": ({"name", "tests", "failures", "errors", "skipped", "time"}, {"testcase"}),
         "testcase": ({"classname", "name", "time"}, {"failure", "skipped"}),
         "failure": ({"message", "type"}, set()),

@@ -51,6 +51,7 @@ def facts(pack: Pack) -> dict[str, Any]:
         "shared": (claims.get("routes") or {}).get("digits"),
         "width": bound.get("width"),
         "unique": sorted(name for name, flag in (claims.get("unique") or {}).items() if flag is True),
+        "all unique": bool(claims.get("unique")) and all(flag is True for flag in claims["unique"].values()),
         "minima": len(claims.get("minima") or ()),
         "kappa": (claims.get("condition") or {}).get("kappa"),
         "bytes": sum(path.stat().st_size for path in files),
@@ -100,7 +101,7 @@ def page(found: dict[str, Any]) -> str:
     seconds = [row["seconds"] for row in rows if row["seconds"] is not None]
     failing = [row["name"] for row in rows if row["fails"]]
     proven = [row for row in rows if (row["digits"] or 0) >= 30]
-    shared = [row["shared"] for row in rows if isinstance(row["shared"], int | float)]
+    shared = [row["shared"] for row in rows if row["all unique"] and row["shared"] is not None]
     lines = [
         "# Reference packs",
         "",
@@ -115,7 +116,7 @@ def page(found: dict[str, Any]) -> str:
         f"| with 30 or more proven digits | at least 60 | {len(proven)} |",
         f"| with an exact enclosure | at least 40 | {sum(1 for row in rows if row['width'] is not None)} |",
         f"| in which every check of the maker holds | all | {sum(1 for row in rows if row['holds'])} |",
-        f"| digits that two routes share, least of {len(shared)} | 11 | {min(shared, default='-')} |",
+        f"| digits that two derivations share, the least of {len(shared)} answers that are unique | 11 | {min(shared, default='-')} |",
         f"| MiB in all | at most 20 | {found['all'] / 2**20:.2f} |",
         f"| T | 1 to 40 | {_range(rows, 'T')} |",
         f"| d | 1 to 100 | {_range(rows, 'd')} |",
