@@ -116,7 +116,8 @@ def page(found: dict[str, Any]) -> str:
         f"| with 30 or more proven digits | at least 60 | {len(proven)} |",
         f"| with an exact enclosure | at least 40 | {sum(1 for row in rows if row['width'] is not None)} |",
         f"| in which every check of the maker holds | all | {sum(1 for row in rows if row['holds'])} |",
-        f"| digits that two derivations share, the least of {len(shared)} answers that are unique | 11 | {min(shared, default='-')} |",
+        f"| digits that two derivations share, least of {len(shared)} unique answers | 11 |"
+        f" {min(shared, default='-')} |",
         f"| MiB in all | at most 20 | {found['all'] / 2**20:.2f} |",
         f"| T | 1 to 40 | {_range(rows, 'T')} |",
         f"| d | 1 to 100 | {_range(rows, 'd')} |",
