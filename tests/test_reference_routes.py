@@ -146,3 +146,25 @@ def test_a_start_is_moved_the_same_way_on_every_machine() -> None:
     assert not np.array_equal(first, moved(block, 0.25, "B"))
     assert 0.75 <= first.min() < 0.8 and 1.2 < first.max() <= 1.25
     assert np.array_equal(moved(np.zeros(3), 0.25, "W"), np.zeros(3))
+
+
+def test_W_is_unique_where_edges_may_stand_for_each_other() -> None:
+    """mu = 0 and one feature: every task is rebuilt exactly by any other, at its least squares."""
+    own = [np.array([[1.0], [2.0]]) * k for k in (1.0, 2.0, 0.5)]
+    targets = [np.array([1.0, 3.0]), np.array([2.0, 1.0]), np.array([1.5, 0.5])]
+    W = np.array([[float(x[:, 0] @ z / (x[:, 0] @ x[:, 0])) for x, z in zip(own, targets, strict=True)]])
+    B = W / (2.0 * W.T) * (1.0 - np.eye(3))  # one half from each of the others
+    assert np.allclose(W @ B, W, rtol=1e-15, atol=0.0) and (B >= 0.0).all()
+    model = Model(transfer=LossWeightedL1(mu=0.0), coupling=1.0)
+    problem = Problem(TaskSet.from_arrays(own, targets), model)
+    claims = claims_of(problem, "joint", {"W": W, "B": B}, extras=False)
+    assert claims["unique"] == {"W": True, "B": False, "W B": True} and claims["condition"]["kappa"] is None
+    saddle = np.array([[0.0, 1.0]])  # a predictor of 0 that fits: any edge out of it may lower J by its slope
+    zero = TaskSet.from_arrays([np.ones((1, 1)), np.ones((1, 1))], [[0.0], [2.0]])
+    found = claims_of(
+        Problem(zero, Model(transfer=LossWeightedL1(mu=1.0), coupling=1.0)),
+        "joint",
+        {"W": saddle, "B": np.zeros((2, 2))},
+        extras=False,
+    )
+    assert found["checks"]["first-order"] and found["unique"] == {"W": None, "B": None, "W B": None}

@@ -19,6 +19,8 @@ from amtl_cvx.problem import Point
 from amtl_cvx.reference.claims.response import DENSE, Response, dense
 from amtl_cvx.reference.claims.terms import Terms
 
+WEAK = 1e-9
+"""Part of its terms that a multiplier may be and count as 0."""
 NOT_DEFINITE = "the Hessian on the active set is not positive definite beyond rounding"
 
 
@@ -35,6 +37,9 @@ def joint_response(point: Point) -> Response:
     local = local_model(point) if held is None else held.local
     if isinstance(local, TangentModel):
         return _tangent_response(local, {"sigma_min_M": point.sigma_min})
+    assert isinstance(local, AtomModel)
+    if local.relative_multiplier <= WEAK:
+        raise NotCertifiable("a multiplier is 0 up to rounding: data next to these have another active set")
     blocks, sizes = _blocks(local)
     terms = np.r_[Terms(point).W.T.ravel(), _coefficient_terms(local)]
     values = np.r_[np.abs(point.W).T.ravel(), _coefficients(local)]

@@ -18,6 +18,7 @@ from amtl_cvx.ladder.climbed import refused
 from amtl_cvx.ladder.steps import digits_proven, global_verified, strict_local
 from amtl_cvx.problem import Point
 from amtl_cvx.reference.claims.condition import joint_response, weight_response
+from amtl_cvx.reference.claims.degenerate import unique_where_degenerate
 from amtl_cvx.reference.claims.facts import Facts, finite
 from amtl_cvx.reference.claims.response import Response
 from amtl_cvx.reference.claims.terms import ROUNDING, Terms, first_order_tolerance
@@ -108,10 +109,10 @@ def _unique(
         return {"W": True, "B": True, "W B": product}, (
             "a strict local minimum: the only first-order point near it; elsewhere there may be others"
         )
+    if certificate.passes and (found := unique_where_degenerate(point)) is not None:
+        return found
     why = certificate.reasons.get("C3", "not known to be a strict local minimum")
-    return {"W": None, "B": None, "W B": product}, (
-        f"{why}; W B is unique for the W that stands, as the coupling is strictly convex in it"
-    )
+    return {"W": None, "B": None, "W B": None}, str(why)
 
 
 def _no_digits(certificate: Any, extras: bool) -> str:
