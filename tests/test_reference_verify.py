@@ -87,7 +87,7 @@ def false_values(path: tuple[str | int, ...], value: Any) -> Iterator[Any]:
     elif value is None:
         yield 0.5
     elif isinstance(value, int):
-        yield from (value + 2, value + 1000)
+        yield from (value + 3, value - 3, value + 1000)
     elif isinstance(value, float):
         yield from (-value - 1.0, value * 1e6 + 1e-3)
         yield None

@@ -81,7 +81,9 @@ def claims_of(
     facts = facts_of(
         problem, ask, solution, given, task=task, extras=extras, prove=digits is not None, proof=proof
     )
-    route = second_route(problem, ask, solution, given, task=task, digits=digits) if extras else None
+    route = None
+    if extras:
+        route = second_route(problem, ask, solution, given, task=task, digits=digits, unique=facts.unique)
     listed = minima_claims(problem, ask, solution, minima)
     known = digits if digits is not None else None
     found: dict[str, Any] = _plain(
@@ -187,7 +189,7 @@ def dyadic(problem: Any, bits: int = 24) -> bool:
 
 def _agree(facts: Facts, route: Route) -> bool:
     """Whether two derivations share enough digits of what is unique."""
-    unique = all(value is True for name, value in facts.unique.items() if name != "W B")
+    unique = any(value is True for value in facts.unique.values())
     return not unique or (route.digits is not None and route.digits >= SHARED)
 
 

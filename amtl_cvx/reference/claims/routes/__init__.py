@@ -14,8 +14,9 @@ in doubles and with the NumPy formulas of J. The second one, by what is asked:
                       prices by rows, accelerated proximal steps from the empty graph
     curriculum        all of it again in balls, its choices included
 
-The digits that both share are those of the largest entry of a block, for entry by entry. They are counted
-against the proven decimals where there are some, else against the stored doubles, which have 15 to 17.
+The digits that both share are those of the largest entry of a block, for entry by entry, of what is unique.
+They are counted against the proven decimals where there are some, else against the stored doubles, which have
+15 to 17.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ def second_route(
     *,
     task: int | None = None,
     digits: Mapping[str, Any] | None = None,
+    unique: Mapping[str, bool | None] | None = None,
 ) -> Route:
     """The second derivation of an answer, held against it; the extra ``[verify]`` is needed for most.
 
@@ -88,6 +90,9 @@ def second_route(
     ----------
     problem, ask, solution, given, task, digits
         As of `claims.claims_of`.
+    unique : mapping of block to bool or None, optional
+        As claimed; the digits are those of the blocks that are unique, of W B where B is not, of all blocks
+        where none is known to be.
     """
     family = family_of(problem.model).name
     first = FIRST[ask] if family == "amtl" else f"the methods of the family {family!r}"
@@ -95,18 +100,39 @@ def second_route(
         again = _derivation(family, ask)(problem, ask, solution, given, task)
     except (AMTLError, np.linalg.LinAlgError) as refusal:
         return Route(first=first, second="none", digits=None, why=str(refusal))
-    names = [name for name in solution if name in again.blocks and name != "order"]
-    known = {
-        name: digits[name] if digits is not None and name in digits else solution[name] for name in names
-    }
+    mine, theirs = _compared({**given, **solution}, again.blocks, digits or {}, unique or {})
     value, count = shared_objective(_objective(problem, ask, solution, given, task, digits), again.objective)
     return Route(
         first=first,
         second=again.how,
-        digits=shared(known, again.blocks),
+        digits=shared(mine, theirs),
         objective=value,
         objective_digits=count,
     )
+
+
+def _compared(
+    stored: Mapping[str, Array],
+    again: Mapping[str, Any],
+    digits: Mapping[str, Any],
+    unique: Mapping[str, bool | None],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is held against what: the blocks that are unique, and W B where B is not; else all of them."""
+    found = [name for name in again if name in stored and name != "order"]
+    names = [name for name in found if unique.get(name) is True]
+    mine: dict[str, Any] = {name: digits.get(name, stored[name]) for name in names}
+    theirs = {name: again[name] for name in names}
+    if unique.get("W B") is True and unique.get("B") is not True and "B" in again:
+        W = _doubles(again.get("W", stored["W"]))
+        mine["W B"], theirs["W B"] = stored["W"] @ stored["B"], W @ _doubles(again["B"])
+    if mine:
+        return mine, theirs
+    return {name: digits.get(name, stored[name]) for name in found}, {name: again[name] for name in found}
+
+
+def _doubles(block: Any) -> Array:
+    """A block of doubles or decimals as doubles."""
+    return np.array([[float(value) for value in row] for row in block], dtype=np.float64)
 
 
 def _objective(
