@@ -112,7 +112,7 @@ class Pair:
     def fit(self, asked: Asked) -> tuple[Array, Array]:
         sound(asked)
         B = asked.B
-        for _ in range(3000):
+        for _ in range(500):
             W = self.best_W(asked, B)
             before, B = B, self.best_B(asked, W)
             if np.abs(B - before).max() <= 2 * np.finfo(asked.dtype).eps:
@@ -173,7 +173,7 @@ class Early(Pair):
 
     def fit(self, asked: Asked) -> tuple[Array, Array]:
         B, before = asked.B, np.inf
-        for _ in range(3000):
+        for _ in range(500):
             W = self.best_W(asked, B)
             B = self.best_B(asked, W)
             J = self.objective(asked, W, B)

@@ -6,8 +6,6 @@ import json
 import re
 import threading
 import time
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +24,12 @@ from amtl_cvx.reference.judge.plan import planned
 def packs(tmp_path_factory: pytest.TempPathFactory) -> list[Pack]:
     place = tmp_path_factory.mktemp("packs")
     return [pair_pack(place, reduction=reduction) for reduction in ("mean", "sum")]
+
+
+@pytest.fixture(autouse=True)
+def no_causes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody asks why: that is what the tests of the causes are about."""
+    monkeypatch.setattr(plan, "causes_of", lambda failure: ())
 
 
 def failures(verdict: Verdict) -> set[str]:
@@ -65,7 +69,11 @@ def test_results_tell_level_pack_and_words(packs: list[Pack]) -> None:
         (NoCross, {"one-task-residual", "one-task-gap"}, {"w-step-gap-generic", "fit-gap-zero"}),
         (Unclipped, {"b-step-feasible-generic", "fit-feasible-zero"}, {"b-step-gap-generic", "fit-gap-zero"}),
         (Early, {"fit-stationary-zero", "fit-answer-zero"}, {"rounds-zero", "fit-feasible-zero"}),
-        (Single, {"objective-generic", "losses-answer"}, {"w-step-residual-generic", "fit-feasible-zero"}),
+        (
+            Single,
+            {"objective-generic", "losses-answer", "rounds-zero"},
+            {"w-step-residual-generic", "fit-feasible-zero"},
+        ),
         (Twice, {"b-step-gap-generic", "rounds-zero", "fit-objective-zero"}, {"objective-generic"}),
         (Rising, {"rounds-zero", "rounds-fall-zero"}, {"fit-gap-zero", "w-step-gap-generic"}),
     ],
@@ -73,7 +81,7 @@ def test_results_tell_level_pack_and_words(packs: list[Pack]) -> None:
 def test_a_mistake_fails_where_it_is_and_nowhere_else(
     packs: list[Pack], broken: type[Pair], some: set[str], none: set[str]
 ) -> None:
-    verdict = judge(broken, packs=packs[:1])
+    verdict = judge(broken, packs=packs[:1], levels=["L0", "L1", "L2", "L3"])
     assert not verdict.passes
     assert some <= failures(verdict) and not none & failures(verdict)
 
@@ -88,7 +96,7 @@ def test_a_failure_hands_over_all_that_a_cause_needs(
         return (Cause(name="mine", sentence="it is mine"),)
 
     monkeypatch.setattr(plan, "causes_of", causes)
-    verdict = judge(Transposed, packs=packs[:1])
+    verdict = judge(Transposed, packs=packs[:1], levels=["L0", "L1", "L2"])
     bad = {result.check.id: result for result in verdict.failed}
     assert {failure.check for failure in handed} == set(bad)
     assert verdict.causes() == {"mine": len(bad)}
@@ -96,6 +104,7 @@ def test_a_failure_hands_over_all_that_a_cause_needs(
     assert failure.quantity == "gradient_W" and failure.answer["gradient_W"].shape == (3, 2)
     point = failure.problem.at(failure.asked.W, failure.asked.B)
     assert np.array_equal(failure.right["gradient_W"], point.gradient_W)
+    assert "off by" in bad[failure.check].words and "entries are off" in bad[failure.check].words
     assert np.shape(failure.limit) == (3, 2) and bad[failure.check].evidence["answer"].shape == (3, 2)
 
 
@@ -180,14 +189,14 @@ def test_a_call_that_does_not_end_is_given_up_and_not_made_for_ever(packs: list[
 
     class Hanging(Pair):
         def w_step(self, asked: Asked) -> Array:
-            calls.append("w")
+            calls.append(asked.reduction)
             while True:
                 time.sleep(0.01)
 
     backend = PythonBackEnd(Hanging(), limit=0.1)
     started = time.perf_counter()
-    verdict = judge(backend, packs=packs, levels=["L1"])
-    assert time.perf_counter() - started < 5.0 and len(calls) == 2
+    verdict = judge(backend, packs=[*packs, *packs], levels=["L1"])
+    assert time.perf_counter() - started < 10.0 and calls == ["mean", "sum"]
     bad = [result for result in verdict.results if result.check.needs == "w-step"]
     assert all(
         result.status == "failed" and "end" in result.words + result.causes[0].sentence for result in bad
@@ -224,7 +233,7 @@ def test_expected_failures_are_strict(packs: list[Pack]) -> None:
             "L5/typo": "no check is called so",
         }
 
-    verdict = judge(Announced, packs=packs[:1])
+    verdict = judge(Announced, packs=packs[:1], levels=["L0", "L1", "L3"])
     statuses = {result.check.name: (result.status, result.reason) for result in verdict.results}
     assert statuses["b-step-feasible-answer"] == ("expected", "rounding is left in")
     assert statuses["fit-feasible-zero"][0] == statuses["fit-feasible-near"][0] == "expected"
@@ -256,28 +265,6 @@ def test_what_cannot_be_judged_is_refused_in_a_line(packs: list[Pack]) -> None:
     logistic = type("Logistic", (Pair,), {"losses": ("logistic",)})
     with pytest.raises(ModelError, match="pair-mean cannot be asked of pair: the loss squared"):
         judge(logistic, packs=packs)
-
-
-def test_J_below_what_is_proved_is_named(tmp_path: Path) -> None:
-    pack = pair_pack(tmp_path)
-    lower = 2.0 * pack.problem.at(pack.solution["W"], pack.solution["B"]).objective
-    about = {**pack.about, "claims": {**pack.claims, "bound": {"lower": lower.hex()}}}
-    verdict = judge(Pair, packs=[replace(pack, about=about)], levels=["L3"])
-    bad = {result.check.name: result.words for result in verdict.failed}
-    assert set(bad) == {"fit-objective-zero", "fit-objective-near"}
-    assert "which is proved to be below all points" in bad["fit-objective-zero"]
-
-
-def test_a_higher_first_order_point_is_one_of_another_basin(tmp_path: Path) -> None:
-    """Single-task ridge is first-order where no edge pays; of a pack with edges it is above the answer."""
-    pack = pair_pack(tmp_path)
-
-    class Empty(Pair):
-        def best_B(self, asked: Asked, W: Array) -> Array:
-            return np.zeros((2, 2))
-
-    bad = {result.check.name: result.words for result in judge(Empty, packs=[pack], levels=["L3"]).failed}
-    assert "above the reference" in bad["fit-objective-zero"] and "fit-gap-zero" in bad
 
 
 def test_unasked_it_is_every_kind_of_small_pack_and_more_than_120_checks() -> None:

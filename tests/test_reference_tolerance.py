@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from cases import random_tasks
+from judged_pair import Pair, pair_pack
 
 from amtl_cvx import LossWeightedL1, Model, Problem, TaskSet
 from amtl_cvx.arrays import Array
@@ -90,3 +92,25 @@ def test_a_choice_of_best_graphs_is_judged_by_what_is_unique(tmp_path: Path) -> 
         "b-step-residual-answer",
         "b-step-answer",
     }
+
+
+def test_J_below_what_is_proved_is_named(tmp_path: Path) -> None:
+    pack = pair_pack(tmp_path)
+    lower = 2.0 * pack.problem.at(pack.solution["W"], pack.solution["B"]).objective
+    about = {**pack.about, "claims": {**pack.claims, "bound": {"lower": lower.hex()}}}
+    verdict = judge(Pair, packs=[replace(pack, about=about)], levels=["L3"])
+    bad = {result.check.name: result.words for result in verdict.failed}
+    assert set(bad) == {"fit-objective-zero", "fit-objective-near"}
+    assert "which is proved to be below all points" in bad["fit-objective-zero"]
+
+
+def test_a_higher_first_order_point_is_one_of_another_basin(tmp_path: Path) -> None:
+    """Single-task ridge is first-order where no edge pays; of a pack with edges it is above the answer."""
+    pack = pair_pack(tmp_path)
+
+    class Empty(Pair):
+        def best_B(self, asked: Asked, W: Array) -> Array:
+            return np.zeros((2, 2))
+
+    bad = {result.check.name: result.words for result in judge(Empty, packs=[pack], levels=["L3"]).failed}
+    assert "above the reference" in bad["fit-objective-zero"] and "fit-gap-zero" in bad
