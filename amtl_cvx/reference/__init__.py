@@ -6,6 +6,8 @@
 The chapters:
 
     canonical    the one text of pack.json, so that no byte of it can change
+    decimals     decimals as texts
+    content      what a pack holds, held against its problem
     schema       what pack.json holds
     formulas     what a pack minimises, in a line
     pack         a pack, read

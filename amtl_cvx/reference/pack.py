@@ -30,7 +30,7 @@ import numpy as np
 from amtl_cvx.arrays import Array
 from amtl_cvx.errors import DataError
 from amtl_cvx.reference.canonical import content_of
-from amtl_cvx.reference.schema import check_about
+from amtl_cvx.reference.schema import check_about, check_content
 from amtl_cvx.untrusted import digest, existing_file, read_bytes, reading, shown
 from amtl_cvx.untrusted.npy import read_array
 
@@ -110,14 +110,18 @@ class Pack:
     def _json(self, name: str) -> dict[str, Any] | None:
         if name not in self.about["files"]:
             return None
-        found: dict[str, Any] = json.loads(self._bytes(name))
+        content = self._bytes(name)
+        with reading(self.folder / name, ".json"):
+            found: dict[str, Any] = json.loads(content)
+            check_content(name, found)
         return found
 
     def _blocks(self, place: str) -> Mapping[str, Array]:
         names = [name for name in self.about["files"] if name.rpartition("/")[0] == place]
-        return {Path(name).stem: self._array(name) for name in sorted(names)}
+        return {Path(name).stem: self.array(name) for name in sorted(names)}
 
-    def _array(self, name: str) -> Array:
+    def array(self, name: str) -> Array:
+        """One array by its path in the pack, its digest taken from the very bytes that are read."""
         content = self._bytes(name)
         with reading(self.folder / name, ".npy"):
             array = read_array(io.BytesIO(content), name, len(content))
@@ -125,6 +129,8 @@ class Pack:
             raise DataError(
                 f"{name} must be float64 or int64, little-endian, it is {array.dtype}: get it again"
             )
+        if not array.flags.c_contiguous:  # readers in other languages take the bytes as they come
+            raise DataError(f"{name} must be stored row by row (C order), it is not: get it again")
         array.flags.writeable = False
         return array
 

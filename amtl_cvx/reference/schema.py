@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from amtl_cvx.errors import DataError
+from amtl_cvx.reference.decimals import NAMES, are_decimals, is_decimal
 
 FORMAT, SCHEMA = "amtl_cvx reference pack", 1
 ASKS: Mapping[str, str] = {
@@ -45,6 +46,20 @@ def check_about(about: Mapping[str, Any], folder: str) -> None:
             raise DataError(f"{folder}: pack.json: {key} must be {words}: get the pack again")
     if about["ask"] == "one-task" and not _whole(about.get("task")):
         raise DataError(f"{folder}: pack.json: one-task needs the number of its task: get the pack again")
+
+
+def check_content(name: str, found: Any) -> None:
+    """`DataError` for a digits.json or proof.json that nothing can be read from."""
+    if not isinstance(found, dict):
+        raise DataError(f"{name} must be a mapping, it is {type(found).__name__}: get the pack again")
+    if name != "digits.json":
+        return
+    blocks = [found[block] for block in NAMES if found.get(block) is not None]
+    if not blocks or not is_decimal(found.get("objective")) or not all(map(are_decimals, blocks)):
+        raise DataError(f"{name} must hold J and the blocks of the answer in decimals: get the pack again")
+    radius, strict = found.get("radius"), found.get("strict_local_min")
+    if not isinstance(radius, float) or not 0.0 <= radius < 1.0 or not isinstance(strict, bool):
+        raise DataError(f"{name} must hold a radius below 1 and whether it is strict: get the pack again")
 
 
 def _text(value: Any) -> bool:

@@ -22,16 +22,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from amtl_cvx.console import one_line
 from amtl_cvx.errors import AMTLError, DataError
 from amtl_cvx.parallel import WorkerPool
 from amtl_cvx.reference.agreement import Scale, differences
 from amtl_cvx.reference.claims import claims_of
-from amtl_cvx.reference.formulas import formula_of
+from amtl_cvx.reference.content import said_otherwise
 from amtl_cvx.reference.pack import Pack, pack_names, read_pack
 from amtl_cvx.threads import one_thread
 
 _NEED_EXTRAS = ("digits", "digits_why", "routes")
 _FIRST = ("C2", "C3", "C4", "C5")
+_MALFORMED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What a content that is none of a pack makes of the claims."""
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,12 @@ def verify(pack: Pack, *, extras: bool = True) -> tuple[Finding, ...]:
 def _findings(pack: Pack, extras: bool) -> Iterator[Finding]:
     yield _tried("files", lambda: _files(pack))
     try:
-        told = _problem(pack)
+        told = said_otherwise(pack)
     except AMTLError as error:
         yield Finding("problem", False, str(error))
+        return
+    except _MALFORMED as error:
+        yield Finding("problem", False, _formless(error))
         return
     yield Finding("problem", not told, "; ".join(told) or "pack.json says what the problem is")
     try:
@@ -83,9 +89,16 @@ def _findings(pack: Pack, extras: bool) -> Iterator[Finding]:
     except AMTLError as error:
         yield Finding("claims", False, str(error))
         return
+    except _MALFORMED as error:
+        yield Finding("claims", False, _formless(error))
+        return
     if proof is not None:
         yield proof
     yield from held(pack.claims, found, extras=extras, proved=proof is None)
+
+
+def _formless(error: Exception) -> str:
+    return one_line(f"what the pack holds is not of its form ({type(error).__name__}: {str(error)[:120]})")
 
 
 def _files(pack: Pack) -> str:
@@ -96,29 +109,6 @@ def _files(pack: Pack) -> str:
     if more := sorted(there - set(pack.about["files"])):
         raise DataError(f"{more[0]} is no file of the pack: take it out")
     return f"{len(there)} files are those that were written"
-
-
-def _problem(pack: Pack) -> list[str]:
-    """Where pack.json says something else of the problem than the problem itself."""
-    from amtl_cvx.families import family_of
-
-    problem, about = pack.problem, pack.about
-    model, tasks = problem.model, problem.tasks
-    words = model.to_dict()
-    is_ = {
-        "family": family_of(model).name,
-        "loss": model.loss.name,
-        "reduction": model.loss.reduction,
-        "transfer": words.get("transfer"),
-        "omega": words.get("omega"),
-        "T": tasks.T,
-        "d": tasks.d,
-        "rows": tasks.rows.tolist(),
-        "formula": formula_of(problem),
-    }
-    return [
-        f"{key}: {about[key]!r} is said, it is {value!r}" for key, value in is_.items() if about[key] != value
-    ]
 
 
 def _computed(pack: Pack, extras: bool) -> tuple[dict[str, Any], Finding | None]:
@@ -163,7 +153,7 @@ def held(
             mine, theirs = _first_order(key, mine, theirs)
         try:
             told = [*_musts(key, mine, theirs), *differences(key, mine, theirs, scale)]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
+        except _MALFORMED as error:
             told = [f"it is not of the form of this claim ({type(error).__name__}: {error})"]
         yield Finding(key, not told, "; ".join(told[:4]) or _shown(key, theirs))
 

@@ -14,13 +14,12 @@ from amtl_cvx.reference.claims.facts import Facts
 from amtl_cvx.reference.claims.finding import facts_of
 from amtl_cvx.reference.claims.minima import minima_claims, minima_hold
 from amtl_cvx.reference.claims.numbers import MOST, exact_decimal, proven_digits, significant
+from amtl_cvx.reference.claims.proved_again import proved_again
 from amtl_cvx.reference.claims.routes import Route, second_route
 from amtl_cvx.reference.claims.tolerances import tolerances
 
 SHARED = 11
 """Digits that two derivations of a unique answer share at least."""
-BESIDE = 1e-9
-"""How far stored doubles may be from proven decimals, of the largest entry of the block."""
 
 
 def claims_of(
@@ -116,7 +115,11 @@ def claims_of(
                 "labels": _labels(problem),
                 "data": dyadic(problem),
                 **({} if route is None else {"routes": _agree(facts, route)}),
-                **({} if known is None or not extras else {"digits": _same(solution, known, facts)}),
+                **(
+                    {}
+                    if known is None or not extras
+                    else {"digits": proved_again(solution, known, facts.digits)}
+                ),
                 **({} if facts.bound is None else {"bound": _bounded(facts)}),
                 **({} if not minima else {"minima": minima_hold(problem, solution, minima, listed)}),
             },
@@ -191,30 +194,6 @@ def _agree(facts: Facts, route: Route) -> bool:
     """Whether two derivations share enough digits of what is unique."""
     unique = any(value is True for value in facts.unique.values())
     return not unique or (route.digits is not None and route.digits >= SHARED)
-
-
-def _same(solution: Mapping[str, Array], digits: Mapping[str, Any], facts: Facts) -> bool:
-    """Whether the digits are proved again next to the stored blocks, decimal by decimal."""
-    again = facts.digits
-    if again is None:
-        return False
-    names = [name for name in solution if name in digits and name != "order"]
-    if not names or any(_texts(again.get(name)) != _texts(digits[name]) for name in names):
-        return False
-    beside = all(_beside(solution[name], digits[name]) for name in names)
-    return beside and str(again["objective"]) == str(digits["objective"])
-
-
-def _texts(rows: Any) -> Any:
-    """Nested rows as lists."""
-    return rows if isinstance(rows, str) or rows is None else [_texts(row) for row in rows]
-
-
-def _beside(block: Array, decimals: Any) -> bool:
-    other = np.array(_texts(decimals), dtype=object).astype(np.float64)
-    if other.shape != block.shape:
-        return False
-    return float(np.abs(other - block).max(initial=0.0)) <= BESIDE * float(np.abs(other).max(initial=0.0))
 
 
 def _bounded(facts: Facts) -> bool:

@@ -36,10 +36,23 @@ def minima_hold(
     minima: Sequence[Mapping[str, Array]],
     listed: Sequence[Mapping[str, Any]],
 ) -> bool:
-    """Whether each is of first order and no two, nor one and the answer, are the same."""
+    """Whether each is feasible and of first order, and no two, nor one and the answer, are the same."""
     points = [solution, *minima]
     apart = all(distance(one, other) >= APART for k, one in enumerate(points) for other in points[k + 1 :])
-    return apart and all(each["relative"] <= each["tol"] for each in listed)
+    kept = all(_feasible(problem, blocks) for blocks in minima)
+    return apart and kept and all(each["relative"] <= each["tol"] for each in listed)
+
+
+def _feasible(problem: Any, blocks: Mapping[str, Array]) -> bool:
+    """Whether B of AMTL is in its set: exactly where that is B >= 0 without a diagonal."""
+    if family_of(problem.model).name != "amtl":
+        return True
+    from amtl_cvx.certificate import infeasibility
+
+    B, transfer = np.asarray(blocks["B"]), problem.model.transfer
+    plain = transfer.row_prices(np.ones(len(B))) is not None
+    room = 0.0 if plain else B.size * float(np.finfo(np.float64).eps) * max(1.0, float(np.abs(B).max()))
+    return infeasibility(problem.model, B) <= room
 
 
 def distance(one: Mapping[str, Array], other: Mapping[str, Array]) -> float:

@@ -9,11 +9,10 @@ from fractions import Fraction
 from typing import Any
 
 from amtl_cvx.arrays import Array
+from amtl_cvx.reference.decimals import NAMES
 
 MOST, DOUBLES = 40, 15
 """Digits that are kept, and those that every double has."""
-NAMES = ("W", "B", "w", "L", "S", "A")
-"""Blocks that digits.json may hold."""
 
 
 def proven_digits(digits: Mapping[str, Any]) -> int:
