@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from amtl_cvx.errors import DataError
-from amtl_cvx.reference.decimals import NAMES, are_decimals, is_decimal
+from amtl_cvx.reference.decimals import NAMES, are_decimals
 
 FORMAT, SCHEMA = "amtl_cvx reference pack", 1
 ASKS: Mapping[str, str] = {
@@ -49,16 +49,16 @@ def check_about(about: Mapping[str, Any], folder: str) -> None:
 
 
 def check_content(name: str, found: Any) -> None:
-    """`DataError` for a digits.json or proof.json that nothing can be read from."""
+    """`DataError` for a digits.json or proof.json of which a part is not of its form."""
     if not isinstance(found, dict):
         raise DataError(f"{name} must be a mapping, it is {type(found).__name__}: get the pack again")
     if name != "digits.json":
         return
-    blocks = [found[block] for block in NAMES if found.get(block) is not None]
-    if not blocks or not is_decimal(found.get("objective")) or not all(map(are_decimals, blocks)):
+    decimals = [found[key] for key in ("objective", *NAMES) if found.get(key) is not None]
+    radius, strict = found.get("radius", 0.0), found.get("strict_local_min", True)
+    if not all(map(are_decimals, decimals)):
         raise DataError(f"{name} must hold J and the blocks of the answer in decimals: get the pack again")
-    radius, strict = found.get("radius"), found.get("strict_local_min")
-    if not isinstance(radius, float) or not 0.0 <= radius < 1.0 or not isinstance(strict, bool):
+    if not isinstance(radius, int | float) or not 0.0 <= radius < 1.0 or not isinstance(strict, bool):
         raise DataError(f"{name} must hold a radius below 1 and whether it is strict: get the pack again")
 
 
