@@ -38,7 +38,7 @@ def test_list_names_every_pack_of_the_package(run: Run) -> None:
     assert answer.out.splitlines()[-1].startswith(f"{len(pack_names())} of {len(pack_names())} packs")
     content = json.loads(run("reference", "list", "--json").out)
     assert [each["name"] for each in content] == list(pack_names())
-    for each in content:
+    for each in content[::20]:
         pack = read_pack(each["name"], files=False)
         assert (each["T"], each["rows"]) == (pack.about["T"], sum(pack.about["rows"]))
 
