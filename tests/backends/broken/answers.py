@@ -45,7 +45,7 @@ class SumOfTheNumberOfTasks(Dense):
 
     def fit(self, asked: Any) -> tuple[Array, Array]:
         W, B = super().fit(asked)
-        return W, B * (len(B) / max(float(B.sum()), 1e-300))
+        return W, B * (len(B) / max(float(B.sum()), 1e-30))
 
 
 @listed("diagonal leak", "L3/*")

@@ -1,7 +1,7 @@
 """Executables that go wrong: shell scripts, each a wrong answer to ``solve IN_DIR OUT_DIR``.
 
 `SCRIPTS` maps a name to the body of a script and what the judge has to say of it; ``$1`` is IN_DIR, ``$2``
-OUT_DIR. `CHANGES` maps a cause to a change of one place of `solve.cpp`.
+OUT_DIR. `CHANGES` maps a name to a change of one place of `solve.cpp`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ SCRIPTS: dict[str, tuple[str, str]] = {
     "hang": ("sleep 600", "no answer within"),
     "hang in a child": ("(sleep 600; echo late) & wait", "no answer within"),
     "deaf": ("trap '' TERM INT HUP; while true; do sleep 1; done", "no answer within"),
-    "memory": ("exec tail /dev/zero", ""),
+    "memory": ("exec tail /dev/zero", "memory"),
     "garbage": ("head -c 4000 /dev/zero | tr '\\0' 'x' > $2/W.npy", "W.npy"),
     "an empty file": (": > $2/W.npy", "W.npy"),
     "a header without numbers": ("head -c 128 $1/W.npy > $2/W.npy", "W.npy"),
@@ -31,26 +31,29 @@ SCRIPTS: dict[str, tuple[str, str]] = {
 }
 """Name: what the script does, and a word of what is said of its W-step."""
 
-CHANGES: dict[str, tuple[str, str, str, str]] = {
-    "incoming for outgoing": ("out += B(t, u)", "out += B(u, t)", "L0/*", "squared-mean-t5-d4"),
-    "factor 2 in the coupling": (
+CHANGES: dict[str, tuple[str, str, str, str, str]] = {
+    "incoming": ("incoming for outgoing", "out += B(t, u)", "out += B(u, t)", "L0/*", "squares"),
+    "half the coupling": (
+        "factor 2 in the coupling",
         'p.coupling = R(number(keys, "coupling"))',
         'p.coupling = R(number(keys, "coupling")) / 2',
-        "L0/*",
-        "squared-mean-t5-d4",
+        "L1/*",
+        "squares",
     ),
-    "mean for sum": ("return mean ? 1 / n : R(1)", "return 1 / n", "L0/*", "squared-sum-t6-d5"),
-    "mu ignored": ('p.mu = R(number(keys, "mu"))', "p.mu = R(0)", "L0/*", "squared-mean-t5-d4"),
-    "row weights ignored": ('exists(in + "sample_weight.npy")', "false", "L0/*", "squared-row-weights-t4"),
-    "labels flipped": ("p.y[t].push_back(y[i])", "p.y[t].push_back(-y[i])", "L0/*", "logistic-mean-t3-d3"),
-    "task weights ignored": (
-        'p.c = vector_of<R>(in + "task_weights.npy", p.T)',
-        "p.c.assign(p.T, R(1))",
+    "means": ("mean for sum", "return mean ? 1 / n : R(1)", "return 1 / n", "L0/*", "sums"),
+    "no mu": ("mu ignored", 'p.mu = R(number(keys, "mu"))', "p.mu = R(0)", "L1/*", "squares"),
+    "no row weights": (
+        "row weights ignored",
+        'exists(in + "sample_weight.npy")',
+        "false",
         "L0/*",
-        "tiny-t2-task-weights",
+        "row weights",
     ),
+    "other labels": ("labels flipped", "p.y[t].push_back(y[i])", "p.y[t].push_back(-y[i])", "L0/*", "labels"),
+    "takes NaN": ("", "!std::isfinite(array.values[i])", "false", "L5/nan-in-X/*", "squares"),
+    "takes mu < 0": ("", "std::isfinite(p.mu) && p.mu >= 0", "true", "L5/negative-mu/*", "squares"),
 }
-"""Cause: the sound and the faulty words, a check that has to fail, and the pack that shows it."""
+"""Name: the cause, the sound and the faulty words, a check that has to fail, and where it shows (`PACKS`)."""
 
 
 def script(folder: Path, name: str) -> Path:
