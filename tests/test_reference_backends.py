@@ -162,6 +162,20 @@ def test_what_is_wrong_fails_where_it_is_wrong_and_is_called_by_its_name(broken:
     told(verdict, broken.cause, broken.fails)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param(each, id=each.name)
+        for each in BROKEN[::3]
+        if each.cause in MISTAKES and each.cause != "float32 accumulation"
+    ],
+)
+def test_a_mistake_is_called_by_its_name_in_float32(broken: Broken) -> None:
+    backend = PythonBackEnd(broken.make("float32"), limit=broken.limit)
+    told(judge(backend, packs=[broken.pack]), broken.cause, broken.fails)
+
+
 @pytest.mark.parametrize("name", programs.SCRIPTS)
 @pytest.mark.sampled(6)
 def test_a_program_that_goes_wrong_is_a_failed_check(name: str, tmp_path: Path) -> None:

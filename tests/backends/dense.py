@@ -81,7 +81,7 @@ class Dense(Terms):
             before = B
             W = self.best_W(p, W, B)
             B = self.best_B(p, W, B)
-            if np.abs(B - before).max(initial=0) <= self.moved * np.abs(B).max(initial=0):
+            if np.abs(B - before).max(initial=0) <= max(self.moved, 4 * p.eps) * np.abs(B).max(initial=0):
                 break
         return self.best_W(p, W, B), B
 

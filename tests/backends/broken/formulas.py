@@ -226,7 +226,7 @@ class NormNotSquared(Dense):
     """J has coupling ||W - W B||_F, and its gradients are those."""
 
     def norm(self, W: Array, B: Array) -> float:
-        return max(float(np.linalg.norm(self.residual(W, B))), 1e-300)
+        return max(float(np.linalg.norm(self.residual(W, B))), 1e-30)
 
     def objective(self, p: Given, W: Array, B: Array) -> float:
         return float(self.shares(p, B) @ self.values(p, W)) + p.coupling * self.norm(W, B)

@@ -20,7 +20,7 @@ class Broken:
     """
 
     name: str
-    make: Callable[[], object]
+    make: Callable[..., object]
     cause: str
     fails: tuple[str, ...]
     pack: str
@@ -56,7 +56,10 @@ def listed(
     """Enter a class into the list; its docstring says what is wrong."""
 
     def enter(made: type[Dense]) -> type[Dense]:
-        BROKEN.append(Broken(made.__name__, lambda: made(name=made.__name__), cause, fails, PACKS[on], limit))
+        def make(dtype: str = "float64") -> object:
+            return made(dtype, made.__name__)
+
+        BROKEN.append(Broken(made.__name__, make, cause, fails, PACKS[on], limit))
         return made
 
     return enter
