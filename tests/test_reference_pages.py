@@ -205,6 +205,15 @@ def test_a_picture_of_rounds_and_one_of_figures() -> None:
     assert "1 not finite" in words(lost)
 
 
+def test_an_axis_of_zeros_to_rounding_is_linear() -> None:
+    rng = np.random.default_rng(1)
+    right = 10.0 ** rng.integers(-22, -16, size=(4, 3))
+    figure = picture(result(check("L0", "gradient-W"), answer=rng.normal(size=(4, 3)), right=right))
+    assert figure.axes[0].get_xscale() == "linear" and list(figure.axes[0].get_xticks()) == [0.0]
+    figure = picture(result(check("L0", "gradient-W"), answer=2.0 * right, right=right))
+    assert figure.axes[0].get_xscale() == "symlog"
+
+
 def test_figures_are_short() -> None:
     assert [shown(value) for value in (3.0, 0.25, 1e-9, float("nan"), float("inf"), 123456.7)] == [
         "3", "0.25", "1.00e-09", "nan", "inf", "1.23e+05"

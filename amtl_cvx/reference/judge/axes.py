@@ -33,13 +33,12 @@ def legend(axes: Axes) -> None:
     axes.legend(fontsize=BODY - 1, frameon=False, loc="best", handletextpad=0.3, borderaxespad=0.2)
 
 
-def spread(axes: Axes, values: Array) -> None:
+def spread(axes: Axes, x: Array, y: Array) -> None:
     """Axes that tell more than the largest values apart: logarithmic ones where sizes differ much."""
-    size = np.abs(values[values != 0])
-    wide = size.size and float(np.quantile(size, 0.9)) > 1e3 * float(np.quantile(size, 0.1))
-    small = float(np.median(size)) if size.size else 1.0
-    for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
-        if wide:
+    for values, axis, scale in ((x, axes.xaxis, axes.set_xscale), (y, axes.yaxis, axes.set_yscale)):
+        size = np.abs(values[values != 0])
+        if size.size and float(np.quantile(size, 0.9)) > 1e3 * float(np.quantile(size, 0.1)):
+            small = float(np.median(size))
             scale("symlog", linthresh=small)
             locator = SymmetricalLogLocator(base=10, linthresh=small)
             locator.set_params(numticks=4)

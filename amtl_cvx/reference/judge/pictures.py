@@ -119,7 +119,10 @@ def _entries(canvas: Sheet, result: Result) -> None:
         drawn = mistaken[0].ravel()[flat]
         axes.plot(x, drawn, "+", color=ORANGE, markersize=8, zorder=2, label=f"with {mistaken[1]}")
     axes.plot(x[known], y[known], "o", color=CRIMSON, markersize=3.2, zorder=3, label="answer")
-    spread(axes, np.concatenate([x, y[known]]))
+    spread(axes, x, y[known])
+    if np.abs(x).max(initial=0.0) <= 1e-9 * np.abs(y[known]).max(initial=0.0):
+        axes.set_xscale("linear")  # all that is right is 0, to rounding
+        axes.set_xticks([0.0])
     frame(axes, "right", "answer")
     legend(axes)
     _misses(canvas, result, np.abs(answer - right))
