@@ -227,3 +227,17 @@ def test_what_is_mended_in_silence_is_not_refused(what: str, pack: Pack) -> None
 def test_all_that_is_spoilt_is_tried_on_some_back_end() -> None:
     tried = set().union(*(names for names, _ in MENDED.values()))
     assert {each.name for each in SPOILT} - tried == {"negative-row-weight", "no-classes"}
+
+
+def test_an_answer_of_nans_is_no_refusal(pack: Pack) -> None:
+    class Through(Pair):
+        def w_step(self, asked: Asked) -> Array:
+            return (
+                np.full((asked.d, asked.T), np.nan) if np.isnan(asked.X[-1]).any() else super().w_step(asked)
+            )
+
+    assert set(failed(Through(), pack, "L5")) == {"nan-in-X/w-step"}
+
+
+def test_the_right_steps_keep_every_relation(pack: Pack) -> None:
+    assert failed(Pair(), pack, "L4") == {}
