@@ -250,7 +250,7 @@ def test_an_early_stop_of_a_step_is_on_its_way() -> None:
 # -------------------------------------------------------------------------------------------- garbage
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12))])
 def test_garbage_is_not_explained(seed: int) -> None:
     rng = np.random.default_rng(seed)
     question = asked("evaluate")

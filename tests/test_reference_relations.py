@@ -128,7 +128,7 @@ BROKEN: dict[type[Pair], set[str]] = {
     Intercept: {"rotate-features-values"},
     Sums: {"repeat-rows-values", "repeat-rows-w-step", "repeat-rows-fit"},
     Ridge: {"scale-w-step"},
-    Positive: {"flip-signs-w-step", "flip-signs-fit"},
+    Positive: {"flip-signs-w-step"},
     ByName: {"rename-w-step"},
     Unweighted: {"double-weights-values", "double-weights-w-step"},
     SquaredPrice: {"affine-mu"},
@@ -140,7 +140,10 @@ BROKEN: dict[type[Pair], set[str]] = {
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
 def test_a_relation_is_broken_by_what_it_is_there_for(broken: type[Pair], pack: Pack) -> None:
-    found = failed(broken(), pack, "L4")
+    backend: Any = broken()
+    if not any(name.endswith("-fit") for name in BROKEN[broken]):
+        backend.fit = None  # which takes its time to go nowhere
+    found = failed(backend, pack, "L4")
     names = {name.partition("/")[0] for name in found}
     assert names >= BROKEN[broken], names
 
