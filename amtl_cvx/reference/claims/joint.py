@@ -31,24 +31,8 @@ WITHOUT_EXTRAS = "the extra [verify] is not used"
 
 def joint_facts(point: Point, *, extras: bool, proof: Mapping[str, Any] | None, kind: str = "joint") -> Facts:
     """Of W and B; digits are proved with the extras, a stored proof is checked."""
-    tol, terms = first_order_tolerance(point), Terms(point)
-    certificate = certify(point, tol=tol, kind=kind)
-    if not certificate.passes and certificate.relative <= tol:  # a gap is known to the rounding of J
-        rounding = ROUNDING * terms.objective / (abs(point.objective) or 1.0)
-        if tol < rounding < 1e-3:
-            tol = rounding
-            certificate = certify(point, tol=tol, kind=kind)
-    climbed = Climb(certificate=certificate)
-    if kind == "single-task":
-        climbed = climb_from(certificate, point, level="C5", limit=LIMIT)
-    elif certificate.passes:
-        steps: dict[str, Callable[..., Climb]] = {"C3": strict_local} | (
-            {"C4": digits_proven} if extras else {}
-        )
-        steps |= {} if proof is None else {"C5": global_verified}
-        stored = None if proof is None else dict(proof)
-        climbed = climbed if extras else refused(climbed, "C4", WITHOUT_EXTRAS)
-        climbed = climb_from(climbed.certificate, point, level="C5", limit=LIMIT, proof=stored, steps=steps)
+    terms = Terms(point)
+    tol, climbed = _climbed(point, terms, kind=kind, extras=extras, proof=proof)
     certificate = climbed.certificate
     response, why = _response(point, kind)
     isolated = certificate.has("C3") if kind == "joint" else None
@@ -83,6 +67,31 @@ def joint_facts(point: Point, *, extras: bool, proof: Mapping[str, Any] | None, 
             if (value := finite(getattr(certificate, name))) is not None
         },
     )
+
+
+def _climbed(
+    point: Point, terms: Terms, *, kind: str, extras: bool, proof: Mapping[str, Any] | None
+) -> tuple[float, Climb]:
+    """What the point is held to, and how far up it comes."""
+    tol = first_order_tolerance(point)
+    certificate = certify(point, tol=tol, kind=kind)
+    if not certificate.passes and certificate.relative <= tol:  # a gap is known to the rounding of J
+        rounding = ROUNDING * terms.objective / (abs(point.objective) or 1.0)
+        if tol < rounding < 1e-3:
+            tol = rounding
+            certificate = certify(point, tol=tol, kind=kind)
+    climbed = Climb(certificate=certificate)
+    if kind == "single-task":
+        climbed = climb_from(certificate, point, level="C5", limit=LIMIT)
+    elif certificate.passes:
+        steps: dict[str, Callable[..., Climb]] = {"C3": strict_local} | (
+            {"C4": digits_proven} if extras else {}
+        )
+        steps |= {} if proof is None else {"C5": global_verified}
+        stored = None if proof is None else dict(proof)
+        climbed = climbed if extras else refused(climbed, "C4", WITHOUT_EXTRAS)
+        climbed = climb_from(climbed.certificate, point, level="C5", limit=LIMIT, proof=stored, steps=steps)
+    return tol, climbed
 
 
 def _response(point: Point, kind: str) -> tuple[Response | None, str]:
