@@ -12,7 +12,7 @@ from judged_pair import Pair, pair_pack
 
 from amtl_cvx import LossWeightedL1, Model, Problem, TaskSet
 from amtl_cvx.arrays import Array
-from amtl_cvx.reference import write_pack
+from amtl_cvx.reference import read_pack, write_pack
 from amtl_cvx.reference.judge import Asked, judge
 from amtl_cvx.reference.judge.tolerance import Limits
 
@@ -114,3 +114,20 @@ def test_a_higher_first_order_point_is_one_of_another_basin(tmp_path: Path) -> N
 
     bad = {result.check.name: result.words for result in judge(Empty, packs=[pack], levels=["L3"]).failed}
     assert "above the reference" in bad["fit-objective-zero"] and "fit-gap-zero" in bad
+
+
+def test_from_the_empty_graph_another_basin_is_no_fault_and_from_near_the_answer_it_is() -> None:
+    pack = read_pack("tiny-t2-minima-a")
+    other = max([pack.solution, *pack.minima], key=lambda at: pack.problem.at(at["W"], at["B"]).objective)
+    files = {name: digest for name, digest in pack.about["files"].items() if not name.startswith("minima/")}
+    alone = replace(pack, about={**pack.about, "files": files})
+
+    class Elsewhere(Pair):
+        def fit(self, asked: Asked) -> tuple[Array, Array]:
+            return other["W"], other["B"]
+
+    assert other is not pack.solution and judge(Elsewhere, packs=[pack], levels=["L3"]).passes
+    found = {r.check.name: r for r in judge(Elsewhere, packs=[alone], levels=["L3"]).results}
+    for name in ("fit-objective", "fit-answer"):
+        assert found[f"{name}-zero"].status == "skipped" and found[f"{name}-near"].status == "failed"
+        assert "another basin" in found[f"{name}-zero"].words

@@ -7,8 +7,9 @@ r"""L3: the final point of a fit, begun at the empty graph, and begun near the r
     answer       W and B are those of the reference, or of a listed minimum, where the pack says they are the
                  only ones there: B, or W B where only that is unique
 
-J has many first-order points. One that is neither the reference nor listed, and higher, is named so: another
-basin, not a wrong computation, and yet not what was asked for.
+J has many first-order points. From near the answer a fit has to come back to it, or to fall below it. Of a
+fit from the empty graph no basin is declared: where it ends at a first-order point that is neither the
+reference nor listed, and higher, nothing is said for or against it, and that is said.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import certify
 from amtl_cvx.reference.judge.case import Case, Outcome
 from amtl_cvx.reference.judge.checks.edges import best_B, gap_B, several
-from amtl_cvx.reference.judge.checks.held import Step, distance
+from amtl_cvx.reference.judge.checks.held import Step, distance, kappa_of
 from amtl_cvx.reference.judge.checks.registry import check
 from amtl_cvx.reference.judge.checks.steps import best_W, gap_W
 from amtl_cvx.reference.judge.misses import misses_B, misses_W
@@ -58,14 +59,26 @@ def _feasible(start: str) -> Callable[[Case], Outcome]:
 def _stationary(start: str) -> Callable[[Case], Outcome]:
     def run(case: Case) -> Outcome:
         step, point = _fit(case, start)
-        if point.model.smooth_in_W and point.row_prices is not None:
-            found = max(misses_W(point).relative, misses_B(point).relative)
-        else:
-            with np.errstate(all="ignore"):
-                found = certify(point, tol=min(step.residual, 0.5)).relative
-        return step.held("residual", found, step.residual)
+        return step.held("residual", _residual(step, point), step.residual)
 
     return run
+
+
+def _residual(step: Step, point: Any) -> float:
+    """The largest relative residual of a final point."""
+    if point.model.smooth_in_W and point.row_prices is not None:
+        return max(misses_W(point).relative, misses_B(point).relative)
+    with np.errstate(all="ignore"):
+        return float(certify(point, tol=min(step.residual, 0.5)).relative)
+
+
+def _elsewhere(step: Step, point: Any, start: str) -> str:
+    """What is said of a fit from the empty graph that ends at a first-order point of another basin; or ""."""
+    above = float(point.objective) - float(step.limits.point.objective)
+    listed = min(abs(float(point.objective) - float(other.objective)) for other in _known_points(step))
+    if start == "near" or min(above, listed) <= _room(step) or _residual(step, point) > step.residual:
+        return ""
+    return f"a first-order point that the pack does not list, J {above:.2e} above the reference: another basin"
 
 
 def _gap(start: str) -> Callable[[Case], Outcome]:
@@ -92,7 +105,7 @@ def _objective(start: str) -> Callable[[Case], Outcome]:
         step, point = _fit(case, start)
         room, J = _room(step), float(point.objective)
         reference = float(step.limits.point.objective)
-        listed = [reference, *(float(other.objective) for other in _minima(case))]
+        listed = [float(other.objective) for other in _known_points(step)]
         lower = lower_bound(case)
         figures = {"objective": J, "reference": reference, "limit": room}
         if lower is not None and lower - room > J:
@@ -107,6 +120,8 @@ def _objective(start: str) -> Callable[[Case], Outcome]:
             return Outcome("passed", f"J is {J:.10g}, the reference {reference:.10g}{below}", figures)
         if min(abs(J - other) for other in listed) <= room:
             return Outcome("passed", f"J is {J:.10g}, that of another minimum of the pack", figures)
+        if words := _elsewhere(step, point, start):
+            return Outcome("skipped", words, figures)
         words = (
             f"J is {J:.10g}, above the reference {reference:.10g} by {above:.2e} (a part"
             f" {above / abs(reference):.1e}), and that of no minimum of the pack; the limit is {room:.1e}"
@@ -119,11 +134,12 @@ def _objective(start: str) -> Callable[[Case], Outcome]:
 def _answer(start: str) -> Callable[[Case], Outcome]:
     def run(case: Case) -> Outcome:
         step, point = _fit(case, start)
-        known = [step.limits.point, *_minima(case)]
-        nearest = min(known, key=lambda each: distance(point.W, each.W))
-        first = nearest is known[0]
+        nearest = min(_known_points(step), key=lambda each: distance(point.W, each.W))
+        first = nearest is step.limits.point
         if float(point.objective) < float(nearest.objective) - _room(step):
             return Outcome("skipped", "J is below that of the pack: another minimum")
+        if words := _elsewhere(step, point, start):
+            return Outcome("skipped", words)
         found = distance(point.W, nearest.W) if case.unique("W") else 0.0
         if case.unique("B"):
             found = max(found, distance(point.B, nearest.B))
@@ -140,12 +156,12 @@ def _answer(start: str) -> Callable[[Case], Outcome]:
     return run
 
 
-def _minima(case: Case) -> tuple[Any, ...]:
-    """The points of the other minima of the pack."""
+def _known_points(step: Step) -> tuple[Any, ...]:
+    """The reference, and the points of the other minima of the pack."""
+    case = step.case
     if "minima" not in case.kept:
         case.kept["minima"] = tuple(case.problem.at(each["W"], each["B"]) for each in case.pack.minima)
-    found: tuple[Any, ...] = case.kept["minima"]
-    return found
+    return (step.limits.point, *case.kept["minima"])
 
 
 def lower_bound(case: Case) -> float | None:
@@ -163,6 +179,8 @@ def _exact(case: Case) -> str:
 
 def _known(case: Case) -> str:
     unique: Array = np.array([case.unique(block) for block in ("W", "B", "W B")])
+    if not math.isfinite(kappa_of(case)):
+        return "the pack has no condition number of its answer"
     return _exact(case) or ("" if unique.any() else "the answer is not the only one")
 
 
