@@ -78,7 +78,7 @@ def _elsewhere(step: Step, point: Any, start: str) -> str:
     listed = min(abs(float(point.objective) - float(other.objective)) for other in _known_points(step))
     if start == "near" or min(above, listed) <= _room(step) or _residual(step, point) > step.residual:
         return ""
-    return f"a first-order point that the pack does not list, J {above:.2e} above the reference: another basin"
+    return f"another basin: a first-order point that the pack does not list, J {above:.2e} above it"
 
 
 def _gap(start: str) -> Callable[[Case], Outcome]:
