@@ -75,7 +75,7 @@ ALIKE = (
     recipe("alike-t10-d8", "Ten targets over the same rows.", "average", partial(multiples, rows=30, d=8, factors=(1,) * 10, mu=0.25, coupling=1.0, own=60), "shared rows", starts=4),
     recipe("perfect-pair-t3-d2", "Two tasks have the same exact X w: they rebuild each other without loss, I - B is nearly singular.", "hard", partial(perfect, rows=(8, 9, 7), d=2, exact=2, mu=0.25, coupling=1.0), "perfectly fitted task", "near-singular I - B", "collinear tasks"),
     recipe("perfect-noiseless-t4-d3", "Two of four tasks have targets X w exactly: their losses are small, their edges cheap.", "average", partial(noiseless, rows=(8, 9, 7, 10), d=3, exact=2, mu=0.25, coupling=1.0)),
-    recipe("perfect-zero-t3-d2", "A task with targets 0 is fitted perfectly by w = 0.", "hard", partial(idle, rows=(8, 9, 7), d=2, mu=0.25, coupling=1.0), "perfectly fitted task", "non-unique B with unique W B", starts=1),
+    recipe("perfect-zero-t3-d2", "A task with targets 0 is fitted perfectly by w = 0: a first-order point, and a saddle.", "hard", partial(idle, rows=(8, 9, 7), d=2, mu=0.25, coupling=1.0), "perfectly fitted task", starts=1),
     recipe("free-t5-d2", "mu = 0, more tasks than features: many B have W B = W.", "hard", partial(plain, rows=(9, 8, 7, 10, 9), d=2, mu=0.0, coupling=1.0), "mu = 0", "non-unique B with unique W B"),
     recipe("free-t4-d1", "mu = 0, four tasks of one feature.", "hard", partial(plain, rows=(6, 8, 7, 5), d=1, mu=0.0, coupling=1.0), "mu = 0", "non-unique B with unique W B", "one feature"),
 )
