@@ -94,10 +94,13 @@ def checked(found: Mapping[str, object], asked: Asked) -> dict[str, Array]:
 def _part(name: str, given: object, asked: Asked) -> Array:
     try:
         array = np.asarray(given)
+        masked = isinstance(given, np.ma.MaskedArray) and bool(np.ma.getmaskarray(given).any())
     except Exception as error:  # a tensor on a device, rows of different lengths, anything
         raise NoAnswer(
             "invalid", f"{name} is no array of numbers: {type(error).__name__}: {error}"
         ) from error
+    if masked:
+        raise NoAnswer("invalid", f"{name} has entries that are masked: give all of them")
     if array.dtype.kind not in "fiu":
         raise NoAnswer("invalid", f"{name} must hold real numbers, it is {array.dtype}")
     if array.dtype.kind == "f" and array.dtype.itemsize < np.dtype(asked.dtype).itemsize:

@@ -187,8 +187,9 @@ class Asked:
         mine, theirs = self.arrays(), other.arrays()
         for name, array in mine.items():
             there = theirs.get(name)
-            same = there is not None and there.shape == array.shape and there.dtype == array.dtype
-            if not same or np.ascontiguousarray(there).tobytes() != np.ascontiguousarray(array).tobytes():
+            if not isinstance(there, np.ndarray) or (there.shape, there.dtype) != (array.shape, array.dtype):
+                return name
+            if np.ascontiguousarray(there).tobytes() != np.ascontiguousarray(array).tobytes():
                 return name
         return None
 

@@ -29,6 +29,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from amtl_cvx.arrays import Array
+from amtl_cvx.console import one_line
 from amtl_cvx.errors import ModelError
 from amtl_cvx.losses import LOSSES
 from amtl_cvx.reference.judge.answers import NoAnswer, checked, named
@@ -72,7 +73,7 @@ class BackEnd(abc.ABC):
 
     def __init__(self, name: str, said: Mapping[str, Any]) -> None:
         values = {**_DEFAULTS, **{key: value for key, value in said.items() if value is not None}}
-        self.name = str(name)[:80]
+        self.name = one_line(str(name))[:80].encode("utf-8", "replace").decode()
         self.dtype = str(values["dtype"])
         self.losses = _words(values["losses"])
         self.reductions = _words(values["reductions"])
@@ -80,7 +81,10 @@ class BackEnd(abc.ABC):
         self.omegas = _words(values["omegas"])
         self.row_weights = bool(values["row_weights"])
         self.accuracy: float | None = values["accuracy"]
-        self.expected_failures: Mapping[str, str] = dict(values["expected_failures"])
+        failures = values["expected_failures"]
+        if not isinstance(failures, Mapping):
+            raise ModelError("expected_failures maps the id of a check, or a pattern, to its reason")
+        self.expected_failures: Mapping[str, str] = {str(key): why for key, why in failures.items()}
         self._check()
 
     def _check(self) -> None:
@@ -90,7 +94,8 @@ class BackEnd(abc.ABC):
             raise ModelError(f"unknown losses {', '.join(unknown)}: choose among {', '.join(LOSSES)}")
         if bad := set(self.reductions) - {"mean", "sum"}:
             raise ModelError(f"reductions are mean and sum, got {', '.join(sorted(bad))}")
-        if self.accuracy is not None and not 0.0 < float(self.accuracy) < 1e-2:
+        known = self.accuracy is None or isinstance(self.accuracy, int | float)
+        if not known or (self.accuracy is not None and not 0.0 < self.accuracy < 1e-2):
             raise ModelError(f"accuracy must lie between 0 and 0.01, got {self.accuracy!r}")
         if not all(isinstance(why, str) and why.strip() for why in self.expected_failures.values()):
             raise ModelError("expected_failures maps the id of a check, or a pattern, to its reason")
@@ -155,7 +160,7 @@ class PythonBackEnd(BackEnd):
         assert isinstance(value, BaseException)
         if isinstance(value, NoAnswer):
             raise value
-        said = f"{type(value).__name__}: {value}".rstrip(": ")
+        said = _said(value)
         if isinstance(value, NotImplementedError):
             raise NoAnswer("unsupported", f"{asked.method} is not implemented: {said}")
         raise NoAnswer("refused", f"{asked.method} raised {said}") from value
@@ -184,6 +189,14 @@ class PythonBackEnd(BackEnd):
         ctypes.pythonapi.PyThreadState_SetAsyncExc(number, ctypes.py_object(SystemExit))
         thread.join(1.0)
         self._lost += thread.is_alive()
+
+
+def _said(error: BaseException) -> str:
+    """What an exception says; its name where it cannot even say that."""
+    try:
+        return f"{type(error).__name__}: {error}".rstrip(": ")
+    except Exception:
+        return type(error).__name__
 
 
 def backend_of(found: Any) -> BackEnd:

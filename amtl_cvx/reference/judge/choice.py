@@ -2,7 +2,9 @@
 
 Unless packs are named, the joint problems and the single steps that are easy or average and small are taken
 in turn from every loss and reduction, each with as many traits and sizes as possible that those before it
-have not, until there are `JOINT` and `STEPS` of them. They are asked about by size, the smallest first.
+have not, until there are `JOINT` and `STEPS` of them. They are asked about by size, the smallest first. Last
+come the smallest joint problems, `MORE` at most, of what no joint problem of a loss among them has: many
+tasks, fewer rows than features, weights of tasks or of rows. A back end may be wrong there alone.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ from amtl_cvx.reference.pack import Pack, pack_names, read_pack
 
 JOINT, STEPS = 12, 12
 """How many joint problems, and how many single steps, are asked about."""
+MORE = 6
+"""How many joint problems are added for what those have not."""
+MANY = 7
+"""From how many tasks on there are many."""
 UNKNOWNS, ROWS = 64, 2000
 """The largest T d, and the most rows in all, of a pack that is taken unasked."""
 ASKS = ("joint", "w-step", "b-step", "one-task")
@@ -44,7 +50,34 @@ def chosen(backend: BackEnd, packs: Iterable[Any] | None) -> list[Pack]:
     fitting = [pack for pack in there if not why_not(backend, pack) and _small(pack)]
     joint = _in_turn([pack for pack in fitting if pack.ask == "joint"], JOINT)
     steps = _in_turn([pack for pack in fitting if pack.ask != "joint"], STEPS)
-    return [read_pack(pack.folder) for pack in sorted([*joint, *steps], key=_unknowns)]
+    more = _missing([pack for pack in there if not why_not(backend, pack) and _within(pack)], joint)
+    return [read_pack(pack.folder) for pack in [*sorted([*joint, *steps], key=_unknowns), *more]]
+
+
+def _missing(packs: Sequence[Pack], taken: Sequence[Pack]) -> list[Pack]:
+    """Of every loss in turn the smallest joint problems of each kind that is not among those taken."""
+    joint, found = [pack for pack in packs if pack.ask == "joint"], list(taken)
+    hard = {pack.name for pack in joint if pack.about["grade"] == "hard"}
+    for kind in ("many tasks", "few rows", "task weights", "row weights"):
+        for loss in sorted({pack.about["loss"] for pack in joint}):
+            own = [pack for pack in joint if pack.about["loss"] == loss and kind in _kinds(pack)]
+            if kind != "few rows":  # which are hard, all of them
+                own = [pack for pack in own if pack.name not in hard]
+            if own and not any(pack in own for pack in found) and len(found) - len(taken) < MORE:
+                found.append(min(own, key=_unknowns))
+    return found[len(taken) :]
+
+
+def _kinds(pack: Pack) -> set[str]:
+    """What of its problem may go wrong alone."""
+    about = pack.about
+    kinds = {
+        "many tasks": about["T"] >= MANY,
+        "few rows": min(about["rows"]) < about["d"],
+        "task weights": "task weights" in about["traits"],
+        "row weights": "problem/sample_weight.npy" in about["files"],
+    }
+    return {name for name, holds in kinds.items() if holds}
 
 
 def why_not(backend: BackEnd, pack: Pack) -> str:
@@ -70,8 +103,11 @@ def _unknowns(pack: Pack) -> int:
 
 
 def _small(pack: Pack) -> bool:
-    about = pack.about
-    return about["grade"] != "hard" and _unknowns(pack) <= UNKNOWNS and int(sum(about["rows"])) <= ROWS
+    return pack.about["grade"] != "hard" and _within(pack)
+
+
+def _within(pack: Pack) -> bool:
+    return _unknowns(pack) <= UNKNOWNS and int(sum(pack.about["rows"])) <= ROWS
 
 
 def _in_turn(packs: Sequence[Pack], most: int) -> list[Pack]:
