@@ -97,6 +97,14 @@ def test_crashes_refusals_and_silence(asked: Asked, tmp_path: Path) -> None:
     assert fault(asked, str(tmp_path / "solve")).startswith("crashed: ")
 
 
+def test_a_program_that_takes_its_folders_away(asked: Asked, tmp_path: Path) -> None:
+    for line in ('rm -rf "$1"', 'rm -rf "$1"; echo x > "$1"', 'rm -rf "$1"; ln -s / "$1"'):
+        assert fault(asked, shell(tmp_path, line)).startswith("tampered: it took IN_DIR away")
+    assert fault(asked, shell(tmp_path, 'rm -rf "$2"')).startswith("invalid")
+    said = shell(tmp_path, "echo why >&2", 'rm "$1/../said"', 'mkfifo "$1/../said"', "exit 3")
+    assert fault(asked, said) == "refused: exit code 3: why"
+
+
 def test_a_program_that_hangs_is_killed_with_its_children(asked: Asked, tmp_path: Path) -> None:
     mark = tmp_path / "child"
     started = time.perf_counter()

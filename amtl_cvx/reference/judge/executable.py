@@ -34,7 +34,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from amtl_cvx.errors import ModelError
 from amtl_cvx.reference.judge.answers import NoAnswer
@@ -113,7 +113,12 @@ class Executable(BackEnd):
             write_asked(asked, given)
             before = digests(given)
             self._run(given, taken, Path(place) / "said")
-            if (after := digests(given)) != before:
+            try:
+                after = digests(given)
+            except OSError as error:  # removed, or no folder of its own any more
+                words = f"it took IN_DIR away ({error.strerror}): write to OUT_DIR only"
+                raise NoAnswer("tampered", words) from error
+            if after != before:
                 name = min(set(before.items()) ^ set(after.items()))[0]
                 raise NoAnswer("tampered", f"it wrote into IN_DIR ({name}): write to OUT_DIR only")
             return read_answer(taken, asked)
@@ -124,7 +129,7 @@ class Executable(BackEnd):
         later = getattr(resource, "prlimit", None)  # of another process, Linux alone
         if resource is not None and later is None:
             before = functools.partial(_bound, resource.setrlimit, self._limits(resource))
-        with said.open("wb") as stream:
+        with said.open("w+b") as stream:
             try:
                 process = subprocess.Popen(
                     [*self._command, str(given), str(taken)],
@@ -143,14 +148,15 @@ class Executable(BackEnd):
                 in_time = _ends(process.pid, self._limit)
             finally:
                 code = _killed(process)
+            words = _tail(stream)  # of the very file, whatever lies in its place by now
         if not in_time:
             raise NoAnswer("hung", f"no answer within {self._limit:g} s: it was killed")
         if code == UNSUPPORTED:
             raise NoAnswer("unsupported", "exit code 64: it says that it does not do this")
         if code < 0:
-            raise NoAnswer("crashed", f"it was ended by {_signal(-code)}{_tail(said)}")
+            raise NoAnswer("crashed", f"it was ended by {_signal(-code)}{words}")
         if code:
-            raise NoAnswer("refused", f"exit code {code}{_tail(said)}")
+            raise NoAnswer("refused", f"exit code {code}{words}")
 
     def _limits(self, resource: Any) -> dict[int, int]:
         """What is allowed, by the numbers of `resource`, no more than is allowed here."""
@@ -188,11 +194,11 @@ def _killed(process: subprocess.Popen[bytes]) -> int:
     return process.wait()
 
 
-def _tail(said: Path) -> str:
+def _tail(said: BinaryIO) -> str:
     """The last line that the program wrote."""
-    with contextlib.suppress(OSError), said.open("rb") as stream:
-        stream.seek(max(0, said.stat().st_size - _MOST_SAID))
-        text = stream.read(_MOST_SAID).decode("utf-8", "replace").strip()
+    with contextlib.suppress(OSError):
+        said.seek(max(0, said.seek(0, os.SEEK_END) - _MOST_SAID))
+        text = said.read(_MOST_SAID).decode("utf-8", "replace").strip()
         if text:
             return f": {text.splitlines()[-1][:_SAID]}"
     return ""

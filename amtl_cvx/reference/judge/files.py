@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -123,7 +124,9 @@ def _check_file(path: Path, most: int) -> None:
 
 
 def digests(place: Path) -> dict[str, str]:
-    """The SHA-256 of the plain files in a folder, and what else is there."""
+    """The SHA-256 of the plain files in a folder, and what else is there; `OSError` for no real folder."""
+    if not stat.S_ISDIR(place.lstat().st_mode):
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(place))
     return {
         path.name: digest(path) if stat.S_ISREG(path.lstat().st_mode) else "no file"
         for path in sorted(place.iterdir())
