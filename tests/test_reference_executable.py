@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import stat
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -174,3 +176,28 @@ def test_float32_is_handed_over_in_float32(pack: Pack, tmp_path: Path) -> None:
     assert kinds == {"X": "<f4", "y": "<f4", "W": "<f4", "B": "<f4", "task_weights": "<f4", "task": "<i8"}
     assert "dtype float32\n" in (tmp_path / "ask.txt").read_text()
     assert np.array_equal(np.load(tmp_path / "X.npy"), np.concatenate(asked.X))
+
+
+def test_an_interrupted_judge_ends_what_runs(pack: Pack, tmp_path: Path) -> None:
+    hangs = Executable(shell(tmp_path, "sleep 60"), limit=20.0)
+    others = [pack, pair_pack(tmp_path, reduction="sum")]
+    main = threading.get_ident()
+    timer = threading.Timer(0.5, lambda: signal.pthread_kill(main, signal.SIGINT))
+    earlier, started = signal.signal(signal.SIGINT, signal.default_int_handler), time.perf_counter()
+    timer.start()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            judge(hangs, packs=others, levels=["L0"])
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+    assert time.perf_counter() - started < 10.0
+    hangs.begin()
+    assert fault_of(hangs, pack).startswith("hung: no answer within 0.1 s")
+
+
+def fault_of(backend: Executable, pack: Pack) -> str:
+    """What there is of an answer, once more."""
+    backend._limit = 0.1
+    with pytest.raises(NoAnswer) as found:
+        backend.answer(Asked.of(pack.problem, "evaluate"))
+    return f"{found.value.kind}: {found.value}"

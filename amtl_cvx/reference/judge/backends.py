@@ -112,6 +112,12 @@ class BackEnd(abc.ABC):
         """The answer in finite doubles; `NoAnswer` where there is none that could be judged."""
         return checked(self._answer(asked), asked)
 
+    def begin(self) -> None:  # noqa: B027 - most have nothing to end
+        """It is going to be asked."""
+
+    def stop(self) -> None:  # noqa: B027
+        """It is asked no more: end what is running."""
+
     def lacks(self, problem: Any, *, weighted: bool) -> str:
         """Why it cannot be asked about a problem; "" where it can."""
         model = problem.model

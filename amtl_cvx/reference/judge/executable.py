@@ -97,6 +97,8 @@ class Executable(BackEnd):
         super().__init__(name or Path(words[0]).name, said)
         self._command = [_found(words[0]), *words[1:]]
         self._limit, self._memory = limit, memory
+        self._running: set[int] = set()
+        self._stopped = False
         kept = "not bounded" if memory is None else f"{memory / 2**20:.0f} MiB of address space"
         if _resource() is None:
             kept = "not bounded on this system"
@@ -105,7 +107,18 @@ class Executable(BackEnd):
     def offers(self, ask: str) -> bool:
         return ask in self._asks
 
+    def begin(self) -> None:
+        self._stopped = False
+
+    def stop(self) -> None:
+        self._stopped = True  # for threads that have not heard of it
+        for group in tuple(self._running):
+            with contextlib.suppress(OSError):
+                os.killpg(group, signal.SIGKILL)
+
     def _answer(self, asked: Asked) -> Mapping[str, object]:
+        if self._stopped:
+            raise NoAnswer("hung", "not asked: the judge was stopped")
         with tempfile.TemporaryDirectory(prefix="amtl_cvx-", ignore_cleanup_errors=True) as place:
             given, taken = Path(place) / "in", Path(place) / "out"
             given.mkdir()
@@ -141,12 +154,16 @@ class Executable(BackEnd):
                 )
             except (OSError, subprocess.SubprocessError) as error:
                 raise NoAnswer("crashed", f"{self._command[0]} does not start: {error}") from error
+            self._running.add(process.pid)
             try:
+                if self._stopped:
+                    raise NoAnswer("hung", "the judge was stopped")
                 if later is not None:
                     with contextlib.suppress(OSError):  # it has ended already
                         _bound(functools.partial(later, process.pid), self._limits(resource))
                 in_time = _ends(process.pid, self._limit)
             finally:
+                self._running.discard(process.pid)
                 code = _killed(process)
             words = _tail(stream)  # of the very file, whatever lies in its place by now
         if not in_time:

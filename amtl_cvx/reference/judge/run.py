@@ -66,10 +66,15 @@ def judge(
     asked_of = backend_of(backend)
     found = chosen(asked_of, packs)
     results: list[tuple[tuple[int, int], Result]] = []
-    for place, result in _made(list(planned(asked_of, found, levels)), asked_of.at_once):
-        results.append((place, result))
-        if observe is not None:
-            observe(result)
+    asked_of.begin()
+    try:
+        for place, result in _made(list(planned(asked_of, found, levels)), asked_of.at_once):
+            results.append((place, result))
+            if observe is not None:
+                observe(result)
+    except BaseException:
+        asked_of.stop()
+        raise
     results.sort(key=lambda each: each[0])
     return Verdict(
         backend=asked_of.name,
@@ -91,6 +96,9 @@ def _made(plans: Sequence[Planned], at_once: int) -> Iterator[tuple[tuple[int, i
     workers = ThreadPoolExecutor(at_once, thread_name_prefix="amtl_cvx judge")
     try:
         yield from itertools.chain.from_iterable(workers.map(_of_a_pack, packs))
+    except BaseException:  # Ctrl-C: what runs is ended, and what would follow is not asked
+        plans[0].case.backend.stop()
+        raise
     finally:
         workers.shutdown(cancel_futures=True)
 
