@@ -31,6 +31,7 @@ def names(run: Run, folder: Path, *options: str) -> list[str]:
     return [name.removeprefix("sample-") for name in answer.out.split()]
 
 
+@pytest.mark.slow
 def test_list_names_every_pack_of_the_package(run: Run) -> None:
     answer = run("reference", "list")
     assert answer.code == 0 and answer.err == ""
@@ -117,6 +118,7 @@ def test_list_needs_no_cvxpy_and_a_second() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.sampled(4)
 def test_show_says_what_is_asked(run: Run, folder: Path, kind: str) -> None:
     answer = run("reference", "show", folder / f"sample-{kind}")
     assert answer.code == 0 and answer.err == ""

@@ -26,12 +26,6 @@ SAID = {"row_weights": True}
 QUICK = (
     "AnswerTransposed",
     "HalfTheGradientOfEdges",
-    "LossesReversed",
-    "NormsOfColumns",
-    "PredictorsTurned",
-    "OneTaskAlone",
-    "RebuiltFromItself",
-    "RowsOfOne",
     "TakesNegativePrices",
     "Text",
 )

@@ -70,6 +70,7 @@ ROWS = sum(float(weights.sum()) for weights in asked("evaluate").sample_weight o
 
 
 @pytest.mark.parametrize("name", VALUES)
+@pytest.mark.sampled(4)
 def test_values_and_gradients_of_a_mistake_name_it(name: str) -> None:
     mistake, model = VALUES[name]
     question = asked("evaluate", **model)
@@ -179,6 +180,7 @@ def test_a_step_of_one_task_is_explained() -> None:
     assert named(question, "one_task", w=other[:, 2]) == ["tasks permuted"]
 
 
+@pytest.mark.slow
 def test_a_wrong_step_in_B_is_explained() -> None:
     question = asked(
         "b-step", W=asked("b-step").W + np.array([[0.0, 0.5, 0.0, 0.0], [0.0] * 4, [0.0, 0.0, 0.5, 0.0]])
@@ -207,6 +209,7 @@ def test_a_wrong_step_in_B_is_explained() -> None:
 # ----------------------------------------------------------------------------------- fits and rounds
 
 
+@pytest.mark.slow
 def test_a_wrong_final_point_is_explained() -> None:
     question = empty("fit")
     W, B, _ = alternated(question, 3000)
@@ -229,6 +232,7 @@ def test_a_first_order_point_of_another_basin_has_no_mistake() -> None:
     assert named(question, "fit", 1e-8, W=W, B=B) == []
 
 
+@pytest.mark.slow
 def test_wrong_objectives_of_half_steps_are_explained() -> None:
     question = empty("rounds", count=3)
     for name, mistake in (
@@ -251,6 +255,7 @@ def test_an_early_stop_of_a_step_is_on_its_way() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12))])
+@pytest.mark.slow
 def test_garbage_is_not_explained(seed: int) -> None:
     rng = np.random.default_rng(seed)
     question = asked("evaluate")
@@ -269,6 +274,7 @@ def test_garbage_is_not_explained(seed: int) -> None:
     assert named(empty("rounds", count=3), "rounds", objectives=fallen) == []
 
 
+@pytest.mark.slow
 def test_noise_on_a_right_answer_is_not_explained() -> None:
     question, rng = asked("w-step"), np.random.default_rng(3)
     W = best_W(question, question.B, weights(question, question.B))

@@ -70,6 +70,7 @@ def fault(asked: Asked, command: str | list[str], *, limit: float = 5.0, memory:
     return f"{found.value.kind}: {found.value}"
 
 
+@pytest.mark.sampled(2)
 def test_a_program_answers_by_files_about_two_packs_at_once(pack: Pack, tmp_path: Path) -> None:
     script = tmp_path / "solve.py"
     script.write_text(SOLVE)

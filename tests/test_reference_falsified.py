@@ -90,6 +90,7 @@ def test_a_pack_sealed_again_holds(tmp_path: Path) -> None:
         (lambda folder: np.save(folder / "solution" / "Q.npy", np.zeros(2)), "problem"),
     ],
 )
+@pytest.mark.sampled(4)
 def test_a_false_file_is_named(change: Change, name: str, tmp_path: Path) -> None:
     assert name in told(falsified(tmp_path, "tiny-t2-minima-a", change))
 
@@ -113,6 +114,7 @@ def test_what_is_no_json_of_its_kind_is_one_line(name: str, content: str, tmp_pa
 
 
 @pytest.mark.parametrize("decimal", ["1e99999999", "1/0", "nan", "١", "0x1", "", "9" * 10**5])
+@pytest.mark.sampled(3)
 def test_a_decimal_that_would_fill_the_memory_is_no_decimal(decimal: str, tmp_path: Path) -> None:
     claims = read_pack("tiny-t2-d1-mean").claims
     one = {"objective": {**claims["objective"], "decimal": decimal}}

@@ -37,6 +37,7 @@ def failures(verdict: Verdict) -> set[str]:
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.sampled(3)
 def test_closed_forms_pass_every_check(packs: list[Pack], dtype: str) -> None:
     backend = Pair()
     backend.dtype = dtype
@@ -78,6 +79,7 @@ def test_results_tell_level_pack_and_words(packs: list[Pack]) -> None:
         (Rising, {"rounds-zero", "rounds-fall-zero"}, {"fit-gap-zero", "w-step-gap-generic"}),
     ],
 )
+@pytest.mark.sampled(4)
 def test_a_mistake_fails_where_it_is_and_nowhere_else(
     packs: list[Pack], broken: type[Pair], some: set[str], none: set[str]
 ) -> None:
@@ -155,6 +157,7 @@ def _writes(asked: Asked) -> Array:
         (_writes, r"wrote into asked.X\[1\]", "input-written"),
     ],
 )
+@pytest.mark.sampled(3)
 def test_what_is_no_answer_is_a_failed_check_in_a_line(
     packs: list[Pack], gives: Any, words: str, cause: str
 ) -> None:

@@ -39,6 +39,7 @@ def test_every_loss_is_asked_about_on_every_kind_of_joint_problem(kind: Any, los
     assert few
 
 
+@pytest.mark.slow
 def test_wrong_where_rows_are_few_alone_is_found() -> None:
     class Few(Dense):
         def fit(self, asked: Any) -> Any:
@@ -69,6 +70,7 @@ def masked(self: Any, asked: Any) -> Any:
     return np.ma.masked_array(W, mask=W > 0.0)
 
 
+@pytest.mark.slow
 def test_whatever_an_object_does_is_a_failed_check() -> None:
     assert set(of(evaluate=replaced).causes()) == {"input-written"}
     assert set(of(evaluate=silent).causes()) == {"raised"}

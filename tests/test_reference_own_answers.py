@@ -55,8 +55,8 @@ class Stored:
         return self.pack.solution["W"], self.pack.solution["B"]
 
 
-@pytest.mark.sampled(12)
 @pytest.mark.parametrize("name", STORED)
+@pytest.mark.sampled(24)
 def test_the_stored_answer_passes(name: str) -> None:
     pack = read_pack(name)
     if pack.ask not in ASKS:
@@ -86,8 +86,8 @@ class Off(Stored):
         return self._off(self.pack.solution["W"]), self.pack.solution["B"]
 
 
-@pytest.mark.sampled(12)
 @pytest.mark.parametrize("name", STORED)
+@pytest.mark.sampled(24)
 def test_an_answer_that_is_off_in_the_fifth_digit_fails(name: str) -> None:
     pack = read_pack(name)
     if pack.ask not in ASKS:

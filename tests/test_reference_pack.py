@@ -46,19 +46,18 @@ def test_a_pack_is_read_as_it_was_written(written):
     assert pack.digits == {"W": [["0.5", "0"], ["0", "0.5"]]}
 
 
-def test_every_flipped_byte_of_every_file_is_refused(written):
+def test_a_flipped_byte_of_any_file_is_refused(written):
     for name in ("pack.json", *written.about["files"]):
         path = written.folder / name
         content = path.read_bytes()
-        step = max(1, len(content) // 40)
+        step = max(1, len(content) // 20)
         for place in range(0, len(content), step):
-            for bit in (1, 32):
-                changed = bytearray(content)
-                changed[place] ^= bit
-                path.write_bytes(bytes(changed))
-                with pytest.raises(DataError) as caught:
-                    read_pack(written.folder)
-                assert "\n" not in str(caught.value)
+            changed = bytearray(content)
+            changed[place] ^= 1 << place % 8
+            path.write_bytes(bytes(changed))
+            with pytest.raises(DataError) as caught:
+                read_pack(written.folder)
+            assert "\n" not in str(caught.value)
         path.write_bytes(content)
     read_pack(written.folder)
 

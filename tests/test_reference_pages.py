@@ -167,6 +167,7 @@ def test_the_page_of_a_pass(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("failed", failures(), ids=lambda each: each.check.name)
+@pytest.mark.sampled(5)
 def test_a_picture_has_its_words_inside(failed: Result) -> None:
     figure = picture(failed)
     assert outside(figure) == []

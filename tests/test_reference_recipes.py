@@ -25,6 +25,7 @@ def packs() -> tuple[Pack, ...]:
 
 
 @pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.sampled(4)
 def test_data_are_made_again_to_the_last_byte(part):
     wrong = {}
     for name in pack_names()[part::PARTS]:
@@ -50,6 +51,7 @@ def test_data_are_dyadic_so_that_float32_holds_them(packs):
         assert (array.astype(np.float32) == array).all(), name
 
 
+@pytest.mark.slow
 def test_a_pack_made_again_is_the_same_and_a_changed_one_is_not(tmp_path):
     name = "tiny-t2-d1-mean"
     assert make.main([name, "--to", str(tmp_path)]) == 0
@@ -118,6 +120,7 @@ def test_every_check_of_every_pack_holds(packs):
     assert not failed
 
 
+@pytest.mark.slow
 def test_traits_are_true(packs):
     """Those that the data show by themselves."""
     for pack in packs:

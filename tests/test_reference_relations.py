@@ -148,6 +148,7 @@ def test_a_relation_is_broken_by_what_it_is_there_for(broken: type[Pair], pack: 
     assert names >= BROKEN[broken], names
 
 
+@pytest.mark.slow
 def test_a_broken_relation_names_the_mistake_behind_it(pack: Pack) -> None:
     assert failed(Sums(), pack, "L4")["repeat-rows-w-step"] == ["sum for mean"]
     assert failed(ByName(), pack, "L4")["rename-w-step"] == ["tasks permuted"]
@@ -205,6 +206,7 @@ MENDED: dict[str, tuple[set[str], Callable[[Asked], Asked]]] = {
 
 
 @pytest.mark.parametrize("what", MENDED)
+@pytest.mark.sampled(5)
 def test_what_is_mended_in_silence_is_not_refused(what: str, pack: Pack) -> None:
     names, mend = MENDED[what]
 
@@ -242,5 +244,6 @@ def test_an_answer_of_nans_is_no_refusal(pack: Pack) -> None:
     assert set(failed(Through(), pack, "L5")) == {"nan-in-X/w-step"}
 
 
+@pytest.mark.slow
 def test_the_right_steps_keep_every_relation(pack: Pack) -> None:
     assert failed(Pair(), pack, "L4") == {}

@@ -99,6 +99,7 @@ def weighted_sum(pack: Pack, W: cp.Expression, B: np.ndarray) -> cp.Expression:
 
 
 @pytest.mark.parametrize("name", [n for n in (*of("w-step"), *of("single-task")) if "twelve" not in n])
+@pytest.mark.sampled(6)
 def test_predictors_for_a_graph_are_those_of_a_conic_solver(name):
     pack = PACKS[name]
     T, d = pack.about["T"], pack.about["d"]
@@ -219,6 +220,7 @@ def test_J_of_a_network_is_that_of_loops_and_rises(name):
 @pytest.mark.parametrize(
     "name", [n for k in ("features", "go-mtl") for n in of("joint", family=k) if "poisson" not in n]
 )
+@pytest.mark.sampled(3)
 def test_J_of_features_is_that_of_loops(name):
     """At 50 digits, of the decimals."""
     pack = PACKS[name]
