@@ -32,6 +32,7 @@ def of(**changes: Callable[..., Any]) -> Verdict:
         lambda about: "problem/sample_weight.npy" in about["files"],
     ],
 )
+@pytest.mark.sampled(6)
 def test_every_loss_is_asked_about_on_every_kind_of_joint_problem(kind: Any, loss: str) -> None:
     packs = [pack.about for pack in chosen(backend_of(Dense()), None)]
     assert any(a["ask"] == "joint" and a["loss"] == loss and kind(a) for a in packs)

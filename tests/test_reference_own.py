@@ -96,6 +96,7 @@ def failed(names: list[str]) -> list[str]:
 SETS = [f"transfer-{name}" for name in ("symmetric", "total-budget")]
 
 
+@pytest.mark.slow
 def test_penalties_with_sets_of_their_own_pass():
     assert not failed([*SETS, "omega-l21"])
 

@@ -139,6 +139,7 @@ BROKEN: dict[type[Pair], set[str]] = {
 
 
 @pytest.mark.parametrize("broken", BROKEN, ids=lambda broken: broken.__name__)
+@pytest.mark.sampled(13)
 def test_a_relation_is_broken_by_what_it_is_there_for(broken: type[Pair], pack: Pack) -> None:
     backend: Any = broken()
     if not any(name.endswith("-fit") for name in BROKEN[broken]):
