@@ -85,7 +85,8 @@ def _parsed(argv: Sequence[str]) -> argparse.Namespace:
     parser = build_parser()
     arguments, left = parser.parse_known_args(_joined(argv))
     if left:
-        command = f" {arguments.command}" if arguments.command else ""
+        action = getattr(arguments, "action", None)
+        command = "".join(f" {each}" for each in (arguments.command, action) if isinstance(each, str))
         note(f"error: unrecognized arguments: {' '.join(left)}; see amtl-cvx{command} --help")
         raise SystemExit(Exit.USAGE)
     if arguments.version or arguments.print_completion or not arguments.command:

@@ -151,7 +151,7 @@ def _writes(asked: Asked) -> Array:
         ),
         (lambda asked: np.zeros((3, 2), dtype=complex), "real numbers, it is complex", "no-answer"),
         (lambda asked: [[1.0], [1.0, 2.0]], "no array of numbers", "no-answer"),
-        (lambda asked: {"B": asked.B}, "W is missing", "no-answer"),
+        (lambda asked: {"B": asked.B}, "must give W, its mapping has B", "no-answer"),
         (lambda asked: Lazy(), "no array of numbers: ZeroDivisionError", "no-answer"),
         (_raises, "w_step raised SystemExit: gone", "raised"),
         (_writes, r"wrote into asked.X\[1\]", "input-written"),

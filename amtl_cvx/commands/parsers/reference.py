@@ -222,7 +222,9 @@ def _judge(actions: Commands) -> None:
     group = each.add_argument_group("what is checked")
     group.add_argument("--levels", metavar="L0,L1", help="L0 to L5, with commas between them (default: all)")
     group.add_argument(
-        "--packs", metavar="A,B", help="names, * and ?, or folders, with commas (default: all)"
+        "--packs",
+        metavar="A,B",
+        help="names, * and ?, or folders, with commas (default: two dozen small ones of every kind)",
     )
     group = each.add_argument_group("what the back end supports (default: what the object says, else all)")
     group.add_argument("--loss", metavar="A,B", help="losses")
@@ -231,9 +233,14 @@ def _judge(actions: Commands) -> None:
     group.add_argument("--omega", metavar="A,B", help="penalties on W")
     group.add_argument("--row-weights", action="store_true", default=None, help="weights of rows")
     group.add_argument("--dtype", choices=("float64", "float32"), help="in what it computes")
-    group = each.add_argument_group("limits of an executable, for each call")
-    group.add_argument("--timeout", type=float, metavar="SECONDS", help="time (10)")
-    group.add_argument("--memory", type=float, metavar="MIB", help="memory (2048)")
+    group = each.add_argument_group("limits for each call")
+    group.add_argument("--timeout", type=float, metavar="SECONDS", help="time (10), of a Python object too")
+    group.add_argument(
+        "--memory",
+        type=float,
+        metavar="MIB",
+        help="memory of an executable, address space (4096; inf: no limit)",
+    )
     each.add_argument("--json", action="store_true", help="print JSON")
     each.add_argument("--junit", type=path, metavar="FILE", help="write JUnit XML")
     each.add_argument(

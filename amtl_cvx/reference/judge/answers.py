@@ -19,6 +19,7 @@ import numpy as np
 from amtl_cvx.arrays import Array
 from amtl_cvx.console import one_line
 from amtl_cvx.reference.judge.asked import Asked
+from amtl_cvx.untrusted import shown
 
 Kind = Literal["unsupported", "refused", "crashed", "hung", "invalid", "tampered"]
 WANTED: Mapping[str, tuple[str, ...]] = {
@@ -69,7 +70,11 @@ def named(answer: object, asked: Asked) -> dict[str, object]:
     if answer is None:
         raise NoAnswer("invalid", f"{asked.method} gave nothing, expected {' and '.join(names)}")
     if isinstance(answer, Mapping):
-        return {name: answer[name] for name in names if answer.get(name) is not None}
+        found = {name: answer[name] for name in names if answer.get(name) is not None}
+        if not found:
+            keys = shown([key for key in answer if isinstance(key, str)]) or "nothing"
+            raise NoAnswer("invalid", f"{asked.method} must give {', '.join(names)}, its mapping has {keys}")
+        return found
     if asked.ask == "evaluate":
         raise NoAnswer(
             "invalid", f"evaluate must give a mapping of {', '.join(names)}, it gave {_type(answer)}"

@@ -234,9 +234,8 @@ def _found(program: str) -> str:
 
     found = shutil.which(program)
     if found is None:
-        raise ModelError(
-            f"expected a program to run, there is no {program[:80]!r}: check its path and rights"
-        )
+        there = "may not be run: chmod +x" if os.path.isfile(program) else "is not there: check its path"
+        raise ModelError(f"expected a program to run, {program[:80]!r} {there}")
     return os.path.abspath(found)
 
 

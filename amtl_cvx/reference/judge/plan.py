@@ -31,8 +31,10 @@ from amtl_cvx.reference.pack import Pack
 _NO_ANSWER = {
     "refused": Cause(name="raised", sentence="it refused to answer", fix="see what it says"),
     "crashed": Cause(name="crash", sentence="it crashed", fix="run the command by hand on the same input"),
-    "hung": Cause(name="hang", sentence="it does not end in time", fix="bound its iterations"),
-    "invalid": Cause(name="no-answer", sentence="what it gave is no answer", fix="see shapes and dtype"),
+    "hung": Cause(
+        name="hang", sentence="it does not end in time", fix="bound its iterations, or give it longer"
+    ),
+    "invalid": Cause(name="no-answer", sentence="what it gave is no answer", fix="see what was expected"),
     "tampered": Cause(name="input-written", sentence="it wrote into its input", fix="work on a copy"),
 }
 """What explains a check without an answer."""
