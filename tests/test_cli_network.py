@@ -197,7 +197,7 @@ def test_what_is_no_network_is_refused(here: Run, options: tuple[str, ...], word
         ({"W1": np.ones((D + 1, 3))}, ("W1", "(4, 3)", "(5, 3)")),
         ({"A": None}, ("A",)),
         ({"W3": np.ones((3, 3))}, ("W2 is missing, of the layers there are W1, W3",)),
-        ({"bias1": np.ones((1, 3))}, ("bias1 must have one dimension",)),
+        ({"bias1": np.ones((2, 3))}, ("bias1 must have one dimension",)),
         ({"W1": np.ones((D, 5))}, ("S must have shape (5, 3)",)),
     ],
 )

@@ -234,6 +234,7 @@ ROOMS = {
     "experiment/scales", "experiment/tune",  # the choice of coupling and mu
     "known",  # the table of its figures
     "plotting/graphs", "plotting/matrix", "plotting/truth",  # pictures of its graph
+    "reference", "commands/reference/answer",  # single steps of AMTL, and the judge of its back ends
     "solvers/compiled", "solvers/gpu", "solvers/inventory",  # which solver takes which of its steps
 }  # fmt: skip
 """Where AMTL's own mathematics and pictures live, and shared features, whose predictors are W = L S."""
