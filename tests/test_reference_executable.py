@@ -162,7 +162,7 @@ def test_an_array_of_objects_is_not_loaded(asked: Asked, tmp_path: Path) -> None
 
 
 def test_a_command_is_found_or_refused(tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="no 'no-such-program'"):
+    with pytest.raises(ModelError, match="'no-such-program' is not there"):
         Executable("no-such-program --fast")
     with pytest.raises(ModelError, match="empty"):
         Executable("  ")

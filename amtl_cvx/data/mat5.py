@@ -192,8 +192,9 @@ class MatlabFile:
 
     def _cells(self, matrix: _Matrix) -> NDArray[Any]:
         """The matrices of a cell array, as an array of arrays."""
-        cells = np.empty(math.prod(matrix.shape), dtype=object)
-        for t, body in enumerate(self._bodies(matrix)):
+        bodies = self._bodies(matrix)  # which has them counted
+        cells = np.empty(len(bodies), dtype=object)
+        for t, body in enumerate(bodies):
             what = f"{matrix.name} of task {t}"
             cells[t] = self._array(self._matrix(body), what) if len(body) else np.empty((0, 0))
         return cells.reshape(matrix.shape, order="F")
