@@ -42,7 +42,7 @@ def sketch(folder: Path, *what: Any) -> None:
 
 api, chapters = script("api"), script("chapters")
 PAGES = chapters.chapters()
-SLOW = {"backends", "commands", "machines", "networks", "tune", "verify"}
+SLOW = {"backends", "commands", "extend", "machines", "networks", "tune", "verify"}
 
 
 @pytest.mark.parametrize(

@@ -96,6 +96,7 @@ def slow_if(true: object) -> list[pytest.MarkDecorator]:
     ],
     ids=lambda check: check.__name__,
 )
+@pytest.mark.sampled(4)
 def test_every_check_passes_without_a_fault(check: Callable[[], None]) -> None:
     check()
 

@@ -135,6 +135,7 @@ def test_an_unknown_level_is_refused() -> None:
         checks.of(Mine(), levels=["L7"])
 
 
+@pytest.mark.slow
 def test_three_lines_in_a_suite_of_its_own(tmp_path: Path) -> None:
     """Collected and run by pytest itself: passes, an xfail, one that passes and should not."""
     (tmp_path / "mine.py").write_text(f"import numpy as np\n{MINE}")

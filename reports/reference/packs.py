@@ -50,6 +50,7 @@ def facts(pack: Pack) -> dict[str, Any]:
         "digits": digits.get("proven"),
         "shared": (claims.get("routes") or {}).get("digits"),
         "width": bound.get("width"),
+        "bound": bound.get("method"),
         "unique": sorted(name for name, flag in (claims.get("unique") or {}).items() if flag is True),
         "all unique": bool(claims.get("unique")) and all(flag is True for flag in claims["unique"].values()),
         "minima": len(claims.get("minima") or ()),
@@ -95,6 +96,11 @@ def counted(rows: list[dict[str, Any]], of: Callable[[dict[str, Any]], Any]) -> 
     return ", ".join(f"{name} {count}" for name, count in sorted(found.items(), key=lambda x: (-x[1], x[0])))
 
 
+def bounded(rows: list[dict[str, Any]], method: str) -> int:
+    """How many have a lower bound of J by a method."""
+    return sum(1 for row in rows if row["bound"] == method)
+
+
 def page(found: dict[str, Any]) -> str:
     """README.md."""
     rows = found["packs"]
@@ -114,7 +120,8 @@ def page(found: dict[str, Any]) -> str:
         "|---|---|---|",
         f"| packs | at least 100 | {len(rows)} |",
         f"| with 30 or more proven digits | at least 60 | {len(proven)} |",
-        f"| with an exact enclosure | at least 40 | {sum(1 for row in rows if row['width'] is not None)} |",
+        f"| with an exact enclosure | at least 40 | {bounded(rows, 'exact')} |",
+        f"| convex, with a global bound by duality | | {bounded(rows, 'convex-duality')} |",
         f"| in which every check of the maker holds | all | {sum(1 for row in rows if row['holds'])} |",
         f"| digits that two derivations share, least of {len(shared)} unique answers | 11 |"
         f" {min(shared, default='-')} |",
@@ -146,7 +153,8 @@ def page(found: dict[str, Any]) -> str:
         "## Every pack",
         "",
         "Digits: of the answer, proven by ball or exact arithmetic. Shared: those that two derivations"
-        " share. Width: relative, of the exact enclosure of min J. Only: the blocks of which there is"
+        " share. Width: relative, of the bounds of min J, exact for joint problems and by duality for convex"
+        " ones. Only: the blocks of which there is"
         " proven to be one answer. kappa: the relative condition number of the answer.",
         "",
         "| pack | ask | loss | penalties | T | d | rows | grade | level | digits | shared | width | only |"
