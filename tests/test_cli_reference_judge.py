@@ -111,6 +111,7 @@ def test_files_for_a_ci_and_for_people(run: Run, mine: Path) -> None:
     assert_error(run("reference", "judge", "mine.py:Half", "--junit", "no/out.xml"), "choose another --junit")
 
 
+@pytest.mark.slow
 def test_a_program_is_judged(run: Run, tmp_path: Path) -> None:
     program(tmp_path / "solve")
     assert run("reference", "judge", "./solve", *ONE).code == 0

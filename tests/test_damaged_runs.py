@@ -82,6 +82,7 @@ def test_a_wrong_type_is_named(run: Run, fitted: Path, name: str) -> None:
     assert answer.code == 2 and f"run.json: {name} must be" in answer.err and "it is 5" in answer.err
 
 
+@pytest.mark.slow
 def test_any_cell_of_history_csv(
     run: Run, fitted: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,6 +42,7 @@ def test_the_verdict_is_that_of_linear_programs_over_all_cells(name, wrong):
     assert found.concave_kinks == (wrong == "weight")
 
 
+@pytest.mark.slow
 def test_kinks_that_are_one_are_judged_as_one():
     """Rows on which one unit is on: a weight of 0 out of it holds them all, with weights of both signs."""
     seen = 0

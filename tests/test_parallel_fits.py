@@ -35,6 +35,7 @@ from amtl_cvx.transfer import LossWeightedL1
 
 
 @pytest.mark.parametrize("executor", ["none", "threads", "pool"], indirect=True)
+@pytest.mark.slow
 def test_many_fits_are_the_single_fits(executor: Executor | None, rng: np.random.Generator) -> None:
     jobs = grid(rng)
     expected = [fit(job.tasks, job.model, method=job.method, options=job.options) for job in jobs]

@@ -25,9 +25,7 @@ SOURCE = Path(__file__).parent / "backends" / "solve.cpp"
 SAID = {"row_weights": True}
 QUICK = (
     "AnswerTransposed",
-    "HalfTheGradientOfEdges",
     "TakesNegativePrices",
-    "Text",
 )
 """Broken back ends that are judged in every run."""
 

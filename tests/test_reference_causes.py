@@ -120,6 +120,7 @@ def test_task_weights_and_two_mistakes_at_once() -> None:
 # ---------------------------------------------------------------------------------------------- steps
 
 
+@pytest.mark.slow
 def test_a_wrong_step_in_W_is_explained() -> None:
     question = asked("w-step")
     B = question.B

@@ -108,6 +108,7 @@ def test_a_program_that_takes_its_folders_away(asked: Asked, tmp_path: Path) -> 
     assert fault(asked, said) == "refused: exit code 3: why"
 
 
+@pytest.mark.slow
 def test_a_program_that_hangs_is_killed_with_its_children(asked: Asked, tmp_path: Path) -> None:
     mark = tmp_path / "child"
     started = time.perf_counter()
@@ -179,6 +180,7 @@ def test_float32_is_handed_over_in_float32(pack: Pack, tmp_path: Path) -> None:
     assert np.array_equal(np.load(tmp_path / "X.npy"), np.concatenate(asked.X))
 
 
+@pytest.mark.slow
 def test_an_interrupted_judge_ends_what_runs(pack: Pack, tmp_path: Path) -> None:
     hangs = Executable(shell(tmp_path, "sleep 60"), limit=20.0)
     others = [pack, pair_pack(tmp_path, reduction="sum")]

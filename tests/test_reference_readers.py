@@ -162,6 +162,7 @@ def test_the_python_reader_refuses_a_changed_byte(packs: list[Pack], tmp_path: P
         reader(folder)
 
 
+@pytest.mark.slow
 def test_cpp_reads_every_kind(packs: list[Pack], compiled: Path) -> None:
     assert by_cpp(compiled, packs) == expected(packs, octave=False)
 

@@ -28,6 +28,7 @@ def test_every_penalty_has_a_case() -> None:
 
 @pytest.mark.parametrize("check", BATTERY, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+@pytest.mark.sampled(2)
 def test_the_battery(
     case: Case, check: Callable[[Case, np.random.Generator, int], None], rng: np.random.Generator
 ) -> None:
