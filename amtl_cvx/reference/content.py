@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from amtl_cvx.families import DEFAULT, family_of
-from amtl_cvx.reference.formulas import LAYOUT, formula_of
+from amtl_cvx.reference.formulas import told_of
 from amtl_cvx.reference.pack import Pack
 
 _SOLVED: Mapping[str, tuple[str, ...]] = {
@@ -28,21 +28,7 @@ _GIVEN: Mapping[str, tuple[str, ...]] = {"w-step": ("B",), "b-step": ("W",), "on
 
 def said_otherwise(pack: Pack) -> list[str]:
     """Where pack.json says something else of the problem than the problem itself."""
-    problem, about = pack.problem, pack.about
-    model, tasks = problem.model, problem.tasks
-    words = model.to_dict()
-    is_ = {
-        "family": family_of(model).name,
-        "loss": model.loss.name,
-        "reduction": model.loss.reduction,
-        "transfer": words.get("transfer"),
-        "omega": words.get("omega"),
-        "T": tasks.T,
-        "d": tasks.d,
-        "rows": tasks.rows.tolist(),
-        "formula": formula_of(problem),
-        "layout": LAYOUT,
-    }
+    about, is_ = pack.about, told_of(pack.problem)
     told = [
         f"{key}: {about[key]!r} is said, it is {value!r}" for key, value in is_.items() if about[key] != value
     ]

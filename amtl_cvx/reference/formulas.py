@@ -34,3 +34,23 @@ def formula_of(problem: Any) -> str:
     return (
         f"J(W, B) = {terms} + coupling ||W - W B||_F^2{omega}, L_t = {per} {model.loss.name}(y_ti, x_ti'w_t)"
     )
+
+
+def told_of(problem: Any) -> dict[str, Any]:
+    """What pack.json says of a problem, entry by entry."""
+    from amtl_cvx.families import family_of
+
+    tasks, model = problem.tasks, problem.model
+    words = model.to_dict()
+    return {
+        "family": family_of(model).name,
+        "loss": model.loss.name,
+        "reduction": model.loss.reduction,
+        "transfer": words.get("transfer"),
+        "omega": words.get("omega"),
+        "T": tasks.T,
+        "d": tasks.d,
+        "rows": tasks.rows.tolist(),
+        "formula": formula_of(problem),
+        "layout": LAYOUT,
+    }

@@ -14,7 +14,7 @@ import numpy as np
 
 from amtl_cvx.errors import DataError
 from amtl_cvx.reference.canonical import text_of
-from amtl_cvx.reference.formulas import LAYOUT, formula_of
+from amtl_cvx.reference.formulas import told_of
 from amtl_cvx.reference.pack import Pack, read_pack
 from amtl_cvx.reference.schema import FORMAT, SCHEMA, check_about
 from amtl_cvx.untrusted import digest
@@ -127,10 +127,6 @@ def _about(
     folder: Path, problem: Any, ask: str, about: Mapping[str, Any], claims: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The content of pack.json, but for its own digest."""
-    from amtl_cvx.families import family_of
-
-    tasks, model = problem.tasks, problem.model
-    words = model.to_dict()
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     return {
         "format": FORMAT,
@@ -143,16 +139,7 @@ def _about(
         "made": dict(about["made"]),
         "ask": ask,
         **({"task": about["task"]} if about.get("task") is not None else {}),
-        "family": family_of(model).name,
-        "loss": model.loss.name,
-        "reduction": model.loss.reduction,
-        "transfer": words.get("transfer"),
-        "omega": words.get("omega"),
-        "T": tasks.T,
-        "d": tasks.d,
-        "rows": tasks.rows.tolist(),
-        "formula": formula_of(problem),
-        "layout": LAYOUT,
+        **told_of(problem),
         "files": {path.relative_to(folder).as_posix(): digest(path) for path in files},
         "claims": dict(claims),
     }

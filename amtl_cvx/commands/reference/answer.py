@@ -105,9 +105,7 @@ def _step(pack: Pack, path: Path, dtype: str) -> Judged:
     name, quantity = _STEPS[pack.ask]
     blocks, order = _named_block(pack, path, name)
     limits = _limits(pack, dtype)
-    facts = facts_of(
-        pack.problem, pack.ask, blocks, pack.given, task=pack.task, extras=False, prove=False, proof=None
-    )
+    facts = facts_of(pack.problem, pack.ask, blocks, pack.given, task=pack.task, extras=False, proof=None)
     found = facts.certificate
     small = found["gap"] is not None and found["gap"] <= max(float(limits["gap"]), float(found["limit"]))
     flat = found["relative"] <= max(float(limits["relative"]), float(found["tol"]))

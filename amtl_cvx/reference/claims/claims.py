@@ -77,9 +77,7 @@ def claims_of(
     ('C3', True, '0x1.0000000000000p-1')
     """
     given = given or {}
-    facts = facts_of(
-        problem, ask, solution, given, task=task, extras=extras, prove=digits is not None, proof=proof
-    )
+    facts = facts_of(problem, ask, solution, given, task=task, extras=extras, proof=proof)
     route = None
     if extras:
         route = second_route(problem, ask, solution, given, task=task, digits=digits, unique=facts.unique)

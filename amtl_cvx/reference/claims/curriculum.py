@@ -32,7 +32,7 @@ TIE = 1e-9
 """By which part of a cost the next best task is above the chosen one at least, for the order to be unique."""
 
 
-def curriculum_facts(problem: Any, solution: Mapping[str, Array], *, extras: bool, prove: bool) -> Facts:
+def curriculum_facts(problem: Any, solution: Mapping[str, Array], *, extras: bool) -> Facts:
     """Of W, B and the order."""
     if "order" not in solution:
         raise DataError("a curriculum has an order of its tasks: give W, B and order")
@@ -70,7 +70,7 @@ def curriculum_facts(problem: Any, solution: Mapping[str, Array], *, extras: boo
         no_bound="a curriculum minimises step by step, there is no J that it minimises",
         figures={"margin": margin} if np.isfinite(margin) else {},
     )
-    return with_digits(found, problem, "curriculum", solution, {}, task=None, extras=extras, prove=prove)
+    return with_digits(found, problem, "curriculum", solution, {}, task=None, extras=extras)
 
 
 def _response(point: Point, errors: tuple[Array, Array]) -> Response:

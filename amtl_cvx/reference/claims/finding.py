@@ -23,7 +23,6 @@ def facts_of(
     *,
     task: int | None,
     extras: bool,
-    prove: bool,
     proof: Mapping[str, Any] | None,
 ) -> Facts:
     """What is found out about an answer; errors as of `claims_of`."""
@@ -33,11 +32,11 @@ def facts_of(
             raise ModelError(f"a pack of the family {family!r} asks for all blocks, got the ask {ask!r}")
         from amtl_cvx.reference.claims.learned import learned_facts  # its families are imported late
 
-        return learned_facts(problem, solution, family, extras=extras, prove=prove)
+        return learned_facts(problem, solution, family, extras=extras)
     if ask == "curriculum":
         from amtl_cvx.reference.claims.curriculum import curriculum_facts
 
-        return curriculum_facts(problem, solution, extras=extras, prove=prove)
+        return curriculum_facts(problem, solution, extras=extras)
     point = point_of(problem, ask, solution, given, task=task)
     if ask in ("joint", "single-task"):
         found = joint_facts(point, extras=extras, proof=proof, kind=ask)
@@ -50,4 +49,4 @@ def facts_of(
         found = task_facts(point, task)
     if ask == "joint":
         return found
-    return with_digits(found, problem, ask, solution, given, task=task, extras=extras, prove=prove)
+    return with_digits(found, problem, ask, solution, given, task=task, extras=extras)

@@ -23,10 +23,8 @@ _ISOLATED = (
 )
 
 
-def learned_facts(
-    problem: Any, solution: Mapping[str, Array], family: str, *, extras: bool, prove: bool
-) -> Facts:
-    """Of all blocks; `prove` is there for symmetry: digits are proved with the extras."""
+def learned_facts(problem: Any, solution: Mapping[str, Array], family: str, *, extras: bool) -> Facts:
+    """Of all blocks; digits are proved with the extras."""
     point = problem.at(**solution)
     if family == "network":
         return _network(point)

@@ -76,7 +76,6 @@ def with_digits(
     *,
     task: int | None,
     extras: bool,
-    prove: bool,
 ) -> Facts:
     """The facts of a step with its digits, or with why it has none."""
     if not extras:

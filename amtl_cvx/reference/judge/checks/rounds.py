@@ -21,7 +21,7 @@ import numpy as np
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import transfer_evidence
 from amtl_cvx.problem.active_set import best_edges
-from amtl_cvx.reference.judge.asked import doubles
+from amtl_cvx.reference.judge.asked import Asked, doubles
 from amtl_cvx.reference.judge.case import Case, Outcome
 from amtl_cvx.reference.judge.checks.compared import compare
 from amtl_cvx.reference.judge.checks.registry import check
@@ -109,17 +109,7 @@ def _values(place: str) -> Callable[[Case], Outcome]:
         figures = {"ratio": seen.ratio, "off": seen.off, "half_steps": float(n)}
         if seen.within:
             return Outcome("passed", seen.words, figures)
-        failure = Failure(
-            check="",
-            asked=asked,
-            problem=case.problem,
-            quantity="rounds",
-            answer=answer,
-            right={"objectives": exact.objectives},
-            limit=exact.limits,
-            pack=case.pack,
-            figures=figures,
-        )
+        failure = _failure(case, asked, answer, exact, figures)
         k = int(np.argmax(np.abs(given - right) > limit))
         step = "W-step" if k % 2 == 0 else "B-step"
         words = (
@@ -130,6 +120,21 @@ def _values(place: str) -> Callable[[Case], Outcome]:
         return Outcome("failed", words, figures, evidence, failure)
 
     return run
+
+
+def _failure(case: Case, asked: Asked, answer: Any, exact: Exact, figures: dict[str, float]) -> Failure:
+    """What is handed to the search for causes."""
+    return Failure(
+        check="",
+        asked=asked,
+        problem=case.problem,
+        quantity="rounds",
+        answer=answer,
+        right={"objectives": exact.objectives},
+        limit=exact.limits,
+        pack=case.pack,
+        figures=figures,
+    )
 
 
 def _falls(place: str) -> Callable[[Case], Outcome]:
@@ -144,17 +149,7 @@ def _falls(place: str) -> Callable[[Case], Outcome]:
             return Outcome("passed", "J falls with every half-step", figures)
         step = "B-step" if k % 2 == 0 else "W-step"
         words = f"J rises by {rises[k]:.2e} with the {step} of round {(k + 1) // 2 + 1}, exact steps lower it"
-        failure = Failure(
-            check="",
-            asked=asked,
-            problem=case.problem,
-            quantity="rounds",
-            answer=answer,
-            right={"objectives": exact.objectives},
-            limit=exact.limits,
-            pack=case.pack,
-            figures=figures,
-        )
+        failure = _failure(case, asked, answer, exact, figures)
         evidence = {"answer": given, "right": exact.objectives}
         return Outcome("failed", words, figures, evidence, failure)
 
