@@ -79,7 +79,6 @@ def test_results_tell_level_pack_and_words(packs: list[Pack]) -> None:
         (Rising, {"rounds-zero", "rounds-fall-zero"}, {"fit-gap-zero", "w-step-gap-generic"}),
     ],
 )
-@pytest.mark.sampled(4)
 def test_a_mistake_fails_where_it_is_and_nowhere_else(
     packs: list[Pack], broken: type[Pair], some: set[str], none: set[str]
 ) -> None:
