@@ -65,6 +65,8 @@ def start_run(problem: Any, options: Options, *, method: Method, memory: Memory 
         tol=options.tol,
         callback=options.callback,
         checkpoint=options.checkpoint,
+        iterate=options.iterate,
+        judged=options.judged,
     )
     if options.start is not None:
         run.begin(options.start)
@@ -96,7 +98,7 @@ def alternate(problem: Any, options: Options, *, method: Method, parts: Sequence
     except KeyboardInterrupt:
         run.back()
         status = Status.INTERRUPTED
-    certificate = judged()
+    certificate = run.verdict(judged)
     if certificate.passes and status is not Status.INTERRUPTED:
         status = Status.CERTIFIED
     return finish(problem.tasks, run, certificate, status=status, seconds=run.seconds())

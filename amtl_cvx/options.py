@@ -11,7 +11,7 @@ from amtl_cvx.arrays import Array, is_number
 from amtl_cvx.certificate import check_tolerance
 from amtl_cvx.errors import ModelError
 from amtl_cvx.problem import Blocks
-from amtl_cvx.run import Callback, Checkpoint
+from amtl_cvx.run import Callback, Checkpoint, Iterate
 from amtl_cvx.solution import Solution, State
 from amtl_cvx.solvers import Backend, GpuChoice, check_solver, gpu_for
 from amtl_cvx.subproblems import Problems
@@ -52,6 +52,11 @@ class Options:
     checkpoint : callable(Solution), optional
         Called with the point so far, its `state` included: after the first round, and then so that no step
         that was finished 30 s ago is lost. Its certificate is not computed and never passes.
+    iterate : callable(round, step, blocks), optional
+        Called after every step with the blocks as they are then, read-only.
+    judged : bool
+        False leaves the certificate at what is known without work, and never passing: for the trials of a
+        grid, which are scored and not shown.
 
     Raises
     ------
@@ -83,6 +88,8 @@ class Options:
     executor: Executor | None = None
     start: Blocks | Solution | State | Mapping[str, Array] | None = None
     checkpoint: Checkpoint | None = None
+    iterate: Iterate | None = None
+    judged: bool = True
 
     def __post_init__(self) -> None:
         check_tolerance(self.tol)

@@ -29,6 +29,7 @@ from amtl_cvx.tasks import TaskSet
 
 Callback = Callable[[Record], None]
 Checkpoint = Callable[[Solution], object]
+Iterate = Callable[[int, str, Mapping[str, Array]], object]
 
 INTERVAL = 30.0
 """Seconds that a finished step may be away from being saved."""
@@ -37,6 +38,7 @@ _SETTLED = 1.0  # seconds without a save after which a change of the kind of ste
 _LARGEST = 1e150  # J of a start, beyond which squares of its terms overflow
 _SAME = 1e-6  # relative difference of J up to which a state belongs to this problem
 _UNJUDGED = "not computed at a checkpoint: certify judges it"
+_TRIAL = "not computed: a trial is scored, what it leads to is judged"
 
 
 @dataclass(kw_only=True)
@@ -53,6 +55,9 @@ class Run:
     tol: float
     callback: Callback | None = None
     checkpoint: Checkpoint | None = None
+    iterate: Iterate | None = None
+    judged: bool = True
+    """Whether the end of the fit is judged."""
     memory: Memory = field(default_factory=Memory)
     """What the method carries from one step to the next."""
     point: Any = field(init=False)
@@ -134,6 +139,8 @@ class Run:
         self._taken, self._steps = self._state(), len(self.history)
         if self.callback is not None:
             self.callback(record)
+        if self.iterate is not None:
+            self.iterate(self.round, step, self.point.blocks)
         if self._due(step, time.monotonic() - solved.compile_seconds):
             self._save()
 
@@ -209,6 +216,12 @@ class Run:
         if self.checkpoint is not None:
             self.checkpoint(self._unfinished())
             self._saved = self._stepped = time.monotonic()
+
+    def verdict(self, judge: Callable[[], Any]) -> Any:
+        """What `judge` says of the point; where the fit is not judged, what is known of it without work."""
+        if self.judged:
+            return judge()
+        return self.family.unjudged(self.point, kind=self.kind, tol=self.tol, reason=_TRIAL)
 
     def _unfinished(self) -> Solution:
         """The point as it stands; its certificate holds what is known without further work, and fails."""

@@ -145,7 +145,7 @@ def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
         run.back()
         status = Status.INTERRUPTED
     before = run.elapsed
-    certificate = certificate or certify(problem.at(*run.point), tol=options.tol)
+    certificate = certificate or run.verdict(lambda: certify(problem.at(*run.point), tol=options.tol))
     if certificate.passes and status is not Status.INTERRUPTED:
         status = Status.CERTIFIED
     return finish(

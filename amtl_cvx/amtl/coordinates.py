@@ -10,7 +10,7 @@ from amtl_cvx.families import Method
 from amtl_cvx.footprint import check_fit
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Blocks, Model
-from amtl_cvx.run import Checkpoint
+from amtl_cvx.run import Checkpoint, Iterate
 from amtl_cvx.solution import Solution, State, Status
 from amtl_cvx.tasks import TaskSet
 
@@ -27,8 +27,11 @@ def fitted(method: Method, tasks: TaskSet, model: Model, options: Options) -> So
         _turned(options.start, tasks, basis),
         _lifting(options.checkpoint, tasks, model, basis),
     )
-    options = replace(options, start=start, checkpoint=checkpoint)
+    iterate = _lifting_blocks(options.iterate, basis)
+    options = replace(options, start=start, checkpoint=checkpoint, iterate=iterate)
     found = _lifted(method.run(small, model, options), tasks, model, basis)
+    if not options.judged:
+        return found
     point = Blocks(found.W, found.B, found.order, found.ridge)
     certificate = method.judge(tasks, model, point, options.tol)
     status, growth = found.status, found.certificate.reasons.get("growth")
@@ -63,3 +66,9 @@ def _lifted(found: Solution, tasks: TaskSet, model: Model, basis: Array) -> Solu
 
 def _lifting(checkpoint: Checkpoint | None, tasks: TaskSet, model: Model, basis: Array) -> Checkpoint | None:
     return None if checkpoint is None else lambda found: checkpoint(_lifted(found, tasks, model, basis))
+
+
+def _lifting_blocks(iterate: Iterate | None, basis: Array) -> Iterate | None:
+    if iterate is None:
+        return None
+    return lambda number, step, blocks: iterate(number, step, {**blocks, "W": basis @ blocks["W"]})

@@ -33,6 +33,7 @@ NEEDS: Mapping[str, str] = {"C1": "C0", "C2": "C1", "C3": "C2", "C4": "C3", "C5"
 
 EXCESS = 1e-3
 """Most, of J, that a point of level C5 may lie above a lower point or bound, whatever the tolerance."""
+_STOPPED = "stopped after"
 FACTORS = (
     "the rows were streamed and their factors are rounded: read the data from a .npz or .csv file, which"
     " keeps the rows"
@@ -69,3 +70,18 @@ def check_level(level: str) -> None:
 def sentence(reason: str | None) -> str:
     """A reason as a sentence of its own; "" for none."""
     return f"{reason[:1].upper()}{reason[1:]}." if reason else ""
+
+
+def stopped_kind(rounds: int) -> str:
+    """The kind of a point at which an alternation was stopped on purpose, for what it predicts there."""
+    return f"{_STOPPED} {rounds} round{'s' if rounds > 1 else ''}"
+
+
+def is_stopped(kind: str) -> bool:
+    """Whether a kind is that of a point at which an alternation was stopped."""
+    return kind.startswith(_STOPPED)
+
+
+def stopped_headline(kind: str) -> str:
+    """The headline of such a point, which is no first-order point."""
+    return f"{kind[0].upper()}{kind[1:]}, not certified"

@@ -15,7 +15,9 @@ from amtl_cvx.certificate.levels import (
     UNDECIDED,
     Rung,
     State,
+    is_stopped,
     sentence,
+    stopped_headline,
 )
 from amtl_cvx.known import Known
 
@@ -38,6 +40,16 @@ _GLOBAL_WORDS = (
     "The point is judged as a first-order point of the joint objective J; J is not convex, but it is bounded"
     " from below over all points."
 )
+
+
+def _kind_words(kind: str) -> str:
+    """What is judged, and as what."""
+    if not is_stopped(kind):
+        return _KIND_WORDS[kind]
+    return (
+        f"The alternation was {kind}, for what it predicts there; the point is judged as a first-order point"
+        " of the joint objective J, which it need not be."
+    )
 
 
 def verdict(found: Known) -> str:
@@ -77,6 +89,8 @@ def headline(found: Known) -> str:
     """The verdict in one line, without claiming more than was shown."""
     if found.level is None:
         return "Not feasible: B violates its constraints"
+    if not found.passes and is_stopped(found.kind):
+        return stopped_headline(found.kind)
     if not found.passes:
         return "The certificate does not pass"
     return {
@@ -98,7 +112,7 @@ def sentences(found: Known) -> list[str]:
     if found.level is None:
         return [verdict(found)]
     bounded = found.level == "C5" and found.kind == "joint"
-    lines = [_GLOBAL_WORDS if bounded else _KIND_WORDS[found.kind]]
+    lines = [_GLOBAL_WORDS if bounded else _kind_words(found.kind)]
     lines.append(f"The objective is {found.objective:.6g}.")
     for block, gain, error in (("W", found.gain_W, found.error_W), ("B", found.gap_B, found.error_B)):
         if gain is not None and math.isfinite(gain):

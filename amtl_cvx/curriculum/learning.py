@@ -129,7 +129,9 @@ def single_task(tasks: TaskSet, model: Model, options: Options) -> Solution:
     except KeyboardInterrupt:
         run.back()
         status = Status.INTERRUPTED
-    certificate = certify(Problem(tasks, model).at(*run.point), tol=options.tol, kind="single-task")
+    certificate = run.verdict(
+        lambda: certify(Problem(tasks, model).at(*run.point), tol=options.tol, kind="single-task")
+    )
     if status is not Status.INTERRUPTED:
         growing = Status.GROWING if "minimum" in certificate.reasons else status
         status = Status.CERTIFIED if certificate.passes else growing
@@ -161,7 +163,9 @@ def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
         run.back()
         status = Status.INTERRUPTED
     order, (W, B) = tuple(learned.order), run.point
-    certificate = certify_curriculum(tasks, model, W, B, order, ridge=learned.ridge, tol=options.tol)
+    certificate = run.verdict(
+        lambda: certify_curriculum(tasks, model, W, B, order, ridge=learned.ridge, tol=options.tol)
+    )
     if certificate.passes and status is not Status.INTERRUPTED:
         status = Status.CERTIFIED
     return finish(tasks, run, certificate, status=status, seconds=run.seconds())

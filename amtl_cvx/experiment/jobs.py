@@ -20,7 +20,8 @@ from amtl_cvx.tasks import TaskSet
 class Job:
     """One fit among many: a start, a point of a grid, a fold.
 
-    Of its options neither callback nor checkpoint, neither the registry of problems nor the executor is used.
+    Of its options neither callback, checkpoint and iterate, nor the registry of problems and the executor are
+    used.
     """
 
     tasks: TaskSet
@@ -70,7 +71,10 @@ def fit_many(
     places = {id(tasks): place for place, tasks in enumerate(sets)}
     bare = [
         replace(
-            job, options=replace(job.options, callback=None, checkpoint=None, problems=None, executor=None)
+            job,
+            options=replace(
+                job.options, callback=None, checkpoint=None, iterate=None, problems=None, executor=None
+            ),
         )
         for job in jobs
     ]

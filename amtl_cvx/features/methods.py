@@ -117,7 +117,7 @@ class Alternating(Method):
             run.back()
             status = Status.INTERRUPTED
         before = run.elapsed
-        found = found or certify(problem.at(**run.point.blocks), tol=options.tol)
+        found = found or run.verdict(lambda: certify(problem.at(**run.point.blocks), tol=options.tol))
         if found.passes and status is not Status.INTERRUPTED:
             status = Status.CERTIFIED
         seconds = run.seconds(certificate=run.elapsed - before)

@@ -34,7 +34,7 @@ import numpy as np
 from amtl_cvx.certificate import Certificate, check_level
 from amtl_cvx.certificate import certify as certify_first_order
 from amtl_cvx.certificate.alone import with_bound
-from amtl_cvx.certificate.levels import DEGENERATE, EXCESS, INTERRUPTED, NEEDS
+from amtl_cvx.certificate.levels import DEGENERATE, EXCESS, INTERRUPTED, NEEDS, is_stopped
 from amtl_cvx.errors import LimitReached
 from amtl_cvx.footprint import check_certificate
 from amtl_cvx.ladder.climbed import Climb, missed, refused, undecided
@@ -201,7 +201,7 @@ def climb_from(
     for code in wanted:
         if certificate.kind == "single-task":
             climbed = replace(climbed, certificate=with_bound(climbed.certificate, point))
-        elif certificate.kind != "joint":
+        elif certificate.kind != "joint" and not is_stopped(certificate.kind):
             climbed = refused(climbed, code, _OTHER_PROBLEM)
         elif not (climbed.certificate.has(below := NEEDS[code]) or _left_to_balls(climbed, code)):
             climbed = missed(climbed, code, f"needs {below}")

@@ -140,7 +140,7 @@ class KinkNewton(Method):
             run.back()
             status = Status.INTERRUPTED
         before = run.elapsed
-        found = found or certify(run.point, tol=options.tol)
+        found = found or run.verdict(lambda: certify(run.point, tol=options.tol))
         if found.passes and status is not Status.INTERRUPTED:
             status = Status.CERTIFIED
         seconds = run.seconds(certificate=run.elapsed - before)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 
 from amtl_cvx.certificate.figures import rounded_down, rounded_up
-from amtl_cvx.certificate.levels import LEVELS, Rung, sentence
+from amtl_cvx.certificate.levels import LEVELS, Rung, is_stopped, sentence, stopped_headline
 from amtl_cvx.features import telling
 from amtl_cvx.features.telling import against_zero, dead, live
 from amtl_cvx.network.known import NetworkKnown
@@ -47,7 +47,7 @@ def headline(found: NetworkKnown) -> str:
     if found.live_features == 0:
         return "The zero point: nothing is learned"
     if not found.passes:
-        return "The certificate does not pass"
+        return stopped_headline(found.kind) if is_stopped(found.kind) else "The certificate does not pass"
     if found.objective >= found.zero_objective:
         return "A verified directionally stationary point, no better than the zero point"
     return "A verified directionally stationary point"

@@ -1,0 +1,106 @@
+"""Candidate: a named method with its settings and parameters, as a model of given tasks and as a fit.
+
+    Candidate(method=named("amtl"), parameters={"coupling": 1.0, "mu": 0.1, "rounds": 3}).fit(tasks)
+
+Beside the parameters of the method there is one of the fit, `rounds`, where the method goes in rounds: the
+alternation is stopped after so many of them, for what it predicts there. Such a point is judged like any
+other and its certificate says what it is, "stopped after 3 rounds", unless it had come to its end by then.
+W of round r is that of its W-step, so that one round is single-task learning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+from amtl_cvx.certificate.levels import stopped_kind
+from amtl_cvx.errors import ModelError
+from amtl_cvx.experiment.scales import suggest_loss
+from amtl_cvx.families import family_named, settings_of
+from amtl_cvx.families.settings.named import NamedMethod
+from amtl_cvx.methods import fit
+from amtl_cvx.options import Options
+from amtl_cvx.solution import Solution, Status
+from amtl_cvx.tasks import TaskSet
+
+ROUNDS = "rounds"
+"""The parameter of the fit after how many rounds it is stopped."""
+_EMPTY: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A named method with settings and parameters.
+
+    Parameters
+    ----------
+    method : NamedMethod
+    settings : mapping
+        Settings of the family beside those of the name: the loss, the reduction, parameters that are held.
+    parameters : mapping
+        Values of the method's parameters, and of `rounds`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import TaskSet
+    >>> from amtl_cvx.experiment.candidate import Candidate
+    >>> from amtl_cvx.families.settings.named import named
+    >>> tasks = TaskSet.from_matrix(np.eye(3), [[1.0, 1.0], [2.0, 1.0], [0.0, 1.0]])
+    >>> Candidate(method=named("stl"), parameters={"coupling": 1.0}).fit(tasks).certificate.level
+    'C5'
+    """
+
+    method: NamedMethod
+    settings: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+    parameters: Mapping[str, Any] = field(default_factory=lambda: _EMPTY)
+
+    def __post_init__(self) -> None:
+        rounds = self.parameters.get(ROUNDS)
+        if rounds is not None and not self.method.rounds:
+            self.method.parameter(ROUNDS)
+        if rounds is not None and not (isinstance(rounds, int) and rounds >= 1):
+            raise ModelError(f"rounds must be a whole number >= 1, got {rounds!r}")
+
+    @property
+    def rounds(self) -> int | None:
+        """After how many rounds it is stopped; None where it goes to its end."""
+        return self.parameters.get(ROUNDS)
+
+    def model(self, tasks: TaskSet) -> Any:
+        """The model for these tasks.
+
+        Raises
+        ------
+        ModelError, DataError
+            For settings or parameters that make no model, or none for these tasks.
+        """
+        table = settings_of(self.method.family)
+        if table is None:
+            raise ModelError(f"{self.method.name} is fitted in Python alone: make its model by hand")
+        parameters = {name: value for name, value in self.parameters.items() if name != ROUNDS}
+        said = {**self.settings, **self.method.settings(parameters)}
+        if unknown := [name for name in said if name not in table.defaults]:
+            raise ModelError(f"{self.method.name} has no setting {unknown[0]!r}: it has {table.words}")
+        family = family_named(self.method.family)
+        settings = family.settled({**table.defaults, **said}, given=said, known={})
+        loss = settings["loss"] if settings["loss"] != "auto" else suggest_loss(tasks)
+        return family.made({**settings, "loss": loss}, tasks)
+
+    def fit(self, tasks: TaskSet, options: Options | None = None) -> Solution:
+        """The fit, with its certificate; stopped after `rounds` where they are given."""
+        options = options or Options()
+        if self.rounds is None:
+            return fit(tasks, self.model(tasks), method=self.method.method, options=options)
+        options = replace(options, max_rounds=self.rounds, refine=False)
+        return stopped(fit(tasks, self.model(tasks), method=self.method.method, options=options))
+
+
+def stopped(solution: Solution) -> Solution:
+    """A solution that was stopped on purpose at its limit of rounds, its certificate saying so."""
+    if solution.status is not Status.ROUND_LIMIT or solution.certificate.passes:
+        return solution
+    kind = stopped_kind(solution.history[-1].round)
+    return replace(solution, certificate=replace(solution.certificate, kind=kind))

@@ -1,0 +1,301 @@
+"""The methods of the paper's tables by their names: each a method of a family with settings that it fixes.
+
+    named("mtfl")      `stl` of AMTL at coupling 0 with the penalty rho ||W||_*^2; rho is its parameter
+
+A name says which settings are fixed and which are its parameters, that is, what a grid may go over; it adds
+no mathematics. Values of a grid that nobody gives are in units of the data: "curvature" is the mean curvature
+of the losses at 0, "price" the price from which the first B-step leaves the graph empty.
+
+Sources: the tables of Lee, Yang, Hwang, ICML 2016, and Lee, Yang, Hwang, ICML 2018.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+from amtl_cvx.errors import ModelError
+
+Unit = Literal["", "curvature", "price"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """What a grid may go over.
+
+    Parameters
+    ----------
+    name, words : str
+        As it is written, and what it is.
+    values : tuple
+        The grid where nobody gives one, in units of `unit`.
+    unit : {"", "curvature", "price"}
+        What a value of 1 is on the data.
+    into : (setting, key), optional
+        The term whose parameter it is: ("omega", "rho"); by default it is a setting by itself.
+    kind : callable
+        `float`, `int` or `str`.
+    """
+
+    name: str
+    words: str
+    values: tuple[Any, ...]
+    unit: Unit = ""
+    into: tuple[str, str] | None = None
+    kind: type = float
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedMethod:
+    """A method by its name in the paper's tables.
+
+    Parameters
+    ----------
+    name, title : str
+        As it is asked for, and as a table calls it.
+    family, method : str
+        The family and its method that fit it.
+    parameters : tuple of Parameter
+        What is to be chosen, the most important one first.
+    fixed : mapping
+        Settings that the name stands for.
+    convex : bool
+        Whether its problem is convex: every fit ends at the same objective, wherever it begins.
+    rounds : bool
+        Whether it goes in rounds, after each of which it may be stopped.
+    words, source : str
+        What it is, and where it is from.
+
+    Examples
+    --------
+    >>> from amtl_cvx.families.settings.named import named
+    >>> named("mtfl").settings({"rho": 0.5})
+    {'coupling': 0.0, 'mu': 0.0, 'omega': 'trace-squared:rho=0.5'}
+    """
+
+    name: str
+    title: str
+    family: str
+    method: str
+    parameters: tuple[Parameter, ...]
+    fixed: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    convex: bool = False
+    rounds: bool = False
+    words: str = ""
+    source: str = ""
+
+    def parameter(self, name: str) -> Parameter:
+        """The parameter of that name; `ModelError` lists those there are."""
+        for each in self.parameters:
+            if each.name == name:
+                return each
+        known = ", ".join(each.name for each in self.parameters) + (", rounds" if self.rounds else "")
+        raise ModelError(f"{self.name} has no parameter {name!r}: choose among {known}")
+
+    def settings(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of the family's table that parameters stand for, beside those of the name."""
+        settings = dict(self.fixed)
+        for name, value in parameters.items():
+            place = self.parameter(name).into
+            if place is None:
+                settings[name] = value
+                continue
+            setting, key = place
+            joined = "," if ":" in settings[setting] else ":"
+            settings[setting] = f"{settings[setting]}{joined}{key}={value!r}"
+        return settings
+
+
+def _coupling(*factors: float) -> Parameter:
+    values = factors or (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+    return Parameter(
+        name="coupling",
+        words="weight of ||W - W B||^2, and of the ridge of a task that nobody helps",
+        values=values,
+        unit="curvature",
+    )
+
+
+def _rho(words: str) -> Parameter:
+    values = (1e-3, 1e-2, 1e-1, 1.0, 10.0)
+    return Parameter(name="rho", words=words, values=values, unit="curvature", into=("omega", "rho"))
+
+
+MU = Parameter(name="mu", words="price of transfer", values=(0.01, 0.03, 0.1, 0.3, 1.0), unit="price")
+POWER = Parameter(
+    name="power",
+    words="edges of task s cost (n_max / n_s)^power more; 0 is the price of AMTL",
+    values=(0.0, 1.0, 2.0),
+    into=("transfer", "power"),
+)
+FEATURES = Parameter(name="features", words="how many features are learned", values=(2, 4, 8), kind=int)
+SPARSITY = Parameter(name="mu", words="price of ||S||_1", values=(1e-3, 1e-2, 1e-1), unit="curvature")
+DECAY = Parameter(
+    name="decay", words="weight of the squares of the layers", values=(1e-3, 1e-2, 1e-1), unit="curvature"
+)
+GAMMA = Parameter(name="gamma", words="weight of the reconstruction", values=(1e-3, 1e-2, 1e-1))
+
+_AMTL_2016 = "Lee, Yang, Hwang, ICML 2016"
+_AMTFL_2018 = "Lee, Yang, Hwang, ICML 2018"
+_ALONE: Mapping[str, Any] = {"coupling": 0.0, "mu": 0.0}
+
+_TABLE = (
+    NamedMethod(
+        name="stl",
+        title="STL",
+        family="amtl",
+        method="stl",
+        parameters=(_coupling(),),
+        fixed={"mu": 0.0},
+        convex=True,
+        words="each task alone, with a ridge of weight coupling",
+        source="the baseline of every table",
+    ),
+    NamedMethod(
+        name="mean",
+        title="Mean-regularised",
+        family="amtl",
+        method="stl",
+        parameters=(_rho("weight of the distance of the predictors from their mean"),),
+        fixed={**_ALONE, "omega": "mean"},
+        convex=True,
+        words="predictors are drawn to their mean",
+        source="Evgeniou, Pontil, KDD 2004",
+    ),
+    NamedMethod(
+        name="mtfl",
+        title="MTFL",
+        family="amtl",
+        method="stl",
+        parameters=(_rho("weight of the squared trace norm"),),
+        fixed={**_ALONE, "omega": "trace-squared"},
+        convex=True,
+        words="multi-task feature learning: predictors in few dimensions, rho ||W||_*^2",
+        source="Argyriou, Evgeniou, Pontil, Machine Learning 73, 2008",
+    ),
+    NamedMethod(
+        name="go-mtl",
+        title="GO-MTL",
+        family="go-mtl",
+        method="go-mtl",
+        parameters=(FEATURES, SPARSITY, DECAY),
+        rounds=True,
+        words="predictors are sparse combinations L S of few shared ones",
+        source="Kumar, Daume, ICML 2012",
+    ),
+    NamedMethod(
+        name="smtl",
+        title="SMTL",
+        family="amtl",
+        method="alternating",
+        parameters=(_coupling(), MU),
+        fixed={"transfer": "symmetric"},
+        rounds=True,
+        words="AMTL with a symmetric graph: two tasks help each other equally",
+        source=_AMTL_2016,
+    ),
+    NamedMethod(
+        name="amtl-noloss",
+        title="AMTL-noLoss",
+        family="amtl",
+        method="alternating",
+        parameters=(_coupling(), MU),
+        fixed={"transfer": "l1"},
+        rounds=True,
+        words="AMTL whose edges cost the same whoever teaches",
+        source=_AMTL_2016,
+    ),
+    NamedMethod(
+        name="amtl",
+        title="AMTL",
+        family="amtl",
+        method="alternating",
+        parameters=(_coupling(), MU),
+        rounds=True,
+        words="asymmetric multi-task learning: what a task teaches costs its own loss",
+        source=f"{_AMTL_2016}, Algorithm 1",
+    ),
+    NamedMethod(
+        name="amtl-curriculum",
+        title="AMTL-curriculum",
+        family="amtl",
+        method="curriculum",
+        parameters=(_coupling(), MU),
+        words="tasks one after another, each from those learned before it",
+        source=f"{_AMTL_2016}, Algorithm 2",
+    ),
+    NamedMethod(
+        name="amtl-imbalanced",
+        title="AMTL-imbalanced",
+        family="amtl",
+        method="alternating",
+        parameters=(_coupling(), MU, POWER),
+        fixed={"reduction": "sum", "task_weights": "inverse-sqrt", "transfer": "size-priced-l1"},
+        rounds=True,
+        words="AMTL for tasks of unequal size: losses summed and weighed by 1/sqrt(n_t), small tasks dearer",
+        source=_AMTL_2016,
+    ),
+    NamedMethod(
+        name="amtl-mean",
+        title="AMTL + mean",
+        family="amtl",
+        method="alternating",
+        parameters=(_coupling(), MU, _rho("weight of the distance of the predictors from their mean")),
+        fixed={"omega": "mean"},
+        rounds=True,
+        words="AMTL whose predictors are drawn to their mean beside",
+        source="theory.md of the guide",
+    ),
+    NamedMethod(
+        name="amtfl-linear",
+        title="AMTFL, linear",
+        family="features",
+        method="amtfl-linear",
+        parameters=(FEATURES, SPARSITY, GAMMA, DECAY),
+        rounds=True,
+        words="asymmetric transfer into learned features, without hidden units",
+        source=_AMTFL_2018,
+    ),
+    NamedMethod(
+        name="amtfl",
+        title="AMTFL, ReLU",
+        family="network",
+        method="amtfl",
+        parameters=(FEATURES, SPARSITY, GAMMA, DECAY),
+        words="the same with one layer of rectified units",
+        source=_AMTFL_2018,
+    ),
+    NamedMethod(
+        name="deep-amtfl",
+        title="Deep-AMTFL",
+        family="network",
+        method="deep-amtfl",
+        parameters=(
+            Parameter(name="layers", words="how many units each layer has", values=("8,4", "16,8"), kind=str),
+            SPARSITY,
+            GAMMA,
+            DECAY,
+        ),
+        words="the same with several layers",
+        source=_AMTFL_2018,
+    ),
+)
+NAMED: Mapping[str, NamedMethod] = MappingProxyType({each.name: each for each in _TABLE})
+"""The named methods, in the order of the tables."""
+
+
+def named(name: object) -> NamedMethod:
+    """The method of that name.
+
+    Raises
+    ------
+    ModelError
+        For a name that is none; it lists those there are.
+    """
+    if isinstance(name, NamedMethod):
+        return name
+    if not isinstance(name, str) or name not in NAMED:
+        raise ModelError(f"unknown method {str(name)[:40]!r}: choose one of {', '.join(NAMED)}")
+    return NAMED[name]
