@@ -54,7 +54,7 @@ def draw(tasks: TaskSet, share: float, rng: np.random.Generator) -> tuple[TaskSe
     DataError
         If no task has a row to spare.
     """
-    classes = _shared_classes(tasks)
+    classes = shared_classes(tasks)
     if classes is not None:
         masks = [_mask(classes, share, rng)] * tasks.T
     else:
@@ -106,7 +106,7 @@ def _classes(task: Task, classification: bool) -> NDArray[np.int64]:
     return np.where(task.y > 0, 0, 1) if classification else np.zeros(len(task.y), dtype=np.int64)
 
 
-def _shared_classes(tasks: TaskSet) -> NDArray[np.int64] | None:
+def shared_classes(tasks: TaskSet) -> NDArray[np.int64] | None:
     """The class of every row where the tasks are one-vs-rest over the same rows."""
     if tasks.T < 2 or any(task.X is not tasks[0].X for task in tasks):
         return None

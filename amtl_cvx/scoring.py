@@ -18,6 +18,7 @@ from amtl_cvx.errors import DataError
 from amtl_cvx.tasks import Array, Task, TaskSet, task_index
 
 if TYPE_CHECKING:
+    from amtl_cvx.families import Family
     from amtl_cvx.solution import Solution
 
 SINGLE_TASK = "stl at the same coupling"
@@ -46,7 +47,7 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
     complete = len(solution.task_names) == tasks.T
     tasks = tasks.in_order(solution.task_names, solution.feature_names)
     index = [task_index(solution.task_names, task.name) for task in tasks]
-    scores = _scores(solution, tasks, index)
+    scores = task_scores(solution.family, solution.blocks, tasks, index)
     if any(task.compressed for task in tasks) and not solution.model.loss.quadratic:
         raise DataError(
             f"the {solution.model.loss.name} loss is scored on rows: read them with keep_rows=True"
@@ -76,9 +77,10 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
     }
 
 
-def _scores(solution: Solution, tasks: TaskSet, index: Sequence[int]) -> list[Array]:
-    """The scores of each task's rows; rows that tasks share go through the model once."""
-    family, blocks = solution.family, solution.blocks
+def task_scores(
+    family: Family, blocks: Mapping[str, Array], tasks: TaskSet, index: Sequence[int]
+) -> list[Array]:
+    """The scores of each task's rows, (n_t,); rows that tasks share go through the model once."""
     if family.linear:
         predictors = family.predictors(blocks)
         return [task.X @ predictors[:, t] for task, t in zip(tasks, index, strict=True)]
