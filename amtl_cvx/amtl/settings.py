@@ -1,5 +1,8 @@
 """The settings of AMTL by the words of the command line: what one says of another, and the model they make.
 
+    --omega mean --rho 0.1                    --omega mean:rho=0.1
+    --transfer size-priced-l1 --power 2       --transfer size-priced-l1:power=2
+
 At coupling 0 (`--method stl`) there are no edges to price: mu is 0. Parameters of a penalty, which run.json
 holds beside its name, are left out where another penalty is named.
 """
@@ -7,10 +10,10 @@ holds beside its name, are left out where another penalty is named.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from amtl_cvx.errors import ModelError
-from amtl_cvx.plugins import term_words
+from amtl_cvx.plugins import Plugins, term_words
 from amtl_cvx.problem import Model, make_model
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import transfers
@@ -20,22 +23,58 @@ NO_OMEGA = "none"
 """What --omega says for no penalty on W where a run or a problem has one."""
 
 
+class _Term(NamedTuple):
+    """A term of J, the parameter that a number alone means, and the one that has an option of its own."""
+
+    setting: str
+    plugins: Plugins[Any]
+    main: str
+    option: str
+
+    @property
+    def parameters(self) -> str:
+        """The setting with the parameters beside the name."""
+        return f"{self.setting}_parameters"
+
+
+_TERMS = (_Term("transfer", transfers, "mu", "power"), _Term("omega", omegas, "rho", "rho"))
+
+
 def settled(
     settings: Mapping[str, Any], *, given: Mapping[str, Any], known: Mapping[str, Any]
 ) -> dict[str, Any]:
     """As `Family.settled`."""
     settings = dict(settings)
+    for term in _TERMS:
+        if term.setting in given:
+            name, words = term.plugins.split(given[term.setting])
+            if term.parameters not in given and (words or name != known.get(term.setting)):
+                settings[term.parameters] = None  # they are of another term
+        if settings.get(term.option) is not None:
+            settings[term.parameters] = _with_option(term, settings)
     if "transfer" in given:
-        name, words = transfers.split(given["transfer"])
-        if "transfer_parameters" not in given and (words or name != known.get("transfer")):
-            settings["transfer_parameters"] = None  # they are of another term
+        _, words = transfers.split(given["transfer"])
         settings["mu"] = term_words(words, main="mu").get("mu", settings["mu"])
-    if "omega" in given:
-        name, words = omegas.split(given["omega"])
-        if "omega_parameters" not in given and (words or name != known.get("omega")):
-            settings["omega_parameters"] = None  # they are of another term
-        settings["omega"] = None if given["omega"] == NO_OMEGA else given["omega"]
+    if given.get("omega") == NO_OMEGA:
+        settings["omega"] = None
     return _without_price(settings)
+
+
+def _with_option(term: _Term, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a term with that of --rho or --power; 1 stands in for auto.
+
+    Raises
+    ------
+    ModelError
+        Where there is no such term, it says another value itself, or the value is no number.
+    """
+    option, value, label = term.option, settings[term.option], settings[term.setting]
+    if label is None or label == NO_OMEGA:
+        raise ModelError(f"--{option} is of a penalty on the predictors, there is none: give --{term.setting}")
+    if option in term_words(term.plugins.split(label)[1], main=term.main):
+        raise ModelError(f"--{term.setting} {label} and --{option} {value} both say {option}: leave one out")
+    number = 1.0 if option == "rho" and _is_auto(value) else _number(option, value)
+    return {**(settings[term.parameters] or {}), option: number}
 
 
 def _without_price(settings: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +87,7 @@ def _without_price(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def made(settings: Mapping[str, Any], tasks: TaskSet) -> Model:
-    """As `Family.made`; coupling and mu are 1 where they are left to auto."""
+    """As `Family.made`; coupling, mu and rho are 1 where they are left to auto."""
     return make_model(
         loss=settings["loss"],
         reduction=settings["reduction"],
@@ -57,15 +96,18 @@ def made(settings: Mapping[str, Any], tasks: TaskSet) -> Model:
         omega=settings["omega"],
         omega_parameters=settings["omega_parameters"],
         task_weights=settings["task_weights"],
-        coupling=_number("coupling", settings["coupling"]),
-        mu=_number("mu", settings["mu"]),
+        coupling=1.0 if _is_auto(settings["coupling"]) else _number("coupling", settings["coupling"]),
+        mu=1.0 if _is_auto(settings["mu"]) else _number("mu", settings["mu"]),
     ).bind(tasks)
+
+
+def _is_auto(value: Any) -> bool:
+    """Whether a setting is left to the data."""
+    return str(value).lower() == "auto"
 
 
 def _number(name: str, text: Any) -> float:
     """The value of a setting; `ModelError` for what is neither a number nor auto."""
-    if str(text).lower() == "auto":
-        return 1.0
     try:
         return float(text)
     except (TypeError, ValueError) as error:

@@ -36,6 +36,16 @@ AMTL = Settings(
             " MODULE:FUNCTION of your own; none (default) for none",
             metavar="NAME",
         ),
+        Setting(
+            name="rho",
+            words="weight of the penalty on the predictors, >= 0, or auto: of --omega NAME, and of the methods"
+            " mean, mtfl, amtl-mean (there auto by default)",
+        ),
+        Setting(
+            name="power",
+            words="by how much tasks of few rows find it dearer to teach: of --transfer size-priced-l1 and of"
+            " the method amtl-imbalanced (1)",
+        ),
     ),
     fit=(
         Setting(name="ridge", words="single-task start of the curriculum (coupling)", kind=float),
@@ -54,6 +64,6 @@ AMTL = Settings(
         ),
     ),
     kept={"transfer_parameters": None, "omega_parameters": None},
-    auto=("coupling", "mu"),
+    auto=("coupling", "mu", "rho"),
     further=("engine", "digits", "proof"),
 )
