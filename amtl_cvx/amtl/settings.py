@@ -70,7 +70,9 @@ def _with_option(term: _Term, settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     option, value, label = term.option, settings[term.option], settings[term.setting]
     if label is None or label == NO_OMEGA:
-        raise ModelError(f"--{option} is of a penalty on the predictors, there is none: give --{term.setting}")
+        raise ModelError(
+            f"--{option} is of a penalty on the predictors, there is none: give --{term.setting}"
+        )
     if option in term_words(term.plugins.split(label)[1], main=term.main):
         raise ModelError(f"--{term.setting} {label} and --{option} {value} both say {option}: leave one out")
     number = 1.0 if option == "rho" and _is_auto(value) else _number(option, value)

@@ -13,6 +13,7 @@ from amtl_cvx.certificate import Certificate, check_level
 from amtl_cvx.certificate.figures import double_below
 from amtl_cvx.commands.earlier import changed_rules, other_data
 from amtl_cvx.commands.foreign import Reading, in_data_order, read_point
+from amtl_cvx.commands.named import translated
 from amtl_cvx.commands.output import figure_lines, files_of_run, ladder_lines, reached_words, write_whole
 from amtl_cvx.commands.problem import Problem, stored_problem
 from amtl_cvx.commands.rows import confirmed
@@ -52,6 +53,7 @@ def certify(arguments: Namespace) -> Exit:
     _check_extras(arguments)
     time_limit(arguments)
     admit(arguments)
+    arguments = translated(arguments)
     stored = read_point(arguments.solution, method=arguments.method)
     problem = stored_problem(arguments, stored)
     judged = judge(arguments, stored, problem)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from amtl_cvx.commands.named import left_open, method_of, title_line, translated
 from amtl_cvx.commands.output import kept_words
 from amtl_cvx.commands.rows import confirmed_solution
 from amtl_cvx.commands.settings import admit, check_options, complete, table_of
@@ -40,10 +41,11 @@ _SHOWN = 12
 def explore(arguments: Namespace) -> Exit:
     """`amtl-cvx explore`."""
     admit(arguments)
+    arguments = translated(arguments)
     table = settings_with(arguments.method) if arguments.method else table_of(DEFAULT)
     check_options(arguments, table)
-    arguments = complete(arguments, table)
-    _check_method(arguments.method, table)
+    _check_method(arguments, table)
+    arguments = complete(left_open(arguments), table)
     options = _options(arguments, table)
     with (
         interruptible(),
@@ -69,13 +71,24 @@ def explore(arguments: Namespace) -> Exit:
                 pictures={"landscape.png": functools.partial(_draw_landscape, landscape, setup.dataset.name)},
             )
     if not arguments.quiet:
-        lines = [*setup.summary(), landscape.describe(), *_table(landscape), f"wrote {place}"]
+        lines = [
+            *title_line(arguments),
+            *setup.summary(),
+            landscape.describe(),
+            *_table(landscape),
+            f"wrote {place}",
+        ]
         say(*lines)
     return _ending(landscape, lowest, place, out=arguments.out)
 
 
-def _check_method(method: str, table: Settings) -> None:
+def _check_method(arguments: Namespace, table: Settings) -> None:
     """`ModelError` for a method from whose starts nothing is explored."""
+    method, by_name = arguments.method or table.methods[0], method_of(arguments)
+    if by_name is not None and by_name.convex:
+        raise ModelError(
+            f"{by_name.title} is convex, all starts lead to one minimum: fit it (fit --method {by_name.name})"
+        )
     found = family_named(table.family).exploration
     if found is None:
         raise ModelError(f"{table.title} has no starts to explore from: fit it (fit --method {method})")

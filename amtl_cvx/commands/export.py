@@ -5,6 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 
 from amtl_cvx.commands.foreign import read_point
+from amtl_cvx.commands.named import translated
 from amtl_cvx.commands.problem import stored_problem
 from amtl_cvx.console import say
 from amtl_cvx.data import export as export_problem
@@ -14,6 +15,7 @@ from amtl_cvx.families import family_of
 
 def export(arguments: Namespace) -> Exit:
     """`amtl-cvx export`."""
+    arguments = translated(arguments)
     stored = None
     if arguments.run is not None:
         stored = read_point(arguments.run, method=arguments.method)

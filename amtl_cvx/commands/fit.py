@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from amtl_cvx.commands.named import called, left_open, title_line, translated
 from amtl_cvx.commands.output import kept_words, ladder_lines, reached_words
 from amtl_cvx.commands.rows import confirmed_solution
 from amtl_cvx.commands.settings import admit, check_options, complete, table_of, time_limit
@@ -47,13 +48,15 @@ _SPREAD = 1e4
 def fit(arguments: Namespace) -> Exit:
     """`amtl-cvx fit`."""
     admit(arguments)
+    arguments = translated(arguments)
     beginning = None
     if arguments.start is not None:
         beginning = read_start(arguments.start, method=arguments.method)
     table = settings_with(arguments.method) if arguments.method else table_of(DEFAULT)
     table = table if beginning is None else beginning.table
     check_options(arguments, table)
-    arguments = complete(arguments if beginning is None else beginning.arguments(arguments), table)
+    arguments = left_open(arguments if beginning is None else beginning.arguments(arguments))
+    arguments = complete(arguments, table)
     time_limit(arguments)
     options = running_options(arguments, table)
     with (
@@ -84,7 +87,7 @@ def fit(arguments: Namespace) -> Exit:
         solution = dataclasses.replace(solution, certificate=climbed.certificate)
         with uninterrupted():  # the point is there: DIR is written
             progress.phase("drawing the graph and writing the report")
-            scores = _scores(solution, setup, options)
+            scores = _scores(solution, setup, options, name=called(arguments))
             place = folder.write(
                 solution,
                 scores=scores,
@@ -159,7 +162,9 @@ def _start(arguments: Namespace, setup: Setup, table: Settings) -> tuple[Any, st
     return start, "" if start is None else f"{' '.join(said)}, seed {arguments.seed}"
 
 
-def _scores(solution: Solution, setup: Setup, options: Options) -> dict[str, Mapping[str, float]]:
+def _scores(
+    solution: Solution, setup: Setup, options: Options, *, name: str
+) -> dict[str, Mapping[str, float]]:
     """Scores of the solution on the test part, and on the validation part; empty where there is neither.
 
     Beside them those of single-task learning at the model's coupling, which is the weight of its ridge and
@@ -170,12 +175,12 @@ def _scores(solution: Solution, setup: Setup, options: Options) -> dict[str, Map
     rows = {name: preparation.apply_tasks(part) for name, part in parts.items() if part is not None}
     if not rows or solution.status is Status.INTERRUPTED:
         return {}
-    solutions = {solution.method: solution}
+    solutions = {name: solution}
     alone = dataclasses.replace(options, start=None)
     try:
-        for name, (method, model) in solution.family.baselines(solution.model).items():
+        for baseline, (method, model) in solution.family.baselines(solution.model).items():
             if method != solution.method:
-                solutions[name] = fit_method(setup.train, model, method=method, options=alone)
+                solutions[baseline] = fit_method(setup.train, model, method=method, options=alone)
     except AMTLError as error:  # the fit that was asked for is done, and is not lost for this
         _log.warning("no scores of baselines: %s", error)
     classes = dataset.classes is not None
@@ -229,7 +234,7 @@ def _print_fit(
     origin: str,
 ) -> None:
     certificate = solution.certificate
-    lines = setup.summary(further=certificate.passes)
+    lines = [*title_line(arguments), *setup.summary(further=certificate.passes)]
     lines += [f"start: {origin}"] if origin else []
     lines += [
         f"status: {solution.status.value}, {solution.status.text}",

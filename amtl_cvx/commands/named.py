@@ -2,33 +2,31 @@
 
     --method mtfl --rho 0.1        --method stl --coupling 0 --mu 0 --omega trace-squared --rho 0.1
 
-A command translates the name first (`translated`); what follows knows methods and settings of a family alone.
-A setting that the name fixes may be said again, but not otherwise. What a name leaves open is its own
-parameters; other settings of the model are those of the family's default, whatever a problem recommends, so
-that a name means the same on all data. Where the name is that of a method of a family (stl, go-mtl, ...), all
-settings of the family stay open as they always were.
+A command translates the name first (`translated`), and knows methods and settings of a family alone from
+then on. A setting that the name fixes may be said again, but not otherwise. What a name leaves open are its
+parameters; all else of the model is as the family has it by default, whatever a problem recommends, so that
+a name means the same on all data. Where the name is that of a method of its family (stl, go-mtl, ...), all
+settings of the family stay open as they were.
 
-run.json keeps the name beside the arguments that it stands for, so that the run can be repeated either way.
+run.json keeps the name as `named`, beside the arguments that it stands for: a run can be repeated either way.
 """
 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Mapping
 from typing import Any
 
 from amtl_cvx.errors import ModelError
-from amtl_cvx.families import all_settings, settings_of
+from amtl_cvx.families import settings_of
 from amtl_cvx.families.settings.named import NAMED, NamedMethod
 
+_AUTO = "auto"
 _TERMS = ("transfer", "omega")
 """Settings that are a name, which parameters may follow."""
-_NONE: Mapping[str, str] = {"omega": "none"}
-"""What an option says for a setting that is to be absent."""
 
 
 def translated(arguments: Namespace) -> Namespace:
-    """The arguments with the settings that the name of a method stands for, and the name as `named`.
+    """The arguments with what the name of a method stands for, and the name itself as `named`.
 
     Raises
     ------
@@ -40,80 +38,101 @@ def translated(arguments: Namespace) -> Namespace:
         return arguments
     values = {**vars(arguments), "named": method.name, "method": method.method}
     if method.name != method.method:
-        for setting, fixed in _settings(method).items():
-            values[setting] = _agreed(method, setting, fixed, values.get(setting))
+        for setting, said in _said(method).items():
+            if setting in values:
+                values[setting] = _agreed(method, setting, said, values[setting])
     return Namespace(**values)
 
 
 def left_open(arguments: Namespace) -> Namespace:
-    """The arguments of a fit in which what the name leaves open, and nobody says, is chosen from the data.
+    """The arguments of a fit in which the data choose what the name leaves open and nobody says.
 
-    Recommended prices of a problem are for another penalty than that of most names.
+    What a problem recommends is for AMTL: under another penalty its coupling and mu mean something else.
     """
     method = method_of(arguments)
-    if method is None:
+    table = None if method is None else settings_of(method.family)
+    if method is None or table is None or not method.fixed.keys() & set(_TERMS):
         return arguments
     values = vars(arguments)
-    table = settings_of(method.family)
-    auto = {} if table is None else {name: _AUTO for name in table.auto if _is_open(method, name, values)}
-    if method.name == "stl" and values["mu"] is None:
-        auto["mu"] = 0.0  # there are no edges
+    known = {each.name: each for each in method.parameters}
+    auto = {name: _AUTO for name in table.auto if name in known and _unsaid(known[name], values)}
     return Namespace(**{**values, **auto})
 
 
-_AUTO = "auto"
-
-
 def method_of(arguments: Namespace) -> NamedMethod | None:
-    """The named method that is asked for, None where it has no name of its own."""
+    """The named method that is asked for; None where a method is asked for by its family's name alone."""
     return NAMED.get(str(getattr(arguments, "named", None)))
 
 
-def _is_open(method: NamedMethod, name: str, values: Mapping[str, Any]) -> bool:
-    """Whether a parameter of a method is nowhere said."""
-    parameter = next((each for each in method.parameters if each.name == name), None)
-    if parameter is None or values.get(name) is not None or method.name == "amtl":
+def called(arguments: Namespace) -> str:
+    """What the method is called in tables: by its name, else as in its family."""
+    method = method_of(arguments)
+    return str(arguments.method) if method is None else method.name
+
+
+def words_of(method: NamedMethod) -> str:
+    """The options that a name stands for."""
+    fixed = [f"{_option(name)} {_shown(value)}" for name, value in method.fixed.items()]
+    return " ".join([f"--method {method.method}", *fixed])
+
+
+def title_line(arguments: Namespace) -> list[str]:
+    """A line that says which method a name is, where it is not a method of a family by itself."""
+    method = method_of(arguments)
+    if method is None or method.name == method.method:
+        return []
+    return [f"{method.title}: {method.words} ({words_of(method)})"]
+
+
+def _unsaid(parameter: Any, values: dict[str, Any]) -> bool:
+    """Whether a parameter is nowhere said, by its option or in its term."""
+    if values.get(parameter.name) is not None:
         return False
     if parameter.into is None:
         return True
     term, key = parameter.into
-    said = str(values.get(term) or "").partition(":")[2]
+    _, _, said = str(values.get(term) or "").partition(":")
     return not said and key not in (values.get(f"{term}_parameters") or {})
 
 
-def _settings(method: NamedMethod) -> dict[str, Any]:
-    """What the name says of the model: what it fixes, and the defaults of what is no parameter of its own."""
+def _said(method: NamedMethod) -> dict[str, Any]:
+    """What the name says of the model: what it fixes, and of the rest what is no parameter, by default."""
     table = settings_of(method.family)
     assert table is not None
     own = {each.name for each in method.parameters}
-    inner = {each.into[1] for each in method.parameters if each.into is not None}
-    left = {
-        each.name: each.default if each.default is not None else _NONE.get(each.name)
-        for each in table.model
-        if each.name not in own | inner
-    }
-    return {**left, **method.fixed}
+    rest = {each.name: each.default for each in table.model if each.name not in own}
+    return {**rest, **({"omega": "none"} if "omega" in rest else {}), **method.fixed}
 
 
-def _agreed(method: NamedMethod, setting: str, fixed: Any, given: Any) -> Any:
-    """The value of a setting that the name fixes; `ModelError` where another one is given."""
+def _agreed(method: NamedMethod, setting: str, said: Any, given: Any) -> Any:
+    """The value of a setting of which the name says what it is; `ModelError` where another one is given."""
     if given is None:
-        return fixed
-    if setting in _TERMS and str(given).partition(":")[0] == fixed:
-        return given  # with a parameter of the method
-    if str(given) == str(fixed) or _number(given) == _number(fixed) is not None:
-        return fixed
-    option = f"--{setting.replace('_', '-')}"
+        return said
+    if setting in _TERMS and str(given).partition(":")[0] == said:
+        return given  # with parameters of the method
+    if str(given) == str(said) or (_number(said) is not None and _number(given) == _number(said)):
+        return said
+    option = _option(setting)
+    if said is None:
+        having = ", ".join(name for name, each in NAMED.items() if _has(each, setting))
+        raise ModelError(f"--method {method.name} has no {option}, which is of {having}: leave it out")
     raise ModelError(
-        f"--method {method.name} is {words(method)}: {option} {given} contradicts it, leave one of both out"
+        f"--method {method.name} stands for {option} {_shown(said)}, not for {given}: leave {option} out, or"
+        f" say --method {method.method} for any other"
     )
 
 
-def words(method: NamedMethod) -> str:
-    """The options that a name stands for."""
-    told = [f"--method {method.method}"]
-    told += [f"--{name.replace('_', '-')} {value:g}" if isinstance(value, float) else f"--{name.replace('_', '-')} {value}" for name, value in method.fixed.items()]
-    return " ".join(told)
+def _has(method: NamedMethod, setting: str) -> bool:
+    """Whether a setting is a parameter of a method."""
+    return any(each.name == setting for each in method.parameters)
+
+
+def _option(setting: str) -> str:
+    return f"--{setting.replace('_', '-')}"
+
+
+def _shown(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _number(value: Any) -> float | None:

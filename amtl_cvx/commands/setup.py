@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import json
 import logging
 import signal
@@ -18,12 +17,13 @@ from typing import Any
 import numpy as np
 
 from amtl_cvx.arrays import storable
+from amtl_cvx.commands.choosing import Chosen, chosen
 from amtl_cvx.commands.parts import columns_aside, take_parts, wanted_parts
 from amtl_cvx.commands.rows import keep_rows, split_rows
 from amtl_cvx.commands.settings import build_model, learn_preparation, prepared, resolve
 from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
 from amtl_cvx.errors import ModelError
-from amtl_cvx.experiment import Choice, choose
+from amtl_cvx.experiment import Choice
 from amtl_cvx.families import Family, Settings, all_settings, family_named, family_of
 from amtl_cvx.options import Options
 from amtl_cvx.preparation import Preparation
@@ -43,9 +43,14 @@ class Setup:
     settings: Mapping[str, Any]
     preparation: Preparation
     train: TaskSet
-    choice: Choice
+    chosen: Chosen
     auto: bool
     stopped: bool
+
+    @property
+    def choice(self) -> Choice:
+        """The model, and how coupling and mu were chosen."""
+        return self.chosen.choice
 
     @property
     def family(self) -> Family:
@@ -61,6 +66,8 @@ class Setup:
             "mu": self.choice.model.mu,
             "mu_max": self.choice.mu_max,
             "trials": [dataclasses.asdict(trial) for trial in self.choice.trials],
+            **{path.weight: path.value for path in self.chosen.paths},
+            **({"paths": self.chosen.tried()} if self.chosen.paths else {}),
         }
 
     def _held_out(self) -> str:
@@ -82,6 +89,7 @@ class Setup:
         if labels is not None and labels != (-1, 1):
             negative, positive = (json.dumps(label, ensure_ascii=False) for label in labels)
             lines.append(f"labels: {negative} is -1, {positive} is +1")
+        lines += [path.sentence(further=further) for path in self.chosen.paths]
         if self.choice.trials or self.choice.mu_max is not None:
             lines.append(self.choice.sentence(further=further))
         spread = feature_spread(self.train) if self.choice.at_an_end else 1.0
@@ -166,28 +174,23 @@ def set_up(
     train = prepared(settings, preparation, dataset.train)
     model, auto = build_model(settings, train, family=table.family)
     family.check(train, model)
-    choosing = functools.partial(
-        choose,
-        train,
-        model,
-        **auto,
-        rng=np.random.default_rng(arguments.seed),
-        observe=progress.trial,
-        solver=options.solver,
-        solve_limit=options.solve_limit,
-        gpu=options.gpu,
-        split=split_rows(
-            dataset, preparation, progress.counting, validation=arguments.validation is not None
-        ),
-        executor=options.executor,
-    )
-    choice, stopped = Choice(model=model), False
+    found, stopped = Chosen(choice=Choice(model=model)), False
     if any(auto.values()):
         progress.phase(f"choosing {' and '.join(name for name, wanted in auto.items() if wanted)}")
+        validation = arguments.validation is not None
+        split = split_rows(dataset, preparation, progress.counting, validation=validation)
         try:
-            choice = choosing()
-            if arguments.validation is not None:
-                choice = dataclasses.replace(choice, judged_on="the validation rows")
+            found = chosen(
+                train,
+                model,
+                auto,
+                method=arguments.method,
+                seed=arguments.seed,
+                options=options,
+                split=split,
+                progress=progress,
+                on_validation=validation,
+            )
         except KeyboardInterrupt:
             stopped = True
     return Setup(
@@ -195,7 +198,7 @@ def set_up(
         settings=settings,
         preparation=preparation,
         train=train,
-        choice=choice,
+        chosen=found,
         auto=any(auto.values()),
         stopped=stopped,
     )

@@ -11,6 +11,7 @@ leaves open.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from argparse import Namespace
 from collections.abc import Mapping
@@ -21,10 +22,12 @@ import numpy as np
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.commands.foreign import in_data_order, read_point
+from amtl_cvx.commands.named import translated
 from amtl_cvx.commands.settings import NO_CLASS_WEIGHT, RUNNING_DEFAULTS, say_reading
 from amtl_cvx.commands.setup import Setup
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.families import Found, Settings, settings_of, settings_with
+from amtl_cvx.families.settings.named import NAMED
 from amtl_cvx.runfolder import StoredRun, model_to_dict, read_state
 from amtl_cvx.solution import State
 
@@ -44,6 +47,9 @@ class Beginning:
     def arguments(self, given: Namespace) -> Namespace:
         """The arguments given, and those of the run where nothing was given."""
         method = self.stored.family.method_for(self.stored.blocks) or self.table.methods[0]
+        if given.method is None:
+            method = method if self.state is None else self.state.method
+            given = self._by_name(given, method)
         values, running = vars(given), dict[str, Any](method=method)
         if self.state is not None:
             names = (*RUNNING_DEFAULTS, "method", "solve_limit", *(each.name for each in self.table.fit))
@@ -56,6 +62,15 @@ class Beginning:
         known = {name: value for name, value in defaults.items() if values.get(name, 0) is None}
         say_reading(given.data, known, self.stored.arguments)
         return Namespace(**{**values, **known})
+
+    def _by_name(self, given: Namespace, method: str) -> Namespace:
+        """The arguments with the name of the run, where its method goes on and nothing contradicts it."""
+        found = NAMED.get(str(self.stored.arguments.get("named")))
+        if found is None or found.method != method:
+            return given
+        with contextlib.suppress(ModelError):
+            return translated(Namespace(**{**vars(given), "method": found.name}))
+        return given
 
     def choice(self, setup: Setup) -> Mapping[str, Any] | None:
         """What auto chose, now or for the run, as run.json keeps it."""
@@ -137,8 +152,8 @@ class Beginning:
         if isinstance(weights := model.get("task_weights"), list):
             model["task_weights"] = tuple(weights)
         chosen = self._chosen
-        if chosen and not chosen.get("trials") and chosen.get("mu_max") is None:
-            model |= {name: self.stored.arguments.get(name) for name in ("coupling", "mu")}
+        if chosen and not any(chosen.get(name) for name in ("trials", "mu_max", "paths")):
+            model |= {name: self.stored.arguments.get(name) for name in ("coupling", "mu", "rho")}
         return model
 
     @property

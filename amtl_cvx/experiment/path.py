@@ -1,4 +1,4 @@
-"""One weight of a method from a path of values, each fitted by the method itself and judged on rows kept apart.
+"""One weight of a method from a path of values: each fitted by that method, judged on rows kept apart.
 
     coupling   the ridge of single tasks, and the weight of a chain of tasks (`stl`, `curriculum-simple`)
     rho        the weight of a penalty on the predictors, where no edge helps: the convex problem of J at
@@ -71,11 +71,12 @@ class WeightPath:
 
     def sentence(self, *, further: bool = True) -> str:
         """What was chosen and from what; `further` advises to look beyond a path whose end is best."""
+        decades = len(self.trials) - len(COUPLING_PATH)
+        on = f", the path went on by {decades} decade{'s' if decades > 1 else ''}" if decades > 0 else ""
         advice = f": give --{self.weight} a value beyond it to look further" if further else ""
-        where = f", at the end of the path{advice}" if self.at_an_end else ""
-        return (
-            f"chose {self.weight} {self.value:.4g} (best of {len(self.trials)} values on {self.judged_on}{where})"
-        )
+        where = f"{on}, at the end of the path{advice}" if self.at_an_end else on
+        tried = f"{len(self.trials)} values on {self.judged_on}"
+        return f"chose {self.weight} {self.value:.4g} (best of {tried}{where})"
 
 
 class _Path(NamedTuple):
@@ -122,7 +123,7 @@ def choose_weight(
     DataError
         If no task has a row to spare, or the squares of the features overflow.
     SolveError
-        If no value of the path can be fitted.
+        If a value of the path cannot be fitted.
     """
     train, held, index = split
     if held is None:
@@ -143,23 +144,22 @@ def choose_weight(
             values,
             shared=path,
             executor=executor,
-            observe=lambda number, found: _tell(observe, weight, values[number], path, found),
+            observe=lambda number, W: _tell(observe, path, values[number], W),
         )
-        return [
-            Tried(value, _held_out_loss(path, W)) for value, W in zip(values, found, strict=True) if W is not None
-        ]
+        return [Tried(value, _held_out_loss(path, W)) for value, W in zip(values, found, strict=True)]
 
     trials = tried(COUPLING_PATH)
-    if not trials:
-        raise SolveError(f"no {weight} of the path could be fitted: give --{weight} a number")
     for decade in range(1, DECADES + 1):
-        losses = [trial.held_out_loss for trial in trials]
-        best, before = int(np.argmin(losses)), len(trials)
-        if best == 0:
-            trials = [*tried([COUPLING_PATH[0] / 10.0**decade]), *trials]
-        elif best == len(trials) - 1:
-            trials += tried([COUPLING_PATH[-1] * 10.0**decade])
-        if len(trials) == before:
+        best = min(trials, key=lambda trial: trial.held_out_loss)
+        try:
+            if best is trials[0]:
+                trials = [*tried([COUPLING_PATH[0] / 10.0**decade]), *trials]
+            elif best is trials[-1]:
+                trials += tried([COUPLING_PATH[-1] * 10.0**decade])
+            else:
+                break
+        except SolveError as error:  # the path itself is enough
+            log.info("the path of %s ends here: %s", weight, error)
             break
     return WeightPath(weight=weight, trials=tuple(trials))
 
@@ -171,16 +171,12 @@ def with_weight(model: Model, weight: Weight, value: float) -> Model:
     return replace(model, omega=replace(model.omega, rho=value))  # type: ignore[type-var]
 
 
-def _try(path: _Path, value: float) -> Array | None:
-    """W at a value of the path; None where no solver finds it."""
+def _try(path: _Path, value: float) -> Array:
+    """W at a value of the path."""
     candidate = with_weight(path.model, path.weight, value)
     if path.weight == "rho":
         candidate = replace(candidate, coupling=0.0)
-    try:
-        return fitted(path.split[0], candidate, path.method, path.options).W
-    except SolveError as error:
-        log.info("%s %g was left out: %s", path.weight, value, error)
-        return None
+    return fitted(path.split[0], candidate, path.method, path.options).W
 
 
 def _held_out_loss(path: _Path, W: Array) -> float:
@@ -191,8 +187,6 @@ def _held_out_loss(path: _Path, W: Array) -> float:
     return found if np.isfinite(found) else np.inf
 
 
-def _tell(
-    observe: Callable[[str], object] | None, weight: str, value: float, path: _Path, W: Array | None
-) -> None:
-    if observe is not None and W is not None:
-        observe(f"{weight} {value:.3g}: held-out loss {_held_out_loss(path, W):.5g}")
+def _tell(observe: Callable[[str], object] | None, path: _Path, value: float, W: Array) -> None:
+    if observe is not None:
+        observe(f"{path.weight} {value:.3g}: held-out loss {_held_out_loss(path, W):.5g}")

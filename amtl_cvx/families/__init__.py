@@ -21,6 +21,7 @@ from amtl_cvx.families.base import Family
 from amtl_cvx.families.found import Evidence, Found, Named
 from amtl_cvx.families.method import Memory, Method
 from amtl_cvx.families.settings import Settings
+from amtl_cvx.families.settings.named import NAMED
 
 __all__ = [
     "DEFAULT",
@@ -105,8 +106,9 @@ def settings_with(method: object) -> Settings:
     for table in tables:
         if method in table.methods:
             return table
-    known = ", ".join(name for table in tables for name in table.methods)
-    raise ModelError(f"unknown method {method!r}: choose one of {known}")
+    known = [name for table in tables for name in table.methods]
+    names = [name for name in NAMED if name not in known]
+    raise ModelError(f"unknown method {method!r}: choose one of {', '.join([*names, *known])}")
 
 
 def _member(place: str) -> Any:

@@ -32,6 +32,6 @@ def add(commands: Commands) -> None:
     explore.add_argument(
         "--test", metavar="PART", help="rows to keep out, as for fit (`fit DATA --start DIR` scores them)"
     )
-    add_method(explore, "alternating (default), another way from a start to a point")
+    add_method(explore, "alternating (default), another way from a start to a point, or a name (fit --help)")
     add_model(explore)
     add_running(explore, seeded="the random starts and of the held-out rows of auto")

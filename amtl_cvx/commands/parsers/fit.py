@@ -10,6 +10,7 @@ from amtl_cvx.commands.parsers.shared import (
     add_model,
     add_running,
     method_words,
+    name_lines,
     path,
 )
 from amtl_cvx.errors import Exit
@@ -18,6 +19,7 @@ EXAMPLES = (
     ("fit rows.csv --task school --target score --standardize --intercept --out run", "a table"),
     ("fit rows.npz --test 0.2 --validation 0.2 --seed 1 --out run", "scored on rows kept apart"),
     ("fit rows.npz --coupling 1 --mu 0.05 --level C3 --json --out run", "for a script"),
+    ("fit rows.npz --method mtfl --rho 0.1 --out run", "a method of the papers by its name"),
     (
         "fit rows.npz --method amtfl-linear --features 6 --mu 0.1 --gamma 0.1 --decay 1 --out run",
         "features that tasks share, AMTFL",
@@ -67,3 +69,4 @@ def add(commands: Commands) -> None:
         help="print one JSON object: status, certificate, where the run is, scores",
     )
     add_running(fit, seeded="the rows that are drawn, of --validation, --test and auto")
+    fit.further = name_lines

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from amtl_cvx.families import all_settings
 from amtl_cvx.families.settings import SHARED, Setting
+from amtl_cvx.families.settings.named import NAMED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,10 +119,20 @@ def add_method(parser: argparse.ArgumentParser, words: str) -> None:
 
 
 def method_words() -> str:
-    """The methods by family."""
+    """The methods by family, and where their names are."""
     first, *others = (f"{', '.join(table.methods)} ({table.title})" for table in all_settings())
     default = all_settings()[0].methods[0]
-    return ", ".join([first.replace(default, f"{default} (default)", 1), *others])
+    families = ", ".join([first.replace(default, f"{default} (default)", 1), *others])
+    return f"a name of the tables of the papers (below), or a method with all its options: {families}"
+
+
+def name_lines() -> list[str]:
+    """The methods by their names, with their parameters and what they are."""
+    lines = ["methods by name, and what to give them (auto chooses --coupling, --mu and --rho):"]
+    for name, method in NAMED.items():
+        options = " ".join(f"--{each.name}" for each in method.parameters)
+        lines += [f"  {name:<18}{options}", f"  {'':<18}{method.words}"]
+    return [*lines, ""]
 
 
 def add_running(parser: argparse.ArgumentParser, *, seeded: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from amtl_cvx.arrays import Array
 from amtl_cvx.commands.certify import judge
 from amtl_cvx.commands.foreign import read_point
+from amtl_cvx.commands.named import translated
 from amtl_cvx.commands.problem import stored_problem
 from amtl_cvx.commands.settings import admit
 from amtl_cvx.commands.setup import interruptible
@@ -54,6 +55,7 @@ def run(arguments: Namespace) -> Exit:
         traits=tuple(arguments.trait),
     )
     admit(arguments)
+    arguments = translated(arguments)
     with interruptible(), Progress(quiet=arguments.quiet, tol=_TOL) as progress:
         answer = _stored(arguments) if arguments.solution is not None else _fitted(arguments, progress)
         passes = answer.certificate.passes

@@ -38,8 +38,8 @@ AMTL = Settings(
         ),
         Setting(
             name="rho",
-            words="weight of the penalty on the predictors, >= 0, or auto: of --omega NAME, and of the methods"
-            " mean, mtfl, amtl-mean (there auto by default)",
+            words="weight of the penalty on the predictors, >= 0, or auto: of --omega NAME, and of the"
+            " methods mean, mtfl, amtl-mean (there auto by default)",
         ),
         Setting(
             name="power",
