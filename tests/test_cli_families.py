@@ -114,7 +114,7 @@ def test_options_of_another_family_are_refused(
 
 def test_explore_takes_what_has_starts(here: Run) -> None:
     assert_error(here("explore", "a.npz", "--out", "new", *TOY), "the toy has no starts", "fit --method toy")
-    assert_error(here("explore", "a.npz", "--out", "new", *GIVEN, "--method", "stl"), "convex", "fit --method stl")
+    assert_error(here("explore", "a.npz", "--out", "new", *GIVEN, "--method", "stl"), "convex", "STL")
     assert not Path("new").exists()
 
 
