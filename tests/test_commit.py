@@ -118,6 +118,7 @@ def assert_whole(place: Path) -> None:
     assert {path.name for path in place.iterdir()} - {"notes.txt", "p.csv"} == {*files, "run.json"}
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("earlier", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_kill_at_any_step_leaves_one_whole_run(
     tmp_path: Path, old: Solution, new: Solution, data: Dataset, earlier: bool

@@ -180,6 +180,7 @@ def test_a_large_w_step_goes_on_in_numpy_before_newton(rng: np.random.Generator)
     assert rounds == sorted(rounds) and set(rounds) == set(range(1, max(rounds) + 1))
 
 
+@pytest.mark.slow
 def test_what_the_rounds_in_numpy_certify_is_not_refined(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

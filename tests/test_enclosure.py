@@ -40,6 +40,7 @@ def test_one_task_is_ridge_in_closed_form(rng: np.random.Generator) -> None:
     assert found.width < 1e-15
 
 
+@pytest.mark.slow
 def test_enclosure_lies_below_a_dense_grid_and_at_the_best_of_many_starts(rng: np.random.Generator) -> None:
     tasks, model = random_tasks(rng, d=1, counts=(5, 7)), amtl(mu=0.05)
     found = enclose(tasks, model, *zeros(tasks), starts=10)

@@ -177,6 +177,7 @@ def test_scores_are_those_of_the_family_and_shared_rows_go_through_it_once(biase
         _ = found.predictors
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("biased", [False, True])
 def test_its_run_is_stored_read_and_reported(biased: bool, tmp_path: Path) -> None:
     tasks, found = made(biased=biased)

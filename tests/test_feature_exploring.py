@@ -85,6 +85,7 @@ def test_every_start_of_a_problem_of_one_entry_finds_its_minimum() -> None:
     assert landscape.columns[7:10] == ("gap_L", "gap_S", "live_features")
 
 
+@pytest.mark.slow
 def test_starts_are_drawn_by_the_seed_and_a_landscape_is_written(run: Run, tmp_path: Path) -> None:
     model = FeatureModel(features=2, **WEIGHTS)
     one, same, other = (draw_starts(tasks(), model, 3, rng=np.random.default_rng(s)) for s in (1, 1, 2))

@@ -37,6 +37,7 @@ def objectives(solution: Solution) -> Array:
     return np.array([record.objective for record in solution.history])
 
 
+@pytest.mark.slow
 def test_refinement_never_ends_above_the_alternation() -> None:
     tasks, model = separable()
     plain = fit(tasks, model, options=Options(engine="fast", refine=False, max_rounds=100))

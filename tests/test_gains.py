@@ -306,6 +306,7 @@ EXACT_FITS = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", EXACT_FITS)
 def test_a_point_with_no_loss_left_passes_up_to_rounding(name: str, rng: np.random.Generator) -> None:
     """w_2 = 2 w_1 and both tasks are interpolated: J = 0 is the minimum, and doubles have J at rounding."""

@@ -42,7 +42,17 @@ def sketch(folder: Path, *what: Any) -> None:
 
 api, chapters = script("api"), script("chapters")
 PAGES = chapters.chapters()
-SLOW = {"backends", "commands", "extend", "machines", "networks", "tune", "verify"}
+SLOW = {
+    "backends",
+    "commands",
+    "extend",
+    "landscape",
+    "machines",
+    "networks",
+    "scikit_learn",
+    "tune",
+    "verify",
+}
 
 
 @pytest.mark.parametrize(
@@ -162,6 +172,7 @@ PUBLIC = {name: getattr(amtl_cvx, name) for name in amtl_cvx.__all__}
 FURTHER = api.further()
 FINDER = doctest.DocTestFinder()
 EXAMPLES = [test for name, value in (PUBLIC | FURTHER).items() for test in FINDER.find(value, name, globs={})]
+LONG = {"amtl_cvx.reference.judge.judge"}
 
 
 @pytest.mark.parametrize("name", PUBLIC)
@@ -169,7 +180,14 @@ def test_a_public_name_has_an_example(name: str) -> None:
     assert any(test.examples and test.name.split(".")[0] == name for test in EXAMPLES)
 
 
-@pytest.mark.parametrize("example", [test for test in EXAMPLES if test.examples], ids=lambda test: test.name)
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(test, id=test.name, marks=pytest.mark.slow if test.name in LONG else ())
+        for test in EXAMPLES
+        if test.examples
+    ],
+)
 def test_examples_of_docstrings_run(example: doctest.DocTest) -> None:
     said = io.StringIO()
     doctest.DocTestRunner(optionflags=doctest.NORMALIZE_WHITESPACE).run(example, out=said.write)

@@ -249,6 +249,7 @@ def test_a_frozen_worker_process_is_replaced(
     assert "it is ended, its job begins again" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_dead_worker_does_not_count_against_jobs_that_waited(tmp_path: Path) -> None:
     with WorkerPool(1) as pool:
         found = ordered_map(dies_often, range(6), shared=tmp_path, executor=pool)

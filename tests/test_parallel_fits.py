@@ -128,6 +128,7 @@ def test_an_interrupted_fit_ends_them_all(rng: np.random.Generator, monkeypatch:
         fit_many([job, job])
 
 
+@pytest.mark.slow
 def test_the_path_is_the_same_side_by_side(pool: WorkerPool, rng: np.random.Generator) -> None:
     tasks = cases.random_tasks(rng, counts=(12, 14, 11))
     seen: list[Any] = []

@@ -191,6 +191,7 @@ def test_names_never_overlap(T: int) -> None:
         assert all(apart(a, b) for a, b in itertools.combinations(corners, 2))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("T", "losses"),
     [

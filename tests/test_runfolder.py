@@ -246,6 +246,7 @@ def test_what_is_no_model(change: dict[str, Any]) -> None:
         model_from_dict({**model, "loss": "x"})
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("prepared", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_python_user_saves_reads_back_and_certifies(
     tmp_path: Path, prepared: bool, capsys: pytest.CaptureFixture[str]

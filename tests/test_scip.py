@@ -92,6 +92,7 @@ def test_a_point_that_is_not_global_is_beaten() -> None:
     assert found.lower <= found.upper
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("scale", [1e-4, 1e4])
 def test_the_scale_of_y_changes_nothing(scale: float) -> None:
     tasks, model = two_tasks(Squared()), model_for(Squared())

@@ -172,6 +172,7 @@ def test_a_singular_hessian_is_degenerate_for_both() -> None:
         prove(case.tasks, case.model, case.W, case.B)
 
 
+@pytest.mark.slow
 def test_the_verdict_has_the_sign_of_the_smallest_eigenvalue(rng: np.random.Generator) -> None:
     """A hundred symmetric pairs, saddles and minima, against their two by two Hessians."""
     seen = set()
