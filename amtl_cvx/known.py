@@ -68,8 +68,9 @@ class Known:
 
     kind: str = row(
         VERDICT,
-        "the problem the point is judged against: joint (J), single-task (the W-step at B = 0) or"
-        " curriculum (every convex step of Algorithm 2)",
+        "the problem the point is judged against: joint (J), single-task (the W-step at B = 0),"
+        " curriculum (every convex step of Algorithm 2) or curriculum-simple (every step from one task to the"
+        " next)",
     )
     objective: float = row(VERDICT, "J(W, B)", "J", digits=12)
     tol: float = row(VERDICT, "the tolerance for the residual, and for gains and gaps over J")

@@ -47,11 +47,12 @@ def fit(
         The data, features prepared (`Preparation.apply_tasks`) if they should be.
     model : Model, FeatureModel, GoMtlModel or NetworkModel
         What is minimised.
-    method : {"alternating", "curriculum", "stl", "amtfl-linear", "go-mtl", "amtfl", ...} or Method, optional
-        AMTL by alternation and refinement, the curriculum of Algorithm 2, or each task alone; AMTFL with
-        linear features, GO-MTL, AMTFL with ReLU ("amtfl", "deep-amtfl"), each for its own model. By name,
-        with the settings of `options`, or with its own: ``Alternating(sweep="tasks")``. Default: the first
-        method of the model's family, of AMTL "alternating".
+    method : {"alternating", "curriculum", "curriculum-simple", "stl", "go-mtl", ...} or Method, optional
+        AMTL by alternation and refinement, the curriculum of Algorithm 2, the simple one in which a task
+        knows its predecessor alone, or each task alone; AMTFL with linear features, GO-MTL, AMTFL with ReLU
+        ("amtfl", "deep-amtfl"), each for its own model. By name, with the settings of `options`, or with its
+        own: ``Alternating(sweep="tasks")``. Default: the first method of the model's family, of AMTL
+        "alternating".
     options : Options, optional
         Tolerance, rounds, solver, callback.
 

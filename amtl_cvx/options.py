@@ -27,8 +27,9 @@ class Options:
         Limit for the certificate's relative residual and relative gaps.
     max_rounds : int
         Rounds of alternation; refinement comes on top.
-    refine, handover, sweep, definition, ridge
-        Settings of a method that is given by its name, as in `amtl.Alternating` and `amtl.Curriculum`.
+    refine, handover, sweep, definition, ridge, reading
+        Settings of a method that is given by its name, as in `amtl.Alternating`, `amtl.Curriculum` and
+        `amtl.SimpleCurriculum`.
     solver : str
         "auto" or the solver to try first in every step.
     gpu : {"auto", "on", "off"}
@@ -79,6 +80,7 @@ class Options:
     sweep: Literal["joint", "tasks"] = "joint"
     definition: bool = False
     ridge: float | None = None
+    reading: Literal["greedy", "fixed"] | None = None
     solver: str = "auto"
     gpu: GpuChoice = "auto"
     solve_limit: float | None = None
@@ -101,6 +103,8 @@ class Options:
         _check_positive("solve_limit", self.solve_limit, unit=" of seconds")
         if self.sweep not in ("joint", "tasks"):
             raise ModelError(f"sweep must be 'joint' or 'tasks', got {self.sweep!r}")
+        if self.reading not in (None, "greedy", "fixed"):
+            raise ModelError(f"reading must be 'greedy' or 'fixed', got {self.reading!r}")
         if self.definition and self.sweep == "tasks":
             raise ModelError("the definition of the W-step is joint: choose sweep 'joint' with it")
         if self.engine not in ("cvxpy", "fast"):

@@ -89,7 +89,8 @@ class Solution(Named):
         The feature map to apply to raw rows, None for the identity.
     facts : Mapping
         What a method of its own kind adds: of a curriculum ``order``, in which the tasks were learned, and
-        ``ridge``, the ridge weight of its start where it is not the coupling; both are attributes too.
+        ``ridge``, the ridge weight of its start where it is not the coupling; both are attributes too. Of
+        the simple one also ``reading``, how its order was found.
     labels : (negative, positive) or None
         What a classification calls its classes, in the users' own words or numbers.
     seconds : Mapping

@@ -73,7 +73,7 @@ NONSMOOTH_CASES: tuple[Loss, ...] = (
 )
 """Losses without a gradient: their W-step is a CVXPY problem, and a gap judges it."""
 WEIGHT_CASES: tuple[str | tuple[float, ...], ...] = ("equal", "inverse-sqrt", (0.5, 2.0, 1.0, 0.25))
-METHOD_CASES: tuple[str, ...] = ("alternating", "curriculum", "stl")
+METHOD_CASES: tuple[str, ...] = ("alternating", "curriculum", "curriculum-simple", "stl")
 
 TOLERANCE: Mapping[str, float] = {"CLARABEL": 1e-6, "OSQP": 1e-6, "SCS": 2e-4}
 """How far a solver's own W or B may be from another solver's, relative to the largest entry."""

@@ -15,7 +15,12 @@ from amtl_cvx.problem import Problem, make_model
 from amtl_cvx.solution import Blocks, Status
 from amtl_cvx.tasks import TaskSet
 
-KINDS = {"alternating": "joint", "curriculum": "curriculum", "stl": "single-task"}
+KINDS = {
+    "alternating": "joint",
+    "curriculum": "curriculum",
+    "curriculum-simple": "curriculum-simple",
+    "stl": "single-task",
+}
 
 
 def test_every_method_has_a_case() -> None:
@@ -58,7 +63,7 @@ def test_alternating_is_not_above_the_others(rng: np.random.Generator) -> None:
 
 
 def test_an_unknown_method_is_refused(rng: np.random.Generator) -> None:
-    with pytest.raises(ModelError, match="choose one of alternating, curriculum, stl"):
+    with pytest.raises(ModelError, match="choose one of alternating, curriculum, curriculum-simple, stl"):
         fit(random_tasks(rng), make_model(mu=0.1, coupling=1.0), method="amtl")
 
 

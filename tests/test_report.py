@@ -212,6 +212,7 @@ def test_what_is_missing_comes_with_its_reason(tmp_path: Path) -> None:
     [
         ({"passes": True, "level": "C2"}, "A verified first-order point"),
         ({"passes": True, "level": "C2", "kind": "curriculum"}, "Every step of the curriculum is verified"),
+        ({"passes": True, "level": "C2", "kind": "curriculum-simple"}, "Every step of the simple curriculum"),
         ({"passes": True, "level": "C2", "kind": "single-task"}, "Verified single-task solutions"),
         ({"passes": False, "level": "C1"}, "The certificate does not pass"),
         ({"passes": False, "level": None, "feasibility": 0.5}, "Not feasible"),

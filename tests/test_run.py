@@ -70,15 +70,26 @@ def case(name: str) -> Case:
             tasks=tasks, model=model, options=replace(options, engine="fast", handover=0.3),
             steps=("W", "B", "refine"),
         ),
-        "curriculum": Case(
-            tasks=tasks, model=model, options=replace(options, ridge=0.3), method="curriculum",
-            steps=("stl", "task 0"),
-        ),
+        "curriculum": Case(tasks=tasks, model=model, options=replace(options, ridge=0.3),
+                           method="curriculum", steps=("stl", "task 0")),
+        "chain": Case(tasks=tasks, model=model, options=replace(options, ridge=0.3, reading="fixed"),
+                      method="curriculum-simple", steps=("stl", "task 0")),
         "stl": Case(tasks=tasks, model=model, options=options, method="stl", steps=("stl",)),
     }[name]  # fmt: skip
 
 
-NAMES = ("newton", "logistic", "fast", "rounds", "plain", "dependent", "further", "curriculum", "stl")
+NAMES = (
+    "newton",
+    "logistic",
+    "fast",
+    "rounds",
+    "plain",
+    "dependent",
+    "further",
+    "curriculum",
+    "chain",
+    "stl",
+)
 
 
 def told(record: Record) -> Record:

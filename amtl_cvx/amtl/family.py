@@ -27,7 +27,7 @@ from amtl_cvx.certificate import (
     rule_that_changed,
 )
 from amtl_cvx.certificate.words import headline
-from amtl_cvx.curriculum import Curriculum, SingleTask
+from amtl_cvx.curriculum import Curriculum, SimpleCurriculum, SingleTask
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.families import Evidence, Family, Found, Method
 from amtl_cvx.footprint import check_certificate
@@ -52,7 +52,7 @@ class AmtlFamily(Family):
     places = ("columns of W, rows and columns of B", "rows of W")
     axes: ClassVar[Mapping[str, tuple[str, str]]] = {"W": ("feature", "task"), "B": ("task", "task")}
     methods: ClassVar[Mapping[str, type[Method]]] = {
-        each.name: each for each in (Alternating, Curriculum, SingleTask)
+        each.name: each for each in (Alternating, Curriculum, SimpleCurriculum, SingleTask)
     }
 
     def model_from(self, stored: Mapping[str, Any]) -> Model:
@@ -148,6 +148,11 @@ class AmtlFamily(Family):
         self, problem: Problem, point: Blocks, *, judge: Callable[[Blocks], Certificate]
     ) -> str | None:
         return orders.repair(problem, point, judge=judge)
+
+    def judging(self, method: Method, given: Mapping[str, Any]) -> Method:
+        if isinstance(method, SimpleCurriculum) and given.get("reading") is not None:
+            return replace(method, reading=given["reading"])
+        return method
 
     def confirm(self, certificate: Certificate, tasks: TaskSet, model: Model, sums: RowSums) -> Certificate:
         return confirm(certificate, tasks, model.loss, sums)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from amtl_cvx.certificate.figures import double_above, rounded_down, rounded_up
+from amtl_cvx.certificate.kinds import HEADLINES, kind_words
 from amtl_cvx.certificate.levels import (
     DEGENERATE,
     INTERRUPTED,
@@ -28,28 +29,10 @@ BOUNDS: Mapping[str, str] = {
     "none": "nothing is proved",
 }
 """Which bound of what W can gain is judged, in words."""
-_KIND_WORDS = {
-    "joint": "The point is judged as a first-order point of the joint objective J;"
-    " J is not convex, other such points can exist.",
-    "single-task": "The point is judged as the minimum of the single-task problems (the W-step at B = 0),"
-    " which is convex.",
-    "curriculum": "Every step of the curriculum is judged as the convex problem it is;"
-    " the result as a whole is not a first-order point of J.",
-}
 _GLOBAL_WORDS = (
     "The point is judged as a first-order point of the joint objective J; J is not convex, but it is bounded"
     " from below over all points."
 )
-
-
-def _kind_words(kind: str) -> str:
-    """What is judged, and as what."""
-    if not is_stopped(kind):
-        return _KIND_WORDS[kind]
-    return (
-        f"The alternation was {kind}, for what it predicts there; the point is judged as a first-order point"
-        " of the joint objective J, which it need not be."
-    )
 
 
 def verdict(found: Known) -> str:
@@ -93,11 +76,7 @@ def headline(found: Known) -> str:
         return stopped_headline(found.kind)
     if not found.passes:
         return "The certificate does not pass"
-    return {
-        "joint": "A verified first-order point",
-        "single-task": "Verified single-task solutions",
-        "curriculum": "Every step of the curriculum is verified",
-    }.get(found.kind, "The certificate passes")
+    return HEADLINES.get(found.kind, "The certificate passes")
 
 
 def limit_words(found: Known) -> str:
@@ -112,7 +91,7 @@ def sentences(found: Known) -> list[str]:
     if found.level is None:
         return [verdict(found)]
     bounded = found.level == "C5" and found.kind == "joint"
-    lines = [_GLOBAL_WORDS if bounded else _kind_words(found.kind)]
+    lines = [_GLOBAL_WORDS if bounded else kind_words(found.kind)]
     lines.append(f"The objective is {found.objective:.6g}.")
     for block, gain, error in (("W", found.gain_W, found.error_W), ("B", found.gap_B, found.error_B)):
         if gain is not None and math.isfinite(gain):

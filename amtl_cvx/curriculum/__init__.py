@@ -16,22 +16,29 @@ ties go to the smallest index, w_t = 0 gives a zero row. Every step is convex: e
 above, eq. 6 is the one-task W-problem of `subproblems`. So every step has a gap, and the certificate is their
 sum; the result as a whole is not a first-order point of J.
 
+The method of comparison that knows of a task's predecessor alone is `simple`.
+
 Source: Lee, Yang, Hwang, ICML 2016, section 3.2, Algorithm 2.
 """
 
 from amtl_cvx.curriculum.audit import certify_curriculum
 from amtl_cvx.curriculum.learning import Curriculum, SingleTask, curriculum, single_task
 from amtl_cvx.curriculum.rows import Choice, outgoing, outgoing_cost, refit_step, row_sizes
+from amtl_cvx.curriculum.simple import SimpleCurriculum, simple_curriculum
+from amtl_cvx.curriculum.simple_audit import certify_simple
 
 __all__ = [
     "Choice",
     "Curriculum",
+    "SimpleCurriculum",
     "SingleTask",
     "certify_curriculum",
+    "certify_simple",
     "curriculum",
     "outgoing",
     "outgoing_cost",
     "refit_step",
     "row_sizes",
+    "simple_curriculum",
     "single_task",
 ]

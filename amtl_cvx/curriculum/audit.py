@@ -19,6 +19,7 @@ from amtl_cvx.certificate import (
     task_gain,
 )
 from amtl_cvx.certificate.misses import Misses
+from amtl_cvx.curriculum.minima import task_minimum
 from amtl_cvx.curriculum.rows import check_model, outgoing, outgoing_cost, refit_step, row_sizes
 from amtl_cvx.errors import DataError
 from amtl_cvx.problem import Model, Point, Problem
@@ -154,21 +155,8 @@ def _refit_gain(point: Point, step: Coupled, t: int, learned: list[int]) -> tupl
 def _ridge_start(tasks: TaskSet, model: Model) -> Array:
     """Single-task W by NumPy: Newton's method on each strongly convex task, damped, to rounding."""
     columns = []
-    root = np.array([[math.sqrt(model.coupling)]])
+    root, zero = np.array([[math.sqrt(model.coupling)]]), np.zeros((tasks.d, 1))
     for task, c in zip(tasks, model.task_weight(tasks), strict=True):
-        step = Coupled(model.loss, (task,), np.array([c]), root, np.zeros((tasks.d, 1)))
-        w = np.zeros((tasks.d, 1))
-        for _ in range(100):
-            gradient = step.pull(w) + step.coupling(w)
-            H = c * model.loss.hessian(task, w[:, 0]) + 2.0 * model.coupling * np.eye(tasks.d)
-            direction = -np.linalg.solve(H, gradient)
-            slope, value = float((gradient * direction).sum()), step.value(w)
-            length = model.loss.step_length((task,), direction)
-            while step.value(w + length * direction) > value + 1e-4 * length * slope + 1e-14 * abs(value):
-                length /= 2.0
-            w = w + length * direction
-            small = -slope <= 1e-26 * max(abs(value), 1e-300) or step.relative(w) <= 1e-14
-            if small and not step.unbalanced(w, value):
-                break
-        columns.append(w[:, 0])
+        step = Coupled(model.loss, (task,), np.array([c]), root, zero)
+        columns.append(task_minimum(step, zero)[:, 0])
     return np.column_stack(columns)

@@ -11,7 +11,7 @@ W of round r is that of its W-step, so that one round is single-task learning.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -38,7 +38,8 @@ class Candidate:
     ----------
     method : NamedMethod
     settings : mapping
-        Settings of the family beside those of the name: the loss, the reduction, parameters that are held.
+        Settings of the family beside those of the name: the loss, the reduction, parameters that are held,
+        settings of its fits such as the ridge of a curriculum.
     parameters : mapping
         Values of the method's parameters, and of `rounds`.
 
@@ -65,6 +66,18 @@ class Candidate:
             raise ModelError(f"rounds must be a whole number >= 1, got {rounds!r}")
 
     @property
+    def _own(self) -> dict[str, Any]:
+        """The parameters but for `rounds`."""
+        return {name: value for name, value in self.parameters.items() if name != ROUNDS}
+
+    @property
+    def _running(self) -> frozenset[str]:
+        """The settings of a fit of the family that `Options` have."""
+        table = settings_of(self.method.family)
+        names = {each.name for each in table.fit} if table else set()
+        return frozenset(names & {field.name for field in fields(Options)})
+
+    @property
     def rounds(self) -> int | None:
         """After how many rounds it is stopped; None where it goes to its end."""
         return self.parameters.get(ROUNDS)
@@ -80,8 +93,8 @@ class Candidate:
         table = settings_of(self.method.family)
         if table is None:
             raise ModelError(f"{self.method.name} is fitted in Python alone: make its model by hand")
-        parameters = {name: value for name, value in self.parameters.items() if name != ROUNDS}
-        said = {**self.settings, **self.method.settings(parameters)}
+        settings = {name: value for name, value in self.settings.items() if name not in self._running}
+        said = {**settings, **self.method.settings(self._own)}
         if unknown := [name for name in said if name not in table.defaults]:
             raise ModelError(f"{self.method.name} has no setting {unknown[0]!r}: it has {table.words}")
         family = family_named(self.method.family)
@@ -89,9 +102,14 @@ class Candidate:
         loss = settings["loss"] if settings["loss"] != "auto" else suggest_loss(tasks)
         return family.made({**settings, "loss": loss}, tasks)
 
+    def options(self, options: Options | None = None) -> Options:
+        """The options with the settings of the fit that are among settings and parameters."""
+        own = {name: self.settings[name] for name in self._running if name in self.settings}
+        return replace(options or Options(), **own, **self.method.running(self._own))
+
     def fit(self, tasks: TaskSet, options: Options | None = None) -> Solution:
         """The fit, with its certificate; stopped after `rounds` where they are given."""
-        options = options or Options()
+        options = self.options(options)
         if self.rounds is None:
             return fit(tasks, self.model(tasks), method=self.method.method, options=options)
         options = replace(options, max_rounds=self.rounds, refine=False)

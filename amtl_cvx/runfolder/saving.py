@@ -54,6 +54,7 @@ def save(
     solution.family.checked(solution.blocks, tasks=prepared)
     dataset = Dataset(name=name, train=tasks, source="Python")
     arguments = {"tol": solution.certificate.tol, "ridge": solution.ridge}
+    arguments |= {name: value for name, value in solution.facts.items() if name == "reading"}
     place = Path(folder)
     with RunFolder(place, force=force) as new:
         where = new.write(solution, dataset=dataset, arguments=arguments, seed=0, scores={})

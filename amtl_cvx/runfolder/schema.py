@@ -85,6 +85,7 @@ _MODEL: Mapping[str, _Kind] = {
 _ARGUMENTS: Mapping[str, _Kind] = {
     "tol": _POSITIVE,
     "ridge": _POSITIVE,
+    "reading": _Kind("greedy or fixed", lambda value: value in ("greedy", "fixed")),
     "task": _TEXT,
     "target": _TEXT,
     "validation": _TEXT,

@@ -36,6 +36,9 @@ def add(commands: Commands) -> None:
         "--ridge", type=float, metavar="X", help="start of a curriculum (default: run.json's)"
     )
     certify.add_argument(
+        "--reading", choices=("greedy", "fixed"), help="order of curriculum-simple (default: run.json's)"
+    )
+    certify.add_argument(
         "--tol", type=float, default=None, metavar="X", help="tolerance (default: run.json's, 1e-8)"
     )
     certify.add_argument(

@@ -11,7 +11,7 @@ REFINE = Setting(
 AMTL = Settings(
     family="amtl",
     title="AMTL",
-    methods=("alternating", "curriculum", "stl"),
+    methods=("alternating", "curriculum", "curriculum-simple", "stl"),
     model=(
         Setting(
             name="coupling", words="weight of ||W - W B||^2, > 0 (0: stl alone), or auto", default="auto"
@@ -49,6 +49,12 @@ AMTL = Settings(
     ),
     fit=(
         Setting(name="ridge", words="single-task start of the curriculum (coupling)", kind=float),
+        Setting(
+            name="reading",
+            words="of curriculum-simple: the next task is that of the least step (greedy, default), or the"
+            " order is that of single-task losses (fixed)",
+            choices=("greedy", "fixed"),
+        ),
         REFINE,
         Setting(
             name="definition",

@@ -48,6 +48,14 @@ SPARSITY = Parameter(name="mu", words="price of ||S||_1", values=(1e-3, 1e-2, 1e
 DECAY = Parameter(
     name="decay", words="weight of the squares of the layers", values=(1e-3, 1e-2, 1e-1), unit="curvature"
 )
+READING = Parameter(
+    name="reading",
+    words="the next task is that of the least step (greedy), or the order is that of single-task losses"
+    " (fixed)",
+    values=("greedy", "fixed"),
+    into=("fit", "reading"),
+    kind=str,
+)
 GAMMA = Parameter(name="gamma", words="weight of the reconstruction", values=(1e-3, 1e-2, 1e-1))
 
 _AMTL_2016 = "Lee, Yang, Hwang, ICML 2016"
@@ -97,6 +105,16 @@ _TABLE = (
         rounds=True,
         words="predictors are sparse combinations L S of few shared ones",
         source="Kumar, Daume, ICML 2012",
+    ),
+    NamedMethod(
+        name="curriculum-simple",
+        title="Curriculum-simple",
+        family="amtl",
+        method="curriculum-simple",
+        parameters=(_coupling(), READING),
+        fixed={"mu": 0.0},
+        words="tasks one after another, each near the one before it and no other",
+        source="Pentina, Sharmanska, Lampert, CVPR 2015",
     ),
     NamedMethod(
         name="smtl",

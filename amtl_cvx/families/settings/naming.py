@@ -10,6 +10,7 @@ from typing import Any, Literal
 from amtl_cvx.errors import ModelError
 
 Unit = Literal["", "curvature", "price"]
+_FIT = "fit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,8 @@ class Parameter:
     unit : {"", "curvature", "price"}
         What a value of 1 is on the data.
     into : (setting, key), optional
-        The term whose parameter it is: ("omega", "rho"); by default it is a setting by itself.
+        The term whose parameter it is: ("omega", "rho"); ("fit", "reading") is a setting of the fit
+        (`Options`). By default it is a setting of the model by itself.
     kind : callable
         `float`, `int` or `str`.
     """
@@ -90,6 +92,8 @@ class NamedMethod:
         settings = dict(self.fixed)
         for name, value in parameters.items():
             place = self.parameter(name).into
+            if place is not None and place[0] == _FIT:
+                continue
             if place is None:
                 settings[name] = value
                 continue
@@ -97,3 +101,8 @@ class NamedMethod:
             joined = "," if ":" in settings[setting] else ":"
             settings[setting] = f"{settings[setting]}{joined}{key}={value!r}"
         return settings
+
+    def running(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings of the fit (`Options`) that parameters stand for."""
+        places = {name: self.parameter(name).into for name in parameters}
+        return {place[1]: parameters[name] for name, place in places.items() if place and place[0] == _FIT}
