@@ -41,7 +41,7 @@ def hold_out(tasks: TaskSet, loss: Loss, rng: np.random.Generator) -> Split:
     index : tuple of int
         Their numbers.
     """
-    masks = [_mask(_classes(task, loss.classification), HELD_OUT, rng) for task in tasks]
+    masks = [_mask(classes_of_rows(task, loss.classification), HELD_OUT, rng) for task in tasks]
     train, held = split_off(tasks, masks)
     return train, held, tuple(t for t, mask in enumerate(masks) if mask.any())
 
@@ -58,7 +58,7 @@ def draw(tasks: TaskSet, share: float, rng: np.random.Generator) -> tuple[TaskSe
     if classes is not None:
         masks = [_mask(classes, share, rng)] * tasks.T
     else:
-        masks = [_mask(_classes(task, tasks.labels is not None), share, rng) for task in tasks]
+        masks = [_mask(classes_of_rows(task, tasks.labels is not None), share, rng) for task in tasks]
     train, held = split_off(tasks, masks)
     if held is None:
         raise DataError("no task has a row to spare, each has one (of a class): give more rows")
@@ -101,7 +101,7 @@ def split_off(tasks: TaskSet, masks: Sequence[Mask]) -> tuple[TaskSet, TaskSet |
     return train, replace(tasks, tasks=tuple(held), digest=None, links=links)
 
 
-def _classes(task: Task, classification: bool) -> NDArray[np.int64]:
+def classes_of_rows(task: Task, classification: bool) -> NDArray[np.int64]:
     """The class of every row, 0 for all where there are none."""
     return np.where(task.y > 0, 0, 1) if classification else np.zeros(len(task.y), dtype=np.int64)
 

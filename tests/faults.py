@@ -496,7 +496,7 @@ SEARCH = (
     Fault("held-out loss summed", "experiment:_held_out_loss", 'replace(path.model.loss, reduction="mean")', "path.model.loss", c.held_out_losses_are_means),
     Fault("held-out losses of the tasks summed", "experiment:_held_out_loss", "np.mean(", "np.sum(", c.held_out_losses_are_means),
     Fault("held-out rows of one class", "holdout:_mask", "np.unique(classes)", "np.unique(classes)[:1]", c.held_out_rows_are_of_every_class),
-    Fault("held-out rows whatever their class", "holdout:_classes", "if classification", "if False", c.held_out_rows_are_of_every_class),
+    Fault("held-out rows whatever their class", "holdout:classes_of_rows", "if classification", "if False", c.held_out_rows_are_of_every_class),
     Fault("a lower point ignored", "enclosure:Prover._look_lower", "raise LowerPoint(point)", "pass", c.lower_points_are_taken_up),
     Fault("a lower point found and left", "enclosure:enclose", "best = lower.point", "pass", c.lower_points_are_taken_up),
     Fault("polish accepting a higher J", "enclosure:polish", "return min(point, raw, key=lambda candidate: candidate.objective)", "return point", c.polished_points_are_no_higher),

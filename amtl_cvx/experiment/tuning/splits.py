@@ -1,0 +1,289 @@
+"""Splits: which rows every fit of a tuning sees, and which ones it is judged on.
+
+    Splits.folds(tasks, 5, seed=0)         every task's rows dealt out to five folds
+    Splits.held_out(tasks, 0.2, seed=0)    a share of every task's rows, once
+    Splits.validation(tasks, held)         rows that were kept apart before
+    Splits.given(tasks, KFold(5))          a splitter of scikit-learn, or numbers of rows
+
+Folds are dealt within each task, and within each class of a task whose targets are classes, so that every
+row that can be spared is held out once; a single row (of a class) stays in training always. Tasks that are
+classes over shared rows (one-vs-rest) lose the same rows. A splitter splits the rows of each task by itself,
+those that one-vs-rest tasks share once, by their class. Rows are numbered from 0 within their task where a
+split gives a list a task, and through all tasks (`TaskSet.stacked`) where it gives one list; for one-vs-rest
+tasks that is the number of the shared row. What is in neither part of a split is seen by neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from amtl_cvx.arrays import Mask, is_number
+from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.holdout import classes_of_rows, draw, shared_classes, split_off
+from amtl_cvx.preparation import Preparation
+from amtl_cvx.tasks import Task, TaskSet, check_tasks, task_index
+
+FOLDS = 5
+"""Folds where nobody says how many."""
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """One split: what is fitted, what it is judged on, and the numbers of the tasks that have rows there."""
+
+    train: TaskSet
+    held: TaskSet
+    index: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Splits:
+    """Training and held-out rows, one pair a fit; made by the four ways of the module essay.
+
+    Parameters
+    ----------
+    parts : tuple of Part
+    words : str
+        What a sentence calls them: "5 folds of every task's rows (seed 0)".
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import TaskSet
+    >>> from amtl_cvx.experiment.tuning import Splits
+    >>> tasks = TaskSet.from_matrix(np.eye(6), np.ones((6, 2)))
+    >>> splits = Splits.folds(tasks, 3)
+    >>> len(splits), [part.held.rows.tolist() for part in splits]
+    (3, [[2, 2], [2, 2], [2, 2]])
+    """
+
+    parts: tuple[Part, ...]
+    words: str
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def __iter__(self) -> Iterator[Part]:
+        return iter(self.parts)
+
+    @classmethod
+    def folds(cls, tasks: TaskSet, k: int = FOLDS, seed: int = 0) -> Splits:
+        """Every task's rows in k folds, each held out once.
+
+        Raises
+        ------
+        ModelError, DataError
+            For a k that is no whole number >= 2, and tasks without a row to spare in some fold.
+        """
+        check_tasks(tasks)
+        if not isinstance(k, int) or isinstance(k, bool) or k < 2:
+            raise ModelError(f"expected a whole number of folds >= 2, got {k!r}")
+        rng, shared = np.random.default_rng(seed), shared_classes(tasks)
+        if shared is not None:
+            dealt = [_dealt(shared, k, 0, rng)] * tasks.T
+        else:
+            dealt, begin = [], 0
+            for task in tasks:
+                dealt.append(_dealt(classes_of_rows(task, tasks.labels is not None), k, begin, rng))
+                begin += len(task.y)
+        parts = [_part(tasks, [fold == number for fold in dealt], number, k) for number in range(k)]
+        return cls(parts=tuple(parts), words=f"{k} folds of every task's rows (seed {seed})")
+
+    @classmethod
+    def held_out(cls, tasks: TaskSet, share: float = 0.2, seed: int = 0) -> Splits:
+        """A share of every task's rows, drawn once.
+
+        Raises
+        ------
+        ModelError, DataError
+            For a share that is not between 0 and 1, and tasks without a row to spare.
+        """
+        check_tasks(tasks)
+        if not (is_number(share) and 0.0 < share < 1.0):
+            raise ModelError(f"expected a share of the rows between 0 and 1, got {share!r}")
+        train, held = draw(tasks, float(share), np.random.default_rng(seed))
+        part = Part(train, held, tuple(task_index(tasks.names, name) for name in held.names))
+        return cls(parts=(part,), words=f"{share:.3g} of every task's rows, held out (seed {seed})")
+
+    @classmethod
+    def validation(cls, tasks: TaskSet, held: TaskSet) -> Splits:
+        """All rows of the tasks are trained on, others judge; these are all or some of the tasks, by name.
+
+        Raises
+        ------
+        DataError
+            For tasks or features that are not those of `tasks`.
+        """
+        check_tasks(tasks)
+        check_tasks(held)
+        if held.d != tasks.d:
+            raise DataError(f"the validation rows have {held.d} features, the tasks {tasks.d}: prepare both")
+        held = held.in_order(tasks.names, tasks.feature_names)
+        part = Part(tasks, held, tuple(task_index(tasks.names, name) for name in held.names))
+        return cls(parts=(part,), words="the validation rows")
+
+    @classmethod
+    def given(cls, tasks: TaskSet, splits: Any) -> Splits:
+        """The splits of a splitter (`split(X, y)`, as of scikit-learn), or pairs of training and held rows.
+
+        Raises
+        ------
+        DataError
+            For row numbers that are not those of the tasks, a row in both parts, a task without training
+            rows, and rows that a splitter cannot split.
+        """
+        check_tasks(tasks)
+        pairs, name = _pairs(tasks, splits)
+        if not pairs:
+            raise DataError("expected a split at least, got none")
+        parts = [_part_of(tasks, train, held, number) for number, (train, held) in enumerate(pairs)]
+        words = f"{len(parts)} given split{'s' * (len(parts) > 1)}{name}"
+        return cls(parts=tuple(parts), words=words)
+
+    def prepared(self, *, standardize: bool, intercept: bool) -> Splits:
+        """The same with features prepared as its own training rows say, split by split."""
+
+        def of(part: Part) -> Part:
+            learned = Preparation.learn(part.train, standardize=standardize, intercept=intercept)
+            return Part(learned.apply_tasks(part.train), learned.apply_tasks(part.held), part.index)
+
+        return replace(self, parts=tuple(map(of, self.parts)))
+
+    def check(self, tasks: TaskSet) -> None:
+        """`DataError` where they are splits of other tasks."""
+        for part in self.parts:
+            if part.train.names != tasks.names or part.train.d != tasks.d:
+                raise DataError("the splits are of other tasks: make them of those that are tuned")
+
+    def fingerprint(self) -> str:
+        """sha256 over the rows of every part."""
+        digest = hashlib.sha256()
+        for part in self.parts:
+            said = (part.train.fingerprint(pool=True), part.held.fingerprint(), part.index)
+            digest.update(repr(said).encode())
+        return digest.hexdigest()
+
+
+def splits_of(tasks: TaskSet, splits: Any, *, seed: int) -> Splits:
+    """What `tune` takes: None (five folds), their number, a share, or whatever `Splits.given` takes."""
+    if isinstance(splits, Splits):
+        splits.check(tasks)
+        return splits
+    if splits is None:
+        return Splits.folds(tasks, FOLDS, seed)
+    if isinstance(splits, TaskSet):
+        return Splits.validation(tasks, splits)
+    if isinstance(splits, int):
+        return Splits.folds(tasks, splits, seed)
+    if is_number(splits):
+        return Splits.held_out(tasks, splits, seed)
+    return Splits.given(tasks, splits)
+
+
+def _dealt(classes: NDArray[np.int64], k: int, begin: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """The fold of every row, -1 for one that is never held out; `begin` is where the dealing goes on."""
+    fold = np.full(len(classes), -1)
+    for label in np.unique(classes):
+        rows = rng.permutation(np.flatnonzero(classes == label))
+        if len(rows) > 1:
+            fold[rows] = (begin + np.arange(len(rows))) % k
+        begin += len(rows)
+    return fold
+
+
+def _part(tasks: TaskSet, masks: Sequence[Mask], number: int, k: int) -> Part:
+    train, held = split_off(tasks, masks)
+    if held is None:
+        raise DataError(f"fold {number + 1} of {k} is empty, no task has a row to spare: take fewer folds")
+    return Part(train, held, tuple(t for t, mask in enumerate(masks) if mask.any()))
+
+
+def _pairs(tasks: TaskSet, splits: Any) -> tuple[list[tuple[list[Any], list[Any]]], str]:
+    """Numbers of training and held rows a task, split by split; and what to say of the splitter."""
+    if hasattr(splits, "split") and not isinstance(splits, str):
+        shared = shared_classes(tasks)
+        if shared is not None:
+            found = [_of_splitter(splits, tasks[0].X, shared, "the shared rows")] * tasks.T
+        else:
+            found = [_of_splitter(splits, task.X, task.y, repr(task.name)) for task in tasks]
+        if len({len(each) for each in found}) > 1:
+            raise DataError("the splitter splits tasks into different numbers of parts: give row numbers")
+        every = [
+            ([train for train, _ in each], [held for _, held in each]) for each in zip(*found, strict=True)
+        ]
+        return every, f" by {type(splits).__name__}"
+    if not isinstance(splits, Iterable) or isinstance(splits, str):
+        raise ModelError(f"splits are a number, a splitter or pairs of rows, got {type(splits).__name__}")
+    pairs = []
+    for pair in splits:
+        if not isinstance(pair, Sequence) or len(pair) != 2:
+            raise DataError("a split is a pair: numbers of training rows, numbers of held rows")
+        pairs.append((_by_task(tasks, pair[0]), _by_task(tasks, pair[1])))
+    return pairs, ""
+
+
+def _of_splitter(splitter: Any, X: Any, y: Any, what: str) -> list[tuple[Any, Any]]:
+    try:
+        return [(train, held) for train, held in splitter.split(X, y)]
+    except (TypeError, ValueError) as error:
+        said = " ".join(str(error).split())
+        raise DataError(f"{type(splitter).__name__} does not split {what}: {said}") from error
+
+
+def _by_task(tasks: TaskSet, rows: Any) -> list[NDArray[np.int64]]:
+    """Row numbers, one list a task or one for all, as one array a task."""
+    try:
+        nested = len(rows) == tasks.T and all(np.ndim(each) == 1 for each in rows)
+        arrays = [np.asarray(each) for each in (rows if nested else [rows])]
+    except TypeError as error:
+        raise DataError("rows of a split are lists of whole numbers, one a task or one for all") from error
+    if any(each.ndim != 1 or (each.size and each.dtype.kind not in "iu") for each in arrays):
+        raise DataError("rows of a split are lists of whole numbers, one a task or one for all")
+    arrays = [each.astype(np.int64) for each in arrays]
+    if nested:
+        return arrays
+    if shared_classes(tasks) is not None:
+        return arrays * tasks.T
+    ends = np.cumsum([len(task.y) for task in tasks])
+    _check_rows(arrays[0], int(ends[-1]), "all tasks")
+    owner = np.searchsorted(ends, arrays[0], side="right")
+    return [arrays[0][owner == t] - (ends[t] - len(task.y)) for t, task in enumerate(tasks)]
+
+
+def _check_rows(rows: NDArray[np.int64], n: int, what: str) -> None:
+    if len(rows) and not 0 <= rows.min() <= rows.max() < n:
+        raise DataError(f"rows of {what} are numbered 0 to {n - 1}, a split has {rows.min()} to {rows.max()}")
+
+
+def _part_of(tasks: TaskSet, train: Sequence[Any], held: Sequence[Any], number: int) -> Part:
+    """The split of those rows; what is in neither part is left out before."""
+    pairs = [_masks(*each, number) for each in zip(tasks, train, held, strict=True)]
+    away, masks = [gone for gone, _ in pairs], [judged for _, judged in pairs]
+    kept = tasks
+    if any(gone.any() for gone in away):
+        kept, _ = split_off(tasks, away)
+        masks = [mask[~gone] for mask, gone in zip(masks, away, strict=True)]
+    learned, judging = split_off(kept, masks)
+    if judging is None:
+        raise DataError(f"split {number + 1} holds out no row: give one at least")
+    return Part(learned, judging, tuple(t for t, mask in enumerate(masks) if mask.any()))
+
+
+def _masks(task: Task, train: Any, held: Any, number: int) -> tuple[Mask, Mask]:
+    """Which rows are in neither part, and which are held out."""
+    name, n = task.name, len(task.y)
+    for rows in (train, held):
+        _check_rows(rows, n, repr(name))
+    learned, judged = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+    learned[train], judged[held] = True, True
+    if (learned & judged).any():
+        raise DataError(f"split {number + 1} has a row of {name!r} in both parts: take it out of one")
+    if not learned.any():
+        raise DataError(f"split {number + 1} has no training row of {name!r}: every task needs one")
+    return ~(learned | judged), judged
