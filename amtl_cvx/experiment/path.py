@@ -11,7 +11,6 @@ tasks. What is chosen so is a start: a grid over all parameters of a method is `
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -20,17 +19,12 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.errors import DataError, SolveError
 from amtl_cvx.experiment.jobs import fitted
-from amtl_cvx.experiment.scales import mean_curvature
-from amtl_cvx.experiment.tune import COUPLING_PATH, DECADES
+from amtl_cvx.experiment.tune import COUPLING_PATH, along, held_out_loss, kept_apart
 from amtl_cvx.holdout import Split
 from amtl_cvx.options import Options
 from amtl_cvx.parallel import ordered_map
 from amtl_cvx.problem import Model
-from amtl_cvx.scoring import check_labels
-
-log = logging.getLogger(__name__)
 
 Weight = Literal["coupling", "rho"]
 HELD_OUT = "a held-out fifth of every task's rows"
@@ -125,20 +119,10 @@ def choose_weight(
     SolveError
         If a value of the path cannot be fitted.
     """
-    train, held, index = split
-    if held is None:
-        raise DataError(f"no task has a row to hold out: give --{weight} a number")
-    model.check(train)
-    if model.loss.classification:
-        check_labels(held, train.labels)
-    path = _Path((model.compress(train), held, index), model, weight, method, options)
-    with np.errstate(over="ignore", invalid="ignore"):
-        unit = mean_curvature(train, model)
-    if not unit * COUPLING_PATH[-1] * 10.0**DECADES < np.inf:
-        raise DataError("the squares of the features overflow: give them in other units, or --standardize")
+    split, unit = kept_apart(split, model, weight)
+    path = _Path(split, model, weight, method, options)
 
-    def tried(factors: Sequence[float]) -> list[Tried]:
-        values = [factor * unit for factor in factors]
+    def tried(values: Sequence[float]) -> list[Tried]:
         found = ordered_map(
             _try,
             values,
@@ -146,22 +130,9 @@ def choose_weight(
             executor=executor,
             observe=lambda number, W: _tell(observe, path, values[number], W),
         )
-        return [Tried(value, _held_out_loss(path, W)) for value, W in zip(values, found, strict=True)]
+        return [Tried(value, _loss(path, W)) for value, W in zip(values, found, strict=True)]
 
-    trials = tried(COUPLING_PATH)
-    for decade in range(1, DECADES + 1):
-        best = min(trials, key=lambda trial: trial.held_out_loss)
-        try:
-            if best is trials[0]:
-                trials = [*tried([COUPLING_PATH[0] / 10.0**decade]), *trials]
-            elif best is trials[-1]:
-                trials += tried([COUPLING_PATH[-1] * 10.0**decade])
-            else:
-                break
-        except SolveError as error:  # the path itself is enough
-            log.info("the path of %s ends here: %s", weight, error)
-            break
-    return WeightPath(weight=weight, trials=tuple(trials))
+    return WeightPath(weight=weight, trials=along(weight, unit, tried))
 
 
 def with_weight(model: Model, weight: Weight, value: float) -> Model:
@@ -179,14 +150,12 @@ def _try(path: _Path, value: float) -> Array:
     return fitted(path.split[0], candidate, path.method, path.options).W
 
 
-def _held_out_loss(path: _Path, W: Array) -> float:
+def _loss(path: _Path, W: Array) -> float:
     """The mean loss over tasks on the rows kept apart, infinite where it is no number."""
-    (_, held, index), mean_loss = path.split, replace(path.model.loss, reduction="mean")
-    assert held is not None
-    found = float(np.mean([mean_loss.value(task, W[:, t]) for task, t in zip(held, index, strict=True)]))
+    found = held_out_loss(path, W)
     return found if np.isfinite(found) else np.inf
 
 
 def _tell(observe: Callable[[str], object] | None, path: _Path, value: float, W: Array) -> None:
     if observe is not None:
-        observe(f"{path.weight} {value:.3g}: held-out loss {_held_out_loss(path, W):.5g}")
+        observe(f"{path.weight} {value:.3g}: held-out loss {_loss(path, W):.5g}")

@@ -1,18 +1,22 @@
-"""Tune: coupling and mu for a data set, from a short path of couplings and the price of the empty graph."""
+"""Tune: coupling and mu for a data set, from a short path of couplings and the price of the empty graph.
+
+The path is a grid of one axis (`tuning.search`), each value with its own mu, for a few rounds on one split.
+"""
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from amtl_cvx.errors import DataError, SolveError
+from amtl_cvx.errors import DataError
 from amtl_cvx.experiment.jobs import fitted
 from amtl_cvx.experiment.scales import mean_curvature, mu_max
+from amtl_cvx.experiment.tuning.axes import Axis
+from amtl_cvx.experiment.tuning.search import Point, search
 from amtl_cvx.holdout import Split, hold_out
 from amtl_cvx.losses import Loss
 from amtl_cvx.options import Options
@@ -23,8 +27,6 @@ from amtl_cvx.scoring import score as score
 from amtl_cvx.solvers import GpuChoice
 from amtl_cvx.subproblems import Problems
 from amtl_cvx.tasks import Array, TaskSet
-
-log = logging.getLogger(__name__)
 
 COUPLING_PATH = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)
 """Couplings that are tried, in units of the mean curvature of the weighted losses."""
@@ -141,6 +143,16 @@ def choose(
     return Choice(model=model, trials=trials, mu_max=largest)
 
 
+class Apart(Protocol):
+    """A model, and the rows that are kept apart to judge it on."""
+
+    @property
+    def split(self) -> Split: ...
+
+    @property
+    def model(self) -> Model: ...
+
+
 class _Path(NamedTuple):
     """What every point of the path needs."""
 
@@ -158,21 +170,11 @@ def _path(
     observe: Callable[[Trial], None] | None,
     executor: Executor | None,
 ) -> tuple[Trial, ...]:
-    train, held, index = split
-    if held is None:
-        raise DataError("no task has a row to hold out: give --coupling a number")
-    model.check(train)
-    if model.loss.classification:
-        check_labels(held, train.labels)
-    path = _Path((model.compress(train), held, index), model, mu, options)
-    with np.errstate(over="ignore", invalid="ignore"):
-        unit = mean_curvature(train, model)
-    if not unit * COUPLING_PATH[-1] * 10.0**DECADES < np.inf:
-        raise DataError("the squares of the features overflow: give them in other units, or --standardize")
+    split, unit = kept_apart(split, model, "coupling")
+    path = _Path(split, model, mu, options)
     told = None if observe is None else lambda number, found: observe(found[0])
 
-    def tried(factors: Sequence[float]) -> list[Trial]:
-        couplings = [factor * unit for factor in factors]
+    def tried(couplings: Sequence[float]) -> list[Trial]:
         found = ordered_map(
             _try,
             couplings,
@@ -183,20 +185,51 @@ def _path(
         )
         return [trial for trial, _ in found]
 
-    trials = tried(COUPLING_PATH)
-    for decade in range(1, DECADES + 1):
-        best = min(trials, key=_loss_of)
-        try:
-            if best is trials[0]:
-                trials = [*tried([COUPLING_PATH[0] / 10.0**decade]), *trials]
-            elif best is trials[-1]:
-                trials += tried([COUPLING_PATH[-1] * 10.0**decade])
-            else:
-                break
-        except SolveError as error:  # the path itself is enough
-            log.info("the path of couplings ends here: %s", error)
-            break
-    return tuple(trials)
+    return along("coupling", unit, tried)
+
+
+class Judged(Protocol):
+    """What was tried somewhere on a path."""
+
+    @property
+    def held_out_loss(self) -> float: ...
+
+
+Tried = TypeVar("Tried", bound=Judged)
+
+
+def kept_apart(split: Split, model: Model, weight: str) -> tuple[Split, float]:
+    """A split whose training rows are as the fits take them, and the unit of the values of a weight.
+
+    Raises
+    ------
+    DataError
+        If no task has a row to spare, or the squares of the features overflow.
+    """
+    train, held, index = split
+    if held is None:
+        raise DataError(f"no task has a row to hold out: give --{weight} a number")
+    model.check(train)
+    if model.loss.classification:
+        check_labels(held, train.labels)
+    with np.errstate(over="ignore", invalid="ignore"):
+        unit = mean_curvature(train, model)
+    if not unit * COUPLING_PATH[-1] * 10.0**DECADES < np.inf:
+        raise DataError("the squares of the features overflow: give them in other units, or --standardize")
+    return (model.compress(train), held, index), unit
+
+
+def along(weight: str, unit: float, tried: Callable[[Sequence[float]], Sequence[Tried]]) -> tuple[Tried, ...]:
+    """What is tried on the path of a weight, which goes on beyond an end that is best (`tuning.search`)."""
+    found: dict[Point, Tried] = {}
+
+    def evaluate(points: Sequence[Point]) -> list[float]:
+        trials = tried([float(factor) * unit for (factor,) in points])
+        found.update(zip(points, trials, strict=True))
+        return [trial.held_out_loss for trial in trials]
+
+    path = search([Axis(weight, COUPLING_PATH)], evaluate, widen=DECADES, plateaus=True)
+    return tuple(found[point] for point in path.errors)
 
 
 def _loss_of(trial: Trial) -> float:
@@ -208,11 +241,12 @@ def _tried(path: _Path, coupling: float, trial: Trial, W: Array) -> tuple[Trial,
     train = path.split[0]
     if W.shape != (train.d, train.T) or trial.coupling != coupling or not 0.0 <= trial.mu < np.inf:
         return None
-    loss = _held_out_loss(path, W)
+    loss = held_out_loss(path, W)
     return (replace(trial, held_out_loss=loss), W) if np.isfinite(loss) else None
 
 
-def _held_out_loss(path: _Path, W: Array) -> float:
+def held_out_loss(path: Apart, W: Array) -> float:
+    """The mean over tasks of the mean loss on the rows that are kept apart."""
     (_, held, index), mean_loss = path.split, replace(path.model.loss, reduction="mean")
     assert held is not None
     return float(np.mean([mean_loss.value(task, W[:, t]) for task, t in zip(held, index, strict=True)]))
@@ -226,7 +260,7 @@ def _try(path: _Path, coupling: float) -> tuple[Trial, Array]:
         single = fitted(train, candidate, "stl", options).W
         candidate = _with_mu(candidate, mu_max(train, candidate, single))
     W = fitted(train, candidate, "alternating", options).W
-    return Trial(coupling=coupling, mu=candidate.mu, held_out_loss=_held_out_loss(path, W)), W
+    return Trial(coupling=coupling, mu=candidate.mu, held_out_loss=held_out_loss(path, W)), W
 
 
 def _with_mu(model: Model, largest: float) -> Model:

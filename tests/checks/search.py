@@ -86,7 +86,7 @@ def held_out_losses_are_means() -> None:
     for reduction in ("mean", "sum"):
         model = Model(loss=Squared(reduction=reduction), transfer=LossWeightedL1(mu=0.1), coupling=1.0)  # type: ignore[arg-type]
         path = tune._Path((whole, held, (0, 2)), model, False, Options())
-        assert close(tune._held_out_loss(path, W), expected, 1e-12)
+        assert close(tune.held_out_loss(path, W), expected, 1e-12)
     twice = TaskSet.from_arrays([np.vstack([x, x]) for x in X], [np.r_[t, t] for t in y])
     found: list[Choice] = [
         tune.choose(
