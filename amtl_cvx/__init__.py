@@ -22,6 +22,7 @@ if typing.TYPE_CHECKING:
     from amtl_cvx.certificate import Certificate
     from amtl_cvx.data import Dataset, read
     from amtl_cvx.errors import AMTLError
+    from amtl_cvx.families.settings.named import named
     from amtl_cvx.features import FeatureModel, GoMtlModel
     from amtl_cvx.graph import TransferGraph
     from amtl_cvx.ladder import certify
@@ -101,6 +102,7 @@ __all__ = [
     "UserTransfer",
     "certify",
     "fit",
+    "named",
     "read",
 ]
 
@@ -150,6 +152,7 @@ _MODULES = {
     "TransferGraph": "graph",
     "certify": "ladder",
     "fit": "methods",
+    "named": "families.settings.named",
     "read": "data",
 }
 """Where each public name lives."""

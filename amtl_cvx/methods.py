@@ -19,6 +19,7 @@ import numpy as np
 
 from amtl_cvx.errors import ModelError
 from amtl_cvx.families import Family, Method, family_named, family_of
+from amtl_cvx.families.settings.named import NAMED
 from amtl_cvx.options import Options
 from amtl_cvx.problem import check_problem
 from amtl_cvx.solution import Solution, State
@@ -52,7 +53,8 @@ def fit(
         knows its predecessor alone, or each task alone; AMTFL with linear features, GO-MTL, AMTFL with ReLU
         ("amtfl", "deep-amtfl"), each for its own model. By name, with the settings of `options`, or with its
         own: ``Alternating(sweep="tasks")``. Default: the first method of the model's family, of AMTL
-        "alternating".
+        "alternating". A name of the papers' tables ("mtfl", "smtl", see `named`) is the method that it stands
+        for, for a model that is as the name says.
     options : Options, optional
         Tolerance, rounds, solver, callback.
 
@@ -64,7 +66,7 @@ def fit(
     Raises
     ------
     ModelError
-        Unknown method, or a method that the transfer penalty does not allow.
+        Unknown method, one that the transfer penalty does not allow, or a name that the model contradicts.
     DataError
         Tasks that do not fit the loss, or a fit that does not fit into memory (`footprint`).
     SolveError
@@ -86,6 +88,8 @@ def fit(
     problem = family.problem(tasks, model)
     running = _options(options)
     chosen = method_of(method, running, family=family)
+    if isinstance(method, str) and method not in family.methods:
+        NAMED[method].check(problem.model.to_dict())
     start = running.start
     if start is not None and not isinstance(start, State) and not chosen.takes_start:
         takes = " or ".join(repr(name) for name, each in family.methods.items() if each.takes_start)
@@ -118,8 +122,12 @@ def method_of(method: str | Method | None, options: Options, *, family: Family) 
         if family.methods.get(method.name) is not type(method):
             raise ModelError(f"{type(method).__name__} is no method of the family {family.name!r}")
         return method
+    if isinstance(method, str) and method in NAMED and NAMED[method].family == family.name:
+        method = NAMED[method].method
     if not isinstance(method, str) or method not in family.methods:
-        raise ModelError(f"unknown method {method!r}: choose one of {', '.join(family.methods)}")
+        names = [each.name for each in NAMED.values() if each.family == family.name]
+        known = dict.fromkeys((*family.methods, *names))
+        raise ModelError(f"unknown method {method!r}: choose one of {', '.join(known)}")
     return family.methods[method].of(options)
 
 

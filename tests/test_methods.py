@@ -64,7 +64,7 @@ def test_alternating_is_not_above_the_others(rng: np.random.Generator) -> None:
 
 def test_an_unknown_method_is_refused(rng: np.random.Generator) -> None:
     with pytest.raises(ModelError, match="choose one of alternating, curriculum, curriculum-simple, stl"):
-        fit(random_tasks(rng), make_model(mu=0.1, coupling=1.0), method="amtl")
+        fit(random_tasks(rng), make_model(mu=0.1, coupling=1.0), method="amtll")
 
 
 def test_a_curriculum_without_its_order_is_bad_data(rng: np.random.Generator) -> None:

@@ -14,11 +14,12 @@ run.json keeps the name as `named`, beside the arguments that it stands for: a r
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Mapping
 from typing import Any
 
 from amtl_cvx.errors import ModelError
-from amtl_cvx.families import settings_of
-from amtl_cvx.families.settings.named import NAMED, NamedMethod
+from amtl_cvx.families import Settings, settings_of
+from amtl_cvx.families.settings.named import NAMED, NamedMethod, Parameter
 
 _AUTO = "auto"
 _TERMS = ("transfer", "omega")
@@ -51,7 +52,7 @@ def left_open(arguments: Namespace) -> Namespace:
     """
     method = method_of(arguments)
     table = None if method is None else settings_of(method.family)
-    if method is None or table is None or not method.fixed.keys() & set(_TERMS):
+    if method is None or table is None or _as_recommended(method, table):
         return arguments
     values = vars(arguments)
     known = {each.name: each for each in method.parameters}
@@ -64,6 +65,17 @@ def method_of(arguments: Namespace) -> NamedMethod | None:
     return NAMED.get(str(getattr(arguments, "named", None)))
 
 
+def check_said(arguments: Namespace, settings: Mapping[str, Any]) -> None:
+    """`ModelError` for a parameter of the name that is nowhere said, where nothing is chosen."""
+    method = method_of(arguments)
+    for parameter in () if method is None else method.parameters:
+        if parameter.into is not None and parameter.default is None and _unsaid(parameter, settings):
+            raise ModelError(
+                f"--method {called(arguments)} needs {_option(parameter.name)}, which only a fit chooses from"
+                " the data: give a number"
+            )
+
+
 def called(arguments: Namespace) -> str:
     """What the method is called in tables: by its name, else as in its family."""
     method = method_of(arguments)
@@ -71,9 +83,13 @@ def called(arguments: Namespace) -> str:
 
 
 def words_of(method: NamedMethod) -> str:
-    """The options that a name stands for."""
-    fixed = [f"{_option(name)} {_shown(value)}" for name, value in method.fixed.items()]
-    return " ".join([f"--method {method.method}", *fixed])
+    """The options that a name stands for, those apart that are so by default."""
+    table = settings_of(method.family)
+    usual = {"omega": "none"} if table is None else {**table.defaults, "omega": "none"}
+    fixed = [(name, value) for name, value in method.fixed.items() if value != usual.get(name)]
+    return " ".join(
+        [f"--method {method.method}", *(f"{_option(name)} {_shown(value)}" for name, value in fixed)]
+    )
 
 
 def title_line(arguments: Namespace) -> list[str]:
@@ -84,7 +100,13 @@ def title_line(arguments: Namespace) -> list[str]:
     return [f"{method.title}: {method.words} ({words_of(method)})"]
 
 
-def _unsaid(parameter: Any, values: dict[str, Any]) -> bool:
+def _as_recommended(method: NamedMethod, table: Settings) -> bool:
+    """Whether the terms of the method are those for which a problem recommends weights."""
+    defaults = {"transfer": table.defaults.get("transfer"), "omega": "none"}
+    return all(method.fixed.get(name, default) == default for name, default in defaults.items())
+
+
+def _unsaid(parameter: Parameter, values: Mapping[str, Any]) -> bool:
     """Whether a parameter is nowhere said, by its option or in its term."""
     if values.get(parameter.name) is not None:
         return False
@@ -101,7 +123,7 @@ def _said(method: NamedMethod) -> dict[str, Any]:
     assert table is not None
     own = {each.name for each in method.parameters}
     rest = {each.name: each.default for each in table.model if each.name not in own}
-    return {**rest, **({"omega": "none"} if "omega" in rest else {}), **method.fixed}
+    return {**rest, **method.fixed}
 
 
 def _agreed(method: NamedMethod, setting: str, said: Any, given: Any) -> Any:

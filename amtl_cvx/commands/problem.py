@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from amtl_cvx.commands.named import check_said
 from amtl_cvx.commands.parts import columns_aside, retake, wanted_parts
 from amtl_cvx.commands.rows import keep_rows
 from amtl_cvx.commands.settings import (
@@ -63,6 +64,7 @@ def stored_problem(arguments: Namespace, stored: StoredRun | None, *, rows: bool
     else:
         settings, preparation = _settings_and_preparation(arguments, stored, dataset, table=table)
         tasks = prepared({"class_weight": given}, preparation, dataset.train)
+        check_said(arguments, settings)
         model, _ = build_model(settings, tasks, family=table.family, source="run.json")
     return Problem(dataset=dataset, preparation=preparation, tasks=tasks, model=model)
 

@@ -48,7 +48,7 @@ def table_of(family: str) -> Settings:
 
 def check_options(arguments: Namespace, table: Settings) -> None:
     """`ModelError` for the first option that is given and of another family alone, with what to give."""
-    method = getattr(arguments, "method", None) or table.methods[0]
+    method = getattr(arguments, "named", None) or getattr(arguments, "method", None) or table.methods[0]
     for other in all_settings():
         for name in sorted(other.names - table.names):
             if getattr(arguments, name, None) is not None:

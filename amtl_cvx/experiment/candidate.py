@@ -17,8 +17,6 @@ from typing import Any
 
 from amtl_cvx.certificate.levels import stopped_kind
 from amtl_cvx.errors import ModelError
-from amtl_cvx.experiment.scales import suggest_loss
-from amtl_cvx.families import family_named, settings_of
 from amtl_cvx.families.settings.named import NamedMethod
 from amtl_cvx.methods import fit
 from amtl_cvx.options import Options
@@ -90,17 +88,8 @@ class Candidate:
         ModelError, DataError
             For settings or parameters that make no model, or none for these tasks.
         """
-        table = settings_of(self.method.family)
-        if table is None:
-            raise ModelError(f"{self.method.name} is fitted in Python alone: make its model by hand")
         settings = {name: value for name, value in self.settings.items() if name not in self._running}
-        said = {**settings, **self.method.settings(self._own)}
-        if unknown := [name for name in said if name not in table.defaults]:
-            raise ModelError(f"{self.method.name} has no setting {unknown[0]!r}: it has {table.words}")
-        family = family_named(self.method.family)
-        settings = family.settled({**table.defaults, **said}, given=said, known={})
-        loss = settings["loss"] if settings["loss"] != "auto" else suggest_loss(tasks)
-        return family.made({**settings, "loss": loss}, tasks)
+        return self.method.model(tasks, self._own, settings=settings)
 
     def options(self, options: Options | None = None) -> Options:
         """The options with the settings of the fit that are among settings and parameters."""

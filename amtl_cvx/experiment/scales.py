@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-
 import numpy as np
 
-from amtl_cvx.arrays import MANY, numbers_for_classes
 from amtl_cvx.losses import Loss
 from amtl_cvx.problem import Model
 from amtl_cvx.tasks import Array, Task, TaskSet
+from amtl_cvx.tasks.suggested import suggest_loss
 
-log = logging.getLogger(__name__)
+__all__ = ["mean_curvature", "mu_max", "suggest_loss"]
 
 
 def mu_max(tasks: TaskSet, model: Model, W: Array) -> float:
@@ -57,22 +55,3 @@ def _curvatures(loss: Loss, task: Task, w: Array) -> Array:
 def _secants(loss: Loss, task: Task) -> Array:
     slopes = np.abs(loss.on(task.sample_weight).slopes(np.zeros(len(task.y)), task.y))
     return np.asarray(slopes / (float(np.average(np.abs(task.y), weights=task.sample_weight)) or 1.0))
-
-
-def suggest_loss(tasks: TaskSet) -> str:
-    """What `--loss auto` means.
-
-    "logistic" if the targets are labels of two classes (`TaskSet.labels`), else "squared". A task of one
-    class among others is left to the error of the logistic loss.
-    """
-    if tasks.labels is not None:
-        return "logistic"
-    values: set[float] = set()
-    for task in tasks:
-        if task.compressed or (task.y != np.round(task.y)).any() or len(values) > MANY:
-            return "squared"
-        values.update(np.unique(task.y).tolist())
-    line = numbers_for_classes(values)
-    if line is not None:
-        log.warning("%s", line)
-    return "squared"

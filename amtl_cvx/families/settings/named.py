@@ -42,6 +42,7 @@ POWER = Parameter(
     words="edges of task s cost (n_max / n_s)^power more; 0 is the price of AMTL",
     values=(0.0, 1.0, 2.0),
     into=("transfer", "power"),
+    default=1.0,
 )
 FEATURES = Parameter(name="features", words="how many features are learned", values=(2, 4, 8), kind=int)
 SPARSITY = Parameter(name="mu", words="price of ||S||_1", values=(1e-3, 1e-2, 1e-1), unit="curvature")
@@ -55,12 +56,15 @@ READING = Parameter(
     values=("greedy", "fixed"),
     into=("fit", "reading"),
     kind=str,
+    default="greedy",
 )
 GAMMA = Parameter(name="gamma", words="weight of the reconstruction", values=(1e-3, 1e-2, 1e-1))
 
 _AMTL_2016 = "Lee, Yang, Hwang, ICML 2016"
 _AMTFL_2018 = "Lee, Yang, Hwang, ICML 2018"
 _ALONE: Mapping[str, Any] = {"coupling": 0.0, "mu": 0.0}
+_AMTL: Mapping[str, Any] = {"transfer": "loss-weighted-l1", "omega": "none"}
+"""Eq. 1 of the paper, whatever a problem recommends."""
 
 _TABLE = (
     NamedMethod(
@@ -122,7 +126,7 @@ _TABLE = (
         family="amtl",
         method="alternating",
         parameters=(_coupling(), MU),
-        fixed={"transfer": "symmetric"},
+        fixed={**_AMTL, "transfer": "symmetric"},
         rounds=True,
         words="AMTL with a symmetric graph: two tasks help each other equally",
         source=_AMTL_2016,
@@ -133,7 +137,7 @@ _TABLE = (
         family="amtl",
         method="alternating",
         parameters=(_coupling(), MU),
-        fixed={"transfer": "l1"},
+        fixed={**_AMTL, "transfer": "l1"},
         rounds=True,
         words="AMTL whose edges cost the same whoever teaches",
         source=_AMTL_2016,
@@ -144,6 +148,7 @@ _TABLE = (
         family="amtl",
         method="alternating",
         parameters=(_coupling(), MU),
+        fixed=_AMTL,
         rounds=True,
         words="asymmetric multi-task learning: what a task teaches costs its own loss",
         source=f"{_AMTL_2016}, Algorithm 1",
@@ -154,6 +159,7 @@ _TABLE = (
         family="amtl",
         method="curriculum",
         parameters=(_coupling(), MU),
+        fixed=_AMTL,
         words="tasks one after another, each from those learned before it",
         source=f"{_AMTL_2016}, Algorithm 2",
     ),
@@ -163,7 +169,7 @@ _TABLE = (
         family="amtl",
         method="alternating",
         parameters=(_coupling(), MU, POWER),
-        fixed={"reduction": "sum", "task_weights": "inverse-sqrt", "transfer": "size-priced-l1"},
+        fixed={"reduction": "sum", "task_weights": "inverse-sqrt", **_AMTL, "transfer": "size-priced-l1"},
         rounds=True,
         words="AMTL for tasks of unequal size: losses summed and weighed by 1/sqrt(n_t), small tasks dearer",
         source=_AMTL_2016,
@@ -174,7 +180,7 @@ _TABLE = (
         family="amtl",
         method="alternating",
         parameters=(_coupling(), MU, _rho("weight of the distance of the predictors from their mean")),
-        fixed={"omega": "mean"},
+        fixed={**_AMTL, "omega": "mean"},
         rounds=True,
         words="AMTL whose predictors are drawn to their mean beside",
         source="theory.md of the guide",

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from amtl_cvx.errors import ModelError
 
+if TYPE_CHECKING:
+    from amtl_cvx.tasks import TaskSet
+
 Unit = Literal["", "curvature", "price"]
 _FIT = "fit"
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +34,8 @@ class Parameter:
         (`Options`). By default it is a setting of the model by itself.
     kind : callable
         `float`, `int` or `str`.
+    default : object
+        What it is where nobody says it; None where it has to be said.
     """
 
     name: str
@@ -38,6 +44,7 @@ class Parameter:
     unit: Unit = ""
     into: tuple[str, str] | None = None
     kind: type = float
+    default: Any = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,7 +70,7 @@ class NamedMethod:
 
     Examples
     --------
-    >>> from amtl_cvx.families.settings.named import named
+    >>> from amtl_cvx import named
     >>> named("mtfl").settings({"rho": 0.5})
     {'coupling': 0.0, 'mu': 0.0, 'omega': 'trace-squared:rho=0.5'}
     """
@@ -86,6 +93,78 @@ class NamedMethod:
                 return each
         known = ", ".join(each.name for each in self.parameters) + (", rounds" if self.rounds else "")
         raise ModelError(f"{self.name} has no parameter {name!r}: choose among {known}")
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The parameters without a value of their own: all but those that their term has one for."""
+        return tuple(each.name for each in self.parameters if each.default is None)
+
+    def model(
+        self, tasks: TaskSet, parameters: Mapping[str, Any], *, settings: Mapping[str, Any] = _NONE
+    ) -> Any:
+        """The model of these tasks.
+
+        Parameters
+        ----------
+        tasks : TaskSet
+            The data, features prepared.
+        parameters : mapping
+            A value of each parameter.
+        settings : mapping
+            Further settings of the family's table: the loss, weights of tasks.
+
+        Raises
+        ------
+        ModelError, DataError
+            For a parameter that is missing, settings that contradict the name, and what makes no model of
+            these tasks.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from amtl_cvx import TaskSet, fit, named
+        >>> tasks = TaskSet.from_matrix(np.eye(3), [[1.0, 1.0], [2.0, 1.0], [0.0, 1.0]])
+        >>> model = named("mtfl").model(tasks, {"rho": 0.1})
+        >>> fit(tasks, model, method="mtfl").certificate.level
+        'C5'
+        """
+        from amtl_cvx.families import family_named, settings_of  # a help imports no family
+        from amtl_cvx.tasks.suggested import suggest_loss
+
+        table = settings_of(self.family)
+        if table is None:
+            raise ModelError(f"{self.name} is fitted in Python alone: make its model by hand")
+        own = self.settings(parameters)
+        known = {**settings, **own}
+        if unknown := [name for name in known if name not in table.defaults]:
+            raise ModelError(f"{self.name} has no setting {unknown[0]!r}: it has {table.words}")
+        if missing := [name for name in self.needed if name not in parameters and name not in settings]:
+            raise ModelError(f"{self.name} needs {', '.join(missing)}: give the model a value of each")
+        self.check(settings)
+        family = family_named(self.family)
+        made = family.settled({**table.defaults, **known}, given=known, known={})
+        loss = suggest_loss(tasks) if made["loss"] == "auto" else made["loss"]
+        return family.made({**made, "loss": loss}, tasks)
+
+    def check(self, settings: Mapping[str, Any]) -> None:
+        """`ModelError` for the first of the settings that the name stands otherwise for.
+
+        A term may have parameters; those of a model, by `Model.to_dict`, stand beside it.
+        """
+        for name, fixed in self.fixed.items():
+            if name not in settings:
+                continue
+            found = settings[name]
+            if isinstance(fixed, str):
+                told = "none" if found is None else str(found).partition(":")[0]
+                same = told == fixed
+            else:
+                same = isinstance(found, int | float) and float(found) == fixed
+            if not same:
+                raise ModelError(
+                    f"{self.name} stands for {name} {fixed!r}, not {found!r}: leave it out, or take"
+                    f" {self.method!r} for any other"
+                )
 
     def settings(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """The settings of the family's table that parameters stand for, beside those of the name."""
