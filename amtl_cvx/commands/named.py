@@ -52,9 +52,13 @@ def left_open(arguments: Namespace) -> Namespace:
     """
     method = method_of(arguments)
     table = None if method is None else settings_of(method.family)
-    if method is None or table is None or _as_recommended(method, table):
-        return arguments
     values = vars(arguments)
+    if method is None or table is None:
+        return arguments
+    if method.name == "curriculum-simple" and values["mu"] is None:
+        return Namespace(**{**values, **method.fixed})  # no edge of its chain has a price
+    if _as_recommended(method, table):
+        return arguments
     known = {each.name: each for each in method.parameters}
     auto = {name: _AUTO for name in table.auto if name in known and _unsaid(known[name], values)}
     return Namespace(**{**values, **auto})

@@ -17,6 +17,7 @@ from typing import Any
 
 from amtl_cvx.certificate.levels import stopped_kind
 from amtl_cvx.errors import ModelError
+from amtl_cvx.families import settings_of
 from amtl_cvx.families.settings.named import NamedMethod
 from amtl_cvx.methods import fit
 from amtl_cvx.options import Options
