@@ -89,7 +89,7 @@ def fit(
     running = _options(options)
     chosen = method_of(method, running, family=family)
     if isinstance(method, str) and method not in family.methods:
-        NAMED[method].check(problem.model.to_dict())
+        NAMED[method].check({"omega": None, **problem.model.to_dict()})
     start = running.start
     if start is not None and not isinstance(start, State) and not chosen.takes_start:
         takes = " or ".join(repr(name) for name, each in family.methods.items() if each.takes_start)

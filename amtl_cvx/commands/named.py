@@ -35,8 +35,8 @@ def translated(arguments: Namespace) -> Namespace:
         For an option that contradicts the name.
     """
     method = NAMED.get(str(getattr(arguments, "method", None)))
-    if method is None:
-        return arguments
+    if method is None or (method.name == "stl" and getattr(arguments, "omega", None) is not None):
+        return arguments  # with a penalty on W it is another method of the tables, or none
     values = {**vars(arguments), "named": method.name, "method": method.method}
     if method.name != method.method:
         for setting, said in _said(method).items():

@@ -26,6 +26,7 @@ from amtl_cvx.plotting.canvas import shortened
 from amtl_cvx.report import pictures
 from amtl_cvx.report.tables import (
     digits,
+    method_words,
     score_table,
     score_words,
     settings,
@@ -89,6 +90,7 @@ def write_report(
         sections={**_EMPTY, **solution.family.sections(solution, truth=truth_B)},
         weights=weight_table(solution) if solution.family.linear else None,
         command=arguments.get("command_line"),
+        method=method_words(solution, arguments),
         score_words=score_words(scores or {}),
         convergence=pictures.convergence_picture(solution),
         rungs=[

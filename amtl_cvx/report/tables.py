@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from amtl_cvx.certificate.figures import rounded_up
+from amtl_cvx.families.settings.named import NAMED
 from amtl_cvx.scoring import BASELINES
 from amtl_cvx.solution import Solution
 
@@ -65,6 +66,15 @@ def settings(arguments: Mapping[str, Any]) -> dict[str, Any]:
         for name, value in arguments.items()
         if name not in _UNTOLD and value is not None and (value is not False or name in kept)
     }
+
+
+def method_words(solution: Solution, arguments: Mapping[str, Any]) -> str:
+    """The method, and before it the name by which it was asked for, where that is another one."""
+    name = arguments.get("named")
+    known = NAMED.get(name) if isinstance(name, str) else None
+    if known is None or known.method != solution.method or name == solution.method:
+        return solution.method
+    return f"{known.title} ({name}, {solution.method})"
 
 
 def weight_table(solution: Solution) -> Weights:
