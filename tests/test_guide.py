@@ -48,6 +48,7 @@ SLOW = {
     "extend",
     "landscape",
     "machines",
+    "methods",
     "networks",
     "scikit_learn",
     "tune",
