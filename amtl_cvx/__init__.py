@@ -9,8 +9,8 @@ The modules in the order in which they build on each other: errors, known, memor
 notebook, parallel, rowspace, tasks, families, plugins, losses, transfer, weights, problem, certificate,
 preparation, scoring, history, solution, solvers, subproblems, refine, run, options, coordinator, curriculum,
 footprint, methods, holdout, experiment, digits, enclosure, ladder, alignment, graph, bipartite, explore,
-plotting, report, data, features, amtl, estimators, runfolder, progress, reference, commands, completion,
-cli. Where their essays cite theory.md, that is reports/guide/theory.md.
+plotting, report, data, features, amtl, adaptation, estimators, runfolder, progress, reference, commands,
+completion, cli. Where their essays cite theory.md, that is reports/guide/theory.md.
 
 A name is imported when it is first used (PEP 562): CVXPY takes two seconds, and `amtl-cvx --help` needs none.
 """
@@ -19,6 +19,7 @@ import importlib
 import typing
 
 if typing.TYPE_CHECKING:
+    from amtl_cvx.adaptation import Adaptation, adapt
     from amtl_cvx.certificate import Certificate
     from amtl_cvx.data import Dataset, read
     from amtl_cvx.errors import AMTLError
@@ -58,6 +59,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AMTLError",
+    "Adaptation",
     "Certificate",
     "Dataset",
     "DegreeCap",
@@ -100,6 +102,7 @@ __all__ = [
     "TransferGraph",
     "UserOmega",
     "UserTransfer",
+    "adapt",
     "certify",
     "fit",
     "named",
@@ -108,6 +111,7 @@ __all__ = [
 
 _MODULES = {
     "AMTLError": "errors",
+    "Adaptation": "adaptation",
     "Certificate": "certificate",
     "Dataset": "data",
     "DegreeCap": "transfer",
@@ -150,6 +154,7 @@ _MODULES = {
     "UserOmega": "weights",
     "UserTransfer": "transfer",
     "TransferGraph": "graph",
+    "adapt": "adaptation",
     "certify": "ladder",
     "fit": "methods",
     "named": "families.settings.named",

@@ -236,11 +236,11 @@ def column_duals(
             length=length[places],
             blur=blur[chosen],
         )
-        found, polished, met[places, own] = _polished(columns)
+        found, points, met[places, own] = polished(columns)
         better = np.flatnonzero(found < gaps[chosen])
-        to, columns, polished = chosen[better], columns.of(better), polished[better]
-        gaps[to], theta[:, to] = found[better], polished.T
-        room[places[better], to[:, None]] = columns.slack(polished)[1] + columns.high - columns.low
+        to, columns, points = chosen[better], columns.of(better), points[better]
+        gaps[to], theta[:, to] = found[better], points.T
+        room[places[better], to[:, None]] = columns.slack(points)[1] + columns.high - columns.low
     return ColumnDuals(gaps, theta, room, price_room, noise, met)
 
 
@@ -255,7 +255,7 @@ def _others(columns: Indices, T: int) -> Indices:
     return others + (others >= columns[:, None])
 
 
-def _polished(columns: Column) -> tuple[Array, Array, Array]:
+def polished(columns: Column) -> tuple[Array, Array, Array]:
     """The least gaps that pivoting finds and their theta; the best b that it meets; of a stack."""
     least, best, met = np.full(len(columns.b), np.inf), columns.w.copy(), columns.b.copy()
     cost, left = columns.cost(columns.b), np.ones(len(columns.b), dtype=bool)

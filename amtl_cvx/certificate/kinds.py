@@ -11,8 +11,14 @@ HEADLINES: Mapping[str, str] = {
     "single-task": "Verified single-task solutions",
     "curriculum": "Every step of the curriculum is verified",
     "curriculum-simple": "Every step of the simple curriculum is verified",
+    "adaptation": "The new task is verified, its predictor and its edges",
 }
 """The verdict on one that passes."""
+CONVEX: Mapping[str, str] = {
+    "single-task": "No W at all, with B = 0, has",
+    "adaptation": "No w and b >= 0 at all, the predictors of the fit being held, have",
+}
+"""Of convex problems: what a bound from below is about."""
 _WORDS = {
     "joint": "The point is judged as a first-order point of the joint objective J;"
     " J is not convex, other such points can exist.",
@@ -23,6 +29,8 @@ _WORDS = {
     "curriculum-simple": "Every step of the chain, from one task to the next, is judged as the convex problem"
     " it is, and every choice against all waiting tasks; the result as a whole is not a first-order point of"
     " J.",
+    "adaptation": "The predictor w and the edges b of a new task are judged as the minimum of their problem,"
+    " which is convex in both together; those of the fit are held.",
 }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from amtl_cvx.certificate.figures import double_above, rounded_down, rounded_up
-from amtl_cvx.certificate.kinds import HEADLINES, kind_words
+from amtl_cvx.certificate.kinds import CONVEX, HEADLINES, kind_words
 from amtl_cvx.certificate.levels import (
     DEGENERATE,
     INTERRUPTED,
@@ -242,10 +242,10 @@ def _global(found: Known) -> str:
     assert lower is not None and excess is not None
     share = double_above(Fraction(excess) / Fraction(lower)) if lower > 0.0 else math.inf
     least = f"No W and B at all have an objective below {lower!r}"
-    if found.kind == "single-task":
+    if found.kind in CONVEX:
         least = (
-            f"No W at all, with B = 0, has an objective below {lower!r}, by convex duality in floating point"
-            " with room for rounding"
+            f"{CONVEX[found.kind]} an objective below {lower!r}, by convex duality in floating point with"
+            " room for rounding"
         )
     return f"{least}; this point is at most {rounded_up(excess)} above that, {rounded_up(share)} of it."
 
