@@ -45,12 +45,13 @@ class Candidate:
     Examples
     --------
     >>> import numpy as np
-    >>> from amtl_cvx import TaskSet
+    >>> from amtl_cvx import TaskSet, named
     >>> from amtl_cvx.experiment.candidate import Candidate
-    >>> from amtl_cvx.families.settings.named import named
-    >>> tasks = TaskSet.from_matrix(np.eye(3), [[1.0, 1.0], [2.0, 1.0], [0.0, 1.0]])
-    >>> Candidate(method=named("stl"), parameters={"coupling": 1.0}).fit(tasks).certificate.level
-    'C5'
+    >>> tasks = TaskSet.from_matrix(np.eye(3), [[1.5, 1.0], [2.0, 1.0], [0.0, 1.0]])
+    >>> parameters = {"coupling": 1.0, "mu": 0.1, "rounds": 2}
+    >>> early = Candidate(method=named("amtl"), parameters=parameters).fit(tasks)
+    >>> early.certificate.level, early.certificate.kind
+    ('C0', 'stopped after 2 rounds')
     """
 
     method: NamedMethod

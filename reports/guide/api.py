@@ -38,6 +38,8 @@ FURTHER = {
     "amtl_cvx.enclosure": ("enclose",),
     "amtl_cvx.explore": ("draw_starts", "explore"),
     "amtl_cvx.experiment": ("Job", "fit_many", "choose", "mu_max"),
+    "amtl_cvx.experiment.candidate": ("Candidate",),
+    "amtl_cvx.families.settings.named": ("NamedMethod", "Parameter"),
     "amtl_cvx.parallel": ("workers",),
     "amtl_cvx.estimators": ("AMTLRegressor", "AMTLClassifier", "AMTFLRegressor", "AMTFLClassifier"),
     "amtl_cvx.features": ("FeatureProblem", "FeaturePoint", "FeatureCertificate", "certify"),

@@ -224,12 +224,19 @@ NAMED: Mapping[str, NamedMethod] = MappingProxyType({each.name: each for each in
 
 
 def named(name: object) -> NamedMethod:
-    """The method of that name.
+    """The method of a name of the papers' tables; what is a `NamedMethod` already is given back.
 
     Raises
     ------
     ModelError
         For a name that is none; it lists those there are.
+
+    Examples
+    --------
+    >>> from amtl_cvx import named
+    >>> method = named("amtl-noloss")
+    >>> method.method, method.fixed["transfer"], [each.name for each in method.parameters]
+    ('alternating', 'l1', ['coupling', 'mu'])
     """
     if isinstance(name, NamedMethod):
         return name

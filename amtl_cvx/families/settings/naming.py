@@ -123,7 +123,7 @@ class NamedMethod:
         --------
         >>> import numpy as np
         >>> from amtl_cvx import TaskSet, fit, named
-        >>> tasks = TaskSet.from_matrix(np.eye(3), [[1.0, 1.0], [2.0, 1.0], [0.0, 1.0]])
+        >>> tasks = TaskSet.from_matrix(np.eye(3), [[1.5, 1.0], [2.0, 1.0], [0.0, 1.0]])
         >>> model = named("mtfl").model(tasks, {"rho": 0.1})
         >>> fit(tasks, model, method="mtfl").certificate.level
         'C5'
