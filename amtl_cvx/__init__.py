@@ -23,6 +23,7 @@ if typing.TYPE_CHECKING:
     from amtl_cvx.certificate import Certificate
     from amtl_cvx.data import Dataset, read
     from amtl_cvx.errors import AMTLError
+    from amtl_cvx.experiment.tuning import Axis, Splits, Tuning, tune
     from amtl_cvx.families.settings.named import named
     from amtl_cvx.features import FeatureModel, GoMtlModel
     from amtl_cvx.graph import TransferGraph
@@ -60,6 +61,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AMTLError",
     "Adaptation",
+    "Axis",
     "Certificate",
     "Dataset",
     "DegreeCap",
@@ -90,6 +92,7 @@ __all__ = [
     "SizePricedL1",
     "Solution",
     "SourceGroupL2",
+    "Splits",
     "Squared",
     "SquaredHinge",
     "SquaredTransfer",
@@ -100,6 +103,7 @@ __all__ = [
     "TaskSet",
     "TotalBudget",
     "TransferGraph",
+    "Tuning",
     "UserOmega",
     "UserTransfer",
     "adapt",
@@ -107,11 +111,13 @@ __all__ = [
     "fit",
     "named",
     "read",
+    "tune",
 ]
 
 _MODULES = {
     "AMTLError": "errors",
     "Adaptation": "adaptation",
+    "Axis": "experiment.tuning",
     "Certificate": "certificate",
     "Dataset": "data",
     "DegreeCap": "transfer",
@@ -142,6 +148,7 @@ _MODULES = {
     "SizePricedL1": "transfer",
     "Solution": "solution",
     "SourceGroupL2": "transfer",
+    "Splits": "experiment.tuning",
     "Squared": "losses",
     "SquaredHinge": "losses",
     "SquaredTransfer": "transfer",
@@ -151,6 +158,7 @@ _MODULES = {
     "Task": "tasks",
     "TaskSet": "tasks",
     "TotalBudget": "transfer",
+    "Tuning": "experiment.tuning",
     "UserOmega": "weights",
     "UserTransfer": "transfer",
     "TransferGraph": "graph",
@@ -159,6 +167,7 @@ _MODULES = {
     "fit": "methods",
     "named": "families.settings.named",
     "read": "data",
+    "tune": "experiment.tuning",
 }
 """Where each public name lives."""
 

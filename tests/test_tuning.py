@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
@@ -10,15 +14,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cases import random_tasks
+from tuned_tasks import alike
 
 from amtl_cvx import LossWeightedL1, Model, Options, TaskSet, fit
 from amtl_cvx.errors import DataError
 from amtl_cvx.experiment.tuning import Splits, Tuning, tune
 from amtl_cvx.experiment.tuning import engine as engines
+from amtl_cvx.parallel import workers
 from amtl_cvx.subproblems import ColumnProblem, WeightProblem
 
-TASKS = random_tasks(np.random.default_rng(5), d=3, counts=(9, 14, 8))
+TASKS = alike()
 FAST = Options(engine="fast")
 MUS, COUPLINGS = (0.05, 0.5), (0.1, 1.0)
 
@@ -147,5 +152,48 @@ def test_a_journal_of_something_else_is_refused_and_left(tmp_path: Path) -> None
 def test_any_executor_gives_the_serial_table(kind: type) -> None:
     grid = {"mu": MUS, "coupling": COUPLINGS, "rounds": [1, 2]}
     with kind(2) as executor:
+        spread = tune(TASKS, "amtl", grid, splits=2, widen=1, executor=executor)
+    assert table(spread) == table(tune(TASKS, "amtl", grid, splits=2, widen=1))
+
+
+KILLED = """
+import sys
+from tuned_tasks import alike
+from amtl_cvx import tune
+grid = {"mu": [0.05, 0.5], "coupling": [1.0, 10.0], "rounds": range(1, 4)}
+tune(alike(), "amtl", grid, splits=3, widen=2, journal=sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_a_tuning_that_was_killed_goes_on_to_the_same_table(tmp_path: Path, rng: np.random.Generator) -> None:
+    """Killed without a word, again and again, at moments of chance after its first job."""
+    grid = {"mu": [0.05, 0.5], "coupling": [1.0, 10.0], "rounds": range(1, 4)}
+    whole = tune(TASKS, "amtl", grid, splits=3, widen=2)
+    journal, kills = tmp_path / "journal", 0
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    for _ in range(3):
+        lines = journal.read_bytes().count(b"\n") if journal.exists() else 1
+        with subprocess.Popen([sys.executable, "-c", KILLED, str(journal)], env=environment) as run:
+            while run.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") > lines):
+                time.sleep(0.001)
+            time.sleep(rng.uniform(0.0, 0.05))
+            kills += run.poll() is None
+            run.kill()
+    assert kills
+    found = tune(TASKS, "amtl", grid, splits=3, widen=2, journal=journal)
+    assert table(found) == table(whole) and found.sentence() == whole.sentence()
+
+
+@pytest.mark.slow
+def test_a_cluster_of_dask_gives_the_serial_table() -> None:
+    distributed = pytest.importorskip("distributed", reason="dask.distributed is not installed")
+    grid = {"mu": MUS, "coupling": COUPLINGS, "rounds": [1, 2]}
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
+        ) as cluster,
+        workers(scheduler=cluster.scheduler_address) as executor,
+    ):
         spread = tune(TASKS, "amtl", grid, splits=2, widen=1, executor=executor)
     assert table(spread) == table(tune(TASKS, "amtl", grid, splits=2, widen=1))

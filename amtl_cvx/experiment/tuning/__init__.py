@@ -161,7 +161,7 @@ def _tuning(
     trials = [trial for point in points for trial in _trials(planned, work, point)]
     choice = chosen(trials, rule, axes)
     widened = tuple(
-        f"{name} was widened by {', '.join(map(shown, values))}, as an end was best"
+        f"{name} was widened to {', '.join(map(shown, values))}, as the best lay at an end"
         for name, values in added.items()
     )
     return Tuning(

@@ -94,7 +94,9 @@ class Axis:
         name = name.replace("-", "_")
         if ":" in said and "," not in said:
             return cls(name, _between(name, [part.strip() for part in said.split(":")]))
-        return cls(name, [_value(part.strip()) for part in said.split(";" if ";" in said else ",")])
+        if ";" in said:
+            return cls(name, [part.strip() for part in said.split(";")])
+        return cls(name, [_value(part.strip()) for part in said.split(",")])
 
     def of_kind(self, kind: type) -> Axis:
         """The same with values of a parameter's kind: float, int or str; whole numbers are rounded to.

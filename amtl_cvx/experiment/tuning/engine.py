@@ -196,7 +196,8 @@ def _fitted(
     try:
         solution = candidate.fit(part.train, options)
     except SolveError as error:
-        before = tuple(number for number in bench.rounds if number < max(seen, default=0))
+        most, last = max(bench.rounds, default=0), max(seen, default=0)
+        before = tuple(number for number in bench.rounds if number <= last and number < most)
         ended, errors = None, tuple[float, ...]()
         if before:  # what is left of the rounds is a fit that ends before
             ended, errors, _ = _fitted(bench._replace(rounds=before), part, parameters, start)
