@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -112,24 +115,41 @@ def test_what_only_a_fit_chooses_is_asked_for_elsewhere(run: Run) -> None:
     assert_error(run("explore", "a.npz", "--method", "mtfl", "--out", "y"), "MTFL is convex")
 
 
-def held_out_loss(tasks: TaskSet, held: TaskSet, value: float, *, mean: bool) -> float:
-    """The linear system of ridges, or of the distance from the mean, and its mean loss on the rows apart."""
+def ridges(tasks: TaskSet, value: float, *, mean: bool = False) -> np.ndarray:
+    """The linear system of ridges, or of the distance from the mean."""
     T, d = tasks.T, tasks.d
     H = value * np.kron(np.eye(T) - (1.0 / T if mean else 0.0), np.eye(d))
     for t, task in enumerate(tasks):
         H[t * d : (t + 1) * d, t * d : (t + 1) * d] += task.X.T @ task.X / len(task.y)
-    W = (
-        np.linalg.solve(H, np.concatenate([task.X.T @ task.y / len(task.y) for task in tasks]))
-        .reshape(T, d)
-        .T
-    )
-    return float(np.mean([np.mean((task.y - task.X @ w) ** 2) for task, w in zip(held, W.T, strict=True)]))
+    g = np.concatenate([task.X.T @ task.y / len(task.y) for task in tasks])
+    return np.linalg.solve(H, g).reshape(T, d).T
 
 
-@pytest.mark.parametrize(("name", "weight"), [("mean", "rho"), ("stl", "coupling")])
-def test_auto_takes_the_best_of_a_path_on_rows_kept_apart(run: Run, name: str, weight: str) -> None:
+def chain(tasks: TaskSet, value: float) -> np.ndarray:
+    """From the task of least loss by itself each next one near the one before it, by rising losses."""
+    W = ridges(tasks, value)
+    losses = [np.mean((task.y - task.X @ w) ** 2) for task, w in zip(tasks, W.T, strict=True)]
+    order = np.argsort(losses)
+    for before, t in itertools.pairwise(order):
+        X, y = tasks[t].X, tasks[t].y
+        H = X.T @ X / len(y) + value * np.eye(tasks.d)
+        W[:, t] = np.linalg.solve(H, X.T @ y / len(y) + value * W[:, before])
+    return W
+
+
+@pytest.mark.parametrize(
+    ("line", "weight", "fitted"),
+    [
+        ("mean", "rho", functools.partial(ridges, mean=True)),
+        ("stl", "coupling", ridges),
+        ("curriculum-simple --reading fixed", "coupling", chain),
+    ],
+)
+def test_auto_takes_the_best_of_a_path_on_rows_kept_apart(
+    run: Run, line: str, weight: str, fitted: Callable[[TaskSet, float], np.ndarray]
+) -> None:
     np.savez("a.npz", **arrays())
-    answer = run("fit", "a.npz", "--method", name, "--seed", "2", "--out", "run")
+    answer = run("fit", "a.npz", "--method", *line.split(), "--seed", "2", "--out", "run")
     tasks = read("a.npz").train
     train, held, _ = hold_out(tasks, Squared(), np.random.default_rng(2))
     assert held is not None
@@ -142,12 +162,15 @@ def test_auto_takes_the_best_of_a_path_on_rows_kept_apart(run: Run, name: str, w
     assert {round(np.log10(factor)) for factor in COUPLING_PATH} <= {
         round(np.log10(value / unit)) for value in values
     }
-    losses = [held_out_loss(train, held, value, mean=name == "mean") for value in values]
+    losses = [
+        np.mean([np.mean((task.y - task.X @ w) ** 2) for task, w in zip(held, W.T, strict=True)])
+        for W in (fitted(train, value) for value in values)
+    ]
     np.testing.assert_allclose([trial["held_out_loss"] for trial in tried], losses, rtol=1e-6)
     best = values[int(np.argmin(losses))]
     assert described()["chosen"][weight] == best and f"chose {weight} {best:.4g}" in answer.out
     model = described()["model"]
-    assert (model["coupling"] if name == "stl" else model["omega_parameters"]["rho"]) == best
+    assert (model["coupling"] if weight == "coupling" else model["omega_parameters"]["rho"]) == best
 
 
 def test_a_run_that_goes_on_keeps_its_name_and_what_was_chosen(

@@ -72,6 +72,8 @@ def chosen(
             method=fitted_by,
             options=Options(
                 judged=False,
+                ridge=options.ridge,
+                reading=options.reading,
                 solver=options.solver,
                 gpu=options.gpu,
                 solve_limit=options.solve_limit,
