@@ -2,6 +2,7 @@
 
     amtl-cvx fit DATA --out DIR        learn W and B, certify, draw, report
     amtl-cvx explore DATA --out DIR    fit from many starts: which first-order points there are
+    amtl-cvx compare DATA --out DIR    methods beside each other on the same rows
     amtl-cvx certify DATA SOLUTION     judge a W, B from any source
     amtl-cvx export DATA --out DIR     the prepared problem as arrays, for any other code
     amtl-cvx predict DIR ROWS          predictions on raw new rows
@@ -71,7 +72,7 @@ def _run(argv: Sequence[str]) -> int:
     quiet = getattr(arguments, "quiet", False)
     level = logging.INFO if arguments.verbose else logging.CRITICAL if quiet else logging.WARNING
     with _logging(Log(level)):
-        with _loading(quiet=quiet or arguments.command not in ("fit", "explore")), _uncollected():
+        with _loading(quiet=quiet or arguments.command not in ("fit", "explore", "compare")), _uncollected():
             import numpy as np
 
             module = importlib.import_module(f"amtl_cvx.commands.{arguments.command}")

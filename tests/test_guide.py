@@ -45,6 +45,7 @@ PAGES = chapters.chapters()
 SLOW = {
     "backends",
     "commands",
+    "compare",
     "extend",
     "landscape",
     "machines",

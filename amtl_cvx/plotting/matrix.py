@@ -42,9 +42,10 @@ _VALUES_UP_TO, _NUMBERS_UP_TO = 12, 40  # tasks up to which cells, and bars, car
 
 @dataclass(frozen=True)
 class Grid:
-    """Sizes in inches of a T x T matrix with names on its left and below."""
+    """Sizes in inches of a T x T matrix with names on its left and below; `most` is that of a side."""
 
     names: tuple[str, ...]
+    most: float = 7.0
 
     @property
     def T(self) -> int:
@@ -52,7 +53,7 @@ class Grid:
 
     @property
     def side(self) -> float:
-        return max(min(0.8 * self.T, 2.6), min(0.34 * self.T, 7.0))
+        return max(min(0.8 * self.T, 2.6), min(0.34 * self.T, self.most))
 
     @property
     def pitch(self) -> float:

@@ -30,7 +30,10 @@ from amtl_cvx.enclosure import checker
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n(?:\n```output\n(.*?)^```\n)?", flags=re.MULTILINE | re.DOTALL)
-PICTURES = {"first_graph": {"out/shops/graph.png": "shops-graph.png"}}
+PICTURES = {
+    "first_graph": {"out/shops/graph.png": "shops-graph.png"},
+    "compare": {"out/methods/gains.png": "shops-gains.png"},
+}
 """Pictures of a chapter: where its commands leave them, and what they are called here."""
 CHECKER = "python -m amtl_cvx.enclosure.checker "
 OTHERS = ("c++ ", "pytest ")

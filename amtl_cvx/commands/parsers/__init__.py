@@ -7,7 +7,17 @@ from __future__ import annotations
 
 import argparse
 
-from amtl_cvx.commands.parsers import certify, explore, export, fit, plot, predict, reference, solvers
+from amtl_cvx.commands.parsers import (
+    certify,
+    compare,
+    explore,
+    export,
+    fit,
+    plot,
+    predict,
+    reference,
+    solvers,
+)
 from amtl_cvx.commands.parsers.base import Parser, epilog
 from amtl_cvx.errors import Exit
 
@@ -35,6 +45,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="print a script that completes commands and options in a shell (needs shtab)",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
-    for each in (fit, explore, certify, export, predict, plot, reference, solvers):
+    for each in (fit, explore, compare, certify, export, predict, plot, reference, solvers):
         each.add(commands)
     return parser
