@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from cases import Array, random_tasks
-from scipy.optimize import minimize
+from scipy.optimize import minimize, nnls
 from sklearn.linear_model import Lasso
 
 from amtl_cvx import (
@@ -35,6 +35,7 @@ from amtl_cvx import (
 from amtl_cvx.adaptation import arrival_of, certify_adaptation
 from amtl_cvx.adaptation.arrival import Arrival
 from amtl_cvx.adaptation.judge import global_gap
+from amtl_cvx.adaptation.solving import by_solver
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Huber, Logistic, Loss, Poisson, Squared, SquaredHinge
 from amtl_cvx.runfolder import read_run, save
@@ -83,6 +84,13 @@ def by_cvxpy(solution: Solution, new: Task) -> tuple[Array, Array, float]:
     problem = cp.Problem(cp.Minimize(objective), [b >= 0])
     problem.solve(solver="CLARABEL", tol_gap_abs=1e-11, tol_gap_rel=1e-11, tol_feas=1e-11)
     return np.array(w.value), np.array(b.value), float(problem.value)
+
+
+def minimum_over_b(new: Arrival, w: Array) -> Array:
+    """By non-negative least squares: p is W'v for the v of least length, so that p'b = v'W b."""
+    lam, v = new.coupling, np.linalg.lstsq(new.W.T, new.prices, rcond=None)[0]
+    np.testing.assert_allclose(new.W.T @ v, new.prices, rtol=1e-9)
+    return np.array(nnls(new.W, w - v / (2.0 * lam))[0])
 
 
 @each_loss
@@ -167,9 +175,30 @@ def test_slopes_are_differences_and_no_gap_is_below_the_true_one(loss: Loss) -> 
         b = np.maximum(best.b + scale * rng.normal(size=4), 0.0)
         excess = new.value(w, b) - best.objective
         assert 0.0 < excess <= global_gap(new, w, b)
-        given_b = minimum_over_w(new, w, b)
-        gain = certify_adaptation(solution, task, w, b).gain_W
-        assert gain is not None and new.value(w, b) - new.value(given_b, b) <= gain + 1e-14 * best.objective
+        found = certify_adaptation(solution, task, w, b)
+        to_w, to_b = minimum_over_w(new, w, b), minimum_over_b(new, w)
+        gains = new.value(w, b) - new.value(to_w, b), new.value(w, b) - new.value(w, to_b)
+        assert found.gain_W is not None and found.gap_B is not None
+        assert gains[0] <= found.gain_W + 1e-14 * best.objective
+        assert gains[1] - 1e-14 * best.objective <= found.gap_B <= 1.01 * gains[1] + 1e-12
+        assert new.value(to_w, b) - best.objective <= global_gap(new, to_w, b)
+        assert new.value(w, to_b) - best.objective <= global_gap(new, w, to_b)
+    dear = replace(new, prices=1e3 * new.prices + 1e3)  # b = 0 is the best, and every edge costs
+    w, alone = (minimum_over_w(dear, best.w, b) for b in (np.full(4, 0.1), np.zeros(4)))
+    excess = dear.value(w, np.full(4, 0.1)) - dear.value(alone, np.zeros(4))
+    assert 1.0 < excess <= global_gap(dear, w, np.full(4, 0.1)) < np.inf
+
+
+@each_loss
+def test_the_problem_of_the_solver_is_the_same(loss: Loss) -> None:
+    """Without Newton's method, which would mend it."""
+    for rho in (None, 0.3):
+        omega = None if rho is None else Ridge(rho=rho)
+        solution, task, _ = fitted(loss, omega=omega)
+        found = adapt(solution, task, options=FAST)
+        w, b, told = by_solver(problem_of(solution, task), Options())
+        assert told.solver and np.abs(w - found.w).max() <= 1e-4 * np.abs(found.w).max()
+        assert np.abs(b - found.b).max() <= 1e-4
 
 
 def test_a_wrong_answer_is_rejected() -> None:
@@ -186,6 +215,8 @@ def test_a_wrong_answer_is_rejected() -> None:
     for other in wrong:
         judged = certify_adaptation(solution, new, *other)
         assert not judged.passes and judged.level in ("C0", "C1"), other
+    assert certify_adaptation(solution, new, w * (1 + 1e-6), b).relative_W > 1e-8
+    assert certify_adaptation(solution, new, w, b + 1e-6 * absent).relative_B > 1e-8
     judged = certify_adaptation(solution, new, w, b - 1e-12 * absent)
     assert judged.level is None and "b >= 0" in judged.verdict()
     other = replace(solution, model=replace(solution.model, coupling=0.31))

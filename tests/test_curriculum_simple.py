@@ -14,11 +14,12 @@ from scipy.optimize import minimize
 
 from amtl_cvx import Hinge, LossWeightedL1, MeanRegularised, Model, Options, TaskSet, fit
 from amtl_cvx.curriculum import certify_simple, simple_curriculum
+from amtl_cvx.curriculum.minima import Minima, Near
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.experiment.candidate import Candidate
 from amtl_cvx.families.settings.named import named
 from amtl_cvx.losses import Logistic
-from amtl_cvx.problem import make_model
+from amtl_cvx.problem import Problem, make_model
 from amtl_cvx.solution import Record, Solution, Status
 from amtl_cvx.subproblems import Problems
 
@@ -165,6 +166,18 @@ def test_a_wrong_choice_is_rejected_though_every_step_is_right(
         W, B, other, _ = literal(tasks, model, reading, first=first)
         found = certify_simple(tasks, model, W, B, tuple(other), reading=reading, tol=1e-6)
         assert not found.passes and found.relative_W <= 1e-6 < found.relative_B and found.gap_B > 0.0
+
+
+def test_the_bound_of_a_waiting_task_is_none_above_its_minimum(rng: np.random.Generator) -> None:
+    """Where no row says anything, value - ||gradient||^2 / (4 weight) is the minimum, c_t L_t(0)."""
+    tasks, model = random_tasks(rng), make_model(mu=0.0, coupling=0.7)
+    empty = TaskSet(tasks=tuple(replace(task, X=0.0 * task.X) for task in tasks))
+    near, W = Near(rng.normal(size=6), 0.7), rng.normal(size=(6, 4))
+    bound = Minima(Problem(empty, model)).least(near, W, range(4))
+    np.testing.assert_allclose(bound, [float(np.mean(task.y**2)) for task in tasks], rtol=1e-12)
+    bound = Minima(Problem(tasks, model)).least(near, W, [2, 0])
+    least = [nearest(tasks, model, t, near.target, 0.7)[1] for t in (2, 0)]
+    assert (bound <= least).all() and (bound > -np.inf).all()
 
 
 def test_ties_go_to_the_smallest_index(rng: np.random.Generator) -> None:

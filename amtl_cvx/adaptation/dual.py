@@ -71,9 +71,7 @@ class Dual:
         W, noise = self.arrival.W, rounding(self.arrival.W)
         slope = W.T @ self.theta + 2.0 * (np.abs(W).T @ self.off)
         slope = slope + 2.0 * noise * np.linalg.norm(W, axis=0) * float(np.linalg.norm(self.theta))
-        rising = slope > 0.0
-        shares = (1.0 - 2.0 * noise) * self.arrival.prices[rising] / slope[rising]
-        return float(shares.min(initial=1.0))
+        return feasible_share(self.arrival.prices, slope, noise)
 
     def gap(self, w: Array, b: Array) -> float:
         """F(w, b) less the value here, with what rounding can hide; infinite unless theta is feasible."""
@@ -99,6 +97,12 @@ class Dual:
         return self.arrival.rate * float((np.maximum(value + conjugate - self.u * z, 0.0) + hidden).sum())
 
 
+def feasible_share(prices: Array, slope: Array, noise: float) -> float:
+    """The largest s <= 1 with s slope <= prices, less what they are known to."""
+    low, rising = (1.0 - 2.0 * noise) * prices, slope > prices
+    return float((low[rising] / slope[rising]).min(initial=1.0 - 2.0 * noise))
+
+
 def edges_gap(arrival: Arrival, w: Array, b: Array) -> float:
     """What a move of b alone can gain: the least gap of its column of the B-step (`certificate.duals`)."""
     A, noise = arrival.W, rounding(arrival.W)
@@ -118,8 +122,7 @@ def edges_gap(arrival: Arrival, w: Array, b: Array) -> float:
         blur=np.array([blur]),
     )
     reach = A.T @ pull + 2.0 * noise * length * size
-    rising = reach > 0.0
-    share = float(((1.0 - 2.0 * noise) * arrival.prices[rising] / reach[rising]).min(initial=1.0))
+    share = feasible_share(arrival.prices, reach, noise)
     return min(float(column.gap(share * column.pull)[0]), float(polished(column)[0][0]))
 
 

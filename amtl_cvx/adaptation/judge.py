@@ -139,6 +139,7 @@ def _gain(arrival: Arrival, w: Array, b: Array) -> tuple[float, str]:
     )
 
 
+@np.errstate(over="ignore", invalid="ignore")  # at a point far away, which is then none
 def global_gap(arrival: Arrival, w: Array, b: Array) -> float:
     """What any move of w and b >= 0 can gain, rounding included; infinite where nothing is proved."""
     natural = Dual.of(arrival, w)
@@ -146,6 +147,8 @@ def global_gap(arrival: Arrival, w: Array, b: Array) -> float:
     moved, chosen = w, b > 0.0
     for _ in range(_MOVES):
         dual = Dual.of(arrival, moved)
+        if not np.isfinite(dual.theta).all():
+            break
         best = min(best, dual.gap(w, b))
         slack, room = dual.slack()
         chosen = chosen | (slack < room)
@@ -158,6 +161,4 @@ def global_gap(arrival: Arrival, w: Array, b: Array) -> float:
         scaled = curvature * np.outer(unit, unit)
         x = unit * np.linalg.lstsq(scaled, unit * asked, rcond=len(scaled) * _EPS)[0]
         moved = moved + W @ x
-        if not np.isfinite(moved).all():
-            break
     return best

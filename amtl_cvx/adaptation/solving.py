@@ -61,6 +61,8 @@ def solved(arrival: Arrival, options: Options) -> tuple[Array, Array, Solved]:
     if options.engine == "cvxpy":
         w, b, told = by_solver(arrival, options)
     w, b = newton(arrival, w, b)
+    if arrival.value(np.zeros(d), np.zeros(T)) <= arrival.value(w, b):  # all targets 0, but for rounding
+        w, b = np.zeros(d), np.zeros(T)
     return w, b, told
 
 
