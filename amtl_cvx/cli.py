@@ -1,6 +1,7 @@
 """The command line: `amtl-cvx`, also `python -m amtl_cvx`.
 
     amtl-cvx fit DATA --out DIR        learn W and B, certify, draw, report
+    amtl-cvx tune DATA --out DIR       choose the parameters of a method on rows kept apart
     amtl-cvx explore DATA --out DIR    fit from many starts: which first-order points there are
     amtl-cvx compare DATA --out DIR    methods beside each other on the same rows
     amtl-cvx certify DATA SOLUTION     judge a W, B from any source
@@ -72,7 +73,10 @@ def _run(argv: Sequence[str]) -> int:
     quiet = getattr(arguments, "quiet", False)
     level = logging.INFO if arguments.verbose else logging.CRITICAL if quiet else logging.WARNING
     with _logging(Log(level)):
-        with _loading(quiet=quiet or arguments.command not in ("fit", "explore", "compare")), _uncollected():
+        with (
+            _loading(quiet=quiet or arguments.command not in ("fit", "tune", "explore", "compare")),
+            _uncollected(),
+        ):
             import numpy as np
 
             module = importlib.import_module(f"amtl_cvx.commands.{arguments.command}")

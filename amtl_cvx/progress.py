@@ -92,6 +92,11 @@ class Progress:
         best = f"lowest certified J {lowest:.10g}" if math.isfinite(lowest) else "none certified so far"
         self._show(f"{done} of {total} fits done, {best}", done / total)
 
+    def tried(self, done: int, total: int, least: float) -> None:
+        """Some fits of a tuning are done; `least` is the least mean error so far, or infinite."""
+        best = f", least error {least:.5g}" if math.isfinite(least) else ""
+        self._show(f"{done} of {total} points and splits done{best}", done / total)
+
     def passing(self, text: str) -> None:
         """What is at work now, one of many: told every few seconds."""
         self._show(text, 0.0)

@@ -28,7 +28,8 @@ MODULES = sorted(
     if module.name != "amtl_cvx.__main__" and not module.name.startswith("amtl_cvx.problems")
 )
 ROOT = Path(__file__).resolve().parents[1]
-WORK = ", ".join(f"amtl_cvx.commands.{name}" for name in ("certify", "explore", "export", "fit", "predict"))
+WORKING = ("certify", "explore", "export", "fit", "predict", "tune")
+WORK = ", ".join(f"amtl_cvx.commands.{name}" for name in WORKING)
 LATE = {"asyncio", "matplotlib", "networkx", "pandas", "sklearn", "jinja2", "rich"}
 
 

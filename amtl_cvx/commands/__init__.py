@@ -1,6 +1,7 @@
 """The commands behind `amtl-cvx`: each takes the parsed arguments and returns an exit code.
 
     fit        learn, judge, and leave a run folder
+    tune       choose the parameters of a method on rows kept apart, and fit the chosen point
     explore    fit from many starts and list the points they reach
     certify    judge a point from any source against data
     export     the prepared problem as a folder of arrays, for any other code

@@ -115,13 +115,13 @@ def resolve(
     if missing:
         raise ModelError(f"--method {method} needs {', '.join(missing)}, without a default: give numbers")
     return settings | {
-        each.name: _number(f"{each.option} of --method {method}", each.kind, settings[each.name])
+        each.name: setting_number(f"{each.option} of --method {method}", each.kind, settings[each.name])
         for each in table.model
         if each.kind in (int, float)
     }
 
 
-def _number(said: str, kind: type, value: Any) -> Any:
+def setting_number(said: str, kind: type, value: Any) -> Any:
     """The value of a setting that is a number, whoever gave it."""
     try:
         found = kind(value)

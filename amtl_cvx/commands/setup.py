@@ -85,10 +85,7 @@ class Setup:
             f" {model.loss.label} loss ({model.loss.reduction}){self.family.settings_words(model)}"
         ]
         lines += weight_lines(train, self.settings, self.family.unlabelled_words(model))
-        labels = train.labels if model.loss.classification else None
-        if labels is not None and labels != (-1, 1):
-            negative, positive = (json.dumps(label, ensure_ascii=False) for label in labels)
-            lines.append(f"labels: {negative} is -1, {positive} is +1")
+        lines += label_lines(train) if model.loss.classification else []
         lines += [path.sentence(further=further) for path in self.chosen.paths]
         if self.choice.trials or self.choice.mu_max is not None:
             lines.append(self.choice.sentence(further=further))
@@ -99,6 +96,14 @@ class Setup:
                 " the path: --standardize brings them to one size"
             )
         return lines
+
+
+def label_lines(tasks: TaskSet) -> list[str]:
+    """Which of two labels is which, where they are not -1 and +1."""
+    if tasks.labels is None or tasks.labels == (-1, 1):
+        return []
+    negative, positive = (json.dumps(label, ensure_ascii=False) for label in tasks.labels)
+    return [f"labels: {negative} is -1, {positive} is +1"]
 
 
 def weight_lines(tasks: TaskSet, settings: Mapping[str, Any], unlabelled: str) -> list[str]:
@@ -135,10 +140,11 @@ def running_options(arguments: Namespace, table: Settings) -> Options:
     )
 
 
-def read_data(arguments: Namespace, progress: Progress, *, family: Family) -> Dataset:
+def read_data(arguments: Namespace, progress: Progress, *, family: Family, rows: bool = False) -> Dataset:
     """The data of the arguments with their validation and test parts.
 
-    The rows are in memory where the loss or the family needs them, or where some of them are taken out.
+    The rows are in memory where they are asked for, where the loss or the family needs them, or where some of
+    them are taken out.
     """
     options = {name: getattr(arguments, name) for name in TABLE_OPTIONS}
     parts = wanted_parts(arguments)
@@ -147,7 +153,10 @@ def read_data(arguments: Namespace, progress: Progress, *, family: Family) -> Da
         **options,
         aside=columns_aside(parts),
         missing=arguments.missing,
-        keep_rows=not family.streams or any(part.from_data for part in parts) or keep_rows(arguments.loss),
+        keep_rows=rows
+        or not family.streams
+        or any(part.from_data for part in parts)
+        or keep_rows(arguments.loss),
         observe=progress.counting(f"reading {arguments.data}"),
     )
 

@@ -88,9 +88,15 @@ class Canvas:
             self.text(left, top + 0.23 + 0.17 * number, line, color=MUTED)
 
     def colorbar(
-        self, place: tuple[float, float], mappable: ScalarMappable, label: str, *, width: float = 1.6
+        self,
+        place: tuple[float, float],
+        mappable: ScalarMappable,
+        label: str,
+        *,
+        width: float = 1.6,
+        ends: Sequence[str] | None = None,
     ) -> None:
-        """A thin horizontal bar of colours with its label on the left."""
+        """A thin horizontal bar of colours with its label on the left; `ends` are the words of its ends."""
         left, top = place
         shift = text_width([label], BODY) + 0.15
         self.text(left, top - 0.03, label)
@@ -98,7 +104,7 @@ class Canvas:
         bar = self.figure.colorbar(mappable, cax=axes, orientation="horizontal")
         bar.outline.set_visible(False)
         low, high = mappable.get_clim()
-        bar.set_ticks([low, high], labels=[number(low), number(high)])
+        bar.set_ticks([low, high], labels=[number(low), number(high)] if ends is None else ends)
         axes.tick_params(length=0, labelsize=BODY - 1, pad=2)
 
 

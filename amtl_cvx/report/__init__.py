@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike
 
 from amtl_cvx.certificate import LEVELS
 from amtl_cvx.certificate.figures import facts
+from amtl_cvx.certificate.levels import is_stopped
 from amtl_cvx.plotting.canvas import shortened
 from amtl_cvx.report import pictures
 from amtl_cvx.report.tables import (
@@ -56,6 +57,7 @@ def write_report(
     data: Mapping[str, Any],
     scores: Mapping[str, Any] | None = None,
     truth_B: ArrayLike | None = None,
+    further: str = "",
 ) -> None:
     """Write the HTML report of a run.
 
@@ -73,6 +75,8 @@ def write_report(
         Per method a number, or a mapping from metric to number; e.g. test errors.
     truth_B : (T, T) array_like, optional
         The planted truth that the family knows to draw (AMTL: B), where there is one.
+    further : str
+        Sections of the page that are not of the solution, such as `report.tuning.section`.
 
     Raises
     ------
@@ -82,12 +86,14 @@ def write_report(
     page = template("page.html.jinja").render(
         solution=solution,
         certificate=solution.certificate,
+        stopped=is_stopped(solution.certificate.kind) and not solution.certificate.passes,
         level_word=LEVELS.get(solution.certificate.level or "", ""),
         sentences=solution.certificate.sentences(),
         headline=solution.family.headline(solution.certificate),
         numbers=tiles(solution, data),
         tasks=len(solution.task_names),
         sections={**_EMPTY, **solution.family.sections(solution, truth=truth_B)},
+        further=further,
         weights=weight_table(solution) if solution.family.linear else None,
         command=arguments.get("command_line"),
         method=method_words(solution, arguments),

@@ -120,8 +120,17 @@ def write_numbers(folder: Path, solution: Solution) -> None:
         writer.writerows(record.columns().values() for record in solution.history)
 
 
-def write_pictures(folder: Path, solution: Solution, dataset: Dataset, run: Mapping[str, Any]) -> None:
-    """The family's pictures and report.html; what cannot be drawn is a warning."""
+def write_pictures(
+    folder: Path,
+    solution: Solution,
+    dataset: Dataset,
+    run: Mapping[str, Any],
+    further: Callable[[], str] | None = None,
+) -> None:
+    """The family's pictures and report.html; what cannot be drawn is a warning.
+
+    `further` makes sections of the report that are not of the solution.
+    """
 
     def report(path: Path) -> None:
         from amtl_cvx.report import write_report
@@ -134,6 +143,7 @@ def write_pictures(folder: Path, solution: Solution, dataset: Dataset, run: Mapp
             data={**run["data"], "rows": sum(run["data"]["rows"])},
             scores=run["scores"] or None,
             truth_B=dataset.truth_B,
+            further="" if further is None else further(),
         )
 
     try:

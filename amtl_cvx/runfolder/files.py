@@ -13,7 +13,7 @@ UNRECORDED = (
 """What runs hold whose run.json does not yet list the files beside it."""
 OWN_FILES = (
     *UNRECORDED, "digits.json", "proof.json", "state.npz",
-    "features.png", "features.graphml", "images.png", "run.json",
+    "features.png", "features.graphml", "images.png", "tuning.csv", "tuning.json", "heatmap.png", "run.json",
 )  # fmt: skip
 """What a run folder may hold of ours."""
 OWN_PREFIX = ".amtl_cvx-"

@@ -116,13 +116,15 @@ class RunFolder:
         missed: Missed | None = None,
         numbers: Writer | None = None,
         pictures: Mapping[str, Writer] | None = None,
+        sections: Callable[[], str] | None = None,
     ) -> Path:
         """Write the run, first its numbers, then its pictures; returns where it is.
 
         `missed` says of a certified run that it is not all that was asked for (the level, for one).
-        `numbers` writes further files into a folder, `pictures` further pictures by name. A picture that
-        fails is a warning. Numbers that cannot be moved to their place stay in the work folder, or where that
-        is full in the temporary folder, and the `DataError` says where.
+        `numbers` writes further files into a folder, `pictures` further pictures by name, `sections` makes
+        further sections of the report. A picture that fails is a warning. Numbers that cannot be moved to
+        their place stay in the work folder, or where that is full in the temporary folder, and the
+        `DataError` says where.
         """
         run = describe(
             solution, dataset=dataset, arguments=arguments, seed=seed, scores=scores, choice=choice
@@ -147,7 +149,7 @@ class RunFolder:
         self._discard_checkpoints(place, certified=solution.status is Status.CERTIFIED)
 
         def illustrate(folder: Path) -> None:
-            write_pictures(folder, solution, dataset, run)
+            write_pictures(folder, solution, dataset, run, sections)
             for name, write in (pictures or {}).items():
                 draw(folder / name, write)
             _seal(folder, run, run["files"])

@@ -40,6 +40,7 @@ FURTHER = {
     "amtl_cvx.experiment": ("Job", "fit_many", "choose", "mu_max"),
     "amtl_cvx.experiment.candidate": ("Candidate",),
     "amtl_cvx.families.settings.named": ("NamedMethod", "Parameter"),
+    "amtl_cvx.experiment.tuning": ("Trial",),
     "amtl_cvx.experiment.comparing": (
         "Part",
         "drawn_parts",

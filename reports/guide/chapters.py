@@ -32,6 +32,7 @@ ROOT = HERE.parents[1]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```\n(?:\n```output\n(.*?)^```\n)?", flags=re.MULTILINE | re.DOTALL)
 PICTURES = {
     "first_graph": {"out/shops/graph.png": "shops-graph.png"},
+    "tune": {"tuned/heatmap.png": "shops-tuning.png"},
     "compare": {"out/methods/gains.png": "shops-gains.png"},
 }
 """Pictures of a chapter: where its commands leave them, and what they are called here."""

@@ -17,6 +17,7 @@ from amtl_cvx.commands.parsers import (
     predict,
     reference,
     solvers,
+    tune,
 )
 from amtl_cvx.commands.parsers.base import Parser, epilog
 from amtl_cvx.errors import Exit
@@ -45,6 +46,6 @@ def build_parser() -> argparse.ArgumentParser:
         help="print a script that completes commands and options in a shell (needs shtab)",
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
-    for each in (fit, explore, compare, certify, export, predict, plot, reference, solvers):
+    for each in (fit, tune, explore, compare, certify, export, predict, plot, reference, solvers):
         each.add(commands)
     return parser

@@ -87,7 +87,7 @@ class Axis:
 
     @classmethod
     def parse(cls, text: str) -> Axis:
-        """The axis that is written as in the module essay; `ModelError` for anything else."""
+        """The axis that a text says, such as "mu=.01,.1,1"; `ModelError` for anything else."""
         name, sign, said = (part.strip() for part in text.partition("="))
         if not sign or not name or not said:
             raise ModelError(f"a grid is NAME=VALUE,VALUE,... or NAME=LOW:HIGH:COUNT, got {text!r}")

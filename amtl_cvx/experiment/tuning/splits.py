@@ -44,7 +44,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Splits:
-    """Training and held-out rows, one pair a fit; made by the four ways of the module essay.
+    """Training and held-out rows, one pair a fit; as folds, a share, given rows, or a splitter say.
 
     Parameters
     ----------

@@ -1,0 +1,41 @@
+"""How the parameters were chosen, as a section of a report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from amtl_cvx.plotting.tuning import tuning_figure
+from amtl_cvx.report import template
+from amtl_cvx.report.pictures import embedded
+
+if TYPE_CHECKING:
+    from amtl_cvx.experiment.tuning import Tuning
+
+MAX_ROWS = 200
+"""How many points, those of least error, the table lists."""
+
+
+def section(tuning: Tuning) -> str:
+    """What was chosen and from what: words, picture, the points of least error in a table."""
+    trials = sorted(tuning.trials, key=lambda trial: np.nan_to_num(trial.mean, nan=np.inf))[:MAX_ROWS]
+    names = list(trials[0].parameters)
+    count = len(tuning.trials)
+    listed = f"All {count} points" if len(trials) == count else f"The best {len(trials)} of {count} points"
+    words = f"{tuning.measure} of every point that was tried"
+    return template("tuning.html.jinja").render(
+        sentence=tuning.sentence(),
+        widened=tuning.widened,
+        judged=f"Points were judged on {tuning.splits_words}.",
+        drawn=embedded(tuning_figure(tuning), f"The {words}", f"{words[0].upper()}{words[1:]}."),
+        listed=listed,
+        columns=[*names, tuning.measure, "standard error", "seconds"],
+        rows=[
+            (
+                trial is tuning.chosen,
+                [*(trial.parameters[name] for name in names), trial.mean, trial.se, trial.seconds],
+            )
+            for trial in trials
+        ],
+    )
