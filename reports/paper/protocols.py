@@ -119,6 +119,10 @@ GRIDS: Mapping[str, Mapping[str, Grid]] = {
 """The grid of each method, by data."""
 CONVERGED = {"synthetic": ("amtl", "amtl-noloss")}
 """What is tried beside without stopping early."""
+POOLED = 1e9
+"""A rho of the mean penalty at which all predictors are one."""
+MEANS: Grid = {"coupling": spread(0.1, 30.0, 6), "mu": spread(1e-3, 1.0, 5)}
+"""AMTL on means of Imbalanced, where the table has sums."""
 IN_ROUNDS = ("go-mtl", "smtl", "amtl-noloss", "amtl", "amtl-imbalanced", "amtl-mean", "amtfl-linear")
 
 
@@ -136,4 +140,10 @@ def contenders(data: str) -> dict[str, Contender]:
         if method in CONVERGED.get(data, ()):
             name = f"{method}, converged"
             found[name] = found[method]._replace(name=name, rounds=0)
+    if data not in ("usps", "mnist"):
+        pooled = found["mean"]._replace(name="mean, pooled", grid={"rho": (POOLED,)})
+        found["mean, pooled"] = pooled
+    if data == "imbalanced":
+        means = found["amtl"]._replace(name="amtl, means", grid=MEANS, settings={"loss": "squared"})
+        found["amtl, means"] = means
     return found

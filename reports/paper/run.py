@@ -27,8 +27,12 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "reports")]
 
-from paper.cells import Figures, Journal, fingerprint, measured  # noqa: E402
+from machine import machine  # noqa: E402
+from paper.cells import VERSION, Figures, Journal, fingerprint, measured  # noqa: E402
 from paper.data import part  # noqa: E402
+from paper.experiments import experiments  # noqa: E402
+from paper.figures import draw  # noqa: E402
+from paper.page import page  # noqa: E402
 from paper.protocols import PARTS, contenders  # noqa: E402
 
 FIRST = (
@@ -106,6 +110,7 @@ def run(asked: argparse.Namespace, stored: dict[str, Any]) -> dict[str, Any]:
             found[cell.key] = known
     print(f"{len(waiting)} cells to measure, {len(found)} there", flush=True)
     if asked.page:
+        found |= dict(tried(asked, journal, found))
         return found
     with ProcessPoolExecutor(asked.jobs) as pool:
         jobs = {pool.submit(measure, cell, asked.cache): cell for cell in waiting}
@@ -119,7 +124,30 @@ def run(asked: argparse.Namespace, stored: dict[str, Any]) -> dict[str, Any]:
             print(cell.key, told(figures), flush=True)
             if "failed" not in figures:
                 found[cell.key] = figures
+    for name, figures in tried(asked, journal, found):
+        found[name] = figures
     return found
+
+
+def tried(
+    asked: argparse.Namespace, journal: Journal, found: dict[str, Any]
+) -> Iterator[tuple[str, Figures]]:
+    """The experiments whose cells are there, one after another."""
+    for name, make in experiments(found).items():
+        data = name.split("/")[1]
+        if asked.data and data not in (*asked.data, "released"):
+            continue
+        known = journal.get(name, f"v{VERSION}")
+        if known is None and not asked.page:
+            try:
+                figures = make()
+            except FileNotFoundError as absent:
+                print(f"skipped {name}: {absent}", flush=True)
+                continue
+            known = None if figures is None else journal.put(name, f"v{VERSION}", figures)
+            print(name, "not yet" if known is None else "measured", flush=True)
+        if known is not None:
+            yield name, known
 
 
 def told(figures: Figures) -> str:
@@ -147,7 +175,13 @@ def main() -> None:
     asked = parser.parse_args()
     path = HERE / "figures.json"
     stored: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-    stored["cells"] = dict(sorted(run(asked, stored).items()))
+    found = dict(sorted(run(asked, stored).items()))
+    drawn = draw(found, HERE)
+    stored = {"machine": machine(), "cells": found}
+    unfinished = path.with_suffix(".part")
+    unfinished.write_text(json.dumps(stored, separators=(",", ":")).replace('},"', '},\n"') + "\n")
+    unfinished.replace(path)
+    (HERE / "README.md").write_text(page(found, drawn, stored["machine"]))
 
 
 if __name__ == "__main__":

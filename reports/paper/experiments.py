@@ -1,0 +1,154 @@
+"""Where we differ: experiments beside the tables, each a cell of the journal too.
+
+    rounds/DATA            the alternation at the chosen coupling and mu goes on: test error and residual by
+                           round, and the first-order point that refinement reaches
+    protocol/DATA          digits: a bias column of 10 instead of ones, and the chosen point learned from
+                           training and validation rows
+    exact/released         the draw the authors released: exact steps beside their saved run, whose W-step
+                           follows the gradient of one row (reports/reference/matlab.md)
+
+They look at test rows after everything was chosen; nothing of the tables depends on them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import scipy.io as sio
+from paper.cells import Figures, certificate, graph, measured
+from paper.choice import ROUNDS, Contender, fitted, options
+from paper.data import Part, Sealed, digits, folder, part
+from paper.errors import MEASURES, errors, mcnemar, scores
+from paper.protocols import contenders
+from paper.tables import key
+
+from amtl_cvx import TaskSet, read
+from amtl_cvx.run import Record
+from amtl_cvx.tasks import Array
+
+CURVES = {
+    "synthetic": ("amtl", range(5), 60),
+    "imbalanced": ("amtl-imbalanced", range(1, 6), 60),
+    "usps": ("amtl", range(1), 30),
+    "mnist": ("amtl", range(1), 30),
+    "school": ("amtl", range(1, 3), 30),
+}
+"""Whose rounds are followed, on which parts, how far."""
+REFINED = ("synthetic", "imbalanced", "usps", "mnist")
+"""Where the fit is taken to its end too; J of AMTL has no minimum on School."""
+
+
+def curves(cells: Mapping[str, Any], data: str) -> Figures | None:
+    """Error and residual by round; None until the method is measured on all its parts."""
+    method, numbers, most = CURVES[data]
+    own = [cells.get(key(data, method, n)) for n in numbers]
+    if any(each is None for each in own):
+        return None
+    found = [
+        curve(contenders(data)[method], part(data, n), each["parameters"], most, refined=data in REFINED)
+        for n, each in zip(numbers, own, strict=True)
+        if each is not None
+    ]
+    return {"curves": found}
+
+
+def curve(contender: Contender, of: Part, chosen: Mapping[str, Any], most: int, *, refined: bool) -> Figures:
+    """One of them."""
+    blocks: dict[int, Mapping[str, Array]] = {}
+    residuals: dict[int, float] = {}
+
+    def seen(number: int, step: str, values: Mapping[str, Array]) -> None:
+        blocks[number] = dict(values)
+
+    def told(record: Record) -> None:
+        residuals[record.round] = float(record.relative)
+
+    point = {**chosen, ROUNDS: most}
+    solution = fitted(
+        contender, point, of.train, options(contender, iterate=seen, callback=told, judged=False)
+    )
+    family, measure, test = solution.family, MEASURES[of.data], of.test.open()
+    with np.errstate(all="ignore"):
+        by_round = [errors(scores(family, blocks[n], test), test, measure).error for n in sorted(blocks) if n]
+    found: Figures = {
+        "chosen": int(chosen[ROUNDS]),
+        "test": by_round,
+        "relative": [residuals[n] for n in sorted(residuals) if n],
+    }
+    if refined:
+        point.pop(ROUNDS)
+        end = fitted(contender, point, of.train, options(contender))
+        with np.errstate(all="ignore"):
+            error = errors(scores(family, end.blocks, test), test, measure).error
+        found["converged"] = {"test": error, "certificate": certificate(end), **graph(end)}
+        found["converged"].pop("B", None)
+    return found
+
+
+def protocol(data: str) -> Figures:
+    """STL and AMTL on digits, otherwise prepared and otherwise fitted."""
+    found: Figures = {}
+    makers: dict[str, Callable[[], Part]] = {
+        "as in the table": lambda: part(data, 0),
+        "bias column of 10": lambda: _biased(part(data, 0)),
+        "learned from training and validation rows": lambda: _joined(part(data, 0)),
+    }
+    for words, make in makers.items():
+        both = {}
+        for method in ("stl", "mean", "amtl"):
+            figures = measured(contenders(data)[method], make())
+            both[method] = {name: figures[name] for name in ("test", "validation", "parameters", "at_edge")}
+            both[method]["wrong"] = figures.get("wrong", [])
+        test = mcnemar(both["stl"]["wrong"], both["amtl"]["wrong"])
+        found[words] = {**both, "mcnemar": test}
+    return found
+
+
+def _labelled(tasks: TaskSet) -> tuple[Array, Array]:
+    return tasks[0].X[:, :-1], np.argmax([task.y for task in tasks], axis=0)
+
+
+def _biased(of: Part) -> Part:
+    parts = [_labelled(tasks) for tasks in (of.train, of.judge, of.test.open())]
+    return digits(of.data, parts, bias=10.0)
+
+
+def _joined(of: Part) -> Part:
+    (X, label), (more, also) = _labelled(of.train), _labelled(of.judge)
+    both = np.vstack([X, more])
+    train = TaskSet.one_vs_rest(np.hstack([both, np.ones((len(both), 1))]), np.concatenate([label, also]))
+    return of._replace(train=train)
+
+
+def released() -> Figures:
+    """The authors' draw: their saved run by alternation, and exact steps, with their column of ones."""
+    place = folder() / "amtl_reference"
+    data, saved = read(place / "synthetic_dataset.mat"), sio.loadmat(place / "result_synthetic_dataset.mat")
+    assert data.validation is not None and data.test is not None
+
+    def ones(tasks: TaskSet) -> TaskSet:
+        X = [np.hstack([task.X, np.ones((len(task.X), 1))]) for task in tasks]
+        return TaskSet.from_arrays(X, [task.y for task in tasks])
+
+    train, judge, test = ones(data.train), ones(data.validation), ones(data.test)
+    found: Figures = {"saved": [float(np.mean(each)) for each in saved["err_cell"].ravel()]}
+    for method in ("stl", "amtl", "amtl, converged"):
+        of = Part("synthetic", "released", train, judge, train, Sealed(lambda: test))
+        figures = measured(contenders("synthetic")[method], of)
+        found[method] = {name: figures[name] for name in ("test", "validation", "parameters", "certificate")}
+        if "test_by_round" in figures:
+            found[method]["test_by_round"] = figures["test_by_round"]
+    return found
+
+
+def experiments(cells: Mapping[str, Any]) -> dict[str, Callable[[], Figures | None]]:
+    """By their names in the journal."""
+    found: dict[str, Callable[[], Figures | None]] = {
+        f"rounds/{data}": lambda data=data: curves(cells, data)
+        for data in CURVES  # type: ignore[misc]
+    }
+    found |= {f"protocol/{data}": lambda data=data: protocol(data) for data in ("usps", "mnist")}  # type: ignore[misc]
+    found["exact/released"] = released
+    return found
