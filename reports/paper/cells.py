@@ -18,24 +18,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paper.choice import Contender, choose, fitted, options
+from paper.choice import WIDENED, Contender, choose, fitted
 from paper.data import LOW_NOISE, Part
 from paper.errors import MEASURES, errors, scores
 
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import Array
 
-VERSION = 1
+VERSION = 2
 """Of what is measured: a cell of an earlier one is measured again."""
 SMALL = 12
 """Tasks up to which the graph is kept."""
 Figures = dict[str, Any]
 
 
-def measured(contender: Contender, part: Part) -> Figures:
-    """The figures of a cell."""
+def measured(contender: Contender, part: Part, journal: Path | None = None) -> Figures:
+    """The figures of a cell; the choice keeps its journal there while it goes on."""
     started = time.process_time()
-    choice = choose(contender, part)
+    choice = choose(contender, part, journal)
     chosen = time.process_time()
     curve: list[Mapping[str, Array]] = []
 
@@ -43,14 +43,14 @@ def measured(contender: Contender, part: Part) -> Figures:
         if number >= 1:
             curve[number - 1 :] = [dict(blocks)]
 
-    solution = fitted(contender, choice.parameters, part.train, options(contender, iterate=seen))
+    solution = fitted(choice.tuning, part.train, iterate=seen)
     done = time.process_time()
     figures: Figures = {
         "parameters": choice.parameters,
         "validation": choice.error,
-        "trials": choice.trials,
+        "points": choice.points,
         "at_edge": choice.edges,
-        "axes": choice.axes,
+        "widened": choice.widened,
         "tune_seconds": chosen - started,
         "fit_seconds": done - chosen,
         "certificate": certificate(solution),
@@ -98,7 +98,7 @@ def graph(solution: Solution) -> Figures:
 def fingerprint(contender: Contender, data: str, name: str) -> str:
     """Of the protocol of a cell."""
     said = [VERSION, data, name, MEASURES[data], contender.method, dict(contender.grid)]
-    said += [dict(contender.settings), contender.rounds, contender.engine, list(contender.widens)]
+    said += [dict(contender.settings), contender.rounds, WIDENED]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 

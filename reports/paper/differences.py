@@ -17,8 +17,9 @@ def differences(cells: Cells) -> list[str]:
 
 def _stopping(cells: Cells) -> list[str]:
     lines = [
-        "**Converged instead of stopped early.** At the chosen coupling and mu the alternation goes on; the error",
-        "is that of the test rows, looked at afterwards. A relative residual of 1 is that of no information.",
+        "**Converged instead of stopped early.** At the chosen coupling and mu the alternation goes on; the",
+        "error is that of the test rows, looked at afterwards. A relative residual of 1 is that of no",
+        "information.",
         "",
         "| data | part | rounds chosen | error there | best round in hindsight | last round | its residual |"
         " first-order point |",
@@ -80,8 +81,9 @@ def _released(cells: Cells) -> list[str]:
     by_round = ", ".join(f"{each:.2f}" for each in found["amtl"]["test_by_round"])
     return [
         *lines,
-        f"Saved run of the authors' code: STL 19.67, after each of five rounds {saved}; its W-step follows the",
-        "first row of each task alone ([the saved run, judged](../reference/matlab.md)). Exact steps, parameters",
-        f"chosen on validation rows: STL {found['stl']['test']:.2f}, AMTL after each round {by_round}, converged",
+        f"Saved run of the authors' code: STL 19.67, after each of five rounds {saved}; its W-step follows",
+        "the first row of each task alone ([the saved run, judged](../reference/matlab.md)). Exact steps,",
+        f"parameters chosen on validation rows: STL {found['stl']['test']:.2f}, AMTL after each round",
+        f"{by_round}, converged",
         f"{found['amtl, converged']['test']:.2f} ({found['amtl, converged']['certificate']['level']}).",
     ]

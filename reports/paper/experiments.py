@@ -12,20 +12,24 @@ They look at test rows after everything was chosen; nothing of the tables depend
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import scipy.io as sio
 from paper.cells import Figures, certificate, graph, measured
-from paper.choice import ROUNDS, Contender, fitted, options
+from paper.choice import ROUNDS, Contender, engine_options
 from paper.data import Part, Sealed, digits, folder, part
 from paper.errors import MEASURES, errors, mcnemar, scores
 from paper.protocols import contenders
 from paper.tables import key
 
 from amtl_cvx import TaskSet, read
-from amtl_cvx.run import Record
+from amtl_cvx.experiment.candidate import Candidate
+from amtl_cvx.families.settings.named import named
+from amtl_cvx.history import Record
+from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import Array
 
 CURVES = {
@@ -66,9 +70,7 @@ def curve(contender: Contender, of: Part, chosen: Mapping[str, Any], most: int, 
         residuals[record.round] = float(record.relative)
 
     point = {**chosen, ROUNDS: most}
-    solution = fitted(
-        contender, point, of.train, options(contender, iterate=seen, callback=told, judged=False)
-    )
+    solution = _fitted(contender, point, of.train, iterate=seen, callback=told, judged=False)
     family, measure, test = solution.family, MEASURES[of.data], of.test.open()
     with np.errstate(all="ignore"):
         by_round = [errors(scores(family, blocks[n], test), test, measure).error for n in sorted(blocks) if n]
@@ -79,12 +81,21 @@ def curve(contender: Contender, of: Part, chosen: Mapping[str, Any], most: int, 
     }
     if refined:
         point.pop(ROUNDS)
-        end = fitted(contender, point, of.train, options(contender))
+        end = _fitted(contender, point, of.train)
         with np.errstate(all="ignore"):
             error = errors(scores(family, end.blocks, test), test, measure).error
         found["converged"] = {"test": error, "certificate": certificate(end), **graph(end)}
         found["converged"].pop("B", None)
     return found
+
+
+def _fitted(contender: Contender, point: Mapping[str, Any], tasks: TaskSet, **how: Any) -> Solution:
+    """A fit of a point; what runs away warns."""
+    method = named(contender.method)
+    candidate = Candidate(method=method, settings=contender.settings, parameters=dict(point))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return candidate.fit(tasks, engine_options(**how))
 
 
 def protocol(data: str) -> Figures:

@@ -151,7 +151,7 @@ def _worse(cells: Cells) -> list[str]:
 def _transfer(cells: Cells) -> list[str]:
     lines = [
         "The paper compares AMTL with methods that learn features or graphs. Two plainer ones it leaves out:",
-        "one predictor for all tasks (pooled), and predictors drawn to their mean. AMTL's gain is paired by parts.",
+        "one predictor for all tasks (pooled), and predictors drawn to their mean. Gains are paired.",
         "",
         "| data | AMTL | mean-regularised | AMTL's gain [95 %] | pooled | AMTL's gain | AMTL + mean |",
         "|---|---|---|---|---|---|---|",
@@ -190,7 +190,7 @@ def _against(cells: Cells, data: str, method: str, other: str, numbers: Any) -> 
 
 def _grids() -> list[str]:
     lines = [
-        "All combinations; an axis at whose end the best lies goes on beyond it, three times at most. Rounds to "
+        "All combinations; an axis at whose end the best lies goes on beyond it, twice at most. Rounds to "
         + ", ".join(f"{n} on {TITLES[data]}" for data, n in ROUNDS.items())
         + " (10 with learned features).",
         "",

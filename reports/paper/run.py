@@ -87,14 +87,17 @@ def measure(cell: Cell, folder: Path) -> Figures:
     contender = contenders(cell.data)[cell.method]
     started = time.perf_counter()
     try:
-        found = measured(contender, part(cell.data, cell.number))
+        begun = folder / f"{cell.key}.{cell.mark}.tuning"
+        found = measured(contender, part(cell.data, cell.number), begun)
     except FileNotFoundError:
         raise
     except Exception as error:
         found = {"failed": f"{type(error).__name__}: {error}", "trace": traceback.format_exc()[-1500:]}
         return {**found, "protocol": cell.mark}
     found["seconds"] = time.perf_counter() - started
-    return Journal(folder, {}).put(cell.key, cell.mark, found)
+    kept = Journal(folder, {}).put(cell.key, cell.mark, found)
+    begun.unlink(missing_ok=True)
+    return kept
 
 
 def run(asked: argparse.Namespace, stored: dict[str, Any]) -> dict[str, Any]:
@@ -157,7 +160,7 @@ def told(figures: Figures) -> str:
     verdict = figures["certificate"]
     return (
         f"{figures['parameters']} validation {figures['validation']:.4f} test {figures['test']:.4f}"
-        f" {verdict['level']} {verdict['kind']} edge {figures['at_edge']} {figures['trials']} trials"
+        f" {verdict['level']} {verdict['kind']} edge {figures['at_edge']} {figures['points']} points"
         f" {figures['tune_seconds']:.1f}+{figures['fit_seconds']:.1f} s"
     )
 

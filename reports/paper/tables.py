@@ -17,7 +17,7 @@ from paper.protocols import PARTS, contenders
 from paper.published import ALLOWED, published
 from scipy.stats import t as student
 
-from amtl_cvx.families.settings.named import named
+from amtl_cvx.families.settings.named import NAMED
 
 Cells = Mapping[str, Any]
 
@@ -30,7 +30,8 @@ def key(data: str, method: str, number: int) -> str:
 def title(method: str) -> str:
     """As a table calls it."""
     name, _, more = method.partition(", ")
-    return named(name).title + (f", {more}" if more else "")
+    known = NAMED[name].title if name in NAMED else name.upper()
+    return known + (f", {more}" if more else "")
 
 
 class Row(NamedTuple):
