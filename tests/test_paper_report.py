@@ -1,4 +1,4 @@
-"""The report on the paper's tables: test rows are read once, at the end; errors by plain loops; its journal."""
+"""The report on the paper: test rows are read once, at the end; errors by plain loops; its journal."""
 
 from __future__ import annotations
 
