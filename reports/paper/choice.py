@@ -66,9 +66,9 @@ def choose(contender: Contender, part: Part, journal: Path | None = None) -> Cho
             measure=MEASURES[part.data],
             journal=journal,
         )
-    points = len(found.trials) // max(contender.rounds, 1)
-    chosen = found.chosen
-    return Choice(found, dict(chosen.parameters), chosen.mean, points, list(found.edges), list(found.widened))
+    points, chosen = len(found.trials) // max(contender.rounds, 1), found.chosen
+    error = chosen.mean * (100.0 if MEASURES[part.data] == "class error" else 1.0)
+    return Choice(found, dict(chosen.parameters), error, points, list(found.edges), list(found.widened))
 
 
 def fitted(

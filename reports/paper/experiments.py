@@ -4,6 +4,7 @@
                            round, and the first-order point that refinement reaches
     protocol/DATA          digits: a bias column of 10 instead of ones, and the chosen point learned from
                            training and validation rows
+    halves/DATA            digits, chosen on one half of the test rows, scored on the other
     exact/released         the draw the authors released: exact steps beside their saved run, whose W-step
                            follows the gradient of one row (reports/reference/matlab.md)
 
@@ -14,6 +15,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -24,6 +26,7 @@ from paper.data import Part, Sealed, digits, folder, part
 from paper.errors import MEASURES, errors, mcnemar, scores
 from paper.protocols import contenders
 from paper.tables import key
+from scipy.stats import fisher_exact
 
 from amtl_cvx import TaskSet, read
 from amtl_cvx.experiment.candidate import Candidate
@@ -133,6 +136,61 @@ def _joined(of: Part) -> Part:
     return of._replace(train=train)
 
 
+HALVINGS = 200
+"""Times that the test rows are halved."""
+
+
+def halves(data: str) -> Figures:
+    """Digits, chosen on one half of the test rows and scored on the other: how much of a gain the choice costs.
+
+    Beside it the errors of STL on the rows that choose in the table and on the test rows, and how likely so
+    large a difference is if both came from one source (Fisher's exact test).
+    """
+    of = part(data, 0)
+    test, rng = of.test.open(), np.random.default_rng(0)
+    n, splits = len(test[0].y), [rng.permutation(len(test[0].y)) for _ in range(HALVINGS)]
+    found: Figures = {}
+    for method in ("stl", "mean", "amtl"):
+        trials = [_wrong(z, test) for z in _grid_scores(contenders(data)[method], of, test)]
+        both = np.array(trials)
+        picked = [(both[:, half[: n // 2]].sum(axis=1).argmin(), half[n // 2 :]) for half in splits]
+        errors_of = [100.0 * both[point, rest].mean() for point, rest in picked]
+        found[method] = {"halves": float(np.mean(errors_of)), "least": 100.0 * float(both.mean(axis=1).min())}
+    alone = measured(contenders(data)["stl"], part(data, 0))
+    rows = (len(of.judge[0].y), n)
+    shares = (alone["validation"], alone["test"])
+    wrong = [round(share * few / 100.0) for share, few in zip(shares, rows, strict=True)]
+    table = [[bad, few - bad] for bad, few in zip(wrong, rows, strict=True)]
+    return found | {
+        "validation": alone["validation"],
+        "test": alone["test"],
+        "p": float(fisher_exact(table)[1]),
+    }
+
+
+def _grid_scores(contender: Contender, of: Part, rows: TaskSet) -> list[list[Array]]:
+    """Scores of every point of the grid after every round."""
+    found: list[list[Array]] = []
+    for values in product(*contender.grid.values()):
+        point = dict(zip(contender.grid, values, strict=True))
+        blocks: dict[int, Mapping[str, Array]] = {}
+
+        def seen(number: int, step: str, own: Mapping[str, Array], kept: Any = blocks) -> None:
+            kept[number] = dict(own)
+
+        if contender.rounds:
+            point[ROUNDS] = contender.rounds
+        solution = _fitted(contender, point, of.train, judged=False, iterate=seen)
+        ends = [blocks[k] for k in sorted(blocks) if k] if contender.rounds else [solution.blocks]
+        found += [scores(solution.family, each, rows) for each in ends]
+    return found
+
+
+def _wrong(z: list[Array], tasks: TaskSet) -> Array:
+    """Which rows are of another class than the largest score says."""
+    return np.array(z).argmax(axis=0) != np.array([task.y for task in tasks]).argmax(axis=0)
+
+
 def released() -> Figures:
     """The authors' draw: their saved run by alternation, and exact steps, with their column of ones."""
     place = folder() / "amtl_reference"
@@ -161,5 +219,6 @@ def experiments(cells: Mapping[str, Any]) -> dict[str, Callable[[], Figures | No
         for data in CURVES  # type: ignore[misc]
     }
     found |= {f"protocol/{data}": lambda data=data: protocol(data) for data in ("usps", "mnist")}  # type: ignore[misc]
+    found |= {f"halves/{data}": lambda data=data: halves(data) for data in ("usps", "mnist")}  # type: ignore[misc]
     found["exact/released"] = released
     return found
