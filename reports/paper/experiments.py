@@ -141,7 +141,7 @@ HALVINGS = 200
 
 
 def halves(data: str) -> Figures:
-    """Digits, chosen on one half of the test rows and scored on the other: how much of a gain the choice costs.
+    """Digits, chosen on one half of the test rows, scored on the other: what the rows that choose cost.
 
     Beside it the errors of STL on the rows that choose in the table and on the test rows, and how likely so
     large a difference is if both came from one source (Fisher's exact test).
