@@ -48,7 +48,7 @@ _DIGITS: Mapping[str, Grid] = {
     "mtfl": {"rho": spread(1e-6, 1e-2, 9)},
     "go-mtl": {"features": (5, 10), "mu": spread(1e-4, 1e-2, 3), "decay": spread(1e-4, 1e-2, 3)},
     "sc-mtl": {"features": (10, 20), "radius": spread(1.0, 30.0, 4)},
-    "curriculum-simple": {"coupling": spread(1e-4, 1e-1, 7), "reading": ("zero", "single")},
+    "curriculum-simple": {"coupling": spread(1e-4, 1e-1, 7), "reading": ("greedy",)},
     "smtl": {"coupling": spread(3e-4, 1e-1, 6), "mu": spread(1e-3, 3.0, 6)},
     "amtl-noloss": {"coupling": spread(3e-4, 1e-1, 6), "mu": spread(1e-4, 0.3, 6)},
     "amtl": {"coupling": spread(3e-4, 1e-1, 6), "mu": spread(1e-3, 3.0, 6)},
@@ -67,7 +67,7 @@ GRIDS: Mapping[str, Mapping[str, Grid]] = {
         "mtfl": {"rho": spread(1e-3, 1.0, 7)},
         "go-mtl": {"features": (2, 4, 6, 8), "mu": spread(0.1, 10.0, 5), "decay": spread(0.01, 1.0, 5)},
         "sc-mtl": {"features": (2, 4, 6), "radius": spread(10.0, 100.0, 7)},
-        "curriculum-simple": {"coupling": spread(0.03, 30.0, 7), "reading": ("zero", "single")},
+        "curriculum-simple": {"coupling": spread(0.03, 30.0, 7), "reading": ("greedy",)},
         "smtl": {"coupling": spread(0.1, 10.0, 7), "mu": spread(0.03, 3.0, 7)},
         "amtl-noloss": {"coupling": spread(0.1, 10.0, 7), "mu": spread(3.0, 1000.0, 7)},
         "amtl": {"coupling": spread(0.1, 10.0, 7), "mu": spread(0.03, 3.0, 7)},
@@ -84,7 +84,7 @@ GRIDS: Mapping[str, Mapping[str, Grid]] = {
         "mtfl": {"rho": spread(0.1, 1000.0, 9)},
         "go-mtl": {"features": (2, 4, 6, 8), "mu": spread(10.0, 1e4, 5), "decay": spread(1.0, 1000.0, 5)},
         "sc-mtl": {"features": (2, 4, 6), "radius": spread(10.0, 100.0, 7)},
-        "curriculum-simple": {"coupling": spread(10.0, 3000.0, 7), "reading": ("zero", "single")},
+        "curriculum-simple": {"coupling": spread(10.0, 3000.0, 7), "reading": ("greedy",)},
         "smtl": {"coupling": spread(30.0, 1e4, 6), "mu": spread(1e-4, 1.0, 5)},
         "amtl-noloss": {"coupling": spread(30.0, 1e4, 6), "mu": spread(1e2, 1e6, 5)},
         "amtl": {"coupling": spread(30.0, 1e4, 6), "mu": spread(1e-4, 1.0, 5)},
@@ -100,7 +100,7 @@ GRIDS: Mapping[str, Mapping[str, Grid]] = {
         "mtfl": {"rho": spread(1e-4, 1.0, 9)},
         "go-mtl": {"features": (3, 6), "mu": spread(0.01, 1.0, 3), "decay": spread(0.01, 1.0, 3)},
         "sc-mtl": {"features": (3, 6), "radius": spread(10.0, 100.0, 4)},
-        "curriculum-simple": {"coupling": spread(0.01, 100.0, 5), "reading": ("zero", "single")},
+        "curriculum-simple": {"coupling": spread(0.01, 100.0, 5), "reading": ("greedy",)},
         "smtl": {"coupling": spread(10.0, 1000.0, 3), "mu": spread(1e-3, 0.1, 3)},
         "amtl-noloss": {"coupling": (10.0, 30.0, 100.0, 300.0, 1000.0), "mu": (0.1, 0.3, 1.0, 3.0, 10.0)},
         "amtl": {"coupling": (10.0, 30.0, 100.0, 300.0, 1000.0), "mu": (1e-3, 3e-3, 0.01, 0.03, 0.1)},
@@ -140,6 +140,9 @@ def contenders(data: str) -> dict[str, Contender]:
         if method in CONVERGED.get(data, ()):
             name = f"{method}, converged"
             found[name] = found[method]._replace(name=name, rounds=0)
+        if "reading" in grid:
+            name = f"{method}, fixed"
+            found[name] = found[method]._replace(name=name, grid={**grid, "reading": ("fixed",)})
     if data not in ("usps", "mnist"):
         pooled = found["mean"]._replace(name="mean, pooled", grid={"rho": (POOLED,)})
         found["mean, pooled"] = pooled
