@@ -153,8 +153,8 @@ def _by_digit(cells: Cells) -> dict[str, tuple[Figure, str]]:
     for k, (data, gains) in enumerate(have.items(), start=1):
         axes = figure.add_subplot(1, len(have), k)
         axes.bar(range(10), gains[0], color=np.where(gains[0] >= 0, BLUE, ORANGE))
-        _framed(axes, "digit" if data == "mnist" else "class", "fewer wrong rows, % points")
-        axes.set_xticks(range(10))
+        _framed(axes, "digit" if data == "mnist" else "label in the file", "fewer wrong rows, % points")
+        axes.set_xticks(range(10), [str(t if data == "mnist" else t + 1) for t in range(10)])
         axes.set_title(data.upper(), fontsize=9, loc="left")
     return {"gain-digits.png": (figure, "AMTL's gain over STL by class, % points of that class's test rows")}
 

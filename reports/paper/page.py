@@ -109,15 +109,19 @@ measurement has changed is measured again.
 
 
 def _state(cells: Cells) -> list[str]:
-    lines = ["| data | cells measured | CPU minutes | not run yet |", "|---|---|---|---|"]
+    lines = [
+        "| data | cells measured | CPU minutes | not run yet (parts, where some were) |",
+        "|---|---|---|---|",
+    ]
     for data in ORDER:
         wanted = [(method, n) for method in contenders(data) for n in PARTS[data]]
         have = [each for each in wanted if key(data, *each) in cells]
-        missing = sorted({title(m) for m, n in wanted if key(data, m, n) not in cells})
+        left = {m: sum(key(data, m, n) not in cells for n in PARTS[data]) for m in contenders(data)}
+        missing = [title(m) + (f" ({n})" if n < len(PARTS[data]) else "") for m, n in left.items() if n]
         seconds = sum(
             cells[key(data, *each)]["tune_seconds"] + cells[key(data, *each)]["fit_seconds"] for each in have
         )
-        told = ", ".join(missing) or "-"
+        told = "; ".join(missing) or "-"
         lines.append(f"| {TITLES[data]} | {len(have)} of {len(wanted)} | {seconds / 60:.1f} | {told} |")
     return lines
 
