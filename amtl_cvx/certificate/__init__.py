@@ -176,7 +176,7 @@ def certify(
         tol=tol,
         reasons=reasons,
     )
-    if not point.model.coupled:
+    if kind == "single-task":
         return with_bound(certificate, point)
     if certificate.passes and kind == "joint" and (why := outward(small, limit=limit)):
         reasons = {**certificate.reasons, "growth": why}

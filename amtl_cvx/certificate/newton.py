@@ -48,22 +48,51 @@ def newton_step(blocks: Array, K: Array, coupling: float, gradient: Array, W: Ar
         return Newton(math.inf, math.inf, math.inf, 0.0, None)
     factor = cholesky_factor(H)
     if factor is None:
-        singular = _singular_gain(stacked_hessian(blocks, K, coupling), g, W)
+        singular = _singular_gain(blocks, K, coupling, gradient, W)
         return Newton(singular, math.inf, math.inf, 0.0, None)
     step = solved(factor.lower, g)
     gain = 0.5 * float(g @ step)
     return Newton(gain, float(np.linalg.norm(step)), factor.condition, factor.smallest, factor)
 
 
-def _singular_gain(H: Array, g: Array, W: Array) -> float:
-    """(1/2) g'H^+ g of a numerically singular H; infinite where g has a part in its kernel."""
-    values, vectors = np.linalg.eigh(H)
-    parts = vectors.T @ g
-    kept = values > len(g) * EPS * values[-1]
-    noise = len(g) * EPS * float(np.abs(H @ W.T.ravel()).max())
-    if np.abs(parts[~kept]).max(initial=0.0) > noise:
+def _singular_gain(blocks: Array, K: Array, coupling: float, gradient: Array, W: Array) -> float:
+    """(1/2) g'H^+ g of a numerically singular H; infinite where g has a part in its kernel.
+
+    A large H is not taken apart into eigenvalues: without what joins tasks every block is, else a factor
+    with pivots tells the kernel from the rest.
+    """
+    (T, d, _), joined = blocks.shape, coupling > 0.0 and K.any()
+    if not joined:
+        image = (blocks @ W.T[:, :, None])[:, :, 0]
+        values, vectors = np.linalg.eigh(blocks)
+        parts = np.einsum("tij,it->tj", vectors, gradient)
+        return _gain_of(values, parts, T * d, float(np.abs(image).max()))
+    H, g = stacked_hessian(blocks, K, coupling), gradient.T.ravel()
+    most = float(np.abs(H @ W.T.ravel()).max())
+    if len(g) <= ROUGH_SIZE:
+        values, vectors = np.linalg.eigh(H)
+        return _gain_of(values, vectors.T @ g, len(g), most)
+    return _pivoted_gain(H, g, most)
+
+
+def _gain_of(values: Array, parts: Array, n: int, most: float) -> float:
+    """The same from eigenvalues and the parts of g along them; `most` is the largest entry of H W."""
+    kept = values > n * EPS * values.max()
+    if np.abs(parts[~kept]).max(initial=0.0) > n * EPS * most:
         return math.inf
     return 0.5 * float((parts[kept] ** 2 / values[kept]).sum())
+
+
+def _pivoted_gain(H: Array, g: Array, most: float) -> float:
+    """The same by a Cholesky factor with pivots, P'HP = L L' but for its last rows, which are rounding."""
+    n = len(g)
+    lower, pivots, rank, _ = sl.lapack.dpstrf(H.T, lower=1, tol=n * EPS * float(np.diag(H).max()))
+    places, step = pivots[:rank] - 1, np.zeros(n)
+    step[places] = solved(np.asfortranarray(lower[:rank, :rank]), g[places])
+    rest = g - H @ step
+    if np.abs(rest).max() > n * EPS * (most + float(np.abs(H @ np.abs(step)).max())):
+        return math.inf
+    return 0.5 * float((g + rest) @ step)
 
 
 def rough_newton(blocks: Array, K: Array, coupling: float, gradient: Array, roots: Array) -> Newton | None:

@@ -29,6 +29,7 @@ from amtl_cvx.subproblems import (
     WeightStep,
     compile_weight_step,
 )
+from amtl_cvx.subproblems.covariance import has_covariance
 from amtl_cvx.subproblems.numpy_steps import DENSE_SIZE, DirectWeightStep
 from amtl_cvx.subproblems.roots import root_step
 from amtl_cvx.tasks import TaskSet
@@ -177,7 +178,9 @@ def _start(run: Run, options: Options, *, ridge: float | None) -> None:
     model = own if ridge is None else replace(own, coupling=ridge)
     run.point = run.point.at(B=np.zeros_like(run.point.B))
     point = Problem(run.tasks, model).at(*run.point)
-    if model.coupled:
+    if model.coupled and options.engine == "fast":
+        W, solved = DirectWeightStep().solve(point)
+    elif model.coupled:
         step = compile_weight_step(run.tasks, model, backend=run.backend, problems=options.problems)
         W, solved = step.solve(point)
     else:
@@ -191,10 +194,14 @@ def _uncoupled_minimum(point: Point, run: Run, options: Options) -> HalfStep:
 
     Where Omega leaves directions free, what no row sees makes the compiled matrix singular, and curvatures
     may be 0 (Huber, hinge): then from the definition. Newton's method in NumPy goes on to the last digits.
+    It is alone with the fast engine, and where a large W has a covariance (`subproblems.covariance`).
     """
     model, free, total = point.model, not point.least_of_K > 0.0, Solved.none()
     step: WeightStep | PenalisedWeightStep | None = None
-    if free and not (model.loss.quadratic or model.loss.concordant):
+    large = has_covariance(point) and point.W.size > DENSE_SIZE
+    if model.loss.smooth and (options.engine == "fast" or large):
+        step = None
+    elif free and not (model.loss.quadratic or model.loss.concordant):
         step = WeightStep.definition(point.tasks, model, backend=run.backend)
     elif not free or (model.prox_omega is not None and (point.tasks.lengths > 0.0).all()):
         step = compile_weight_step(point.tasks, model, backend=run.backend, problems=options.problems)

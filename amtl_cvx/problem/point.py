@@ -416,7 +416,7 @@ class Point(LossesAt, Keeping):
         """Z (d, T), of Omega where it has kinks: that which a prox step of length 1 / `prox_rate` shows."""
         omega, h = self.model.prox_omega, self.prox_rate
         assert omega is not None
-        return _frozen(omega.subgradient(self.W - self.smooth_gradient_W / h, 1.0 / h))
+        return _frozen(omega.subgradient_after(self.W, self.smooth_gradient_W, h))
 
     @cached_property
     def gradient_B(self) -> Array:

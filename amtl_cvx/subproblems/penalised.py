@@ -20,8 +20,9 @@ from amtl_cvx.problem import Model, Point
 from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved
 from amtl_cvx.subproblems.coupled import LossModel, joint_step
 from amtl_cvx.subproblems.halfstep import HalfStep
+from amtl_cvx.subproblems.lowering import lower_towards
 from amtl_cvx.subproblems.problems import Problems, kept
-from amtl_cvx.subproblems.tangents import lower_towards, prox_minimum
+from amtl_cvx.subproblems.tangents import prox_minimum
 from amtl_cvx.subproblems.weights import BlockForm, WeightStep
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.weights import WeightPenalty

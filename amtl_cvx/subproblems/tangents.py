@@ -12,6 +12,7 @@ goes there as far as J falls enough; for a quadratic loss the model is F. The mo
 
 At coupling 0 H may be singular, more features than rows. Then outer steps minimise q + Omega plus
 (damping/2) ||V - W||_F^2, less of it from step to step: the proximal point method, with the same minimum.
+The square of the trace norm has a covariance then, and a method of its own (`covariance`).
 
 Sources: Beck, Teboulle 2009; O'Donoghue, Candes 2015 (restarts); Lee, Sun, Saunders, Proximal Newton-type
 methods, 2014; Rockafellar, Monotone operators and the proximal point algorithm, 1976.
@@ -29,13 +30,14 @@ from amtl_cvx.arrays.cholesky import factored, solved
 from amtl_cvx.certificate.w_step import DENSE_LIMIT
 from amtl_cvx.certificate.weight_residuals import weight_part
 from amtl_cvx.problem import Point
+from amtl_cvx.subproblems.covariance import covariance_minimum, has_covariance
+from amtl_cvx.subproblems.lowering import lower_towards
 from amtl_cvx.tasks import Array
 from amtl_cvx.weights import WeightPenalty
 
 _NEWTON_STEPS, _PROXIMAL_STEPS = 60, 200
 _ACCURACY = 1e-13  # of every entry of the gradient, relative to its terms
 _NOISE = 1e-14  # relative change of J that is rounding
-_SHORTEST = 1e-10
 _ROUNDS, _PROX_STEPS = 60, 25  # of the model: prox steps, then one on the tangent
 _SINGULAR = 1e-8  # of the largest curvature
 _DAMPED, _EASED = 1e-2, 0.1  # of it: at first, and by what it is less from step to step
@@ -48,6 +50,9 @@ def prox_minimum(point: Point) -> Point:
     omega = point.model.prox_omega
     if omega is not None and not omega.has_prox:
         return _cone_minimum(point, omega)
+    if has_covariance(point):
+        with contextlib.suppress(np.linalg.LinAlgError):
+            return covariance_minimum(point)
     previous, damping, floor = np.inf, _DAMPED, _LITTLE
     for count in range(_PROXIMAL_STEPS):
         miss, model = weight_part(point).misses.relative(), _Model.at(point)
@@ -97,21 +102,6 @@ def along(N: Array, blocks: Array, K: Array, coupling: float) -> Array:
     image = blocks @ each + 2.0 * coupling * np.tensordot(K @ K.T, each, axes=1)
     found: Array = N.T @ image.reshape(N.shape)
     return found
-
-
-def lower_towards(point: Point, W: Array) -> Point:
-    """The farthest point towards W at which J falls by a part of what its model says."""
-    omega, move = point.model.prox_omega, W - point.W
-    assert omega is not None
-    value = point.objective
-    slope = float((point.smooth_gradient_W * move).sum()) + omega.value(W) - omega.value(point.W)
-    length = point.model.loss.step_length(point.tasks, move)
-    while length > _SHORTEST:
-        new = point.at(W=W if length == 1.0 else point.W + length * move)
-        if new.objective <= value + 1e-4 * length * slope + _NOISE * abs(value):
-            return new
-        length /= 2.0
-    return point
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

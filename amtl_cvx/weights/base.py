@@ -65,6 +65,10 @@ class WeightPenalty(abc.ABC):
         Z: Array = (V - self.prox(V, step)) / step
         return Z
 
+    def subgradient_after(self, W: Array, slope: Array, rate: float) -> Array:
+        """The subgradient at the prox of ``W - slope / rate``, (d, T), of a step 1 / `rate`."""
+        return self.subgradient(W - slope / rate, 1.0 / rate)
+
     def tangent(self, V: Array, step: float) -> Tangent:
         """The moves along which the prox of V (d, T) keeps its structure; by differences, or of one's own."""
         return by_differences(lambda U: self.prox(U, step), V)

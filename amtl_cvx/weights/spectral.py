@@ -27,6 +27,7 @@ from amtl_cvx.weights.base import WeightPenalty
 from amtl_cvx.weights.tangent import Tangent
 
 _RANK = 1e-9  # of the largest singular value: what counts as 0
+_ROUNDING = 1e-14  # of the largest entry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +70,9 @@ class TraceNorm(WeightPenalty):
 
     def subgradient(self, V: Array, step: float) -> Array:
         return self.clip(V / step)
+
+    def subgradient_after(self, W: Array, slope: Array, rate: float) -> Array:
+        return _pulled(W, slope, rate, cut=self.rho / rate)
 
     def conjugate(self, V: Array) -> float:
         room = 1.0 + 8.0 * max(V.shape) * np.finfo(np.float64).eps
@@ -134,6 +138,9 @@ class TraceNormSquared(WeightPenalty):
     def subgradient(self, V: Array, step: float) -> Array:
         return _cut_off(V / step, self._cut(V, step) / step)
 
+    def subgradient_after(self, W: Array, slope: Array, rate: float) -> Array:
+        return _pulled(W, slope, rate, cut=self._cut(W - slope / rate, 1.0 / rate))
+
     def tangent(self, V: Array, step: float) -> Tangent:
         return _tangent(V, self._cut(V, step), 2.0 * step * self.rho)
 
@@ -186,6 +193,28 @@ def _cut_off(V: Array, most: float) -> Array:
     U, values, Q = np.linalg.svd(V, full_matrices=False)
     W: Array = (U * np.minimum(values, most)) @ Q
     return W
+
+
+def _pulled(W: Array, slope: Array, rate: float, *, cut: float) -> Array:
+    """The subgradient at the prox of V = W - slope / rate, in the space of the values it keeps and beside it.
+
+    In that space it is rate cut U Q', beside it what V is there, which is -slope where W is nothing but
+    rounding: rate times V would have digits of W, not of the slope.
+    """
+    U, values, Q = np.linalg.svd(W - slope / rate, full_matrices=False)
+    kept = values > cut
+    U, Q = U[:, kept], Q[kept]
+    rest, pull = (_beside(U, Q, M) for M in (W, slope))
+    size = float(np.abs(W).max(initial=0.0))
+    rest = rate * rest if float(np.abs(rest).max(initial=0.0)) > _ROUNDING * size else np.zeros_like(rest)
+    Z: Array = rate * cut * (U @ Q) + _cut_off(rest - pull, rate * cut)
+    return Z
+
+
+def _beside(U: Array, Q: Array, M: Array) -> Array:
+    """(I - U U') M (I - Q'Q)."""
+    M = M - U @ (U.T @ M)
+    return M - (M @ Q.T) @ Q
 
 
 def _tangent(V: Array, cut: float, rate: float) -> Tangent:

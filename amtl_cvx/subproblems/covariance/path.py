@@ -1,0 +1,73 @@
+"""The interior-point method for min g(D), tr D = 1: D, S > 0 with g'(D) + level I = S, D S = share I.
+
+Newton's method on these conditions, the last one in the form S + X S^-1 ... of Helmberg and others: with Y the
+move of D,  (g'' + D^-1 (x) S) Y + move of the level I = share D^-1 - g'(D) - level I.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from amtl_cvx.arrays import Array
+from amtl_cvx.arrays.cholesky import factored, halved, solved
+from amtl_cvx.subproblems.covariance.sides import Side
+
+_STEPS = 100
+_BACK = 0.95  # of the way to the border
+_SHARES = (0.05, 0.6)  # of the complementarity, the next share at least and at most
+
+
+class Inside(NamedTuple):
+    """D, S > 0 (p, p) and the level, with D S near to a multiple of I."""
+
+    D: Array
+    S: Array
+    level: float
+
+
+def inner_minimum(side: Side, *, accuracy: float, start: Array | None = None) -> Inside:
+    """D up to a gap of `accuracy` times the level, from `start` > 0 with trace 1, else I / p.
+
+    Raises
+    ------
+    LinAlgError
+        Where a matrix has no factor in doubles.
+    """
+    space, p = side.space, side.space.p
+    eye = np.eye(p)
+    trace, D = space.vector(eye), eye / p if start is None else start
+    found = side.at(np.linalg.cholesky(D))
+    level = -1.5 * float(np.linalg.eigvalsh(found.gradient)[0])
+    S, share = found.gradient + level * eye, 0.3
+    for _ in range(_STEPS):
+        gap = float((D * S).sum())
+        if gap <= accuracy * level or not level > 0.0:
+            break
+        inverse = _symmetric(np.linalg.inv(D))
+        lower = factored(found.curvature + space.product(inverse, S))
+        aim = share * gap / p * inverse
+        right = space.vector(aim - found.gradient - level * eye)
+        first, second = solved(lower, np.column_stack([right, trace])).T
+        rise = float((trace @ first - (1.0 - np.trace(D))) / (trace @ second))
+        Y = space.matrix(first - rise * second)
+        down = aim - S - _symmetric(inverse @ Y @ S)
+        length = min(_room(D, Y), _room(S, down))
+        D, S, level = D + length * Y, S + length * down, level + length * rise
+        share = float(np.clip((1.0 - length) ** 2, *_SHARES))
+        found = side.at(np.linalg.cholesky(D))
+    return Inside(D, S, level)
+
+
+def _room(A: Array, move: Array) -> float:
+    """How much of the move keeps A > 0, at most 1."""
+    lower = np.linalg.cholesky(A)
+    inner = halved(lower, halved(lower, move).T)
+    low = float(np.linalg.eigvalsh(_symmetric(inner))[0])
+    return min(1.0, -_BACK / low) if low < 0.0 else 1.0
+
+
+def _symmetric(A: Array) -> Array:
+    found: Array = 0.5 * (A + A.T)
+    return found
