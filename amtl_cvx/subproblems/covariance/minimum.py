@@ -30,7 +30,7 @@ def has_covariance(point: Point) -> bool:
     model, (d, T) = point.model, point.W.shape
     if model.coupled or not model.loss.smooth or not isinstance(model.omega, TraceNormSquared):
         return False
-    return d <= LARGEST or (T <= LARGEST and d * T <= DENSE_LIMIT)
+    return bool(d <= LARGEST or (T <= LARGEST and d * T <= DENSE_LIMIT))
 
 
 def covariance_minimum(point: Point) -> Point:
@@ -74,7 +74,7 @@ def _model_minimum(side: Side, known: Found | None, *, near: bool) -> tuple[Arra
         found = ranked_minimum(side, split(inside.D, kept), inside.level)
         if found is not None and _is_minimum(found):
             return found.W, found
-    return side.at(np.linalg.cholesky(inside.D)).W, None
+    return side.at(np.asarray(np.linalg.cholesky(inside.D), dtype=np.float64)).W, None
 
 
 def _is_minimum(found: Found) -> bool:

@@ -1,7 +1,9 @@
 """The interior-point method for min g(D), tr D = 1: D, S > 0 with g'(D) + level I = S, D S = share I.
 
-Newton's method on these conditions, the last one in the form S + X S^-1 ... of Helmberg and others: with Y the
-move of D,  (g'' + D^-1 (x) S) Y + move of the level I = share D^-1 - g'(D) - level I.
+Newton's method on these conditions, the last one as S = share D^-1, as Helmberg and others have it: with Y
+the move of D and Z that of the level, sym the symmetric part,
+
+    g''(D) Y + sym(D^-1 Y S) + Z I  =  share D^-1 - g'(D) - level I,    tr Y = 1 - tr D
 """
 
 from __future__ import annotations
@@ -38,14 +40,14 @@ def inner_minimum(side: Side, *, accuracy: float, start: Array | None = None) ->
     space, p = side.space, side.space.p
     eye = np.eye(p)
     trace, D = space.vector(eye), eye / p if start is None else start
-    found = side.at(np.linalg.cholesky(D))
+    found = side.at(_root(D))
     level = -1.5 * float(np.linalg.eigvalsh(found.gradient)[0])
     S, share = found.gradient + level * eye, 0.3
     for _ in range(_STEPS):
         gap = float((D * S).sum())
         if gap <= accuracy * level or not level > 0.0:
             break
-        inverse = _symmetric(np.linalg.inv(D))
+        inverse = _symmetric(np.asarray(np.linalg.inv(D), dtype=np.float64))
         lower = factored(found.curvature + space.product(inverse, S))
         aim = share * gap / p * inverse
         right = space.vector(aim - found.gradient - level * eye)
@@ -56,18 +58,21 @@ def inner_minimum(side: Side, *, accuracy: float, start: Array | None = None) ->
         length = min(_room(D, Y), _room(S, down))
         D, S, level = D + length * Y, S + length * down, level + length * rise
         share = float(np.clip((1.0 - length) ** 2, *_SHARES))
-        found = side.at(np.linalg.cholesky(D))
+        found = side.at(_root(D))
     return Inside(D, S, level)
 
 
 def _room(A: Array, move: Array) -> float:
     """How much of the move keeps A > 0, at most 1."""
-    lower = np.linalg.cholesky(A)
+    lower = _root(A)
     inner = halved(lower, halved(lower, move).T)
     low = float(np.linalg.eigvalsh(_symmetric(inner))[0])
     return min(1.0, -_BACK / low) if low < 0.0 else 1.0
 
 
+def _root(A: Array) -> Array:
+    return np.asarray(np.linalg.cholesky(A), dtype=np.float64)
+
+
 def _symmetric(A: Array) -> Array:
-    found: Array = 0.5 * (A + A.T)
-    return found
+    return np.asarray(0.5 * (A + A.T), dtype=np.float64)

@@ -1,7 +1,8 @@
 r"""Newton's method for min g(D), tr D = 1, among the matrices D >= 0 of one rank r.
 
-D = U diag(m) U'. The moves that keep the rank are U K U' + V L U' + U L'V', V what U leaves, and D itself goes
-to second order by V L diag(m)^-1 L'V'. With S = g'(D) + level I the conditions are U'S U = 0 and V'S U = 0,
+D = U diag(m) U'. The moves that keep the rank are U K U' + V L U' + U L'V', V what U leaves, and D itself
+goes to second order by V L diag(m)^-1 L'V'. With S = g'(D) + level I the conditions are U'S U = 0 and
+V'S U = 0,
 
     Hessian[K, L]  =  g'' on these moves  +  V'S V (x) diag(m)^-1 on L (in an orthonormal basis of the moves)
 
