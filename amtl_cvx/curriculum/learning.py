@@ -36,6 +36,8 @@ from amtl_cvx.tasks import TaskSet
 
 _TIE = 1e-12
 """Costs of eq. 5 that differ by less than this, relatively, are a tie."""
+_CONE = 40
+"""Rows and columns of W up to which CVXPY's cone of its trace norm is solved in about a second."""
 _ROOTS = 20
 """Steps, at most, from roots of the Hessian: its columns may depend on each other all but for little."""
 
@@ -198,7 +200,7 @@ def _uncoupled_minimum(point: Point, run: Run, options: Options) -> HalfStep:
     """
     model, free, total = point.model, not point.least_of_K > 0.0, Solved.none()
     step: WeightStep | PenalisedWeightStep | None = None
-    large = has_covariance(point) and point.W.size > DENSE_SIZE
+    large = has_covariance(point) and sum(point.W.shape) > _CONE
     if model.loss.smooth and (options.engine == "fast" or large):
         step = None
     elif free and not (model.loss.quadratic or model.loss.concordant):
