@@ -34,7 +34,7 @@ def certified(solution: Solution) -> bool:
 def test_least_squares_are_those_of_argyrious_alternation(
     shape: str, rho: float, rng: np.random.Generator
 ) -> None:
-    """D = (W W' + eps I)^(1/2) over its trace, eps to 0, (X'X/n + rho D^-1) w = X'y/n: slow, and never lower."""
+    """D = (W W' + eps I)^(1/2) over its trace, (X'X/n + rho D^-1) w = X'y/n: slow, and never lower."""
     d, counts = SHAPES[shape]
     tasks = random_tasks(rng, d=d, counts=counts)
     D, W = np.eye(d) / d, np.zeros((d, tasks.T))
@@ -59,7 +59,7 @@ def slope(task: Task, w: Array) -> Array:
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_logistic_losses_are_those_of_prox_gradient_steps(shape: str, rng: np.random.Generator) -> None:
-    """FISTA with the prox of rho ||W||_*^2: singular values less a cut of 2 step rho times their sum after."""
+    """FISTA; the prox of rho ||W||_*^2 takes 2 step rho times their sum after from singular values."""
     d, counts = SHAPES[shape]
     tasks, rho = tasks_for(Logistic(), rng, d=d, counts=counts), 0.02
     step = 4.0 / max(float(np.linalg.norm(task.X, 2)) ** 2 / task.n for task in tasks)
