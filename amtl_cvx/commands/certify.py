@@ -100,7 +100,7 @@ def judge(arguments: Namespace, stored: StoredRun, problem: Problem) -> Judged:
     tol = arguments.tol if arguments.tol is not None else number("tol", recorded.get("tol", 1e-8))
     family = stored.family
     method = arguments.method or str(stored.run.get("method", family.default_method))
-    told = {**vars(arguments), "reading": arguments.reading or recorded.get("reading")}
+    told = {**vars(arguments), "reading": getattr(arguments, "reading", None) or recorded.get("reading")}
     judge = family.judging(method_named(method, family=family.name), told).judge
     ridge = arguments.ridge if arguments.ridge is not None else recorded.get("ridge")
     reading = in_data_order(stored, tasks, ridge=None if ridge is None else float(ridge))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,10 @@ from amtl_cvx.families.settings.named import NAMED
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+
+_WIDTH = 80
+"""Characters of a line of help that argparse does not wrap."""
 
 
 def add_data(parser: argparse.ArgumentParser) -> None:
@@ -131,7 +136,8 @@ def name_lines() -> list[str]:
     lines = ["methods by name, and what to give them (auto chooses --coupling, --mu and --rho):"]
     for name, method in NAMED.items():
         options = " ".join(f"--{each.name}" for each in method.parameters)
-        lines += [f"  {name:<18}{options}", f"  {'':<18}{method.words}"]
+        lines.append(f"  {name:<18}{options}")
+        lines += textwrap.wrap(method.words, _WIDTH, initial_indent=" " * 20, subsequent_indent=" " * 20)
     return [*lines, ""]
 
 

@@ -182,7 +182,7 @@ _TABLE = (
         parameters=(_coupling(), MU, _rho("weight of the distance of the predictors from their mean")),
         fixed={**_AMTL, "omega": "mean"},
         rounds=True,
-        words="AMTL whose predictors are drawn to their mean beside",
+        words="AMTL whose predictors are also drawn to their mean",
         source="theory.md of the guide",
     ),
     NamedMethod(
