@@ -1,3 +1,4 @@
+# More than 300 lines: the tests of one function, against five other ways to its answer.
 """A new task for a fitted model: closed forms, CVXPY written apart, alternation, and what is rejected."""
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from amtl_cvx.adaptation.arrival import Arrival
 from amtl_cvx.adaptation.judge import global_gap
 from amtl_cvx.adaptation.solving import by_solver
 from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.estimators import AMTLRegressor
 from amtl_cvx.losses import Huber, Logistic, Loss, Poisson, Squared, SquaredHinge
 from amtl_cvx.runfolder import read_run, save
 from amtl_cvx.subproblems import Problems
@@ -290,6 +292,16 @@ def test_texts_and_what_is_said_of_them() -> None:
         adapt(solution, other)
     with pytest.raises(ValueError, match="read-only"):
         found.w[0] = 1.0
+
+
+def test_a_fitted_estimator_is_adapted_by_its_solution() -> None:
+    rng = np.random.default_rng(0)
+    X, shop = 3.0 + 5.0 * rng.normal(size=(40, 3)), np.repeat(["north", "south"], 20)
+    model = AMTLRegressor(mu=0.1, engine="fast").fit(X, X @ [1.0, 2.0, 0.0] + rng.normal(size=40), task=shop)
+    rows = X[:5] + 1.0
+    found = adapt(model.solution_, Task(X=rows, y=rows @ [1.0, 2.0, 0.0], name="new"))
+    assert found.certificate.level == "C5" and found.helpers
+    np.testing.assert_allclose(found.predict(X), X @ [1.0, 2.0, 0.0], atol=1.0)
 
 
 def test_one_problem_serves_many_new_tasks() -> None:

@@ -19,6 +19,8 @@ CONVEX: Mapping[str, str] = {
     "adaptation": "No w and b >= 0 at all, the predictors of the fit being held, have",
 }
 """Of convex problems: what a bound from below is about."""
+BLOCKS: Mapping[str, tuple[str, str]] = {"adaptation": ("w", "b")}
+"""What moves, where that is not W and B."""
 _WORDS = {
     "joint": "The point is judged as a first-order point of the joint objective J;"
     " J is not convex, other such points can exist.",
