@@ -70,15 +70,7 @@ def chosen(
             split(tasks, model.loss, np.random.default_rng(seed)),
             weight=weight,
             method=fitted_by,
-            options=Options(
-                judged=False,
-                ridge=options.ridge,
-                reading=options.reading,
-                solver=options.solver,
-                gpu=options.gpu,
-                solve_limit=options.solve_limit,
-                problems=Problems(),
-            ),
+            options=_of_trials(options),
             observe=progress.passing,
             executor=options.executor,
         )
@@ -101,3 +93,18 @@ def chosen(
             executor=options.executor,
         )
     return Chosen(choice=replace(choice, judged_on=judged_on), paths=tuple(paths))
+
+
+def _of_trials(options: Options) -> Options:
+    """How a value of a path is fitted: unjudged, and in NumPy where no solver is asked for."""
+    asked = options.solver != "auto" or options.gpu == "on"
+    return Options(
+        judged=False,
+        engine=options.engine if asked else "fast",
+        ridge=options.ridge,
+        reading=options.reading,
+        solver=options.solver,
+        gpu=options.gpu,
+        solve_limit=options.solve_limit,
+        problems=Problems(),
+    )
