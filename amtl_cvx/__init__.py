@@ -9,8 +9,8 @@ The modules in the order in which they build on each other: errors, known, memor
 notebook, parallel, rowspace, tasks, families, plugins, losses, transfer, weights, problem, certificate,
 preparation, scoring, history, solution, solvers, subproblems, refine, run, options, coordinator, curriculum,
 footprint, methods, holdout, experiment, digits, enclosure, ladder, alignment, graph, bipartite, explore,
-plotting, report, data, features, amtl, adaptation, estimators, runfolder, progress, reference, commands,
-completion, cli. Where their essays cite theory.md, that is reports/guide/theory.md.
+plotting, report, data, features, dictionary, amtl, adaptation, estimators, runfolder, progress, reference,
+commands, completion, cli. Where their essays cite theory.md, that is reports/guide/theory.md.
 
 A name is imported when it is first used (PEP 562): CVXPY takes two seconds, and `amtl-cvx --help` needs none.
 """
@@ -22,6 +22,7 @@ if typing.TYPE_CHECKING:
     from amtl_cvx.adaptation import Adaptation, adapt
     from amtl_cvx.certificate import Certificate
     from amtl_cvx.data import Dataset, read
+    from amtl_cvx.dictionary import DictionaryModel
     from amtl_cvx.errors import AMTLError
     from amtl_cvx.experiment.tuning import Axis, Splits, Tuning, tune
     from amtl_cvx.families.settings.named import named
@@ -65,6 +66,7 @@ __all__ = [
     "Certificate",
     "Dataset",
     "DegreeCap",
+    "DictionaryModel",
     "ElasticNet",
     "FeatureModel",
     "Forbidden",
@@ -121,6 +123,7 @@ _MODULES = {
     "Certificate": "certificate",
     "Dataset": "data",
     "DegreeCap": "transfer",
+    "DictionaryModel": "dictionary",
     "ElasticNet": "transfer",
     "FeatureModel": "features",
     "NetworkModel": "network",

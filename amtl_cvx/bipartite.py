@@ -65,6 +65,8 @@ class FeatureGraph:
         Names of the rows of L; those of the raw inputs come first.
     missed : str
         The formula of E.
+    letters : (str, str)
+        What the family calls L and S.
 
     Raises
     ------
@@ -92,6 +94,7 @@ class FeatureGraph:
     balance: Array | None = None
     inputs: tuple[str, ...] | None = None
     missed: str = "Z - Z S A"
+    letters: tuple[str, str] = ("L", "S")
 
     def __post_init__(self) -> None:
         L, S = (snapshot(getattr(self, name), name) for name in "LS")
@@ -121,6 +124,11 @@ class FeatureGraph:
     def T(self) -> int:
         """Number of tasks."""
         return len(self.tasks)
+
+    @property
+    def reading(self) -> str:
+        """The reading of S, by its letter."""
+        return USE.replace("S[", f"{self.letters[1]}[")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -199,7 +207,7 @@ class FeatureGraph:
         """A `networkx.DiGraph`: nodes ``t0``, ... and ``z0``, ..., edges with their kind and weight."""
         import networkx as nx
 
-        graph = nx.DiGraph(orientation=f"{FEEDBACK}; {USE}")
+        graph = nx.DiGraph(orientation=f"{FEEDBACK}; {self.reading}")
         for t, name in enumerate(self.tasks):
             loss = {} if self.losses is None else {"loss": float(self.losses[t])}
             gives = float(self.giving[t])

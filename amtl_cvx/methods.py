@@ -46,7 +46,7 @@ def fit(
     ----------
     tasks : TaskSet
         The data, features prepared (`Preparation.apply_tasks`) if they should be.
-    model : Model, FeatureModel, GoMtlModel or NetworkModel
+    model : Model, FeatureModel, GoMtlModel, DictionaryModel or NetworkModel
         What is minimised.
     method : {"alternating", "curriculum", "curriculum-simple", "stl", "go-mtl", ...} or Method, optional
         AMTL by alternation and refinement, the curriculum of Algorithm 2, the simple one in which a task

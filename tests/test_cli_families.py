@@ -99,7 +99,10 @@ def test_a_random_start_is_by_the_seed(here: Run) -> None:
         ((*GIVEN, "--init", "random"), ("--init is of",)),
         ((*TOY, "--init", "svd"), ("--init of --method toy must be one of eye, random, got 'svd'",)),
         ((*AMTFL, "--init", "eye"), ("--init of --method amtfl-linear must be one of svd, random",)),
-        ((*GIVEN, "--method", "magic"), ("'magic'", "stl, amtfl-linear, go-mtl, amtfl, deep-amtfl, toy")),
+        (
+            (*GIVEN, "--method", "magic"),
+            ("'magic'", "stl, amtfl-linear, go-mtl, sc-mtl, amtfl, deep-amtfl, toy"),
+        ),
         (("--method", "toy", "--k", "3", "--decay", "auto"), ("invalid float value: 'auto'",)),
         (("--method", "toy", "--k", "2.5"), ("invalid int value",)),
     ],

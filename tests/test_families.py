@@ -228,7 +228,8 @@ def test_names_of_families_and_methods(monkeypatch: pytest.MonkeyPatch) -> None:
 
 ROOMS = {
     "amtl", "alignment", "certificate", "curriculum", "digits", "enclosure", "estimators", "graph",
-    "ladder", "features", "network", "problem", "refine", "rowspace", "subproblems", "transfer", "weights",
+    "ladder", "dictionary", "features", "network", "problem", "refine", "rowspace", "subproblems",
+    "transfer", "weights",
     "arrays/gate", "tasks/task_set",  # what checks a W and B that a user gives
     "data/stream",  # W is a keyword of `data.evaluate`
     "experiment/scales", "experiment/tune",  # the choice of coupling and mu
@@ -237,7 +238,7 @@ ROOMS = {
     "reference", "commands/reference/answer",  # single steps of AMTL, and the judge of its back ends
     "solvers/compiled", "solvers/gpu", "solvers/inventory",  # which solver takes which of its steps
 }  # fmt: skip
-"""Where AMTL's own mathematics and pictures live, and shared features, whose predictors are W = L S."""
+"""Where AMTL's own mathematics and pictures live, and learned features, whose predictors are W."""
 
 
 def names_blocks_of_amtl(text: str) -> bool:

@@ -45,6 +45,7 @@ FAMILIES = {
     "amtl": "amtl_cvx.amtl:AMTL",
     "features": "amtl_cvx.features:FEATURES",
     "go-mtl": "amtl_cvx.features:GO_MTL",
+    "sc-mtl": "amtl_cvx.dictionary:SC_MTL",
     "network": "amtl_cvx.network.family:NETWORK",
 }
 """Where each family lives; it is imported when it is first asked for."""
@@ -52,6 +53,7 @@ SETTINGS = {
     "amtl": "amtl_cvx.families.settings.amtl:AMTL",
     "features": "amtl_cvx.families.settings.features:AMTFL",
     "go-mtl": "amtl_cvx.families.settings.features:GO_MTL",
+    "sc-mtl": "amtl_cvx.families.settings.dictionary:SC_MTL",
     "network": "amtl_cvx.families.settings.network:NETWORK",
 }
 """Where the table of each family is that the command line fits; no family is imported for it."""

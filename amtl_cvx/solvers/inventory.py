@@ -12,7 +12,21 @@ from typing import Literal
 from amtl_cvx.errors import SolverUnavailableError
 
 Step = Literal[
-    "W", "W-cone", "W-omega", "B", "B-cone", "L", "L-cone", "S", "S-cone", "A", "cell", "cell-cone", "kinks"
+    "W",
+    "W-cone",
+    "W-omega",
+    "B",
+    "B-cone",
+    "L",
+    "L-cone",
+    "S",
+    "S-cone",
+    "A",
+    "D",
+    "G",
+    "cell",
+    "cell-cone",
+    "kinks",
 ]
 
 CHAINS: Mapping[Step, tuple[str, ...]] = {
@@ -26,13 +40,15 @@ CHAINS: Mapping[Step, tuple[str, ...]] = {
     "S": ("CLARABEL", "OSQP", "SCS"),
     "S-cone": ("CLARABEL", "SCS"),
     "A": ("CLARABEL", "OSQP", "SCS"),
+    "D": ("CLARABEL", "SCS"),
+    "G": ("CLARABEL", "OSQP", "SCS"),
     "cell": ("CLARABEL", "OSQP", "SCS"),
     "cell-cone": ("CLARABEL", "SCS"),
     "kinks": ("CLARABEL", "OSQP", "SCS"),
 }
 """Solvers of each step, the default first."""
 
-AS_DATA: tuple[Step, ...] = ("W", "B", "L", "S", "A", "cell")
+AS_DATA: tuple[Step, ...] = ("W", "B", "L", "S", "A", "G", "cell")
 """Steps that are quadratic programs, which Clarabel gets as data."""
 
 _PACKAGES = {"CLARABEL": "clarabel", "OSQP": "osqp", "SCS": "scs"}

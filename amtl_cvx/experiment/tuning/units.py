@@ -1,6 +1,7 @@
 """Units: the grid of a parameter that nobody gave one for, in the units of the data.
 
     curvature   mean over tasks and features of half the second derivative of the losses at 0
+    length      mean length of the predictors of single tasks, with a ridge of a tenth of that curvature
     price       mu_max at the single-task fit of the coupling in the middle of its grid: the price from which
                 the first B-step leaves the graph empty
 
@@ -23,7 +24,9 @@ from amtl_cvx.experiment.scales import mean_curvature, mu_max
 from amtl_cvx.experiment.tuning.axes import Axis
 from amtl_cvx.families.settings.named import NamedMethod, Parameter
 from amtl_cvx.options import Options
+from amtl_cvx.problem import Model
 from amtl_cvx.tasks import TaskSet
+from amtl_cvx.transfer import LossWeightedL1
 
 
 def grid_of(
@@ -44,6 +47,10 @@ def grid_of(
     model = Candidate(method=method, settings=settings, parameters={**first, **held}).model(tasks)
     with np.errstate(over="ignore", invalid="ignore"):
         unit = mean_curvature(tasks, model)
+    if parameter.unit == "length":
+        shared = {"loss": model.loss, "task_weights": model.task_weights}
+        alone = Model(**shared, transfer=LossWeightedL1(mu=0.0), coupling=0.1 * unit)
+        unit = float(np.linalg.norm(fitted(tasks, alone, "stl", options).W, axis=0).mean())
     if parameter.unit == "price":
         model = replace(model, coupling=float(held.get("coupling", unit)))
         try:

@@ -4,7 +4,8 @@
 
 A name says which settings are fixed and which are its parameters, that is, what a grid may go over; it adds
 no mathematics. Values of a grid that nobody gives are in units of the data: "curvature" is the mean curvature
-of the losses at 0, "price" the price from which the first B-step leaves the graph empty.
+of the losses at 0, "length" the mean length of single-task predictors, "price" the price from which the first
+B-step leaves the graph empty.
 
 Sources: the tables of Lee, Yang, Hwang, ICML 2016, and Lee, Yang, Hwang, ICML 2018.
 """
@@ -58,6 +59,12 @@ READING = Parameter(
     kind=str,
     default="greedy",
 )
+RADIUS = Parameter(
+    name="radius",
+    words="how large the sum of a task's code may be, and so how long its predictor",
+    values=(0.3, 0.5, 1.0, 2.0, 4.0),
+    unit="length",
+)
 GAMMA = Parameter(name="gamma", words="weight of the reconstruction", values=(1e-3, 1e-2, 1e-1))
 
 _AMTL_2016 = "Lee, Yang, Hwang, ICML 2016"
@@ -109,6 +116,16 @@ _TABLE = (
         rounds=True,
         words="predictors are sparse combinations L S of few shared ones",
         source="Kumar, Daume, ICML 2012",
+    ),
+    NamedMethod(
+        name="sc-mtl",
+        title="SC-MTL",
+        family="sc-mtl",
+        method="sc-mtl",
+        parameters=(RADIUS, FEATURES),
+        rounds=True,
+        words="predictors are sparse codes over directions that all tasks share",
+        source="Maurer, Pontil, Romera-Paredes, ICML 2013",
     ),
     NamedMethod(
         name="curriculum-simple",

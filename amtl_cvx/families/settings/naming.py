@@ -12,7 +12,7 @@ from amtl_cvx.errors import ModelError
 if TYPE_CHECKING:
     from amtl_cvx.tasks import TaskSet
 
-Unit = Literal["", "curvature", "price"]
+Unit = Literal["", "curvature", "length", "price"]
 _FIT = "fit"
 _NONE: Mapping[str, Any] = MappingProxyType({})
 
@@ -27,7 +27,7 @@ class Parameter:
         As it is written, and what it is.
     values : tuple
         The grid where nobody gives one, in units of `unit`.
-    unit : {"", "curvature", "price"}
+    unit : {"", "curvature", "length", "price"}
         What a value of 1 is on the data.
     into : (setting, key), optional
         The term whose parameter it is: ("omega", "rho"); ("fit", "reading") is a setting of the fit

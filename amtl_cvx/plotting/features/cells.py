@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.bipartite import FEEDBACK, USE, FeatureGraph
+from amtl_cvx.bipartite import FEEDBACK, FeatureGraph
 from amtl_cvx.plotting.canvas import (
     BLUE,
     BODY,
@@ -48,18 +48,23 @@ class CellsPanel:
     def title(self) -> str:
         if self.heading:
             return self.heading
-        return "Use S" if self.graph.A is None else "Feedback A and use S"
+        return f"Use {self.use}" if self.graph.A is None else f"Feedback A and use {self.use}"
+
+    @property
+    def use(self) -> str:
+        """What S is called."""
+        return self.graph.letters[1]
 
     @property
     def parts(self) -> list[tuple[str, Array]]:
         """The heatmaps from left to right, each (T, k)."""
-        use = [("use S, transposed", self.graph.S.T)]
+        use = [(f"use {self.use}, transposed", self.graph.S.T)]
         return use if self.graph.A is None else [("feedback A", self.graph.A), *use]
 
     @property
     def lines(self) -> list[str]:
         notes = [f"row t, column j of A: {FEEDBACK}"] if self.graph.A is not None else []
-        notes.append(f"row t, column j of S transposed: {USE}")
+        notes.append(f"row t, column j of {self.use} transposed: {self.graph.reading}")
         if self.graph.negative:
             notes.append("red: negative")
         notes += [self.note] if self.note else []
@@ -143,7 +148,7 @@ class CellsPanel:
             self._cells(axes, values, rows=place == 0)
             if values.any():
                 bar = edge_scale(values[values != 0])
-                words = "A[t, j]" if name.startswith("feedback") else "S[j, t]"
+                words = "A[t, j]" if name.startswith("feedback") else f"{self.use}[j, t]"
                 at = (left, top + tall + self.below + 0.2)
                 canvas.colorbar(at, bar, words, width=min(1.3, self.slot - 0.7))
             left += self.slot + _BETWEEN

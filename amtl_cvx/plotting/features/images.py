@@ -119,7 +119,8 @@ def feature_tiles(graph: FeatureGraph, raster: Imaging) -> TilesPanel:
         for j, name in enumerate(graph.names)
     ]
     lines = [
-        "columns of L at their pixels; blue above 0, red below, each to its own largest entry",
-        "under each: its length ||L_j||, and how many tasks use it",
+        f"columns of {graph.letters[0]} at their pixels; blue above 0, red below, each to its own largest"
+        " entry",
+        f"under each: its length ||{graph.letters[0]}_j||, and how many tasks use it",
     ]
     return TilesPanel(tiles, "The features as images", lines)

@@ -17,7 +17,7 @@ from functools import cached_property
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, FancyArrowPatch, FancyBboxPatch
 
-from amtl_cvx.bipartite import FEEDBACK, USE, FeatureGraph, Link
+from amtl_cvx.bipartite import FEEDBACK, FeatureGraph, Link
 from amtl_cvx.plotting.canvas import (
     BODY,
     EDGE_COLORS,
@@ -66,9 +66,9 @@ class LinksPanel:
     @property
     def lines(self) -> list[str]:
         lines: list[str] = []
-        for (kind, links), words in zip(self.halves[::-1], (USE, FEEDBACK), strict=False):
+        for (kind, links), words in zip(self.halves[::-1], (self.graph.reading, FEEDBACK), strict=False):
             side = f"{'left' if kind == 'feedback' else 'right'}: " if len(self.halves) > 1 else ""
-            lines.insert(0, f"{side}{words}; {_drawn(kind, links)}")
+            lines.insert(0, f"{side}{words}; {_drawn(kind, links, self.graph.letters[1])}")
         if self.graph.negative:
             lines.append("dashed, red: negative")
         if not self.graph.live.all():
@@ -240,10 +240,10 @@ class LinksPanel:
             axes.text(x, above, text, size=BODY, color=INK, ha="center", va="bottom", weight="bold")
 
 
-def _drawn(kind: str, links: tuple[Link, ...]) -> str:
-    """How many arrows, and their width."""
+def _drawn(kind: str, links: tuple[Link, ...], use: str) -> str:
+    """How many arrows, and their width; `use` is what S is called."""
     if not links:
-        return "none: A = 0" if kind == "feedback" else "none: S = 0"
-    what = "|A[t, j]|" if kind == "feedback" else "|S[j, t]|"
+        return "none: A = 0" if kind == "feedback" else f"none: {use} = 0"
+    what = "|A[t, j]|" if kind == "feedback" else f"|{use}[j, t]|"
     few = "" if len(links) <= MAX_LINKS else f"the {MAX_LINKS} strongest of {len(links)}, "
     return f"{few}width = {what}, at most {number(abs(links[0].weight))}"

@@ -46,7 +46,7 @@ class RebuiltPanel:
                 " their ratio"
             )
         feedback = "feedback: sum of |A[t, j]| over the tasks; " if self.graph.A is not None else ""
-        notes.append(f"{feedback}use: sum of |S[j, t]| over the tasks")
+        notes.append(f"{feedback}use: sum of |{self.graph.letters[1]}[j, t]| over the tasks")
         if not self.graph.live.all():
             notes.append("grey names: dead features")
         return notes
