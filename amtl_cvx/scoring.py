@@ -60,7 +60,7 @@ def score(solution: Solution, tasks: TaskSet, *, classes: bool = False) -> Mappi
         ]
         result = {"accuracy": float(np.mean(right))}
         if classes and complete:
-            _check_one_vs_rest(tasks)
+            check_one_vs_rest(tasks)
             winner, label = np.argmax(scores, axis=0), np.argmax([task.y for task in tasks], axis=0)
             weights = tasks[0].sample_weight
             result = {"class accuracy": float(np.average(winner == label, weights=weights)), **result}
@@ -100,7 +100,7 @@ def _squares(z: Array, task: Task) -> float:
     return float((errors if task.sample_weight is None else task.sample_weight * errors).sum())
 
 
-def _check_one_vs_rest(tasks: TaskSet) -> None:
+def check_one_vs_rest(tasks: TaskSet) -> None:
     """`DataError` unless every row of all tasks is of one class, that of the task where it is positive."""
     first = tasks[0].X
     shared = all(task.X is first or np.array_equal(task.X, first) for task in tasks)

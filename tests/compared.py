@@ -51,6 +51,7 @@ def learned(B: Any = None, **changes: Any) -> Learned:
         "objective": 1.0,
         "relative": 1e-12,
         "gap": None,
+        "certificate": {"level": "C2"},
         "edges": int((graph != 0).sum()),
         "blocks": {"W": np.zeros((2, 3)), "B": graph},
         "seconds": {"tuning": 3.0, "fit": 0.5},

@@ -183,6 +183,11 @@ def test_errors_of_classes_make_up_the_whole(rng: np.random.Generator) -> None:
     assert found.others["error"] == pytest.approx(np.mean(sides))
     alone = scored(model, blocks, tasks, measure="error", **how)
     np.testing.assert_allclose(alone.by_task, sides)
+    some = replace(tasks, tasks=tasks.tasks[:2])
+    with pytest.raises(DataError, match="class accuracy needs"):
+        scored(model, blocks, some, measure="class error", **how)
+    with pytest.raises(DataError, match="test rows of all classes"):
+        compare([Part(name="a", train=tasks, test=some)], ["stl"])
     with pytest.raises(DataError, match="pooled rmse or rmse, got 'error'"):
         measure_of(Squared(), small(), "error")
 
@@ -236,6 +241,13 @@ def test_what_makes_no_contender_and_no_part(tmp_path: Path) -> None:
         Part(
             name="a", train=small(), test=TaskSet.from_arrays([np.ones((2, 3))], [[1.0, 2.0]], names=["oak"])
         )
+    named = TaskSet.from_arrays([np.ones((2, 1))], [["no", "yes"]], names=["a"], feature_names=["warm"])
+    for other, words in (
+        (replace(named, feature_names=("cold",)), "a feature 'cold'"),
+        (replace(named, labels=("nein", "ja")), "labels"),
+    ):
+        with pytest.raises(DataError, match=words):
+            Part(name="a", train=named, test=other)
     (tmp_path / "letter.txt").touch()
     with pytest.raises(DataError, match="holds something else"):
         compare(PARTS, CONTENDERS, **HOW, journal=tmp_path)

@@ -128,3 +128,19 @@ def test_a_headline_claims_no_more_than_the_interval() -> None:
     right = {"stl": [False] * 3 + [True] * 9, "amtl": [True] * 12}
     one = by_hand({"stl": [[0.25] * 3], "amtl": [[0.0] * 3]}, right=right)
     assert "McNemar p 0.25, which may be chance" in headline(one)
+
+
+def test_a_method_that_went_astray_leaves_the_others_their_scale() -> None:
+    inf = float("inf")
+    errors = {
+        "stl": [[1.0, 1.2, 0.9], [1.1, 1.3, 1.0]],
+        "amtl": [[0.9, 1.1, 0.9], [1.0, 1.2, 1.1]],
+        "smtl": [[5e6, 1.1, 0.9], [1.0, 2e7, 1.1]],
+        "mean": [[1.0, inf, 0.9], [1.0, 1.2, 1.0]],
+    }
+    found = by_hand(errors)
+    figure = errors_figure(found)
+    assert not outside(figure) and {"no number", "4.2e+06", "-4.2e+06"} <= set(words(figure).splitlines())
+    assert panel(figure, "error").get_xlim()[1] < 2 and panel(figure, "gain").get_xlim()[0] > -1
+    bars = gains_figure(found)
+    assert not outside(bars) and -4 < panel(bars, "gains of smtl").get_ylim()[0] <= -3

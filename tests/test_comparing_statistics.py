@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from itertools import combinations, product
 
@@ -129,3 +130,13 @@ def test_tables_say_what_the_comparison_says() -> None:
         [several.error(n).mean for n in ERRORS]
     )
     assert stored["outcomes"][1]["by_task"] == ERRORS["amtl"][0]
+
+
+def test_a_fit_that_went_astray_is_infinite_and_nothing_else() -> None:
+    inf = float("inf")
+    found = by_hand({"stl": [[1.0] * 3, [2.0] * 3], "amtl": [[0.5] * 3, [inf] * 3]})
+    assert found.error("amtl") == (inf, 2, None, None, None, None) and found.gain("amtl").mean == -inf
+    assert found.gains("amtl").lost == 3 and found.error("stl").se == pytest.approx(0.5)
+    stored = json.loads(json.dumps(found.to_dict(), allow_nan=False))
+    assert stored["contenders"][1]["error"] is None and stored["outcomes"][3]["by_task"] == [None] * 3
+    assert "inf" in found.describe() and "-inf" in found._repr_html_()

@@ -162,6 +162,8 @@ def _measure(protocol: Protocol, prepared: Sequence[Prepared], contenders: Seque
         for each in prepared
         for contender in contenders
     }
+    if "class error" in found and any(each.part.test.T < each.train.T for each in prepared):
+        raise DataError("class error needs test rows of all classes: give them, or measure 'error'")
     if len(found) > 1:
         which = " and ".join(f"{measure} ({name})" for measure, name in found.items())
         raise DataError(f"errors of one kind can be compared, these are {which}: give losses of one kind")

@@ -22,6 +22,8 @@ from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment.comparing.outcomes import Outcome
 from amtl_cvx.experiment.comparing.stability import Stability
 from amtl_cvx.experiment.comparing.statistics import LEVEL, Interval, McNemar, interval, mcnemar, paired
+from amtl_cvx.experiment.comparing.tables import contender_rows, describe, finite, shown, to_dict
+from amtl_cvx.notebook import paragraph, table
 
 SAME = 1e-9
 """Relative difference of two errors that is none."""
@@ -166,6 +168,26 @@ class Comparison:
         """How alike its graphs are from part to part; None for a method that learns none."""
         graphs = [outcome.B for outcome in self.of(contender) if outcome.B is not None]
         return Stability(np.array(graphs)) if any(B.any() for B in graphs) else None
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a contender, for a table or a frame."""
+        return contender_rows(self)
+
+    def describe(self) -> str:
+        """The table in lines of text, and what is to be known of it."""
+        return "\n".join(describe(self))
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON holds it, blocks apart."""
+        return dict(finite(to_dict(self)))
+
+    def __repr__(self) -> str:
+        return f"Comparison({len(self.contenders)} methods on {len(self.parts)} parts: {self.measure})"
+
+    def _repr_html_(self) -> str:
+        columns = ("title", "error", "se", "gain", "gain_low", "gain_high", "gained", "lost", "certificates")
+        cells = [[shown(row.get(name)) for name in columns] for row in self.rows()]
+        return paragraph([repr(self)]) + table(columns, cells)
 
     def _other(self, over: str | None) -> str:
         other = self.baseline if over is None else over

@@ -37,6 +37,8 @@ class Learned:
         J and its largest relative residual.
     gap : float or None
         How far J can be from the global minimum, in units of J, for convex problems.
+    certificate : mapping
+        All its figures and reasons, as certificate.json of a run has them.
     edges : int or None
         Edges of the graph, None for a method without one.
     blocks : mapping
@@ -55,6 +57,7 @@ class Learned:
     objective: float
     relative: float
     gap: float | None
+    certificate: Mapping[str, Any]
     edges: int | None
     blocks: Mapping[str, Array]
     seconds: Mapping[str, float]
@@ -76,7 +79,8 @@ class Learned:
             passes=certificate.passes,
             objective=float(solution.objective),
             relative=float(certificate.relative),
-            gap=getattr(certificate, "global_width", None),
+            gap=_global_gap(certificate),
+            certificate=certificate.to_dict(),
             edges=int((solution.blocks["B"] != 0.0).sum()) if "B" in solution.blocks else None,
             blocks=dict(solution.blocks),
             seconds={"tuning": float(tuning), "fit": float(solution.seconds.get("total", 0.0))},
@@ -96,6 +100,7 @@ class Learned:
             "objective": self.objective,
             "relative": self.relative,
             "gap": self.gap,
+            "certificate": dict(self.certificate),
             "edges": self.edges,
             "seconds": dict(self.seconds),
             "order": None if self.order is None else list(self.order),
@@ -120,6 +125,15 @@ class Learned:
         if self.stopped:
             return f"{level}, {self.kind}"
         return level if self.passes else f"{level}, {self.status}"
+
+
+def _global_gap(certificate: Any) -> float | None:
+    """The width of a proven bound, or the gap of W where W alone is minimised; in units of J."""
+    width: float | None = getattr(certificate, "global_width", None)
+    if width is not None or certificate.kind != "single-task":
+        return width
+    gap: float | None = getattr(certificate, "gap_W", None)
+    return None if gap is None or certificate.objective <= 0.0 else float(gap / certificate.objective)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

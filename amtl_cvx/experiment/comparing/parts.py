@@ -60,6 +60,17 @@ class Part:
                 f"part {self.name!r}: its {what} rows have {tasks.d} features, its training rows"
                 f" {self.train.d}: give them alike"
             )
+        named, known = tasks.feature_names, self.train.feature_names
+        if named is not None and known is not None and sorted(named) != sorted(known):
+            other = next(name for name in named if name not in known)
+            raise DataError(
+                f"part {self.name!r}: its {what} rows have a feature {other!r}, its training rows not"
+            )
+        if tasks.labels != self.train.labels and any(isinstance(each, str) for each in tasks.labels or ()):
+            raise DataError(
+                f"part {self.name!r}: its {what} rows have the labels {tasks.labels}, its training rows"
+                f" {self.train.labels}: write them alike"
+            )
         unknown = [name for name in tasks.names if name not in self.train.names]
         if unknown:
             raise DataError(

@@ -23,7 +23,7 @@ from amtl_cvx.arrays import Array, Labels, Mask
 from amtl_cvx.errors import DataError
 from amtl_cvx.families import family_of
 from amtl_cvx.holdout import shared_classes
-from amtl_cvx.scoring import check_labels, task_scores
+from amtl_cvx.scoring import check_labels, check_one_vs_rest, task_scores
 from amtl_cvx.tasks import TaskSet, task_index
 
 MEASURES = ("pooled rmse", "rmse", "class error", "error")
@@ -75,6 +75,7 @@ def scored(
     tasks = tasks.in_order(names, features)
     index = [task_index(names, task.name) for task in tasks]
     scores = task_scores(family_of(model), blocks, tasks, index)
+    scores = [np.where(np.isfinite(z), z, np.inf) for z in scores]  # a fit that went astray is wrong
     by_task = np.full(len(names), np.nan)
     if not model.loss.classification:
         squares = [
@@ -92,8 +93,7 @@ def scored(
     if measure == "error":
         by_task[index] = wrong
         return Scored(measure, float(np.mean(wrong)), by_task, np.concatenate(sides), {})
-    if len(index) < len(names):
-        raise DataError(f"class error needs rows of all {len(names)} classes, there are {len(index)}")
+    check_one_vs_rest(tasks)
     label = np.argmax([task.y for task in tasks], axis=0)
     right, weights = np.argmax(scores, axis=0) == label, tasks[0].weights
     for t in range(len(names)):

@@ -56,7 +56,7 @@ class Interval(NamedTuple):
 def standard_error(values: ArrayLike) -> float | None:
     """The standard deviation over the root of the number; None for fewer than two values."""
     found = _known(values)
-    return float(stats.sem(found)) if len(found) > 1 else None
+    return float(stats.sem(found)) if len(found) > 1 and np.isfinite(found).all() else None
 
 
 def interval(values: ArrayLike, *, level: float = LEVEL, overlap: float = 0.0) -> Interval:
@@ -65,7 +65,7 @@ def interval(values: ArrayLike, *, level: float = LEVEL, overlap: float = 0.0) -
     Parameters
     ----------
     values : (n,) array_like
-        Entries that are NaN are left out.
+        Entries that are NaN are left out; where one is infinite so is the mean, without an interval.
     level : float
         The share of such intervals that hold the true mean.
     overlap : float
@@ -84,8 +84,9 @@ def interval(values: ArrayLike, *, level: float = LEVEL, overlap: float = 0.0) -
     n = len(found)
     if not n:
         raise DataError("no values to take a mean of")
-    mean = float(found.mean())
-    if n < 2:
+    with np.errstate(invalid="ignore"):
+        mean = float(found.mean())
+    if n < 2 or not math.isfinite(mean):
         return Interval(mean, n)
     se = float(found.std(ddof=1)) * math.sqrt(1.0 / n + overlap)
     if se <= 1e-14 * float(np.abs(found).max()):  # equal but for rounding
@@ -100,7 +101,8 @@ def paired(first: ArrayLike, second: ArrayLike, *, level: float = LEVEL, overlap
     a, b = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     if a.shape != b.shape or a.ndim != 1:
         raise DataError(f"expected as many values of both, pair by pair, got {a.shape} and {b.shape}")
-    return interval(a - b, level=level, overlap=overlap)
+    with np.errstate(invalid="ignore"):
+        return interval(a - b, level=level, overlap=overlap)
 
 
 class McNemar(NamedTuple):

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from amtl_cvx.experiment.comparing.comparison import Comparison
 from amtl_cvx.experiment.comparing.statistics import Interval
+
+if TYPE_CHECKING:
+    from amtl_cvx.experiment.comparing.comparison import Comparison
 
 Row = dict[str, Any]
 _GAIN = 40  # characters of a gain
@@ -156,8 +159,17 @@ def to_dict(comparison: Comparison) -> dict[str, Any]:
 
 def write_json(comparison: Comparison, path: str | PathLike[str]) -> None:
     """`to_dict` as a file."""
-    text = json.dumps(to_dict(comparison), indent=1, ensure_ascii=False, allow_nan=False)
+    text = json.dumps(finite(to_dict(comparison)), indent=1, ensure_ascii=False, default=str)
     Path(path).write_text(text + "\n", encoding="utf-8")
+
+
+def finite(value: Any) -> Any:
+    """The value with None for numbers that JSON has not: infinite ones and NaN."""
+    if isinstance(value, Mapping):
+        return {str(key): finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def describe(comparison: Comparison) -> list[str]:
@@ -214,6 +226,11 @@ def _tested(comparison: Comparison) -> bool:
     return any(
         comparison.mcnemar(each) is not None for each in comparison.contenders if each != comparison.baseline
     )
+
+
+def shown(value: Any) -> str:
+    """A value of a row in a few characters."""
+    return "" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def interval_words(found: Interval) -> str:

@@ -1,11 +1,15 @@
 """Errors over parts, and gains over the baseline with what is known of them: one row a contender.
 
-left     the error on each part (small, grey), their mean and its standard error
-right    the mean gain over the baseline and its interval; a filled mark where that does not hold 0
+    left     the error on each part (small, grey), their mean and its standard error
+    right    the mean gain over the baseline and its interval; a filled mark where that does not hold 0
+
+A method whose mean error is more than three times the median of all went astray: an arrow at the border says
+so, with its number, so that the others keep their scale.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -21,6 +25,7 @@ from amtl_cvx.plotting.canvas import (
     Canvas,
     heading_height,
     heading_width,
+    number,
     shortened,
     text_width,
 )
@@ -28,6 +33,8 @@ from amtl_cvx.plotting.environment import own_settings
 
 _PAD, _ROW, _SIDE, _BETWEEN, _FOOT = 0.25, 0.32, 3.4, 0.45, 0.5  # inches
 _GREY = "#9aa5b1"
+_FAR = 3.0
+"""Times the median error, from where a mean is not drawn to scale."""
 
 
 @own_settings()
@@ -99,6 +106,9 @@ def _dressed(axes: Axes, rows: int) -> Axes:
 def _errors(axes: Axes, comparison: Comparison) -> None:
     for row, contender in enumerate(comparison.contenders):
         values = comparison.errors(contender)
+        if astray(comparison, contender):
+            _arrow(axes, row, comparison.error(contender).mean, right=True)
+            continue
         if len(values) > 1:
             axes.plot(values, [row] * len(values), "o", color=_GREY, markersize=3, alpha=0.8, zorder=2)
         found, known = comparison.error(contender), contender == comparison.baseline
@@ -125,6 +135,9 @@ def _gains(axes: Axes, comparison: Comparison) -> None:
             axes.text(0.0, row, "  baseline", va="center", size=BODY, color=MUTED)
             continue
         found = comparison.gain(contender)
+        if astray(comparison, contender) or not np.isfinite(found.mean):
+            _arrow(axes, row, found.mean, right=found.mean > 0)
+            continue
         color = BLUE if found.mean >= 0 else CRIMSON
         axes.errorbar(
             found.mean,
@@ -140,6 +153,24 @@ def _gains(axes: Axes, comparison: Comparison) -> None:
         )
     axes.ticklabel_format(axis="x", useOffset=False)
     axes.set_xlabel("\N{LEFTWARDS ARROW} worse     better \N{RIGHTWARDS ARROW}", size=BODY, color=MUTED)
+
+
+def astray(comparison: Comparison, contender: str) -> bool:
+    """Whether a mean error is of another size than those of the others, or no number."""
+    means = np.array([comparison.error(each).mean for each in comparison.contenders])
+    own = comparison.error(contender).mean
+    known = means[np.isfinite(means)]
+    return not np.isfinite(own) or bool(own > _FAR * np.median(known))
+
+
+def _arrow(axes: Axes, row: int, value: float, *, right: bool) -> None:
+    """A value beyond the border."""
+    at, align, mark = (0.985, "right", ">") if right else (0.015, "left", "<")
+    across = axes.get_yaxis_transform()
+    axes.plot([at], [row], mark, color=CRIMSON, markersize=6, transform=across, clip_on=False)
+    words = number(value) if np.isfinite(value) else "no number"
+    axes.text(at + (-0.02 if right else 0.02), row, words, ha=align, va="center", size=BODY, color=CRIMSON,
+              transform=across)  # fmt: skip
 
 
 def _clear(comparison: Comparison, contender: str, found: Interval) -> bool:

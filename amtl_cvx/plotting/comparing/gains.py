@@ -38,7 +38,7 @@ NAMED_UP_TO = 40
 """Tasks up to which each has its name."""
 _PAD, _LEFT, _PANEL, _BETWEEN = 0.25, 0.75, 1.45, 0.32  # inches
 _PALE = {BLUE: "#8fc1e3", CRIMSON: "#d89ab0"}
-_WORST = 3
+_WORST, _FAR = 3, 3.0  # tasks that are named, and times the baseline's median error where bars end
 
 
 @own_settings()
@@ -66,14 +66,16 @@ def gains_figure(comparison: Comparison, *, title: str | None = None) -> Figure:
     each = 0.3 + _PANEL + _BETWEEN
     canvas = Canvas(_LEFT + wide + 2 * _PAD, _PAD + head + each * len(told) + foot + _PAD)
     canvas.heading(_PAD, _PAD, heading, lines)
-    top, limits = _PAD + head, _limits([gain for gains in found.values() for gain in gains.tasks], many=many)
+    cap = _FAR * float(np.nanmedian([each.by_task for each in comparison.of(comparison.baseline)]))
+    every = [gain for gains in found.values() for gain in gains.tasks]
+    top, limits = _PAD + head, _limits(every, cap, many=many)
     for place, contender in enumerate(told):
         gains = found[contender]
         words = f"{comparison.titles[contender]}: {gains.words}"
         canvas.text(_PAD + _LEFT, top + 0.08, shortened(words, 110), size=HEADING - 1.5, weight="bold")
         axes = canvas.axes(_PAD + _LEFT, top + 0.38, wide, _PANEL)
         axes.set_label(f"gains of {contender}")
-        _bars(axes, gains.tasks, many=many)
+        _bars(axes, gains.tasks, cap, many=many)
         axes.set_ylim(*limits)
         axes.set_yticks([tick for tick in axes.get_yticks() if limits[0] <= tick <= limits[1]])
         if not many and place == len(told) - 1:
@@ -94,34 +96,34 @@ def _lines(comparison: Comparison, gains: Gains) -> list[str]:
             f" hold 0, which one task in {round(1 / (1 - comparison.level))} does by chance"
         )
         if len(gains.tasks) <= NAMED_UP_TO:
-            lines.append("lines are the intervals; those that end at the border go on")
+            lines.append("lines are the intervals; what ends at the border goes on")
     return lines
 
 
-def _limits(gains: Sequence[Gain], *, many: bool) -> tuple[float, float]:
-    """Room for all bars, and around few of them for most of their intervals."""
-    means = [gain.interval.mean for gain in gains]
+def _limits(gains: Sequence[Gain], cap: float, *, many: bool) -> tuple[float, float]:
+    """Room for all bars, and around few of them for most of their intervals; no more than `cap` to a side."""
+    means = np.clip([gain.interval.mean for gain in gains], -cap, cap)
     ends = [end for gain in gains for end in (gain.interval.low, gain.interval.high) if end is not None]
-    low, high = min(0.0, *means), max(0.0, *means)
+    low, high = min(0.0, means.min()), max(0.0, means.max())
     room = (0.12 if many or not ends else 0.6) * ((high - low) or 1.0)
     bottom, top = low - room, high + room
-    return (bottom, top) if many or not ends else (max(bottom, min(ends) - 0.2 * room), min(top, max(ends)))
+    if not many and ends:
+        bottom, top = max(bottom, min(low, *ends) - 0.2 * room), min(top, max(high, *ends) + 0.02 * room)
+    return float(max(bottom, -cap)), float(min(top, cap))
 
 
-def _bars(axes: Axes, gains: Sequence[Gain], *, many: bool) -> None:
+def _bars(axes: Axes, gains: Sequence[Gain], cap: float, *, many: bool) -> None:
     """One bar a task, losers with a triangle."""
     shown = sorted(gains, key=lambda gain: -gain.interval.mean) if many else list(gains)
-    values = np.array([gain.interval.mean for gain in shown])
+    values = np.clip([gain.interval.mean for gain in shown], -cap, cap)
     several = any(gain.interval.low is not None for gain in shown)
     for place, gain in enumerate(shown):
         color = CRIMSON if gain.side < 0 else BLUE
         clear = not several or gain.interval.side == gain.side != 0
-        axes.bar(
-            place, gain.interval.mean, width=0.9 if many else 0.7, color=color if clear else _PALE[color]
-        )
+        axes.bar(place, values[place], width=0.9 if many else 0.7, color=color if clear else _PALE[color])
         low, high = gain.interval.low, gain.interval.high
         if not many and low is not None and high is not None:
-            axes.vlines(place, low, high, color=INK, linewidth=0.9)
+            axes.vlines(place, max(low, -cap), min(high, cap), color=INK, linewidth=0.9)
     losers: list[int] = [place for place, gain in enumerate(shown) if gain.side < 0]
     axes.axhline(0.0, color=INK, linewidth=0.8)
     at, where = (values[losers], _below(axes)) if many else ([0.04] * len(losers), axes.get_xaxis_transform())
