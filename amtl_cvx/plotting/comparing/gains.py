@@ -32,6 +32,7 @@ from amtl_cvx.plotting.canvas import (
     shortened,
     text_width,
 )
+from amtl_cvx.plotting.comparing.errors import astray
 from amtl_cvx.plotting.environment import own_settings
 
 NAMED_UP_TO = 40
@@ -67,7 +68,8 @@ def gains_figure(comparison: Comparison, *, title: str | None = None) -> Figure:
     canvas = Canvas(_LEFT + wide + 2 * _PAD, _PAD + head + each * len(told) + foot + _PAD)
     canvas.heading(_PAD, _PAD, heading, lines)
     cap = _FAR * float(np.nanmedian([each.by_task for each in comparison.of(comparison.baseline)]))
-    every = [gain for gains in found.values() for gain in gains.tasks]
+    near = [gains for each, gains in found.items() if not astray(comparison, each)] or list(found.values())
+    every = [gain for gains in near for gain in gains.tasks]
     top, limits = _PAD + head, _limits(every, cap, many=many)
     for place, contender in enumerate(told):
         gains = found[contender]
@@ -123,7 +125,7 @@ def _bars(axes: Axes, gains: Sequence[Gain], cap: float, *, many: bool) -> None:
         axes.bar(place, values[place], width=0.9 if many else 0.7, color=color if clear else _PALE[color])
         low, high = gain.interval.low, gain.interval.high
         if not many and low is not None and high is not None:
-            axes.vlines(place, max(low, -cap), min(high, cap), color=INK, linewidth=0.9)
+            axes.vlines(place, low, high, color=INK, linewidth=0.9)
     losers: list[int] = [place for place, gain in enumerate(shown) if gain.side < 0]
     axes.axhline(0.0, color=INK, linewidth=0.8)
     at, where = (values[losers], _below(axes)) if many else ([0.04] * len(losers), axes.get_xaxis_transform())
