@@ -58,7 +58,15 @@ def table(tuning: Tuning) -> list[dict[str, Any]]:
 def test_the_table_is_that_of_a_double_loop() -> None:
     splits = Splits.folds(TASKS, 3, seed=2)
     expected = looped(splits, lambda found, held: pooled(found.W, held))
-    tuning = tune(TASKS, "amtl", {"mu": MUS, "coupling": COUPLINGS}, splits=splits, widen=0)
+    told: list[tuple[int, int, float]] = []
+    tuning = tune(
+        TASKS,
+        "amtl",
+        {"mu": MUS, "coupling": COUPLINGS},
+        splits=splits,
+        widen=0,
+        observe=lambda *said: told.append(said),
+    )
     assert [tuple(trial.parameters.values()) for trial in tuning.trials] == list(expected)
     for trial, errors in zip(tuning.trials, expected.values(), strict=True):
         np.testing.assert_allclose(trial.errors, errors, rtol=1e-12)
@@ -66,6 +74,8 @@ def test_the_table_is_that_of_a_double_loop() -> None:
         assert trial.se == pytest.approx(np.std(errors, ddof=1) / np.sqrt(3))
     best = min(expected, key=lambda point: np.mean(expected[point]))
     assert tuple(tuning.chosen.parameters.values()) == best
+    assert [done for done, _, _ in told] == list(range(1, 13)) and told[0][1:] == (12, np.inf)
+    assert told[-1][2] == tuning.chosen.mean and told[2][2] == tuning.trials[0].mean
     found, whole = tuning.fit(TASKS), fit(TASKS, model(*best), options=FAST)
     np.testing.assert_array_equal(found.W, whole.W)
     assert found.certificate.passes and "the least of 4 points on 3 folds" in tuning.sentence()
@@ -78,6 +88,9 @@ def test_rounds_cost_one_fit_and_are_those_of_fits_that_stop_there(monkeypatch: 
     grid = {"rounds": "1:4", "mu": MUS, "coupling": COUPLINGS}
     tuning = tune(TASKS, "amtl", grid, splits=splits, widen=0)
     assert len(fits) == 2 * 4 and len(tuning.trials) == 4 * 4
+    assert {(bench.warm, bench.options.judged, start) for bench, _, _, start in fits} == {
+        (False, False, None)
+    }
     for rounds in (1, 2, 4):
         expected = looped(splits, lambda found, held: pooled(found.W, held), max_rounds=rounds, refine=False)
         for trial in tuning.trials:
@@ -130,6 +143,7 @@ def test_a_tuning_that_was_ended_goes_on_to_the_same_table(tmp_path: Path) -> No
         )
         assert table(found) == table(whole) and found.sentence() == whole.sentence()
         assert len(seen) == len(whole.trials) // 2 * 2 - jobs + (cut > 0)
+        tune(TASKS, "amtl", grid, observe=lambda *told: pytest.fail("done again"), **settings)
         settings["journal"].unlink()
 
 

@@ -33,6 +33,7 @@ TASKS = alike()
         ("power=0,1,2", (0, 1, 2), "log"),
         ("shift=-1,1", (-1, 1), "linear"),
         ("rounds=1:4", (1, 2, 3, 4), "linear"),
+        ("rounds=1:10:3", (1, 3, 10), "linear"),
         ("reading=single,zero", ("single", "zero"), "choice"),
         ("layers=8,4;4", ("8,4", "4"), "choice"),
     ],

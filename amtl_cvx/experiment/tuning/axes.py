@@ -28,6 +28,8 @@ End = Literal["low", "high"]
 
 ROUNDS = "rounds"
 """The parameter whose values all come from one fit."""
+WHOLE = (ROUNDS, "features")
+"""Parameters that are whole numbers: what lies between LOW and HIGH is rounded."""
 _DIGITS = 12  # of values that are computed, so that .01 times 10 is .1
 _DRAWN = 4  # digits of values that are drawn
 _MOST = 10_000
@@ -206,6 +208,8 @@ def _between(name: str, parts: list[str]) -> list[Value]:
     if not (isinstance(count, int) and 2 <= count <= _MOST and 0.0 < low < high):  # type: ignore[operator]
         raise ModelError(f"{name}=LOW:HIGH:COUNT needs 0 < LOW < HIGH and COUNT >= 2, got {':'.join(parts)}")
     inner = np.geomspace(float(low), float(high), count)[1:-1].tolist()
+    if name in WHOLE:
+        return list(dict.fromkeys(round(float(each)) for each in (low, *inner, high)))
     return [float(low), *(float(f"{each:.{_DIGITS}g}") for each in inner), float(high)]
 
 

@@ -7,7 +7,9 @@ axis alone, the largest value first. `rounds` is no axis of the jobs: one fit of
 `Options.iterate`, the predictors after every one of them, which are scored apart. Trials are not judged.
 Compiled problems are kept by each worker (`Problems`), so that no point of the grid compiles anything anew.
 
-A solver that fails makes an error infinite, with the reason, and ends nothing else.
+A solver that fails makes an error infinite, with the reason, and ends nothing else. Errors that a worker
+found are taken for what they say they are, if they are errors at all: they choose a point, whose fit is done
+and judged in this process.
 """
 
 from __future__ import annotations

@@ -105,7 +105,7 @@ def plan(
     options = _with_engine(options, engine, model, method, tasks)
     bench = Bench(
         parts=parted.parts,
-        method=method.name if NAMED.get(method.name) is method else method,
+        method=method.name if NAMED.get(method.name) is method else replace(method, fixed=dict(method.fixed)),
         settings=rest,
         held=held,
         names=tuple(axis.name for axis in axes if axis.name != ROUNDS),
