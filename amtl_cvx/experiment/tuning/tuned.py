@@ -49,6 +49,18 @@ class Tuning:
         What the fits took, added up.
     options : Options
         How `fit` carries out the fit of the chosen point.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from amtl_cvx import TaskSet, tune
+    >>> X = np.array([[1.0], [2.0], [3.0], [4.0]])
+    >>> tasks = TaskSet.from_matrix(X, np.column_stack([X[:, 0], 2.0 * X[:, 0] + [0.1, -0.1, 0.1, -0.1]]))
+    >>> tuning = tune(tasks, "stl", {"coupling": [0.01, 0.1, 1.0]}, splits=2, widen=0)
+    >>> dict(tuning.chosen.parameters), tuning.best is tuning.chosen, tuning.edges
+    ({'coupling': 0.1}, True, ())
+    >>> tuning.fit(tasks).certificate.passes
+    True
     """
 
     method: NamedMethod
