@@ -135,7 +135,8 @@ def judged(tasks: TaskSet, model: Model, solution: Solution, W: Array, B: Array,
 def test_a_changed_result_is_rejected(learned: tuple[TaskSet, Model, Solution]) -> None:
     tasks, model, solution = learned
     W, B, order = solution.W, solution.B, solution.order or ()
-    assert judged(tasks, model, solution, W, B, order).passes
+    found = judged(tasks, model, solution, W, B, order)
+    assert found.passes and any(line.startswith("No other choice") for line in found.sentences())
     for t in range(4):
         moved = W.copy()
         moved[:, t] *= 1 + 1e-6

@@ -19,8 +19,11 @@ CONVEX: Mapping[str, str] = {
     "adaptation": "No w and b >= 0 at all, the predictors of the fit being held, have",
 }
 """Of convex problems: what a bound from below is about."""
-BLOCKS: Mapping[str, tuple[str, str]] = {"adaptation": ("w", "b")}
-"""What moves, where that is not W and B."""
+MOVES: Mapping[str, tuple[str, str]] = {
+    "adaptation": ("move of w alone", "move of b alone"),
+    "curriculum-simple": ("move of W alone", "other choice of the next task, all steps together,"),
+}
+"""What gain_W and gap_B are about, where that is not a move of W or B alone."""
 _WORDS = {
     "joint": "The point is judged as a first-order point of the joint objective J;"
     " J is not convex, other such points can exist.",
@@ -34,6 +37,11 @@ _WORDS = {
     "adaptation": "The predictor w and the edges b of a new task are judged as the minimum of their problem,"
     " which is convex in both together; those of the fit are held.",
 }
+
+
+def moves(kind: str) -> tuple[str, str]:
+    """What gain_W and gap_B are about."""
+    return MOVES.get(kind, ("move of W alone", "move of B alone"))
 
 
 def kind_words(kind: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from amtl_cvx.certificate.figures import double_above, rounded_down, rounded_up
-from amtl_cvx.certificate.kinds import BLOCKS, CONVEX, HEADLINES, kind_words
+from amtl_cvx.certificate.kinds import CONVEX, HEADLINES, kind_words, moves
 from amtl_cvx.certificate.levels import (
     DEGENERATE,
     INTERRUPTED,
@@ -93,12 +93,12 @@ def sentences(found: Known) -> list[str]:
     bounded = found.level == "C5" and found.kind == "joint"
     lines = [_GLOBAL_WORDS if bounded else kind_words(found.kind)]
     lines.append(f"The objective is {found.objective:.6g}.")
-    W, B = BLOCKS.get(found.kind, ("W", "B"))
-    for block, gain, error in ((W, found.gain_W, found.error_W), (B, found.gap_B, found.error_B)):
+    figures = (("W", found.gain_W, found.error_W), ("B", found.gap_B, found.error_B))
+    for move, (block, gain, error) in zip(moves(found.kind), figures, strict=True):
         if gain is not None and math.isfinite(gain):
-            by = f" ({BOUNDS[found.gain_W_by]})" if block == W else ""
+            by = f" ({BOUNDS[found.gain_W_by]})" if block == "W" else ""
             away = f", and the best {block} is at most {rounded_up(error)} away" if error is not None else ""
-            lines.append(f"No move of {block} alone can gain more than {rounded_up(gain)}{by}{away}.")
+            lines.append(f"No {move} can gain more than {rounded_up(gain)}{by}{away}.")
     if found.limit is not None:
         lines.append(f"The limit for both is {rounded_down(found.limit)} ({limit_words(found)}).")
     compared = "at most" if found.relative <= found.tol else "more than"
@@ -160,8 +160,8 @@ def _rung(found: Known, code: str) -> Rung:
 def _evaluated(found: Known) -> str:
     if found.level is None:
         return f"{sentence(verdict(found))}"
-    W, B = BLOCKS.get(found.kind, ("W", "B"))
-    return f"{W} and {B} are feasible; J, its gradients and residuals are known."
+    blocks = "w and b" if found.kind == "adaptation" else "W and B"
+    return f"{blocks} are feasible; J, its gradients and residuals are known."
 
 
 def _partial(found: Known) -> str:
@@ -170,14 +170,14 @@ def _partial(found: Known) -> str:
     if gain is not None:
         by = f" ({BOUNDS[found.gain_W_by]})"
     parts = []
-    W, B = BLOCKS.get(found.kind, ("W", "B"))
-    for name, block, known, words in (("gain_W", W, gain, by), ("gap_B", B, found.gap_B, "")):
+    figures = (("gain_W", gain, by), ("gap_B", found.gap_B, ""))
+    for move, (name, known, words) in zip(moves(found.kind), figures, strict=True):
         if known is None:
             why = found.reasons.get(name, "not available")
-            parts.append(f"what a move of {block} alone can gain is not known ({why})")
+            parts.append(f"what a {move} can gain is not known ({why})")
         else:
             why = f" ({found.reasons[name]})" if name in found.reasons else ""
-            parts.append(f"no move of {block} alone can gain more than {rounded_up(known)}{words}{why}")
+            parts.append(f"no {move} can gain more than {rounded_up(known)}{words}{why}")
     words = f"{'; '.join(parts)}; J is {found.objective:.6g}"
     return f"{words[0].upper()}{words[1:]}, {_limit(found)}."
 
