@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import Run
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from pictures import outside, panel, words
 
+from amtl_cvx.commands.trials import write_trials
+from amtl_cvx.commands.tried import read_trials
+from amtl_cvx.errors import DataError
 from amtl_cvx.experiment.tuning import Axis, Trial, Tuning
 from amtl_cvx.experiment.tuning.choice import chosen
 from amtl_cvx.families.settings.named import named
@@ -165,3 +171,53 @@ def test_nothing_is_cut_whatever_was_tuned(axes: Sequence[Axis], folds: int) -> 
     assert ("no standard error" in words(figure)) == (folds == 1 and "against" in words(figure))
     if len(axes) == 5:
         assert "3 of 6 pairs of parameters" in words(figure)
+
+
+@pytest.fixture
+def stored(run: Run) -> Path:
+    """A run folder with what is needed of a stored tuning."""
+    found = tuning(
+        [COUPLING, MU, Axis("reading", ["zero", "easiest"])],
+        lambda coupling, mu, reading: error(coupling, mu),
+    )
+    Path("run").mkdir(exist_ok=True)
+    write_trials(found, Path("run"))
+    return Path("run")
+
+
+def test_a_stored_tuning_is_drawn_again(run: Run, fitted: Path, stored: Path) -> None:
+    assert run("plot", "run", "--kind", "tuning", "--out", "p.svg") == (0, "", "")
+    assert Path("p.svg").read_text().startswith("<?xml")
+    again = read_trials(stored)
+    found = {tuple(trial.parameters.values()): trial.mean for trial in again.trials}
+    assert found == pytest.approx({(c, m, r): error(c, m) for c, m, r in found})
+    assert again.chosen.parameters["coupling"] == 10 and again.axes[1].values == MU.values
+
+
+DAMAGE: Sequence[Callable[[dict[str, Any]], object]] = [
+    lambda stored: stored.clear(),
+    lambda stored: stored.update(trials=[]),
+    lambda stored: stored.update(trials=3),
+    lambda stored: stored["trials"][0].update(errors=[]),
+    lambda stored: stored["trials"][0].update(errors=[float("nan")]),
+    lambda stored: stored["trials"][0]["parameters"].update(mu="much"),
+    lambda stored: stored["trials"][0]["parameters"].update(mu=[1]),
+    lambda stored: stored["trials"][0]["parameters"].update(reading=1),
+    lambda stored: stored["trials"][0]["parameters"].pop("mu"),
+    lambda stored: stored["axes"][0].update(values=["x", 1]),
+    lambda stored: stored["axes"][0].update(scale="round"),
+    lambda stored: stored["chosen"].update(parameters={"mu": 3}),
+    lambda stored: stored.update(seconds="long"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_file_is_one_line(stored: Path, damage: Callable[[dict[str, Any]], object]) -> None:
+    content = json.loads((stored / "tuning.json").read_text())
+    damage(content)
+    (stored / "tuning.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"^tuning\.json: "):
+        read_trials(stored)
+    (stored / "tuning.json").unlink()
+    with pytest.raises(DataError, match="of a run that tune wrote"):
+        read_trials(stored)

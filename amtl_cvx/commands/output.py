@@ -60,7 +60,7 @@ def _target(path: Path) -> Path:
 
 def files_of_run(path: Path) -> Iterator[Path]:
     """What `read_run` and `read_history` read of a run or of a folder with W and B."""
-    names = ("solution.npz", "run.json", "history.csv", "W.npy", "B.npy", "W.csv", "B.csv")
+    names = ("solution.npz", "run.json", "history.csv", "tuning.json", "W.npy", "B.npy", "W.csv", "B.csv")
     folder = path if path.is_dir() else path.parent
     return (folder / name for name in names)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from amtl_cvx.commands.output import files_of_run, write_whole
 from amtl_cvx.commands.settings import admit, number
+from amtl_cvx.commands.tried import read_trials
 from amtl_cvx.data import problem_names, read
 from amtl_cvx.data.npz import read_arrays
 from amtl_cvx.errors import DataError, Exit, ModelError
@@ -37,6 +38,8 @@ def plot(arguments: Namespace) -> Exit:
     if arguments.kind == "convergence":
         tol = number("tol", stored.arguments.get("tol", 1e-8))
         figure = plotting.convergence_figure(read_history(arguments.run), tol=tol)
+    elif arguments.kind == "tuning":
+        figure = plotting.tuning_figure(read_trials(arguments.run), title=name)
     else:
         images = {"shape": arguments.image_shape, "image_map": _image_map(arguments)}
         own = stored.family.figure(stored, arguments.kind, title=name, **images)

@@ -1,4 +1,4 @@
-"""Figures: the learned graph, how a run converged, an estimate beside a planted truth, what starts reached.
+"""Figures: the learned graph, how a run converged, a planted truth, what starts reached or a tuning tried.
 
 Every function returns a `matplotlib.figure.Figure`, takes no path and leaves pyplot and its global state
 alone; `write_png` writes one. Of the user's matplotlib settings only the families of fonts reach them.
@@ -18,6 +18,7 @@ from amtl_cvx.plotting.convergence import convergence_figure
 from amtl_cvx.plotting.figures import graph_figure, heatmap, node_link
 from amtl_cvx.plotting.landscape import landscape_figure
 from amtl_cvx.plotting.truth import truth_figure
+from amtl_cvx.plotting.tuning import tuning_figure
 
 __all__ = [
     "MAX_EDGES",
@@ -27,6 +28,7 @@ __all__ = [
     "landscape_figure",
     "node_link",
     "truth_figure",
+    "tuning_figure",
     "write_figure",
     "write_png",
 ]

@@ -7,7 +7,7 @@ from amtl_cvx.commands.parsers.shared import add_classes, path
 
 KINDS = (
     "graph", "heatmap", "node-link", "convergence", "truth", "feedback", "reconstruction", "images",
-    "kinks", "losses",
+    "kinks", "losses", "tuning",
 )  # fmt: skip
 EXAMPLES = (
     ("plot run --out graph.pdf", "the graph of a run"),
@@ -27,7 +27,8 @@ def add(commands: Commands) -> None:
         default="graph",
         metavar="KIND",
         help="what to draw: graph (default: heatmap and node-link), heatmap, node-link, convergence, truth;"
-        " of learned features also feedback, reconstruction, images; of networks kinks, losses",
+        " of learned features also feedback, reconstruction, images; of networks kinks, losses; of a tuning"
+        " tuning",
     )
     plot.add_argument(
         "--image-shape",

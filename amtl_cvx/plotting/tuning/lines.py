@@ -63,6 +63,8 @@ class LinePanel:
             f"blue: at {fixed}; grey: the least of all points" if fixed else "mean over the splits",
             band,
         ]
+        if self.top is not None:
+            words[-1] += f"; not drawn: above {shown(self.top)}"
         if self.limit is not None:
             words.append("dotted: the least error and one standard error")
         return words
@@ -77,6 +79,13 @@ class LinePanel:
         """What the one-standard-error rule allows."""
         best = best_of(self.tuning)
         return None if self.tuning.rule != "one-se" or best.se is None else best.mean + best.se
+
+    @property
+    def top(self) -> float | None:
+        """Where the axis ends, should an error beyond flatten the others."""
+        _, high, clipped = color_limits(trial.mean for trial in self.tuning.trials)
+        means = [trial.mean for trial in self.trials if np.isfinite(trial.mean)]
+        return high if clipped and max(means) > high > self.tuning.chosen.mean else None
 
     @property
     def width(self) -> float:
@@ -147,10 +156,9 @@ class LinePanel:
             )
         at = places[chosen.parameters[self.name]]
         axes.plot([at], [chosen.mean], "D", color=ORANGE, markersize=7, zorder=4, clip_on=False, gid="chosen")
-        _, high, clipped = color_limits(trial.mean for trial in self.tuning.trials)
-        if clipped and mean.max() > high > chosen.mean:  # what explodes would flatten the rest
+        if self.top is not None:
             low = min(float(mean.min()), chosen.mean)
-            axes.set_ylim(low - 0.08 * (high - low), high)
+            axes.set_ylim(low - 0.08 * (self.top - low), self.top)
 
 
 def line_names(tuning: Tuning) -> list[str]:

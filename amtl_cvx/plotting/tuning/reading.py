@@ -70,16 +70,18 @@ def within(axis: XAxis | YAxis) -> None:
 
 
 def error_words(errors: Sequence[float]) -> list[str]:
-    """Errors with as many digits as tell the two least apart, four to six; "" for none."""
+    """Errors with as many decimals as tell the two least apart, four to six digits of these; "" for none."""
     known = sorted({error for error in errors if np.isfinite(error)})
-    digits = 4
-    if len(known) > 1 and known[0] > 0:
-        digits = int(np.clip(np.ceil(np.log10(known[0] / (known[1] - known[0]))) + 1, 4, 6))
-    return [_in_digits(error, digits) if np.isfinite(error) else "" for error in errors]
+    decimals = 4
+    if known and known[0] > 0:
+        gap = (known[1] - known[0]) / known[0] if len(known) > 1 else 1.0
+        digits = int(np.clip(np.ceil(-np.log10(gap)) + 1, 4, 6))
+        decimals = max(digits - 1 - int(np.floor(np.log10(known[0]))), 0)
+    return [_with(error, decimals) if np.isfinite(error) else "" for error in errors]
 
 
-def _in_digits(error: float, digits: int) -> str:
-    return f"{error:#.{digits}g}".rstrip(".") if abs(error) < 1e4 else f"{error:.0e}"
+def _with(error: float, decimals: int) -> str:
+    return f"{error:.{decimals}f}" if 1e-4 < abs(error) < 1e4 or error == 0 else f"{error:.0e}"
 
 
 def setting_words(tuning: Tuning, trial: Trial, *, apart: Sequence[str] = ()) -> str:
