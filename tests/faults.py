@@ -668,7 +668,7 @@ OMEGA = (
     Fault("product of W and its dual added", "certificate:OmegaDual.at", "-float((Z * W).sum())", "float((Z * W).sum())", c.kinked_gaps_are_no_less_than_the_gain),
     Fault("what Omega leaves open is not judged", "certificate:WeightProblem.judged", "gap.safe + open_", "gap.safe", c.gains_beside_a_kink_are_of_first_order),
     Fault("nor beside the decrement", "certificate:WeightProblem.judged", "proved.gain + open_", "proved.gain", c.gains_beside_a_kink_are_of_first_order),
-    Fault("prox step without the gradient", "problem:Point.subgradient_W.func", "self.W - self.smooth_gradient_W / h", "self.W", c.kinked_residuals_are_those_of_their_conditions),
+    Fault("prox step without the gradient", "problem:Point.subgradient_W.func", "self.smooth_gradient_W, h", "0.0 * self.smooth_gradient_W, h", c.kinked_residuals_are_those_of_their_conditions),
     Fault("residual of W without the subgradient", "certificate:_weight_part", "gradient if own is None else gradient + own", "gradient", c.kinked_residuals_are_those_of_their_conditions),
     Fault("residual of W over rho squared", "certificate:_weight_part", "found.size + pull", "found.size + 1e3 * pull", c.kinked_residuals_are_those_of_their_conditions),
     Fault("rows that turn are not shortened", "weights:L21.tangent", "values[:, 1:] -=", "values[:, 1:] -= 0.0 *", c.tangents_are_derivatives_of_the_prox),

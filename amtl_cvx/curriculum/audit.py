@@ -20,7 +20,7 @@ from amtl_cvx.certificate import (
 )
 from amtl_cvx.certificate.misses import Misses
 from amtl_cvx.curriculum.minima import task_minimum
-from amtl_cvx.curriculum.rows import check_model, outgoing, outgoing_cost, refit_step, row_sizes
+from amtl_cvx.curriculum.rows import all_outgoing, check_model, outgoing_cost, refit_step, row_sizes
 from amtl_cvx.errors import DataError
 from amtl_cvx.problem import Model, Point, Problem
 from amtl_cvx.subproblems import Coupled
@@ -103,8 +103,7 @@ class _Audit:
         partial = np.zeros_like(B)
         for t in order:
             losses = model.losses(tasks, current)
-            waiting = [s for s in range(tasks.T) if s not in learned]
-            best = {s: outgoing(model, c, losses, current, partial, s, learned) for s in waiting}
+            best = all_outgoing(model, c, losses, current, partial, learned)
             cost = outgoing_cost(model, c, losses, current, partial, t, learned, B[t])
             self.gap_B += max(0.0, cost - min(choice.cost for choice in best.values()))
             scale = 2.0 * model.coupling * float(current[:, t] @ current[:, t])

@@ -14,7 +14,7 @@ from amtl_cvx.certificate import Certificate, certify
 from amtl_cvx.certificate.alone import kinked_parts
 from amtl_cvx.coordinator import start_run
 from amtl_cvx.curriculum.audit import certify_curriculum
-from amtl_cvx.curriculum.rows import check_model, outgoing, refit_step
+from amtl_cvx.curriculum.rows import all_outgoing, check_model, refit_step
 from amtl_cvx.errors import DataError, SolveError
 from amtl_cvx.families import Memory, Method
 from amtl_cvx.options import Options
@@ -227,10 +227,9 @@ def _uncoupled_minimum(point: Point, run: Run, options: Options) -> HalfStep:
 def _learn_next(run: Run, step: TaskWeightStep, learned: list[int]) -> None:
     c, losses, model = run.problem.task_weight, run.point.losses, run.problem.model
     W, B = (block.copy() for block in run.point)
-    waiting = [t for t in range(run.tasks.T) if t not in learned]
-    choices = {t: outgoing(model, c, losses, W, B, t, learned) for t in waiting}
+    choices = all_outgoing(model, c, losses, W, B, learned)
     least = min(choice.cost for choice in choices.values())
-    chosen = next(t for t in waiting if choices[t].cost <= least + _TIE * abs(least))
+    chosen = next(t for t, choice in choices.items() if choice.cost <= least + _TIE * abs(least))
     B[chosen] = choices[chosen].row
     data = refit_step(run.point.at(B=B), chosen, learned)
     refitted, solved = step.minimise(data, W[:, chosen : chosen + 1])

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from amtl_cvx.arrays import Array
+from amtl_cvx.arrays.gate import Mask
 from amtl_cvx.certificate.misses import ROOM
 from amtl_cvx.errors import ModelError
 from amtl_cvx.problem import Model, Point
@@ -23,25 +24,52 @@ class Choice(NamedTuple):
 
 def outgoing(model: Model, c: Array, losses: Array, W: Array, B: Array, t: int, learned: list[int]) -> Choice:
     """Eq. 5 in closed form; columns of `W` are refitted for learned tasks, single-task for others."""
-    others = [s for s in range(len(B)) if s != t and s not in learned]
-    price = float(_prices(model, c * losses)[t])
-    R = W - W[:, learned] @ B[learned]
-    size = float(W[:, t] @ W[:, t])
-    row = np.zeros(len(B))
-    if size > 0:
-        row[others] = np.maximum(0.0, (R[:, others].T @ W[:, t] - price / (2.0 * model.coupling)) / size)
-    return Choice(row, outgoing_cost(model, c, losses, W, B, t, learned, row))
+    return _choices(model, c, losses, W, B, learned, [t])[t]
+
+
+def all_outgoing(
+    model: Model, c: Array, losses: Array, W: Array, B: Array, learned: list[int]
+) -> dict[int, Choice]:
+    """That of every task that waits."""
+    waiting = [t for t in range(len(B)) if t not in learned]
+    return _choices(model, c, losses, W, B, learned, waiting)
+
+
+def _choices(
+    model: Model, c: Array, losses: Array, W: Array, B: Array, learned: list[int], tasks: list[int]
+) -> dict[int, Choice]:
+    """Eq. 5 for some tasks; what is left of the others is the same for all."""
+    R, prices = W - W[:, learned] @ B[learned], _prices(model, c * losses)
+    others, found = _waiting(len(B), learned), dict[int, Choice]()
+    slopes = W[:, tasks].T @ R
+    for t, slope in zip(tasks, slopes, strict=True):
+        size, price, mine = float(W[:, t] @ W[:, t]), float(prices[t]), others.copy()
+        row, mine[t] = np.zeros(len(B)), False
+        if size > 0:
+            row = np.where(mine, np.maximum(0.0, (slope - price / (2.0 * model.coupling)) / size), 0.0)
+        found[t] = Choice(row, float(c[t] * losses[t]) + _cost(model.coupling, price, W[:, t], R, row, mine))
+    return found
+
+
+def _cost(coupling: float, price: float, w: Array, R: Array, row: Array, others: Mask) -> float:
+    misfits = ((R - np.outer(w, row)) ** 2).sum(axis=0)
+    return price * float(row.sum()) + coupling * float(misfits[others].sum())
+
+
+def _waiting(T: int, learned: list[int]) -> Mask:
+    others = np.ones(T, dtype=bool)
+    others[learned] = False
+    return others
 
 
 def outgoing_cost(
     model: Model, c: Array, losses: Array, W: Array, B: Array, t: int, learned: list[int], row: Array
 ) -> float:
     """The objective of eq. 5 at an outgoing row of task t."""
-    others = [s for s in range(len(B)) if s != t and s not in learned]
-    R = W - W[:, learned] @ B[learned]
-    misfit = R[:, others] - np.outer(W[:, t], row[others])
-    price = float(_prices(model, c * losses)[t])
-    return float(c[t] * losses[t] + price * row.sum() + model.coupling * (misfit**2).sum())
+    R, price = W - W[:, learned] @ B[learned], float(_prices(model, c * losses)[t])
+    others = _waiting(len(B), learned)
+    others[t] = False
+    return float(c[t] * losses[t]) + _cost(model.coupling, price, W[:, t], R, row, others)
 
 
 def row_sizes(model: Model, c: Array, losses: Array, W: Array, B: Array, t: int, learned: list[int]) -> Array:
