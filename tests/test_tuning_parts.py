@@ -245,6 +245,21 @@ def test_a_profile_is_the_least_over_what_it_leaves_out() -> None:
         tuning.profile("rho")
 
 
+def test_trials_are_fitted_in_numpy_where_a_method_can_and_nobody_asks_for_a_solver() -> None:
+    grids: dict[str, Any] = {
+        "amtl": {"mu": [0.1], "coupling": [1.0]},
+        "go-mtl": {"features": [2], "mu": [0.1]},
+    }
+    held = {"go-mtl": {"decay": 0.1}}
+    for name, options, engine in (
+        ("amtl", Options(max_rounds=2, refine=False), "fast"),
+        ("amtl", Options(max_rounds=2, refine=False, solver="CLARABEL"), "cvxpy"),
+        ("go-mtl", Options(max_rounds=2, refine=False), "cvxpy"),
+    ):
+        asked: Any = {"settings": held.get(name), "splits": 2, "widen": 0}
+        assert tune(TASKS, name, grids[name], options=options, **asked).options.engine == engine
+
+
 @pytest.mark.parametrize(
     "asked, said",
     [

@@ -18,7 +18,7 @@ from amtl_cvx.experiment.tuning.search import Point
 from amtl_cvx.experiment.tuning.splits import Splits, splits_of
 from amtl_cvx.experiment.tuning.tuned import plain
 from amtl_cvx.experiment.tuning.units import apart, grid_of
-from amtl_cvx.families import family_of
+from amtl_cvx.families import settings_of
 from amtl_cvx.families.settings.named import NAMED, NamedMethod, named
 from amtl_cvx.options import Options
 from amtl_cvx.parallel.worker import versions_here
@@ -165,17 +165,14 @@ def _with_engine(
     """The options with the engine that is asked for, or with the fast one where there is one."""
     if engine == "auto":
         asked = options.definition or options.sweep != "joint" or options.solver != "auto"
-        asked = asked or options.gpu == "on" or family_of(model).name != "amtl"
-        if asked or (method.method == "alternating" and not _has_fast(model, tasks)):
+        table = settings_of(method.family)
+        asked = asked or options.gpu == "on" or table is None or "engine" not in table.names
+        if asked or (isinstance(model, Model) and model.coupled and direct_step(model, tasks.T) is None):
             return options
         engine = "fast"
     if engine not in ("cvxpy", "fast"):
         raise ModelError(f"engine must be 'auto', 'cvxpy' or 'fast', got {engine!r}")
     return replace(options, engine=engine)
-
-
-def _has_fast(model: Model, tasks: TaskSet) -> bool:
-    return direct_step(model, tasks.T) is not None
 
 
 def _of_trials(options: Options) -> Options:
