@@ -36,7 +36,7 @@ def described(folder: str = "run") -> dict[str, Any]:
     return found
 
 
-@pytest.mark.sampled(4)
+@pytest.mark.sampled(8)
 @pytest.mark.parametrize("name", NAMED)
 def test_every_name_is_fitted_judged_and_applied(run: Run, name: str) -> None:
     np.savez("a.npz", **arrays())
@@ -50,6 +50,7 @@ def test_every_name_is_fitted_judged_and_applied(run: Run, name: str) -> None:
     assert len(run("predict", "run", "a.npz").out.splitlines()) == 1 + 36
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("name", "words"),
     [
@@ -113,6 +114,7 @@ def test_what_only_a_fit_chooses_is_asked_for_elsewhere(run: Run) -> None:
     assert run("export", "a.npz", "--method", "mean", "--rho", "0.3", "--out", "x").code == 0
     assert json.loads(Path("x/problem.json").read_text())["omega_parameters"] == {"rho": 0.3}
     assert_error(run("explore", "a.npz", "--method", "mtfl", "--out", "y"), "MTFL is convex")
+    assert_error(run("explore", "a.npz", "--method", "amtl-curriculum", "--out", "y"), "'amtl-curriculum'")
 
 
 def ridges(tasks: TaskSet, value: float, *, mean: bool = False) -> np.ndarray:

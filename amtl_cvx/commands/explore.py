@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from amtl_cvx.commands.named import left_open, method_of, title_line, translated
+from amtl_cvx.commands.named import called, left_open, method_of, title_line, translated
 from amtl_cvx.commands.output import kept_words
 from amtl_cvx.commands.rows import confirmed_solution
 from amtl_cvx.commands.settings import admit, check_options, complete, table_of
@@ -94,7 +94,8 @@ def _check_method(arguments: Namespace, table: Settings) -> None:
         raise ModelError(f"{table.title} has no starts to explore from: fit it (fit --method {method})")
     names = (table.methods[0], *found.also)
     if method not in names:
-        raise ModelError(f"explore fits by --method {' or '.join(names)} from its starts, not by {method!r}")
+        asked = called(arguments) if by_name is not None else method
+        raise ModelError(f"explore fits by --method {' or '.join(names)} from its starts, not by {asked!r}")
 
 
 def _options(arguments: Namespace, table: Settings) -> Options:
