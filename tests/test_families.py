@@ -227,12 +227,14 @@ def test_names_of_families_and_methods(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 ROOMS = {
-    "amtl", "alignment", "certificate", "curriculum", "digits", "enclosure", "estimators", "graph",
-    "ladder", "dictionary", "features", "network", "problem", "refine", "rowspace", "subproblems",
+    "adaptation", "amtl", "alignment", "certificate", "curriculum", "digits", "enclosure", "estimators",
+    "graph", "ladder", "dictionary", "features", "network", "problem", "refine", "rowspace", "subproblems",
     "transfer", "weights",
     "arrays/gate", "tasks/task_set",  # what checks a W and B that a user gives
     "data/stream",  # W is a keyword of `data.evaluate`
-    "experiment/scales", "experiment/tune",  # the choice of coupling and mu
+    "experiment/scales", "experiment/tune", "experiment/path", "experiment/tuning/units",  # coupling and mu
+    "experiment/comparing/comparison", "experiment/comparing/outcomes",  # learned graphs side by side
+    "plotting/comparing/graphs",
     "known",  # the table of its figures
     "plotting/graphs", "plotting/matrix", "plotting/truth",  # pictures of its graph
     "reference", "commands/reference/answer",  # single steps of AMTL, and the judge of its back ends
