@@ -186,7 +186,7 @@ def test_a_tuning_that_was_killed_goes_on_to_the_same_table(tmp_path: Path, rng:
     whole = tune(TASKS, "amtl", grid, splits=3, widen=2)
     journal, kills = tmp_path / "journal", 0
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    for _ in range(3):
+    for _ in range(2):
         lines = journal.read_bytes().count(b"\n") if journal.exists() else 1
         with subprocess.Popen([sys.executable, "-c", KILLED, str(journal)], env=environment) as run:
             while run.poll() is None and not (journal.exists() and journal.read_bytes().count(b"\n") > lines):

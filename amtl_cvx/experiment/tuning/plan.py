@@ -98,7 +98,7 @@ def plan(
     if options.start is not None:
         raise ModelError("every fit of a tuning begins by itself: leave out the start")
     parted = splits_of(tasks, splits, seed=seed)
-    axes = _axes(tasks, method, grid, said, replace(options, executor=None, callback=None))
+    axes = _axes(tasks, method, grid, said, Options(engine="fast", judged=False, tol=options.tol))
     rest, held = apart(method, said)
     first = {axis.name: axis.values[0] for axis in axes}
     model = Candidate(method=method, settings=rest, parameters={**held, **first}).model(tasks)
