@@ -106,9 +106,15 @@ def classes_of_rows(task: Task, classification: bool) -> NDArray[np.int64]:
     return np.where(task.y > 0, 0, 1) if classification else np.zeros(len(task.y), dtype=np.int64)
 
 
-def shared_classes(tasks: TaskSet) -> NDArray[np.int64] | None:
-    """The class of every row where the tasks are one-vs-rest over the same rows."""
-    if tasks.T < 2 or any(task.X is not tasks[0].X for task in tasks):
+def shared_classes(tasks: TaskSet, *, equal: bool = False) -> NDArray[np.int64] | None:
+    """The class of every row where the tasks are one-vs-rest over the same rows.
+
+    With `equal` the same numbers will do, as a file holds them, and rows need not be shared in memory.
+    """
+    first = tasks[0].X
+    if tasks.T < 2 or any(
+        task.X is not first and not (equal and np.array_equal(task.X, first)) for task in tasks
+    ):
         return None
     positive = np.array([task.y > 0 for task in tasks])
     return positive.argmax(axis=0) if (positive.sum(axis=0) == 1).all() else None

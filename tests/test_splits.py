@@ -40,6 +40,12 @@ def test_folds_of_classes_are_of_every_class_and_shared_by_the_tasks() -> None:
         assert part.index == (0, 1, 2) and all(task.X is part.held[0].X for task in part.held)
         assert [int((task.y > 0).sum()) for task in part.held] == [2, 2, 2]
         assert [int((task.y > 0).sum()) for task in part.train] == [8, 8, 8]
+    X, y, task = classes().stacked()
+    copied = TaskSet.from_stacked(X, y, task)  # as a file holds them
+    one, other = Splits.folds(copied, 5, seed=1), Splits.folds(classes(), 5, seed=1)
+    for part, shared in zip(one, other, strict=True):
+        np.testing.assert_array_equal(part.held[2].X, shared.held[2].X)
+    assert tune(copied, "stl", {"coupling": [0.1]}, splits=one).measure == "class error"
 
 
 def test_rows_without_a_label_are_in_no_fold(rng: np.random.Generator) -> None:

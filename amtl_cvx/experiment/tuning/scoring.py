@@ -36,7 +36,9 @@ def measure_for(measure: str, loss: Loss, splits: Splits) -> str:
     ModelError
         For a measure that is unknown, or not one of the loss and the data.
     """
-    shared = all(shared_classes(part.held) is not None and part.held.T == part.train.T for part in splits)
+    shared = all(
+        shared_classes(part.held, equal=True) is not None and part.held.T == part.train.T for part in splits
+    )
     known: tuple[str, ...] = CLASSIFICATION if loss.classification else REGRESSION
     if loss.classification and not shared:
         known = CLASSIFICATION[1:]

@@ -84,7 +84,7 @@ class Splits:
         check_tasks(tasks)
         if not isinstance(k, int) or isinstance(k, bool) or k < 2:
             raise ModelError(f"expected a whole number of folds >= 2, got {k!r}")
-        rng, shared = np.random.default_rng(seed), shared_classes(tasks)
+        rng, shared = np.random.default_rng(seed), shared_classes(tasks, equal=True)
         if shared is not None:
             dealt = [_dealt(shared, k, 0, rng)] * tasks.T
         else:
@@ -207,7 +207,7 @@ def _part(tasks: TaskSet, masks: Sequence[Mask], number: int, k: int) -> Part:
 def _pairs(tasks: TaskSet, splits: Any) -> tuple[list[tuple[list[Any], list[Any]]], str]:
     """Numbers of training and held rows a task, split by split; and what to say of the splitter."""
     if hasattr(splits, "split") and not isinstance(splits, str):
-        shared = shared_classes(tasks)
+        shared = shared_classes(tasks, equal=True)
         if shared is not None:
             found = [_of_splitter(splits, tasks[0].X, shared, "the shared rows")] * tasks.T
         else:
@@ -248,7 +248,7 @@ def _by_task(tasks: TaskSet, rows: Any) -> list[NDArray[np.int64]]:
     arrays = [each.astype(np.int64) for each in arrays]
     if nested:
         return arrays
-    if shared_classes(tasks) is not None:
+    if shared_classes(tasks, equal=True) is not None:
         return arrays * tasks.T
     ends = np.cumsum([len(task.y) for task in tasks])
     _check_rows(arrays[0], int(ends[-1]), "all tasks")
