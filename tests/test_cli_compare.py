@@ -59,6 +59,7 @@ def test_the_folder_says_what_was_found(run: Run, tmp_path: Path, pictures: None
     assert page.count("data:image/png") == 4 and "stl:coupling=.1,1" in page
 
 
+@pytest.mark.slow
 def test_folds_and_rows_of_their_own(run: Run) -> None:
     answer = run("compare", "a.npz", "--methods", "amtl,stl", *GRIDS, "--widen", "0", "--folds", "3",
                  "--held-out", "25%", "--out", "out", "--json")  # fmt: skip
@@ -77,6 +78,7 @@ def test_folds_and_rows_of_their_own(run: Run) -> None:
     )
 
 
+@pytest.mark.slow
 def test_it_goes_on_where_it_was_ended(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     tune, tuned = protocol.tune, []
 
