@@ -89,7 +89,8 @@ class Setup:
         lines += [path.sentence(further=further) for path in self.chosen.paths]
         if self.choice.trials or self.choice.mu_max is not None:
             lines.append(self.choice.sentence(further=further))
-        spread = feature_spread(self.train) if self.choice.at_an_end else 1.0
+        ended = self.choice.at_an_end or any(path.at_an_end for path in self.chosen.paths)
+        spread = feature_spread(self.train) if ended else 1.0
         if spread > _UNEVEN and not self.settings["standardize"]:
             lines.append(
                 f"the features differ in size by a factor of {spread:.0e}, which moves couplings to an end of"
