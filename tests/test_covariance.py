@@ -115,11 +115,13 @@ def test_newton_of_one_rank_doubles_its_digits(rng: np.random.Generator) -> None
     d, T = 5, 9
     roots = rng.normal(size=(T, 4, d))
     H, b = np.einsum("tki,tkj->tij", roots, roots), rng.normal(size=(d, 2)) @ rng.normal(size=(2, T))
-    side = OfFeatures(blocks=H, pull=b, rho=1.0)
+    side = OfFeatures(blocks=H, pull=b, rho=0.1)
     rough, near = (inner_minimum(side, accuracy=accuracy) for accuracy in (1e-3, 1e-10))
     rank = int((np.linalg.eigvalsh(near.D) > 1e-6).sum())
     found = ranked_minimum(side, split(rough.D, rank), rough.level)
-    assert 0 < rank < d and found is not None and found.miss <= 1e-13 and found.low > 0.0
+    assert 1 < rank < d and found is not None and found.miss <= 1e-13 and found.low > 0.0
+    fewer = ranked_minimum(side, split(near.D, rank - 1), near.level)
+    assert fewer is None or fewer.miss > 1e-9 or fewer.low < -1e-6  # another rank says so
     W = side.at(np.linalg.cholesky(near.D)).W
     assert np.abs(found.W - W).max() <= 1e-4 * np.abs(W).max()
 
