@@ -192,6 +192,17 @@ def test_a_run_that_goes_on_keeps_its_name_and_what_was_chosen(
     assert free.code == 0 and "named" not in described("free")["arguments"]
 
 
+def test_a_run_without_edges_is_no_start_unless_a_coupling_lets_them_be(run: Run) -> None:
+    np.savez("a.npz", **arrays())
+    assert run("fit", "a.npz", "--method", "mean", "--rho", "0.1", "--out", "alone").code == 0
+    again = ("fit", "a.npz", "--start", "alone")
+    assert_error(run(*again, "--out", "new"), "--start alone is no start for --method stl")
+    assert run(*again, "--coupling", "1", "--mu", "0.05", "--out", "new", "--quiet").code == 0
+    told = described("new")
+    assert told["method"] == "alternating" and told["model"]["omega_parameters"] == {"rho": 0.1}
+    assert "named" not in told["arguments"]
+
+
 def test_the_help_of_fit_says_what_every_name_is(run: Run) -> None:
     said = " ".join(run("fit", "--help").out.split())
     for name, method in NAMED.items():

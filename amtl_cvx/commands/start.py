@@ -48,7 +48,7 @@ class Beginning:
         """The arguments given, and those of the run where nothing was given."""
         method = self.stored.family.method_for(self.stored.blocks) or self.table.methods[0]
         if given.method is None:
-            method = method if self.state is None else self.state.method
+            method = self._method(given, method)
             given = self._by_name(given, method)
         values, running = vars(given), dict[str, Any](method=method)
         if self.state is not None:
@@ -62,6 +62,14 @@ class Beginning:
         known = {name: value for name, value in defaults.items() if values.get(name, 0) is None}
         say_reading(given.data, known, self.stored.arguments)
         return Namespace(**{**values, **known})
+
+    def _method(self, given: Namespace, first: str) -> str:
+        """The method that goes on: that of the state, else the first one, which needs a coupling."""
+        if self.state is not None:
+            return self.state.method
+        was = self.stored.run.get("method")
+        alone = given.coupling is None and (self.stored.run.get("model") or {}).get("coupling") == 0.0
+        return str(was) if alone and was in self.table.methods else first
 
     def _by_name(self, given: Namespace, method: str) -> Namespace:
         """The arguments with the name of the run, where its method goes on and nothing contradicts it."""
