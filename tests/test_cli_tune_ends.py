@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import signal
 import subprocess
 import sys
@@ -190,6 +191,29 @@ def test_processes_and_schedulers_do_the_work(run: Run, monkeypatch: pytest.Monk
     assert run("tune", "a.npz", *GRID, "--quiet", "--out", "two", "--jobs", "7") == (0, "", "")
     assert run("tune", "a.npz", *GRID, "--quiet", "--out", "three", "--scheduler", "tcp://x").code == 0
     assert set(asked) == {(7, None), (1, "tcp://x")} and rows("one") == rows("two") == rows("three")
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "settings"),
+    [
+        ("amtl-imbalanced", ("--coupling", "1", "--grid", "power=1", "--mu", ".1"), {"reduction": "sum"}),
+        ("mtfl", ("--grid", "rho=.1,1"), {"omega": "trace-squared", "coupling": 0.0}),
+        ("go-mtl", ("--grid", "features=2", "--mu", ".1", "--decay", ".1"), {"features": 2, "decay": 0.1}),
+        ("sc-mtl", ("--grid", "features=2", "--radius", "1"), {"features": 2}),
+        ("curriculum-simple", ("--grid", "coupling=1",), {"coupling": 1.0}),
+    ],
+)  # fmt: skip
+def test_what_a_name_stands_for_is_fitted_and_kept(
+    run: Run, method: str, options: Sequence[str], settings: dict[str, Any]
+) -> None:
+    np.savez("a.npz", **arrays())
+    rounds = ("--grid", "rounds=2") if method.startswith("amtl") else ()
+    words = ("--method", method, *options, *rounds, "--folds", "2", "--widen", "0", "--quiet")
+    assert run("tune", "a.npz", *words, "--out", "out") == (0, "", "")
+    described = json.loads(Path("out/run.json").read_text())
+    assert described["arguments"]["named"] == method
+    assert {name: described["model"][name] for name in settings} == settings
+    assert {name: described["arguments"][name] for name in settings} == settings
 
 
 def test_random_points_lie_between_the_ends_and_come_back_with_the_seed(run: Run) -> None:

@@ -65,7 +65,8 @@ class Asked:
             for name in self.table.defaults
             if (value := getattr(self.given, name, None)) is not None and not is_auto(value)
         }
-        return {name: self._value(name, value) for name, value in {**shared, **known, **given}.items()}
+        said = {**shared, **known, **given, **self.method.fixed}
+        return {name: self._value(name, value) for name, value in said.items()}
 
     def _value(self, name: str, value: Any) -> Any:
         """The value of a setting, a number where it is one."""
@@ -78,8 +79,9 @@ class Asked:
         return value
 
     def held(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """Those of the settings that are of the model."""
-        return {name: value for name, value in settings.items() if name not in _PREPARATION}
+        """Those of the settings that are of the model, and not what its name stands for."""
+        left = {*_PREPARATION, *self.method.fixed}
+        return {name: value for name, value in settings.items() if name not in left}
 
     def splits(self, dataset: Dataset, settings: Mapping[str, Any]) -> Splits:
         """The rows that judge, prepared; `AMTLError` for what cannot be split so."""
