@@ -1,5 +1,7 @@
 r"""The judge of a new task: first-order residuals, the gap of each block, and the gap of both together.
 
+Formulas: theory.md section 19.
+
 F(w, b) = c L(w) + rho ||w||^2 + coupling ||w - W b||^2 + p'b is jointly convex over b >= 0, so that a bound
 from below over all w and b is to be had. With a multiplier u_i in the domain of phi* for every row, zeta, and
 
