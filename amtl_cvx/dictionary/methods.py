@@ -222,6 +222,7 @@ class _Fit:
             max_steps=max(NEWTON_STEPS - memory.steps, 1),
             observe=observe,
             trust=memory.trust,
+            begun=memory.steps > 0,
         )
         run.point = found.point
         return Status.ROUND_LIMIT if found.ended == "limit" else Status.STALLED

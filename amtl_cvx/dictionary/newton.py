@@ -65,6 +65,7 @@ def refine(
     max_steps: int = 500,
     observe: Callable[[DictionaryPoint], None] | None = None,
     trust: Trust | None = None,
+    begun: bool = False,
 ) -> Refined:
     """Lower J from `start` until the residual is within `tol`, or nothing improves.
 
@@ -80,6 +81,8 @@ def refine(
         Called after every step. `KeyboardInterrupt` raised inside passes through.
     trust : Trust, optional
         Kept up to date for `observe`; with it as it was and the point as `start` the steps go on.
+    begun : bool
+        Whether `start` is a point of theirs: columns of length 1, and the best G.
 
     Examples
     --------
@@ -96,8 +99,8 @@ def refine(
     if start.D.size > LARGEST:
         return Refined(start, 0, "too large")
     trust, steps, point = Trust() if trust is None else trust, 0, start
-    if (begun := coded(normalised(start))).objective <= start.objective * (1.0 + _ROUNDING):
-        point = begun
+    if not begun and (first := coded(normalised(start))).objective <= start.objective * (1.0 + _ROUNDING):
+        point = first
     while residuals(point).relative > tol:
         if steps >= max_steps:
             return Refined(point, steps, "limit")

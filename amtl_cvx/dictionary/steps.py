@@ -13,7 +13,8 @@ a length of its own. Where they have to be cut short, curvature is added (rows f
 none).
 
 What a solver leaves is polished by `atoms` (from its multipliers) and `codes` (from its support). Those solve
-the same two problems by themselves where `NUMPY` is asked for (``engine="fast"``), and inside refinement.
+the same two problems by themselves where that is asked for (``engine="fast"``), inside refinement, and in a
+D-step of more than `COMPILED` unknowns; the history names who solved.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ from amtl_cvx.solvers import AUTO, Backend, Compiled, Solved
 from amtl_cvx.subproblems import HalfStep, Problems
 from amtl_cvx.subproblems.problems import kept
 
-_BYTES = 200  # of memory an entry of H takes while the problem is compiled
+_BYTES = 32  # of memory that an entry of H takes, its factor included
+COMPILED = 150
+"""Unknowns K d of a D-step up to which CVXPY states it: it compiles cones in memory that grows as (K d)^3."""
 _NEWTON_STEPS = 60
 _SETTLED = 1e-14  # of J: a fall below it is rounding
 _SHORT, _SHORTEST = 0.2, 1e-10  # parts of a Newton step: curvature is added, no more of it is tried
@@ -71,10 +74,9 @@ def codes_of(point: DictionaryPoint) -> Codes:
 
 
 class BallProblem:
-    """The compiled D-step of k columns; `DataError` where it does not fit into memory."""
+    """The compiled D-step of k columns."""
 
     def __init__(self, k: int, d: int) -> None:
-        memory.check(_BYTES * (k * d) ** 2, f"the D-step with {k * d} unknowns", "learn fewer features")
         self.H, self.g = cp.Parameter((k * d, k * d)), cp.Parameter(k * d)
         self.x, e = cp.Variable(k * d), cp.Variable()
         objective = cp.quad_form(self.x, cp.psd_wrap(self.H)) - 2.0 * e
@@ -145,19 +147,20 @@ class AtomStep:
     def _model_minimum(self, point: DictionaryPoint, added: float) -> tuple[Array, Solved]:
         """The minimum of the second-order model with curvature added."""
         on, started = point.G.any(axis=1), time.perf_counter()
+        n = int(on.sum()) * len(point.D)
+        memory.check(_BYTES * n * n, f"the D-step with {n} unknowns", "learn fewer features")
         H, g = quadratic_of_D(point)
         if added:
             more = added * float((point.G[on] ** 2 @ _curvature(point)).max())
             H, g = shifted(H, more), g + more * point.D.T[on]
         multipliers = -0.5 * (point.gradient_D.T[on] * point.D.T[on]).sum(axis=1)
-        if self.compiled is not None:
-            x, told = self.compiled(*g.shape).minimise(Quadratic(H, g), self.backend)
+        made = self.compiled if g.size <= COMPILED else None
+        if made is not None:
+            x, told = made(*g.shape).minimise(Quadratic(H, g), self.backend)
             multipliers = np.linalg.norm((H @ x.ravel()).reshape(x.shape) - g, axis=1)
         D = point.D.copy()
         D[:, on] = atom_minimum(H, g, multipliers).atoms.T
-        if self.compiled is None:
-            told = replace(NUMPY, seconds=time.perf_counter() - started)
-        return D, told
+        return D, told if made else replace(NUMPY, seconds=time.perf_counter() - started)
 
 
 def _along(point: DictionaryPoint, target: Array, fall: float) -> tuple[DictionaryPoint, float]:

@@ -22,6 +22,7 @@ from amtl_cvx.solvers.solving import problem_data, solve
 from amtl_cvx.tasks import Array
 
 _CANON = cp.settings.COO_CANON_BACKEND  # compiles problems with many parameters in half the default's time
+_BALLS = 1e-9  # what a step over balls asks of the solver: it is polished, and more ends without an answer
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,12 @@ class Compiled:
                 log.debug("%s-step: no data for Clarabel by %s (%s)", self.step, door.__name__, error)
                 continue
             if Program.fits(compiled):
-                self._program = Program(self.problem, compiled, refinement=self.step in ("W", "L"))
+                self._program = Program(
+                    self.problem,
+                    compiled,
+                    refinement=self.step in ("W", "L", "D"),
+                    tolerance=_BALLS if self.step == "D" else None,
+                )
             break
         return time.perf_counter() - started
 

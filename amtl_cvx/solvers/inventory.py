@@ -48,8 +48,8 @@ CHAINS: Mapping[Step, tuple[str, ...]] = {
 }
 """Solvers of each step, the default first."""
 
-AS_DATA: tuple[Step, ...] = ("W", "B", "L", "S", "A", "G", "cell")
-"""Steps that are quadratic programs, which Clarabel gets as data."""
+AS_DATA: tuple[Step, ...] = ("W", "B", "L", "S", "A", "D", "G", "cell")
+"""Steps that are quadratic programs, over balls too, which Clarabel gets as data."""
 
 _PACKAGES = {"CLARABEL": "clarabel", "OSQP": "osqp", "SCS": "scs"}
 

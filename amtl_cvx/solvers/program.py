@@ -2,7 +2,7 @@ r"""A compiled quadratic program as data, and a Clarabel solver that is kept set
 
 CVXPY compiles a DPP problem to sparse matrices that map the vector v of its parameters to
 
-    min_x  (1/2) x'P(v) x + q(v)'x    subject to    b(v) - A(v) x  in  {0}^z x R_+^m
+    min_x  (1/2) x'P(v) x + q(v)'x    subject to    b(v) - A(v) x  in  {0}^z x R_+^m x second-order cones
 
 `Program` takes these matrices (`ParamConeProg`) and skips what CVXPY does around them at every solve. From
 one solve to the next the solver only gets new numbers (`DefaultSolver.update`). It is set up again where the
@@ -42,6 +42,7 @@ _SETTINGS: Mapping[str, Any] = {
     "iterative_refinement_reltol": 1e-16,
     "iterative_refinement_abstol": 1e-16,
 }
+_TOLERANCES = ("tol_gap_abs", "tol_gap_rel", "tol_feas")
 _WHOLE = 400
 _SOLVED = str(clarabel.SolverStatus.Solved)
 
@@ -84,9 +85,13 @@ class Program:
     refinement : bool
         Iterative refinement of the solver's linear systems. The one system of an unconstrained problem needs
         it; the steps of an interior-point run to a polished answer do not, and take half the time without.
+    tolerance : float, optional
+        What is asked of the answer, in place of 1e-12.
     """
 
-    def __init__(self, problem: cp.Problem, compiled: Any, *, refinement: bool) -> None:
+    def __init__(
+        self, problem: cp.Problem, compiled: Any, *, refinement: bool, tolerance: float | None = None
+    ) -> None:
         self.variables = [(v, compiled.var_id_to_col[v.id]) for v in problem.variables()]
         self.columns = {p: compiled.param_id_to_col[p.id] for p in problem.parameters()}
         self.vector = np.ones(compiled.total_param_size + 1)
@@ -96,8 +101,10 @@ class Program:
         self.A, self.b = _split(compiled.reduced_A, self.m)
         self.cones = [clarabel.ZeroConeT(compiled.cone_dims.zero)] * (compiled.cone_dims.zero > 0)
         self.cones += [clarabel.NonnegativeConeT(compiled.cone_dims.nonneg)] * (compiled.cone_dims.nonneg > 0)
+        self.cones += [clarabel.SecondOrderConeT(size) for size in compiled.cone_dims.soc]
         self.settings = clarabel.DefaultSettings()
-        for name, value in {**_SETTINGS, "iterative_refinement_enable": refinement}.items():
+        asked = {} if tolerance is None else dict.fromkeys(_TOLERANCES, tolerance)
+        for name, value in {**_SETTINGS, **asked, "iterative_refinement_enable": refinement}.items():
             setattr(self.settings, name, value)
         self.kept: NDArray[np.bool_] | None = None
         self.solver: Any = None
@@ -106,7 +113,7 @@ class Program:
     def fits(compiled: Any) -> bool:
         """Whether a compiled problem has the form above."""
         cones = compiled.cone_dims
-        return compiled.P is not None and cones.zero + cones.nonneg == compiled.constr_size
+        return compiled.P is not None and cones.zero + cones.nonneg + sum(cones.soc) == compiled.constr_size
 
     def solve(self, values: Mapping[cp.Parameter, Array], *, limit: float) -> Answer:
         """Solve for these values of the parameters, within so many seconds (see `watch`)."""

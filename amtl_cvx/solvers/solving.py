@@ -25,7 +25,7 @@ _OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "OSQP": {"eps_abs": 1e-9, "eps_rel": 1e-9, "polishing": True, "max_iter": 10_000},
     "SCS": {"eps_abs": 1e-9, "eps_rel": 1e-9, "max_iters": 50_000},
 }
-_ENOUGH: Mapping[Step, float] = {"B-cone": 1e-9, "W-omega": 1e-7, "cell": 1e-8}
+_ENOUGH: Mapping[Step, float] = {"B-cone": 1e-9, "W-omega": 1e-7, "D": 1e-9, "cell": 1e-8}
 """What is asked of Clarabel: a B-step ends at 1e-10, more costs a fallback; NumPy goes on from a W-step, and
 from one in a cell that Clarabel does not solve as data: many rows meet in a corner there."""
 _TIME_LIMITS = {"CLARABEL": "time_limit", "OSQP": "time_limit", "SCS": "time_limit_secs"}
