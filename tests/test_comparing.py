@@ -253,3 +253,26 @@ def test_what_makes_no_contender_and_no_part(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="holds something else"):
         compare(PARTS, CONTENDERS, **HOW, journal=tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["letter.txt"]
+
+
+def test_classes_weigh_the_same_where_that_is_asked_for(rng: np.random.Generator) -> None:
+    """The fit is that of rows whose weights are made by hand, the error that of rows that count once."""
+    X = rng.normal(size=(24, 2))
+    y = np.where(X[:, 0] + rng.normal(size=24) > 0.9, 1.0, -1.0)
+    part = Part(name="a", train=TaskSet.from_arrays([X], [y]), test=TaskSet.from_arrays([X], [y]))
+    n, positive = len(y), int((y > 0).sum())
+    weights = np.where(y > 0, n / (2 * positive), n / (2 * (n - positive)))
+    by_hand = replace(part, train=TaskSet.from_arrays([X], [y], sample_weight=[weights]))
+    how: dict[str, Any] = {"held_out": 0.25, "widen": 0}
+    stl = [Contender(method="stl", settings={"coupling": 0.1})]
+    found = compare([part], stl, balanced=True, **how).of("stl")[0]
+    W = compare([by_hand], stl, **how).of("stl")[0].learned.blocks["W"]
+    np.testing.assert_allclose(found.learned.blocks["W"], W, rtol=1e-6)
+    assert found.error == pytest.approx(np.mean((X @ W[:, 0] > 0) != (y > 0)))
+    assert abs(compare([part], stl, **how).of("stl")[0].learned.blocks["W"] - W).max() > 1e-3
+
+
+def test_parameters_of_a_term_may_be_held(found: Comparison) -> None:
+    held = compare(PARTS[:1], [Contender(method="mean", settings={"rho": 1.0})], baseline=None, **HOW)
+    tuned = compare(PARTS[:1], [Contender(method="mean", grid={"rho": (1.0,)})], baseline=None, **HOW)
+    assert held.error("mean") == tuned.error("mean") and held.of("mean")[0].learned.chosen["trials"] == 1

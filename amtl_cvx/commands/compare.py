@@ -81,6 +81,7 @@ def compare(arguments: Namespace) -> Exit:
                     engine=arguments.engine,
                     standardize=bool(settings["standardize"]),
                     intercept=bool(settings["intercept"]),
+                    balanced=settings["class_weight"] == "balanced",
                     resampled=resampled,
                     options=options,
                     executor=executor,

@@ -25,7 +25,7 @@ from amtl_cvx.families.settings.named import NamedMethod, named
 
 BASELINE = "stl"
 _SPLITS, _SHARE = 5, 0.25
-_PREPARATION = ("standardize", "intercept")
+_PREPARATION = ("standardize", "intercept", "class_weight")
 
 
 def methods_of(arguments: Namespace) -> list[NamedMethod]:

@@ -24,7 +24,7 @@ EXAMPLES = (
 )
 CODES = tuple(code for code in Exit if code is not Exit.UNCERTIFIED)
 WORDS = {Exit.DONE: "done: every point was judged, those that were stopped early at the level they have"}
-SETTINGS = ("loss", "reduction", "task_weights", "standardize", "intercept")
+SETTINGS = ("loss", "reduction", "task_weights", "class_weight", "standardize", "intercept")
 """What all methods have in common."""
 
 

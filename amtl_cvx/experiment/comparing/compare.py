@@ -44,6 +44,7 @@ def compare(
     engine: EngineChoice = "auto",
     standardize: bool = False,
     intercept: bool = False,
+    balanced: bool = False,
     resampled: bool = False,
     level: float = LEVEL,
     options: Options | None = None,
@@ -69,6 +70,8 @@ def compare(
         As in `tune`.
     standardize, intercept : bool
         Prepare the features, as the training rows of each part say.
+    balanced : bool
+        Let both classes of a task weigh the same where rows are trained on.
     resampled : bool
         Whether the parts are drawn from the same rows: their intervals allow for it.
     level : float
@@ -125,6 +128,7 @@ def compare(
         engine=engine,
         standardize=standardize,
         intercept=intercept,
+        balanced=balanced,
         options=options or Options(),
     )
     prepared = [protocol.prepared(part) for part in parts]

@@ -18,6 +18,7 @@ from amtl_cvx.experiment.tuning import Splits, tune
 from amtl_cvx.experiment.tuning.axes import axes_of
 from amtl_cvx.experiment.tuning.choice import Rule
 from amtl_cvx.experiment.tuning.plan import EngineChoice
+from amtl_cvx.experiment.tuning.units import apart
 from amtl_cvx.options import Options
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.solution import Status
@@ -56,6 +57,8 @@ class Protocol:
         As in `tune`.
     standardize, intercept : bool
         How features are prepared, from the training rows of each part.
+    balanced : bool
+        Whether rows that are trained on count so that both classes of a task weigh the same.
     options : Options
         Of the fits that count.
     """
@@ -70,6 +73,7 @@ class Protocol:
     engine: EngineChoice = "auto"
     standardize: bool = False
     intercept: bool = False
+    balanced: bool = False
     options: Options = field(default_factory=Options)
 
     def __post_init__(self) -> None:
@@ -79,13 +83,15 @@ class Protocol:
     def prepared(self, part: Part) -> Prepared:
         """The part, its features prepared."""
         found = Preparation.learn(part.train, standardize=self.standardize, intercept=self.intercept)
-        return Prepared(part, found, found.apply_tasks(part.train))
+        train = found.apply_tasks(part.train)
+        return Prepared(part, found, train.balanced() if self.balanced else train)
 
     def model(self, contender: Contender, tasks: TaskSet) -> Any:
         """The contender's model at the first values of its parameters; `AMTLError` for what makes none."""
+        settings, held = apart(contender.named, contender.settings)
         first = {each.name: each.values[0] for each in contender.named.parameters}
-        held = {name: value for name, value in first.items() if name not in contender.settings}
-        return Candidate(method=contender.named, settings=contender.settings, parameters=held).model(tasks)
+        parameters = {**first, **held}
+        return Candidate(method=contender.named, settings=settings, parameters=parameters).model(tasks)
 
     def measured(self, contender: Contender, tasks: TaskSet) -> str:
         """What an error of the contender is."""
@@ -100,7 +106,7 @@ class Protocol:
             {
                 "version": amtl_cvx.__version__,
                 "train": prepared.part.train.fingerprint(pool=True),
-                "prepared": [self.standardize, self.intercept],
+                "prepared": [self.standardize, self.intercept, self.balanced],
                 "validation": None if held is None else held.fingerprint(pool=True),
                 "method": contender.method,
                 "grid": {axis.name: list(axis.values) for axis in axes_of(contender.grid)},
@@ -171,6 +177,8 @@ class Protocol:
             made = Splits.validation(part.train, part.validation)
         else:
             made = Splits.folds(part.train, self.folds or FOLDS, self.seed)
-        if not (self.standardize or self.intercept):
+        if self.standardize or self.intercept:
+            made = made.prepared(standardize=self.standardize, intercept=self.intercept)
+        if not self.balanced:
             return made
-        return made.prepared(standardize=self.standardize, intercept=self.intercept)
+        return replace(made, parts=tuple(replace(each, train=each.train.balanced()) for each in made))
