@@ -80,8 +80,8 @@ def certify(
     tol : float
         Limit for the relative residual, and for the gaps relative to J.
     kind : {"joint", "single-task"}
-        The problem the point claims to solve (the curriculum is judged by `certify_curriculum`); levels above
-        C2 are about "joint".
+        The problem the point claims to solve (the curriculum is judged by `certify_curriculum`); C3 and C4
+        are about "joint", and "single-task" has C5 by duality.
     multipliers : sequence of T arrays (n_t,), optional
         Dual points of the rows for gap_W, from any source, clipped into the domain of phi*. They bound the
         gap, so they cannot make a bad W look good. Found from W where not given.
