@@ -156,6 +156,11 @@ def test_a_journal_of_something_else_is_refused_and_left(tmp_path: Path) -> None
         with pytest.raises(DataError, match="journal of another tuning"):
             tune(TASKS, "amtl", **{"grid": grid, "splits": 2, "widen": 0, **change}, journal=journal)
     assert journal.read_bytes() == before
+    for torn in (0, 20):  # it was ended while the first line was written
+        journal.write_bytes(before[:torn])
+        tune(TASKS, "amtl", grid, splits=2, widen=0, journal=journal)
+        first, *jobs = journal.read_bytes().splitlines()
+        assert first == before.splitlines()[0] and len(jobs) == 4
     journal.write_text("important\n")
     with pytest.raises(DataError):
         tune(TASKS, "amtl", grid, splits=2, widen=0, journal=journal)
