@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from amtl_cvx.experiment.tuning.trial import shown
 from amtl_cvx.plotting.tuning import tuning_figure
 from amtl_cvx.report import template
 from amtl_cvx.report.pictures import embedded
+from amtl_cvx.report.tables import digits
 
 if TYPE_CHECKING:
     from amtl_cvx.experiment.tuning import Tuning
@@ -19,14 +19,15 @@ MAX_ROWS = 200
 
 def section(tuning: Tuning) -> str:
     """What was chosen and from what: words, picture, the points of least error in a table."""
-    trials = sorted(tuning.trials, key=lambda trial: np.nan_to_num(trial.mean, nan=np.inf))[:MAX_ROWS]
+    trials = sorted(tuning.trials, key=lambda trial: trial.mean)[:MAX_ROWS]
+    if all(trial is not tuning.chosen for trial in trials):
+        trials = [*trials[:-1], tuning.chosen]
     names = list(trials[0].parameters)
     count = len(tuning.trials)
     listed = f"All {count} points" if len(trials) == count else f"The best {len(trials)} of {count} points"
     words = f"{tuning.measure} of every point that was tried"
     return template("tuning.html.jinja").render(
         sentence=tuning.sentence(),
-        widened=tuning.widened,
         judged=f"Points were judged on {tuning.splits_words}.",
         drawn=embedded(tuning_figure(tuning), f"The {words}", f"{words[0].upper()}{words[1:]}."),
         listed=listed,
@@ -34,7 +35,10 @@ def section(tuning: Tuning) -> str:
         rows=[
             (
                 trial is tuning.chosen,
-                [*(trial.parameters[name] for name in names), trial.mean, trial.se, trial.seconds],
+                [
+                    *((trial.parameters[name], shown(trial.parameters[name])) for name in names),
+                    *((value, digits(value)) for value in (trial.mean, trial.se, trial.seconds)),
+                ],
             )
             for trial in trials
         ],
