@@ -139,9 +139,12 @@ def _gain_published(data: str, method: str) -> str:
 
 
 def levels(found: Row) -> str:
-    """How many fits have which level."""
-    all_of = [each["certificate"]["level"] for each in found.cells]
-    return ", ".join(f"{all_of.count(level)} x {level}" for level in sorted(set(all_of)))
+    """How many fits have which level, and the widest global gap where the problem is convex."""
+    verdicts = [each["certificate"] for each in found.cells]
+    all_of = [verdict["level"] for verdict in verdicts]
+    told = ", ".join(f"{all_of.count(level)} x {level}" for level in sorted(set(all_of)))
+    widths = [verdict["global_width"] for verdict in verdicts if "global_width" in verdict]
+    return told + (f" (gap <= {max(widths):.0e} J)" if widths else "")
 
 
 def parameters(found: Row) -> str:
