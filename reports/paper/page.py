@@ -175,15 +175,34 @@ def _transfer(cells: Cells) -> list[str]:
             f"| {TITLES[data]} | {shown} | {told[0][0]} | {told[0][1]} | {told[1][0]} |"
             f" {told[1][1]} | {'-' if both is None else f'{both.mean:.3f}'} |"
         )
-    return lines
+    return [*lines, "", *_verdicts(cells)]
 
 
-def _against(cells: Cells, data: str, method: str, other: str, numbers: Any) -> tuple[str, str]:
-    have = [
+def _verdicts(cells: Cells) -> list[str]:
+    """A sentence for each data set of several parts on AMTL against the mean penalty."""
+    said = []
+    for data in ORDER:
+        best = "amtl-imbalanced" if data == "imbalanced" else "amtl"
+        have = _pairs(cells, data, best, "mean", range(1, 6) if data == "school" else PARTS[data])
+        bounds = interval([a - b for a, b in have]) if len(have) > 1 else None
+        if bounds is not None:
+            low, high = bounds
+            word = "ahead of" if low > 0 else ("behind" if high < 0 else "not to be told from")
+            said.append(f"- {TITLES[data]}: {title(best)} is {word} the mean penalty ({len(have)} parts).")
+    return said
+
+
+def _pairs(cells: Cells, data: str, method: str, other: str, numbers: Any) -> list[tuple[float, float]]:
+    """Errors of another method and of one, part by part."""
+    return [
         (cells[key(data, other, n)]["test"], cells[key(data, method, n)]["test"])
         for n in numbers
         if key(data, other, n) in cells and key(data, method, n) in cells
     ]
+
+
+def _against(cells: Cells, data: str, method: str, other: str, numbers: Any) -> tuple[str, str]:
+    have = _pairs(cells, data, method, other, numbers)
     if not have:
         return "-", "-"
     gains = [a - b for a, b in have]
