@@ -155,9 +155,9 @@ def parameters(found: Row) -> str:
         if isinstance(values[0], str):
             said.append(f"{name} " + "/".join(sorted(set(values))))
         elif min(values) == max(values):
-            said.append(f"{name} {values[0]:g}")
+            said.append(f"{name} {values[0]:.3g}")
         else:
-            said.append(f"{name} {min(values):g} to {max(values):g}")
+            said.append(f"{name} {min(values):.3g} to {max(values):.3g}")
     edges = sum(bool(each["at_edge"]) for each in found.cells)
     return ", ".join(said) + (f"; {edges} at an edge of the grid" if edges else "")
 
