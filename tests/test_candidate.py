@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from amtl_cvx import LossWeightedL1, Model, Options, TaskSet, fit
+from amtl_cvx import LossWeightedL1, Model, Options, TaskSet, fit, tune
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment.candidate import Candidate
 from amtl_cvx.families import FAMILIES, family_named, settings_of
@@ -85,3 +85,10 @@ def test_a_point_that_was_stopped_says_so_and_is_judged_as_what_it_is() -> None:
     assert early.certificate.relative > 1e-6
     whole = Candidate(method=named("amtl"), parameters={**parameters, "rounds": 400}).fit(TASKS)
     assert whole.certificate.passes and whole.certificate.kind == "joint"
+
+
+@pytest.mark.parametrize("asked", ({"standardize": True}, {"intercept": True}, {"class_weight": "balanced"}))
+def test_what_is_done_to_the_tasks_is_no_setting_of_a_model(asked: dict[str, object]) -> None:
+    (name,) = asked
+    with pytest.raises(ModelError, match=f"{name} is no setting of a model in Python: prepare the tasks"):
+        tune(TASKS, "stl", {"coupling": [0.1, 1.0]}, settings=asked, splits=2)

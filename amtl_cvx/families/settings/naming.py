@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 Unit = Literal["", "curvature", "length", "price"]
 _FIT = "fit"
 _NONE: Mapping[str, Any] = MappingProxyType({})
+_PREPARED: Mapping[str, Any] = MappingProxyType(
+    {"standardize": False, "intercept": False, "class_weight": "none"}
+)
+"""Settings that are done to the tasks and not to the model, with what they are where nothing is done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +142,11 @@ class NamedMethod:
         known = {**settings, **own}
         if unknown := [name for name in known if name not in table.defaults]:
             raise ModelError(f"{self.name} has no setting {unknown[0]!r}: it has {table.words}")
+        if asked := [name for name, none in _PREPARED.items() if settings.get(name, none) != none]:
+            raise ModelError(
+                f"{asked[0]} is no setting of a model in Python: prepare the tasks (Preparation.learn, of"
+                " splits Splits.prepared; TaskSet.balanced for classes)"
+            )
         if missing := [name for name in self.needed if name not in parameters and name not in settings]:
             raise ModelError(f"{self.name} needs {', '.join(missing)}: give the model a value of each")
         self.check(settings)
