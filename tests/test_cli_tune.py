@@ -137,6 +137,7 @@ class Watch:
         patch.setattr(command, "_fitted", last)
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("part", ["0.25", "test.csv", "column:x3"])
 def test_test_rows_are_read_once_at_the_end(run: Run, monkeypatch: pytest.MonkeyPatch, part: str) -> None:
     """Scored once, after all else; whatever they hold, all that is tried, chosen and learned is the same."""

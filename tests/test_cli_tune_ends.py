@@ -193,6 +193,7 @@ def test_processes_and_schedulers_do_the_work(run: Run, monkeypatch: pytest.Monk
     assert set(asked) == {(7, None), (1, "tcp://x")} and rows("one") == rows("two") == rows("three")
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(
     ("method", "options", "settings"),
     [
