@@ -12,9 +12,11 @@ from dictionary_cases import LOSSES, drawn_point, drawn_problem, objective
 
 from amtl_cvx.dictionary import DictionaryModel, DictionaryPoint, DictionaryProblem, ScMtl, certify
 from amtl_cvx.dictionary.atoms import atom_minimum
-from amtl_cvx.dictionary.codes import Codes, code_minimum, l1_projected
+from amtl_cvx.dictionary.codes import Codes, _path, code_minimum, l1_projected, settled
 from amtl_cvx.dictionary.gaps import gap
+from amtl_cvx.dictionary.newton import reduced_hessian
 from amtl_cvx.dictionary.residuals import residuals
+from amtl_cvx.dictionary.starts import coded
 from amtl_cvx.dictionary.steps import AtomStep, CodeStep
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.methods import fit
@@ -87,6 +89,39 @@ def test_codes_are_projections_where_A_is_the_identity_and_minima_where_it_is_si
         gaps = (q * g).sum(axis=1) + radius * np.abs(q).max(axis=1)
         assert np.abs(g).sum(axis=1).max() <= radius * (1.0 + 1e-14)
         assert (gaps <= 1e-10 * radius * np.abs(right).max(axis=1)).all()
+
+
+def test_a_path_ends_at_the_minimum_by_itself() -> None:
+    rng = np.random.default_rng(6)
+    X = rng.normal(size=(60, 12, 7))
+    codes = Codes(X.swapaxes(1, 2) @ X, (X.swapaxes(1, 2) @ rng.normal(size=(60, 12, 1)))[:, :, 0])
+    for radius in (0.02, 0.4, 1.0, 20.0):
+        assert settled(codes, radius, _path(codes, radius))[1].all()
+
+
+@pytest.mark.parametrize("loss", LOSSES[:2])
+def test_the_reduced_hessian_is_how_the_gradient_moves_while_codes_stay_the_best(loss: str) -> None:
+    point = coded(drawn_point(drawn_problem(loss)))
+    V, h = np.random.default_rng(7).normal(size=point.D.shape), 1e-6
+    ends = [coded(point.at(D=point.D + s * h * V)) for s in (1.0, -1.0)]
+    assert all(np.array_equal(end.G != 0.0, point.G != 0.0) for end in ends)
+    slope = (ends[0].gradient_D - ends[1].gradient_D) / (2.0 * h)
+    moved = (reduced_hessian(point, point.live) @ V.T.ravel()).reshape(V.T.shape).T
+    np.testing.assert_allclose(moved, slope, atol=1e-6 * np.abs(slope).max())
+
+
+def test_a_wrong_sign_is_seen_where_it_costs_next_to_nothing() -> None:
+    """Gaps do not see it, for the entry is small; its own condition does."""
+    tasks = TaskSet.from_arrays([np.ones((1, 1))], [[3.0]])
+    equal = DictionaryProblem(tasks, DictionaryModel(features=2, radius=2.0))
+    for small, level in ((1e-10, "C2"), (-1e-10, "C1")):
+        G = [[2.0 - abs(small)], [small]]
+        assert certify(equal.at(D=[[1.0, 1.0]], G=G)).level == level
+    tasks = TaskSet.from_arrays([np.diag([1.0, 1e-6])], [[3.0, 3.0]])
+    uneven = DictionaryProblem(tasks, DictionaryModel(features=1, radius=1.0))
+    found = fit(tasks, uneven.model, options=Options(engine="fast"))
+    assert found.certificate.level == "C2" and abs(found.D[1, 0]) < 1e-5
+    assert certify(uneven.at(D=found.D * [[1.0], [-1.0]], G=found.G)).level == "C1"
 
 
 def test_atoms_are_the_minimum_of_a_quadratic_over_one_ball_by_its_secular_equation() -> None:
