@@ -222,3 +222,13 @@ def test_convex_methods_have_their_global_gap_on_real_data(shared_data: Path) ->
             started = process_time()
             fit(tasks, model, method="stl", options=replace(FAST, judged=False))
             assert process_time() - started <= 2.0
+
+
+def test_targets_of_0_and_features_in_uneven_units_have_their_minimum(rng: np.random.Generator) -> None:
+    X = [rng.normal(size=(n, 4)) for n in (9, 5, 3)]
+    none = mtfl(TaskSet.from_arrays(X, [np.zeros(len(part)) for part in X]), 0.1)
+    assert none.objective == 0.0 and not none.W.any() and none.certificate.level == "C5"
+    uneven = TaskSet.from_arrays(
+        [part * [1e-3, 1.0, 1e3, 1.0] for part in X], [part[:, 0] + part[:, 1] ** 2 for part in X]
+    )
+    assert certified(mtfl(uneven, 0.1))

@@ -196,14 +196,15 @@ def _uncoupled_minimum(point: Point, run: Run, options: Options) -> HalfStep:
 
     Where Omega leaves directions free, what no row sees makes the compiled matrix singular, and curvatures
     may be 0 (Huber, hinge): then from the definition. Newton's method in NumPy goes on to the last digits.
-    It is alone with the fast engine, and where a large W has a covariance (`subproblems.covariance`).
+    Of curved losses it is alone with the fast engine, and where a large W has a covariance.
     """
     model, free, total = point.model, not point.least_of_K > 0.0, Solved.none()
     step: WeightStep | PenalisedWeightStep | None = None
     large = has_covariance(point) and sum(point.W.shape) > _CONE
-    if model.loss.smooth and (options.engine == "fast" or large):
+    curved = model.loss.quadratic or model.loss.concordant
+    if model.loss.smooth and ((curved and options.engine == "fast") or large):
         step = None
-    elif free and not (model.loss.quadratic or model.loss.concordant):
+    elif free and not curved:
         step = WeightStep.definition(point.tasks, model, backend=run.backend)
     elif not free or (model.prox_omega is not None and (point.tasks.lengths > 0.0).all()):
         step = compile_weight_step(point.tasks, model, backend=run.backend, problems=options.problems)

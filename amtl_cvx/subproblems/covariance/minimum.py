@@ -16,7 +16,7 @@ from amtl_cvx.subproblems.covariance.sides import OfFeatures, OfTasks, Side
 from amtl_cvx.subproblems.lowering import lower_towards
 from amtl_cvx.weights import TraceNormSquared
 
-LARGEST = 48
+LARGEST = 64
 """Most features or tasks of a covariance: its curvature has LARGEST^4 entries."""
 _STEPS = 60
 _FAR, _NEAR = 1e-3, 1e-11  # accuracy of a model's minimum, of its level
@@ -62,6 +62,8 @@ def _side(point: Point) -> Side:
 
 def _model_minimum(side: Side, known: Found | None, *, near: bool) -> tuple[Array, Found | None]:
     """W of the model's minimum, and its covariance where that is known to the last digits."""
+    if not side.pull.any():  # W = 0, whatever the covariance
+        return np.zeros_like(side.pull), None
     with contextlib.suppress(np.linalg.LinAlgError):
         found = None if known is None or not near else ranked_minimum(side, known.D, 0.0)
         if found is not None and _is_minimum(found):

@@ -14,7 +14,8 @@ import numpy as np
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.arrays.cholesky import factored, halved, solved
-from amtl_cvx.subproblems.covariance.sides import Side
+from amtl_cvx.subproblems.covariance.sides import Ridge, Side
+from amtl_cvx.subproblems.covariance.symmetric import Symmetric
 
 _STEPS = 100
 _BACK = 0.95  # of the way to the border
@@ -29,37 +30,39 @@ class Inside(NamedTuple):
     level: float
 
 
-def inner_minimum(side: Side, *, accuracy: float, start: Array | None = None) -> Inside:
-    """D up to a gap of `accuracy` times the level, from `start` > 0 with trace 1, else I / p.
-
-    Raises
-    ------
-    LinAlgError
-        Where a matrix has no factor in doubles.
-    """
-    space, p = side.space, side.space.p
-    eye = np.eye(p)
-    trace, D = space.vector(eye), eye / p if start is None else start
+def inner_minimum(side: Side, *, accuracy: float) -> Inside:
+    """D up to a gap of `accuracy` times the level, or as far as the factors of D and S have digits."""
+    p = side.space.p
+    D = np.eye(p) / p
     found = side.at(_root(D))
     level = -1.5 * float(np.linalg.eigvalsh(found.gradient)[0])
-    S, share = found.gradient + level * eye, 0.3
+    inside, share = Inside(D, found.gradient + level * np.eye(p), level), 0.3
     for _ in range(_STEPS):
-        gap = float((D * S).sum())
-        if gap <= accuracy * level or not level > 0.0:
+        if not (inside.level > 0.0 and float((inside.D * inside.S).sum()) > accuracy * inside.level):
             break
-        inverse = _symmetric(np.asarray(np.linalg.inv(D), dtype=np.float64))
-        lower = factored(found.curvature + space.product(inverse, S))
-        aim = share * gap / p * inverse
-        right = space.vector(aim - found.gradient - level * eye)
-        first, second = solved(lower, np.column_stack([right, trace])).T
-        rise = float((trace @ first - (1.0 - np.trace(D))) / (trace @ second))
-        Y = space.matrix(first - rise * second)
-        down = aim - S - _symmetric(inverse @ Y @ S)
-        length = min(_room(D, Y), _room(S, down))
-        D, S, level = D + length * Y, S + length * down, level + length * rise
-        share = float(np.clip((1.0 - length) ** 2, *_SHARES))
-        found = side.at(_root(D))
-    return Inside(D, S, level)
+        try:
+            after, length = _after_step(side.space, inside, found, share)
+            found = side.at(_root(after.D))
+            _root(after.S)
+        except np.linalg.LinAlgError:
+            break
+        inside, share = after, float(np.clip((1.0 - length) ** 2, *_SHARES))
+    return inside
+
+
+def _after_step(space: Symmetric, inside: Inside, found: Ridge, share: float) -> tuple[Inside, float]:
+    """D, S and the level after a Newton step, and how much of it was taken."""
+    (D, S, level), eye = inside, np.eye(space.p)
+    trace, inverse = space.vector(eye), _symmetric(np.asarray(np.linalg.inv(D), dtype=np.float64))
+    lower = factored(found.curvature + space.product(inverse, S))
+    aim = share * float((D * S).sum()) / space.p * inverse
+    right = space.vector(aim - found.gradient - level * eye)
+    first, second = solved(lower, np.column_stack([right, trace])).T
+    rise = float((trace @ first - (1.0 - np.trace(D))) / (trace @ second))
+    Y = space.matrix(first - rise * second)
+    down = aim - S - _symmetric(inverse @ Y @ S)
+    length = min(_room(D, Y), _room(S, down))
+    return Inside(D + length * Y, S + length * down, level + length * rise), length
 
 
 def _room(A: Array, move: Array) -> float:

@@ -34,6 +34,9 @@ class Side(Protocol):
     """The covariance of the features or of the tasks."""
 
     @property
+    def pull(self) -> Array: ...
+
+    @property
     def space(self) -> Symmetric: ...
 
     def at(self, R: Array) -> Ridge:

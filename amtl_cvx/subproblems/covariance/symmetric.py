@@ -45,13 +45,19 @@ class Symmetric:
         first, second = i * self.p + j, j * self.p + i
         rows = flat[first] + flat[second]
         size = 0.5 * self._lengths
-        both = (rows[:, first] + rows[:, second]) * size[:, None] * size
+        both = np.take(rows, first, axis=1)
+        both += np.take(rows, second, axis=1)
+        both *= size[:, None] * size
         found: Array = 0.5 * (both + both.T)
         return found
 
     def product(self, A: Array, B: Array) -> Array:
         """``tr(X A Y B)`` of symmetric X and Y, in coordinates, for symmetric A and B."""
-        return self.form(np.einsum("ik,jl->ijkl", A, B))
+        (i, j), size = self.places, 0.5 * self._lengths
+        across = A[i][:, j] * B[i][:, j].T
+        both = A[i][:, i] * B[j][:, j] + A[j][:, j] * B[i][:, i] + across + across.T
+        found: Array = both * size[:, None] * size
+        return found
 
     def basis(self, V: Array, i: Indices, j: Indices) -> Array:
         """The coordinates of v_i v_j' + v_j v_i' (over sqrt(2); of v_i v_i' where i = j), one a column."""
