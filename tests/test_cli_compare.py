@@ -37,6 +37,7 @@ def rows(file: str) -> list[dict[str, str]]:
         return list(csv.DictReader(opened))
 
 
+@pytest.mark.slow
 def test_the_folder_says_what_was_found(run: Run, tmp_path: Path, pictures: None) -> None:
     answer = run("compare", "a.npz", *SHORT, "--grid", "rounds=1:2", "--out", "out")
     assert answer.code == 0 and "error" not in answer.err

@@ -137,6 +137,7 @@ def test_auto_says_what_it_chose_and_depends_on_the_seed_only(
     assert described["model"]["mu"] == described["chosen"]["mu"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("pictures")
 def test_an_empty_graph_is_said_in_words(run: Run) -> None:
     np.savez("a.npz", **arrays())

@@ -71,6 +71,7 @@ def test_an_interrupted_choice_of_a_process_leaves_the_single_task_point(tmp_pat
     assert_single_task(tmp_path)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("method", cases.METHOD_CASES)
 @pytest.mark.parametrize("after", [1, 3])
 def test_an_interrupt_leaves_the_best_point(

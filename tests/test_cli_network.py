@@ -222,6 +222,7 @@ def test_snapping_is_an_option_of_networks_alone(here: Run) -> None:
     assert_error(here("certify", "a.npz", "run", "--kink-width", "2"), "kink_width must be")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("words, count", [(AMTFL, 2), (DEEP, 1)], ids=["one layer", "two"])
 def test_many_starts_are_explored(here: Run, words: tuple[str, ...], count: int) -> None:
     several = ("--starts", str(count), "--validation", "0.25", "--out", "points")

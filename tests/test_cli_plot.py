@@ -8,6 +8,7 @@ import pytest
 from command_line import Run, assert_error, listing
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", ["graph", "heatmap", "node-link", "convergence"])
 def test_plot(run: Run, fitted: Path, kind: str) -> None:
     start = {"png": b"\x89PNG", "svg": b"<?xml", "pdf": b"%PDF"}

@@ -49,6 +49,7 @@ def start_line(answer: Answer) -> str:
     return next(line for line in answer.out.splitlines() if line.startswith("start: "))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "words",
     [

@@ -279,6 +279,7 @@ def test_other_penalties_by_the_method_of_the_family(run: Run) -> None:
     assert json.loads(Path("out/run.json").read_text())["model"]["omega"] == "ridge"
 
 
+@pytest.mark.slow
 def test_the_report_shows_how_it_was_chosen(run: Run, pictures: None) -> None:
     np.savez("a.npz", **arrays())
     assert run("tune", "a.npz", *AMTL, "--out", "out", "--quiet").code == 0

@@ -77,6 +77,7 @@ def test_two_ways_to_judge_are_refused(run: Run) -> None:
     assert_error(run("tune", "a.npz", "--folds", "3", "--held-out", ".2", "--out", "out"), "not allowed with")
 
 
+@pytest.mark.slow
 def test_a_stop_does_not_replace_a_certified_run(run: Run, fitted: Path) -> None:
     before = (fitted / "run.json").read_bytes()
     options = ("--grid", "rounds=2", "--coupling", "1", "--mu", ".01", "--folds", "2", "--quiet")

@@ -99,6 +99,7 @@ def test_what_is_not_there_is_not_drawn() -> None:
         gains_figure(by_hand({"amtl": [[1.0, 1.0, 1.0]]}))
 
 
+@pytest.mark.slow
 def test_the_page_is_whole_and_safe(tmp_path: Path) -> None:
     names = (EVIL, "b & <b>", *(f"task {t}" for t in range(3)))
     found = drawn(names=names)

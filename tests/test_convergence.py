@@ -104,6 +104,7 @@ def test_the_phases_are_named() -> None:
     assert "refinement" not in words(convergence_figure(run(10, 0), tol=1e-8))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("history", "sentence"),
     [

@@ -28,6 +28,7 @@ def falls(solution: Solution) -> bool:
     return all(new <= old * (1 + 1e-12) for old, new in zip(J, J[1:], strict=False))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
 @pytest.mark.parametrize("settings", [{}, {"sweep": "tasks"}, {"definition": True, "max_rounds": 8}], ids=str)
 def test_the_objective_never_rises(loss: str, settings: dict[str, Any], rng: np.random.Generator) -> None:

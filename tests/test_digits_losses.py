@@ -35,6 +35,7 @@ def decimals() -> Iterator[None]:
 # what is proved
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("label", "seed"), INSTANCES)
 def test_mpmath_finds_the_same_first_order_point(label: str, seed: int) -> None:
     tasks, model, W, B = fitted(label, seed)

@@ -22,6 +22,7 @@ from amtl_cvx.errors import NotCertifiable
 pytestmark = pytest.mark.usefixtures("two_hundred_decimals")
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("case", ATOMS, ids=lambda case: case.id)
 def test_mpmath_finds_the_point_of_every_penalty_stationary(case: Case) -> None:
     digits_of(case.id)

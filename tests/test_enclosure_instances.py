@@ -36,6 +36,7 @@ def test_there_are_at_least_ten() -> None:
     assert len(FILES) >= 10
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize("path", FILES, ids=[path.stem for path in FILES])
 def test_the_alternation_is_provably_not_global(path: Path) -> None:
     """J at its first-order point and J at another feasible point, both exact; the latter is the minimum."""

@@ -112,6 +112,7 @@ def test_box_is_the_formula_of_the_document(rng: np.random.Generator, reduction:
     assert float(box.residual) == pytest.approx(delta / model.coupling, rel=1e-9)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("reduction", ["mean", "sum"])
 def test_box_contains_every_sampled_point_below_the_level(rng: np.random.Generator, reduction: Any) -> None:
     tasks = random_tasks(rng, d=2, counts=(5, 8))

@@ -118,6 +118,7 @@ def test_its_problem_is_stored_and_read_by_its_family(tmp_path: Path) -> None:
             stored.model_from({**about, "family": said})
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_an_interrupted_fit_goes_on_in_the_middle_of_a_round(count: int, tmp_path: Path) -> None:
     tasks, model, _ = problem()

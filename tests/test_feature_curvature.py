@@ -45,6 +45,7 @@ def second_differences(point: FeaturePoint, places: np.ndarray) -> np.ndarray:
     return np.array(columns).astype(float)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("loss", "settings"), CASES)
 def test_every_second_derivative_is_that_of_J(loss: str, settings: dict[str, Any]) -> None:
     point = point_of(loss, **settings)

@@ -146,6 +146,7 @@ EDGES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("edge", EDGES)
 def test_edges_are_fitted_and_judged(edge: str) -> None:
     """Certified below the zero point, and no small move of anything lowers J beyond its rounding."""

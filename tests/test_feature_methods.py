@@ -36,6 +36,7 @@ def never_rises(found: Solution) -> bool:
     return all(after <= before + 1e-12 * before for before, after in itertools.pairwise(J))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_fit_is_certified_and_J_never_rises(loss: str) -> None:
     other = drawn_problem(loss, feedback="nonnegative") if loss in LOSSES[:2] else None

@@ -56,6 +56,7 @@ def plain_minimum(point: FeaturePoint, block: str) -> float:
     return float(cp.Problem(cp.Minimize(J), limits).solve(solver="CLARABEL"))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("block", ["L", "S", "A"])
 def test_a_step_ends_at_the_minimum_of_J_as_it_is_written(loss: str, block: str) -> None:
@@ -128,6 +129,7 @@ def test_the_problems_are_dpp_and_compiled_once(monkeypatch: pytest.MonkeyPatch)
     assert all(Definition.compile(problem, block).problem.is_dpp() for block in ("L", "S"))  # type: ignore[arg-type]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "odd",
     [

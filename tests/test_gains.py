@@ -48,6 +48,7 @@ def closed(loss: Loss, w: float) -> Any:
     return row / 2 + mpf("1e-4") * mpf(w) ** 2
 
 
+@pytest.mark.sampled(2)
 @large
 @labels
 def test_a_point_that_large_rows_hold_does_not_pass(loss: Loss, size: float) -> None:

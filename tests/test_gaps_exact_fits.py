@@ -31,6 +31,7 @@ def certified(request: pytest.FixtureRequest) -> tuple[TaskSet, Model, Array, Ar
     return first_order_point(request.param)
 
 
+@pytest.mark.sampled(2)
 def test_gaps_at_a_certified_point(certified: tuple[TaskSet, Model, Array, Array]) -> None:
     """To 1e-14 of the sum of the terms, where primal and dual values agree to all digits of a double."""
     tasks, model, W, B = certified

@@ -43,6 +43,7 @@ def sketch(folder: Path, *what: Any) -> None:
 api, chapters = script("api"), script("chapters")
 PAGES = chapters.chapters()
 SLOW = {
+    "features",
     "adapt",
     "backends",
     "commands",

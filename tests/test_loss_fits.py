@@ -275,6 +275,7 @@ def test_a_poisson_score_is_in_units_of_counts(rng: np.random.Generator) -> None
     assert score(solution, tasks)["rmse"] == pytest.approx(np.mean([np.sqrt((e**2).mean()) for e in errors]))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("engine", ["cvxpy", "fast"])
 @pytest.mark.parametrize("label", ["huber:0.5", "poisson", "squared-hinge"])
 def test_fit_and_certify_by_label(run: Run, label: str, engine: str) -> None:

@@ -32,6 +32,7 @@ ALL = [
 ]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("name", "wrong"), ALL)
 def test_the_verdict_is_that_of_linear_programs_over_all_cells(name, wrong):
     """Nested kinks, dependent ones, kinks of the reconstruction and of a feature on one row: all of them."""

@@ -96,6 +96,7 @@ def test_it_is_fit_on_the_same_tasks(rows: Rows) -> None:
     assert found.certificate_.passes and not found.biases_[0].any()
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("layers", [(2,), (3, 2)])
 def test_networks_are_fit_on_the_same_tasks(layers: tuple[int, ...], rows: Rows) -> None:
     X, y, shop = rows

@@ -27,6 +27,7 @@ def points() -> None:
         drawn(deep), stationary(deep), beside(deep)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 def test_every_check_passes_without_a_fault(check: Callable[[], None]) -> None:
     check()

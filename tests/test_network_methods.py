@@ -32,6 +32,7 @@ def never_rises(found: Solution) -> bool:
     return all(after <= before + 1e-12 * abs(before) for before, after in itertools.pairwise(J))
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("loss", ["squared", "logistic"])
 @pytest.mark.parametrize("init", ["svd", "random"])
 def test_a_fit_is_certified_and_J_never_rises(loss: str, init: str) -> None:

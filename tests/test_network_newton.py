@@ -57,6 +57,7 @@ def rises(point: NetworkPoint, *, length: float = 1e-4, many: int = 200) -> bool
     return True
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     "how",
     [

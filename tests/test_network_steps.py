@@ -81,6 +81,7 @@ def test_a_step_ends_where_its_definition_does_and_in_the_cell(loss: str, how: d
         point = after
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(
     ("solver", "seed", "loss", "how"),
     [

@@ -74,6 +74,7 @@ def test_a_point_from_which_J_falls_for_ever_does_not_pass() -> None:
     assert certify(point, tol=1e-6).passes  # that is more than what is left
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize(("mu", "coupling"), [(0.1, 1.0), (2.0, 1.0)])
 def test_a_fit_is_certified_where_there_is_a_minimum_and_grows_where_there_is_none(
     mu: float, coupling: float

@@ -79,6 +79,7 @@ def loaded(*statements: str) -> list[set[str]]:
     return [set(json.loads(line)) for line in done.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_import_is_light() -> None:
     """In one interpreter: data need no readers, the graph no plotting, plotting no pyplot and no backend."""
     start, data, graph, cvxpy, names, commands, plotting = loaded(

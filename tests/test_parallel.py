@@ -122,6 +122,7 @@ def test_a_pool_outlives_a_killed_worker(
     assert "jobs were lost (BrokenProcessPool" in caplog.text
 
 
+@pytest.mark.slow
 def test_this_process_does_the_rest_of_a_broken_executor(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -134,6 +135,7 @@ def test_this_process_does_the_rest_of_a_broken_executor(
             ordered_map(fails, NUMBERS, shared=2, executor=executor)
 
 
+@pytest.mark.slow
 def test_a_job_that_always_kills_its_worker_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
     with WorkerPool(1) as pool, pytest.raises(WorkerError, match="^job 1 of 1 was lost 3 times .Broken"):
         ordered_map(dies, [0], shared=os.getpid(), executor=pool)
@@ -174,6 +176,7 @@ def test_leaving_a_pool_ends_what_still_runs() -> None:
     assert multiprocessing.connection.wait([worker.sentinel], timeout=60) == [worker.sentinel]
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_parent() -> None:
     code = """if True:
         import os, time

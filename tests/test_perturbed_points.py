@@ -257,6 +257,7 @@ def accepted(loss: Loss, count: int) -> int:
     return count
 
 
+@pytest.mark.sampled(2)
 @every_smooth_loss
 def test_certified_points_pass_in_every_view(loss: Loss) -> None:
     assert accepted(loss, 10) == 10

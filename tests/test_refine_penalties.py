@@ -202,6 +202,7 @@ def test_refined_to_rounding(penalty: TransferPenalty, engine: str, rng: np.rand
     assert len(J) <= 60 and np.array_equal(penalty.project(solution.B), solution.B)
 
 
+@pytest.mark.sampled(2)
 @refined
 def test_more_tasks_than_features(penalty: TransferPenalty, rng: np.random.Generator) -> None:
     tasks = random_tasks(rng, d=3, counts=(12, 9, 14, 8, 11, 10))

@@ -130,6 +130,7 @@ def two_steps(*problem: Any, carried: Carried, **rest: Any) -> Any:
     return refine.refine(*problem, **{**rest, "max_steps": 2 * (carried.turn + 1)}, carried=carried)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_fit_goes_on_from_every_checkpoint(
     name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -94,6 +94,7 @@ FAST = (
 )
 
 
+@pytest.mark.sampled(3)
 @pytest.mark.parametrize(("loss", "factor"), FAST)
 def test_the_oracle_passes_and_flips_do_not(loss: str, factor: float) -> None:
     check(loss, factor)

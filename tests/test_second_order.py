@@ -59,6 +59,7 @@ def test_the_hessian_is_that_of_J_by_differences(
     np.testing.assert_allclose(reduced_hessian(Problem(tasks, model).at(W, B), free, given), H, rtol=1e-12)
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("case", ATOMS, ids=lambda case: case.id)
 def test_second_order_of_every_penalty_by_differences(case: Penalty) -> None:
     second_order_of(case.id)
@@ -116,6 +117,7 @@ def test_the_verdict_turns_where_the_hessian_is_singular(change: float, verdict:
     assert found.fall is None or verdict == "saddle"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("loss", SMOOTH, ids=loss_id)
 def test_a_strict_local_minimum_is_one_to_random_moves(loss: Loss, rng: np.random.Generator) -> None:
     """Moves that stay feasible, also into the edges at 0, raise J; single steps of 1e-3 of the size."""

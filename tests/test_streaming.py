@@ -169,6 +169,7 @@ def test_every_task_keeps_a_row(seed: int) -> None:
     assert hold_out(chunked(stacked), np.random.default_rng(seed))[0].T == 20
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_rows(
     tmp_path: Path, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +220,7 @@ def test_the_certificate_of_factors_stands_on_their_rows(stacked: Stacked) -> No
     assert "411 rows" in found.reasons["rows"]
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("change", ["y", "X", "row twice", "zero row", "moved", "lost task"])
 def test_a_factor_of_other_rows_is_found_out(stacked: Stacked, change: str) -> None:
     solution, tasks, _ = fitted(stacked)

@@ -147,6 +147,7 @@ def test_a_tuning_that_was_ended_goes_on_to_the_same_table(tmp_path: Path) -> No
         settings["journal"].unlink()
 
 
+@pytest.mark.sampled(2)
 def test_a_journal_of_something_else_is_refused_and_left(tmp_path: Path) -> None:
     journal = tmp_path / "journal"
     grid = {"mu": [0.1], "coupling": COUPLINGS}
@@ -167,6 +168,7 @@ def test_a_journal_of_something_else_is_refused_and_left(tmp_path: Path) -> None
     assert journal.read_text() == "important\n"
 
 
+@pytest.mark.sampled(2)
 @pytest.mark.parametrize("kind", [ThreadPoolExecutor, ProcessPoolExecutor])
 def test_any_executor_gives_the_serial_table(kind: type) -> None:
     grid = {"mu": MUS, "coupling": COUPLINGS, "rounds": [1, 2]}

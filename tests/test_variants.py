@@ -133,6 +133,7 @@ VARIANTS: tuple[TransferPenalty, ...] = (
 every_variant = pytest.mark.parametrize("penalty", VARIANTS, ids=penalty_id)
 
 
+@pytest.mark.sampled(2)
 @every_variant
 @pytest.mark.parametrize("loss", [Squared(), Logistic()], ids=lambda loss: loss.name)
 def test_a_variant_is_certified(penalty: TransferPenalty, loss: Loss, rng: np.random.Generator) -> None:
