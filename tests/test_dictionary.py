@@ -116,7 +116,8 @@ def test_a_wrong_sign_is_seen_where_it_costs_next_to_nothing() -> None:
     equal = DictionaryProblem(tasks, DictionaryModel(features=2, radius=2.0))
     for small, level in ((1e-10, "C2"), (-1e-10, "C1")):
         G = [[2.0 - abs(small)], [small]]
-        assert certify(equal.at(D=[[1.0, 1.0]], G=G)).level == level
+        judged = certify(equal.at(D=[[1.0, 1.0]], G=G))
+        assert judged.level == level and (judged.relative_G > 0.5) == (level == "C1")
     tasks = TaskSet.from_arrays([np.diag([1.0, 1e-6])], [[3.0, 3.0]])
     uneven = DictionaryProblem(tasks, DictionaryModel(features=1, radius=1.0))
     found = fit(tasks, uneven.model, options=Options(engine="fast"))
