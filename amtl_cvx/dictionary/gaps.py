@@ -7,9 +7,10 @@ side is least at D'_k = -G_D[:, k] / ||G_D[:, k]||: no D' has a J lower by more 
 whose linear minimum puts the whole radius on the largest |G_G[k, t]|. Nothing else is assumed, not even that
 D is in its ball: the bounds hold from a point that is out of it by rounding.
 
-Rounding. Gradients are known to u = (4 sqrt(rows) + d + K + T + 8) eps times what they are summed from
-(`residuals.Long`); that times what it is multiplied by is added, so that no gap comes out below what it
-bounds.
+Rounding. Slopes may be those at any scores: phi(z') >= phi(z) + phi'(z) (z' - z) holds at z as computed, with
+phi' there. So only sums with these slopes are off, by u = (4 sqrt(rows) + d + K + T + 8) eps times what they
+are summed from (`residuals.Long`); what the scores are off by, u times their terms, enters squared, with the
+curvature. Both are added, so that no gap comes out below what it bounds.
 
 Source: Jaggi, Revisiting Frank-Wolfe, ICML 2013, section 2.
 """
@@ -41,15 +42,22 @@ def gap_D(point: DictionaryPoint) -> float:
     """What D can gain while G stands still."""
     size, slope, D = long(point), point.gradient_D, point.D
     parts = (slope * D).sum(axis=0) + np.linalg.norm(slope, axis=0)
-    room = size.gradients(size.slopes + size.slope_terms)["D"]
+    room = size.gradients(size.slopes)["D"]
     lost = float((room * np.abs(D)).sum() + np.linalg.norm(room, axis=0).sum())
-    return float(np.maximum(parts, 0.0).sum()) + unit(point) * lost
+    return float(np.maximum(parts, 0.0).sum()) + unit(point) * lost + _moved(point)
 
 
 def gap_G(point: DictionaryPoint) -> float:
     """What G can gain while D stands still."""
     size, slope, G, radius = long(point), point.gradient_G, point.G, point.model.radius
     parts = (slope * G).sum(axis=0) + radius * np.abs(slope).max(axis=0)
-    room = size.gradients(size.slopes + size.slope_terms)["G"]
+    room = size.gradients(size.slopes)["G"]
     lost = float((room * np.abs(G)).sum() + radius * room.max(axis=0).sum())
-    return float(np.maximum(parts, 0.0).sum()) + unit(point) * lost
+    return float(np.maximum(parts, 0.0).sum()) + unit(point) * lost + _moved(point)
+
+
+def _moved(point: DictionaryPoint) -> float:
+    """What J changes by to second order where the scores move by what they are known to."""
+    size = long(point)
+    bent = np.concatenate([each.curvatures.max(axis=1, initial=0.0) for each in point.scores])
+    return float(size.rate @ (bent * (unit(point) * size.reach) ** 2))

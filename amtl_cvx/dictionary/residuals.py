@@ -54,10 +54,11 @@ class Long:
         """c_t/n_t, (T,)"""
         self.own = tasks.lengths.T @ np.abs(point.D)
         """Of atom k on the rows of a task, (T, K)"""
-        reach = (self.own * np.abs(point.G).T).sum(axis=1)
+        self.reach = (self.own * np.abs(point.G).T).sum(axis=1)
+        """Of the scores of a task, (T,)"""
         self.slopes = np.concatenate([each.loss.norm(each.slopes) for each in point.scores])
         """||phi'_t||, (T,)"""
-        terms = [loss.slope_terms(each.slopes, each.y, reach[each.at]) for each in point.scores]
+        terms = [loss.slope_terms(each.slopes, each.y, self.reach[each.at]) for each in point.scores]
         self.slope_terms = np.concatenate(terms)
         """What phi' is summed from, (T,)"""
 
