@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from paper.published import TITLES
-from paper.tables import row
+from paper.tables import row, share
 
 Cells = Mapping[str, Any]
 
@@ -15,7 +15,7 @@ Cells = Mapping[str, Any]
 def differences(cells: Cells) -> list[str]:
     """Of each experiment a paragraph, and a table where there are figures."""
     said: list[str] = []
-    for each in (_stopping, _one_split, _halves, _protocol, _released, _symmetric):
+    for each in (_stopping, _small_tasks, _one_split, _halves, _protocol, _released, _symmetric):
         said += [*each(cells), ""]
     return said[:-1]
 
@@ -61,6 +61,23 @@ def _stopping(cells: Cells) -> list[str]:
                 f" | {len(test)}: {test[-1]:.3f} | {curve['relative'][-1]:.1e} | {told} |"
             )
     return lines
+
+
+def _small_tasks(cells: Cells) -> list[str]:
+    title = "Imbalanced: who teaches."
+    found, priced = (row(cells, "imbalanced", name, range(1, 6)) for name in ("amtl", "amtl-imbalanced"))
+    if found is None or priced is None:
+        return _not_yet(title)
+    away, kept = (100.0 * (1.0 - (share(each, "low_noise_share") or 0.0)) for each in (found, priced))
+    return prose(
+        f"""**{title}** With all task weights 1 the tasks of 5 rows are fitted almost perfectly and cheap
+        teachers:
+        {away:.0f} % of AMTL's mass goes out of them, and it has {found.mean:.2f}. With c_t = 1/sqrt(n_t)
+        and edges
+        priced by size, both chosen on validation rows, it is {kept:.1f} % and {priced.mean:.2f}. The
+        paper has
+        53.19 for the former and 53.09 for the latter."""
+    )
 
 
 def _one_split(cells: Cells) -> list[str]:
