@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amtl_cvx.arrays import Mask, frozen
-from amtl_cvx.errors import DataError
+from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.losses import Loss
 from amtl_cvx.tasks import Array, Task, TaskSet, links_without
 
@@ -54,7 +54,7 @@ def draw(tasks: TaskSet, share: float, rng: np.random.Generator) -> tuple[TaskSe
     DataError
         If no task has a row to spare.
     """
-    classes = shared_classes(tasks)
+    classes = shared_classes(tasks, equal=True)
     if classes is not None:
         masks = [_mask(classes, share, rng)] * tasks.T
     else:
@@ -63,6 +63,13 @@ def draw(tasks: TaskSet, share: float, rng: np.random.Generator) -> tuple[TaskSe
     if held is None:
         raise DataError("no task has a row to spare, each has one (of a class): give more rows")
     return train, held
+
+
+def generator(seed: object, *further: int) -> np.random.Generator:
+    """Where draws come from; `ModelError` for a seed that is no whole number >= 0."""
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ModelError(f"the seed must be a whole number >= 0, got {seed!r}")
+    return np.random.default_rng((int(seed), *further) if further else int(seed))
 
 
 def split_off(tasks: TaskSet, masks: Sequence[Mask]) -> tuple[TaskSet, TaskSet | None]:

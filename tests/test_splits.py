@@ -111,6 +111,7 @@ def test_rows_are_numbered_within_tasks_or_through_all_of_them() -> None:
         ([([0.5, 1.0], [2, 3])], "lists of whole numbers"),
         ([5], "a split is a pair"),
         ([], "a split at least"),
+        ([([[0, 0], [1], [2], [1]], [[1], [2], [3], [2]])], "a row of 'task 0' twice"),
     ],
 )
 def test_splits_that_do_not_fit_are_refused(splits: Any, said: str) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment.candidate import ROUNDS
-from amtl_cvx.experiment.tuning.axes import Grid, axes_of
+from amtl_cvx.experiment.tuning.axes import Axis, Grid, Value, axes_of
 from amtl_cvx.families.settings.named import NamedMethod, named
 
 _EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -55,7 +55,7 @@ class Contender:
         for axis in axes:
             if axis.name != ROUNDS or not known.rounds:
                 known.parameter(axis.name)
-        object.__setattr__(self, "grid", {axis.name: axis.values for axis in axes})
+        object.__setattr__(self, "grid", {axis.name: _plain(axis) for axis in axes})
         object.__setattr__(self, "method", known.name)
         object.__setattr__(self, "name", self.name or known.name)
 
@@ -68,6 +68,11 @@ class Contender:
     def title(self) -> str:
         """What a table calls it."""
         return self.named.title if self.name == self.method else self.name
+
+
+def _plain(axis: Axis) -> Sequence[Value] | Axis:
+    """The values of an axis; the axis itself where its scale is not the one that values have."""
+    return axis.values if Axis(axis.name, axis.values).scale == axis.scale else axis
 
 
 def check_contenders(contenders: Sequence[Contender], baseline: str | None) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.experiment.tuning import Splits
-from amtl_cvx.holdout import draw
+from amtl_cvx.holdout import draw, generator
 from amtl_cvx.tasks import TaskSet, check_tasks
 
 
@@ -122,7 +122,7 @@ def drawn_parts(tasks: TaskSet, count: int, *, test: float = 0.25, seed: int = 0
         raise ModelError(f"the test share must lie between 0 and 1, got {test!r}")
     parts = []
     for number in range(count):
-        train, held = draw(tasks, test, np.random.default_rng((seed, 2, number)))
+        train, held = draw(tasks, test, generator(seed, 2, number))
         parts.append(Part(name=f"split {number + 1}", train=train, test=held))
     return tuple(parts)
 

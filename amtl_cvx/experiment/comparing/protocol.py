@@ -17,7 +17,7 @@ from amtl_cvx.experiment.comparing.scores import measure_of
 from amtl_cvx.experiment.tuning import Splits, tune
 from amtl_cvx.experiment.tuning.axes import axes_of
 from amtl_cvx.experiment.tuning.choice import Rule
-from amtl_cvx.experiment.tuning.plan import EngineChoice
+from amtl_cvx.experiment.tuning.plan import CARRIED, EngineChoice
 from amtl_cvx.experiment.tuning.units import apart
 from amtl_cvx.options import Options
 from amtl_cvx.preparation import Preparation
@@ -109,14 +109,11 @@ class Protocol:
                 "prepared": [self.standardize, self.intercept, self.balanced],
                 "validation": None if held is None else held.fingerprint(pool=True),
                 "method": contender.method,
-                "grid": {axis.name: list(axis.values) for axis in axes_of(contender.grid)},
+                "grid": [axis.to_dict() for axis in axes_of(contender.grid)],
                 "settings": dict(contender.settings),
                 **{name: getattr(self, name) for name in ("folds", "held_out", "rule", "random", "widen")},
                 **{name: getattr(self, name) for name in ("seed", "measure", "engine")},
-                "options": {
-                    name: getattr(self.options, name)
-                    for name in ("tol", "max_rounds", "refine", "sweep", "solver", "engine", "ridge")
-                },
+                "options": {name: getattr(self.options, name) for name in CARRIED},
             }
         )
 

@@ -44,7 +44,7 @@ class Scored(NamedTuple):
     by_task: Array
     """(T,), NaN for a task without rows."""
     right: Mask | None
-    """Which rows are right, (N,); None for targets that are numbers."""
+    """Which rows are right, (N,); None for targets that are numbers, and rows that several tasks have."""
     others: Mapping[str, float]
     """Other measures, by name."""
 
@@ -53,7 +53,7 @@ def measure_of(loss: Any, tasks: TaskSet, measure: str = "auto") -> str:
     """The measure that "auto" means, or the one asked for; `DataError` where the targets do not have it."""
     fitting: tuple[str, ...] = MEASURES[:2]
     if loss.classification:
-        fitting = MEASURES[2 if shared_classes(tasks) is not None else 3 :]
+        fitting = MEASURES[2 if shared_classes(tasks, equal=True) is not None else 3 :]
     if measure == "auto":
         return fitting[0]
     if measure not in fitting:
@@ -75,7 +75,8 @@ def scored(
     tasks = tasks.in_order(names, features)
     index = [task_index(names, task.name) for task in tasks]
     scores = task_scores(family_of(model), blocks, tasks, index)
-    scores = [np.where(np.isfinite(z), z, np.inf) for z in scores]  # a fit that went astray is wrong
+    known = [np.isfinite(z) for z in scores]  # a fit that went astray is wrong
+    scores = [np.where(there, z, np.inf) for there, z in zip(known, scores, strict=True)]
     by_task = np.full(len(names), np.nan)
     if not model.loss.classification:
         squares = [
@@ -88,17 +89,27 @@ def scored(
         }
         return Scored(measure, found.pop(measure), by_task, None, found)
     check_labels(tasks, labels)
-    sides = [(z > 0) == (task.y > 0) for z, task in zip(scores, tasks, strict=True)]
+    sides = [there & ((z > 0) == (task.y > 0)) for there, z, task in zip(known, scores, tasks, strict=True)]
     wrong = [float(np.average(~side, weights=task.weights)) for side, task in zip(sides, tasks, strict=True)]
     if measure == "error":
         by_task[index] = wrong
-        return Scored(measure, float(np.mean(wrong)), by_task, np.concatenate(sides), {})
+        right = None if _share_rows(tasks) else np.concatenate(sides)
+        return Scored(measure, float(np.mean(wrong)), by_task, right, {})
     check_one_vs_rest(tasks)
     label = np.argmax([task.y for task in tasks], axis=0)
-    right, weights = np.argmax(scores, axis=0) == label, tasks[0].weights
+    right, weights = np.all(known, axis=0) & (np.argmax(scores, axis=0) == label), tasks[0].weights
     for t in range(len(names)):
         own = weights * (label == t)
         if own.sum() > 0:
             by_task[t] = float(own @ ~right / own.sum())
     whole = float(np.average(~right, weights=weights))
     return Scored(measure, whole, by_task, right, {"error": float(np.mean(wrong))})
+
+
+def _share_rows(tasks: TaskSet) -> bool:
+    """Whether tasks have rows in common, more of them than may be alike by chance.
+
+    Being right on such a row for several tasks is no independent evidence.
+    """
+    found = [{row.tobytes() for row in task.X} for task in tasks]
+    return len(set[bytes]().union(*found)) < 0.75 * sum(map(len, found))

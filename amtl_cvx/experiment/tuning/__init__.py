@@ -130,6 +130,7 @@ def tune(
     'C2'
     """
     count("widen", widen, least=0)
+    count("seed", seed, least=0)
     if rule not in RULES:
         raise ModelError(f"the rule must be one of {', '.join(RULES)}, got {rule!r}")
     planned = plan(

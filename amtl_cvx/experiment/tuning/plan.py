@@ -28,10 +28,13 @@ from amtl_cvx.subproblems import Problems
 from amtl_cvx.tasks import TaskSet, check_tasks
 
 EngineChoice = Literal["auto", "cvxpy", "fast"]
-_CARRIED = (
+CARRIED = (
     "tol", "max_rounds", "refine", "handover", "sweep", "definition", "ridge", "solver", "gpu", "solve_limit",
     "engine",
 )  # fmt: skip
+"""Options on which it depends where a fit ends."""
+_PREPARATION: Mapping[str, Any] = {"standardize": False, "intercept": False, "class_weight": "none"}
+"""What settings say of the rows, where they leave them as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +63,7 @@ class Plan:
 
     def about(self, *, widen: int, random: int | None, seed: int) -> dict[str, Any]:
         """What makes it another tuning, as JSON can hold it."""
-        options = {name: getattr(self.bench.options, name) for name in _CARRIED}
+        options = {name: getattr(self.bench.options, name) for name in CARRIED}
         settings = {**self.method.fixed, **self.settings}
         return {
             "data": self.splits.fingerprint(),
@@ -92,6 +95,11 @@ def plan(
     """What `tune` was asked for, checked and completed."""
     check_tasks(tasks)
     method, said = named(method), dict(settings or {})
+    for name in (name for name, value in _PREPARATION.items() if said.get(name, value) != value):
+        raise ModelError(
+            f"{name} prepares rows, and is no setting here: give tasks that are prepared, and splits that are"
+            " (Splits.prepared)"
+        )
     if said.get("loss", "auto") == "auto":
         said["loss"] = suggest_loss(tasks)
     options = options or Options()

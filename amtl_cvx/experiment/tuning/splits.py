@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from amtl_cvx.arrays import Mask, is_number
 from amtl_cvx.errors import DataError, ModelError
-from amtl_cvx.holdout import classes_of_rows, draw, shared_classes, split_off
+from amtl_cvx.holdout import classes_of_rows, draw, generator, shared_classes, split_off
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.tasks import Task, TaskSet, check_tasks, task_index
 
@@ -84,7 +84,7 @@ class Splits:
         check_tasks(tasks)
         if not isinstance(k, int) or isinstance(k, bool) or k < 2:
             raise ModelError(f"expected a whole number of folds >= 2, got {k!r}")
-        rng, shared = np.random.default_rng(seed), shared_classes(tasks, equal=True)
+        rng, shared = generator(seed), shared_classes(tasks, equal=True)
         if shared is not None:
             dealt = [_dealt(shared, k, 0, rng)] * tasks.T
         else:
@@ -107,7 +107,7 @@ class Splits:
         check_tasks(tasks)
         if not (is_number(share) and 0.0 < share < 1.0):
             raise ModelError(f"expected a share of the rows between 0 and 1, got {share!r}")
-        train, held = draw(tasks, float(share), np.random.default_rng(seed))
+        train, held = draw(tasks, float(share), generator(seed))
         part = Part(train, held, tuple(task_index(tasks.names, name) for name in held.names))
         return cls(parts=(part,), words=f"{share:.3g} of every task's rows, held out (seed {seed})")
 
@@ -179,8 +179,8 @@ def splits_of(tasks: TaskSet, splits: Any, *, seed: int) -> Splits:
         return Splits.folds(tasks, FOLDS, seed)
     if isinstance(splits, TaskSet):
         return Splits.validation(tasks, splits)
-    if isinstance(splits, int):
-        return Splits.folds(tasks, splits, seed)
+    if isinstance(splits, int | np.integer):
+        return Splits.folds(tasks, splits if isinstance(splits, bool) else int(splits), seed)
     if is_number(splits):
         return Splits.held_out(tasks, splits, seed)
     return Splits.given(tasks, splits)
@@ -280,6 +280,8 @@ def _masks(task: Task, train: Any, held: Any, number: int) -> tuple[Mask, Mask]:
     name, n = task.name, len(task.y)
     for rows in (train, held):
         _check_rows(rows, n, repr(name))
+        if len(np.unique(rows)) < len(rows):
+            raise DataError(f"split {number + 1} has a row of {name!r} twice: give it weight 2 in the tasks")
     learned, judged = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
     learned[train], judged[held] = True, True
     if (learned & judged).any():
