@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.experiment.tuning import Splits
 from amtl_cvx.holdout import draw, generator
