@@ -49,6 +49,6 @@ def kind_words(kind: str) -> str:
     if not is_stopped(kind):
         return _WORDS[kind]
     return (
-        f"The alternation was {kind}, for what it predicts there; the point is judged as a first-order point"
+        f"The fit was {kind}, for what it predicts there; the point is judged as a first-order point"
         " of the joint objective J, which it need not be."
     )

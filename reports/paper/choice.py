@@ -62,7 +62,7 @@ def choose(contender: Contender, part: Part, journal: Path | None = None) -> Cho
             grid,
             settings=contender.settings,
             splits=Splits.validation(part.learn, part.judge),
-            widen=WIDENED,
+            widen=0 if part.data == "school" else WIDENED,
             measure=MEASURES[part.data],
             journal=journal,
         )

@@ -218,7 +218,8 @@ _TABLE = (
         family="network",
         method="amtfl",
         parameters=(FEATURES, SPARSITY, GAMMA, DECAY),
-        words="the same with one layer of rectified units",
+        rounds=True,
+        words="the same with one layer of rectified units; its rounds are steps of L-BFGS",
         source=_AMTFL_2018,
     ),
     NamedMethod(
@@ -232,6 +233,7 @@ _TABLE = (
             GAMMA,
             DECAY,
         ),
+        rounds=True,
         words="the same with several layers",
         source=_AMTFL_2018,
     ),
