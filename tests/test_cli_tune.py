@@ -185,6 +185,7 @@ def test_rounds_stop_early_and_the_level_says_so(run: Run) -> None:
     assert answer.code == 0 and certificate["kind"] == "stopped after 2 rounds"
     assert certificate["passes"] is False and certificate["level"] in ("C0", "C1")
     assert "status: stopped after 2 rounds" in answer.out and "C0" in answer.out
+    assert f"each at its best rounds; all {len(rows())} points are in tuning.csv" in answer.out
     with Path("out/history.csv").open() as file:
         assert {row["round"] for row in csv.DictReader(file)} == {"1", "2"}
 

@@ -7,6 +7,7 @@ command goes on with what is not in it yet, and one with further methods takes u
 from __future__ import annotations
 
 import dataclasses
+import math
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
@@ -63,9 +64,8 @@ def compare(arguments: Namespace) -> Exit:
                     progress.phase(f"{done} of {total} fits: {part}, {contender}: {learned.judged}")
 
                 def tried(fits: int, most: int, least: float) -> None:
-                    progress.passing(
-                        f"{done} of {total} fits done; tuning: {fits} of {most}, least {least:.5g}"
-                    )
+                    best = f", least error {least:.5g}" if math.isfinite(least) else ""
+                    progress.passing(f"{done} of {total} fits done; tuning: {fits} of {most}{best}")
 
                 comparison = compare_methods(
                     parts,

@@ -107,4 +107,6 @@ def table(tuning: Tuning) -> list[str]:
         for mark, row in zip(marks, cells, strict=True)
     ]
     left = len(ranked) - len(listed)
+    if ROUNDS in names:
+        return [*lines, f"  each at its best rounds; all {len(tuning.trials)} points are in tuning.csv"]
     return [*lines, f"  ... {left} more in tuning.csv"] if left > 0 else lines
