@@ -338,3 +338,9 @@ def test_what_it_cannot_adapt_is_refused_with_the_reason() -> None:
         adapt(solution, new, tasks=TaskSet(tasks=old.tasks[::-1]))
     with pytest.raises(ModelError, match="weight must be a number > 0"):
         adapt(solution, new, weight=0.0)
+
+
+def test_what_is_no_fit_is_refused_in_a_line() -> None:
+    task = Task(X=np.eye(2), y=np.ones(2), name="new")
+    with pytest.raises(ModelError, match=r"adapt starts from a fit, got str: give a Solution, or read_run"):
+        adapt("runs/shops", task)  # type: ignore[arg-type]

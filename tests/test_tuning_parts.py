@@ -277,8 +277,8 @@ def test_trials_are_fitted_in_numpy_where_a_method_can_and_nobody_asks_for_a_sol
         ({"engine": "quick"}, "engine must be"),
         ({"seed": -1}, "seed must be a whole number >= 0"),
         ({"seed": None}, "seed must be a whole number >= 0"),
-        ({"settings": {"standardize": True}}, "standardize prepares rows"),
-        ({"settings": {"class_weight": "balanced"}}, "class_weight prepares rows"),
+        ({"settings": {"standardize": True}}, "standardize is no setting of a model in Python"),
+        ({"settings": {"class_weight": "balanced"}}, "class_weight is no setting of a model in Python"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused(asked: dict[str, Any], said: str) -> None:

@@ -201,6 +201,10 @@ def arrival_of(
 
 def _model(solution: Fitted, tasks: TaskSet | None) -> Model:
     """The model of the fit, bound to its tasks where they are given, or `ModelError`."""
+    if not isinstance(getattr(solution, "family", None), Family):
+        raise ModelError(
+            f"adapt starts from a fit, got {type(solution).__name__}: give a Solution, or read_run(folder)"
+        )
     family = solution.family.name
     if family != "amtl":
         raise ModelError(

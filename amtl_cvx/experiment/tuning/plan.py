@@ -33,8 +33,6 @@ CARRIED = (
     "engine",
 )  # fmt: skip
 """Options on which it depends where a fit ends."""
-_PREPARATION: Mapping[str, Any] = {"standardize": False, "intercept": False, "class_weight": "none"}
-"""What settings say of the rows, where they leave them as they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,11 +93,6 @@ def plan(
     """What `tune` was asked for, checked and completed."""
     check_tasks(tasks)
     method, said = named(method), dict(settings or {})
-    for name in (name for name, value in _PREPARATION.items() if said.get(name, value) != value):
-        raise ModelError(
-            f"{name} prepares rows, and is no setting here: give tasks that are prepared, and splits that are"
-            " (Splits.prepared)"
-        )
     if said.get("loss", "auto") == "auto":
         said["loss"] = suggest_loss(tasks)
     options = options or Options()
