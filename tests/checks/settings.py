@@ -41,7 +41,7 @@ def options_of_another_family_are_refused() -> None:
         for whose in tables.values():
             assert whose is not None
             for setting in whose:
-                asked = Namespace(**{setting.name: setting.default or 1})
+                asked = Namespace(**{setting.name: setting.default or (setting.choices or (1,))[0]})
                 if setting.name in {own.name for own in table}:
                     check_options(asked, table)
                     assert setting.name in recorded(asked, table), (name, setting.name)
