@@ -23,8 +23,19 @@ from amtl_cvx.options import Options
 from amtl_cvx.run import Run, finish
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.solvers import Solved
+from amtl_cvx.tasks import TaskSet
 
-__all__ = ["BlockStep", "Options", "Part", "alternate", "half_step", "rounds", "solved", "start_run"]
+__all__ = [
+    "BlockStep",
+    "Options",
+    "Part",
+    "alternate",
+    "carried_out",
+    "half_step",
+    "rounds",
+    "solved",
+    "start_run",
+]
 
 _NOISE = 1e-13  # relative size of rounding in J
 
@@ -93,15 +104,37 @@ def alternate(problem: Any, options: Options, *, method: Method, parts: Sequence
             return Status.CERTIFIED
         return None if run.moved else Status.STALLED
 
+    def lowered() -> tuple[Status, None]:
+        return rounds(run, parts, most=options.max_rounds, phase="rounds", ended=ended), None
+
+    return carried_out(problem.tasks, run, lowered=lowered, judge=judged)
+
+
+def carried_out(
+    tasks: TaskSet, run: Run, *, lowered: Callable[[], tuple[Status, Any]], judge: Callable[[], Any]
+) -> Solution:
+    """The solution of a run: what lowers J, to an end or an interrupt, and the verdict on where it stands.
+
+    Parameters
+    ----------
+    tasks, run
+        The rows as they were given, and the record.
+    lowered : callable() -> (Status, certificate or None)
+        Leaves the last point in `run`; with its certificate where that was computed.
+    judge : callable() -> certificate
+        Of the run's point, where it was not.
+    """
+    found = None
     try:
-        status = rounds(run, parts, most=options.max_rounds, phase="rounds", ended=ended)
+        status, found = lowered()
     except KeyboardInterrupt:
         run.back()
         status = Status.INTERRUPTED
-    certificate = run.verdict(judged)
-    if certificate.passes and status is not Status.INTERRUPTED:
+    before = run.elapsed
+    found = found or run.verdict(judge)
+    if found.passes and status is not Status.INTERRUPTED:
         status = Status.CERTIFIED
-    return finish(problem.tasks, run, certificate, status=status, seconds=run.seconds())
+    return finish(tasks, run, found, status=status, seconds=run.seconds(certificate=run.elapsed - before))
 
 
 def rounds(

@@ -40,9 +40,7 @@ from amtl_cvx.adaptation.arrival import Arrival
 from amtl_cvx.adaptation.dual import Dual, edges_gap, value_room
 from amtl_cvx.arrays import Array
 from amtl_cvx.certificate import Certificate, Residuals, check_tolerance, conclude, task_gain
-from amtl_cvx.certificate.alone import METHOD
-from amtl_cvx.certificate.figures import rounded_up
-from amtl_cvx.certificate.levels import EXCESS
+from amtl_cvx.certificate.alone import bounded
 from amtl_cvx.certificate.misses import ROOM, Misses
 from amtl_cvx.certificate.room import rounding
 
@@ -84,27 +82,11 @@ def judged(arrival: Arrival, w: Array, b: Array, *, tol: float, B: Array) -> Cer
 
 def _with_bound(certificate: Certificate, room: float, gap: float) -> Certificate:
     """With the bound over all w and b, and C5 where the point is close to it; as `certificate.alone`."""
-    J, reasons = certificate.objective, {**certificate.reasons, "C3": _CONVEX, "C4": _CONVEX}
+    reasons = {**certificate.reasons, "C3": _CONVEX, "C4": _CONVEX}
     certificate = replace(certificate, reasons=reasons, refused=("C3", "C4"))
     if certificate.level is None or not math.isfinite(gap):
         return replace(certificate, reasons={**reasons, "C5": "no bound over all w and b is proved"})
-    lower, upper = max(math.nextafter(J - gap - room, -math.inf), 0.0), math.nextafter(J + room, math.inf)
-    excess = math.nextafter(upper - lower, math.inf)
-    limit = min(certificate.tol, EXCESS) * abs(J)
-    close = excess <= limit or not J > 0.0
-    found = replace(
-        certificate,
-        level="C5" if certificate.passes and close else certificate.level,
-        global_lower=lower,
-        global_upper=upper,
-        global_width=excess / upper,
-        global_excess=excess,
-        global_method=METHOD,
-    )
-    if close or not certificate.passes:
-        return found
-    why = f"the objective is above its bound by up to {rounded_up(excess)}, more than {rounded_up(limit)}"
-    return replace(found, reasons={**reasons, "C5": why})
+    return bounded(certificate, gap, room, above="the objective is above its bound")
 
 
 def _residuals(arrival: Arrival, w: Array, b: Array) -> Residuals:

@@ -43,13 +43,13 @@ from amtl_cvx.amtl.memory import Looking
 from amtl_cvx.amtl.refining import refined
 from amtl_cvx.arrays import check_weights
 from amtl_cvx.certificate import Certificate, certify, transfer_gap, weight_gap
-from amtl_cvx.coordinator import BlockStep, Part, rounds, solved, start_run
+from amtl_cvx.coordinator import BlockStep, Part, carried_out, rounds, solved, start_run
 from amtl_cvx.errors import ModelError
 from amtl_cvx.families import Method
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Blocks, Model, Problem
 from amtl_cvx.refine import WORKING_LIMIT, can_refine, direct_step
-from amtl_cvx.run import Run, finish
+from amtl_cvx.run import Run
 from amtl_cvx.solution import Solution, State, Status
 from amtl_cvx.subproblems import TaskWeightStep, WeightStep, compile_transfer_step, compile_weight_step
 from amtl_cvx.subproblems.numpy_steps import DirectWeightStep
@@ -138,18 +138,11 @@ def alternate(tasks: TaskSet, model: Model, options: Options) -> Solution:
     problem = Problem(tasks, model)
     memory = Looking()
     run = start_run(problem.compressed(), options, method=Alternating(), memory=memory)
-    certificate = None
-    try:
-        status, certificate = _lowered(problem, run, memory, options)
-    except KeyboardInterrupt:
-        run.back()
-        status = Status.INTERRUPTED
-    before = run.elapsed
-    certificate = certificate or run.verdict(lambda: certify(problem.at(*run.point), tol=options.tol))
-    if certificate.passes and status is not Status.INTERRUPTED:
-        status = Status.CERTIFIED
-    return finish(
-        tasks, run, certificate, status=status, seconds=run.seconds(certificate=run.elapsed - before)
+    return carried_out(
+        tasks,
+        run,
+        lowered=lambda: _lowered(problem, run, memory, options),
+        judge=lambda: certify(problem.at(*run.point), tol=options.tol),
     )
 
 

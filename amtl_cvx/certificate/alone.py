@@ -195,7 +195,7 @@ def with_bound(certificate: Certificate, point: Point) -> Certificate:
 
     It is where J is above the bound by at most min(tol, `EXCESS`) |J| and the point passes.
     """
-    J, gain = certificate.objective, certificate.gain_W
+    gain = certificate.gain_W
     reasons = {**certificate.reasons, "C3": _CONVEX, "C4": _CONVEX}
     certificate = replace(certificate, reasons=reasons, refused=("C3", "C4"))
     if any(task.compressed for task in point.tasks):
@@ -205,7 +205,16 @@ def with_bound(certificate: Certificate, point: Point) -> Certificate:
         why = reasons.get("minimum") or reasons.get("gain_W", "no bound is proved")
         return replace(certificate, reasons={**reasons, "C5": why})
     room = rounding_of_value(point)
-    lower, upper = max(math.nextafter(J - gain - room, -math.inf), 0.0), math.nextafter(J + room, math.inf)
+    return bounded(certificate, gain, room, above="J is above its lower bound")
+
+
+def bounded(certificate: Certificate, gap: float, room: float, *, above: str) -> Certificate:
+    """The certificate of a convex problem with J - gap as a bound of J, and C5 where it is close.
+
+    `room` is what rounding can do to J, `above` how the reason begins that a point is not close.
+    """
+    J = certificate.objective
+    lower, upper = max(math.nextafter(J - gap - room, -math.inf), 0.0), math.nextafter(J + room, math.inf)
     excess = math.nextafter(upper - lower, math.inf)
     limit = min(certificate.tol, EXCESS) * abs(J)
     close = excess <= limit or not J > 0.0
@@ -220,5 +229,5 @@ def with_bound(certificate: Certificate, point: Point) -> Certificate:
     )
     if not certificate.passes or close:
         return found
-    why = f"J is above its lower bound by up to {rounded_up(excess)}, more than {rounded_up(limit)}"
-    return replace(found, reasons={**reasons, "C5": why})
+    why = f"{above} by up to {rounded_up(excess)}, more than {rounded_up(limit)}"
+    return replace(found, reasons={**certificate.reasons, "C5": why})

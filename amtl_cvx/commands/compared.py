@@ -14,8 +14,8 @@ from typing import Any
 
 from amtl_cvx.commands.parsers.compare import SETTINGS
 from amtl_cvx.commands.parts import Part as Rows
-from amtl_cvx.commands.parts import columns_aside, take_parts, wanted_parts
-from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
+from amtl_cvx.commands.setup import read_data
+from amtl_cvx.data import Dataset
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.experiment.candidate import ROUNDS
 from amtl_cvx.experiment.comparing import Contender, Part, drawn_parts, folded_parts
@@ -146,7 +146,7 @@ def read_parts(arguments: Namespace, counting: Callable[[str], Any]) -> tuple[Da
     """
     drawn = arguments.splits is not None or arguments.folds is not None
     asked = Namespace(**{**vars(arguments), "test": None}) if drawn else arguments
-    dataset = _read(asked, counting)
+    dataset = read_data(asked, counting, rows=True)
     if not drawn and dataset.test is not None:
         part = Part(name="test", train=dataset.train, test=dataset.test, validation=dataset.validation)
         return dataset, [part], "the test rows", False
@@ -175,23 +175,3 @@ def _check_rows(parts: Sequence[Part]) -> None:
                 f"{part.name} leaves no task two training rows: parameters cannot be chosen on them; take a"
                 " smaller --test, or give more rows"
             )
-
-
-def _read(arguments: Namespace, counting: Callable[[str], Any]) -> Dataset:
-    """The data with their validation and test parts, all rows in memory."""
-    options = {name: getattr(arguments, name) for name in TABLE_OPTIONS}
-    parts = wanted_parts(arguments)
-    dataset = read(
-        arguments.data,
-        **options,
-        aside=columns_aside(parts),
-        missing=arguments.missing,
-        keep_rows=True,
-        observe=counting(f"reading {arguments.data}"),
-    )
-
-    def rows(place: str) -> Dataset:
-        known = {name: options[name] for name in table_options(place)} | {"missing": arguments.missing}
-        return read(place, **known, keep_rows=True, observe=counting(f"reading {place}"))
-
-    return take_parts(dataset, parts, seed=arguments.seed, read=rows)

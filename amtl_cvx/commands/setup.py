@@ -22,6 +22,7 @@ from amtl_cvx.commands.parts import columns_aside, take_parts, wanted_parts
 from amtl_cvx.commands.rows import keep_rows, split_rows
 from amtl_cvx.commands.settings import build_model, learn_preparation, prepared, resolve
 from amtl_cvx.data import TABLE_OPTIONS, Dataset, read, table_options
+from amtl_cvx.data.stream import Observe
 from amtl_cvx.errors import ModelError
 from amtl_cvx.experiment import Choice
 from amtl_cvx.families import Family, Settings, all_settings, family_named, family_of
@@ -141,11 +142,11 @@ def running_options(arguments: Namespace, table: Settings) -> Options:
     )
 
 
-def read_data(arguments: Namespace, progress: Progress, *, family: Family, rows: bool = False) -> Dataset:
+def read_data(arguments: Namespace, counting: Callable[[str], Observe], *, rows: bool) -> Dataset:
     """The data of the arguments with their validation and test parts.
 
-    The rows are in memory where they are asked for, where the loss or the family needs them, or where some of
-    them are taken out.
+    The rows are in memory where `rows` asks for them, where the loss needs them, or where some of them are
+    taken out.
     """
     options = {name: getattr(arguments, name) for name in TABLE_OPTIONS}
     parts = wanted_parts(arguments)
@@ -154,16 +155,13 @@ def read_data(arguments: Namespace, progress: Progress, *, family: Family, rows:
         **options,
         aside=columns_aside(parts),
         missing=arguments.missing,
-        keep_rows=rows
-        or not family.streams
-        or any(part.from_data for part in parts)
-        or keep_rows(arguments.loss),
-        observe=progress.counting(f"reading {arguments.data}"),
+        keep_rows=rows or any(part.from_data for part in parts) or keep_rows(arguments.loss),
+        observe=counting(f"reading {arguments.data}"),
     )
 
     def read_part(place: str) -> Dataset:
         known = {name: options[name] for name in table_options(place)} | {"missing": arguments.missing}
-        return read(place, **known, keep_rows=True, observe=progress.counting(f"reading {place}"))
+        return read(place, **known, keep_rows=True, observe=counting(f"reading {place}"))
 
     return take_parts(dataset, parts, seed=arguments.seed, read=read_part)
 
@@ -177,7 +175,7 @@ def set_up(
 ) -> Setup:
     """Read, prepare, and choose what is left to auto."""
     family = family_named(table.family)
-    dataset = read_data(arguments, progress, family=family)
+    dataset = read_data(arguments, progress.counting, rows=not family.streams)
     _log.info("%s: %s, fingerprint %s", dataset.name, dataset.source, dataset.train.fingerprint())
     settings = resolve(arguments, dataset.settings, family=table.family)
     preparation = learn_preparation(settings, dataset)

@@ -35,7 +35,7 @@ from amtl_cvx.errors import DataError, Exit
 from amtl_cvx.experiment.tuning import Tuning
 from amtl_cvx.experiment.tuning import tune as tune_method
 from amtl_cvx.experiment.tuning.journal import FORMAT
-from amtl_cvx.families import family_named, family_of
+from amtl_cvx.families import family_of
 from amtl_cvx.options import Options
 from amtl_cvx.parallel import workers
 from amtl_cvx.preparation import Preparation
@@ -127,8 +127,7 @@ class Data:
 
 def _read(asked: Asked, progress: Progress) -> Data:
     """Read and prepare; the test rows are set aside."""
-    family = family_named(asked.table.family)
-    dataset = read_data(asked.arguments, progress, family=family, rows=True)
+    dataset = read_data(asked.arguments, progress.counting, rows=True)
     test, dataset = dataset.test, dataclasses.replace(dataset, test=None)
     settings = asked.settings(dataset.settings)
     preparation = learn_preparation(settings, dataset)

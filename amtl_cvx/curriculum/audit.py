@@ -8,20 +8,11 @@ from dataclasses import replace
 import numpy as np
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.certificate import (
-    Certificate,
-    Residuals,
-    check_tolerance,
-    conclude,
-    infeasibility,
-    residuals,
-    resolution,
-    task_gain,
-)
+from amtl_cvx.certificate import Certificate, check_tolerance, infeasibility, task_gain
 from amtl_cvx.certificate.misses import Misses
+from amtl_cvx.curriculum.conclusion import Sums, concluded, in_few_rows
 from amtl_cvx.curriculum.minima import task_minimum
 from amtl_cvx.curriculum.rows import all_outgoing, check_model, outgoing_cost, refit_step, row_sizes
-from amtl_cvx.errors import DataError
 from amtl_cvx.problem import Model, Point, Problem
 from amtl_cvx.subproblems import Coupled
 from amtl_cvx.tasks import TaskSet
@@ -64,39 +55,18 @@ def certify_curriculum(
     point.problem.check()
     model = point.model
     check_model(model)
-    if len(set(order)) < len(order) or not set(order) <= set(range(tasks.T)):
-        raise DataError(f"order must list different tasks out of 0..{tasks.T - 1}, got {order}")
-    reduced = point.reduced
-    small = Problem(model.compress(reduced.tasks), model).at(reduced.W, point.B)
+    small = in_few_rows(point, order)
     start = _ridge_start(small.tasks, model if ridge is None else replace(model, coupling=ridge))
     audit = _Audit(small, start, order)
-    reasons = {} if len(order) == tasks.T else {"order": f"{len(order)} of {tasks.T} tasks were learned"}
     infeasible = max(infeasibility(model, point.B), audit.backward)
-    return conclude(
-        kind="curriculum",
-        objective=point.objective,
-        found=audit.residuals,
-        relative=audit.residuals.relative if not reasons else math.inf,
-        joint_relative=residuals(small).relative,
-        feasibility=infeasible,
-        gaps=(audit.gap_W, audit.gap_B),
-        gap_W_exact=False,
-        gain_W=audit.gain_W,
-        gain_W_by=audit.by,
-        resolution=resolution(small.problem),
-        B=point.B,
-        tol=tol,
-        reasons=reasons,
-    )
+    return concluded("curriculum", point, small, audit, order, feasibility=infeasible, tol=tol)
 
 
-class _Audit:
+class _Audit(Sums):
     """Residuals and gaps of all steps of a curriculum, in its order."""
 
     def __init__(self, point: Point, start: Array, order: tuple[int, ...]) -> None:
-        self.gap_W = self.gap_B = self.gain_W = self._most = 0.0
-        self.by = "none"
-        self.worst = np.zeros(4)
+        super().__init__()
         tasks, model, W, B = point.tasks, point.model, point.W, point.B
         current, c = start.copy(), point.problem.task_weight
         learned: list[int] = []
@@ -115,7 +85,7 @@ class _Audit:
             w = W[:, t : t + 1]
             gradient = step.pull(w) + step.coupling(w)
             self.gap_W += float((gradient**2).sum()) / (4.0 * model.coupling)
-            self._add_gain(*_refit_gain(point, step, t, learned))
+            self.add_gain(*_refit_gain(point, step, t, learned))
             self.worst = np.maximum(
                 self.worst, [np.abs(tasks.lift(gradient)).max(), miss_B, step.relative(w), ratio_B]
             )
@@ -123,16 +93,6 @@ class _Audit:
             learned.append(t)
         backward = [B[t, order[:i]].max(initial=0.0) for i, t in enumerate(order)]
         self.backward = float(max(backward, default=0.0))
-
-    def _add_gain(self, gain: float, by: str) -> None:
-        """Add what the refit of a task can gain; the bound that is named is that of the largest."""
-        self.gain_W += gain
-        if not gain <= self._most:
-            self._most, self.by = gain, by
-
-    @property
-    def residuals(self) -> Residuals:
-        return Residuals(*(float(value) for value in self.worst))
 
 
 def _refit_gain(point: Point, step: Coupled, t: int, learned: list[int]) -> tuple[float, str]:

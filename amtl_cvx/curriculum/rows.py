@@ -92,19 +92,24 @@ def refit_step(point: Point, t: int, learned: list[int]) -> Coupled:
     return one_task(point.tasks, model, t, a=a, k=k, target=target)
 
 
-def check_model(model: Model) -> None:
-    """`ModelError` for a loss with kinks, no coupling, or a penalty that is no price on outgoing edges."""
-    model.check_coupled("the curriculum")
+def check_alone(model: Model, what: str) -> None:
+    """`ModelError` for a loss with kinks, no coupling, or a penalty on W: tasks are learned one by one."""
+    model.check_coupled(what)
     if not model.loss.smooth:
         raise ModelError(
-            f"the curriculum needs a loss with a gradient, the {model.loss.name} loss has kinks: use"
-            " 'alternating' or 'stl'"
+            f"{what} needs a loss with a gradient, the {model.loss.name} loss has kinks: use 'alternating' or"
+            " 'stl'"
         )
     if model.omega is not None:
         raise ModelError(
-            f"the curriculum learns task by task, it knows no penalty on W ({model.omega.name}): use"
-            " 'alternating' or 'stl'"
+            f"{what} learns task by task, it knows no penalty on W ({model.omega.name}): use 'alternating' or"
+            " 'stl'"
         )
+
+
+def check_model(model: Model) -> None:
+    """The same, and for a penalty that is no price on outgoing edges."""
+    check_alone(model, "the curriculum")
     _prices(model, np.zeros(1))
 
 

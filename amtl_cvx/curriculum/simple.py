@@ -36,7 +36,8 @@ from amtl_cvx.certificate import Certificate
 from amtl_cvx.coordinator import start_run
 from amtl_cvx.curriculum.learning import Learned
 from amtl_cvx.curriculum.minima import Minima, Near, task_minimum
-from amtl_cvx.curriculum.simple_audit import certify_simple, check_simple, chosen_next, plain, predecessor
+from amtl_cvx.curriculum.rows import check_alone
+from amtl_cvx.curriculum.simple_audit import SIMPLE, certify_simple, chosen_next, plain, predecessor
 from amtl_cvx.errors import DataError, ModelError
 from amtl_cvx.families import Method
 from amtl_cvx.options import Options
@@ -123,7 +124,7 @@ def simple_curriculum(tasks: TaskSet, model: Model, options: Options) -> Solutio
         If the loss has kinks, there is no coupling, or there is a penalty on W.
     """
     model.check(tasks)
-    check_simple(model)
+    check_alone(model, SIMPLE)
     model = plain(model)
     method = SimpleCurriculum.of(options)
     chain = method.memory()

@@ -9,23 +9,17 @@ from typing import NamedTuple
 import numpy as np
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.certificate import (
-    Certificate,
-    Residuals,
-    check_tolerance,
-    conclude,
-    residuals,
-    resolution,
-    task_gain,
-)
+from amtl_cvx.certificate import Certificate, check_tolerance, task_gain
+from amtl_cvx.curriculum.conclusion import Sums, concluded, in_few_rows
 from amtl_cvx.curriculum.minima import Minima, Near
-from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.curriculum.rows import check_alone
 from amtl_cvx.problem import Model, Point, Problem
 from amtl_cvx.tasks import TaskSet
 from amtl_cvx.transfer import LossWeightedL1
 
 _TIE = 1e-12
 """Values that differ by less than this, relatively, are a tie."""
+SIMPLE = "the simple curriculum"
 _DEMANDS = "an edge of 1 from each task to the one learned next, and no other"
 
 
@@ -40,21 +34,6 @@ class Next(NamedTuple):
 def plain(model: Model) -> Model:
     """The model at mu = 0: the chain is given, and has no price."""
     return replace(model, transfer=LossWeightedL1(mu=0.0))
-
-
-def check_simple(model: Model) -> None:
-    """`ModelError` for a loss with kinks, no coupling, or a penalty on W."""
-    model.check_coupled("the simple curriculum")
-    if not model.loss.smooth:
-        raise ModelError(
-            f"the simple curriculum needs a loss with a gradient, the {model.loss.name} loss has kinks: use"
-            " 'alternating' or 'stl'"
-        )
-    if model.omega is not None:
-        raise ModelError(
-            f"the simple curriculum learns task by task, it knows no penalty on W ({model.omega.name}): use"
-            " 'alternating' or 'stl'"
-        )
 
 
 def predecessor(model: Model, W: Array, learned: list[int], *, ridge: float | None) -> Near:
@@ -115,34 +94,15 @@ def certify_simple(
         For wrong shapes or an order that is not a list of different tasks.
     """
     check_tolerance(tol)
-    check_simple(model)
+    check_alone(model, SIMPLE)
     model = plain(model)
     point = Problem(tasks, model).at(W, B)
     point.problem.check()
-    if len(set(order)) < len(order) or not set(order) <= set(range(tasks.T)):
-        raise DataError(f"order must list different tasks out of 0..{tasks.T - 1}, got {order}")
-    reduced = point.reduced
-    small = Problem(model.compress(reduced.tasks), model).at(reduced.W, point.B)
+    small = in_few_rows(point, order)
     audit = _Audit(small, order, reading=reading, ridge=ridge)
-    reasons = {} if len(order) == tasks.T else {"order": f"{len(order)} of {tasks.T} tasks were learned"}
-    feasibility = float(np.abs(point.B - chain(order, tasks.T)).max())
-    if feasibility > 0.0:
-        reasons["feasibility"] = _DEMANDS
-    return conclude(
-        kind="curriculum-simple",
-        objective=point.objective,
-        found=audit.residuals,
-        relative=math.inf if "order" in reasons else audit.residuals.relative,
-        joint_relative=residuals(small).relative,
-        feasibility=feasibility,
-        gaps=(audit.gap_W, audit.gap_B),
-        gap_W_exact=False,
-        gain_W=audit.gain_W,
-        gain_W_by=audit.by,
-        resolution=resolution(small.problem),
-        B=point.B,
-        tol=tol,
-        reasons=reasons,
+    away = float(np.abs(point.B - chain(order, tasks.T)).max())
+    return concluded(
+        "curriculum-simple", point, small, audit, order, feasibility=away, tol=tol, demands=_DEMANDS
     )
 
 
@@ -153,13 +113,11 @@ def chain(order: tuple[int, ...], T: int) -> Array:
     return B
 
 
-class _Audit:
+class _Audit(Sums):
     """Residuals and gaps of all steps, in the order of learning."""
 
     def __init__(self, point: Point, order: tuple[int, ...], *, reading: str, ridge: float | None) -> None:
-        self.gap_W = self.gap_B = self.gain_W = self._most = 0.0
-        self.by = "none"
-        self.worst = np.zeros(4)
+        super().__init__()
         minima, W, T = Minima(point.problem), point.W, point.tasks.T
         alone = predecessor(point.model, W, [], ridge=ridge)
         current = minima.at(alone, np.zeros_like(W), range(T))
@@ -189,15 +147,9 @@ class _Audit:
             room=np.zeros_like(w),
             turned=tasks.basis is not None,
         )
-        self.gain_W += gain
-        if not gain <= self._most:
-            self._most, self.by = gain, by
+        self.add_gain(gain, by)
         found = [np.abs(tasks.lift(gradient)).max(), 0.0, step.relative(w[:, None]), 0.0]
         self.worst = np.maximum(self.worst, found)
-
-    @property
-    def residuals(self) -> Residuals:
-        return Residuals(*(float(value) for value in self.worst))
 
 
 def _missed(

@@ -17,13 +17,12 @@ from concurrent.futures import Executor
 from dataclasses import replace
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from amtl_cvx.dictionary.model import DictionaryModel
 from amtl_cvx.dictionary.problem import DictionaryProblem
 from amtl_cvx.dictionary.starts import start_of
 from amtl_cvx.explore.base import Exploration
-from amtl_cvx.features.exploring import FeatureStart
+from amtl_cvx.features.exploring import FeatureStart, matched, svd_and_random
 from amtl_cvx.options import Options
 from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import TaskSet
@@ -48,13 +47,7 @@ class DictionaryExploration(Exploration):
         options: Options,
         executor: Executor | None,
     ) -> Sequence[FeatureStart]:
-        problem = DictionaryProblem(tasks, model)
-        problem.check()
-        found = [FeatureStart("svd", start_of(problem).blocks)]
-        for number in range(1, count):
-            drawn = start_of(problem, "random", seed=int(rng.integers(2**31)))
-            found.append(FeatureStart(f"random {number}", drawn.blocks))
-        return found
+        return svd_and_random(DictionaryProblem(tasks, model), start_of, count, rng)
 
     def options(self, start: FeatureStart, tasks: TaskSet, options: Options) -> Options:
         return replace(options, start=dict(start.blocks))
@@ -66,9 +59,7 @@ class DictionaryExploration(Exploration):
             unit = max(float(np.linalg.norm(part, axis=1).max()) for part in pair) or 1.0
             parts.append([part / unit for part in pair])
         a, b = (np.hstack([part[i] for part in parts]) for i in (0, 1))
-        apart = np.linalg.norm(a[:, None] - b[None], axis=2)
-        apart = np.minimum(apart, np.linalg.norm(a[:, None] + b[None], axis=2))
-        return float(apart[linear_sum_assignment(apart)].max())
+        return matched(a, b, signs=True)
 
     def curvature(self, tasks: TaskSet, solution: Solution) -> str | None:
         return None  # no test of second order knows balls

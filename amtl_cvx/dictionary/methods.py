@@ -17,10 +17,10 @@ Source: Maurer, Pontil, Romera-Paredes, ICML 2013, whose experiments alternate b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from amtl_cvx.coordinator import BlockStep, Part, rounds, start_run
+from amtl_cvx.coordinator import BlockStep, Part, carried_out, rounds, start_run
 from amtl_cvx.dictionary.certificate import DictionaryCertificate, certify
 from amtl_cvx.dictionary.gaps import gap
 from amtl_cvx.dictionary.model import DictionaryModel
@@ -29,15 +29,15 @@ from amtl_cvx.dictionary.point import DictionaryPoint
 from amtl_cvx.dictionary.problem import DictionaryProblem
 from amtl_cvx.dictionary.starts import Init, revived, start_of
 from amtl_cvx.dictionary.steps import AtomStep, CodeStep
-from amtl_cvx.families import Memory, Method
+from amtl_cvx.families import Method
+from amtl_cvx.features.methods import Turns
 from amtl_cvx.options import Options
-from amtl_cvx.refine.local import FALL, Trust
-from amtl_cvx.run import Run, finish
+from amtl_cvx.refine.local import FALL
+from amtl_cvx.run import Run
 from amtl_cvx.solution import Solution, State, Status
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems.problems import kept
 from amtl_cvx.tasks import TaskSet
-from amtl_cvx.untrusted import nonnegative
 
 ROUNDS, MORE = 5, 5
 """Rounds before the first Newton step, and before each new beginning."""
@@ -46,26 +46,6 @@ NEWTON_STEPS = 300
 """Newton steps in one turn."""
 _TIGHT = 1e-11
 """Residual at which Newton steps end."""
-
-
-@dataclass(kw_only=True)
-class Turns(Memory):
-    """How often Newton steps began anew, the round up to which rounds go on, and the state of the steps."""
-
-    turn: int = 0
-    until: int = 0
-    steps: int = 0
-    trust: Trust = field(default_factory=Trust)
-
-    def enter(self, phase: str) -> None:
-        self.steps, self.trust = 0, Trust()
-
-    def facts(self) -> dict[str, Any]:
-        return {"turn": self.turn, "until": self.until, "steps": self.steps, "trust": self.trust.value}
-
-    def restore(self, facts: Mapping[str, Any], arrays: Mapping[str, Any]) -> None:
-        self.turn, self.until, self.steps = (int(nonnegative(facts[n])) for n in ("turn", "until", "steps"))
-        self.trust = Trust(value=nonnegative(facts["trust"]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,20 +92,8 @@ class ScMtl(Method):
         problem = DictionaryProblem(tasks, model)
         problem.check()
         run = start_run(problem.compressed(), options, method=self)
-        found: DictionaryCertificate | None = None
-        try:
-            if options.start is None:
-                run.point = start_of(run.problem, self.init, seed=self.seed)
-            status, found = _Fit(self, problem, run, options).lowered()
-        except KeyboardInterrupt:
-            run.back()
-            status = Status.INTERRUPTED
-        before = run.elapsed
-        found = found or run.verdict(lambda: certify(problem.at(**run.point.blocks), tol=options.tol))
-        if found.passes and status is not Status.INTERRUPTED:
-            status = Status.CERTIFIED
-        seconds = run.seconds(certificate=run.elapsed - before)
-        return finish(tasks, run, found, status=status, seconds=seconds)
+        fit = _Fit(self, problem, run, options)
+        return carried_out(tasks, run, lowered=fit.lowered, judge=fit.judged)
 
     def judge(
         self, tasks: TaskSet, model: DictionaryModel, point: Mapping[str, Any], tol: float
@@ -155,6 +123,8 @@ class _Fit:
 
     def lowered(self) -> tuple[Status, DictionaryCertificate | None]:
         """Rounds and Newton steps in turn, to the run's last point; with its certificate if that is known."""
+        if self.options.start is None:
+            self.run.point = start_of(self.run.problem, self.method.init, seed=self.method.seed)
         if self.run.phase == "":
             self.memory.until = min(ROUNDS, self.options.max_rounds) if self.refining else 0
         memory, begun, best = self.memory, self.run.phase == "refine", None

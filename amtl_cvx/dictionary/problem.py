@@ -7,17 +7,17 @@ from functools import cached_property
 
 import numpy as np
 
-from amtl_cvx.arrays import Array, frozen
 from amtl_cvx.dictionary.model import DictionaryModel
 from amtl_cvx.dictionary.point import DictionaryPoint, checked
 from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.features.prices import LossScales
 from amtl_cvx.problem.given import shown
 from amtl_cvx.problem.keeping import Keeping
 from amtl_cvx.tasks import TaskSet, check_tasks
 
 
 @dataclass(frozen=True, eq=False)
-class DictionaryProblem(Keeping):
+class DictionaryProblem(LossScales, Keeping):
     """What is minimised over D (d, K) and G (K, T): J of a model on tasks.
 
     Parameters
@@ -72,17 +72,6 @@ class DictionaryProblem(Keeping):
     def check(self) -> None:
         """Raise `DataError` where the tasks do not fit the model."""
         self.model.check(self.tasks)
-
-    @cached_property
-    def task_weight(self) -> Array:
-        """The task weights c, (T,)."""
-        return frozen(self.model.task_weight(self.tasks))
-
-    @cached_property
-    def loss_scales(self) -> Array:
-        """The factors in front of the sums over rows, (T,): 1/n_t or 1."""
-        mean = self.model.loss.reduction == "mean"
-        return frozen(1.0 / self.tasks.counts if mean else np.ones(self.tasks.T))
 
     @cached_property
     def shapes(self) -> dict[str, tuple[int, int]]:

@@ -66,13 +66,7 @@ class FeatureExploration(Exploration):
         options: Options,
         executor: Executor | None,
     ) -> Sequence[FeatureStart]:
-        problem = FeatureProblem(tasks, model)
-        problem.check()
-        found = [FeatureStart("svd", start_of(problem).blocks)]
-        for number in range(1, count):
-            drawn = start_of(problem, "random", seed=int(rng.integers(2**31)))
-            found.append(FeatureStart(f"random {number}", drawn.blocks))
-        return found
+        return svd_and_random(FeatureProblem(tasks, model), start_of, count, rng)
 
     def options(self, start: FeatureStart, tasks: TaskSet, options: Options) -> Options:
         return replace(options, start=dict(start.blocks))
@@ -86,11 +80,7 @@ class FeatureExploration(Exploration):
             unit = max(float(np.linalg.norm(part, axis=1).max()) for part in pair) or 1.0
             one.append(pair[0] / unit)
             other.append(pair[1] / unit)
-        a, b = np.hstack(one), np.hstack(other)
-        apart = np.linalg.norm(a[:, None] - b[None], axis=2)
-        if signs:
-            apart = np.minimum(apart, np.linalg.norm(a[:, None] + b[None], axis=2))
-        return float(apart[linear_sum_assignment(apart)].max())
+        return matched(np.hstack(one), np.hstack(other), signs=signs)
 
     def matrices(self) -> Callable[[Any], Any]:
         from amtl_cvx.plotting.features.points import Points  # matplotlib
@@ -105,3 +95,23 @@ class FeatureExploration(Exploration):
             return second_order(point).verdict
         except NotCertifiable:
             return None
+
+
+def svd_and_random(
+    problem: Any, start_of: Callable[..., Any], count: int, rng: np.random.Generator
+) -> list[FeatureStart]:
+    """Where a fit begins by itself, and random starts, `count` in all; `start_of` as that of the family."""
+    problem.check()
+    found = [FeatureStart("svd", start_of(problem).blocks)]
+    for number in range(1, count):
+        drawn = start_of(problem, "random", seed=int(rng.integers(2**31)))
+        found.append(FeatureStart(f"random {number}", drawn.blocks))
+    return found
+
+
+def matched(a: Array, b: Array, *, signs: bool) -> float:
+    """The distance of the module essay between features in rows, of any sign with `signs`."""
+    apart = np.linalg.norm(a[:, None] - b[None], axis=2)
+    if signs:
+        apart = np.minimum(apart, np.linalg.norm(a[:, None] + b[None], axis=2))
+    return float(apart[linear_sum_assignment(apart)].max())

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from amtl_cvx.coordinator import BlockStep, Part, rounds, start_run
+from amtl_cvx.coordinator import BlockStep, Part, carried_out, rounds, start_run
 from amtl_cvx.families import Memory, Method
 from amtl_cvx.features.balance import balanced
 from amtl_cvx.features.certificate import FeatureCertificate, certify
@@ -39,7 +39,7 @@ from amtl_cvx.features.starts import Init, start_of
 from amtl_cvx.features.steps import Definition, FeedbackStep, LossStep
 from amtl_cvx.options import Options
 from amtl_cvx.refine.local import FALL, Trust
-from amtl_cvx.run import Run, finish
+from amtl_cvx.run import Run
 from amtl_cvx.solution import Record, Solution, State, Status
 from amtl_cvx.solvers import Solved
 from amtl_cvx.subproblems.problems import kept
@@ -108,20 +108,8 @@ class Alternating(Method):
         problem = FeatureProblem(tasks, model)
         problem.check()
         run = start_run(problem.compressed(), options, method=self)
-        found: FeatureCertificate | None = None
-        try:
-            if options.start is None:
-                run.point = start_of(run.problem, self.init, seed=self.seed)
-            status, found = _Fit(self, problem, run, options).lowered()
-        except KeyboardInterrupt:
-            run.back()
-            status = Status.INTERRUPTED
-        before = run.elapsed
-        found = found or run.verdict(lambda: certify(problem.at(**run.point.blocks), tol=options.tol))
-        if found.passes and status is not Status.INTERRUPTED:
-            status = Status.CERTIFIED
-        seconds = run.seconds(certificate=run.elapsed - before)
-        return finish(tasks, run, found, status=status, seconds=seconds)
+        fit = _Fit(self, problem, run, options)
+        return carried_out(tasks, run, lowered=fit.lowered, judge=fit.judged)
 
     def judge(
         self, tasks: TaskSet, model: FeatureModel, point: Mapping[str, Any], tol: float
@@ -182,6 +170,8 @@ class _Fit:
 
     def lowered(self) -> tuple[Status, FeatureCertificate | None]:
         """Rounds and Newton steps in turn, to the run's last point; with its certificate if that is known."""
+        if self.options.start is None:
+            self.run.point = start_of(self.run.problem, self.method.init, seed=self.method.seed)
         if self.run.phase == "":
             self.memory.until = min(ROUNDS, self.options.max_rounds) if self.refining else 0
         memory, begun, before = self.memory, self.run.phase == "refine", None

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from amtl_cvx.features.model import FeatureModel
 
 
-class ProblemPrices:
-    """What does not depend on the blocks."""
+class LossScales:
+    """What the losses of the tasks are multiplied by."""
 
     if TYPE_CHECKING:
 
@@ -23,7 +23,7 @@ class ProblemPrices:
         def tasks(self) -> TaskSet: ...
 
         @property
-        def model(self) -> FeatureModel: ...
+        def model(self) -> Any: ...
 
     @cached_property
     def task_weight(self) -> Array:
@@ -35,6 +35,10 @@ class ProblemPrices:
         """The factors in front of the sums over rows, (T,): 1/n_t or 1."""
         mean = self.model.loss.reduction == "mean"
         return frozen(1.0 / self.tasks.counts if mean else np.ones(self.tasks.T))
+
+
+class ProblemPrices(LossScales):
+    """What does not depend on the blocks."""
 
     @cached_property
     def floor(self) -> Array:

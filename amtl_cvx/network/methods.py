@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from amtl_cvx.arrays import Array
-from amtl_cvx.coordinator import start_run
+from amtl_cvx.coordinator import carried_out, start_run
 from amtl_cvx.errors import ModelError
 from amtl_cvx.families import Memory, Method
 from amtl_cvx.features.starts import Init
@@ -42,7 +42,7 @@ from amtl_cvx.network.starts import start_of
 from amtl_cvx.network.steps import cell_rounds, cell_steps
 from amtl_cvx.options import Options
 from amtl_cvx.refine.local import Trust
-from amtl_cvx.run import Run, finish
+from amtl_cvx.run import Run
 from amtl_cvx.solution import Solution, State, Status
 from amtl_cvx.solvers import Solved
 from amtl_cvx.tasks import TaskSet
@@ -131,20 +131,8 @@ class KinkNewton(Method):
         problem = NetworkProblem(tasks, model)
         problem.check()
         run = start_run(problem, options, method=self)
-        found: NetworkCertificate | None = None
-        try:
-            if options.start is None:
-                run.point = start_of(problem, self.init, seed=self.seed)
-            status, found = _Fit(self, run, options).lowered()
-        except KeyboardInterrupt:
-            run.back()
-            status = Status.INTERRUPTED
-        before = run.elapsed
-        found = found or run.verdict(lambda: certify(run.point, tol=options.tol))
-        if found.passes and status is not Status.INTERRUPTED:
-            status = Status.CERTIFIED
-        seconds = run.seconds(certificate=run.elapsed - before)
-        return finish(tasks, run, found, status=status, seconds=seconds)
+        fit = _Fit(self, run, options)
+        return carried_out(tasks, run, lowered=fit.lowered, judge=lambda: certify(run.point, tol=options.tol))
 
     def check(self, model: NetworkModel) -> None:
         """`ModelError` for layers that are another method's."""
@@ -210,6 +198,8 @@ class _Fit:
 
     def lowered(self) -> tuple[Status, NetworkCertificate | None]:
         """L-BFGS and kink Newton in turn, to the run's last point; with its certificate if that is known."""
+        if self.options.start is None:
+            self.run.point = start_of(self.run.problem, self.method.init, seed=self.method.seed)
         memory, begun, before = self.memory, self.run.phase == "refine", np.inf
         while True:
             if not begun:
