@@ -19,7 +19,7 @@ import amtl_cvx
 from amtl_cvx.estimators.classification import Classification
 from amtl_cvx.estimators.learned import AmtflEstimator
 from amtl_cvx.estimators.regression import Regression
-from amtl_cvx.features.prices import PointPrices, ProblemPrices
+from amtl_cvx.features.prices import LossScales, PointPrices, ProblemPrices
 from amtl_cvx.losses import Loss
 from amtl_cvx.problem.keeping import Keeping
 from amtl_cvx.problem.scores import LossesAt
@@ -28,7 +28,16 @@ from amtl_cvx.transfer import TransferPenalty
 HERE = Path(__file__).resolve().parent
 BASES = (Loss, TransferPenalty)
 """What a loss or penalty of a user's own derives from, not among the names of the package itself."""
-PARTS = (LossesAt, ProblemPrices, PointPrices, Keeping, Regression, Classification, AmtflEstimator)
+PARTS = (
+    LossesAt,
+    LossScales,
+    ProblemPrices,
+    PointPrices,
+    Keeping,
+    Regression,
+    Classification,
+    AmtflEstimator,
+)
 """What several classes have in common and is no class of its own to a reader."""
 FURTHER = {
     "amtl_cvx.runfolder": ("save", "read_run"),
@@ -113,7 +122,7 @@ def _items(body: str) -> str:
 
 def members(cls: type) -> Iterator[tuple[str, Any]]:
     """Public methods and properties that a class itself defines, then those of a part it shares."""
-    shared = {name: value for part in PARTS if part in cls.__bases__ for name, value in vars(part).items()}
+    shared = {name: value for part in PARTS if part in cls.__mro__[1:] for name, value in vars(part).items()}
     for name, value in {**vars(cls), **shared}.items():
         found = value.__func__ if isinstance(value, classmethod) else value
         public = not name.startswith("_") and getattr(found, "__doc__", None)
