@@ -68,9 +68,30 @@ def test_losers_are_marked(T: int) -> None:
         assert heights == pytest.approx(sorted(means, reverse=True) if T > 40 else means)
         marks = next(line for line in axes.lines if line.get_marker() == "v").get_xdata()
         assert [heights[int(at)] < 0 for at in marks] == [True] * gains.lost
-        assert f"{name.upper()}: {gains.words}" in words(figure)
+        assert f"{name.upper()}: {gains.words}" in words(figure) and axes.get_ylabel() == "gain in rmse"
     worst = min(found.gains("mean").tasks, key=lambda gain: gain.interval.mean).task
     assert T <= 40 or worst in words(figure)
+
+
+def test_no_interval_hides_a_mark() -> None:
+    for axes in (panel(gains_figure(drawn(12)), f"gains of {name}") for name in ("mean", "amtl")):
+        marks = next(line for line in axes.lines if line.get_marker() == "v")
+        high = marks.get_transform().transform(marks.get_xydata())[:, 1] + marks.get_markersize() / 144 * 100
+        assert (high < axes.get_window_extent().y0).all()
+
+
+def test_one_graph_leaves_no_half_of_the_picture_empty() -> None:
+    several = drawn(12)
+    stable = several.stability("amtl")
+    assert stable is not None
+    for figure in (stability_figure(several, title="a-data-set"), compared_graphs(several)):
+        cells = next(axes for axes in figure.axes if "of amtl" in axes.get_label())
+        assert cells.get_position().x1 > 0.75
+    axes = panel(stability_figure(several), "share of parts of amtl")
+    numbers = {text.get_position()[::-1]: float(text.get_text()) for text in axes.texts}
+    assert numbers == {
+        (s, t): pytest.approx(3 * stable.share[s, t]) for s, t in np.argwhere(stable.share).tolist()
+    }
 
 
 def test_graphs_and_how_often_their_edges_are_there() -> None:

@@ -94,6 +94,8 @@ def test_the_line_is_that_of_the_chosen_point_with_its_standard_error() -> None:
     np.testing.assert_allclose(at.get_xdata(), ROUNDS.values)
     np.testing.assert_allclose(at.get_ydata(), [error(10, 0.1, r) for r in ROUNDS.values])
     band = axes.collections[0].get_paths()[0].vertices
+    assert "dots: at coupling 10, mu 0.1; thin line: the least" in words(figure)
+    assert "diamond: chosen; band: one standard error" in words(figure)
     se = np.std(np.linspace(-2.0, 2.0, 4), ddof=1) / 2
     assert band[:, 1].min() == pytest.approx(error() - se)
     assert lines["chosen"].get_xdata()[0] == 3 and to_rgba(lines["chosen"].get_color()) == to_rgba("#e69f00")

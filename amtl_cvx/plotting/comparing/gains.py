@@ -1,6 +1,6 @@
 """Gain by task: what every task has of a method that it would not have of the baseline.
 
-Bars above 0 gain and are blue, bars below 0 lose: crimson, with a triangle under them, so that negative
+Bars above 0 gain and are blue, bars below 0 lose: crimson, with a triangle below, so that negative
 transfer is seen in grey too. Over several parts a bar is dark where its interval does not hold 0 and pale
 where it does; up to forty tasks are named and have their interval drawn (one that is far wider than all bars
 is cut at the border), more are sorted by their gain, and those that lose most are named. All panels have one
@@ -38,6 +38,7 @@ from amtl_cvx.plotting.environment import own_settings
 NAMED_UP_TO = 40
 """Tasks up to which each has its name."""
 _PAD, _LEFT, _PANEL, _BETWEEN = 0.25, 0.75, 1.45, 0.32  # inches
+_MARK = -0.05  # of a panel: triangles are below its border, where no interval comes
 _PALE = {BLUE: "#8fc1e3", CRIMSON: "#d89ab0"}
 _WORST, _FAR = 3, 3.0  # tasks that are named, and times the baseline's median error where bars end
 
@@ -63,7 +64,7 @@ def gains_figure(comparison: Comparison, *, title: str | None = None) -> Figure:
     head = heading_height(lines) + 0.05
     wide = max(6.5, min(0.34 * len(names), 10.0), heading_width(heading, lines))
     upright = text_width(names, BODY) + 0.08 > wide / max(len(names), 1)
-    foot = 0.0 if many else text_width(names, BODY) if upright else 0.05
+    foot = 0.0 if many else 0.1 + (text_width(names, BODY) if upright else 0.05)
     each = 0.3 + _PANEL + _BETWEEN
     canvas = Canvas(_LEFT + wide + 2 * _PAD, _PAD + head + each * len(told) + foot + _PAD)
     canvas.heading(_PAD, _PAD, heading, lines)
@@ -83,7 +84,8 @@ def gains_figure(comparison: Comparison, *, title: str | None = None) -> Figure:
         if not many and place == len(told) - 1:
             turned = 90 if upright else 0
             axes.set_xticks(range(len(names)), names, rotation=turned, fontsize=BODY, parse_math=False)
-        axes.set_ylabel("gain", size=BODY, color=MUTED)
+            axes.tick_params(axis="x", pad=10)
+        axes.set_ylabel(f"gain in {OF_A_TASK[comparison.measure].split()[0]}", size=BODY, color=MUTED)
         top += each
     if many:
         canvas.text(_PAD + _LEFT, top - 0.1, f"{len(names)} tasks, sorted by their gain", color=MUTED)
@@ -128,7 +130,7 @@ def _bars(axes: Axes, gains: Sequence[Gain], cap: float, *, many: bool) -> None:
             axes.vlines(place, low, high, color=INK, linewidth=0.9)
     losers: list[int] = [place for place, gain in enumerate(shown) if gain.side < 0]
     axes.axhline(0.0, color=INK, linewidth=0.8)
-    at, where = (values[losers], _below(axes)) if many else ([0.04] * len(losers), axes.get_xaxis_transform())
+    at, where = (values[losers], _below(axes)) if many else ([_MARK] * len(losers), axes.get_xaxis_transform())
     axes.plot(losers, at, "v", color=CRIMSON, clip_on=False, markersize=2.5 if many else 5, transform=where)
     axes.set(xlim=(-0.6, len(shown) - 0.4), xticks=[])
     axes.locator_params(axis="y", nbins=5)

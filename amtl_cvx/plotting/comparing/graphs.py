@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -19,18 +20,19 @@ from amtl_cvx.experiment.comparing import Comparison
 from amtl_cvx.graph import ORIENTATION, TransferGraph
 from amtl_cvx.plotting.canvas import (
     EDGE_COLORS,
-    HEADING,
+    INK,
+    SMALLEST,
     Canvas,
     edge_scale,
     heading_height,
     heading_width,
     shortened,
-    text_width,
 )
 from amtl_cvx.plotting.environment import own_settings
 from amtl_cvx.plotting.matrix import Grid
 
 _PAD, _BETWEEN, _MOST, _A_ROW = 0.25, 0.4, 3.6, 3  # inches, and matrices beside each other
+_COUNTED_UP_TO = 20  # tasks up to which cells carry their number of parts
 
 
 @own_settings()
@@ -55,8 +57,13 @@ def compared_graphs(comparison: Comparison, *, part: str | None = None, title: s
     }
     entries = np.concatenate([B.ravel() for B in graphs.values()])
     colors = edge_scale(entries[entries != 0])
-    head = "Learned graphs, one scale of colours"
-    return _figure(comparison, graphs, lines, colors, head=head, bar="B[s, t]", title=title, numbers=True)
+    head = ("Learned graphs", ["one scale of colours"] if len(graphs) > 1 else [])
+    figure, cells = _figure(comparison, graphs, lines, colors, head=head, bar="B[s, t]", title=title)
+    strongest = max(float(np.abs(each).max()) for each in graphs.values())
+    for contender, axes in cells.items():
+        graph = TransferGraph(B=_off_diagonal(graphs[contender]), names=comparison.tasks, signed=True)
+        Grid(comparison.tasks, _MOST).annotate(axes, graph, strongest=strongest)
+    return figure
 
 
 @own_settings()
@@ -81,10 +88,15 @@ def stability_figure(comparison: Comparison, *, title: str | None = None) -> Fig
     colors = ScalarMappable(norm=Normalize(0.0, 1.0), cmap=EDGE_COLORS)
     colors.set_array([])
     shares = {each: found.share for each, found in stable.items()}
-    head = "Stable edges: the share of the parts on which each is there"
-    return _figure(
-        comparison, shares, lines, colors, head=head, bar="share of parts", title=title, numbers=False
-    )
+    count, few = len(comparison.parts), len(comparison.tasks) <= _COUNTED_UP_TO
+    head = ("Stable edges", [f"shade{' and number' * few}: on how many of the {count} parts each is there"])
+    figure, cells = _figure(comparison, shares, lines, colors, head=head, bar="share of parts", title=title)
+    for contender, axes in cells.items() if few else ():
+        for s, t in np.argwhere(shares[contender] > 0):
+            share = shares[contender][s, t]
+            axes.text(t, s, f"{share * count:.0f}", ha="center", va="center", size=SMALLEST + 1,
+                      color="white" if share > 0.45 else INK)  # fmt: skip
+    return figure
 
 
 def _figure(
@@ -93,36 +105,35 @@ def _figure(
     lines: Mapping[str, list[str]],
     colors: ScalarMappable,
     *,
-    head: str,
+    head: tuple[str, list[str]],
     bar: str,
     title: str | None,
-    numbers: bool,
-) -> Figure:
-    """Matrices in rows of three under a heading."""
+) -> tuple[Figure, dict[str, Axes]]:
+    """Matrices in rows of three under a heading, and the axes of each."""
     grid = Grid(comparison.tasks, _MOST)
     titles = {each: shortened(comparison.titles[each], 30) for each in matrices}
     pitch = max(grid.side, max(heading_width(titles[each], lines[each]) for each in matrices)) + _BETWEEN
     across = min(len(matrices), _A_ROW)
-    banner = shortened(f"{title}: {head[0].lower()}{head[1:]}" if title else head, 100)
-    top = _PAD + heading_height([ORIENTATION]) + 0.2
+    banner = shortened(f"{title}: {head[0].lower()}" if title else head[0], 100)
+    about = [ORIENTATION, *head[1]]
+    top = _PAD + heading_height(about) + 0.1
     over = max(heading_height(lines[each]) for each in matrices) + 0.1
     down = over + grid.side + grid.margin + 0.3
     rows = -(-len(matrices) // across)
-    width = max(grid.margin + pitch * across, 1.15 * text_width([banner], HEADING))
+    width = max(grid.margin + pitch * across, heading_width(banner, about))
     canvas = Canvas(width + 2 * _PAD, top + down * rows + 0.35 + _PAD)
-    canvas.heading(_PAD, _PAD, banner, [ORIENTATION])
-    strongest = max(float(np.abs(each).max()) for each in matrices.values())
+    canvas.heading(_PAD, _PAD, banner, about)
+    cells: dict[str, Axes] = {}
     for number, (contender, B) in enumerate(matrices.items()):
         row, column = divmod(number, across)
         left, up = _PAD + grid.margin + column * pitch, top + row * down
         canvas.heading(left, up, titles[contender], lines[contender])
-        axes = canvas.axes(left, up + over, grid.side, grid.side)
+        axes = cells[contender] = canvas.axes(left, up + over, grid.side, grid.side)
         axes.set_label(f"{bar} of {contender}")
-        shown = np.array(B)
-        np.fill_diagonal(shown, 0.0)
-        grid.draw(axes, shown, rows=column == 0, colors=colors)
-        if numbers:
-            graph = TransferGraph(B=shown, names=comparison.tasks, signed=True)
-            grid.annotate(axes, graph, strongest=strongest)
+        grid.draw(axes, _off_diagonal(B), rows=column == 0, colors=colors)
     canvas.colorbar((_PAD + grid.margin, top + down * rows), colors, bar)
-    return canvas.figure
+    return canvas.figure, cells
+
+
+def _off_diagonal(B: Array) -> Array:
+    return np.where(np.eye(len(B), dtype=bool), 0.0, B)

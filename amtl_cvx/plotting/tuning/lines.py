@@ -56,13 +56,15 @@ class LinePanel:
     def lines(self) -> list[str]:
         """What is drawn."""
         fixed = setting_words(self.tuning, self.tuning.chosen, apart=(self.name,))
-        band = "one split, so no standard error"
-        if any(trial.se is not None for trial in self.trials):
-            band = "band: one standard error over the splits"
-        words = [
-            f"blue: at {fixed}; grey: the least of all points" if fixed else "mean over the splits",
-            band,
-        ]
+        least, marks = "thin line: the least of all points", "diamond: chosen"
+        if best_of(self.tuning) is not self.tuning.chosen and best_of(self.tuning) in self.trials:
+            marks += "; square: least error"
+        if len(self.trials) < 2:
+            words = [least, f"{marks}, at {fixed}"]
+        else:
+            several = any(trial.se is not None for trial in self.trials)
+            band = "band: one standard error over the splits" if several else "one split: no standard error"
+            words = [f"dots: at {fixed}; {least}" if fixed else "mean over the splits", f"{marks}; {band}"]
         if self.top is not None:
             words[-1] += f"; not drawn: above {shown(self.top)}"
         if self.limit is not None:
