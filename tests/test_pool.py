@@ -13,14 +13,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from amtl_cvx.data import ChunkedRows, export, factor, read
+from amtl_cvx.commands.setup import size_words
+from amtl_cvx.data import ChunkedRows, Dataset, export, factor, read
 from amtl_cvx.data.stream import gather
 from amtl_cvx.errors import DataError
 from amtl_cvx.holdout import draw, split_off
 from amtl_cvx.losses import Squared
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.problem import Model, Problem
-from amtl_cvx.tasks import Links, Task, TaskSet
+from amtl_cvx.tasks import Links, Task, TaskSet, distinct_rows, row_words
 from amtl_cvx.transfer import LossWeightedL1
 
 NAN = float("nan")
@@ -59,6 +60,18 @@ def test_tasks_without_gaps_keep_nothing_beside_their_arrays() -> None:
     assert TaskSet.from_arrays(zeros, [[1.0, 2.0], [1.0, 2.0]]).pool().rows == 4
     pupils = np.ones((3, 2))  # equal rows of one task are so many rows
     assert TaskSet.from_arrays([pupils, pupils[:2]], [[1, 2, 3], [1, 2]]).pool().rows == 5
+
+
+def test_a_shared_row_is_said_once() -> None:
+    shared = TaskSet.one_vs_rest(X, list("abcabc"))
+    assert row_words(shared) == "6 shared rows" and "6 shared rows" in repr(shared)
+    assert row_words(TaskSet.from_arrays([X, X[:2]], [Y[:, 0] * 0 + 1 for Y in (X, X[:2])])) == "8 rows"
+    gaps = TaskSet.from_matrix(X, Y)  # labels of rows 0, 2, 4 and of 1, 2
+    assert row_words(gaps) == "4 partly shared rows" and distinct_rows(gaps) == 4
+    train, held = draw(shared, 0.5, np.random.default_rng(0))
+    assert distinct_rows(train) + distinct_rows(held) == 6
+    said = size_words(Dataset(name="letters", train=train, test=held, source="made", settings={}))
+    assert said == "letters: 3 tasks, 2 features, 3 shared rows to train on (3 for test)"
 
 
 def test_rows_of_long_form_are_those_of_their_tasks() -> None:

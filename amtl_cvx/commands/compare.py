@@ -37,6 +37,7 @@ from amtl_cvx.parallel import workers
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import to_json
 from amtl_cvx.runfolder.content import versions
+from amtl_cvx.tasks import distinct_rows, row_words
 
 
 def compare(arguments: Namespace) -> Exit:
@@ -122,10 +123,10 @@ def _about(
         "source": dataset.source,
         "T": train.T,
         "d": train.d,
-        "rows": int(train.rows.sum()),
+        "rows": distinct_rows(train),
         "fingerprint": train.fingerprint(),
         "parts": words,
-        "training rows of a part": [int(part.train.rows.sum()) for part in parts],
+        "training rows of a part": [distinct_rows(part.train) for part in parts],
     }
     grids = {each.name: _shown(axes_of(each.grid)) for each in contenders}
     return {"arguments": {**given, "grids": grids}, "data": data, "versions": dict(versions())}
@@ -163,7 +164,7 @@ def _lines(
     """What is said at the end."""
     train, first = dataset.train, comparison.outcomes[0].learned.chosen
     lines = [
-        f"{dataset.name}: {train.T} tasks, {train.d} features, {int(train.rows.sum())} rows",
+        f"{dataset.name}: {train.T} tasks, {train.d} features, {row_words(train)}",
         f"tested on {words}; parameters of each training part chosen on {first['splits']}",
         *describe(comparison),
     ]

@@ -29,7 +29,7 @@ from amtl_cvx.families import Family, Settings, all_settings, family_named, fami
 from amtl_cvx.options import Options
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.progress import Progress
-from amtl_cvx.tasks import TaskSet
+from amtl_cvx.tasks import TaskSet, distinct_rows, row_words
 
 _UNEVEN = 100.0
 """Sizes of features that differ by more are named where the best coupling is at an end of its path."""
@@ -71,19 +71,12 @@ class Setup:
             **({"paths": self.chosen.tried()} if self.chosen.paths else {}),
         }
 
-    def _held_out(self) -> str:
-        """How many rows are not trained on, by part."""
-        parts = {"validation": self.dataset.validation, "test": self.dataset.test}
-        counts = [f"{int(p.rows.sum())} for {name}" for name, p in parts.items() if p is not None]
-        return f" to train on ({', '.join(counts)})" if counts else ""
-
     def summary(self, *, further: bool = True) -> list[str]:
         """Data and model in a line, and what was chosen; `further` as in `Choice.sentence`."""
         train, model = self.dataset.train, self.choice.model
         lines = [
-            f"{self.dataset.name}: {train.T} tasks, {train.d} features, {int(train.rows.sum())} rows"
-            f"{self._held_out()};"
-            f" {model.loss.label} loss ({model.loss.reduction}){self.family.settings_words(model)}"
+            f"{size_words(self.dataset)}; {model.loss.label} loss ({model.loss.reduction})"
+            f"{self.family.settings_words(model)}"
         ]
         lines += weight_lines(train, self.settings, self.family.unlabelled_words(model))
         lines += label_lines(train) if model.loss.classification else []
@@ -98,6 +91,14 @@ class Setup:
                 " the path: --standardize brings them to one size"
             )
         return lines
+
+
+def size_words(dataset: Dataset) -> str:
+    """How large the data are, and how many rows are not trained on, by part."""
+    train, parts = dataset.train, {"validation": dataset.validation, "test": dataset.test}
+    counts = [f"{distinct_rows(part)} for {name}" for name, part in parts.items() if part is not None]
+    apart = f" to train on ({', '.join(counts)})" if counts else ""
+    return f"{dataset.name}: {train.T} tasks, {train.d} features, {row_words(train)}{apart}"
 
 
 def label_lines(tasks: TaskSet) -> list[str]:

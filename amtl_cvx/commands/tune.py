@@ -25,6 +25,7 @@ from amtl_cvx.commands.setup import (
     read_data,
     recorded,
     running_options,
+    size_words,
     uninterrupted,
     weight_lines,
 )
@@ -112,13 +113,10 @@ class Data:
     def words(self, tuning: Tuning) -> list[str]:
         """The data in a line, and what is to be known of their labels and weights."""
         train = self.dataset.train
-        parts = {"validation": self.dataset.validation, "test": self.test}
-        counts = [f"{int(part.rows.sum())} for {name}" for name, part in parts.items() if part is not None]
-        apart = f" to train on ({', '.join(counts)})" if counts else ""
         model = tuning.candidate.model(self.train)
         loss, family = model.loss, family_of(model)
         return [
-            f"{self.dataset.name}: {train.T} tasks, {train.d} features, {int(train.rows.sum())} rows{apart};"
+            f"{size_words(dataclasses.replace(self.dataset, test=self.test))};"
             f" {loss.label} loss ({loss.reduction})",
             *weight_lines(train, self.settings, family.unlabelled_words(model)),
             *(label_lines(train) if loss.classification else []),

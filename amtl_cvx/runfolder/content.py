@@ -27,6 +27,7 @@ from amtl_cvx.problem import Model
 from amtl_cvx.problem.stored import model_from, rows_of
 from amtl_cvx.runfolder.state import STATE, state_arrays
 from amtl_cvx.solution import Solution, history_columns
+from amtl_cvx.tasks import distinct_rows
 
 _log = logging.getLogger(__name__)
 
@@ -140,7 +141,7 @@ def write_pictures(
             solution=solution,
             arguments=run["arguments"],
             versions=run["versions"],
-            data={**run["data"], "rows": sum(run["data"]["rows"])},
+            data={**run["data"], "rows": distinct_rows(dataset.train)},
             scores=run["scores"] or None,
             truth_B=dataset.truth_B,
             further="" if further is None else further(),

@@ -13,6 +13,7 @@ legal.
 """
 
 from amtl_cvx.arrays import Array, Indices, Mask
+from amtl_cvx.tasks.counts import distinct_rows, row_words
 from amtl_cvx.tasks.given import task_index
 from amtl_cvx.tasks.pool import LINKS, Links, Pool, groups, links_from, links_without, same_bits
 from amtl_cvx.tasks.task import Stack, Task, feature_lengths, stack_of, triangular_factor
@@ -29,10 +30,12 @@ __all__ = [
     "Task",
     "TaskSet",
     "check_tasks",
+    "distinct_rows",
     "feature_lengths",
     "groups",
     "links_from",
     "links_without",
+    "row_words",
     "same_bits",
     "stack_of",
     "task_index",

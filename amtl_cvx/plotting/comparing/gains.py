@@ -130,7 +130,8 @@ def _bars(axes: Axes, gains: Sequence[Gain], cap: float, *, many: bool) -> None:
             axes.vlines(place, low, high, color=INK, linewidth=0.9)
     losers: list[int] = [place for place, gain in enumerate(shown) if gain.side < 0]
     axes.axhline(0.0, color=INK, linewidth=0.8)
-    at, where = (values[losers], _below(axes)) if many else ([_MARK] * len(losers), axes.get_xaxis_transform())
+    under = [_MARK] * len(losers), axes.get_xaxis_transform()
+    at, where = (values[losers], _below(axes)) if many else under
     axes.plot(losers, at, "v", color=CRIMSON, clip_on=False, markersize=2.5 if many else 5, transform=where)
     axes.set(xlim=(-0.6, len(shown) - 0.4), xticks=[])
     axes.locator_params(axis="y", nbins=5)
