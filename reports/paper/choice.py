@@ -19,8 +19,9 @@ from paper.data import Part
 from paper.errors import MEASURES
 
 from amtl_cvx import Options, TaskSet
-from amtl_cvx.experiment.candidate import ROUNDS
+from amtl_cvx.experiment.candidate import ROUNDS, Candidate
 from amtl_cvx.experiment.tuning import Splits, Tuning, tune
+from amtl_cvx.families.settings.named import named
 from amtl_cvx.solution import Solution
 
 WIDENED = 2
@@ -89,6 +90,10 @@ def fitted(
         return candidate.fit(tasks, replace(tuning.options, **how))
 
 
-def engine_options(**how: Any) -> Options:
-    """Options of the fast engine."""
-    return replace(Options(engine="fast"), **how)
+def at_point(contender: Contender, point: Mapping[str, Any], tasks: TaskSet, **how: Any) -> Solution:
+    """A fit at parameters that were chosen before; what runs away warns."""
+    method = named(contender.method)
+    candidate = Candidate(method=method, settings=contender.settings, parameters=dict(point))
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        return candidate.fit(tasks, replace(Options(engine="fast"), **how))

@@ -31,6 +31,14 @@ BIAS, SHARE, DRAWS = 1.0, 0.25, 20
 LOW_NOISE = (0, 1, 2, 6, 7, 8)
 """Tasks of low noise in Synthetic, those of 500 rows in Imbalanced."""
 
+PLACES = {
+    "imbalanced": "amtl_reference",
+    "usps": "amtl_reference",
+    "mnist": "mnist_kang",
+    "school": "school",
+}
+"""The folders of data that are not ours."""
+
 
 class Sealed:
     """Test rows that can be looked at once."""
@@ -141,6 +149,9 @@ def part(data: str, number: int) -> Part:
         "usps": lambda _: usps(),
         "mnist": lambda _: mnist(),
     }
+    place = folder() / PLACES[data] if data in PLACES else None
+    if place is not None and not place.is_dir():
+        raise FileNotFoundError(f"there is no {place}: name the folder of the data in AMTL_CVX_DATA")
     return makers[data](number)
 
 

@@ -5,34 +5,31 @@
     protocol/DATA          digits: a bias column of 10 instead of ones, and the chosen point learned from
                            training and validation rows
     halves/DATA            digits, chosen on one half of the test rows, scored on the other
-    exact/released         the draw the authors released: exact steps beside their saved run, whose W-step
-                           follows the gradient of one row (reports/reference/matlab.md)
+    closed/DATA            GO-MTL at the chosen parameters, taken to a first-order point
+    exact/released, usps   exact steps beside a saved run of the authors' code (`paper.exact`)
 
 They look at test rows after everything was chosen; nothing of the tables depends on them.
 """
 
 from __future__ import annotations
 
-import warnings
+import time
 from collections.abc import Callable, Mapping
 from itertools import product
 from typing import Any
 
 import numpy as np
-import scipy.io as sio
 from paper.cells import Figures, certificate, graph, measured
-from paper.choice import ROUNDS, Contender, engine_options
-from paper.data import Part, Sealed, digits, folder, part
+from paper.choice import ROUNDS, Contender, at_point
+from paper.data import Part, digits, part
 from paper.errors import MEASURES, errors, mcnemar, scores
+from paper.exact import released, saved_digits
 from paper.protocols import contenders
 from paper.tables import key
 from scipy.stats import fisher_exact
 
-from amtl_cvx import TaskSet, read
-from amtl_cvx.experiment.candidate import Candidate
-from amtl_cvx.families.settings.named import named
+from amtl_cvx import TaskSet
 from amtl_cvx.history import Record
-from amtl_cvx.solution import Solution
 from amtl_cvx.tasks import Array
 
 CURVES = {
@@ -73,7 +70,7 @@ def curve(contender: Contender, of: Part, chosen: Mapping[str, Any], most: int, 
         residuals[record.round] = float(record.relative)
 
     point = {**chosen, ROUNDS: most}
-    solution = _fitted(contender, point, of.train, iterate=seen, callback=told, judged=False)
+    solution = at_point(contender, point, of.train, iterate=seen, callback=told, judged=False)
     family, measure, test = solution.family, MEASURES[of.data], of.test.open()
     with np.errstate(all="ignore"):
         by_round = [errors(scores(family, blocks[n], test), test, measure).error for n in sorted(blocks) if n]
@@ -84,7 +81,7 @@ def curve(contender: Contender, of: Part, chosen: Mapping[str, Any], most: int, 
     }
     if refined:
         point.pop(ROUNDS)
-        end = _fitted(contender, point, of.train)
+        end = at_point(contender, point, of.train)
         with np.errstate(all="ignore"):
             error = errors(scores(family, end.blocks, test), test, measure).error
         found["converged"] = {"test": error, "certificate": certificate(end), **graph(end)}
@@ -92,13 +89,20 @@ def curve(contender: Contender, of: Part, chosen: Mapping[str, Any], most: int, 
     return found
 
 
-def _fitted(contender: Contender, point: Mapping[str, Any], tasks: TaskSet, **how: Any) -> Solution:
-    """A fit of a point; what runs away warns."""
-    method = named(contender.method)
-    candidate = Candidate(method=method, settings=contender.settings, parameters=dict(point))
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        return candidate.fit(tasks, engine_options(**how))
+def closed(cells: Mapping[str, Any], data: str) -> Figures | None:
+    """GO-MTL on the first part at what was chosen, without a last round; None until it is measured."""
+    number = CURVES[data][1][0]
+    own = cells.get(key(data, "go-mtl", number))
+    if own is None:
+        return None
+    point = {name: value for name, value in own["parameters"].items() if name != ROUNDS}
+    started = time.process_time()
+    solution = at_point(contenders(data)["go-mtl"], point, part(data, number).train)
+    return {
+        "certificate": certificate(solution),
+        "parameters": point,
+        "seconds": time.process_time() - started,
+    }
 
 
 def protocol(data: str) -> Figures:
@@ -150,7 +154,7 @@ def halves(data: str) -> Figures:
     test, rng = of.test.open(), np.random.default_rng(0)
     n, splits = len(test[0].y), [rng.permutation(len(test[0].y)) for _ in range(HALVINGS)]
     found: Figures = {}
-    for method in ("stl", "mean", "amtl"):
+    for method in ("stl", "mean", "amtl", "amtl-curriculum"):
         trials = [_wrong(z, test) for z in _grid_scores(contenders(data)[method], of, test)]
         both = np.array(trials)
         picked = [(both[:, half[: n // 2]].sum(axis=1).argmin(), half[n // 2 :]) for half in splits]
@@ -180,7 +184,7 @@ def _grid_scores(contender: Contender, of: Part, rows: TaskSet) -> list[list[Arr
 
         if contender.rounds:
             point[ROUNDS] = contender.rounds
-        solution = _fitted(contender, point, of.train, judged=False, iterate=seen)
+        solution = at_point(contender, point, of.train, judged=False, iterate=seen)
         ends = [blocks[k] for k in sorted(blocks) if k] if contender.rounds else [solution.blocks]
         found += [scores(solution.family, each, rows) for each in ends]
     return found
@@ -191,27 +195,6 @@ def _wrong(z: list[Array], tasks: TaskSet) -> Array:
     return np.array(z).argmax(axis=0) != np.array([task.y for task in tasks]).argmax(axis=0)
 
 
-def released() -> Figures:
-    """The authors' draw: their saved run by alternation, and exact steps, with their column of ones."""
-    place = folder() / "amtl_reference"
-    data, saved = read(place / "synthetic_dataset.mat"), sio.loadmat(place / "result_synthetic_dataset.mat")
-    assert data.validation is not None and data.test is not None
-
-    def ones(tasks: TaskSet) -> TaskSet:
-        X = [np.hstack([task.X, np.ones((len(task.X), 1))]) for task in tasks]
-        return TaskSet.from_arrays(X, [task.y for task in tasks])
-
-    train, judge, test = ones(data.train), ones(data.validation), ones(data.test)
-    found: Figures = {"saved": [float(np.mean(each)) for each in saved["err_cell"].ravel()]}
-    for method in ("stl", "amtl", "amtl, converged"):
-        of = Part("synthetic", "released", train, judge, train, Sealed(lambda: test))
-        figures = measured(contenders("synthetic")[method], of)
-        found[method] = {name: figures[name] for name in ("test", "validation", "parameters", "certificate")}
-        if "test_by_round" in figures:
-            found[method]["test_by_round"] = figures["test_by_round"]
-    return found
-
-
 def experiments(cells: Mapping[str, Any]) -> dict[str, Callable[[], Figures | None]]:
     """By their names in the journal."""
     found: dict[str, Callable[[], Figures | None]] = {
@@ -220,5 +203,5 @@ def experiments(cells: Mapping[str, Any]) -> dict[str, Callable[[], Figures | No
     }
     found |= {f"protocol/{data}": lambda data=data: protocol(data) for data in ("usps", "mnist")}  # type: ignore[misc]
     found |= {f"halves/{data}": lambda data=data: halves(data) for data in ("usps", "mnist")}  # type: ignore[misc]
-    found["exact/released"] = released
-    return found
+    found |= {f"closed/{data}": lambda data=data: closed(cells, data) for data in CURVES}  # type: ignore[misc]
+    return found | {"exact/released": released, "exact/usps": lambda: saved_digits(cells)}
