@@ -14,8 +14,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from paper.data import LOW_NOISE
-from paper.protocols import PARTS
-from paper.tables import key, title
+from paper.protocols import PARTS, contenders
+from paper.published import TITLES, published
+from paper.tables import Row, key, row, title
 
 from amtl_cvx.graph import TransferGraph
 from amtl_cvx.plotting import heatmap, write_png
@@ -36,6 +37,7 @@ def draw(cells: Cells, folder: Path) -> dict[str, str]:
 
 def _figures(cells: Cells) -> dict[str, tuple[Figure, str]]:
     makers: tuple[Callable[[Cells], dict[str, tuple[Figure, str]]], ...] = (
+        _tables,
         _graphs,
         _gain_by_task,
         _orders,
@@ -47,6 +49,48 @@ def _figures(cells: Cells) -> dict[str, tuple[Figure, str]]:
     for make in makers:
         found |= make(cells)
     return found
+
+
+def _tables(cells: Cells) -> dict[str, tuple[Figure, str]]:
+    """All tables in a picture: published beside measured."""
+    figure = Figure(figsize=(10.0, 6.0), layout="constrained")
+    for k, data in enumerate(("synthetic", "imbalanced", "school", "usps", "mnist"), start=1):
+        numbers = range(1, 6) if data == "school" else PARTS[data]
+        rows = [row(cells, data, method, numbers) for method in contenders(data) if "," not in method]
+        have = [each for each in rows if each is not None][::-1]
+        axes = figure.add_subplot(2, 3, k)
+        theirs = [(y, known) for y, each in enumerate(have) if (known := published(data, each.method))]
+        for side, color, mark, points in (
+            (0.16, ORANGE, "s", [(y, mean, spread) for y, (mean, spread) in theirs]),
+            (
+                -0.16,
+                BLUE,
+                "o",
+                [(y, each.mean, each.spread or _binomial(each, data)) for y, each in enumerate(have)],
+            ),
+        ):
+            places = [y + side for y, *_ in points]
+            means, spreads = [mean for _, mean, _ in points], [spread for *_, spread in points]
+            label = "published" if mark == "s" else "measured"
+            axes.errorbar(means, places, xerr=spreads, fmt=mark, color=color, ms=4, lw=1.0, label=label)
+        _framed(axes, "percent of wrong rows" if data in ("usps", "mnist") else "RMSE", "")
+        axes.set_yticks(range(len(have)), [title(each.method) for each in have])
+        axes.set_title(TITLES[data], fontsize=9, loc="left")
+    axes = figure.add_subplot(2, 3, 6)
+    axes.set_axis_off()
+    axes.legend(*figure.axes[0].get_legend_handles_labels(), frameon=False, loc="upper left")
+    words = (
+        "error by method, lower is better; bars: the published +-, ours a standard error (of rows for digits)"
+    )
+    return {"tables.png": (figure, words)}
+
+
+def _binomial(found: Row, data: str) -> float:
+    """Standard error of one part: that of a share of wrong rows, 0 where it has none."""
+    if data not in ("usps", "mnist"):
+        return 0.0
+    share, rows = found.mean / 100.0, 500
+    return 100.0 * float(np.sqrt(share * (1.0 - share) / rows))
 
 
 def _there(cells: Cells, data: str, method: str) -> list[Any]:
@@ -174,7 +218,7 @@ def _rounds(cells: Cells) -> dict[str, tuple[Figure, str]]:
         top = np.nanpercentile([e for curve in each["curves"] for e in curve["test"]], 97)
         low = min(min(curve["test"]) for curve in each["curves"])
         axes.set_ylim(low - 0.05 * (top - low), top + 0.05 * (top - low))
-    words = "test error of AMTL by round at the chosen coupling and mu; dots: the rounds that were chosen"
+    words = "test error of AMTL (AMTL-imbalanced) by round at the chosen coupling and mu; dots: the rounds that were chosen"
     return {"rounds.png": (figure, words)}
 
 
