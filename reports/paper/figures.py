@@ -213,12 +213,15 @@ def _rounds(cells: Cells) -> dict[str, tuple[Figure, str]]:
         for curve in each["curves"]:
             axes.plot(range(1, len(curve["test"]) + 1), curve["test"], color=BLUE, lw=0.9, alpha=0.7)
             axes.plot(curve["chosen"], curve["test"][curve["chosen"] - 1], "o", color=ORANGE, ms=3.5)
-        _framed(axes, "rounds", "test error")
-        axes.set_title(data, fontsize=9, loc="left")
+        _framed(axes, "rounds", "percent of wrong rows" if data in ("usps", "mnist") else "test RMSE")
+        axes.set_title(TITLES[data], fontsize=9, loc="left")
         top = np.nanpercentile([e for curve in each["curves"] for e in curve["test"]], 97)
         low = min(min(curve["test"]) for curve in each["curves"])
         axes.set_ylim(low - 0.05 * (top - low), top + 0.05 * (top - low))
-    words = "test error of AMTL (AMTL-imbalanced) by round at the chosen coupling and mu; dots: the rounds that were chosen"
+    words = (
+        "test error by round at the chosen coupling and mu, AMTL-imbalanced on Imbalanced synthetic and AMTL"
+        " elsewhere; dots: the rounds that were chosen"
+    )
     return {"rounds.png": (figure, words)}
 
 
