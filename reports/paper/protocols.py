@@ -29,8 +29,8 @@ PARTS = {
 ROUNDS = {"synthetic": 12, "imbalanced": 40, "school": 10, "usps": 10, "mnist": 10}
 FEATURE_ROUNDS = 10
 """Of learned features, whose rounds take longer."""
-NETWORK_ROUNDS = 50
-"""Of a network, whose rounds are steps of L-BFGS."""
+NETWORK_ROUNDS = 15
+"""Of a network, whose rounds are up to 100 steps of L-BFGS."""
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "synthetic": {"loss": "squared"},
     "imbalanced": {"loss": "squared", "reduction": "sum"},
