@@ -30,7 +30,7 @@ ROUNDS = {"synthetic": 12, "imbalanced": 40, "school": 10, "usps": 10, "mnist": 
 FEATURE_ROUNDS = 10
 """Of learned features, whose rounds take longer."""
 NETWORK_ROUNDS = 15
-"""Of a network, whose rounds are up to 100 steps of L-BFGS."""
+"""Of a network, whose rounds are 100 iterations of L-BFGS."""
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "synthetic": {"loss": "squared"},
     "imbalanced": {"loss": "squared", "reduction": "sum"},

@@ -219,7 +219,7 @@ _TABLE = (
         method="amtfl",
         parameters=(FEATURES, SPARSITY, GAMMA, DECAY),
         rounds=True,
-        words="the same with one layer of rectified units; its rounds are steps of L-BFGS",
+        words="the same with one layer of rectified units; a round is 100 iterations of L-BFGS",
         source=_AMTFL_2018,
     ),
     NamedMethod(
