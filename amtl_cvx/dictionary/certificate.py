@@ -22,21 +22,19 @@ The limit is tol J, not below what rounding leaves of J(0, 0) (`certificate.verd
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from amtl_cvx.certificate import Rung, check_tolerance
+from amtl_cvx.certificate import check_tolerance
 from amtl_cvx.dictionary import words
 from amtl_cvx.dictionary.gaps import gap_D, gap_G
 from amtl_cvx.dictionary.known import DictionaryKnown
 from amtl_cvx.dictionary.point import DictionaryPoint
 from amtl_cvx.dictionary.residuals import residuals
 from amtl_cvx.errors import DataError
-from amtl_cvx.notebook import paragraph
+from amtl_cvx.features.telling import Told
 
 FEASIBLE = 1e-12
 """How far beyond a ball is rounding."""
@@ -50,7 +48,7 @@ _RESOLVED = 2.0**16 * float(np.finfo(np.float64).eps)  # as in `certificate.verd
 
 
 @dataclass(frozen=True, kw_only=True)
-class DictionaryCertificate(DictionaryKnown):
+class DictionaryCertificate(Told, DictionaryKnown):
     """What is known about a point (D, G): figures, a verdict, a level; certificate.json is its `to_dict`.
 
     What has no value has its reason in `reasons`, by its name; a level has it by its code.
@@ -69,34 +67,7 @@ class DictionaryCertificate(DictionaryKnown):
     4.0
     """
 
-    def _repr_html_(self) -> str:
-        return paragraph([self.verdict(), *self.sentences()])
-
-    def verdict(self) -> str:
-        """One line: level, word and the figures that decide."""
-        return words.verdict(self)
-
-    def headline(self) -> str:
-        """The verdict in a few words, without claiming more than was shown."""
-        return words.headline(self)
-
-    def sentences(self) -> list[str]:
-        """The certificate in plain words."""
-        return words.sentences(self)
-
-    def rungs(self) -> tuple[Rung, ...]:
-        """Every level of the ladder with its state, in words."""
-        return words.rungs(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe: numbers that are not finite become null; and every rung."""
-        result = dataclasses.asdict(self)
-        result |= {"reasons": dict(self.reasons), "refused": list(self.refused)}
-        result["rungs"] = {rung.code: {"state": rung.state, "reason": rung.words} for rung in self.rungs()}
-        return {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in result.items()
-        }
+    said = words
 
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from amtl_cvx.certificate.figures import rounded_down, rounded_up
-from amtl_cvx.certificate.levels import LEVELS, Rung, is_stopped, sentence, stopped_headline
+from amtl_cvx.certificate.levels import LEVELS, Rung, sentence
 from amtl_cvx.dictionary.known import DictionaryKnown
 from amtl_cvx.dictionary.model import DictionaryModel
 from amtl_cvx.features import telling
@@ -31,22 +31,14 @@ def verdict(found: DictionaryKnown) -> str:
 
 def headline(found: DictionaryKnown) -> str:
     """The verdict in a few words, without claiming more than was shown."""
-    if found.level is None:
-        return "Not feasible: D or G is beyond its ball"
-    if found.live_features == 0:
-        return "Nothing is learned: no task uses a feature"
-    if not found.passes:
-        return stopped_headline(found.kind) if is_stopped(found.kind) else "The certificate does not pass"
-    if found.objective >= found.zero_objective:
-        return "A verified first-order point, no better than the zero point"
-    return "A verified first-order point"
+    nothing = "Nothing is learned: no task uses a feature"
+    return telling.headline(found, infeasible="Not feasible: D or G is beyond its ball", nothing=nothing)
 
 
 def sentences(found: DictionaryKnown) -> list[str]:
     """The certificate in plain words."""
     if found.level is None:
         return [f"{verdict(found)}."]
-    compared = "at most" if found.relative <= found.tol else "more than"
     lines = [
         "The point is judged as a first-order point of the joint objective J over D and G in their balls; J"
         " is not convex, other such points can exist.",
@@ -54,8 +46,7 @@ def sentences(found: DictionaryKnown) -> list[str]:
         f"{live(found)[0].upper()}{live(found)[1:]}; {found.full} codes have the whole radius.{_dead(found)}",
         *(f"No move of {name} alone can gain more than {rounded_up(value)}." for name, value in _gaps(found)),
         f"The limit for their sum is {rounded_down(found.limit)}.",
-        f"The first-order residual is {rounded_up(found.relative)} of the size of its terms, {compared} the"
-        f" tolerance {found.tol:g}.",
+        telling.residual(found),
     ]
     return [*lines, *(f"{name}: {why}." for name, why in found.reasons.items() if name not in LEVELS)]
 
@@ -82,7 +73,7 @@ def _known(found: DictionaryKnown, code: str) -> tuple[str, str]:
     known: Mapping[str, tuple[str, str]] = {
         "C0": (f"J {found.objective:.12g}", _evaluated(found)),
         "C1": (", ".join(f"gap_{name} {rounded_up(g)}" for name, g in _gaps(found)), _partial(found)),
-        "C2": (f"relative residual {rounded_up(found.relative)}", _first_order(found)),
+        "C2": (f"relative residual {rounded_up(found.relative)}", telling.first_order(found)),
     }
     return known.get(code, ("", ""))
 
@@ -99,15 +90,6 @@ def _partial(found: DictionaryKnown) -> str:
     ]
     known = "; ".join(parts) or "what a move of a block can gain is not known"
     return f"{sentence(known)[:-1]}; the limit for the sum is {rounded_down(found.limit)}."
-
-
-def _first_order(found: DictionaryKnown) -> str:
-    verb = "hold to" if found.relative <= found.tol else "are violated by"
-    zero = sentence(found.reasons.get("zero"))
-    return (
-        f"The first-order conditions {verb} {rounded_up(found.relative)} of the size of their terms, the"
-        f" tolerance is {found.tol:g}.{zero and f' {zero}'}"
-    )
 
 
 def shortfall(found: DictionaryKnown) -> str:

@@ -33,14 +33,12 @@ The limit is tol J, not below what rounding leaves of J(0, 0, 0) (`certificate.v
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from amtl_cvx.certificate import Rung, check_tolerance
+from amtl_cvx.certificate import check_tolerance
 from amtl_cvx.certificate.figures import rounded_up
 from amtl_cvx.errors import DataError, NotCertifiable
 from amtl_cvx.features import words
@@ -51,7 +49,7 @@ from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.residuals import residuals
 from amtl_cvx.features.rounding import rounding
 from amtl_cvx.features.second_order import second_order
-from amtl_cvx.notebook import paragraph
+from amtl_cvx.features.telling import Told
 
 NO_BOUND = (
     "no way is known to a lower bound of J over all L, S and A: the relaxations that bound AMTL are for two"
@@ -70,7 +68,7 @@ _RESOLVED = 2.0**16 * float(np.finfo(np.float64).eps)  # as in `certificate.verd
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureCertificate(FeatureKnown):
+class FeatureCertificate(Told, FeatureKnown):
     """What is known about a point (L, S, A): figures, a verdict, a level; certificate.json is its `to_dict`.
 
     What has no value has its reason in `reasons`, by its name; a level has it by its code.
@@ -89,34 +87,7 @@ class FeatureCertificate(FeatureKnown):
     'no task uses a feature, as at the zero po'
     """
 
-    def _repr_html_(self) -> str:
-        return paragraph([self.verdict(), *self.sentences()])
-
-    def verdict(self) -> str:
-        """One line: level, word and the figures that decide."""
-        return words.verdict(self)
-
-    def headline(self) -> str:
-        """The verdict in a few words, without claiming more than was shown."""
-        return words.headline(self)
-
-    def sentences(self) -> list[str]:
-        """The certificate in plain words, up to C2; `rungs` goes on from there."""
-        return words.sentences(self)
-
-    def rungs(self) -> tuple[Rung, ...]:
-        """Every level of the ladder with its state, in words."""
-        return words.rungs(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe: numbers that are not finite become null; and every rung."""
-        result = dataclasses.asdict(self)
-        result |= {"reasons": dict(self.reasons), "refused": list(self.refused)}
-        result["rungs"] = {rung.code: {"state": rung.state, "reason": rung.words} for rung in self.rungs()}
-        return {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in result.items()
-        }
+    said = words
 
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set

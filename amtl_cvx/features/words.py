@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from amtl_cvx.certificate.figures import rounded_down, rounded_up
-from amtl_cvx.certificate.levels import LEVELS, Rung, is_stopped, sentence, stopped_headline
+from amtl_cvx.certificate.levels import LEVELS, Rung, sentence
 from amtl_cvx.features import telling
 from amtl_cvx.features.known import FeatureKnown
 from amtl_cvx.features.telling import against_zero, dead, live
@@ -35,15 +34,8 @@ def verdict(found: FeatureKnown) -> str:
 
 def headline(found: FeatureKnown) -> str:
     """The verdict in a few words, without claiming more than was shown."""
-    if found.level is None:
-        return "Not feasible: A must not be negative"
-    if found.live_features == 0:
-        return "The zero point: nothing is learned"
-    if not found.passes:
-        return stopped_headline(found.kind) if is_stopped(found.kind) else "The certificate does not pass"
-    if found.objective >= found.zero_objective:
-        return "A verified first-order point, no better than the zero point"
-    return "A verified first-order point"
+    infeasible, nothing = "Not feasible: A must not be negative", "The zero point: nothing is learned"
+    return telling.headline(found, infeasible=infeasible, nothing=nothing)
 
 
 def sentences(found: FeatureKnown) -> list[str]:
@@ -61,11 +53,9 @@ def sentences(found: FeatureKnown) -> list[str]:
         for name, value in _gaps(found)
         if value is not None
     ]
-    compared = "at most" if found.relative <= found.tol else "more than"
     lines += [
         f"The limit for their sum is {rounded_down(found.limit)}.",
-        f"The first-order residual is {rounded_up(found.relative)} of the size of its terms, {compared} the"
-        f" tolerance {found.tol:g}.",
+        telling.residual(found),
         f"What each feature costs in {_costs(found)} balances what it costs in S to"
         f" {rounded_up(found.balance)}.",
     ]
@@ -98,7 +88,7 @@ def _known(found: FeatureKnown, code: str) -> tuple[str, str]:
             ", ".join(f"gap_{name} {rounded_up(g)}" for name, g in _gaps(found) if g is not None),
             _partial(found),
         ),
-        "C2": (f"relative residual {rounded_up(found.relative)}", _first_order(found)),
+        "C2": (f"relative residual {rounded_up(found.relative)}", telling.first_order(found)),
         "C3": (_figure("curvature", found.reduced_hessian_min, down=True), _strict(found)),
         "C4": (_figure("radius", found.proven_radius), _digits(found)),
         "C5": ("", ""),
@@ -131,31 +121,15 @@ def _why(found: FeatureKnown, name: str) -> str:
     return found.reasons.get(f"gap_{name}", "not available")
 
 
-def _first_order(found: FeatureKnown) -> str:
-    verb = "hold to" if found.relative <= found.tol else "are violated by"
-    zero = sentence(found.reasons.get("zero"))
-    return (
-        f"The first-order conditions {verb} {rounded_up(found.relative)} of the size of their terms, the"
-        f" tolerance is {found.tol:g}.{zero and f' {zero}'}"
-    )
-
-
 def _strict(found: FeatureKnown) -> str:
     curvature = found.reduced_hessian_min
     if curvature is None:
         return ""
-    extra = [
-        f", {name} {rounded_down(value)}"
-        for name, value in (
-            ("smallest room of a zero of S or A", found.min_multiplier),
-            ("smallest entry of S or A that is not 0", found.min_entry),
-        )
-        if value is not None and math.isfinite(value)
-    ]
     dead = ", dead features included" if found.live_features < found.features else ""
+    rooms = telling.rooms(found, "a zero of S or A")
     return (
         f"A strict local minimum: every small move of {_blocks(found)} raises J{dead}. Curvature at least"
-        f" {rounded_down(curvature)} along the {found.free} free entries{''.join(extra)}."
+        f" {rounded_down(curvature)} along the {found.free} free entries{rooms}."
     )
 
 

@@ -25,16 +25,15 @@ The zero point, dead features and the balance are as in `features.certificate`.
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
-from amtl_cvx.certificate import Rung, check_tolerance
+from amtl_cvx.certificate import check_tolerance
 from amtl_cvx.errors import DataError, NotCertifiable
 from amtl_cvx.features.certificate import ZERO
+from amtl_cvx.features.telling import Told
 from amtl_cvx.network import words
 from amtl_cvx.network.balance import balance, lower_balance
 from amtl_cvx.network.kinks import kinks
@@ -45,7 +44,6 @@ from amtl_cvx.network.residuals import beside_concave, concave_kinks, residuals
 from amtl_cvx.network.second_order import second_order
 from amtl_cvx.network.snap import KINK_WIDTH, Snapped, snap
 from amtl_cvx.network.vertex import vertex
-from amtl_cvx.notebook import paragraph
 
 DEPENDENT = (
     "the normals of the active kinks are dependent, so that a point without multipliers in [0, w] may be"
@@ -60,7 +58,7 @@ _SNAP = ("kink_width", "snap_distance", "snap_relative", "snap_change", "snap_un
 
 
 @dataclass(frozen=True, kw_only=True)
-class NetworkCertificate(NetworkKnown):
+class NetworkCertificate(Told, NetworkKnown):
     """What is known about a point of a network: figures, a verdict, a level (`to_dict`).
 
     What has no value has its reason in `reasons`, by its name; a level has it by its code.
@@ -79,37 +77,7 @@ class NetworkCertificate(NetworkKnown):
     'no task uses a feature, as at the zero po'
     """
 
-    def _repr_html_(self) -> str:
-        return paragraph([self.verdict(), *self.sentences()])
-
-    def verdict(self) -> str:
-        """One line: level, word and the figures that decide."""
-        return words.verdict(self)
-
-    def headline(self) -> str:
-        """The verdict in a few words, without claiming more than was shown."""
-        return words.headline(self)
-
-    def sentences(self) -> list[str]:
-        """The certificate in plain words, up to C2; `rungs` goes on from there."""
-        return words.sentences(self)
-
-    def rungs(self) -> tuple[Rung, ...]:
-        """Every level of the ladder with its state, in words."""
-        return words.rungs(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """JSON-safe: numbers that are not finite become null, and so does the state of C1; and every rung."""
-        result = dataclasses.asdict(self)
-        result |= {"reasons": dict(self.reasons), "refused": list(self.refused)}
-        result["rungs"] = {
-            rung.code: {"state": None if rung.code == "C1" else rung.state, "reason": rung.words}
-            for rung in self.rungs()
-        }
-        return {
-            key: None if isinstance(value, float) and not math.isfinite(value) else value
-            for key, value in result.items()
-        }
+    said, missing = words, ("C1",)
 
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from amtl_cvx.certificate.figures import rounded_down, rounded_up
-from amtl_cvx.certificate.levels import LEVELS, Rung, is_stopped, sentence, stopped_headline
+from amtl_cvx.certificate.levels import LEVELS, Rung, sentence
 from amtl_cvx.features import telling
 from amtl_cvx.features.telling import against_zero, dead, live
 from amtl_cvx.network.known import NetworkKnown
@@ -20,6 +19,7 @@ NO_DIGITS = "no enclosure in ball arithmetic is built for a point on kinks of a 
 NO_BOUND = "no way is known to a lower bound of J of a network over all weights"
 NO_FEEDBACK = "J does not depend on A (alpha = gamma = 0): what is said is said of the layers and S"
 AS_GIVEN = "the point is judged as it is given, nothing is moved onto kinks"
+_CONDITIONS = "conditions of a directionally stationary point"
 _QUIET = ("gap_", "snap_", "kink_width", "balance_lower")
 
 
@@ -42,15 +42,9 @@ def verdict(found: NetworkKnown) -> str:
 
 def headline(found: NetworkKnown) -> str:
     """The verdict in a few words, without claiming more than was shown."""
-    if found.level is None:
-        return "Not feasible: A must not be negative"
-    if found.live_features == 0:
-        return "The zero point: nothing is learned"
-    if not found.passes:
-        return stopped_headline(found.kind) if is_stopped(found.kind) else "The certificate does not pass"
-    if found.objective >= found.zero_objective:
-        return "A verified directionally stationary point, no better than the zero point"
-    return "A verified directionally stationary point"
+    infeasible, nothing = "Not feasible: A must not be negative", "The zero point: nothing is learned"
+    point = "directionally stationary point"
+    return telling.headline(found, infeasible=infeasible, nothing=nothing, point=point)
 
 
 def sentences(found: NetworkKnown) -> list[str]:
@@ -67,12 +61,10 @@ def sentences(found: NetworkKnown) -> list[str]:
     ]
     if found.snap_distance is not None:
         lines.append(_snapped(found))
-    compared = "at most" if found.relative <= found.tol else "more than"
     lower = found.balance_lower
     units = "" if lower is None else f", units of lower layers to {rounded_up(lower)}"
     lines += [
-        f"The first-order residual is {rounded_up(found.relative)} of the size of its terms, {compared} the"
-        f" tolerance {found.tol:g}.",
+        telling.residual(found),
         "What each feature costs in its weights, E and A balances what it costs in S to"
         f" {rounded_up(found.balance)}{units}.",
     ]
@@ -124,7 +116,7 @@ def _known(found: NetworkKnown, code: str) -> tuple[str, str]:
     curvature = found.reduced_hessian_min
     known: Mapping[str, tuple[str, str]] = {
         "C0": (f"J {found.objective:.12g}", _evaluated(found)),
-        "C2": (f"relative residual {rounded_up(found.relative)}", _first_order(found)),
+        "C2": (f"relative residual {rounded_up(found.relative)}", telling.first_order(found, _CONDITIONS)),
         "C3": ("" if curvature is None else f"curvature {rounded_down(curvature)}", _strict(found)),
     }
     return known.get(code, ("", ""))
@@ -136,29 +128,13 @@ def _evaluated(found: NetworkKnown) -> str:
     return f"J, its gradients, kinks and residuals are known, and J of the zero point; {live(found)}."
 
 
-def _first_order(found: NetworkKnown) -> str:
-    verb = "hold to" if found.relative <= found.tol else "are violated by"
-    zero = sentence(found.reasons.get("zero"))
-    return (
-        f"The conditions of a directionally stationary point {verb} {rounded_up(found.relative)} of the size"
-        f" of their terms, the tolerance is {found.tol:g}.{zero and f' {zero}'}"
-    )
-
-
 def _strict(found: NetworkKnown) -> str:
     curvature = found.reduced_hessian_min
     if curvature is None:
         return ""
-    extra = [
-        f", {name} {rounded_down(value)}"
-        for name, value in (
-            ("smallest room of a multiplier or of a zero of S or A", found.min_multiplier),
-            ("smallest entry of S or A that is not 0", found.min_entry),
-        )
-        if value is not None and math.isfinite(value)
-    ]
     moved = ", A aside," if NO_FEEDBACK in found.reasons.values() else ""
+    rooms = telling.rooms(found, "a multiplier or of a zero of S or A")
     return (
         f"A strict local minimum: every small move of all weights{moved} raises J. Curvature at least"
-        f" {rounded_down(curvature)} along the {found.free} free directions{''.join(extra)}."
+        f" {rounded_down(curvature)} along the {found.free} free directions{rooms}."
     )
