@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -34,7 +35,7 @@ from amtl_cvx.dictionary.known import DictionaryKnown
 from amtl_cvx.dictionary.point import DictionaryPoint
 from amtl_cvx.dictionary.residuals import residuals
 from amtl_cvx.errors import DataError
-from amtl_cvx.features.telling import Told
+from amtl_cvx.features.telling import Told, Words
 
 FEASIBLE = 1e-12
 """How far beyond a ball is rounding."""
@@ -67,7 +68,7 @@ class DictionaryCertificate(Told, DictionaryKnown):
     4.0
     """
 
-    said = words
+    said: ClassVar[Words] = words
 
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set

@@ -35,6 +35,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -49,7 +50,7 @@ from amtl_cvx.features.point import FeaturePoint
 from amtl_cvx.features.residuals import residuals
 from amtl_cvx.features.rounding import rounding
 from amtl_cvx.features.second_order import second_order
-from amtl_cvx.features.telling import Told
+from amtl_cvx.features.telling import Told, Words
 
 NO_BOUND = (
     "no way is known to a lower bound of J over all L, S and A: the relaxations that bound AMTL are for two"
@@ -87,7 +88,7 @@ class FeatureCertificate(Told, FeatureKnown):
     'no task uses a feature, as at the zero po'
     """
 
-    said = words
+    said: ClassVar[Words] = words
 
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set

@@ -27,13 +27,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
 from amtl_cvx.certificate import check_tolerance
 from amtl_cvx.errors import DataError, NotCertifiable
 from amtl_cvx.features.certificate import ZERO
-from amtl_cvx.features.telling import Told
+from amtl_cvx.features.telling import Told, Words
 from amtl_cvx.network import words
 from amtl_cvx.network.balance import balance, lower_balance
 from amtl_cvx.network.kinks import kinks
@@ -77,7 +78,8 @@ class NetworkCertificate(Told, NetworkKnown):
     'no task uses a feature, as at the zero po'
     """
 
-    said, missing = words, ("C1",)
+    said: ClassVar[Words] = words
+    missing: ClassVar[tuple[str, ...]] = ("C1",)
 
 
 @np.errstate(all="warn", under="ignore")  # NumPy's own, whatever the caller has set

@@ -20,6 +20,7 @@ from amtl_cvx.estimators.classification import Classification
 from amtl_cvx.estimators.learned import AmtflEstimator
 from amtl_cvx.estimators.regression import Regression
 from amtl_cvx.features.prices import LossScales, PointPrices, ProblemPrices
+from amtl_cvx.features.telling import Told
 from amtl_cvx.losses import Loss
 from amtl_cvx.problem.keeping import Keeping
 from amtl_cvx.problem.scores import LossesAt
@@ -34,6 +35,7 @@ PARTS = (
     ProblemPrices,
     PointPrices,
     Keeping,
+    Told,
     Regression,
     Classification,
     AmtflEstimator,
