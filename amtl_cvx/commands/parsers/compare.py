@@ -2,8 +2,19 @@
 
 from __future__ import annotations
 
+from argparse import ArgumentParser
+
 from amtl_cvx.commands.parsers.base import Commands, command
-from amtl_cvx.commands.parsers.shared import add_data, add_quiet, path
+from amtl_cvx.commands.parsers.shared import (
+    add_choice,
+    add_data,
+    add_grid,
+    add_quiet,
+    add_search,
+    add_setting,
+    add_workers,
+    path,
+)
 from amtl_cvx.errors import Exit
 from amtl_cvx.families.settings.named import NAMED
 from amtl_cvx.families.settings.table import SHARED
@@ -46,13 +57,10 @@ def add(commands: Commands) -> None:
     group.add_argument(
         "--baseline", metavar="NAME", help="what gains are taken against (stl); it is compared too"
     )
-    group.add_argument(
-        "--grid",
-        action="append",
-        default=[],
-        metavar="[METHOD:]NAME=VALUES",
-        help="values of a parameter, as for tune, of one method or of all that have it, as often as needed"
-        " (default: a grid in units of the data)",
+    add_grid(
+        group,
+        "[METHOD:]NAME=VALUES",
+        "values of a parameter, as for tune, of one method or of all that have it, as often as needed",
     )
     group = compare.add_argument_group("on which rows (default: the test rows of a problem, else --splits 5)")
     parts = group.add_mutually_exclusive_group()
@@ -81,40 +89,18 @@ def add(commands: Commands) -> None:
     chosen.add_argument(
         "--validation", metavar="PART", help="validation rows, as for fit, which no fit is trained on"
     )
-    group.add_argument("--random", type=int, metavar="N", help="N points drawn from each grid (default: all)")
-    group.add_argument(
-        "--widen", type=int, default=3, metavar="N", help="how often a grid goes on beyond a best end (3)"
-    )
-    group.add_argument(
-        "--rule",
-        choices=("best", "one-se"),
-        default="best",
-        help="the least error (default), or the simplest point within one standard error of it",
-    )
-    group.add_argument(
-        "--measure", default="auto", metavar="NAME", help="auto, pooled rmse, rmse, class error, error"
-    )
-    _add_settings(compare.add_argument_group("what all methods share (default: as a problem recommends)"))
+    add_search(group)
+    add_choice(group, "rmse")
+    group = compare.add_argument_group("what all methods share (default: as a problem recommends)")
+    for setting in SHARED:
+        if setting.name in SETTINGS:
+            add_setting(group, setting)
     _add_running(compare)
 
 
-def _add_settings(group: object) -> None:
-    from argparse import BooleanOptionalAction
-
-    for setting in SHARED:
-        if setting.name not in SETTINGS:
-            continue
-        if setting.switch:
-            group.add_argument(setting.option, action=BooleanOptionalAction, default=None, help=setting.words)  # type: ignore[attr-defined]
-        else:
-            group.add_argument(  # type: ignore[attr-defined]
-                setting.option, choices=setting.choices, metavar=setting.metavar, help=setting.words
-            )
-
-
-def _add_running(parser: object) -> None:
+def _add_running(parser: ArgumentParser) -> None:
     """Where to write, how to solve, where to work."""
-    add = parser.add_argument  # type: ignore[attr-defined]
+    add = parser.add_argument
     add(
         "--out",
         type=path,
@@ -130,8 +116,7 @@ def _add_running(parser: object) -> None:
         default="auto",
         help="steps in NumPy where there are some (auto)",
     )
-    add("--jobs", type=int, default=1, metavar="N", help="work in N processes (1)")
-    add("--scheduler", metavar="ADDRESS", help="work on a Dask cluster: the address of its scheduler")
+    add_workers(parser, "work in N processes (1)")
     add("--seed", type=int, default=0, metavar="N", help="seed of splits, folds and random points (0)")
     add("--json", action="store_true", help="print what comparison.json holds")
-    add_quiet(parser)  # type: ignore[arg-type]
+    add_quiet(parser)

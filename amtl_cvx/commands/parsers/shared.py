@@ -69,7 +69,7 @@ def add_model(parser: argparse.ArgumentParser, *, fit: bool = False) -> None:
     """J by family, and how the features are prepared; with `fit` also how that family is fitted."""
     group = parser.add_argument_group("model (default: a problem's recommended settings, else auto)")
     for setting in SHARED:
-        _add_setting(group, setting)
+        add_setting(group, setting)
     known: dict[str, dict[str, str]] = {}  # by name: what an option means, and which family said so
     for table in all_settings():
         settings = [*table.model, *(table.fit if fit else ())]
@@ -77,7 +77,7 @@ def add_model(parser: argparse.ArgumentParser, *, fit: bool = False) -> None:
         group = parser.add_argument_group(title, _said_again(settings, known))
         for setting in settings:
             if setting.name not in known:
-                _add_setting(group, setting)
+                add_setting(group, setting)
             known.setdefault(setting.name, {}).setdefault(setting.words, table.title)
         parser.set_defaults(**dict.fromkeys(table.kept))
 
@@ -95,7 +95,7 @@ def _said_again(settings: Sequence[Setting], known: Mapping[str, Mapping[str, st
     return "\n".join(lines) or None
 
 
-def _add_setting(group: argparse._ArgumentGroup, setting: Setting) -> None:
+def add_setting(group: argparse._ArgumentGroup, setting: Setting) -> None:
     """The option of a setting; what is not given is None."""
     if setting.switch:
         action = argparse.BooleanOptionalAction
@@ -176,14 +176,49 @@ def add_running(parser: argparse.ArgumentParser, *, seeded: str) -> None:
         default="auto",
         help="SCS on a GPU for the large inner solves: where measured to pay (auto), always, never",
     )
-    parser.add_argument(
-        "--jobs", type=int, default=1, metavar="N", help="work in N processes: fits, auto's path, B-steps (1)"
-    )
+    add_workers(parser, "work in N processes: fits, auto's path, B-steps (1)")
+    parser.add_argument("--seed", type=int, metavar="N", help=f"seed of {seeded} (0)")
+    add_quiet(parser)
+
+
+def add_workers(parser: argparse.ArgumentParser, words: str) -> None:
+    """Where to work."""
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help=words)
     parser.add_argument(
         "--scheduler", metavar="ADDRESS", help="work on a Dask cluster: the address of its scheduler"
     )
-    parser.add_argument("--seed", type=int, metavar="N", help=f"seed of {seeded} (0)")
-    add_quiet(parser)
+
+
+def add_grid(group: argparse._ArgumentGroup, metavar: str, words: str) -> None:
+    """The values of parameters that are tried."""
+    default = "(default: a grid in units of the data)"
+    group.add_argument("--grid", action="append", default=[], metavar=metavar, help=f"{words} {default}")
+
+
+def add_search(group: argparse._ArgumentGroup) -> None:
+    """Which points of a grid are tried, and which beyond it."""
+    group.add_argument(
+        "--random", type=int, metavar="N", help="N points drawn between the ends of a grid (default: all)"
+    )
+    group.add_argument(
+        "--widen",
+        type=int,
+        default=3,
+        metavar="N",
+        help="how often a grid goes on beyond an end at which the best point lies (3)",
+    )
+
+
+def add_choice(group: argparse._ArgumentGroup, further: str) -> None:
+    """By which error one of the points that were tried is chosen, and how; `further` errors beside auto's."""
+    known = "auto (pooled rmse, class error of classes over shared rows, else error)"
+    group.add_argument("--measure", default="auto", metavar="NAME", help=f"{known}, {further}")
+    group.add_argument(
+        "--rule",
+        choices=("best", "one-se"),
+        default="best",
+        help="the least error (default), or the simplest point within one standard error of it",
+    )
 
 
 def add_limit(parser: argparse.ArgumentParser) -> None:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from amtl_cvx.commands.parsers.base import Commands, command
-from amtl_cvx.commands.parsers.shared import add_data, add_method, add_model, add_running
+from amtl_cvx.commands.parsers.shared import (
+    add_choice,
+    add_data,
+    add_grid,
+    add_method,
+    add_model,
+    add_running,
+    add_search,
+)
 from amtl_cvx.errors import Exit
 from amtl_cvx.families.settings.named import NAMED
 
@@ -33,24 +41,13 @@ def add(commands: Commands) -> None:
     add_data(tune)
     add_method(tune, f"{', '.join(NAMED)} (amtl)")
     group = tune.add_argument_group("what is tried")
-    group.add_argument(
-        "--grid",
-        action="append",
-        default=[],
-        metavar="NAME=VALUES",
-        help="values of a parameter of the method, as often as needed: mu=.01,.1,1, or with logarithmic steps"
-        " mu=1e-3:1e1:9, or whole numbers rounds=1:10 (default: a grid in units of the data)",
+    add_grid(
+        group,
+        "NAME=VALUES",
+        "values of a parameter of the method, as often as needed: mu=.01,.1,1, or with logarithmic steps"
+        " mu=1e-3:1e1:9, or whole numbers rounds=1:10",
     )
-    group.add_argument(
-        "--random", type=int, metavar="N", help="N points drawn between the ends of the grid (default: all)"
-    )
-    group.add_argument(
-        "--widen",
-        type=int,
-        default=3,
-        metavar="N",
-        help="how often a grid is widened while the best point lies at an edge (3)",
-    )
+    add_search(group)
     group = tune.add_argument_group(
         "how a point is judged (default: a problem's validation rows, or 5 folds)"
     )
@@ -66,18 +63,7 @@ def add(commands: Commands) -> None:
         metavar="SHARE",
         help="a share of each task's rows; the last fit is trained on all",
     )
-    group.add_argument(
-        "--measure",
-        default="auto",
-        metavar="NAME",
-        help="auto (pooled rmse, class error of classes over shared rows, else error), rmse, loss, ...",
-    )
-    group.add_argument(
-        "--rule",
-        choices=("best", "one-se"),
-        default="best",
-        help="the least error (default), or the simplest point within one standard error of it",
-    )
+    add_choice(group, "rmse, loss, ...")
     tune.add_argument(
         "--test",
         metavar="PART",
