@@ -9,6 +9,7 @@ from time import process_time
 import numpy as np
 import pytest
 from cases import Array, random_tasks, tasks_for
+from real_rows import school_split
 from scipy.io import loadmat
 
 from amtl_cvx import Logistic, MeanRegularised, Model, Options, Ridge, Solution, TaskSet, fit
@@ -193,11 +194,7 @@ def test_sizes_of_real_data_are_certified(d: int, T: int, loss: str, rng: np.ran
 
 def _real(folder: Path) -> dict[str, TaskSet]:
     """Training rows of five data sets: School split 1, the digits, the authors' draws."""
-    school, split = (loadmat(folder / "school" / name) for name in ("school_b.mat", "school_1_indexes.mat"))
-    chosen, first = (split[name].ravel().astype(int) - 1 for name in ("tr", "tr_indexes"))
-    rows = np.split(chosen, first[1:])
-    X, y = school["x"].T.astype(float), school["y"].ravel().astype(float)
-    sets = {"school": TaskSet.from_arrays([X[each] for each in rows], [y[each] for each in rows])}
+    sets = {"school": school_split(folder, 1)}
     for name in ("synthetic_dataset", "synthetic_inbalance_1"):
         found = loadmat(folder / "amtl_reference" / f"{name}.mat")
         ends = found["trindex"].ravel().astype(int)[1:] - 1

@@ -29,7 +29,7 @@ from amtl_cvx.subproblems import (
     WeightStep,
     compile_weight_step,
 )
-from amtl_cvx.subproblems.covariance import has_covariance
+from amtl_cvx.subproblems.covariance import has_covariance, last_digits
 from amtl_cvx.subproblems.numpy_steps import DENSE_SIZE, DirectWeightStep
 from amtl_cvx.subproblems.roots import root_step
 from amtl_cvx.tasks import TaskSet
@@ -128,7 +128,7 @@ def single_task(tasks: TaskSet, model: Model, options: Options) -> Solution:
     status = Status.STALLED
     try:
         if run.state is None:
-            _start(run, options, ridge=None)
+            _start(run, tasks, options, ridge=None)
     except KeyboardInterrupt:
         run.back()
         status = Status.INTERRUPTED
@@ -157,7 +157,7 @@ def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
     status = Status.STALLED
     try:
         if run.state is None:
-            _start(run, options, ridge=learned.ridge)
+            _start(run, tasks, options, ridge=learned.ridge)
         step = TaskWeightStep.compile(run.tasks, model, backend=run.backend, problems=options.problems)
         while len(learned.order) < tasks.T:
             run.round += 1
@@ -174,8 +174,8 @@ def curriculum(tasks: TaskSet, model: Model, options: Options) -> Solution:
     return finish(tasks, run, certificate, status=status, seconds=run.seconds())
 
 
-def _start(run: Run, options: Options, *, ridge: float | None) -> None:
-    """Single-task W with that ridge weight, or with the coupling."""
+def _start(run: Run, tasks: TaskSet, options: Options, *, ridge: float | None) -> None:
+    """Single-task W with that ridge weight, or with the coupling; `tasks` have the rows as given."""
     own: Model = run.problem.model
     model = own if ridge is None else replace(own, coupling=ridge)
     run.point = run.point.at(B=np.zeros_like(run.point.B))
@@ -187,6 +187,8 @@ def _start(run: Run, options: Options, *, ridge: float | None) -> None:
         W, solved = step.solve(point)
     else:
         W, solved = _uncoupled_minimum(point, run, options)
+        if has_covariance(point):
+            W = last_digits(Problem(tasks, model).at(W, point.B)).W
     run.point = run.point.at(W=W)
     run.note("stl", solved)
 

@@ -12,9 +12,10 @@ For F with Hessians H_t (`sides`) each w_t is a ridge regression, w_t = D z_t wi
 
 also where D is singular. An interior-point method in D (`path`) leaves D with all its eigenvalues, some of
 them next to 0; Newton's method on the matrices of the rank that it found (`ranked`) goes on to the last
-digits, 2 rho Z is the subgradient there. Where there are fewer tasks than features the covariance of the
-tasks, E (T, T) with tr(W E^+ W'), takes the place of D. A loss that is not quadratic takes its second-order
-model at W in place of F, step after step (proximal Newton).
+digits, 2 rho Z is the subgradient there; where doubles are too short for them it goes on with scores of more
+digits (`rows`). Where there are fewer tasks than features the covariance of the tasks, E (T, T) with
+tr(W E^+ W'), takes the place of D. A loss that is not quadratic takes its second-order model at W in place
+of F, step after step (proximal Newton).
 
 Argyriou, Evgeniou and Pontil alternate between W and D = (W W')^(1/2) / ||W||_*, which is slow near a
 singular D; tests hold the two against each other.
@@ -24,6 +25,6 @@ Vanderbei, Wolkowicz, An interior-point method for semidefinite programming, 199
 Mahony, Sepulchre, Optimization Algorithms on Matrix Manifolds, 2008 (Newton at fixed rank).
 """
 
-from amtl_cvx.subproblems.covariance.minimum import covariance_minimum, has_covariance
+from amtl_cvx.subproblems.covariance.minimum import covariance_minimum, has_covariance, last_digits
 
-__all__ = ["covariance_minimum", "has_covariance"]
+__all__ = ["covariance_minimum", "has_covariance", "last_digits"]

@@ -11,7 +11,8 @@ from amtl_cvx.certificate.w_step import DENSE_LIMIT
 from amtl_cvx.certificate.weight_residuals import weight_part
 from amtl_cvx.problem import Point
 from amtl_cvx.subproblems.covariance.path import inner_minimum
-from amtl_cvx.subproblems.covariance.ranked import Found, ranked_minimum, split
+from amtl_cvx.subproblems.covariance.ranked import Found, Ranked, ranked_minimum, split
+from amtl_cvx.subproblems.covariance.rows import Rows
 from amtl_cvx.subproblems.covariance.sides import OfFeatures, OfTasks, Side
 from amtl_cvx.subproblems.lowering import lower_towards
 from amtl_cvx.weights import TraceNormSquared
@@ -22,6 +23,8 @@ _STEPS = 60
 _FAR, _NEAR = 1e-3, 1e-11  # accuracy of a model's minimum, of its level
 _CLOSE = 1e-3  # relative fall of J from which models are minimised to the end
 _NOISE = 1e-13  # relative change of J that is rounding
+_ENOUGH = 1e-11  # of the terms: a residual with nothing to gain
+_RANK = 1e-12  # of the largest singular value: what is rounding
 _RIGHT = 1e-9  # of the level: what S may lack, and miss, at the minimum of one rank
 
 
@@ -51,13 +54,29 @@ def covariance_minimum(point: Point) -> Point:
     return point
 
 
-def _side(point: Point) -> Side:
+def last_digits(point: Point) -> Point:
+    """The minimum of one rank next to W, from the rows themselves, where its residual is smaller."""
+    side, miss = _side(point, Rows(point)), weight_part(point).misses.relative()
+    turned = point.W if isinstance(side, OfFeatures) else point.W.T
+    U, values, _ = np.linalg.svd(turned)
+    kept = int((values > _RANK * values.max(initial=0.0)).sum())
+    if not (kept and miss > _ENOUGH):
+        return point
+    D = Ranked(U[:, :kept], values[:kept] / values[:kept].sum(), U[:, kept:])
+    with contextlib.suppress(np.linalg.LinAlgError):
+        found = ranked_minimum(side, D, 0.0)
+        if found is not None and weight_part(near := point.at(W=found.W)).misses.relative() < miss:
+            return near
+    return point
+
+
+def _side(point: Point, rows: Rows | None = None) -> Side:
     """The second-order model at W."""
     H, (d, T) = point.loss_hessians, point.W.shape
     pull = (H @ point.W.T[:, :, None])[:, :, 0].T - point.smooth_gradient_W
     assert point.model.omega is not None
     of = OfFeatures if d <= min(T, LARGEST) or T > LARGEST else OfTasks
-    return of(blocks=H, pull=pull, rho=point.model.omega.rho)
+    return of(blocks=H, pull=pull, rho=point.model.omega.rho, rows=rows)
 
 
 def _model_minimum(side: Side, known: Found | None, *, near: bool) -> tuple[Array, Found | None]:

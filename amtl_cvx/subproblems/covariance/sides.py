@@ -16,6 +16,7 @@ import numpy as np
 
 from amtl_cvx.arrays import Array
 from amtl_cvx.arrays.cholesky import factored, halved, solved
+from amtl_cvx.subproblems.covariance.rows import Rows
 from amtl_cvx.subproblems.covariance.symmetric import Symmetric
 
 
@@ -54,11 +55,14 @@ class OfFeatures:
     pull : (d, T) ndarray
         b.
     rho : float
+    rows : Rows, optional
+        The losses whose second-order model this is: W and Z are theirs then, to the last digit.
     """
 
     blocks: Array
     pull: Array
     rho: float
+    rows: Rows | None = None
 
     @property
     def space(self) -> Symmetric:
@@ -70,7 +74,16 @@ class OfFeatures:
         right = np.concatenate([(self.pull.T @ R)[:, :, None], HR.transpose(0, 2, 1)], axis=2)
         found = np.linalg.solve(inner, right)
         W = R @ found[:, :, 0].T
-        Z = (self.pull - (self.blocks @ W.T[:, :, None])[:, :, 0].T) / (2.0 * self.rho)
+        left = self.pull - (self.blocks @ W.T[:, :, None])[:, :, 0].T
+        if self.rows is not None:
+            W, left = self.rows.refined(
+                found[:, :, 0].T,
+                self.rho,
+                lift=lambda C: R @ C,
+                drop=lambda slope: R.T @ slope,
+                solve=lambda miss: np.linalg.solve(inner, miss.T[:, :, None])[:, :, 0].T,
+            )
+        Z = left / (2.0 * self.rho)
         P = self.blocks - HR @ found[:, :, 1:]
         p = len(Z)
         pairs = (Z.T[:, :, None] * Z.T[:, None, :]).reshape(-1, p * p)
@@ -85,6 +98,7 @@ class OfTasks:
     blocks: Array
     pull: Array
     rho: float
+    rows: Rows | None = None
 
     @property
     def space(self) -> Symmetric:
@@ -95,8 +109,18 @@ class OfTasks:
         inner = np.einsum("ta,tb,tij->aibj", R, R, self.blocks, optimize=True).reshape(r * d, r * d)
         inner.flat[:: r * d + 1] += 2.0 * self.rho
         lower = factored(inner)
-        W = solved(lower, (self.pull @ R).T.ravel()).reshape(r, d).T @ R.T
-        Z = (self.pull - np.einsum("tij,jt->it", self.blocks, W)) / (2.0 * self.rho)
+        C = solved(lower, (self.pull @ R).T.ravel()).reshape(r, d).T
+        W = C @ R.T
+        left = self.pull - np.einsum("tij,jt->it", self.blocks, W)
+        if self.rows is not None:
+            W, left = self.rows.refined(
+                C,
+                self.rho,
+                lift=lambda C: C @ R.T,
+                drop=lambda slope: slope @ R,
+                solve=lambda miss: solved(lower, miss.T.ravel()).reshape(r, d).T,
+            )
+        Z = left / (2.0 * self.rho)
         HZ = self.blocks @ Z  # t, i, k: H_t z_k
         inside = np.einsum("la,lik->aikl", R, HZ).reshape(r * d, T * T)
         below = halved(lower, inside)
