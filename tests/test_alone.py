@@ -26,6 +26,7 @@ from amtl_cvx import (
     certify,
     fit,
 )
+from amtl_cvx.certificate.w_step import weight_problem
 from amtl_cvx.errors import ModelError
 from amtl_cvx.losses import Hinge, Loss, Squared, SquaredHinge
 from amtl_cvx.weights import L1, L21, Fused, QuadraticPenalty, TraceNorm, TraceNormSquared, WeightPenalty
@@ -178,6 +179,25 @@ def test_a_wrong_W_is_refused(omega: QuadraticPenalty | None, rng: np.random.Gen
         found = certify(tasks, model, np.array(wrong), B, kind="single-task", level="C5")
         assert not found.passes and found.level == "C0" and not found.has("C5")
     assert certify(tasks, model, W, B + 0.1 * (1 - np.eye(3)), kind="single-task").level is None
+
+
+@pytest.mark.parametrize("common", [True, False])
+def test_a_rigid_penalty_is_judged_by_a_part_of_it(common: bool, rng: np.random.Generator) -> None:
+    """Any H_0 <= H bounds the gain: next to it for a move of all tasks, which the penalty does not hold."""
+    tasks, rho = random_tasks(rng, counts=COUNTS), 1e4
+    (d, T), K = (tasks.d, tasks.T), np.eye(tasks.T) - 1.0 / tasks.T
+    H = 2.0 * rho * np.kron(K, np.eye(d))
+    for t, task in enumerate(tasks):
+        H[t * d : (t + 1) * d, t * d : (t + 1) * d] += 2.0 * task.X.T @ task.X / task.n
+    W = single(tasks, alone(MeanRegularised(rho=rho))).W
+    move = np.outer(rng.normal(size=d), np.ones(T) if common else rng.normal(size=T))
+    gain = 0.5 * float(move.T.ravel() @ H @ move.T.ravel())
+    point = Problem(tasks, alone(MeanRegularised(rho=rho))).at(W + move, np.zeros((T, T)))
+    problem = weight_problem(point, None)
+    slope = problem.slope(None, True)
+    found = problem._by_less(slope, problem._blocks(slope))
+    assert found is not None and found.gain >= gain
+    assert found.gain <= 1.01 * gain or not common
 
 
 def test_a_loose_tolerance_is_no_global_minimum(rng: np.random.Generator) -> None:

@@ -10,7 +10,7 @@ import pytest
 from cases import Array
 from real_rows import school_split
 
-from amtl_cvx import Model, Options, Solution, TaskSet, fit
+from amtl_cvx import MeanRegularised, Model, Options, Solution, TaskSet, fit
 from amtl_cvx.problem import Problem
 from amtl_cvx.subproblems.covariance.rows import Rows
 from amtl_cvx.subproblems.covariance.sides import OfFeatures, OfTasks
@@ -91,3 +91,15 @@ def test_mtfl_is_certified_on_every_split_of_school_where_predictors_have_many_d
     tasks = school_split(shared_data, split)
     for rho in (0.0091, 1.0):
         assert certified(mtfl(tasks, rho))
+
+
+@pytest.mark.slow
+def test_pooled_learning_is_certified_as_a_rigid_mean(shared_data: Path) -> None:
+    """At rho 1e9 the Hessian in doubles is that of the penalty alone; the predictor is that of all rows."""
+    tasks = school_split(shared_data, 1)
+    model = Model(coupling=0.0, omega=MeanRegularised(rho=1e9))
+    found = fit(tasks, model, method="stl", options=Options(engine="fast"))
+    root = np.concatenate([np.full(len(task.y), task.n**-0.5) for task in tasks])
+    X, y = np.vstack([task.X for task in tasks]), np.concatenate([task.y for task in tasks])
+    pooled = np.linalg.lstsq(root[:, None] * X, root * y, rcond=None)[0]
+    assert certified(found) and np.abs(X @ (found.W - pooled[:, None])).max() <= 1e-4

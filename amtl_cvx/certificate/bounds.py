@@ -24,12 +24,13 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg as sl
 
-from amtl_cvx.certificate.factor import LOST, Factor, inverse_roots, root_factor
+from amtl_cvx.certificate.factor import LOST, Factor, cholesky_factor, inverse_roots, root_factor
 from amtl_cvx.certificate.fenchel import fenchel_terms, mismatch_room
 from amtl_cvx.certificate.gains import Decrement, Proved, block_decrement, proved_gain
 from amtl_cvx.certificate.newton import ROUGH_SIZE, Newton, newton_step, rough_newton
 from amtl_cvx.certificate.slope import EPS, Pull, Slope, coupling_pull, slope_at
 from amtl_cvx.losses import Loss
+from amtl_cvx.problem.coupling import stacked_hessian
 from amtl_cvx.problem.scores import Scores, squares
 from amtl_cvx.problem.squares import Squares, least_singular
 from amtl_cvx.tasks import Array, Task
@@ -39,6 +40,7 @@ ENOUGH = 1e-9
 """Of F: a bound that is not made sharper."""
 _QR_LIMIT = 1000  # T d up to which a near-singular Hessian is factored by its root
 _NOTHING = 1e-14  # of F: what is not worth a sharper bound
+_RIGID = 1.0  # of the largest curvature of the losses: what is left of a coupling that hides it
 _COSTLESS = 1e-14  # of F: what a task may cost and be left out
 
 
@@ -261,13 +263,33 @@ class WeightProblem:
         if factor is None or factor.lost > LOST:
             factor = self._root(slope) if g.size <= _QR_LIMIT else None
         if factor is None:
-            return proved_gain(loss, tasks, slope, cheap), newton
+            found = proved_gain(loss, tasks, slope, cheap)
+            return (found if math.isfinite(found.gain) else self._by_less(slope, blocks) or found), newton
         length = float(np.linalg.norm(sl.solve_triangular(factor.lower, g, lower=True, check_finite=False)))
         found = proved_gain(loss, tasks, slope, Decrement(length, cheap.roots, factor.lost))
         if not (found.gain <= 2.0 * length * length or found.gain <= _NOTHING * self.value):
             roots = inverse_roots(factor, len(self.squares.K))
             found = proved_gain(loss, tasks, slope, Decrement(length, roots, factor.lost))
         return found, newton
+
+    def _by_less(self, slope: Slope, blocks: Array) -> Proved | None:
+        """The same with so little of the coupling that H_0 <= H has a factor; None where it has none either.
+
+        Where a penalty on W joins tasks all but rigidly H holds nothing else in doubles. In the metric of H_0
+        the rounding of W K weighs sqrt(coupling / less of it) times as much.
+        """
+        joined = float(np.linalg.norm(self.squares.K, axis=1).max()) ** 2
+        own = float(np.einsum("tii->ti", blocks).max())
+        share = _RIGID * own / (2.0 * self.coupling * joined) if joined > 0.0 else 1.0
+        if self.sigma > 0.0 or not share < 1.0:  # K K' holds all directions itself
+            return None
+        H, g = stacked_hessian(blocks, self.squares.K, share * self.coupling), slope.gradient.T.ravel()
+        factor = cholesky_factor(H) if np.isfinite(H).all() and np.isfinite(g).all() else None
+        if factor is None or factor.lost > LOST:
+            return None
+        length = float(np.linalg.norm(sl.solve_triangular(factor.lower, g, lower=True, check_finite=False)))
+        decrement = Decrement(length, inverse_roots(factor, len(self.squares.K)), factor.lost)
+        return proved_gain(self.loss, self.tasks, slope._replace(drift=slope.drift / share**0.5), decrement)
 
     def _newton(self, slope: Slope, blocks: Array) -> Newton:
         return newton_step(blocks, self.squares.K, self.coupling, slope.gradient, self.W)
