@@ -192,10 +192,10 @@ class _Lines(NamedTuple):
     def minimum(self, theta: Array, held: Mask) -> tuple[Array, Mask]:
         """theta and which kinks are held, from those multipliers that some point has."""
         held, z, v = self._begun(theta, held)
-        up, jammed = v > 0.0, 0
+        up, jammed, lengths = v > 0.0, 0, np.sqrt(np.diag(self.gram))
         for _ in range(_LINES):
             theta, end = self._least(held, up)
-            slopes = self._slopes(end - z, held)
+            slopes = self._slopes(end - z, held, lengths)
             length, crossed, met = self._search(z, end - z, theta, v, slopes, up)
             z, v, up = z + length * (end - z), np.where(held, 0.0, v + length * slopes), up ^ crossed
             if met >= 0:
@@ -210,10 +210,10 @@ class _Lines(NamedTuple):
             held, up = held & ~gone, np.where(gone, theta > self.upper, up)
         return np.clip(theta, self.lower, self.upper), held
 
-    def _slopes(self, move: Array, held: Mask) -> Array:
+    def _slopes(self, move: Array, held: Mask, lengths: Array) -> Array:
         """How v moves; 0, not rounding, where a kink has the normal of one that is held: else both cycle."""
         slopes = self.half.T @ move
-        size = np.sqrt(np.diag(self.gram)) * float(np.linalg.norm(move))
+        size = lengths * float(np.linalg.norm(move))
         return np.where(held | (np.abs(slopes) <= _NOISE * size), 0.0, slopes)
 
     def _begun(self, theta: Array, held: Mask) -> tuple[Mask, Array, Array]:
@@ -237,9 +237,9 @@ class _Lines(NamedTuple):
         theta[held] = 0.0
         z = -self.pull - self.half @ theta
         if held.any():
-            off = self.offsets[held] + self.half[:, held].T @ z
-            theta[held] = _solve(self.gram[np.ix_(held, held)], off)
-            z = z - self.half[:, held] @ theta[held]
+            half = self.half[:, held]
+            found = _solve(self.gram[np.ix_(held, held)], self.offsets[held] + half.T @ z)
+            theta[held], z = found, z - half @ found
         return theta, z
 
     def _beyond(self, theta: Array, held: Mask) -> Array:
@@ -260,8 +260,9 @@ class _Lines(NamedTuple):
         order = order[at[order] < 1.0]
         off, at = off[order], at[order]
         jumps = np.cumsum((self.upper[off] - self.lower[off]) * np.abs(slopes[off]))
-        before = slope + bend * at + np.concatenate([[0.0], jumps[:-1]])[: len(at)]
-        stops = np.flatnonzero(before + jumps - np.concatenate([[0.0], jumps[:-1]])[: len(at)] >= 0.0)
+        passed = np.concatenate([[0.0], jumps[:-1]])[: len(at)]
+        before = slope + bend * at + passed
+        stops = np.flatnonzero(before + jumps - passed >= 0.0)
         crossed = np.zeros(len(v), dtype=bool)
         first = int(stops[0]) if len(stops) else len(at)
         if first < len(at) and before[first] < 0.0:
