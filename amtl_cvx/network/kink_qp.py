@@ -265,10 +265,9 @@ class _Lines(NamedTuple):
         stops = np.flatnonzero(before + jumps - passed >= 0.0)
         crossed = np.zeros(len(v), dtype=bool)
         first = int(stops[0]) if len(stops) else len(at)
-        if first < len(at) and before[first] < 0.0:
-            crossed[off[:first]] = True
-            return float(at[first]), crossed, int(off[first])
         crossed[off[:first]] = True
+        if first < len(at) and before[first] < 0.0:
+            return float(at[first]), crossed, int(off[first])
         if not first:
             return 1.0, crossed, -1
         return min(max(-(slope + float(jumps[first - 1])) / bend, 0.0), _SHORT), crossed, -1
