@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression
 
 from amtl_cvx import (
     L1,
     LossWeightedL1,
     MeanRegularised,
     Model,
-    Options,
     SizePricedL1,
     Symmetric,
     TaskSet,
@@ -80,51 +79,6 @@ def test_a_name_is_the_model_written_out(
     assert solution.certificate.passes and solution.method == named(name).method
     same = fit(tasks, model, method=named(name).method)
     np.testing.assert_array_equal(solution.W, same.W)
-
-
-def closed_mean(tasks: TaskSet, rho: float) -> np.ndarray:
-    """The linear system of sum_t ||y_t - X_t w_t||^2 / n_t + rho sum_t ||w_t - mean||^2."""
-    T, d = tasks.T, tasks.d
-    H = rho * np.kron(np.eye(T) - 1.0 / T, np.eye(d))
-    for t, task in enumerate(tasks):
-        H[t * d : (t + 1) * d, t * d : (t + 1) * d] += task.X.T @ task.X / len(task.y)
-    g = np.concatenate([task.X.T @ task.y / len(task.y) for task in tasks])
-    return np.linalg.solve(H, g).reshape(T, d).T
-
-
-def argyriou(tasks: TaskSet, rho: float) -> np.ndarray:
-    """Algorithm 1 of the paper: ||W||_*^2 is the least tr(W' D^-1 W) over D > 0 of trace 1."""
-    D = np.eye(tasks.d) / tasks.d
-    for _ in range(2000):
-        inverse = np.linalg.inv(D)
-        columns = [
-            np.linalg.solve(task.X.T @ task.X / len(task.y) + rho * inverse, task.X.T @ task.y / len(task.y))
-            for task in tasks
-        ]
-        W = np.array(columns).T
-        values, vectors = np.linalg.eigh(W @ W.T)
-        root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-        D = root / np.trace(root)
-    return W
-
-
-def ridges(tasks: TaskSet, coupling: float) -> np.ndarray:
-    fits = [Ridge(alpha=coupling * len(task.y), fit_intercept=False).fit(task.X, task.y) for task in tasks]
-    return np.array([each.coef_ for each in fits]).T
-
-
-@pytest.mark.parametrize("engine", ["cvxpy", "fast"])
-def test_convex_methods_are_those_of_other_implementations(engine: str, rng: np.random.Generator) -> None:
-    tasks, options = tasks_of(rng), Options(engine=engine)  # type: ignore[arg-type]
-    for name, parameters, W in (
-        ("stl", {"coupling": 0.3}, ridges(tasks, 0.3)),
-        ("mean", {"rho": 0.4}, closed_mean(tasks, 0.4)),
-        ("mtfl", {"rho": 0.02}, argyriou(tasks, 0.02)),
-    ):
-        found = fit(tasks, named(name).model(tasks, parameters), method=name, options=options)
-        assert found.certificate.passes, name
-        np.testing.assert_allclose(found.W, W, rtol=1e-7, atol=1e-9, err_msg=name)
-        assert not found.B.any()
 
 
 def test_single_logistic_tasks_are_those_of_scikit_learn(rng: np.random.Generator) -> None:
