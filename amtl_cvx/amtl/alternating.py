@@ -24,6 +24,7 @@ Algorithm 1 of [L16], from B = 0:
   used up, 50 from its last point (10 each for more than `DENSE_SIZE` unknowns in W). The lower point is
   taken and refinement begins anew, twenty times at most: so it never ends above those rounds.
   A fit in which predictors keep growing while J falls ends there (`refine.outside`, `refine.recession`).
+  A trial, which nobody judges, ends sooner and after fewer steps (`amtl.refining`, `refine.margins`).
   A point whose I - B is singular to the last digits ends as one that can be judged (`kept_apart`).
 * The engine is "cvxpy", the compiled problems, or "fast", the NumPy steps of `subproblems.numpy_steps`, which
   tests hold against them.
@@ -40,7 +41,7 @@ import numpy as np
 
 from amtl_cvx.amtl.handover import goes_on, hands_over
 from amtl_cvx.amtl.memory import Looking
-from amtl_cvx.amtl.refining import refined
+from amtl_cvx.amtl.refining import refined, tried
 from amtl_cvx.arrays import check_weights
 from amtl_cvx.certificate import Certificate, certify, transfer_gap, weight_gap
 from amtl_cvx.coordinator import BlockStep, Part, carried_out, rounds, solved, start_run
@@ -48,7 +49,7 @@ from amtl_cvx.errors import ModelError
 from amtl_cvx.families import Method
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Blocks, Model, Problem
-from amtl_cvx.refine import WORKING_LIMIT, can_refine, direct_step
+from amtl_cvx.refine import WORKING_LIMIT, can_refine, direct_step, outgrown
 from amtl_cvx.run import Run
 from amtl_cvx.solution import Solution, State, Status
 from amtl_cvx.subproblems import TaskWeightStep, WeightStep, compile_transfer_step, compile_weight_step
@@ -158,11 +159,13 @@ def _lowered(
     if run.phase in ("", "rounds"):
         status = _rounds(problem, run, memory, options, phase="rounds")
         run.alternated = run.elapsed if refining and status is not Status.CERTIFIED else None
-    if status is Status.CERTIFIED or not refining:
+    if status in (Status.CERTIFIED, Status.GROWING) or not refining:
         return status, None
     if run.phase == "numpy" or (run.phase == "rounds" and goes_on(run, options)):
         status = _rounds(problem, run, memory, _in_numpy(options), phase="numpy")
-    return (status, None) if status is Status.CERTIFIED else refined(problem, run, memory, options)
+    if status in (Status.CERTIFIED, Status.GROWING):
+        return status, None
+    return refined(problem, run, memory, options) if run.judged else (tried(run, memory, options), None)
 
 
 def _rounds(problem: Problem, run: Run, memory: Looking, options: Options, *, phase: str) -> Status:
@@ -189,6 +192,11 @@ def _rounds(problem: Problem, run: Run, memory: Looking, options: Options, *, ph
 def _ended(problem: Problem, run: Run, options: Options) -> Status | None:
     """How the rounds end with the last one, None if they go on."""
     relative = run.history[-1].relative
+    if not run.judged:
+        if options.refine and outgrown(run.point):
+            return Status.GROWING
+        if relative <= options.tol and not can_refine(problem.model, problem.tasks.T):
+            return Status.STALLED
     omega = problem.model.prox_omega
     still = omega is not None and not omega.has_prox and _still(run, options)
     if relative <= options.tol or still:

@@ -1,6 +1,8 @@
 """Refinement in a fit of AMTL: every accepted step is recorded, and where it ends too early it begins anew.
 
-What `refine` does from a point is there; here is how a fit uses it (the essay of `alternating`).
+What `refine` does from a point is there; here is how a fit uses it (the essay of `alternating`). A trial of
+a grid (`Options.judged` False) is scored and not judged: it ends at a residual within the tolerance, where
+next to nothing is left of J, or after a tenth of the steps and three turns, wherever it is then.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from amtl_cvx.certificate import Certificate, certify
 from amtl_cvx.certificate.valley import down_the_valley
 from amtl_cvx.options import Options
 from amtl_cvx.problem import Blocks, Point, Problem
-from amtl_cvx.refine import FALL, kept_apart, plain_rounds, refine, shortened
+from amtl_cvx.refine import DENSE_LIMIT, FALL, kept_apart, outgrown, plain_rounds, refine, shortened
 from amtl_cvx.run import Run
 from amtl_cvx.solution import Status
 from amtl_cvx.solvers import Solved
@@ -21,9 +23,32 @@ from amtl_cvx.subproblems.numpy_steps import DENSE_SIZE, minimised
 
 REFINE_STEPS = 1000
 """Limit for the accepted steps of refinement."""
-_TURNS = 20  # how often refinement begins anew
+TRIAL_STEPS = 100
+"""The same for Newton's steps of a trial."""
+_TURNS, _TRIAL_TURNS = 20, 3  # how often refinement begins anew
 _ROUNDS, _LARGE_ROUNDS = 50, 10  # of the alternation before it does
 _SINGULAR = 1e-6  # smallest singular value of I - B below which it is kept away from singular
+
+
+def tried(run: Run, memory: Looking, options: Options) -> Status:
+    """Refine a trial, boundedly; leaves the last point in `run`, which nobody judges."""
+    run.enter("refine")
+    memory.handed = memory.handed or Blocks(*run.point)
+    options = replace(options, max_rounds=min(options.max_rounds, _ROUNDS))
+    most = TRIAL_STEPS if run.point.W.size <= DENSE_LIMIT else REFINE_STEPS
+    carried = memory.refining
+    while True:
+        if not carried.rounds:
+            _refinement(run, memory, options, most=most)
+        if carried.growth.endless or outgrown(run.point):
+            return Status.GROWING
+        if run.history[-1].relative <= options.tol:
+            return Status.STALLED
+        if carried.steps >= most or carried.turn >= _TRIAL_TURNS:
+            return Status.ROUND_LIMIT
+        if not _further(run, memory, options, own=True, valley=False):
+            return Status.STALLED
+        carried.begin_anew()
 
 
 def refined(problem: Problem, run: Run, memory: Looking, options: Options) -> tuple[Status, Certificate]:
@@ -35,7 +60,7 @@ def refined(problem: Problem, run: Run, memory: Looking, options: Options) -> tu
     memory.handed = memory.handed or Blocks(*run.point)
     while True:
         if not memory.refining.rounds:
-            _refinement(run, memory, options)
+            _refinement(run, memory, options, most=REFINE_STEPS)
         certificate = certify(problem.at(*run.point), tol=options.tol)
         if certificate.settled:
             return Status.CERTIFIED, certificate
@@ -61,12 +86,17 @@ def refined(problem: Problem, run: Run, memory: Looking, options: Options) -> tu
     return Status.CERTIFIED if certificate.passes else status, certificate
 
 
-def _refinement(run: Run, memory: Looking, options: Options) -> None:
+def _refinement(run: Run, memory: Looking, options: Options, *, most: int) -> None:
     def observe(point: Point, method: str) -> None:
         _accept(run, point, method)
 
     run.point = refine(
-        run.point, tol=options.tol, max_steps=REFINE_STEPS, observe=observe, carried=memory.refining
+        run.point,
+        tol=options.tol,
+        max_steps=most,
+        observe=observe,
+        carried=memory.refining,
+        trial=not run.judged,
     )
 
 

@@ -66,4 +66,10 @@ def _trial(stored: Mapping[str, Any], axes: Sequence[Axis]) -> Trial:
         )
         if not sound:
             raise ValueError(f"a value of {axis.name} that is none: {str(value)[:40]}")
-    return Trial(parameters=parameters, errors=errors, seconds=float(stored["seconds"]))
+    return Trial(
+        parameters=parameters,
+        errors=errors,
+        seconds=float(stored["seconds"]),
+        growing=int(stored.get("growing", 0)),
+        bounded=int(stored.get("bounded", 0)),
+    )

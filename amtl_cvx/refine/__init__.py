@@ -12,7 +12,8 @@ monotone in J and works on both blocks together:
   is followed by an exact round of the alternation, which halves the number of steps.
   A loss with kinks moves W in the directions that its rows on kinks leave free (`subproblems.kinks`).
   Where I - B stays nearly singular and J falls slowly, W moves and B follows (`valley`).
-* `outside` and `recession` end it where predictors keep growing and J is lower the longer they are.
+* `outside` and `recession` end it where predictors keep growing and J is lower the longer they are; a trial,
+  which nobody judges, `margins` too.
 * `quasi`, L-BFGS-B on (W, B >= 0), where the factor of the W-step would not fit (T d above `DENSE_LIMIT`);
   linear, honest. Smooth losses only.
 
@@ -26,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from amtl_cvx.certificate import certify, residuals, resolution
@@ -33,6 +35,7 @@ from amtl_cvx.certificate.w_step import DENSE_LIMIT
 from amtl_cvx.problem import Model, Point
 from amtl_cvx.refine.b_step import direct_step
 from amtl_cvx.refine.local import FALL, WORKING_LIMIT, Derivatives, Trust, derivatives, exact_round
+from amtl_cvx.refine.margins import outgrown
 from amtl_cvx.refine.newton import newton_steps
 from amtl_cvx.refine.outside import Growth
 from amtl_cvx.refine.quasi import Units, quasi_newton_steps
@@ -51,6 +54,7 @@ __all__ = [
     "direct_step",
     "engine_of",
     "kept_apart",
+    "outgrown",
     "plain_rounds",
     "refine",
     "shortened",
@@ -122,6 +126,7 @@ def refine(
     max_steps: int = 300,
     observe: Observer | None = None,
     carried: Carried | None = None,
+    trial: bool = False,
 ) -> Point:
     """Lower J from `start` until the certificate passes at `tol` or nothing improves.
 
@@ -140,6 +145,9 @@ def refine(
     carried : Carried, optional
         Kept up to date for `observe`. As it was there, with the point as `start`, it makes refinement go on
         after that step.
+    trial : bool
+        Whether nobody judges the end: then a residual within the tolerance is one, and so is J that has
+        next to nothing left to fall (`margins`).
 
     Returns
     -------
@@ -150,7 +158,8 @@ def refine(
     if engine is None or not (small or (start.model.smooth_in_W and engine == "entries")):
         return start
     point, carried = start, Carried() if carried is None else carried
-    if carried.steps and _enough(start, carried, tol=tol, max_steps=max_steps):
+    enough = partial(_enough, tol=tol, max_steps=max_steps, trial=trial)
+    if (trial and outgrown(start)) or (carried.steps and enough(start, carried)):
         return start
     name = "newton" if small else "l-bfgs-b"
     for found in _steps(start, carried, small=small):
@@ -169,7 +178,7 @@ def refine(
             carried.growth.see(point, tol=tol)
         if observe is not None:
             observe(point, name)
-        if _enough(point, carried, tol=tol, max_steps=max_steps):
+        if enough(point, carried):
             break
     return point
 
@@ -181,15 +190,19 @@ def _steps(start: Point, carried: Carried, *, small: bool) -> Iterator[Point]:
     return quasi_newton_steps(start, units=carried.units)
 
 
-def _enough(point: Point, carried: Carried, *, tol: float, max_steps: int) -> bool:
+def _enough(point: Point, carried: Carried, *, tol: float, max_steps: int, trial: bool) -> bool:
     """Whether the last step was the last one needed."""
     previous, relative = carried.relative, residuals(point).relative
     carried.relative = relative
     if carried.growth.endless or carried.steps >= max_steps or relative <= min(_ROUNDING, tol):
         return True
+    if trial and outgrown(point):
+        return True
     before, carried.objective = carried.objective, point.objective
     if previous is None or relative <= 0.1 * previous:
         return False
+    if trial:
+        return relative <= tol
     if relative <= tol:
         if _lowers(before, point, tol=tol):
             return False

@@ -25,19 +25,21 @@ def section(tuning: Tuning) -> str:
     names = list(trials[0].parameters)
     count = len(tuning.trials)
     listed = f"All {count} points" if len(trials) == count else f"The best {len(trials)} of {count} points"
+    ended = any(trial.ended for trial in trials)
     words = f"{tuning.measure} of every point that was tried"
     return template("tuning.html.jinja").render(
         sentence=tuning.sentence(),
         judged=f"Points were judged on {tuning.splits_words}.",
         drawn=embedded(tuning_figure(tuning), f"The {words}", f"{words[0].upper()}{words[1:]}."),
         listed=listed,
-        columns=[*names, tuning.measure, "standard error", "seconds"],
+        columns=[*names, tuning.measure, "standard error", "seconds", *(["ended"] if ended else [])],
         rows=[
             (
                 trial is tuning.chosen,
                 [
                     *((trial.parameters[name], shown(trial.parameters[name])) for name in names),
                     *((value, digits(value)) for value in (trial.mean, trial.se, trial.seconds)),
+                    *([(trial.growing, trial.ended)] if ended else []),
                 ],
             )
             for trial in trials

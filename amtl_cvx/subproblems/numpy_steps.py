@@ -134,6 +134,9 @@ class WeightSystem:
             rest = rest - length * image
             z = near.inverse(rest)
             previous, gamma = gamma, float((rest * z).sum())
+            if not gamma > 0.0:  # nothing is left, or less than its square can tell
+                miss = float(np.abs(near.rest(rest) / accuracy).max())
+                return near.back(Y), miss <= 1.0 or first >= _CG_NEAR * miss
             direction = z + (gamma / previous) * direction
         return near.back(best), False
 

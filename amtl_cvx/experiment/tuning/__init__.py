@@ -7,8 +7,9 @@
 For every point of the grid and every split: the fit on the training rows, its error on the held-out rows;
 the mean over splits decides (`choice`). Test rows have no place here: whatever is given is trained or judged
 on. A point is a fit to its end, judged by nobody, or with `rounds` among the parameters one that is stopped
-after so many rounds; one fit gives the errors of all rounds. What is chosen is fitted again on all rows by
-`Tuning.fit`, and that fit is judged.
+after so many rounds; one fit gives the errors of all rounds. A fit to its end is bounded: where labels are
+separable predictors grow for ever, and such a trial ends as "growing" (`Trial.ended`). What is chosen is
+fitted again on all rows by `Tuning.fit`, and that fit is judged.
 
 Parameters without values get the grid of `families.settings.named`, in units of the data (`units`). A grid
 whose best point lies at an end gets one more value there, `widen` times an axis at most, and says so. At
@@ -186,7 +187,6 @@ def _trials(planned: Plan, work: Engine, point: Point) -> list[Trial]:
     parameters, bench = dict(zip(planned.bench.names, point, strict=True)), planned.bench
     found = []
     for place, rounds in enumerate(bench.rounds or (None,)):
-        errors, seconds, failed = work.trial(point, place)
         more = {} if rounds is None else {ROUNDS: rounds}
-        found.append(Trial(parameters={**parameters, **more}, errors=errors, seconds=seconds, failed=failed))
+        found.append(work.trial(point, place, {**parameters, **more}))
     return found

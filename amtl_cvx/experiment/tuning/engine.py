@@ -7,6 +7,9 @@ axis alone, the largest value first. `rounds` is no axis of the jobs: one fit of
 `Options.iterate`, the predictors after every one of them, which are scored apart. Trials are not judged.
 Compiled problems are kept by each worker (`Problems`), so that no point of the grid compiles anything anew.
 
+A trial is bounded: one whose predictors only grow (separable labels) ends there, and one that finds no end
+within its steps where it is then (`amtl.refining`); it says so, and its error is that of this point.
+
 A solver that fails makes an error infinite, with the reason, and ends nothing else. Errors that a worker
 found are taken for what they say they are, if they are errors at all: they choose a point, whose fit is done
 and judged in this process.
@@ -32,6 +35,7 @@ from amtl_cvx.experiment.tuning.journal import Journal
 from amtl_cvx.experiment.tuning.scoring import error_of
 from amtl_cvx.experiment.tuning.search import Point
 from amtl_cvx.experiment.tuning.splits import Part
+from amtl_cvx.experiment.tuning.trial import Trial
 from amtl_cvx.families import family_named
 from amtl_cvx.families.settings.named import NamedMethod, named
 from amtl_cvx.options import Options
@@ -39,6 +43,8 @@ from amtl_cvx.parallel import SharedMap
 from amtl_cvx.solution import Solution, Status
 from amtl_cvx.subproblems import Problems
 
+GROWING, BOUNDED = "growing", "bounded"
+_ENDS = {Status.GROWING: GROWING, Status.ROUND_LIMIT: BOUNDED}
 Observe = Callable[[int, int, float], object]
 """Called after each fitted job with how many points and splits are done, how many there are, and the least
 mean error of the points all of whose splits are done (infinite before the first)."""
@@ -80,6 +86,8 @@ class Outcome(NamedTuple):
     errors: tuple[float, ...]
     seconds: float
     failed: str = ""
+    ended: str = ""
+    """"growing" or "bounded" where the fit ended short of a first-order point, unasked."""
 
 
 @dataclass(kw_only=True)
@@ -117,11 +125,17 @@ class Engine:
             )
         return [self._least(point) for point in points]
 
-    def trial(self, point: Point, place: int) -> tuple[tuple[float, ...], float, str]:
-        """Errors by split, seconds and the first failure of a point at the place of its rounds."""
+    def trial(self, point: Point, place: int, parameters: Mapping[str, Any]) -> Trial:
+        """The trial of a point at the place of its rounds."""
         found = [self.of[split, point] for split in range(len(self.bench.parts))]
-        failed = next((each.failed for each in found if each.failed), "")
-        return tuple(each.errors[place] for each in found), sum(each.seconds for each in found), failed
+        return Trial(
+            parameters=parameters,
+            errors=tuple(each.errors[place] for each in found),
+            seconds=sum(each.seconds for each in found),
+            failed=next((each.failed for each in found if each.failed), ""),
+            growing=sum(each.ended == GROWING for each in found),
+            bounded=sum(each.ended == BOUNDED for each in found),
+        )
 
     def _known(self, job: Job) -> bool:
         """Whether the journal knows a job, which is then taken up."""
@@ -142,7 +156,9 @@ class Engine:
     def _sound(self, job: Job, found: Any) -> list[Outcome] | None:
         """Outcomes from elsewhere, None where they are not those of the job."""
         wanted = max(len(self.bench.rounds), 1)
-        outcomes = [Outcome(tuple(map(float, each[0])), float(each[1]), str(each[2])) for each in found]
+        outcomes = [
+            Outcome(tuple(map(float, each[0])), float(each[1]), str(each[2]), str(each[3])) for each in found
+        ]
         numbers = [error for each in outcomes for error in each.errors]
         fits = len(outcomes) == len(job.points) and all(len(each.errors) == wanted for each in outcomes)
         return outcomes if fits and not np.isnan(numbers).any() and min(numbers) >= 0.0 else None
@@ -177,7 +193,8 @@ def fit_job(bench: Bench, job: Job) -> list[Outcome]:
         parameters = {**bench.held, **dict(zip(bench.names, point, strict=True))}
         solution, errors, failed = _fitted(bench, part, parameters, start)
         start = solution if bench.warm else None
-        outcomes.append(Outcome(errors, time.perf_counter() - begun, failed))
+        ended = "" if bench.rounds or solution is None else _ENDS.get(solution.status, "")
+        outcomes.append(Outcome(errors, time.perf_counter() - begun, failed, ended))
     return outcomes
 
 

@@ -26,12 +26,16 @@ class Trial:
         What its fits took in all; points that differ in their rounds share theirs. Not compared.
     failed : str
         What the first solver said that failed; "" where none did.
+    growing, bounded : int
+        On how many splits the fit ended as its predictors only grew, and at its bound of steps.
     """
 
     parameters: Mapping[str, Value]
     errors: tuple[float, ...]
     seconds: float = field(default=0.0, compare=False)
     failed: str = ""
+    growing: int = 0
+    bounded: int = 0
 
     @property
     def mean(self) -> float:
@@ -54,11 +58,19 @@ class Trial:
         """The parameters in a line."""
         return ", ".join(f"{name} {shown(value)}" for name, value in self.parameters.items())
 
+    @property
+    def ended(self) -> str:
+        """Where fits ended short of a first-order point, in words; "" where none did."""
+        splits = f"of {len(self.errors)} splits" if len(self.errors) > 1 else "split"
+        said = {"growing": self.growing, "at its bound of steps": self.bounded}
+        return "; ".join(f"{word} on {count} {splits}" for word, count in said.items() if count)
+
     def row(self) -> dict[str, Any]:
         """As a row of a table."""
         splits = {f"split {k}": error for k, error in enumerate(self.errors, start=1)}
         ends = {"mean": self.mean, "se": self.se}
-        return {**self.parameters, **ends, **splits, "seconds": self.seconds, "failed": self.failed}
+        said = {"failed": self.failed, "ended": self.ended}
+        return {**self.parameters, **ends, **splits, "seconds": self.seconds, **said}
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON can hold it; an infinite error is None."""
@@ -70,6 +82,8 @@ class Trial:
             "se": self.se,
             "seconds": self.seconds,
             "failed": self.failed,
+            "growing": self.growing,
+            "bounded": self.bounded,
         }
 
 

@@ -109,7 +109,25 @@ class Tuning:
         said = f"chose {chosen.words or 'the only point'}: {self.measure} {shown(chosen.mean)}{se}, {how}"
         failed = sum(not math.isfinite(trial.mean) for trial in self.trials)
         more = [f"{failed} points could not be fitted on every split"] if failed else []
-        return "; ".join([said, *self.widened, *self.edges, *more])
+        return "; ".join([said, *self.widened, *self.edges, *more, *self.ended()])
+
+    def ended(self) -> list[str]:
+        """How many trials ended short of a first-order point, whether the chosen one did, what to try."""
+        tried, counts = len(self.trials), {"growing": 0, "bounded": 0}
+        for trial in self.trials:
+            counts["growing" if trial.growing else "bounded"] += bool(trial.growing or trial.bounded)
+        words = {
+            "growing": "ended as growing (labels are separable, or nothing holds the predictors)",
+            "bounded": "ended at the bound of their steps",
+        }
+        said = [f"{counts[each]} of {tried} points {words[each]}" for each in words if counts[each]]
+        if not said:
+            return []
+        said[-1] += ": their errors are of where they ended"
+        if self.chosen.growing:
+            advice = ": --grid rounds=1:10 tunes where to stop" if self.method.rounds else ""
+            said.append(f"the chosen point is a growing one{advice}")
+        return said
 
     def rows(self) -> list[dict[str, Any]]:
         """A dict a trial: its parameters, mean, se, error of each split, seconds, whether it is chosen."""
