@@ -116,6 +116,16 @@ def _cell(test: float, **more: Any) -> dict[str, Any]:
     return {"test": test, "validation": test, "certificate": verdict, "tasks": [test] * 12, **times, **more}
 
 
+def test_a_quick_run_keeps_to_its_grids_and_is_another_protocol() -> None:
+    for data in PARTS:
+        whole, quick = contenders(data), contenders(data, quick=True)
+        assert list(whole) == list(quick) and not any(each.widen for each in quick.values())
+        for name, each in whole.items():
+            assert quick[name].grid == each.grid
+            marks = {cells.fingerprint(one[name], data, "1") for one in (whole, quick)}
+            assert len(marks) == (1 if data == "school" else 2)
+
+
 def test_gains_are_paired_and_their_interval_is_students(rng: np.random.Generator) -> None:
     alone, ours = rng.normal(54.0, 2.0, 5), rng.normal(53.0, 2.0, 5)
     measured = {f"imbalanced/stl/{n}": _cell(e) for n, e in enumerate(alone, start=1)}

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from paper.choice import Contender, choose, fitted, widened
+from paper.choice import Contender, choose, fitted
 from paper.data import LOW_NOISE, Part
 from paper.errors import MEASURES, errors, scores
 
@@ -98,7 +98,7 @@ def graph(solution: Solution) -> Figures:
 def fingerprint(contender: Contender, data: str, name: str) -> str:
     """Of the protocol of a cell."""
     said = [VERSION, data, name, MEASURES[data], contender.method, dict(contender.grid)]
-    said += [dict(contender.settings), contender.rounds, widened(data)]
+    said += [dict(contender.settings), contender.rounds, contender.widen]
     return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:16]
 
 

@@ -24,18 +24,18 @@ from amtl_cvx.experiment.tuning import Splits, Tuning, tune
 from amtl_cvx.families.settings.named import named
 from amtl_cvx.solution import Solution
 
-WIDENED = 2
-"""How often a grid goes on beyond an end that is best."""
-
 
 class Contender(NamedTuple):
-    """A row of a table: a method, its grid, what is held, and the most rounds (0: to the end)."""
+    """A row of a table: a method, its grid, what is held, the most rounds (0: to the end), and how often a
+    grid goes on beyond an end that is best.
+    """
 
     name: str
     method: str
     grid: Mapping[str, tuple[Any, ...]]
     settings: Mapping[str, Any]
     rounds: int = 0
+    widen: int = 0
 
 
 class Choice(NamedTuple):
@@ -47,11 +47,6 @@ class Choice(NamedTuple):
     points: int
     edges: list[str]
     widened: list[str]
-
-
-def widened(data: str) -> int:
-    """The same by data: couplings on School end at 1000, and so does its grid."""
-    return 0 if data == "school" else WIDENED
 
 
 def choose(contender: Contender, part: Part, journal: Path | None = None) -> Choice:
@@ -69,7 +64,7 @@ def choose(contender: Contender, part: Part, journal: Path | None = None) -> Cho
             grid,
             settings=contender.settings,
             splits=Splits.validation(part.learn, part.judge),
-            widen=widened(part.data),
+            widen=contender.widen,
             measure=MEASURES[part.data],
             journal=journal,
         )

@@ -104,8 +104,9 @@ The same, split 1 of Kang, Grauman, Sha.
 GOING_ON = """
 `python reports/paper/run.py` measures the cells that are not there yet and writes this page again; killed, it
 goes on (out/paper, or --cache, and figures.json hold what is finished). `--data school --methods mtfl` asks
-for some, `--quick` for one part of each data set, `--page` for the page alone. A cell whose grid, settings or
-measurement has changed is measured again.
+for some, `--quick` for one part of each data set on grids that do not go on beyond their ends (its page lies
+in out/paper/quick), `--page` for the page alone. A cell whose grid, settings or measurement has changed is
+measured again.
 """
 
 
@@ -221,7 +222,8 @@ def _against(cells: Cells, data: str, method: str, other: str, numbers: Any) -> 
 
 def _grids() -> list[str]:
     lines = [
-        "All combinations; an axis at whose end the best lies goes on beyond it, twice at most. Rounds to "
+        "All combinations; an axis at whose end the best lies goes on beyond it, twice at most, but not on"
+        " School, nor by --quick. Rounds to "
         + ", ".join(f"{n} on {TITLES[data]}" for data, n in ROUNDS.items())
         + " (10 with learned features).",
         "",

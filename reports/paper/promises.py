@@ -125,9 +125,10 @@ def _worse(cells: Cells) -> list[Promise]:
     lines: list[Promise] = []
     for data in ("imbalanced", "school", "usps", "mnist"):
         names = [title(method) for method, _ in worse(cells, data)]
+        there = any(name.startswith(f"{data}/") for name in cells)
         what = f"{TITLES[data]}: methods above published + {ALLOWED[data]:g}"
         told = f"{len(names)}" + (f" ({', '.join(names)})" if names else "")
-        lines.append((what, "<= 2, each with a measured cause", told, len(names) <= 2))
+        lines.append((what, "<= 2, each with a measured cause", told, len(names) <= 2 if there else None))
     return lines
 
 
@@ -160,5 +161,13 @@ def _hours(cells: Cells) -> list[Promise]:
     wanted = [key(data, method, n) for data in PARTS for method in contenders(data) for n in PARTS[data]]
     have = [cells[name] for name in wanted if name in cells]
     seconds = sum(each["tune_seconds"] + each["fit_seconds"] for each in have)
+    short = seconds <= 3 * 7200
     told = f"{seconds / 7200:.2f} h for {len(have)} of {len(wanted)} cells"
-    return [("All cells on two cores, CPU time / 2", "<= 3 h", told, seconds <= 3 * 7200)]
+    return [
+        (
+            "All cells on two cores, CPU time / 2",
+            "<= 3 h",
+            told,
+            short if len(have) == len(wanted) or not short else None,
+        )
+    ]

@@ -5,7 +5,8 @@
 
 A run may be killed at any moment: the cells that are finished lie in FOLDER (out/paper beside the code,
 which git ignores) and in figures.json, and the same command goes on with the others. --quick measures one
-part of each data set; --page only writes the page from what there is.
+part of each data set on grids that do not go on beyond their ends, in FOLDER/quick, and writes its page
+there; --page only writes the page from what there is.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "reports")]
 
 from machine import machine  # noqa: E402
 from paper.cells import VERSION, Figures, Journal, fingerprint, measured  # noqa: E402
+from paper.choice import Contender  # noqa: E402
 from paper.data import part  # noqa: E402
 from paper.experiments import experiments  # noqa: E402
 from paper.figures import draw  # noqa: E402
@@ -54,6 +56,12 @@ class Cell(NamedTuple):
     data: str
     method: str
     number: int
+    quick: bool = False
+
+    @property
+    def contender(self) -> Contender:
+        """What is measured."""
+        return contenders(self.data, quick=self.quick)[self.method]
 
     @property
     def key(self) -> str:
@@ -63,7 +71,7 @@ class Cell(NamedTuple):
     @property
     def mark(self) -> str:
         """The fingerprint of its protocol."""
-        return fingerprint(contenders(self.data)[self.method], self.data, str(self.number))
+        return fingerprint(self.contender, self.data, str(self.number))
 
 
 def cells(asked: argparse.Namespace) -> Iterator[Cell]:
@@ -79,16 +87,15 @@ def cells(asked: argparse.Namespace) -> Iterator[Cell]:
             for number in list(numbers)[: 1 if asked.quick else None]:
                 wanted = not asked.parts or number in asked.parts
                 if wanted and (not asked.methods or method in asked.methods):
-                    yield Cell(data, method, number)
+                    yield Cell(data, method, number, asked.quick)
 
 
 def measure(cell: Cell, folder: Path) -> Figures:
     """A cell, kept; what a method cannot do is a figure too."""
-    contender = contenders(cell.data)[cell.method]
     started = time.perf_counter()
     try:
         begun = folder / f"{cell.key}.{cell.mark}.tuning"
-        found = measured(contender, part(cell.data, cell.number), begun)
+        found = measured(cell.contender, part(cell.data, cell.number), begun)
     except FileNotFoundError:
         raise
     except Exception as error:
@@ -176,15 +183,19 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=ROOT / "out" / "paper")
     parser.add_argument("--page", action="store_true")
     asked = parser.parse_args()
-    path = HERE / "figures.json"
+    if asked.quick:
+        asked.cache = asked.cache / "quick"
+        asked.cache.mkdir(parents=True, exist_ok=True)
+    place = asked.cache if asked.quick else HERE
+    path = place / "figures.json"
     stored: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     found = dict(sorted(run(asked, stored).items()))
-    drawn = draw(found, HERE)
+    drawn = draw(found, place)
     stored = {"machine": machine(), "cells": found}
     unfinished = path.with_suffix(".part")
     unfinished.write_text(json.dumps(stored, separators=(",", ":")).replace('},"', '},\n"') + "\n")
     unfinished.replace(path)
-    (HERE / "README.md").write_text(page(found, drawn, stored["machine"]))
+    (place / "README.md").write_text(page(found, drawn, stored["machine"]))
 
 
 if __name__ == "__main__":
