@@ -157,3 +157,19 @@ def test_too_few_rows_and_what_is_in_the_way(run: Run) -> None:
     Path("out.comparison/mine.txt").touch()
     assert_error(run("compare", "a.npz", *SHORT, "--quiet", "--out", "out"), "something else")
     assert Path("out.comparison/mine.txt").exists() and Path("folder/mine.txt").exists()
+
+
+def test_rows_that_are_left_out_or_never_tested_are_said(run: Run) -> None:
+    rng = np.random.default_rng(2)
+    lines = [
+        f"{name},{rng.normal():.3f},{y}" for name, y in zip("a" * 8 + "b" * 8 + "cc", "yn" * 9, strict=True)
+    ]
+    lines[3] = "a,0.5,"
+    Path("few.csv").write_text("\n".join(["shop,visits,left", *lines]) + "\n")
+    data = ("few.csv", "--task", "shop", "--target", "left", "--missing", "drop")
+    grid = ("--methods", "stl", "--grid", "coupling=1", "--widen", "0", "--tune-folds", "2")
+    answer = run("compare", *data, *grid, "--folds", "3", "--out", "out")
+    assert answer.code == 0 and "few: 3 tasks, 1 features, 17 rows\n" in answer.out
+    assert 'rows without a label, left out: 1 of "a"\n' in answer.out
+    assert 'labels: "n" is -1, "y" is +1\n' in answer.out
+    assert "3 folds of every task's rows (seed 0), but for some rows of 'c': too few; " in answer.out

@@ -9,8 +9,9 @@ from __future__ import annotations
 import dataclasses
 import math
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from amtl_cvx.commands.compared import (
     BASELINE,
@@ -23,7 +24,7 @@ from amtl_cvx.commands.compared import (
     share_of,
 )
 from amtl_cvx.commands.comparison_folder import ComparisonFolder
-from amtl_cvx.commands.setup import interruptible, uninterrupted
+from amtl_cvx.commands.setup import interruptible, label_lines, uninterrupted, weight_lines
 from amtl_cvx.console import note, say
 from amtl_cvx.data import Dataset
 from amtl_cvx.errors import AMTLError, Exit
@@ -104,7 +105,7 @@ def compare(arguments: Namespace) -> Exit:
     if arguments.json:
         say(to_json(to_dict(comparison)).rstrip())
     elif not arguments.quiet:
-        say(*_lines(comparison, dataset, parts, words, arguments))
+        say(*_lines(comparison, dataset, settings, words, arguments.out))
     return Exit.DONE
 
 
@@ -159,16 +160,18 @@ def _interrupted(journal: Path) -> Exit:
 
 
 def _lines(
-    comparison: Comparison, dataset: Dataset, parts: list[Part], words: str, arguments: Namespace
+    comparison: Comparison, dataset: Dataset, settings: Mapping[str, Any], words: str, out: Path
 ) -> list[str]:
     """What is said at the end."""
     train, first = dataset.train, comparison.outcomes[0].learned.chosen
     lines = [
         f"{dataset.name}: {train.T} tasks, {train.d} features, {row_words(train)}",
+        *weight_lines(train, settings, "left out"),
+        *(label_lines(train) if "error" in comparison.measure else []),
         f"tested on {words}; parameters of each training part chosen on {first['splits']}",
         *describe(comparison),
     ]
     for contender in comparison.contenders:
-        if (found := comparison.stability(contender)) is not None and len(parts) > 1:
+        if (found := comparison.stability(contender)) is not None and len(comparison.parts) > 1:
             lines.append(f"{comparison.titles[contender]}: {found.words}")
-    return [*lines, f"wrote {arguments.out}; open {arguments.out / 'comparison.html'}"]
+    return [*lines, f"wrote {out}; open {out / 'comparison.html'}"]

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,8 @@ from amtl_cvx.experiment.comparing import Contender, Part, drawn_parts, folded_p
 from amtl_cvx.experiment.tuning import Axis
 from amtl_cvx.families.settings import SHARED
 from amtl_cvx.families.settings.named import NamedMethod, named
+from amtl_cvx.tasks import TaskSet
+from amtl_cvx.untrusted import shown
 
 BASELINE = "stl"
 _SPLITS, _SHARE = 5, 0.25
@@ -160,11 +163,22 @@ def read_parts(arguments: Namespace, counting: Callable[[str], Any]) -> tuple[Da
         parts = drawn_parts(train, count, test=share, seed=arguments.seed)
         words = f"{count} draws of {share:.3g} of every task's rows (seed {arguments.seed})"
     _check_rows(parts)
+    words += _untested(parts, train, every=arguments.folds is not None)
     if validation is not None:
         parts = tuple(
             Part(name=each.name, train=each.train, test=each.test, validation=validation) for each in parts
         )
     return dataset, list(parts), words, len(parts) > 1
+
+
+def _untested(parts: Sequence[Part], tasks: TaskSet, *, every: bool) -> str:
+    """Of which tasks no part tests a row, or not `every` one; "" where there are none."""
+    tested = Counter({task.name: 0 for task in tasks})
+    for part in parts:
+        tested.update({task.name: task.rows for task in part.test})
+    names = [task.name for task in tasks if tested[task.name] < (task.rows if every else 1)]
+    of = shown(list(map(repr, names)), 5)
+    return f", but for {'some' if every else 'all'} rows of {of}: too few" if names else ""
 
 
 def _check_rows(parts: Sequence[Part]) -> None:

@@ -18,6 +18,7 @@ from amtl_cvx.errors import AMTLError, DataError, ModelError
 from amtl_cvx.experiment import suggest_loss
 from amtl_cvx.families import DEFAULT, Settings, all_settings, family_named, settings_of
 from amtl_cvx.families.settings import SHARED
+from amtl_cvx.families.settings.named import NAMED
 from amtl_cvx.limits import SECONDS, check_limit
 from amtl_cvx.losses import losses
 from amtl_cvx.plugins import is_path
@@ -113,7 +114,10 @@ def resolve(
     method = getattr(arguments, "method", None) or table.methods[0]
     missing = [each.option for each in table.model if each.needed and settings[each.name] is None]
     if missing:
-        raise ModelError(f"--method {method} needs {', '.join(missing)}, without a default: give numbers")
+        tuned = f", or let `tune --method {method}` choose them" if method in NAMED else ""
+        raise ModelError(
+            f"--method {method} needs {', '.join(missing)}, without a default: give numbers{tuned}"
+        )
     return settings | {
         each.name: setting_number(f"{each.option} of --method {method}", each.kind, settings[each.name])
         for each in table.model
