@@ -169,7 +169,7 @@ def test_rows_that_are_left_out_or_never_tested_are_said(run: Run) -> None:
     data = ("few.csv", "--task", "shop", "--target", "left", "--missing", "drop")
     grid = ("--methods", "stl", "--grid", "coupling=1", "--widen", "0", "--tune-folds", "2")
     answer = run("compare", *data, *grid, "--folds", "3", "--out", "out")
-    assert answer.code == 0 and "few: 3 tasks, 1 features, 17 rows\n" in answer.out
+    assert answer.code == 0 and "few: 3 tasks, 1 feature, 17 rows\n" in answer.out
     assert 'rows without a label, left out: 1 of "a"\n' in answer.out
     assert 'labels: "n" is -1, "y" is +1\n' in answer.out
     assert "3 folds of every task's rows (seed 0), but for some rows of 'c': too few; " in answer.out

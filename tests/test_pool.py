@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from amtl_cvx.commands.setup import size_words
+from amtl_cvx.commands.setup import data_words
 from amtl_cvx.data import ChunkedRows, Dataset, export, factor, read
 from amtl_cvx.data.stream import gather
 from amtl_cvx.errors import DataError
@@ -70,7 +70,7 @@ def test_a_shared_row_is_said_once() -> None:
     assert row_words(gaps) == "4 partly shared rows" and distinct_rows(gaps) == 4
     train, held = draw(shared, 0.5, np.random.default_rng(0))
     assert distinct_rows(train) + distinct_rows(held) == 6
-    said = size_words(Dataset(name="letters", train=train, test=held, source="made", settings={}))
+    said = data_words(Dataset(name="letters", train=train, test=held, source="made", settings={}))
     assert said == "letters: 3 tasks, 2 features, 3 shared rows to train on (3 for test)"
 
 

@@ -38,7 +38,7 @@ from amtl_cvx.parallel import workers
 from amtl_cvx.progress import Progress
 from amtl_cvx.runfolder import to_json
 from amtl_cvx.runfolder.content import versions
-from amtl_cvx.tasks import distinct_rows, row_words
+from amtl_cvx.tasks import distinct_rows, size_words
 
 
 def compare(arguments: Namespace) -> Exit:
@@ -165,7 +165,7 @@ def _lines(
     """What is said at the end."""
     train, first = dataset.train, comparison.outcomes[0].learned.chosen
     lines = [
-        f"{dataset.name}: {train.T} tasks, {train.d} features, {row_words(train)}",
+        f"{dataset.name}: {size_words(train)}",
         *weight_lines(train, settings, "left out"),
         *(label_lines(train) if "error" in comparison.measure else []),
         f"tested on {words}; parameters of each training part chosen on {first['splits']}",

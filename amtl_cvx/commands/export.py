@@ -11,7 +11,7 @@ from amtl_cvx.console import say
 from amtl_cvx.data import export as export_problem
 from amtl_cvx.errors import Exit
 from amtl_cvx.families import family_of
-from amtl_cvx.tasks import row_words
+from amtl_cvx.tasks import size_words
 
 
 def export(arguments: Namespace) -> Exit:
@@ -24,7 +24,7 @@ def export(arguments: Namespace) -> Exit:
     tasks, model = problem.tasks, problem.model
     export_problem(tasks, model, arguments.out, source=problem.dataset.source)
     say(
-        f"wrote {arguments.out}: {tasks.T} tasks, {tasks.d} features, {row_words(tasks)};"
+        f"wrote {arguments.out}: {size_words(tasks)};"
         f" {model.loss.label} loss ({model.loss.reduction}){family_of(model).model_words(model)}"
     )
     return Exit.DONE

@@ -29,7 +29,7 @@ from amtl_cvx.families import Family, Settings, all_settings, family_named, fami
 from amtl_cvx.options import Options
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.progress import Progress
-from amtl_cvx.tasks import TaskSet, distinct_rows, row_words
+from amtl_cvx.tasks import TaskSet, distinct_rows, size_words
 
 _UNEVEN = 100.0
 """Sizes of features that differ by more are named where the best coupling is at an end of its path."""
@@ -75,7 +75,7 @@ class Setup:
         """Data and model in a line, and what was chosen; `further` as in `Choice.sentence`."""
         train, model = self.dataset.train, self.choice.model
         lines = [
-            f"{size_words(self.dataset)}; {model.loss.label} loss ({model.loss.reduction})"
+            f"{data_words(self.dataset)}; {model.loss.label} loss ({model.loss.reduction})"
             f"{self.family.settings_words(model)}"
         ]
         lines += weight_lines(train, self.settings, self.family.unlabelled_words(model))
@@ -93,12 +93,12 @@ class Setup:
         return lines
 
 
-def size_words(dataset: Dataset) -> str:
+def data_words(dataset: Dataset) -> str:
     """How large the data are, and how many rows are not trained on, by part."""
     train, parts = dataset.train, {"validation": dataset.validation, "test": dataset.test}
     counts = [f"{distinct_rows(part)} for {name}" for name, part in parts.items() if part is not None]
     apart = f" to train on ({', '.join(counts)})" if counts else ""
-    return f"{dataset.name}: {train.T} tasks, {train.d} features, {row_words(train)}{apart}"
+    return f"{dataset.name}: {size_words(train)}{apart}"
 
 
 def label_lines(tasks: TaskSet) -> list[str]:

@@ -20,12 +20,12 @@ from amtl_cvx.commands.asked import Asked, asked_of
 from amtl_cvx.commands.output import kept_words
 from amtl_cvx.commands.settings import admit, learn_preparation, prepared
 from amtl_cvx.commands.setup import (
+    data_words,
     interruptible,
     label_lines,
     read_data,
     recorded,
     running_options,
-    size_words,
     uninterrupted,
     weight_lines,
 )
@@ -116,7 +116,7 @@ class Data:
         model = tuning.candidate.model(self.train)
         loss, family = model.loss, family_of(model)
         return [
-            f"{size_words(dataclasses.replace(self.dataset, test=self.test))};"
+            f"{data_words(dataclasses.replace(self.dataset, test=self.test))};"
             f" {loss.label} loss ({loss.reduction})",
             *weight_lines(train, self.settings, family.unlabelled_words(model)),
             *(label_lines(train) if loss.classification else []),

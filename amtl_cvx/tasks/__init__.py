@@ -13,7 +13,7 @@ legal.
 """
 
 from amtl_cvx.arrays import Array, Indices, Mask
-from amtl_cvx.tasks.counts import distinct_rows, row_words
+from amtl_cvx.tasks.counts import distinct_rows, row_words, size_words
 from amtl_cvx.tasks.given import task_index
 from amtl_cvx.tasks.pool import LINKS, Links, Pool, groups, links_from, links_without, same_bits
 from amtl_cvx.tasks.task import Stack, Task, feature_lengths, stack_of, triangular_factor
@@ -37,6 +37,7 @@ __all__ = [
     "links_without",
     "row_words",
     "same_bits",
+    "size_words",
     "stack_of",
     "task_index",
     "triangular_factor",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from amtl_cvx.tasks.given import counted
 from amtl_cvx.tasks.pool import groups
 
 if TYPE_CHECKING:
@@ -22,6 +23,11 @@ def distinct_rows(tasks: TaskSet) -> int:
     counted = {id(task.X): task.rows for task in tasks}
     _, parts = groups([task.X for task in tasks])
     return sum(counted[id(part)] for part in parts)
+
+
+def size_words(tasks: TaskSet) -> str:
+    """How many tasks, features and rows."""
+    return f"{counted(tasks.T, 'task')}, {counted(tasks.d, 'feature')}, {row_words(tasks)}"
 
 
 def row_words(tasks: TaskSet) -> str:

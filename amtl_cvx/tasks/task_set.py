@@ -43,8 +43,8 @@ from amtl_cvx.arrays import (
 from amtl_cvx.errors import DataError
 from amtl_cvx.notebook import paragraph, table
 from amtl_cvx.rowspace import row_basis
-from amtl_cvx.tasks.counts import row_words
-from amtl_cvx.tasks.given import counted, kind, known_names, memory, names_for, one_a_task, task_index
+from amtl_cvx.tasks.counts import size_words
+from amtl_cvx.tasks.given import kind, known_names, memory, names_for, one_a_task, task_index
 from amtl_cvx.tasks.pool import Links, Pool, Source, links_of, pool_of
 from amtl_cvx.tasks.shared import Shared
 from amtl_cvx.tasks.task import (
@@ -490,9 +490,9 @@ class TaskSet:
         )
 
     def __repr__(self) -> str:
-        rows, names = row_words(self), ", ".join(map(repr, self.names[:_SHOWN]))
+        names = ", ".join(map(repr, self.names[:_SHOWN]))
         more = ", ..." if self.T > _SHOWN else ""
-        return f"TaskSet({counted(self.T, 'task')}, {counted(self.d, 'feature')}, {rows}: {names}{more})"
+        return f"TaskSet({size_words(self)}: {names}{more})"
 
     def _repr_html_(self) -> str:
         rows = [(task.name, task.rows) for task in self.tasks[:_SHOWN]]
