@@ -2,7 +2,8 @@
 
 On a terminal one live line: phase, step, objective, residual, and a bar that fills as the relative residual
 falls from 1 to the tolerance (on a logarithmic scale). Elsewhere a plain line at each phase and every few
-seconds, from the third second on, so that a mistake that shows at once is one line on stderr.
+seconds, from the third second on, so that a mistake that shows at once is one line on stderr. Where nothing
+new comes for `_BEAT` seconds, the last line comes again with the time: what is at work has not ended.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ _SILENCE = 3.0
 """Seconds between plain lines where there is no terminal."""
 _DELAY = 2.0
 """Seconds before the first of them."""
+_BEAT = 20.0
+"""Seconds of silence there, after which a line says that the work goes on; and between steps of trials."""
 
 
 class Progress:
@@ -42,6 +45,8 @@ class Progress:
         self._lock = threading.Lock()
         self._timer = threading.Timer(_DELAY, self._wake)
         self._timer.daemon = True
+        self._begun, self._over, self._trials = time.monotonic(), threading.Event(), ""
+        self._pulse = threading.Thread(target=self._beat, daemon=True)
         self._bar = Bar(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -56,6 +61,7 @@ class Progress:
         self._bar.start()
         if not (self._quiet or self._live):
             self._timer.start()
+            self._pulse.start()
         return self
 
     def __exit__(
@@ -64,10 +70,14 @@ class Progress:
         self._timer.cancel()
         if self._timer.is_alive():
             self._timer.join()
+        self._over.set()
+        if self._pulse.is_alive():
+            self._pulse.join()
         self._bar.stop()
 
     def phase(self, text: str) -> None:
         """Something new begins."""
+        self._trials = text
         self._show(text, 0.0, spoken=True)
 
     def counting(self, text: str) -> Callable[[int], None]:
@@ -95,7 +105,13 @@ class Progress:
     def tried(self, done: int, total: int, least: float) -> None:
         """Some fits of a tuning are done; `least` is the least mean error so far, or infinite."""
         best = f", least error {least:.5g}" if math.isfinite(least) else ""
-        self._show(f"{done} of {total} points and splits done{best}", done / total)
+        self._trials = f"{done} of {total} points and splits so far{best}"
+        self._show(self._trials, done / total)
+
+    def step(self, record: Record) -> None:
+        """A step within a trial is done."""
+        fit = f"at work: {record.step} {record.round}, J {record.objective:.4g}, {record.seconds:.0f} s"
+        self._show(f"{self._trials}; {fit}", None, every=_BEAT)
 
     def passing(self, text: str) -> None:
         """What is at work now, one of many: told every few seconds."""
@@ -105,14 +121,16 @@ class Progress:
         """A callback that ends the fit after its first step."""
         raise KeyboardInterrupt
 
-    def _show(self, text: str, done: float, *, spoken: bool = False) -> None:
-        text = clean(text)
+    def _show(
+        self, text: str, done: float | None, *, spoken: bool = False, every: float | None = None
+    ) -> None:
+        text, every = clean(text), _SILENCE if every is None else every
         if self._live:
             self._bar.update(self._task, description=escape(text), completed=done)
             return
         with self._lock:
             self._latest = text
-            if self._awake and (spoken or time.monotonic() - self._spoke > _SILENCE):
+            if self._awake and (spoken or time.monotonic() - self._spoke > every):
                 self._speak()
 
     def _wake(self) -> None:
@@ -121,6 +139,12 @@ class Progress:
             if self._latest:
                 self._speak()
 
-    def _speak(self) -> None:
-        self._console.print(self._latest, markup=False)
+    def _beat(self) -> None:
+        while not self._over.wait(_BEAT / 4.0):
+            with self._lock:
+                if self._awake and time.monotonic() - self._spoke > _BEAT:
+                    self._speak(f" ({time.monotonic() - self._begun:.0f} s so far)")
+
+    def _speak(self, more: str = "") -> None:
+        self._console.print(f"{self._latest}{more}", markup=False)
         self._spoke = time.monotonic()

@@ -237,14 +237,14 @@ def test_labels_of_two_classes_are_judged_by_their_error(run: Run) -> None:
 def test_classes_over_shared_rows_are_judged_by_the_class(run: Run) -> None:
     options = ("--method", "stl", "--grid", "coupling=.001,.01", "--widen", "0", "--held-out", "0.2")
     answer = run("tune", "digits", *options, "--out", "out")
-    assert answer.code == 0 and "class error" in answer.out and "test, stl: class accuracy" in answer.out
+    assert answer.code == 0 and "class error" in answer.out and "test, stl: class error" in answer.out
 
 
 def test_a_problem_brings_its_validation_rows(run: Run) -> None:
     options = ("--method", "stl", "--grid", "coupling=.1,10", "--widen", "0")
     answer = run("tune", "paper-synthetic", *options, "--out", "out")
     assert answer.code == 0 and "of 2 points on the validation rows" in answer.out
-    assert "test, stl: rmse" in answer.out
+    assert "test, stl: pooled rmse" in answer.out
 
 
 def test_features_are_prepared_by_the_training_rows_of_each_fold(run: Run) -> None:

@@ -126,3 +126,27 @@ def test_prepared_splits_know_nothing_of_held_rows() -> None:
         rows = np.vstack([task.X for task in raw.train])
         expected = (raw.held[0].X - rows.mean(axis=0)) / rows.std(axis=0)
         np.testing.assert_allclose(part.held[0].X, np.column_stack([expected, np.ones(len(expected))]))
+
+
+def test_splits_of_other_rows_are_refused() -> None:
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(12, 2)), rng.normal(size=(12, 3))
+    one, other = TaskSet.from_matrix(X, Y), TaskSet.from_matrix(X, Y[::-1])
+    more = TaskSet.from_matrix(np.vstack([X, X]), np.vstack([Y, Y]))
+    for splits in (Splits.folds(other, 2), Splits.held_out(more, 0.2), Splits.validation(other, other)):
+        with pytest.raises(DataError, match="splits are of other rows"):
+            tune(one, "stl", {"coupling": [0.1]}, splits=splits, widen=0)
+    with pytest.raises(DataError, match="more rows than the tasks"):
+        Splits(parts=Splits.folds(more, 2).parts[:1] * 2, words="").check(TaskSet.from_matrix(X[:5], Y[:5]))
+    prepared = Splits.folds(one, 2).prepared(standardize=True, intercept=False)
+    assert len(tune(one, "stl", {"coupling": [0.1]}, splits=prepared, widen=0).trials) == 1
+
+
+def test_row_numbers_are_refused_where_rows_were_left_out() -> None:
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(12, 2)), rng.normal(size=(12, 3))
+    Y[0, 0] = np.nan
+    tasks = TaskSet.from_matrix(X, Y)
+    with pytest.raises(DataError, match="1 of 'task 0' without a label"):
+        Splits.given(tasks, [([range(6)] * 3, [range(6, 11)] * 3)])
+    assert len(Splits.given(tasks, KFold(3))) == 3

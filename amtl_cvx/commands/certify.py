@@ -11,6 +11,7 @@ from typing import Any
 
 from amtl_cvx.certificate import Certificate, check_level
 from amtl_cvx.certificate.figures import double_below
+from amtl_cvx.certificate.levels import is_stopped
 from amtl_cvx.commands.earlier import changed_rules, other_data
 from amtl_cvx.commands.foreign import Reading, in_data_order, read_point
 from amtl_cvx.commands.named import translated
@@ -85,6 +86,12 @@ def certify(arguments: Namespace) -> Exit:
         lines += [judged.reading.order, *(f"note: {note}" for note in notes)]
         if not climbed.certificate.passes:
             advice = stored.family.advice(climbed.certificate, model, stored.blocks)
+            stop = str(judged.was.get("kind", ""))
+            if is_stopped(stop) and not judged.foreign:
+                advice = (
+                    f"nothing: the run was {stop} on purpose, for what it predicts there; fit or tune without"
+                    " rounds goes to a first-order point"
+                )
             lines.append(judged.advice or f"next: {advice}")
         say(*lines, *said)
     if climbed.interrupted:

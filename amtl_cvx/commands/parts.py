@@ -12,7 +12,6 @@ hash is that of the run, and commands that read DATA for a stored run take the s
 from __future__ import annotations
 
 import dataclasses
-import logging
 import re
 from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence, Set
@@ -21,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from amtl_cvx.arrays import Mask, clean
+from amtl_cvx.console import note
 from amtl_cvx.data import Dataset
 from amtl_cvx.data.header import NO, TRAIN
 from amtl_cvx.errors import DataError, ModelError
@@ -28,7 +28,6 @@ from amtl_cvx.holdout import draw, split_off
 from amtl_cvx.tasks import Task, TaskSet
 from amtl_cvx.untrusted import shown
 
-_log = logging.getLogger(__name__)
 _COLUMN = "column:"
 _YES = {"1", "1.0", "true"}
 _WORDS = {
@@ -189,7 +188,8 @@ def _from_file(part: Part, train: TaskSet, read: Callable[[str], Dataset]) -> Ta
     count = sum(len(task.y) for task in rows)
     if whole or 2 * seen >= count:  # a few may be equal by chance, where features are whole numbers
         said = f"has rows that are trained on ({seen} of {count})"
-        _log.warning("--%s %s %s: its scores say nothing of new rows", part.name, part.text, said)
+        # wrong numbers are told with --quiet too
+        note(f"warning: --{part.name} {part.text} {said}: its scores say nothing of new rows")
     texts = [isinstance(tasks.labels and tasks.labels[0], str) for tasks in (train, rows)]
     if any(texts) and train.labels != rows.labels:
         raise DataError(

@@ -46,6 +46,7 @@ def content_of(solution: Solution, tuning: Tuning, place: Path, scores: Scores) 
         "measure": tuning.measure,
         "error": tuning.chosen.mean,
         "se": tuning.chosen.se,
+        "resumed": tuning.resumed,
         "certificate": solution.certificate.to_dict(),
         "where": str(place),
         "scores": scores,
@@ -62,6 +63,7 @@ def lines_of(
         f"test, {name}: {', '.join(f'{metric} {value:.4g}' for metric, value in values.items())}"
         for name, values in scores.items()
     ]
+    resumed = [f"{tuning.resumed} points and splits were taken from the journal"] if tuning.resumed else []
     spent = solution.seconds.get("total", 0.0)
     return [
         *words,
@@ -71,6 +73,7 @@ def lines_of(
         f"objective {solution.objective:.12g}; {certificate.verdict()}",
         solution.family.summary(solution),
         *found,
+        *resumed,
         f"wrote {place} in {tuning.seconds:.1f} s of trials and {spent:.1f} s of fitting; open"
         f" {place / 'report.html'}",
     ]

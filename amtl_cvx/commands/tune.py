@@ -3,6 +3,10 @@
 What is tried is kept in a journal beside DIR (`DIR.tuning`) until DIR is there: whatever ends the process,
 the same command goes on with what is not in it yet. Test rows are set aside before anything is learned, and
 read once, when the chosen point is fitted.
+
+The exit code is that of `fit` for the chosen point: 0 where its certificate passes, 1 where it was to go to a
+first-order point and did not. A point that was tuned to be stopped after so many rounds was not to go there:
+it is judged, shown at its level, and 0.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from amtl_cvx.certificate.levels import is_stopped
 from amtl_cvx.commands.asked import Asked, asked_of
 from amtl_cvx.commands.output import kept_words
 from amtl_cvx.commands.settings import admit, learn_preparation, prepared
@@ -36,6 +41,7 @@ from amtl_cvx.errors import DataError, Exit
 from amtl_cvx.experiment.tuning import Tuning
 from amtl_cvx.experiment.tuning import tune as tune_method
 from amtl_cvx.experiment.tuning.journal import FORMAT
+from amtl_cvx.experiment.tuning.scoring import as_tuned
 from amtl_cvx.families import family_of
 from amtl_cvx.options import Options
 from amtl_cvx.parallel import workers
@@ -79,7 +85,7 @@ def _run(asked: Asked, options: Options, journal: Path) -> Exit:
         solution = _fitted(tuning, data, options, progress)
         with uninterrupted():
             progress.phase("drawing what was tried and writing the report")
-            scores = _scores(solution, asked, data)
+            scores = _scores(solution, tuning, asked, data)
             place = _write(folder, solution, tuning, asked, data, scores)
             journal.unlink(missing_ok=True)
     if arguments.json:
@@ -88,7 +94,8 @@ def _run(asked: Asked, options: Options, journal: Path) -> Exit:
         say(*lines_of(data.words(tuning), solution, tuning, scores, place))
     if kept := kept_words(place, arguments.out):
         note(f"not certified: the run is in {place}{kept}")
-    return Exit.DONE
+    done = solution.certificate.passes or is_stopped(solution.certificate.kind)
+    return Exit.DONE if done else Exit.UNCERTIFIED
 
 
 def journal_of(out: Path) -> Path:
@@ -136,7 +143,8 @@ def _read(asked: Asked, progress: Progress) -> Data:
 def _tuned(asked: Asked, data: Data, options: Options, journal: Path, progress: Progress) -> Tuning:
     """The trials, those of the journal taken up; with --force one of another tuning is replaced."""
     arguments = asked.arguments
-    progress.phase(f"tuning {asked.method.name}")
+    taken = jobs_in(journal)
+    progress.phase(f"tuning {asked.method.name}{f', {taken} finished jobs in {journal}' if taken else ''}")
     tuned = functools.partial(
         tune_method,
         data.train,
@@ -146,6 +154,7 @@ def _tuned(asked: Asked, data: Data, options: Options, journal: Path, progress: 
         splits=asked.splits(data.dataset, data.settings),
         random=arguments.random,
         seed=arguments.seed,
+        random_seed=arguments.random_seed,
         widen=arguments.widen,
         rule=arguments.rule,
         measure=arguments.measure,
@@ -154,6 +163,7 @@ def _tuned(asked: Asked, data: Data, options: Options, journal: Path, progress: 
         executor=options.executor,
         journal=journal,
         observe=progress.tried,
+        step=progress.step,
     )
     try:
         return tuned()
@@ -178,12 +188,16 @@ def _fitted(tuning: Tuning, data: Data, options: Options, progress: Progress) ->
     return dataclasses.replace(solution, preparation=preparation)
 
 
-def _scores(solution: Solution, asked: Asked, data: Data) -> dict[str, Mapping[str, float]]:
-    """The scores on the test rows, which are read here and nowhere else; empty where there are none."""
+def _scores(solution: Solution, tuning: Tuning, asked: Asked, data: Data) -> dict[str, Mapping[str, float]]:
+    """The scores on the test rows, which are read here and nowhere else; empty where there are none.
+
+    What was tuned comes first.
+    """
     if data.test is None:
         return {}
     rows = data.preparation.apply_tasks(data.test)
-    return {asked.method.name: score(solution, rows, classes=data.dataset.classes is not None)}
+    scores = score(solution, rows, classes=data.dataset.classes is not None)
+    return {asked.method.name: as_tuned(scores, tuning.measure, solution, rows)}
 
 
 def _write(

@@ -17,6 +17,9 @@ MAX_FEATURES, MAX_TASKS = 80, 40
 STRONGEST = 12
 """How many single weights are listed."""
 _METRICS = {
+    "class error": "share of rows whose largest score is not that of their class",
+    "error": "share of wrong labels, mean over the tasks",
+    "loss": "mean loss of the rows, mean over the tasks",
     "class accuracy": "share of rows whose largest score is that of their class",
     "accuracy": "share of right labels, mean over the tasks",
     "rmse": "root mean squared error, mean over the tasks",

@@ -24,8 +24,11 @@ EXAMPLES = (
         "points drawn at random between the ends",
     ),
 )
-CODES = tuple(code for code in Exit if code is not Exit.UNCERTIFIED)
-WORDS = {Exit.DONE: "done: every point was judged, and the chosen one is judged at the level it has"}
+CODES = tuple(Exit)
+WORDS = {
+    Exit.DONE: "done: the chosen point is certified, or was to be stopped after so many rounds and is judged",
+    Exit.UNCERTIFIED: "done, but the chosen point was to go to a first-order point and is not certified",
+}
 
 
 def add(commands: Commands) -> None:
@@ -48,6 +51,12 @@ def add(commands: Commands) -> None:
         " mu=1e-3:1e1:9, or whole numbers rounds=1:10",
     )
     add_search(group)
+    group.add_argument(
+        "--random-seed",
+        type=int,
+        metavar="N",
+        help="seed of the random points alone: other points on the same rows (default: that of --seed)",
+    )
     group = tune.add_argument_group(
         "how a point is judged (default: a problem's validation rows, or 5 folds)"
     )
@@ -75,4 +84,4 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="print one JSON object: what was chosen, all that was tried, status, certificate, scores",
     )
-    add_running(tune, seeded="folds, held-out rows and random points")
+    add_running(tune, seeded="test and held-out rows, folds, and random points without --random-seed")

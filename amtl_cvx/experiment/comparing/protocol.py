@@ -156,9 +156,9 @@ class Protocol:
             "se": None if best.se is None else float(best.se),
             "trials": len(tuning.trials),
             "measure": tuning.measure,
-            "sentence": tuning.sentence(),
+            "sentence": tuning.sentence(further=False),
             "splits": tuning.splits_words,
-            "widened": [*tuning.widened, *tuning.edges],
+            "widened": tuning.remarks(),
         }
         candidate = tuning.candidate
         found = Learned.of(solution, candidate, chosen=chosen, tuning=tuning.seconds)

@@ -25,6 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from amtl_cvx.experiment.tuning.trial import Trial, shown
 from amtl_cvx.experiment.tuning.tuned import Tuning
 from amtl_cvx.families.settings.named import NamedMethod
 from amtl_cvx.options import Options
+from amtl_cvx.run import Callback
 from amtl_cvx.tasks import TaskSet
 
 __all__ = ["RULES", "SIMPLER", "Axis", "Journal", "Part", "Splits", "Trial", "Tuning", "tune"]
@@ -57,6 +59,7 @@ def tune(
     splits: Any = None,
     random: int | None = None,
     seed: int = 0,
+    random_seed: int | None = None,
     widen: int = 3,
     rule: Rule = "best",
     warm: bool | None = None,
@@ -66,6 +69,7 @@ def tune(
     executor: Executor | None = None,
     journal: str | Path | None = None,
     observe: Observe | None = None,
+    step: Callback | None = None,
 ) -> Tuning:
     """Choose the parameters of a method by their errors on held-out rows.
 
@@ -87,7 +91,9 @@ def tune(
     random : int, optional
         How many points are drawn at random between the ends of the axes.
     seed : int
-        Of folds, shares and random points.
+        Of folds and shares, and of random points where these have no seed of their own.
+    random_seed : int, optional
+        Of random points alone: other ones on the same rows.
     widen : int
         How often an axis may get one more value beyond an end at which the best point lies.
     rule : {"best", "one-se"}
@@ -106,6 +112,8 @@ def tune(
         A file of what is finished: the same call with it goes on where it was ended.
     observe : callable(done, total, least), optional
         Called after every job: fits done, fits there are so far, least mean error so far.
+    step : callable(Record), optional
+        Called after every step of a trial, where trials are done in this process.
 
     Raises
     ------
@@ -138,11 +146,15 @@ def tune(
         tasks, method, grid, settings=settings, splits=splits, seed=seed, warm=warm, measure=measure,
         options=options, engine=engine,
     )  # fmt: skip
-    drawn = None if random is None else planned.draws(count("random", random, least=1), seed)
-    about = planned.about(widen=widen, random=random, seed=seed)
+    random_seed = seed if random_seed is None else count("random_seed", random_seed, least=0)
+    drawn = None if random is None else planned.draws(count("random", random, least=1), random_seed)
+    about = planned.about(widen=widen, random=random, seed=random_seed)
     noted = None if journal is None else Journal(journal, about)
     executor = executor or (None if options is None else options.executor)
-    work = Engine(bench=planned.bench, executor=executor, journal=noted, observe=observe)
+    bench = planned.bench
+    if step is not None and executor is None:
+        bench = bench._replace(options=replace(bench.options, callback=step))
+    work = Engine(bench=bench, executor=executor, journal=noted, observe=observe)
     if drawn is not None:
         work.errors(drawn)
         return _tuning(planned, work, rule, drawn, planned.axes, {})
@@ -178,6 +190,7 @@ def _tuning(
         edges=edges(choice, trials, axes),
         splits_words=planned.splits.words,
         seconds=sum(each.seconds for each in work.of.values()),
+        resumed=work.resumed,
         options=planned.options,
     )
 

@@ -13,6 +13,7 @@ another fit of every point. What is drawn at random lies between the ends, log-u
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -201,6 +202,12 @@ def _between(name: str, parts: list[str]) -> list[Value]:
         raise ModelError(f"{name} goes from LOW:HIGH:COUNT in numbers, got {':'.join(parts)}")
     low, high = ends[:2]
     if len(ends) == 2:
+        if name not in WHOLE:
+            said = ":".join(parts)
+            raise ModelError(
+                f"{name}={said} does not say how many values: write {name}={said}:9 for nine with"
+                f" logarithmic steps, or all of them; LOW:HIGH alone is for {' and '.join(WHOLE)}"
+            )
         if not (isinstance(low, int) and isinstance(high, int) and low <= high < low + _MOST):
             raise ModelError(f"{name}=LOW:HIGH is for whole numbers, got {':'.join(parts)}: say how many")
         return list(range(low, high + 1))
@@ -217,9 +224,12 @@ def _value(text: str) -> Value:
     """A number if it is one, else a word."""
     for kind in (int, float):
         try:
-            return kind(text)
+            value = kind(text)
         except ValueError:
             continue
+        if value == 0 and re.search("[1-9]", text.lower().partition("e")[0]):
+            raise ModelError(f"{text} is too small for a number, it would be 0: give a larger value, or 0")
+        return value
     if not text:
         raise ModelError("a value of the grid is empty: separate values by single commas")
     return text

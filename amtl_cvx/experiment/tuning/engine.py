@@ -94,7 +94,7 @@ class Outcome(NamedTuple):
 class Engine:
     """Does the jobs of points, once each, and keeps what they said.
 
-    `of` holds the outcome of every (split, point) so far.
+    `of` holds the outcome of every (split, point) so far, `resumed` is how many of them the journal had.
     """
 
     bench: Bench
@@ -102,6 +102,7 @@ class Engine:
     journal: Journal | None = None
     observe: Observe | None = None
     of: dict[tuple[int, Point], Outcome] = field(default_factory=dict)
+    resumed: int = 0
 
     def __post_init__(self) -> None:
         self._spread = SharedMap(self.bench, self.executor)
@@ -148,6 +149,7 @@ class Engine:
             found = None
         if found is not None:
             self._take(job, found)
+            self.resumed += len(found)
         return found is not None
 
     def _take(self, job: Job, outcomes: Sequence[Outcome]) -> None:

@@ -23,6 +23,7 @@ from amtl_cvx.holdout import shared_classes
 from amtl_cvx.losses import Loss
 from amtl_cvx.scoring import score
 from amtl_cvx.solution import Solution
+from amtl_cvx.tasks import TaskSet, task_index
 
 REGRESSION = ("pooled rmse", "rmse", "loss")
 CLASSIFICATION = ("class error", "error", "loss")
@@ -60,6 +61,19 @@ def error_of(solution: Solution, blocks: Mapping[str, Array], part: Part, measur
     else:
         value = score(found, part.held)[measure]
     return value if np.isfinite(value) else np.inf
+
+
+def as_tuned(
+    scores: Mapping[str, float], measure: str, solution: Solution, rows: TaskSet
+) -> Mapping[str, float]:
+    """Scores of rows (of `amtl_cvx.scoring`) with the measure that was tuned before them."""
+    right = {"class error": "class accuracy", "error": "accuracy"}.get(measure, "")
+    if right in scores:
+        return {measure: 1.0 - scores[right], **scores}
+    if measure == "loss":
+        index = tuple(task_index(solution.task_names, name) for name in rows.names)
+        return {measure: _mean_loss(solution, Part(rows, rows, index)), **scores}
+    return {name: scores[name] for name in sorted(scores, key=lambda name: name != measure)}
 
 
 def _mean_loss(solution: Solution, part: Part) -> float:

@@ -8,15 +8,14 @@
 Folds are dealt within each task, and within each class of a task whose targets are classes, so that every
 row that can be spared is held out once; a single row (of a class) stays in training always. Tasks that are
 classes over shared rows (one-vs-rest) lose the same rows. A splitter splits the rows of each task by itself,
-those that one-vs-rest tasks share once, by their class. Rows are numbered from 0 within their task where a
-split gives a list a task, and through all tasks (`TaskSet.stacked`) where it gives one list; for one-vs-rest
-tasks that is the number of the shared row. What is in neither part of a split is seen by neither.
+those that one-vs-rest tasks share once, by their class; how rows are numbered is told in `pairs`. What is in
+neither part of a split is seen by neither.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,6 +24,7 @@ from numpy.typing import NDArray
 
 from amtl_cvx.arrays import Mask, is_number
 from amtl_cvx.errors import DataError, ModelError
+from amtl_cvx.experiment.tuning.pairs import check_rows, pairs_of
 from amtl_cvx.holdout import classes_of_rows, draw, generator, shared_classes, split_off
 from amtl_cvx.preparation import Preparation
 from amtl_cvx.tasks import Task, TaskSet, check_tasks, task_index
@@ -51,6 +51,8 @@ class Splits:
     parts : tuple of Part
     words : str
         What a sentence calls them: "5 folds of every task's rows (seed 0)".
+    of : str
+        The hash of the targets of the tasks that were split, "" where that is not known.
 
     Examples
     --------
@@ -65,6 +67,7 @@ class Splits:
 
     parts: tuple[Part, ...]
     words: str
+    of: str = ""
 
     def __len__(self) -> int:
         return len(self.parts)
@@ -93,7 +96,9 @@ class Splits:
                 dealt.append(_dealt(classes_of_rows(task, tasks.labels is not None), k, begin, rng))
                 begin += len(task.y)
         parts = [_part(tasks, [fold == number for fold in dealt], number, k) for number in range(k)]
-        return cls(parts=tuple(parts), words=f"{k} folds of every task's rows (seed {seed})")
+        return cls(
+            parts=tuple(parts), words=f"{k} folds of every task's rows (seed {seed})", of=_targets(tasks)
+        )
 
     @classmethod
     def held_out(cls, tasks: TaskSet, share: float = 0.2, seed: int = 0) -> Splits:
@@ -109,7 +114,11 @@ class Splits:
             raise ModelError(f"expected a share of the rows between 0 and 1, got {share!r}")
         train, held = draw(tasks, float(share), generator(seed))
         part = Part(train, held, tuple(task_index(tasks.names, name) for name in held.names))
-        return cls(parts=(part,), words=f"{share:.3g} of every task's rows, held out (seed {seed})")
+        return cls(
+            parts=(part,),
+            words=f"{share:.3g} of every task's rows, held out (seed {seed})",
+            of=_targets(tasks),
+        )
 
     @classmethod
     def validation(cls, tasks: TaskSet, held: TaskSet) -> Splits:
@@ -126,11 +135,15 @@ class Splits:
             raise DataError(f"the validation rows have {held.d} features, the tasks {tasks.d}: prepare both")
         held = held.in_order(tasks.names, tasks.feature_names)
         part = Part(tasks, held, tuple(task_index(tasks.names, name) for name in held.names))
-        return cls(parts=(part,), words="the validation rows")
+        return cls(parts=(part,), words="the validation rows", of=_targets(tasks))
 
     @classmethod
     def given(cls, tasks: TaskSet, splits: Any) -> Splits:
         """The splits of a splitter (`split(X, y)`, as of scikit-learn), or pairs of training and held rows.
+
+        Numbers count the rows that a task has: those without a label and those of weight 0 are not there.
+        For tasks of which rows without a label were left out numbers are refused, as they may be meant to
+        count these too; take such rows out before.
 
         Raises
         ------
@@ -139,12 +152,12 @@ class Splits:
             rows, and rows that a splitter cannot split.
         """
         check_tasks(tasks)
-        pairs, name = _pairs(tasks, splits)
+        pairs, name = pairs_of(tasks, splits)
         if not pairs:
             raise DataError("expected a split at least, got none")
         parts = [_part_of(tasks, train, held, number) for number, (train, held) in enumerate(pairs)]
         words = f"{len(parts)} given split{'s' * (len(parts) > 1)}{name}"
-        return cls(parts=tuple(parts), words=words)
+        return cls(parts=tuple(parts), words=words, of=_targets(tasks))
 
     def prepared(self, *, standardize: bool, intercept: bool) -> Splits:
         """The same with features prepared as its own training rows say, split by split."""
@@ -160,6 +173,10 @@ class Splits:
         for part in self.parts:
             if part.train.names != tasks.names or part.train.d != tasks.d:
                 raise DataError("the splits are of other tasks: make them of those that are tuned")
+            if self.of == "" and (part.train.rows > tasks.rows).any():
+                raise DataError("the splits train on more rows than the tasks have: make them of these tasks")
+        if self.of not in ("", _targets(tasks)):
+            raise DataError("the splits are of other rows (other targets): make them of those that are tuned")
 
     def fingerprint(self) -> str:
         """sha256 over the rows of every part."""
@@ -168,6 +185,14 @@ class Splits:
             said = (part.train.fingerprint(pool=True), part.held.fingerprint(), part.index)
             digest.update(repr(said).encode())
         return digest.hexdigest()
+
+
+def _targets(tasks: TaskSet) -> str:
+    """sha256 over the targets of all tasks, which no preparation of features changes."""
+    digest = hashlib.sha256()
+    for task in tasks:
+        digest.update(np.ascontiguousarray(task.y, dtype=np.float64).tobytes() + b"|")
+    return digest.hexdigest()
 
 
 def splits_of(tasks: TaskSet, splits: Any, *, seed: int) -> Splits:
@@ -204,63 +229,6 @@ def _part(tasks: TaskSet, masks: Sequence[Mask], number: int, k: int) -> Part:
     return Part(train, held, tuple(t for t, mask in enumerate(masks) if mask.any()))
 
 
-def _pairs(tasks: TaskSet, splits: Any) -> tuple[list[tuple[list[Any], list[Any]]], str]:
-    """Numbers of training and held rows a task, split by split; and what to say of the splitter."""
-    if hasattr(splits, "split") and not isinstance(splits, str):
-        shared = shared_classes(tasks, equal=True)
-        if shared is not None:
-            found = [_of_splitter(splits, tasks[0].X, shared, "the shared rows")] * tasks.T
-        else:
-            found = [_of_splitter(splits, task.X, task.y, repr(task.name)) for task in tasks]
-        if len({len(each) for each in found}) > 1:
-            raise DataError("the splitter splits tasks into different numbers of parts: give row numbers")
-        every = [
-            ([train for train, _ in each], [held for _, held in each]) for each in zip(*found, strict=True)
-        ]
-        return every, f" by {type(splits).__name__}"
-    if not isinstance(splits, Iterable) or isinstance(splits, str):
-        raise ModelError(f"splits are a number, a splitter or pairs of rows, got {type(splits).__name__}")
-    pairs = []
-    for pair in splits:
-        if not isinstance(pair, Sequence) or len(pair) != 2:
-            raise DataError("a split is a pair: numbers of training rows, numbers of held rows")
-        pairs.append((_by_task(tasks, pair[0]), _by_task(tasks, pair[1])))
-    return pairs, ""
-
-
-def _of_splitter(splitter: Any, X: Any, y: Any, what: str) -> list[tuple[Any, Any]]:
-    try:
-        return [(train, held) for train, held in splitter.split(X, y)]
-    except (TypeError, ValueError) as error:
-        said = " ".join(str(error).split())
-        raise DataError(f"{type(splitter).__name__} does not split {what}: {said}") from error
-
-
-def _by_task(tasks: TaskSet, rows: Any) -> list[NDArray[np.int64]]:
-    """Row numbers, one list a task or one for all, as one array a task."""
-    try:
-        nested = len(rows) == tasks.T and all(np.ndim(each) == 1 for each in rows)
-        arrays = [np.asarray(each) for each in (rows if nested else [rows])]
-    except TypeError as error:
-        raise DataError("rows of a split are lists of whole numbers, one a task or one for all") from error
-    if any(each.ndim != 1 or (each.size and each.dtype.kind not in "iu") for each in arrays):
-        raise DataError("rows of a split are lists of whole numbers, one a task or one for all")
-    arrays = [each.astype(np.int64) for each in arrays]
-    if nested:
-        return arrays
-    if shared_classes(tasks, equal=True) is not None:
-        return arrays * tasks.T
-    ends = np.cumsum([len(task.y) for task in tasks])
-    _check_rows(arrays[0], int(ends[-1]), "all tasks")
-    owner = np.searchsorted(ends, arrays[0], side="right")
-    return [arrays[0][owner == t] - (ends[t] - len(task.y)) for t, task in enumerate(tasks)]
-
-
-def _check_rows(rows: NDArray[np.int64], n: int, what: str) -> None:
-    if len(rows) and not 0 <= rows.min() <= rows.max() < n:
-        raise DataError(f"rows of {what} are numbered 0 to {n - 1}, a split has {rows.min()} to {rows.max()}")
-
-
 def _part_of(tasks: TaskSet, train: Sequence[Any], held: Sequence[Any], number: int) -> Part:
     """The split of those rows; what is in neither part is left out before."""
     pairs = [_masks(*each, number) for each in zip(tasks, train, held, strict=True)]
@@ -279,7 +247,7 @@ def _masks(task: Task, train: Any, held: Any, number: int) -> tuple[Mask, Mask]:
     """Which rows are in neither part, and which are held out."""
     name, n = task.name, len(task.y)
     for rows in (train, held):
-        _check_rows(rows, n, repr(name))
+        check_rows(rows, n, repr(name))
         if len(np.unique(rows)) < len(rows):
             raise DataError(f"split {number + 1} has a row of {name!r} twice: give it weight 2 in the tasks")
     learned, judged = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)

@@ -47,6 +47,8 @@ class Tuning:
         What the errors are measured on.
     seconds : float
         What the fits took, added up.
+    resumed : int
+        How many fits, of a point on a split, were taken from the journal.
     options : Options
         How `fit` carries out the fit of the chosen point.
 
@@ -74,6 +76,7 @@ class Tuning:
     edges: tuple[str, ...]
     splits_words: str
     seconds: float
+    resumed: int = 0
     options: Options = field(default_factory=Options)
 
     def __repr__(self) -> str:
@@ -98,8 +101,8 @@ class Tuning:
         """The chosen point on all rows of the tasks, judged; by default with the engine of the trials."""
         return self.candidate.fit(tasks, options or self.options)
 
-    def sentence(self) -> str:
-        """What was chosen, from what, and what is to be known of it."""
+    def sentence(self, *, further: bool = True) -> str:
+        """What was chosen and from what; `further`: and what is to be known of it (`remarks`)."""
         chosen, tried = self.chosen, f"{len(self.trials)} points on {self.splits_words}"
         if chosen.mean == self.best.mean:
             how = f"the least of {tried}"
@@ -107,9 +110,13 @@ class Tuning:
             how = f"the simplest within one standard error of the least, {shown(self.best.mean)}, of {tried}"
         se = "" if chosen.se is None else f" (standard error {shown(chosen.se)})"
         said = f"chose {chosen.words or 'the only point'}: {self.measure} {shown(chosen.mean)}{se}, {how}"
+        return "; ".join([said, *(self.remarks() if further else [])])
+
+    def remarks(self) -> list[str]:
+        """Axes that were widened or end at the choice, points that could not be fitted or ended early."""
         failed = sum(not math.isfinite(trial.mean) for trial in self.trials)
         more = [f"{failed} points could not be fitted on every split"] if failed else []
-        return "; ".join([said, *self.widened, *self.edges, *more, *self.ended()])
+        return [*self.widened, *self.edges, *more, *self.ended()]
 
     def ended(self) -> list[str]:
         """How many trials ended short of a first-order point, whether the chosen one did, what to try."""
