@@ -12,6 +12,7 @@ from real_rows import school_split
 
 from amtl_cvx import MeanRegularised, Model, Options, Solution, TaskSet, fit
 from amtl_cvx.problem import Problem
+from amtl_cvx.subproblems.covariance import has_covariance
 from amtl_cvx.subproblems.covariance.rows import Rows
 from amtl_cvx.subproblems.covariance.sides import OfFeatures, OfTasks
 from amtl_cvx.weights import TraceNormSquared
@@ -91,6 +92,17 @@ def test_mtfl_is_certified_on_every_split_of_school_where_predictors_have_many_d
     tasks = school_split(shared_data, split)
     for rho in (0.0091, 1.0):
         assert certified(mtfl(tasks, rho))
+
+
+def test_sizes_that_a_covariance_serves() -> None:
+    """None of more than 77 features or 64 tasks, and where it is of tasks T d is at most 6000."""
+    sizes = {(64, 900): True, (90, 64): True, (70, 80): True, (77, 70): True}
+    sizes |= {(78, 70): False, (87, 139): False, (70, 139): False, (200, 64): False}
+    for (d, T), served in sizes.items():
+        tasks = TaskSet.from_arrays([np.ones((1, d))] * T, [np.ones(1)] * T)
+        model = Model(coupling=0.0, omega=TraceNormSquared(rho=1.0))
+        point = Problem(tasks, model).at(np.zeros((d, T)), np.zeros((T, T)))
+        assert has_covariance(point) is served, (d, T)
 
 
 @pytest.mark.slow

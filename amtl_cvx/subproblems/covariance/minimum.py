@@ -19,6 +19,8 @@ from amtl_cvx.weights import TraceNormSquared
 
 LARGEST = 64
 """Most features or tasks of a covariance: its curvature has LARGEST^4 entries."""
+_DEAR = 77
+"""Most features where prox steps would go on by Newton's method in all of W, which takes longer still."""
 _STEPS = 60
 _FAR, _NEAR = 1e-3, 1e-11  # accuracy of a model's minimum, of its level
 _CLOSE = 1e-3  # relative fall of J from which models are minimised to the end
@@ -33,7 +35,7 @@ def has_covariance(point: Point) -> bool:
     model, (d, T) = point.model, point.W.shape
     if model.coupled or not model.loss.smooth or not isinstance(model.omega, TraceNormSquared):
         return False
-    return bool(d <= LARGEST or (T <= LARGEST and d * T <= DENSE_LIMIT))
+    return bool(d <= LARGEST or ((T <= LARGEST or d <= _DEAR) and d * T <= DENSE_LIMIT))
 
 
 def covariance_minimum(point: Point) -> Point:
