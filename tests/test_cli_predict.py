@@ -15,6 +15,8 @@ import pytest
 import scipy.io
 from command_line import GIVEN, D, Run, T, arrays, assert_error, listing, point, write_csv
 
+from amtl_cvx.runfolder import content
+
 
 def by_hand(X: np.ndarray) -> np.ndarray:
     """Scores of `fitted` for raw rows: standardised with the training mean and deviation, and a one."""
@@ -200,3 +202,16 @@ def test_predictions_of_a_run_that_is_not_certified_come_with_a_warning(run: Run
     assert answer.code == 0 and answer.out.startswith("row,task,prediction,score\n")
     words = "warning: early is not certified (status round limit, level C0): nor are its predictions\n"
     assert answer.err == words
+
+
+def test_a_run_that_was_stopped_on_purpose_is_said_to_be_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(content, "draw", lambda *what: None)
+    np.savez("a.npz", **arrays())
+    grid = ("--grid", "coupling=1", "--grid", "mu=.1", "--grid", "rounds=1,2", "--widen", "0", "--folds", "2")
+    assert run("tune", "a.npz", *grid, "--out", "early", "--quiet").code == 0
+    rounds = json.loads(Path("early/certificate.json").read_text())["kind"]
+    answer = run("predict", "early", "a.npz")
+    said = f"{rounds}, for what it predicts there; a point that is not certified, and need not be"
+    assert answer.code == 0 and answer.err == f"warning: early was {said}\n"

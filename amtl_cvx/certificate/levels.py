@@ -82,6 +82,11 @@ def is_stopped(kind: str) -> bool:
     return kind.startswith(_STOPPED)
 
 
+def stopped_words(kind: str) -> str:
+    """What a command says of such a point."""
+    return f"{kind}, for what it predicts there; a point that is not certified, and need not be"
+
+
 def stopped_headline(kind: str) -> str:
     """The headline of such a point, which is no first-order point."""
     return f"{kind[0].upper()}{kind[1:]}, not certified"

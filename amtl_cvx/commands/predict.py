@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from amtl_cvx.arrays import in_labels, order_of
+from amtl_cvx.certificate.levels import is_stopped, stopped_words
 from amtl_cvx.commands.output import files_of_run, write_whole
 from amtl_cvx.commands.parts import columns_aside, wanted_parts
 from amtl_cvx.commands.settings import admit
@@ -24,7 +25,7 @@ from amtl_cvx.data import TABLE_OPTIONS, read_features, table_options
 from amtl_cvx.data.header import column_name
 from amtl_cvx.errors import DataError, Exit
 from amtl_cvx.losses import Loss
-from amtl_cvx.runfolder import StoredRun, read_run
+from amtl_cvx.runfolder import StoredRun, read_certificate, read_run
 from amtl_cvx.solution import Status
 from amtl_cvx.tasks import Array, task_index
 from amtl_cvx.untrusted import shown
@@ -74,7 +75,10 @@ def predict(arguments: Namespace) -> Exit:
 def _check_status(place: Path, stored: StoredRun) -> None:
     """Warn of a run that is not certified."""
     status, level = stored.run.get("status"), stored.run.get("level")
-    if status not in (None, Status.CERTIFIED.value):
+    kind = read_certificate(place, stored.run).get("kind")
+    if isinstance(kind, str) and is_stopped(kind):
+        _log.warning("%s was %s", place, stopped_words(kind))
+    elif status not in (None, Status.CERTIFIED.value):
         reached = f", level {level}" if level else ""
         _log.warning("%s is not certified (status %s%s): nor are its predictions", place, status, reached)
 

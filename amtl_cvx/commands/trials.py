@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from amtl_cvx.certificate.levels import is_stopped
+from amtl_cvx.certificate.levels import is_stopped, stopped_words
 from amtl_cvx.experiment.tuning import Trial, Tuning
 from amtl_cvx.experiment.tuning.axes import ROUNDS
 from amtl_cvx.experiment.tuning.trial import shown
@@ -83,7 +83,7 @@ def _status(solution: Solution) -> str:
     """How the fit ended; a stop on purpose is no limit that was in the way."""
     kind = solution.certificate.kind
     if is_stopped(kind) and not solution.certificate.passes:
-        return f"status: {kind}, for what it predicts there; a point that is not certified, and need not be"
+        return f"status: {stopped_words(kind)}"
     return f"status: {solution.status.value}, {solution.status.text}"
 
 
