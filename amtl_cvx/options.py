@@ -57,7 +57,7 @@ class Options:
         Called after every step with the blocks as they are then, read-only.
     judged : bool
         False leaves the certificate at what is known without work, and never passing: for the trials of a
-        grid, which are scored and not shown.
+        grid, which are scored and not shown. They end after fewer steps, and where predictors only grow.
 
     Raises
     ------

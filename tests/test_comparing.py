@@ -276,3 +276,12 @@ def test_parameters_of_a_term_may_be_held(found: Comparison) -> None:
     held = compare(PARTS[:1], [Contender(method="mean", settings={"rho": 1.0})], baseline=None, **HOW)
     tuned = compare(PARTS[:1], [Contender(method="mean", grid={"rho": (1.0,)})], baseline=None, **HOW)
     assert held.error("mean") == tuned.error("mean") and held.of("mean")[0].learned.chosen["trials"] == 1
+
+
+def test_what_is_said_of_a_grid_stands_once() -> None:
+    """Widened grids and growing trials are notes; the sentence of a choice leaves them out."""
+    contender = Contender(method="stl", grid={"coupling": (50.0, 100.0)})
+    found = compare(PARTS[:1], (contender,), baseline="stl", folds=2, widen=1)
+    chosen = found.outcomes[0].learned.chosen
+    assert "widened" not in chosen["sentence"] and "try" not in chosen["sentence"]
+    assert len(chosen["widened"]) == 2 and sum("was widened" in note for note in found.said) == 1
