@@ -131,6 +131,15 @@ def test_drawn_points_are_dots_at_their_place() -> None:
     assert outside(figure) == []
 
 
+def test_an_axis_of_less_than_a_decade_has_its_ends_named() -> None:
+    points = [(2.0, 0.012), (3.0, 0.03), (5.0, 0.07), (6.0, 0.02)]
+    axes = panel(tuning_figure(tuning([COUPLING, MU], points=points)), "coupling x mu")
+    named = [
+        [tick.get_text() for tick in ticks] for ticks in (axes.get_xticklabels(), axes.get_yticklabels())
+    ]
+    assert named == [["0.012", "0.07"], ["2", "6"]]
+
+
 def test_what_failed_is_hatched_and_what_explodes_does_not_flatten_the_rest() -> None:
     def wild(coupling: float, mu: float) -> float:
         if coupling == 100:

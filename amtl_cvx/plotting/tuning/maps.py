@@ -230,5 +230,5 @@ class MapPanel:
             )  # fmt: skip
         axes.minorticks_off()
         axes.margins(0.06)
-        within(axes.xaxis)
-        within(axes.yaxis)
+        within(axes.xaxis, x)
+        within(axes.yaxis, y)

@@ -62,11 +62,16 @@ def shown(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
 
-def within(axis: XAxis | YAxis) -> None:
-    """No ticks beyond the ends of an axis."""
+def within(axis: XAxis | YAxis, values: Iterable[Value] = ()) -> None:
+    """No ticks beyond the ends of an axis; the least and the largest value where fewer than two are left."""
     low, high = sorted(axis.get_view_interval())
     ticks = [tick for tick in axis.get_majorticklocs() if low <= tick <= high]
-    axis.set_ticks(ticks)
+    known = [float(value) for value in values]
+    if len(ticks) < 2 and known:
+        ends = sorted({min(known), max(known)})
+        axis.set_ticks(ends, labels=[shown(end) for end in ends])
+    else:
+        axis.set_ticks(ticks)
 
 
 def error_words(errors: Sequence[float]) -> list[str]:
