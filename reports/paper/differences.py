@@ -194,7 +194,7 @@ def _saved_digits(cells: Cells) -> list[str]:
         {exact}. Our choice has {own["test"]:.1f} ({own["validation"]:.1f}): the rows that choose prefer it to
         the saved run by {found["saved"][-1]["validation"] - own["validation"]:.1f} points, the test rows do
         not; {test["first"]} of them only the saved run gets wrong, {test["second"]} only ours,
-        p {test["p"]:.2g}. No choice on those rows would end at the saved run."""
+        p {test["p"]:.2g}. An honest choice on those rows takes ours."""
     )
 
 
