@@ -71,13 +71,15 @@ def test_the_test_line_begins_with_what_was_tuned(run: Run) -> None:
     assert "test, stl: loss " in loss.out
 
 
-def test_a_chosen_point_that_does_not_arrive_exits_as_in_fit(run: Run) -> None:
+def test_a_chosen_point_that_does_not_arrive_is_judged_and_told(run: Run) -> None:
     np.savez("a.npz", **arrays())
     exact = ("--tol", "1e-17")
     assert run("fit", "a.npz", "--method", "stl", "--coupling", "1", *exact, "--out", "fit").code == 1
-    assert run("tune", "a.npz", *GRID, *exact, "--out", "out").code == 1
-    assert Path("out/tuning.csv").exists()
-    assert run("tune", "a.npz", *AMTL, *exact, "--out", "early").code == 0  # it was not to arrive
+    far = run("tune", "a.npz", *GRID, *exact, "--out", "out", "--quiet")
+    assert far.code == 0 and "the chosen point is not certified (" in far.err
+    assert run("certify", "a.npz", "out").code == 1
+    early = run("tune", "a.npz", *AMTL, *exact, "--out", "early")  # it was not to arrive
+    assert early.code == 0 and "not certified (" not in early.err
     told = run("certify", "a.npz", "early")
     assert told.code == 1 and "next: nothing: the run was stopped after 2 rounds on purpose" in told.out
 

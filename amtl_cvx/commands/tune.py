@@ -4,9 +4,9 @@ What is tried is kept in a journal beside DIR (`DIR.tuning`) until DIR is there:
 the same command goes on with what is not in it yet. Test rows are set aside before anything is learned, and
 read once, when the chosen point is fitted.
 
-The exit code is that of `fit` for the chosen point: 0 where its certificate passes, 1 where it was to go to a
-first-order point and did not. A point that was tuned to be stopped after so many rounds was not to go there:
-it is judged, shown at its level, and 0.
+The exit code is 0 where every point was tried and the chosen one judged, at whatever level. One that was
+tuned to be stopped after so many rounds was not to go to a first-order point; of one that was and did not
+arrive a line on the error stream says so.
 """
 
 from __future__ import annotations
@@ -94,8 +94,10 @@ def _run(asked: Asked, options: Options, journal: Path) -> Exit:
         say(*lines_of(data.words(tuning), solution, tuning, scores, place))
     if kept := kept_words(place, arguments.out):
         note(f"not certified: the run is in {place}{kept}")
-    done = solution.certificate.passes or is_stopped(solution.certificate.kind)
-    return Exit.DONE if done else Exit.UNCERTIFIED
+    found = solution.certificate
+    if not found.passes and not is_stopped(found.kind):
+        note(f"the chosen point is not certified ({found.level}): amtl-cvx certify says why and what to try")
+    return Exit.DONE
 
 
 def journal_of(out: Path) -> Path:
