@@ -285,7 +285,7 @@ class TaskSet:
         --------
         >>> from amtl_cvx import TaskSet
         >>> TaskSet.from_matrix([[1.0], [2.0]], [[0.0, 5.0], [1.0, 6.0]], names=["low", "high"])
-        TaskSet(2 tasks, 1 feature, 4 rows: 'low', 'high')
+        TaskSet(2 tasks, 1 feature, 2 shared rows: 'low', 'high')
         """
         called = names if names is not None else column_names(Y)
         if is_frame(Y):

@@ -56,14 +56,18 @@ def choose(contender: Contender, part: Part, journal: Path | None = None) -> Cho
         grid[ROUNDS] = range(1, contender.rounds + 1)
     if journal is not None:
         journal.parent.mkdir(parents=True, exist_ok=True)
+    if part.folds:
+        rows, splits = part.train, Splits.folds(part.train, part.folds, seed=0)
+    else:
+        rows, splits = part.learn, Splits.validation(part.learn, part.judge)
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of trials that run away
         found = tune(
-            part.learn,
+            rows,
             contender.method,
             grid,
             settings=contender.settings,
-            splits=Splits.validation(part.learn, part.judge),
+            splits=splits,
             widen=contender.widen,
             measure=MEASURES[part.data],
             journal=journal,

@@ -60,7 +60,10 @@ class Sealed:
 
 
 class Part(NamedTuple):
-    """What a trial learns from, what it is judged on, what the chosen fit learns from, and what scores it."""
+    """What a trial learns from, what it is judged on, what the chosen fit learns from, and what scores it.
+
+    With `folds` trials go over folds of what the chosen fit learns from instead.
+    """
 
     data: str
     name: str
@@ -68,6 +71,7 @@ class Part(NamedTuple):
     judge: TaskSet
     train: TaskSet
     test: Sealed
+    folds: int = 0
 
 
 def folder() -> Path:

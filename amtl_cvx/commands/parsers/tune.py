@@ -24,11 +24,8 @@ EXAMPLES = (
         "points drawn at random between the ends",
     ),
 )
-CODES = tuple(Exit)
-WORDS = {
-    Exit.DONE: "done: the chosen point is certified, or was to be stopped after so many rounds and is judged",
-    Exit.UNCERTIFIED: "done, but the chosen point was to go to a first-order point and is not certified",
-}
+CODES = tuple(code for code in Exit if code is not Exit.UNCERTIFIED)
+WORDS = {Exit.DONE: "done: every point was judged, and the chosen one is judged at the level it has"}
 
 
 def add(commands: Commands) -> None:
