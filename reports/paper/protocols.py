@@ -2,10 +2,10 @@
 
 Grids stand in the units of the data, steps of about 3, wide enough that the best on validation rows lies
 inside for most; where it does not, `choice` goes on beyond, but on School, whose couplings end at 1000. They
-were laid out on validation rows, not blindly: some test errors of USPS, MNIST, Synthetic and Imbalanced had
-been seen by then, and nobody can say what that did. Losses are means over rows but on Imbalanced, where
-they are sums, and one against the rest for digits. What goes in rounds is stopped after as many as the
-validation rows like best; "converged" fits go to a first-order point.
+were laid out on validation rows, not blindly: some test errors of USPS, MNIST, Synthetic, Imbalanced and
+School had been seen by then, and nobody can say what that did. Losses are means over rows but on
+Imbalanced, where they are sums, and one against the rest for digits. What goes in rounds is stopped after as
+many as the validation rows like best; "converged" fits go to a first-order point.
 """
 
 from __future__ import annotations
