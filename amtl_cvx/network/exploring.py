@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ from scipy.optimize import linear_sum_assignment
 from amtl_cvx.arrays import Array, Indices
 from amtl_cvx.errors import NotCertifiable
 from amtl_cvx.explore.base import Exploration
-from amtl_cvx.families import Named
+from amtl_cvx.features.exploring import FeatureStart, svd_and_random
 from amtl_cvx.network.certificate import certify, strict_local
 from amtl_cvx.network.model import NetworkModel
 from amtl_cvx.network.problem import NetworkProblem
@@ -38,14 +38,6 @@ from amtl_cvx.tasks import TaskSet
 
 SECOND_ORDER_LIMIT = 1000
 """Weights up to which each point's second order is looked at."""
-
-
-@dataclass(frozen=True, eq=False)
-class NetworkStart(Named):
-    """Where a fit begins: the blocks under a name of their own."""
-
-    name: str
-    blocks: Mapping[str, Array]
 
 
 class NetworkExploration(Exploration):
@@ -67,16 +59,10 @@ class NetworkExploration(Exploration):
         rng: np.random.Generator,
         options: Options,
         executor: Executor | None,
-    ) -> Sequence[NetworkStart]:
-        problem = NetworkProblem(tasks, model)
-        problem.check()
-        found = [NetworkStart("svd", start_of(problem).blocks)]
-        for number in range(1, count):
-            drawn = start_of(problem, "random", seed=int(rng.integers(2**31)))
-            found.append(NetworkStart(f"random {number}", drawn.blocks))
-        return found
+    ) -> Sequence[FeatureStart]:
+        return svd_and_random(NetworkProblem(tasks, model), start_of, count, rng)
 
-    def options(self, start: NetworkStart, tasks: TaskSet, options: Options) -> Options:
+    def options(self, start: FeatureStart, tasks: TaskSet, options: Options) -> Options:
         return replace(options, start=dict(start.blocks))
 
     def distance(self, first: Solution, second: Solution) -> float:
