@@ -77,22 +77,19 @@ def choose(contender: Contender, part: Part, journal: Path | None = None) -> Cho
     return Choice(found, dict(chosen.parameters), error, points, list(found.edges), list(found.widened))
 
 
-def fitted(
-    tuning: Tuning, tasks: TaskSet, *, parameters: Mapping[str, Any] | None = None, **how: Any
-) -> Solution:
-    """A fit of the chosen point, or of others, with the engine of the trials."""
-    candidate = tuning.candidate
-    if parameters is not None:
-        candidate = replace(candidate, parameters=dict(parameters))
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        return candidate.fit(tasks, replace(tuning.options, **how))
+def fitted(tuning: Tuning, tasks: TaskSet, **how: Any) -> Solution:
+    """A fit of the chosen point, with the engine of the trials; what runs away warns."""
+    return _fit(tuning.candidate, tasks, replace(tuning.options, **how))
 
 
 def at_point(contender: Contender, point: Mapping[str, Any], tasks: TaskSet, **how: Any) -> Solution:
-    """A fit at parameters that were chosen before; what runs away warns."""
+    """A fit at parameters that were chosen before."""
     method = named(contender.method)
     candidate = Candidate(method=method, settings=contender.settings, parameters=dict(point))
+    return _fit(candidate, tasks, replace(Options(engine="fast"), **how))
+
+
+def _fit(candidate: Candidate, tasks: TaskSet, options: Options) -> Solution:
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
-        return candidate.fit(tasks, replace(Options(engine="fast"), **how))
+        return candidate.fit(tasks, options)
